@@ -1,0 +1,22 @@
+/** Why bytes are not the packet they were read as, or why a value has no bytes. */
+export type WireReason = 'truncated' | 'unsupported' | 'malformed' | 'out-of-range'
+
+/**
+ * Thrown by every `parseX` and `serializeX`, and by nothing else.
+ *
+ * `offset` counts bytes from the start of what was handed to the codec that threw: for `truncated` it is where the
+ * bytes ended, otherwise where the offending field starts.
+ */
+export class WireError extends Error {
+  override readonly name = 'WireError'
+  readonly layer: string
+  readonly reason: WireReason
+  readonly offset: number
+
+  constructor(layer: string, reason: WireReason, offset: number, detail: string) {
+    super(`${layer}: ${detail}`)
+    this.layer = layer
+    this.reason = reason
+    this.offset = offset
+  }
+}
