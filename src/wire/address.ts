@@ -35,17 +35,27 @@ export const isGroupMac = (mac: Mac): boolean => (Number.parseInt(mac.slice(0, 2
 /** A MAC from its first two bytes and its last four, as a big-endian read gives them. */
 export function macText(high: number, low: number): Mac {
   // Concatenation, not a template: half the time, and this runs for every frame.
-  // biome-ignore lint/style/useTemplate: see above
-  return HEX_COLON[high >>> 8]! + HEX_COLON[high & 0xff] + HEX_COLON[low >>> 24] + HEX_COLON[(low >>> 16) & 0xff] + HEX_COLON[(low >>> 8) & 0xff] + HEX[low & 0xff]
+  return (
+    HEX_COLON[high >>> 8]! +
+    HEX_COLON[high & 0xff] +
+    HEX_COLON[low >>> 24] +
+    HEX_COLON[(low >>> 16) & 0xff] +
+    HEX_COLON[(low >>> 8) & 0xff] +
+    HEX[low & 0xff]
+  )
 }
 
 export function ipv4Text(value: number): Ipv4 {
-  // biome-ignore lint/style/useTemplate: as in macText
-  return OCTET_DOT[value >>> 24]! + OCTET_DOT[(value >>> 16) & 0xff] + OCTET_DOT[(value >>> 8) & 0xff] + OCTET[value & 0xff]
+  // Most addresses of a DHCP header are none.
+  if (value === 0) return ANY_IPV4
+  return (
+    OCTET_DOT[value >>> 24]! + OCTET_DOT[(value >>> 16) & 0xff] + OCTET_DOT[(value >>> 8) & 0xff] + OCTET[value & 0xff]
+  )
 }
 
 /** The 32-bit value of an address; what is none throws {@link WireError}, reason `out-of-range`. */
 export function ipv4Value(text: Ipv4): number {
+  if (text === ANY_IPV4) return 0
   let value = 0
   let octet = -1
   let dots = 0
@@ -97,6 +107,28 @@ function nibble(code: number): number {
   return -1
 }
 
+/** Bytes of the longest hardware address that DHCP carries (`chaddr`, RFC 2131). */
+export const HARDWARE_ADDRESS_ROOM = 16
+
+/** `length` bytes (at most 16) as hex pairs joined by colons: a {@link Mac} if there are six, '' if there are none. */
+export function hardwareText(bytes: Uint8Array, offset: number, length: number): string {
+  let text = ''
+  const end = offset + Math.min(length, HARDWARE_ADDRESS_ROOM)
+  for (let i = offset; i < end - 1; i++) text += HEX_COLON[bytes[i]!]!
+  return end > offset ? text + HEX[bytes[end - 1]!]! : text
+}
+
+/** Writes hex pairs joined by colons, at most 16, and zeros behind them up to 16 bytes. */
+export function writeHardwareAddress(text: string, out: Uint8Array, offset: number): void {
+  out.fill(0, offset, offset + HARDWARE_ADDRESS_ROOM)
+  if (text.length === 17) writeMac(text, out, offset)
+  else if (text !== '') {
+    const pairs = text.split(':')
+    if (pairs.length > HARDWARE_ADDRESS_ROOM || !pairs.every((pair) => /^[0-9a-f]{2}$/i.test(pair))) notMac(text)
+    for (const [i, pair] of pairs.entries()) out[offset + i] = Number.parseInt(pair, 16)
+  }
+}
+
 /** An IPv4 prefix, `10.0.0.0/24`. */
 export interface Prefix {
   readonly address: Ipv4
@@ -108,7 +140,7 @@ export function readPrefix(text: string): Prefix | undefined {
   const [address = '', length = '', more] = text.split('/')
   if (more !== undefined || !isIpv4(address) || !/^(?:[12]?\d|3[0-2])$/.test(length)) return undefined
   const prefix = {address, length: Number(length)}
-  return ((ipv4Value(address) & ~mask(prefix.length)) >>> 0) === 0 ? prefix : undefined
+  return (ipv4Value(address) & ~mask(prefix.length)) >>> 0 === 0 ? prefix : undefined
 }
 
 export const prefixText = (prefix: Prefix): string => `${prefix.address}/${prefix.length}`

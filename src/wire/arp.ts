@@ -58,18 +58,29 @@ function expectField(field: keyof ArpHeader, got: number, want: number): void {
   throw new WireError('arp', 'unsupported', packet.offsets[field], `${field} is ${got}, only ${want} is spoken here`)
 }
 
-/** The 28 bytes of an ARP packet. */
+/** The 28 bytes of an ARP packet. Throws `WireError`, reason `out-of-range`. */
 export function serializeArp(arp: Arp): Uint8Array {
+  const out = new Uint8Array(packet.size)
+  writeArp(arp, out, 0)
+  return out
+}
+
+/** Writes the packet into `out` at `offset`; the caller has made {@link ARP_LENGTH} bytes of room. */
+export function writeArp(arp: Arp, out: Uint8Array, offset: number): void {
   const {operation, senderMac, senderIp, targetMac, targetIp} = arp
-  return packet.serialize({
-    hardwareType: 1,
-    protocolType: 0x0800,
-    hardwareLength: 6,
-    protocolLength: 4,
-    operation,
-    senderMac,
-    senderIp,
-    targetMac,
-    targetIp,
-  })
+  packet.write(
+    {
+      hardwareType: 1,
+      protocolType: 0x0800,
+      hardwareLength: 6,
+      protocolLength: 4,
+      operation,
+      senderMac,
+      senderIp,
+      targetMac,
+      targetIp,
+    },
+    out,
+    offset,
+  )
 }

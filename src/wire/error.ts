@@ -20,3 +20,9 @@ export class WireError extends Error {
     this.offset = offset
   }
 }
+
+/** `value` if it is a whole number from 0 to `max`; otherwise throws, reason `out-of-range`. */
+export function expectWhole(layer: string, field: string, value: number, max: number, offset = 0): number {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value
+  throw new WireError(layer, 'out-of-range', offset, `${field} ${value} is not a whole number from 0 to ${max}`)
+}

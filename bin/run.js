@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+// Starts gwswitch from dist/. The syntax of this file runs on any Node of the last ten years, so that an old one gets a
+// sentence and not a stack trace.
+import * as module from 'node:module'
+import {homedir} from 'node:os'
+import {join} from 'node:path'
+
+const [major, minor, patch] = process.versions.node.split('.').map(Number)
+const atLeast = (m, p) => minor > m || (minor === m && patch >= p)
+if (major >= 26 || (major === 24 && atLeast(15, 0)) || (major === 22 && atLeast(22, 2))) {
+  // Not Node's default under /tmp: what is cached there by one user is executed by another.
+  module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'gwswitch', 'node'))
+  // Not awaited: oclif never settles once `| head` has gone, and Node would then exit 13.
+  import('@oclif/core/execute').then(({execute}) => execute({dir: import.meta.url}))
+} else {
+  process.stderr.write(
+    `gwswitch needs Node ^22.22.2, ^24.15 or >=26; this is ${process.versions.node}. ` +
+      'In a clone, `npm run gwswitch -- ...` brings its own.\n',
+  )
+  process.exitCode = 1
+}

@@ -1,0 +1,26 @@
+import {Args} from '@oclif/core'
+import {BaseCommand} from '../base-command.ts'
+import {Failure} from '../errors.ts'
+import {loadStrategies} from '../strategies/registry.ts'
+
+/** Started by `switch`, never by people: rolls a switch back if the process that began it dies before its end. */
+export default class Guard extends BaseCommand {
+  static override hidden = true
+  static override summary = 'roll a switch back if the process that began it dies'
+  static override args = {deadline: Args.integer({required: true, description: 'ms after which to act anyway'})}
+
+  async run(): Promise<void> {
+    const {args} = await this.parse(Guard)
+    const {guardDuty} = await import('../net/dead-man.ts')
+    const order = (await guardDuty(process.stdin, (line) => process.stdout.write(`${line}\n`), args.deadline)) as
+      | {strategy: string; plan: unknown; vm: string}
+      | undefined
+    process.stdin.destroy()
+    if (!order) return
+    const found = (await loadStrategies(this.config)).get(order.strategy)
+    if (!found) throw new Failure('runtime', `cannot roll back ${order.vm}: no strategy ${order.strategy} is installed`)
+    const stage = {world: await this.world(), signal: new AbortController().signal, observe: () => {}}
+    const {ok, evidence} = await found.strategy.rollback(order.plan, stage)
+    this.caution(`the switch of ${order.vm} was cut short; ${ok ? 'rolled back' : 'rolled back, unconfirmed'}: ${evidence.join('; ')}`)
+  }
+}

@@ -1,0 +1,50 @@
+import {Args, Flags} from '@oclif/core'
+import {BaseCommand} from '../base-command.ts'
+import {Failure} from '../errors.ts'
+import {dryRunFlag, pcapFlag, vlanFlag} from '../flags.ts'
+import {loadStrategies} from '../strategies/registry.ts'
+import type {SwitchDocument} from '../strategies/run-switch.ts'
+
+/** Longer than any switch and its own rollback take. */
+const GUARD_MS = 60_000
+
+export default class Switch extends BaseCommand {
+  static override summary = 'move a VM to the gateway of the site it is in now, prove it, or take it back'
+  static override description =
+    'Plans, executes, and asks the network whether it worked; what it cannot prove it rolls back. ' +
+    'Needs an inventory (gwswitch.yaml).\n\nExit: 0 switched and verified, 3 not verified and rolled back.'
+  static override examples = [
+    {description: 'Move db-03 to the gateway of site y', command: '<%= config.bin %> <%= command.id %> db-03 --to y'},
+    {description: 'See what would be done', command: '<%= config.bin %> <%= command.id %> db-03 --to y --dry-run'},
+    {description: "On a hypervisor, through the VM's own port", command: '<%= config.bin %> <%= command.id %> db-03 --to y --strategy arp -i vnet0'},
+  ]
+  static override args = {vm: Args.string({required: true, description: 'the VM, by its name in the inventory or its address'})}
+  static override flags = {
+    to: Flags.string({helpValue: 'SITE', required: true, summary: 'the site it is in now, or a gateway of it'}),
+    from: Flags.string({helpValue: 'GATEWAY', summary: 'the gateway it leaves, where several are possible'}),
+    strategy: Flags.string({helpValue: 'NAME', multiple: true, summary: "how; repeat to give an order (default: the VM's own list, then all)"}),
+    interface: Flags.string({char: 'i', helpValue: 'IF', summary: "interface to act through (default: the gateway's own leg)"}),
+    vlan: vlanFlag,
+    'dry-run': dryRunFlag,
+    pcap: pcapFlag,
+  }
+
+  async run(): Promise<SwitchDocument> {
+    const {args, flags} = await this.parse(Switch)
+    const inventory = await this.inventory(flags.inventory)
+    if (!inventory) throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
+    const {performSwitch, plannedSwitch, prepareSwitch} = await import('../strategies/run-switch.ts')
+    const {switchText} = await import('../strategies/switch-text.ts')
+    const world = await this.world()
+    const order = {...flags, ...args, strategies: flags.strategy ?? [], interfaceName: flags.interface, vlanId: flags.vlan}
+    const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
+    const perform = async (): Promise<SwitchDocument> => {
+      const {startDeadMan} = await import('../net/dead-man.ts')
+      return performSwitch(prepared, world, {pcap: flags.pcap, signal: this.interrupt.signal, deadMan: startDeadMan(GUARD_MS)})
+    }
+    const document = flags['dry-run'] ? plannedSwitch(prepared) : await perform()
+    for (const line of switchText(document)) this.log(line)
+    process.exitCode = document.exitCode
+    return document
+  }
+}

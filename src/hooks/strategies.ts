@@ -1,0 +1,7 @@
+import type {Strategy} from '../strategies/strategy.ts'
+
+/** Our own answer to the hook that every plugin with strategies answers. */
+export default async function strategies(): Promise<Strategy[]> {
+  const {arp} = await import('../strategies/arp/arp.ts')
+  return [arp as Strategy]
+}

@@ -1,0 +1,211 @@
+// Interfaces, neighbours and routes as iproute2 shows them (`ip -json`), read only.
+import {execFile} from 'node:child_process'
+import {createSocket} from 'node:dgram'
+import {readFile} from 'node:fs/promises'
+import {setTimeout as delay} from 'node:timers/promises'
+import {promisify} from 'node:util'
+import {Failure} from '../errors.ts'
+import type {Ipv4, Mac} from '../wire/address.ts'
+
+/** An address of an interface. */
+export interface InterfaceAddress {
+  readonly ip: Ipv4
+  readonly prefixLength: number
+}
+
+/** What the kernel says of one network interface. */
+export interface InterfaceFacts {
+  readonly name: string
+  readonly index: number
+  readonly mac: Mac
+  readonly mtu: number
+  /** Administratively up. */
+  readonly up: boolean
+  /** Up, and the other end of the wire is too. */
+  readonly carrier: boolean
+  /** False for interfaces without Ethernet framing (loopback, tunnels). */
+  readonly ethernet: boolean
+  /** IPv4 addresses, primary first. */
+  readonly addresses: readonly InterfaceAddress[]
+}
+
+/** One entry of the neighbour table. `state` is the NUD state, `REACHABLE`, `PERMANENT`, ... (ip-neighbour(8)). */
+export interface Neighbour {
+  readonly ip: Ipv4
+  readonly mac: Mac | undefined
+  readonly state: string
+}
+
+/** The route the kernel would use now (`ip route get`). */
+export interface Route {
+  /** Next hop; undefined where the destination is on-link. */
+  readonly gateway: Ipv4 | undefined
+  readonly interface: string
+  readonly source: Ipv4 | undefined
+  /** An ICMP redirect overrides the routing table for this destination. */
+  readonly redirected: boolean
+  /** Seconds until that override ends. */
+  readonly expiresS: number | undefined
+}
+
+interface RawInterface {
+  ifname: string
+  ifindex: number
+  address?: string
+  mtu: number
+  flags: string[]
+  link_type: string
+  addr_info?: {family: string; local?: string; prefixlen: number}[]
+}
+
+interface RawRoute {
+  gateway?: string
+  dev: string
+  prefsrc?: string
+  flags?: string[]
+  cache?: string[]
+  expires?: number
+}
+
+const run = promisify(execFile)
+
+async function ipJson<T>(...args: string[]): Promise<T[]> {
+  try {
+    const {stdout} = await run('ip', ['-json', ...args], {maxBuffer: 64 << 20})
+    return stdout.trim() === '' ? [] : (JSON.parse(stdout) as T[])
+  } catch (error) {
+    if ((error as {code?: unknown}).code === 'ENOENT') {
+      throw new Failure('runtime', "the program 'ip' was not found: install iproute2")
+    }
+    throw error
+  }
+}
+
+const stderrOf = (error: unknown): string => String((error as {stderr?: string}).stderr ?? '')
+
+/** Every interface of this network namespace. */
+export async function interfaces(): Promise<InterfaceFacts[]> {
+  return (await ipJson<RawInterface>('address', 'show')).map(facts)
+}
+
+/** One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are. */
+export async function interfaceByName(name: string): Promise<InterfaceFacts> {
+  const all = await interfaces()
+  const found = all.find((candidate) => candidate.name === name)
+  if (found) return found
+  const names = all.filter((candidate) => candidate.ethernet).map((candidate) => candidate.name)
+  throw new Failure('runtime', `no interface ${name} here; Ethernet interfaces are: ${names.join(', ') || 'none'}`)
+}
+
+/** An interface that can carry frames now. @throws Failure `runtime` if it is missing, not Ethernet, or down. */
+export async function readyInterface(name: string): Promise<InterfaceFacts> {
+  const found = await interfaceByName(name)
+  if (!found.ethernet) throw new Failure('runtime', `${name} carries no Ethernet frames`)
+  if (!found.up) throw new Failure('runtime', `${name} is down: ip link set ${name} up`)
+  if (!found.carrier) throw new Failure('runtime', `${name} is up but has no carrier: its other end is down`)
+  return found
+}
+
+function facts(raw: RawInterface): InterfaceFacts {
+  return {
+    name: raw.ifname,
+    index: raw.ifindex,
+    mac: raw.address ?? '00:00:00:00:00:00',
+    mtu: raw.mtu,
+    up: raw.flags.includes('UP'),
+    carrier: raw.flags.includes('LOWER_UP'),
+    ethernet: raw.link_type === 'ether',
+    addresses: (raw.addr_info ?? [])
+      .filter((address) => address.family === 'inet' && address.local !== undefined)
+      .map((address) => ({ip: address.local!, prefixLength: address.prefixlen})),
+  }
+}
+
+/** The IPv4 neighbour table of one interface. Entries without ARP (NOARP) are not shown by ip(8). */
+export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
+  const entries = await ipJson<{dst: string; lladdr?: string; state?: string[]}>('-4', 'neigh', 'show', 'dev', interfaceName)
+  return entries.map((entry) => ({ip: entry.dst, mac: entry.lladdr, state: entry.state?.join(',') ?? 'NONE'}))
+}
+
+/**
+ * The route to `destination`, out of `interfaceName` if given. Undefined if there is none.
+ * Asking creates no neighbour entry and sends nothing.
+ */
+export async function routeTo(destination: Ipv4, interfaceName?: string): Promise<Route | undefined> {
+  const through = interfaceName === undefined ? [] : ['oif', interfaceName]
+  let routes: RawRoute[]
+  try {
+    routes = await ipJson<RawRoute>('-4', 'route', 'get', destination, ...through)
+  } catch (error) {
+    if (/unreachable|No route|RTNETLINK answers/i.test(stderrOf(error))) return undefined
+    throw error
+  }
+  const route = routes[0]
+  if (!route) return undefined
+  const marks = [...(route.flags ?? []), ...(route.cache ?? [])]
+  return {
+    gateway: route.gateway,
+    interface: route.dev,
+    source: route.prefsrc,
+    redirected: marks.includes('redirected'),
+    expiresS: route.expires,
+  }
+}
+
+/**
+ * The next hop that the routing table itself names for `destination`, whatever an ICMP redirect says: the longest
+ * prefix, then the lowest metric.
+ */
+export async function tableGateway(destination: Ipv4, interfaceName: string): Promise<Ipv4 | undefined> {
+  const routes = await ipJson<{dst: string; gateway?: string; metric?: number}>(
+    ...['-4', 'route', 'show', 'match', destination, 'dev', interfaceName],
+  )
+  const length = (dst: string): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 32))
+  return routes.toSorted((a, b) => length(b.dst) - length(a.dst) || (a.metric ?? 0) - (b.metric ?? 0))[0]?.gateway
+}
+
+/**
+ * Makes the kernel resolve the MAC of an on-link address, as its own traffic would, by one empty datagram to the
+ * discard port (RFC 863) there. Resolves to the entry, or undefined if it stayed unresolved for a second.
+ */
+export async function resolveNeighbour(ip: Ipv4, interfaceName: string): Promise<Neighbour | undefined> {
+  const known = async (): Promise<Neighbour | undefined> =>
+    (await neighbours(interfaceName)).find((entry) => entry.ip === ip && entry.mac !== undefined && entry.state !== 'FAILED')
+  const before = await known()
+  if (before) return before
+  const socket = createSocket('udp4')
+  try {
+    socket.on('error', () => {})
+    socket.send(new Uint8Array(0), 9, ip)
+    for (let waited = 0; waited < 1000; waited += 50) {
+      await delay(50)
+      const entry = await known()
+      if (entry) return entry
+    }
+    return undefined
+  } finally {
+    socket.close()
+  }
+}
+
+/** What decides whether ICMP redirects change this host's routes. */
+export interface RedirectFacts {
+  /** The effective accept_redirects of the interface (ip-sysctl: either switch for a host, both for a router). */
+  readonly acceptRedirects: boolean | undefined
+  /** Raw and ping sockets open here: through any of them the kernel applies redirects that raw probes cause. */
+  readonly rawSocketsOpen: number
+}
+
+export async function redirectFacts(interfaceName: string): Promise<RedirectFacts> {
+  const flag = async (path: string): Promise<boolean> => (await readFile(`/proc/sys/net/ipv4/conf/${path}`, 'utf8')).trim() !== '0'
+  const rows = async (name: string): Promise<number> =>
+    readFile(`/proc/net/${name}`, 'utf8').then((text) => text.trim().split('\n').length - 1, () => 0)
+  const rawSocketsOpen = (await rows('raw')) + (await rows('icmp'))
+  try {
+    const all = await flag('all/accept_redirects')
+    const own = await flag(`${interfaceName}/accept_redirects`)
+    return {acceptRedirects: (await flag(`${interfaceName}/forwarding`)) ? all && own : all || own, rawSocketsOpen}
+  } catch {
+    return {acceptRedirects: undefined, rawSocketsOpen}
+  }
+}

@@ -1,0 +1,25 @@
+// Everything outside the process that gwswitch may touch, as one argument.
+import type {InterfaceFacts, Neighbour, RedirectFacts, Route} from './ip.ts'
+import type {Link, LinkOptions} from './link.ts'
+import type {Ipv4} from '../wire/address.ts'
+
+/** The door to the operating system. Tests put links in memory and a clock of their own behind it. */
+export interface World {
+  openLink(interfaceName: string, options?: LinkOptions): Promise<Link>
+  interfaces(): Promise<InterfaceFacts[]>
+  neighbours(interfaceName: string): Promise<Neighbour[]>
+  routeTo(destination: Ipv4, interfaceName?: string): Promise<Route | undefined>
+  /** The next hop in the routing table, redirects left aside. */
+  tableGateway(destination: Ipv4, interfaceName: string): Promise<Ipv4 | undefined>
+  /** The kernel's own answer to where an on-link address is; it asks the segment if it does not know. */
+  resolveNeighbour(ip: Ipv4, interfaceName: string): Promise<Neighbour | undefined>
+  redirectFacts(interfaceName: string): Promise<RedirectFacts>
+  /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
+  now(): bigint
+  /** Resolves after `ms`; rejects with the signal's reason when aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Uniform in [0, 1). */
+  random(): number
+  /** A line for whoever watches. */
+  log(line: string): void
+}

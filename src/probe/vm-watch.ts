@@ -1,0 +1,120 @@
+// Which gateway does a VM send to now? Asked with an ICMP echo that claims to come from the gateway: the VM's answer
+// goes to the MAC that its neighbour table holds for the gateway, so the destination MAC of the answer is the proof.
+// (An ARP answer proves nothing: a VM with a permanent entry answers, and keeps its entry.)
+import {anyOf, etherType, ipProtocol, macTests} from '../net/bpf.ts'
+import type {Instruction} from '../net/bpf.ts'
+import type {Link, ReceivedFrame} from '../net/link.ts'
+import {ANY_IPV4, type Ipv4, type Mac, type Prefix, prefixContains, ZERO_MAC} from '../wire/address.ts'
+import {ARP_REPLY, ARP_REQUEST, parseArp} from '../wire/arp.ts'
+import {WireError} from '../wire/error.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4, parseEthernet, type Vlan} from '../wire/ethernet.ts'
+import {arpFrame, icmpFrame} from '../wire/frames.ts'
+import {parseIcmp} from '../wire/icmp.ts'
+import {type Ipv4Packet, parseIpv4, PROTOCOL_ICMP} from '../wire/ipv4.ts'
+
+/** A VM on a segment, as frames reach it. */
+export interface WatchedVm {
+  readonly ip: Ipv4
+  readonly mac: Mac
+  /** 802.1Q tag of its segment on the link, if tagged. */
+  readonly vlan?: Vlan | undefined
+}
+
+/** One frame from the VM that tells something. */
+export interface Sighting {
+  /**
+   * `alive`: it answered an ARP probe. `arp-reply`: it lives, and answered to this MAC because it was asked to. `echo-reply`: it sends to this MAC what is
+   * for the gateway's address. `traffic`: it sends its own off-segment traffic to this MAC.
+   */
+  readonly kind: 'alive' | 'arp-reply' | 'echo-reply' | 'traffic'
+  readonly destinationMac: Mac
+  /** Kernel receive time, CLOCK_REALTIME ns. */
+  readonly atNs: bigint
+  /** Sequence number of the echo answered. */
+  readonly sequence?: number
+  readonly frame: Uint8Array
+}
+
+export interface EchoIdentity {
+  readonly gatewayIp: Ipv4
+  readonly identifier: number
+}
+
+/** Lets through what {@link readSighting} understands: ARP and IPv4 from the VM. */
+export function vmFilter(vm: WatchedVm, withTraffic: boolean): Instruction[] {
+  const from = macTests('source', vm.mac)
+  const ip = withTraffic ? [etherType(ETHERTYPE_IPV4)] : [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]
+  return anyOf([
+    [etherType(ETHERTYPE_ARP), ...from],
+    [...ip, ...from],
+  ])
+}
+
+/** The echo request that asks; its Ethernet source is the link's own MAC, so that no bridge relearns a gateway's. */
+export function echoFrame(link: Pick<Link, 'mac'>, vm: WatchedVm, echo: EchoIdentity, sequence: number): Uint8Array {
+  return icmpFrame(
+    towards(vm, link),
+    {source: echo.gatewayIp, destination: vm.ip, identification: sequence},
+    {kind: 'echo-request', identifier: echo.identifier, sequence, payload: new Uint8Array(8)},
+  )
+}
+
+const towards = (vm: WatchedVm, link: Pick<Link, 'mac'>) => ({destination: vm.mac, source: link.mac, ...(vm.vlan && {vlan: vm.vlan})})
+
+/**
+ * An ARP probe for the VM (RFC 5227 section 1.1): sender address 0.0.0.0, so that it changes no neighbour table, while
+ * the VM answers it to our own MAC. Tells a VM that sends elsewhere from one that is not there.
+ */
+export function probeFrame(link: Pick<Link, 'mac'>, vm: WatchedVm): Uint8Array {
+  return arpFrame(towards(vm, link), {
+    operation: ARP_REQUEST,
+    senderMac: link.mac,
+    senderIp: ANY_IPV4,
+    targetMac: ZERO_MAC,
+    targetIp: vm.ip,
+  })
+}
+
+/**
+ * What a received frame says about the VM; undefined if nothing. With `segment` given, the VM's ordinary traffic to
+ * addresses outside it counts too.
+ */
+export function readSighting(
+  received: ReceivedFrame,
+  vm: WatchedVm,
+  echo: EchoIdentity,
+  segment: Prefix | undefined,
+): Sighting | undefined {
+  try {
+    const frame = parseEthernet(received.bytes)
+    if (frame.source !== vm.mac || frame.vlan?.id !== vm.vlan?.id) return undefined
+    const seen = {destinationMac: frame.destination, atNs: received.timestampNs, frame: received.bytes}
+    if (frame.etherType === ETHERTYPE_ARP) {
+      const arp = parseArp(frame.payload)
+      if (arp.operation !== ARP_REPLY || arp.senderIp !== vm.ip) return undefined
+      if (arp.targetIp === ANY_IPV4) return {kind: 'alive', ...seen}
+      return arp.targetIp === echo.gatewayIp ? {kind: 'arp-reply', ...seen} : undefined
+    }
+    if (frame.etherType !== ETHERTYPE_IPV4) return undefined
+    const packet = parseIpv4(frame.payload)
+    if (packet.source !== vm.ip) return undefined
+    const sequence = answeredSequence(packet, echo)
+    if (sequence !== undefined) return {kind: 'echo-reply', sequence, ...seen}
+    return segment && leavesSegment(packet, segment) ? {kind: 'traffic', ...seen} : undefined
+  } catch (error) {
+    if (error instanceof WireError) return undefined
+    throw error
+  }
+}
+
+function answeredSequence(packet: Ipv4Packet, echo: EchoIdentity): number | undefined {
+  if (packet.protocol !== PROTOCOL_ICMP || packet.destination !== echo.gatewayIp) return undefined
+  const icmp = parseIcmp(packet.payload)
+  return icmp.kind === 'echo-reply' && icmp.identifier === echo.identifier ? icmp.sequence : undefined
+}
+
+/** Unicast to somewhere that only a gateway can reach. */
+function leavesSegment(packet: Ipv4Packet, segment: Prefix): boolean {
+  const first = Number(packet.destination.split('.')[0])
+  return first > 0 && first < 224 && first !== 127 && !prefixContains(segment, packet.destination)
+}

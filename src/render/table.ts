@@ -1,0 +1,38 @@
+// Rows of cells as aligned columns.
+import {displayWidth, pad} from './paint.ts'
+
+export interface TableOptions {
+  /** By column; `left` where nothing is said. */
+  readonly align?: readonly ('left' | 'right')[]
+  /** Text between columns; two spaces by default. */
+  readonly gap?: string
+  /** Text before every line. */
+  readonly indent?: string
+}
+
+/** The table as lines without trailing blanks. Rows may be of different length; cells may carry colour. */
+export function tableLines(rows: readonly (readonly string[])[], options: TableOptions = {}): string[] {
+  const {align = [], gap = '  ', indent = ''} = options
+  const columns = Math.max(0, ...rows.map((row) => row.length))
+  const widths = Array.from({length: columns}, (_, i) => Math.max(...rows.map((row) => displayWidth(row[i] ?? ''))))
+  return rows.map((row) => {
+    const cells = row.map((cell, i) => pad(cell, widths[i]!, align[i]))
+    return `${indent}${cells.join(gap)}`.trimEnd()
+  })
+}
+
+/** The same as one text. */
+export const table = (rows: readonly (readonly string[])[], options?: TableOptions): string =>
+  tableLines(rows, options).join('\n')
+
+/** Blocks of lines next to each other, each as wide as its widest line. */
+export function sideBySide(blocks: readonly (readonly string[])[], gap = '    '): string[] {
+  const height = Math.max(0, ...blocks.map((block) => block.length))
+  const widths = blocks.map((block) => Math.max(0, ...block.map(displayWidth)))
+  return Array.from({length: height}, (_, i) =>
+    blocks
+      .map((block, b) => pad(block[i] ?? '', widths[b]!))
+      .join(gap)
+      .trimEnd(),
+  )
+}

@@ -1,0 +1,297 @@
+// A trace as a picture for a ticket: the hop profiles on the left, which look alike with and without a detour, and on the
+// right the paired differences, which do not. One file, no scripts, no fonts of its own; colours follow light and dark, and
+// every series also has a shape of its own.
+import type {CandidateReport, PairReport, TraceReport} from '../domain/trace-report.ts'
+import {candidateLabel, chosenAlternative, ms, percent, placed, signedMs} from './measures.ts'
+import {harmless} from './paint.ts'
+import {adviceOn} from './trace-advice.ts'
+
+const WIDTH = 1180
+const TOP = 96
+const ROW = 44
+const LEFT = {x: 64, width: 420}
+const RIGHT = {x: 690, width: 440}
+
+/** The picture of one destination, as a complete SVG document. */
+export function traceSvg(report: TraceReport): string {
+  const rows = differenceRows(report)
+  const plot = Math.max(220, rows.length * ROW + 20)
+  const height = TOP + plot + 96
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="t d">`,
+    `<title id="t">${xml(titleOf(report))}</title>`,
+    `<desc id="d">${xml(adviceOn(report).meaning)}</desc>`,
+    STYLE,
+    `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
+    text(24, 32, titleOf(report), 'title'),
+    text(24, 54, subtitleOf(report), 'small'),
+    ...hopPlot(report, plot),
+    ...differencePlot(report, rows, plot),
+    '</svg>',
+    '',
+  ].join('\n')
+}
+
+interface Palette {
+  readonly paper: string
+  readonly ink: string
+  readonly soft: string
+  readonly grid: string
+  /** The gateway in use, the first alternative, the others. */
+  readonly series: readonly [string, string, string]
+}
+
+const LIGHT: Palette = {
+  paper: '#ffffff',
+  ink: '#1b1f24',
+  soft: '#5f6872',
+  grid: '#d8dee4',
+  series: ['#b42318', '#147046', '#5b5bd6'],
+}
+const DARK: Palette = {
+  paper: '#14181d',
+  ink: '#e6edf3',
+  soft: '#9aa4ae',
+  grid: '#333b44',
+  series: ['#ff8a75', '#5fd39a', '#a9a9ff'],
+}
+
+/** Written out for each palette: converters that turn SVG into a bitmap know no custom properties. */
+const colours = ({paper, ink, soft, grid, series}: Palette): string =>
+  [
+    `.paper { fill: ${paper}; } text, .median { fill: ${ink}; } .small, .tiny { fill: ${soft}; }`,
+    `.axis { stroke: ${soft}; } .grid { stroke: ${grid}; } .tau { stroke: ${ink}; } .min { fill: ${paper}; stroke: ${ink}; }`,
+    ...series.map(
+      (c, i) => `.line.c${i}, .pair.c${i}, .bar.c${i} { stroke: ${c}; } .dot.c${i}, .name.c${i} { fill: ${c}; }`,
+    ),
+  ].join('\n  ')
+
+const STYLE = `<style>
+  text { font: 12px system-ui, "DejaVu Sans", sans-serif; }
+  .title { font-size: 17px; font-weight: 600; } .tiny { font-size: 10px; } .name { font-weight: 600; }
+  .line { fill: none; stroke-width: 2; } .line.c1 { stroke-dasharray: 7 4; } .line.c2 { stroke-dasharray: 2 4; }
+  .pair { stroke-opacity: .45; } .bar { stroke-width: 7; } .min { stroke-width: 1.5; } .tau { stroke-dasharray: 5 4; }
+  ${colours(LIGHT)}
+  @media (prefers-color-scheme: dark) {
+  ${colours(DARK)}
+  }
+</style>`
+
+const VERDICT = {
+  trombone: 'TROMBONE',
+  none: 'no trombone',
+  inconclusive: 'INCONCLUSIVE',
+  'local-exit-unusable': 'LOCAL EXIT UNUSABLE',
+  'current-exit-dead': 'CURRENT EXIT DEAD',
+} as const
+
+function titleOf({host, destination, egress}: TraceReport): string {
+  const penalty = egress.penaltyMs === null ? '' : `, ${signedMs(egress.penaltyMs.median)} ms`
+  return `${host.name ?? host.ip} → ${destination.name ?? destination.ip}: ${VERDICT[egress.verdict]} (${egress.reason}${penalty})`
+}
+
+function subtitleOf(report: TraceReport): string {
+  const {probe, startedAt, dci} = report
+  const rtt = dci.rttMs === null ? '' : `, DCI RTT ${ms(dci.rttMs)} ms (${dci.source})`
+  return `${startedAt}, ${probe.proto}, ${probe.pairsUsed} of ${probe.pairsSent} pairs answered${rtt}`
+}
+
+/** Linear scale from values to pixels, with the round numbers to mark on it. */
+interface Scale {
+  at(value: number): number
+  readonly ticks: readonly number[]
+}
+
+function scale(from: number, to: number, pixelFrom: number, pixelTo: number): Scale {
+  const rough = (to - from) / 5
+  const power = 10 ** Math.floor(Math.log10(rough))
+  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough)!
+  const low = Math.floor(from / step) * step
+  const high = Math.ceil(to / step) * step
+  const ticks = Array.from({length: Math.round((high - low) / step) + 1}, (_, i) =>
+    Number((low + i * step).toPrecision(12)),
+  )
+  return {ticks, at: (value) => pixelFrom + ((value - low) / (high - low)) * (pixelTo - pixelFrom)}
+}
+
+function hopPlot(report: TraceReport, plot: number): string[] {
+  const bottom = TOP + plot
+  const heard = report.candidates.flatMap((candidate) => candidate.hops.flatMap((hop) => hop.minMs ?? []))
+  const last = Math.max(2, ...report.candidates.flatMap((candidate) => candidate.hops.map((hop) => hop.ttl)))
+  const y = scale(0, Math.max(1, ...heard) * 1.15, bottom, TOP)
+  const x = (ttl: number): number => LEFT.x + 30 + ((ttl - 1) / (last - 1)) * (LEFT.width - 60)
+  const lines = [
+    text(LEFT.x, TOP - 14, 'Hops: smallest RTT, ms (a detour does not show here)', 'small'),
+    ...y.ticks.flatMap((tick) => [
+      line(LEFT.x, y.at(tick), LEFT.x + LEFT.width, y.at(tick), 'grid'),
+      text(LEFT.x - 8, y.at(tick) + 4, `${tick}`, 'tiny', 'end'),
+    ]),
+    line(LEFT.x, bottom, LEFT.x + LEFT.width, bottom, 'axis'),
+    ...Array.from({length: last}, (_, i) => text(x(i + 1), bottom + 18, `${i + 1}`, 'tiny', 'middle')),
+    text(LEFT.x + LEFT.width / 2, bottom + 36, 'hop (TTL)', 'tiny', 'middle'),
+  ]
+  for (const [i, candidate] of report.candidates.entries()) lines.push(...profile(report, candidate, i, x, y))
+  if (heard.length === 0)
+    lines.push(text(LEFT.x + LEFT.width / 2, TOP + plot / 2, 'no hop answered', 'small', 'middle'))
+  return lines
+}
+
+function profile(
+  report: TraceReport,
+  candidate: CandidateReport,
+  i: number,
+  x: (ttl: number) => number,
+  y: Scale,
+): string[] {
+  const heard = candidate.hops.filter((hop) => hop.minMs !== null && hop.addr !== null)
+  const points = heard.map((hop) => ({x: x(hop.ttl), y: y.at(hop.minMs!), label: hop.addr!}))
+  const style = `c${Math.min(i, 2)}`
+  const label = `via ${placed(candidateLabel(report, candidate), candidate)}${i === 0 ? ', in use' : ''}`
+  const legendY = TOP + y.at(y.ticks[0]!) - TOP + 58 + i * 18
+  return [
+    ...(points.length > 1
+      ? [`<polyline class="line ${style}" points="${points.map((p) => `${px(p.x)},${px(p.y)}`).join(' ')}"/>`]
+      : []),
+    ...points.map((p) => marker(p.x, p.y, i, style)),
+    // Odd candidates write below their line, so that two profiles at one height stay legible.
+    ...points.map((p) => text(p.x, p.y + (i % 2 === 0 ? -10 : -10 - 12 * (i - 1)), p.label, 'tiny', 'middle')),
+    marker(LEFT.x + 8, legendY - 4, i, style),
+    text(LEFT.x + 22, legendY, label, `name ${style}`),
+  ]
+}
+
+/** A shape for each candidate: disc, square, triangle. */
+function marker(x: number, y: number, i: number, style: string): string {
+  if (i === 0) return `<circle class="dot ${style}" cx="${px(x)}" cy="${px(y)}" r="4.5"/>`
+  if (i === 1) return `<rect class="dot ${style}" x="${px(x - 4)}" y="${px(y - 4)}" width="8" height="8"/>`
+  return `<path class="dot ${style}" d="M${px(x)} ${px(y - 5)} L${px(x + 5)} ${px(y + 4)} L${px(x - 5)} ${px(y + 4)} Z"/>`
+}
+
+/** One line of paired differences: all pairs with an alternative, or those of one flow. */
+interface DifferenceRow {
+  readonly label: string
+  readonly note: string
+  readonly differences: readonly number[]
+  readonly summary:
+    | {readonly median: number; readonly lo: number; readonly hi: number; readonly min: number}
+    | undefined
+  readonly flowMedian: number | undefined
+}
+
+function differenceRows(report: TraceReport): DifferenceRow[] {
+  const rows = report.comparisons.map((comparison): DifferenceRow => {
+    const candidate = report.candidates[comparison.alternative ?? 1]!
+    const {penaltyMs} = comparison
+    return {
+      label: `in use − ${candidateLabel(report, candidate)}`,
+      note: penaltyMs === null ? comparison.reason : `${percent(penaltyMs.coverage)} interval`,
+      differences: differencesOf(report.pairs, comparison.alternative ?? 1),
+      summary: penaltyMs ?? undefined,
+      flowMedian: undefined,
+    }
+  })
+  const chosen = report.egress.alternative
+  if (chosen === null || report.egress.flows.length < 2) return rows
+  const flows = report.egress.flows.map(
+    (flow): DifferenceRow => ({
+      label: `flow ${flow.id}`,
+      note: `${flow.n} pairs`,
+      differences: differencesOf(report.pairs, chosen, flow.id),
+      summary: undefined,
+      flowMedian: flow.medianMs,
+    }),
+  )
+  return [...rows, ...flows]
+}
+
+const differencesOf = (pairs: readonly PairReport[], alternative: number, flow?: number): readonly number[] =>
+  pairs
+    .filter((pair) => !pair.warmUp && pair.alternative === alternative && (flow === undefined || pair.flow === flow))
+    .flatMap((pair) =>
+      pair.currentMs === null || pair.alternativeMs === null ? [] : [pair.currentMs - pair.alternativeMs],
+    )
+
+function differencePlot(report: TraceReport, rows: readonly DifferenceRow[], plot: number): string[] {
+  const bottom = TOP + plot
+  const threshold = report.egress.thresholdMs
+  const values = [...rows.flatMap((row) => row.differences), threshold ?? 0, 0]
+  const spread = Math.max(...values) - Math.min(...values) || 1
+  const x = scale(
+    Math.min(...values) - spread * 0.04,
+    Math.max(...values) + spread * 0.04,
+    RIGHT.x,
+    RIGHT.x + RIGHT.width,
+  )
+  const chosen = chosenAlternative(report)
+  return [
+    text(RIGHT.x, TOP - 14, 'Pairs: RTT through the gateway in use less RTT through the other, ms', 'small'),
+    ...x.ticks.flatMap((tick) => [
+      line(x.at(tick), TOP, x.at(tick), bottom, tick === 0 ? 'axis' : 'grid'),
+      text(x.at(tick), bottom + 18, `${tick}`.replace('-', '−'), 'tiny', 'middle'),
+    ]),
+    line(RIGHT.x, bottom, RIGHT.x + RIGHT.width, bottom, 'axis'),
+    ...(threshold === null ? [] : [line(x.at(threshold), TOP, x.at(threshold), bottom, 'tau')]),
+    ...rows.flatMap((row, i) =>
+      differenceRow(row, TOP + 10 + ROW * (i + 0.5), x, row.flowMedian === undefined ? 'c0' : 'c2'),
+    ),
+    ...(rows.length === 0 || chosen === undefined
+      ? [text(RIGHT.x + RIGHT.width / 2, TOP + plot / 2, 'nothing to compare with', 'small', 'middle')]
+      : []),
+    ...key(threshold, bottom + 58),
+  ]
+}
+
+function differenceRow(row: DifferenceRow, y: number, x: Scale, style: string): string[] {
+  const {summary} = row
+  return [
+    text(RIGHT.x - 12, y - 1, row.label, 'small', 'end'),
+    text(RIGHT.x - 12, y + 12, row.note, 'tiny', 'end'),
+    ...row.differences.map((value) => line(x.at(value), y - 8, x.at(value), y + 8, `pair ${style}`)),
+    ...(summary === undefined
+      ? []
+      : [
+          line(x.at(summary.lo), y, Math.max(x.at(summary.hi), x.at(summary.lo) + 1), y, `bar ${style}`),
+          `<circle class="median" cx="${px(x.at(summary.median))}" cy="${px(y)}" r="4.5"/>`,
+          diamond(x.at(summary.min), y),
+        ]),
+    ...(row.flowMedian === undefined
+      ? []
+      : [`<circle class="median" cx="${px(x.at(row.flowMedian))}" cy="${px(y)}" r="3.5"/>`]),
+  ]
+}
+
+const diamond = (x: number, y: number): string =>
+  `<path class="min" d="M${px(x)} ${px(y - 7)} L${px(x + 5)} ${px(y)} L${px(x)} ${px(y + 7)} L${px(x - 5)} ${px(y)} Z"/>`
+
+/** What the marks mean. */
+function key(threshold: number | null, y: number): string[] {
+  const x = RIGHT.x - 110
+  const tau =
+    threshold === null
+      ? []
+      : [line(x + 396, y - 10, x + 396, y + 4, 'tau'), text(x + 404, y, `threshold ${ms(threshold)} ms`, 'tiny')]
+  return [
+    line(x, y - 10, x, y + 4, 'pair c0'),
+    text(x + 8, y, 'one pair', 'tiny'),
+    line(x + 66, y - 4, x + 90, y - 4, 'bar c0'),
+    text(x + 98, y, 'interval of the median', 'tiny'),
+    `<circle class="median" cx="${x + 224}" cy="${y - 4}" r="4.5"/>`,
+    text(x + 234, y, 'median', 'tiny'),
+    diamond(x + 286, y - 4),
+    text(x + 296, y, 'difference of minima', 'tiny'),
+    ...tau,
+  ]
+}
+
+const px = (value: number): string => `${Number(value.toFixed(1))}`
+
+const line = (x1: number, y1: number, x2: number, y2: number, style: string): string =>
+  `<line class="${style}" x1="${px(x1)}" y1="${px(y1)}" x2="${px(x2)}" y2="${px(y2)}"/>`
+
+function text(x: number, y: number, content: string, style: string, anchor?: 'middle' | 'end'): string {
+  const where = anchor === undefined ? '' : ` text-anchor="${anchor}"`
+  return `<text class="${style}" x="${px(x)}" y="${px(y)}"${where}>${xml(content)}</text>`
+}
+
+const xml = (content: string): string =>
+  harmless(content).replace(/[&<>"]/g, (c) => ({'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;'})[c]!)

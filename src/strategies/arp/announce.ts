@@ -1,0 +1,138 @@
+// Announces a gateway and, where a VM is named, proves that the VM follows.
+import type {Link} from '../../net/link.ts'
+import type {World} from '../../net/world.ts'
+import {type EchoIdentity, echoFrame, probeFrame, readSighting, type Sighting} from '../../probe/vm-watch.ts'
+import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
+import type {Vlan} from '../../wire/ethernet.ts'
+import {type AnnouncedGateway, announcementFrame, type Form} from './frames.ts'
+
+export interface AnnounceRequest {
+  readonly gateway: AnnouncedGateway
+  readonly vm?: {readonly ip: Ipv4; readonly mac: Mac}
+  readonly vlan?: Vlan | undefined
+  /** The segment, if known: then the VM's ordinary traffic counts as proof too. */
+  readonly segment?: Prefix | undefined
+  /** Forms of each round, with the offset in ms from which a form joins in. */
+  readonly forms: readonly {readonly form: Form; readonly fromMs: number}[]
+  readonly scheduleMs: readonly number[]
+  readonly broadcast?: boolean
+  /** How long to listen after the last round, ms. */
+  readonly listenMs: number
+}
+
+/** One frame sent or received, for people, JSON and tests. */
+export interface FrameEvent {
+  readonly direction: 'out' | 'in'
+  readonly kind: Form | 'echo' | 'probe' | Sighting['kind']
+  readonly atNs: bigint
+  /** Destination MAC of what the VM sent. */
+  readonly destinationMac?: Mac
+  readonly text: string
+  readonly bytes: Uint8Array
+}
+
+/**
+ * `moved`: the VM sends to the announced MAC. `not-moved`: it answers ARP, but was not seen to (a permanent entry, or it
+ * drops ICMP). `silent`: nothing came from it. `unchecked`: no VM was named.
+ */
+export type AnnounceVerdict = 'moved' | 'not-moved' | 'silent' | 'unchecked'
+
+export interface AnnounceReport {
+  readonly startedNs: bigint
+  readonly events: readonly FrameEvent[]
+  readonly verdict: AnnounceVerdict
+  /** The MAC the VM was last seen sending to, if it was. */
+  readonly gatewayUsed?: Mac
+  /** From the first frame to the proof, ms. */
+  readonly movedAfterMs?: number
+}
+
+/**
+ * Sends the rounds of the schedule, ending early once the VM is seen to follow.
+ * Aborting ends it between frames and throws the signal's reason.
+ */
+export async function announce(link: Link, world: World, request: AnnounceRequest, signal?: AbortSignal): Promise<AnnounceReport> {
+  const run = startRun(link, world, request)
+  try {
+    for (const [round, atMs] of request.scheduleMs.entries()) {
+      await run.until(atMs, signal)
+      if (run.moved()) break
+      run.send(round, atMs)
+    }
+    if (request.vm) await run.until((request.scheduleMs.at(-1) ?? 0) + request.listenMs, signal)
+    return run.report()
+  } finally {
+    run.stop()
+  }
+}
+
+function startRun(link: Link, world: World, request: AnnounceRequest) {
+  const vm = request.vm && {...request.vm, vlan: request.vlan}
+  const echo: EchoIdentity = {gatewayIp: request.gateway.ip, identifier: Math.floor(world.random() * 0x10000)}
+  const events: FrameEvent[] = []
+  const startedNs = world.now()
+  let last: Sighting | undefined
+  let movedAtNs: bigint | undefined
+  const wake = new AbortController()
+
+  const unsubscribe = vm && link.onFrame((received) => {
+    const sighting = readSighting(received, vm, echo, request.segment)
+    if (!sighting) return
+    if (sighting.kind !== 'traffic' || sighting.destinationMac !== last?.destinationMac) events.push(incoming(sighting))
+    if (sighting.kind === 'arp-reply' || sighting.kind === 'alive') return
+    last = sighting
+    if (sighting.destinationMac !== request.gateway.mac || movedAtNs !== undefined) return
+    movedAtNs = sighting.atNs
+    wake.abort()
+  })
+
+  // The VM answers `ask` to the announced MAC. Where that is not ours its answer may not pass here.
+  const hearsAnswer = request.gateway.mac === link.mac && request.forms.some(({form}) => form === 'ask')
+  const out = (kind: FrameEvent['kind'], bytes: Uint8Array, text: string): void => {
+    events.push({direction: 'out', kind, atNs: link.send(bytes), text, bytes})
+  }
+  return {
+    moved: () => movedAtNs !== undefined,
+    stop: () => unsubscribe?.(),
+    /** Waits until `atMs` from the start, or until the VM has moved. */
+    async until(atMs: number, signal?: AbortSignal): Promise<void> {
+      const leftMs = atMs - Number(world.now() - startedNs) / 1e6
+      signal?.throwIfAborted()
+      if (leftMs <= 0 || wake.signal.aborted) return
+      const either = signal ? AbortSignal.any([signal, wake.signal]) : wake.signal
+      await world.sleep(leftMs, either).catch(() => signal?.throwIfAborted())
+    },
+    /** One round: the announcements, and right behind them the question which MAC the VM now uses. */
+    send(round: number, atMs: number): void {
+      for (const {form, fromMs} of request.forms) {
+        if (atMs < fromMs) continue
+        const frame = announcementFrame(form, request.gateway, request, link.mac)
+        out(form, frame.bytes, frame.text)
+      }
+      if (!vm) return
+      out('echo', echoFrame(link, vm, echo, round + 1), `${echo.gatewayIp} pings ${vm.ip}, sequence ${round + 1}`)
+      if (!hearsAnswer) out('probe', probeFrame(link, vm), `ARP probe: who has ${vm.ip}`)
+    },
+    report(): AnnounceReport {
+      const answered = last !== undefined || events.some((event) => event.direction === 'in')
+      return {
+        startedNs,
+        events: events.toSorted((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0)),
+        verdict: !vm ? 'unchecked' : movedAtNs !== undefined ? 'moved' : answered ? 'not-moved' : 'silent',
+        ...(last && {gatewayUsed: last.destinationMac}),
+        ...(movedAtNs !== undefined && {movedAfterMs: Number(movedAtNs - (events[0]?.atNs ?? startedNs)) / 1e6}),
+      }
+    },
+  }
+}
+
+function incoming(sighting: Sighting): FrameEvent {
+  const {kind, atNs, destinationMac, frame} = sighting
+  const text = {
+    alive: 'the VM answers the ARP probe',
+    'arp-reply': `the VM answers to ${destinationMac}`,
+    'echo-reply': `the VM's echo reply goes to ${destinationMac}`,
+    traffic: `the VM's own traffic goes to ${destinationMac}`,
+  }[kind]
+  return {direction: 'in', kind, atNs, destinationMac, text, bytes: frame}
+}

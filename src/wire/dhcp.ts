@@ -1,0 +1,286 @@
+// DHCPv4 messages: the header of RFC 2131 2 and the options as an ordered list, so that none is lost and their order
+// survives. What single options mean is in dhcp-options.ts.
+import {HARDWARE_ADDRESS_ROOM, type Ipv4} from './address.ts'
+import {type DhcpOption, dhcpOptions} from './dhcp-options.ts'
+import {WireError} from './error.ts'
+import {copyBytes, zeros} from './memory.ts'
+import {hardwareAddress, ipv4, table, text, u8, u16, u32} from './table.ts'
+
+export const DHCP_SERVER_PORT = 67
+export const DHCP_CLIENT_PORT = 68
+export const BOOTREQUEST = 1
+export const BOOTREPLY = 2
+export const HTYPE_ETHERNET = 1
+/** The flag with which a client asks for broadcast answers (RFC 2131 2). */
+export const DHCP_BROADCAST = 0x8000
+
+/** A message; the names are those of RFC 2131, figure 1. */
+export interface Dhcp {
+  readonly op: number
+  readonly htype: number
+  readonly hops: number
+  readonly xid: number
+  /** Seconds since the client began. */
+  readonly secs: number
+  readonly flags: number
+  readonly ciaddr: Ipv4
+  readonly yiaddr: Ipv4
+  readonly siaddr: Ipv4
+  readonly giaddr: Ipv4
+  /** The client's hardware address, `hlen` bytes: for Ethernet a MAC, '' if there is none. */
+  readonly chaddr: string
+  /** At most 64 characters; '' if options lie in it. */
+  readonly sname: string
+  /** At most 128 characters; '' if options lie in it. */
+  readonly file: string
+  /** In the order of the wire (the options field, then file, then sname), each code once. */
+  readonly options: readonly DhcpOption[]
+}
+
+interface DhcpHeader extends Omit<Dhcp, 'options'> {
+  readonly hlen: number
+  readonly cookie: number
+}
+
+const header = table<DhcpHeader>('dhcp', {
+  op: u8,
+  htype: u8,
+  hlen: u8,
+  hops: u8,
+  xid: u32,
+  secs: u16,
+  flags: u16,
+  ciaddr: ipv4,
+  yiaddr: ipv4,
+  siaddr: ipv4,
+  giaddr: ipv4,
+  chaddr: hardwareAddress('hlen'),
+  sname: text(64),
+  file: text(128),
+  cookie: u32,
+})
+
+/** Where each header field starts, for those who must look into a message as it was sent. */
+export const DHCP_OFFSETS = header.offsets
+/** Bytes in front of the options, the magic cookie included. */
+export const DHCP_HEADER_LENGTH = header.size
+
+const MAGIC_COOKIE = 0x6382_5363
+const OPTION_PAD = 0
+const OPTION_END = 255
+const OPTION_OVERLOAD = dhcpOptions.overload.code
+const OPTION_RELAY = dhcpOptions.relayAgentInformation.code
+/** Bytes of option 52. */
+const OVERLOAD_LENGTH = 3
+/** Longest data of an option in one part. */
+const PART = 255
+const FIELDS = ['file', 'sname'] as const
+type OverloadField = (typeof FIELDS)[number]
+/** What each field adds to the value of option 52, and its room in bytes. */
+const OVERLOAD = {file: {bit: 1, room: 128}, sname: {bit: 2, room: 64}} as const
+
+/** Shortest message: RFC 1542 2.1 says 300 bytes, and relays and clients drop shorter ones. */
+export const DHCP_MINIMUM = 300
+/** Longest message that every client takes unasked: an IP packet of 576 bytes (RFC 2131 2). */
+export const DHCP_MAXIMUM = 576 - 20 - 8
+
+/**
+ * Reads a message. The parts of a split option are joined (RFC 3396), options are read from `file` and `sname` too where
+ * option 52 says so, and the bytes behind the end option are ignored. The result shares no memory with `bytes`.
+ * Throws `WireError`: `truncated` if the header, an option or the end option is missing, `unsupported` without the magic
+ * cookie, `malformed` for `hlen` above 16, a bad option 52, and options that run over the end of `file` or `sname`.
+ */
+export function parseDhcp(bytes: Uint8Array): Dhcp {
+  const fields = header.parse(bytes)
+  if (fields.cookie !== MAGIC_COOKIE) fail('unsupported', header.offsets.cookie, 'the magic cookie is missing (BOOTP)')
+  if (fields.hlen > HARDWARE_ADDRESS_ROOM) fail('malformed', header.offsets.hlen, `hlen ${fields.hlen} is above 16`)
+  const options: DhcpOption[] = []
+  const overload = readOptions(bytes, header.size, bytes.length, undefined, options)
+  let {sname, file} = fields
+  for (const field of overload === 0 ? [] : FIELDS) {
+    if ((overload & OVERLOAD[field].bit) === 0) continue
+    const start = header.offsets[field]
+    readOptions(bytes, start, start + OVERLOAD[field].room, field, options)
+    if (field === 'file') file = ''
+    else sname = ''
+  }
+  const {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr} = fields
+  return {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, options}
+}
+
+/** Adds the options of one field to `options`, and returns the value of option 52, 0 without. */
+function readOptions(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  field: OverloadField | undefined,
+  options: DhcpOption[],
+): number {
+  let overload = 0
+  let at = start
+  while (at < end) {
+    const code = bytes[at]!
+    if (code === OPTION_END) return overload
+    if (code === OPTION_PAD) {
+      at++
+      continue
+    }
+    const length = at + 1 < end ? bytes[at + 1]! : 0
+    const next = at + 2 + length
+    if (next > end) break
+    if (code === OPTION_OVERLOAD && field === undefined) overload = readOverload(bytes, at + 2, length)
+    else addPart(options, code, copyBytes(bytes, at + 2, next), field)
+    at = next
+  }
+  // A field that its options fill to the last byte needs no end option; the options field always has one.
+  if (field !== undefined && at === end) return overload
+  if (field !== undefined) fail('malformed', at, `option ${bytes[at]} runs over the end of ${field}`)
+  return fail('truncated', bytes.length, at < end ? `option ${bytes[at]} is cut` : 'the end option is missing')
+}
+
+function readOverload(bytes: Uint8Array, at: number, length: number): number {
+  const value = bytes[at]!
+  if (length === 1 && value >= 1 && value <= 3) return value
+  return fail('malformed', at - 2, 'option 52 (overload) is not one byte from 1 to 3')
+}
+
+function addPart(options: DhcpOption[], code: number, data: Uint8Array, field: OverloadField | undefined): void {
+  for (let i = 0; i < options.length; i++) {
+    const first = options[i]!
+    if (first.code !== code) continue
+    const joined = zeros(first.data.length + data.length)
+    joined.set(first.data)
+    joined.set(data, first.data.length)
+    options[i] = {...first, data: joined}
+    return
+  }
+  options.push(field === undefined ? {code, data} : {code, data, field})
+}
+
+/** How long a message may be, in bytes (the UDP payload). */
+export interface DhcpLimits {
+  /** Filled up to this with zeros; 300 by default, 0 for none. */
+  readonly minimum?: number
+  /** What the receiver takes; 548 by default. A client's option 57 counts IP and UDP headers too: 28 bytes. */
+  readonly maximum?: number
+}
+
+/**
+ * The bytes of a message. Options longer than 255 bytes are split (RFC 3396). Options that name a `field` are written
+ * there, as are those that do not fit the options field, into `file` and `sname` where these are free; option 52 says
+ * so. Option 82 comes last in the options field (RFC 3046 2.1).
+ * Throws `WireError`, reason `out-of-range`, also if the options do not fit anywhere.
+ */
+export function serializeDhcp(message: Dhcp, limits: DhcpLimits = {}): Uint8Array {
+  const {minimum = DHCP_MINIMUM, maximum = DHCP_MAXIMUM} = limits
+  const fields = placeOptions(message, maximum - header.size)
+  let end = header.size + 1
+  for (const option of fields.options) end += encodedLength(option)
+  const out = zeros(Math.max(end, minimum))
+  const {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file} = message
+  const hlen = Math.floor((chaddr.length + 1) / 3)
+  header.write(
+    {
+      op,
+      htype,
+      hlen,
+      hops,
+      xid,
+      secs,
+      flags,
+      ciaddr,
+      yiaddr,
+      siaddr,
+      giaddr,
+      chaddr,
+      sname,
+      file,
+      cookie: MAGIC_COOKIE,
+    },
+    out,
+    0,
+  )
+  writeOptions(fields.options, out, header.size)
+  for (const field of FIELDS) if (fields[field].length > 0) writeOptions(fields[field], out, header.offsets[field])
+  return out
+}
+
+/** Bytes of an option with the code and length of each of its parts. */
+const encodedLength = ({data}: DhcpOption): number => data.length + 2 * Math.max(1, Math.ceil(data.length / PART))
+
+interface Placed {
+  readonly options: readonly DhcpOption[]
+  readonly file: readonly DhcpOption[]
+  readonly sname: readonly DhcpOption[]
+}
+
+const NONE: readonly DhcpOption[] = []
+
+/** Decides which option goes into which field; `room` is that of the options field, its end option included. */
+function placeOptions(message: Dhcp, room: number): Placed {
+  let size = 1
+  let asked = false
+  let relay = -1
+  for (let i = 0; i < message.options.length; i++) {
+    const option = message.options[i]!
+    expectCode(option.code)
+    size += encodedLength(option)
+    if (option.code === OPTION_RELAY) relay = i
+    else if (option.field !== undefined) asked = true
+  }
+  if (asked || size > room) return overloadFields(message, room)
+  if (relay < 0 || relay === message.options.length - 1) return {options: message.options, file: NONE, sname: NONE}
+  return {options: message.options.toSpliced(relay, 1).concat(message.options[relay]!), file: NONE, sname: NONE}
+}
+
+/** Every option into the first field that has room for it, or into the one that it names. */
+function overloadFields(message: Dhcp, room: number): Placed {
+  const placed = {options: [] as DhcpOption[], file: [] as DhcpOption[], sname: [] as DhcpOption[]}
+  const relay = message.options.filter(({code}) => code === OPTION_RELAY)
+  const last = relay.reduce((bytes, option) => bytes + encodedLength(option), OVERLOAD_LENGTH + 1)
+  if (last > room) fail('out-of-range', header.size, `no room for option ${OPTION_RELAY} in ${room} bytes`)
+  const left = {
+    options: room - last,
+    file: message.file === '' ? OVERLOAD.file.room - 1 : 0,
+    sname: message.sname === '' ? OVERLOAD.sname.room - 1 : 0,
+  }
+  for (const option of message.options) {
+    if (option.code === OPTION_RELAY) continue
+    const size = encodedLength(option)
+    const choice = option.field === undefined ? (['options', ...FIELDS] as const) : ([option.field] as const)
+    const field = choice.find((name) => size <= left[name])
+    if (field === undefined) {
+      fail('out-of-range', header.size, `no room for option ${option.code} in ${option.field ?? 'the message'}`)
+    }
+    placed[field].push(option)
+    left[field] -= size
+  }
+  const bits = FIELDS.reduce((sum, field) => sum | (placed[field].length > 0 ? OVERLOAD[field].bit : 0), 0)
+  if (bits !== 0) placed.options.push({code: OPTION_OVERLOAD, data: Uint8Array.of(bits)})
+  placed.options.push(...relay)
+  return placed
+}
+
+function expectCode(code: number): void {
+  if (Number.isInteger(code) && code > OPTION_PAD && code < OPTION_END && code !== OPTION_OVERLOAD) return
+  fail('out-of-range', header.size, `${code} is no code of an option in the list`)
+}
+
+/** Writes options and the end option. */
+function writeOptions(options: readonly DhcpOption[], out: Uint8Array, offset: number): void {
+  let at = offset
+  for (const {code, data} of options) {
+    for (let start = 0; start === 0 || start < data.length; start += PART) {
+      const length = Math.min(PART, data.length - start)
+      out[at] = code
+      out[at + 1] = length
+      for (let i = 0; i < length; i++) out[at + 2 + i] = data[start + i]!
+      at += 2 + length
+    }
+  }
+  out[at] = OPTION_END
+}
+
+function fail(reason: WireError['reason'], offset: number, detail: string): never {
+  throw new WireError('dhcp', reason, offset, detail)
+}

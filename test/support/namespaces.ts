@@ -1,0 +1,167 @@
+// Network namespaces for tests: made for one test, removed after it, whatever happens.
+import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {down, up} from '../../src/lab/lab.ts'
+import {DEFAULT_LAB, type LabOptions} from '../../src/lab/options.ts'
+import {isRunning, labFiles, processIdentity} from '../../src/lab/state.ts'
+import {namespaceOf} from '../../src/lab/topology.ts'
+import {runCommand, tryCommand} from '../../src/net/command.ts'
+import {inNamespace, namespaces} from '../../src/net/netns.ts'
+
+/** One file a prefix in use, naming the process that uses it: what a killed test run leaves is found by it. */
+const REGISTRY = '/run/gwswitch-tests'
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** Why tests cannot make namespaces here; undefined if they can. For `describe.skipIf(noNamespaces)`. */
+export const noNamespaces: string | undefined = process.geteuid?.() === 0 ? undefined : 'network namespaces need root'
+
+/** A lab of its own, for one test. */
+export interface TestLab {
+  readonly options: LabOptions
+  readonly prefix: string
+  readonly inventoryFile: string
+  /** The namespace of a node (`rx`, `sw-y`, `db-03`, ...). */
+  ns(node: string): string
+  /** Runs a program inside a node; returns its standard output. Throws if it fails. */
+  run(node: string, ...argv: readonly string[]): Promise<string>
+}
+
+/** Brings up a lab with a prefix of its own, calls `fn`, and takes it down, also after a failure or a signal. */
+export async function withLab<T>(
+  options: Partial<Omit<LabOptions, 'prefix'>>,
+  fn: (lab: TestLab) => Promise<T>,
+): Promise<T> {
+  return withPrefix(
+    (prefix) => down(prefix).then(() => {}),
+    async (prefix, signal) => {
+      const chosen = {...DEFAULT_LAB, ...options, prefix}
+      await up(chosen, {signal})
+      return fn({
+        options: chosen,
+        prefix,
+        inventoryFile: labFiles(prefix).inventory,
+        ns: (node) => namespaceOf(prefix, node),
+        run: (node, ...argv) => runIn(namespaceOf(prefix, node), argv),
+      })
+    },
+  )
+}
+
+/** One of two namespaces joined by a wire. */
+export interface PairEnd {
+  readonly namespace: string
+  /** The interface is called the same at both ends. */
+  readonly interface: string
+  readonly index: number
+  readonly mac: string
+  /** Its address, in a /24 that both share. */
+  readonly ip: string
+  /** Calls `fn` inside the namespace: sockets that it opens stay there. */
+  inside<R>(fn: () => R): R
+  /** Runs a program inside; returns its standard output. Throws if it fails. */
+  run(...argv: readonly string[]): Promise<string>
+}
+
+/** Two namespaces joined by a veth pair, up, with addresses and without IPv6, for as long as `fn` runs. */
+export async function withPair<T>(fn: (a: PairEnd, b: PairEnd) => Promise<T>): Promise<T> {
+  return withPrefix(removePair, async (prefix) => {
+    const a = pairEnd(`${prefix}-a`, 11, '02:00:00:00:00:0a', '10.9.0.1')
+    const b = pairEnd(`${prefix}-b`, 12, '02:00:00:00:00:0b', '10.9.0.2')
+    const at = (end: PairEnd): string =>
+      `index ${end.index} name ${end.interface} address ${end.mac} netns ${end.namespace}`
+    await batch([], [`netns add ${a.namespace}`, `netns add ${b.namespace}`])
+    for (const end of [a, b]) end.inside(() => writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1'))
+    await batch([], [`link add ${at(a)} type veth peer ${at(b)}`])
+    for (const end of [a, b]) {
+      const lines = ['link set lo up', `address add ${end.ip}/24 dev ${end.interface}`, `link set ${end.interface} up`]
+      await batch(['-n', end.namespace], lines)
+    }
+    return fn(a, b)
+  })
+}
+
+const pairEnd = (namespace: string, index: number, mac: string, ip: string): PairEnd => ({
+  namespace,
+  interface: 'eth0',
+  index,
+  mac,
+  ip,
+  inside: (fn) => inNamespace(namespace, fn),
+  run: (...argv) => runIn(namespace, argv),
+})
+
+async function removePair(prefix: string): Promise<void> {
+  const present = namespaces().filter((name) => name === `${prefix}-a` || name === `${prefix}-b`)
+  if (present.length > 0)
+    await batch(
+      ['-force'],
+      present.map((name) => `netns del ${name}`),
+    )
+}
+
+const batch = (args: readonly string[], lines: readonly string[]): Promise<string> =>
+  runCommand('ip', [...args, '-batch', '-'], {input: `${lines.join('\n')}\n`})
+
+const runIn = (namespace: string, argv: readonly string[]): Promise<string> =>
+  runCommand('ip', ['netns', 'exec', namespace, ...argv])
+
+/** Whether a program is installed; tests that compare with it say so when they skip. */
+export async function hasProgram(name: string): Promise<boolean> {
+  return (await tryCommand('sh', ['-c', `command -v ${name}`])).code === 0
+}
+
+let counter = 0
+let swept: Promise<void> | undefined
+
+/**
+ * A prefix that no other test has, in this process or another: `t`, the pid, a number. It is good for a lab's, and for
+ * whatever else a test wants to name. For tests that build by hand; it calls `remove` for what they named by it.
+ */
+export async function withPrefix<T>(
+  remove: (prefix: string) => Promise<void>,
+  fn: (prefix: string, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  swept ??= sweep()
+  await swept
+  const prefix = `t${base36(process.pid, 5)}${base36(counter++ % 36 ** 2, 2)}`
+  const entry = `${REGISTRY}/${prefix}`
+  mkdirSync(REGISTRY, {recursive: true, mode: 0o700})
+  writeFileSync(entry, processIdentity(process.pid)!)
+  const controller = new AbortController()
+  const clean = async (): Promise<void> => {
+    await remove(prefix)
+    rmSync(entry, {force: true})
+  }
+  const interrupt = (name: NodeJS.Signals): void => {
+    controller.abort(new Error(`interrupted by ${name}`))
+    for (const each of SIGNALS) process.off(each, interrupt)
+    void clean().finally(() => process.kill(process.pid, name))
+  }
+  for (const name of SIGNALS) process.on(name, interrupt)
+  try {
+    return await fn(prefix, controller.signal)
+  } finally {
+    for (const name of SIGNALS) process.off(name, interrupt)
+    await clean()
+  }
+}
+
+const base36 = (value: number, width: number): string => value.toString(36).padStart(width, '0')
+
+/** Removes what test processes left that are no longer running. */
+async function sweep(): Promise<void> {
+  for (const prefix of registered()) {
+    const owner = readFileSync(`${REGISTRY}/${prefix}`, 'utf8')
+    if (owner !== '' && isRunning(owner)) continue
+    await down(prefix)
+    await removePair(prefix)
+    rmSync(`${REGISTRY}/${prefix}`, {force: true})
+  }
+}
+
+function registered(): string[] {
+  try {
+    return readdirSync(REGISTRY)
+  } catch {
+    return []
+  }
+}
