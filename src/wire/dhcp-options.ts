@@ -331,7 +331,8 @@ export const dhcpOptionCodec = (code: number): AnyDhcpOptionCodec | undefined =>
  * `dhcp option`, if its data is no such value.
  */
 export function readOption<T>(options: readonly DhcpOption[], codec: DhcpOptionCodec<T>): T | undefined {
-  for (const option of options) if (option.code === codec.code) return codec.read(option.data)
+  const {code} = codec
+  for (let i = 0; i < options.length; i++) if (options[i]!.code === code) return codec.read(options[i]!.data)
   return undefined
 }
 

@@ -206,7 +206,8 @@ export function serializeDhcp(message: Dhcp, limits: DhcpLimits = {}): Uint8Arra
 }
 
 /** Bytes of an option with the code and length of each of its parts. */
-const encodedLength = ({data}: DhcpOption): number => data.length + 2 * Math.max(1, Math.ceil(data.length / PART))
+const encodedLength = ({data}: DhcpOption): number =>
+  data.length <= PART ? 2 + data.length : data.length + 2 * Math.ceil(data.length / PART)
 
 interface Placed {
   readonly options: readonly DhcpOption[]
@@ -269,14 +270,17 @@ function expectCode(code: number): void {
 /** Writes options and the end option. */
 function writeOptions(options: readonly DhcpOption[], out: Uint8Array, offset: number): void {
   let at = offset
-  for (const {code, data} of options) {
-    for (let start = 0; start === 0 || start < data.length; start += PART) {
+  for (let i = 0; i < options.length; i++) {
+    const {code, data} = options[i]!
+    let start = 0
+    do {
       const length = Math.min(PART, data.length - start)
       out[at] = code
       out[at + 1] = length
-      for (let i = 0; i < length; i++) out[at + 2 + i] = data[start + i]!
+      for (let from = start; from < start + length; from++) out[at + 2 + from - start] = data[from]!
       at += 2 + length
-    }
+      start += PART
+    } while (start < data.length)
   }
   out[at] = OPTION_END
 }

@@ -150,11 +150,20 @@ const base36 = (value: number, width: number): string => value.toString(36).padS
 /** Removes what test processes left that are no longer running. */
 async function sweep(): Promise<void> {
   for (const prefix of registered()) {
-    const owner = readFileSync(`${REGISTRY}/${prefix}`, 'utf8')
-    if (owner !== '' && isRunning(owner)) continue
+    const owner = ownerOf(prefix)
+    // Undefined: another test process has just swept it.
+    if (owner === undefined || (owner !== '' && isRunning(owner))) continue
     await down(prefix)
     await removePair(prefix)
     rmSync(`${REGISTRY}/${prefix}`, {force: true})
+  }
+}
+
+function ownerOf(prefix: string): string | undefined {
+  try {
+    return readFileSync(`${REGISTRY}/${prefix}`, 'utf8')
+  } catch {
+    return undefined
   }
 }
 
