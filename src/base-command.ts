@@ -1,4 +1,5 @@
 // What every command shares: --json in our own shape, exit codes, Ctrl-C, the inventory, the door to the outside.
+import {constants} from 'node:os'
 import {Command, Flags} from '@oclif/core'
 import type {Inventory} from './domain/inventory.ts'
 import {EXIT, Failure} from './errors.ts'
@@ -25,12 +26,23 @@ export abstract class BaseCommand extends Command {
 
   /** Aborted by Ctrl-C and SIGTERM, so that what was begun can be put back before the process ends. */
   protected readonly interrupt = new AbortController()
+  private stoppedBy: 'SIGINT' | 'SIGTERM' | undefined
 
   protected override async init(): Promise<void> {
     await super.init()
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => this.interrupt.abort(new Failure('runtime', `stopped by ${signal}`)))
+      // Once: a second one ends the process at once.
+      process.once(signal, () => {
+        this.stoppedBy = signal
+        this.interrupt.abort(new Failure('runtime', `stopped by ${signal}`))
+      })
     }
+  }
+
+  /** How this gwswitch is called, in words that work when they are pasted: its name where it is installed, else its path. */
+  protected get invocation(): string {
+    const script = process.argv[1] ?? this.config.bin
+    return script.endsWith('.js') ? `${process.execPath} ${script}` : this.config.bin
   }
 
   /** Colour for a person's terminal only; NO_COLOR (no-color.org) switches it off. */
@@ -65,7 +77,8 @@ export abstract class BaseCommand extends Command {
 
   protected override async catch(error: OclifError): Promise<unknown> {
     if (!(error instanceof Failure)) return super.catch(error)
-    process.exitCode = EXIT[error.kind]
+    // A shell expects 128 + the signal's number of what a signal ended.
+    process.exitCode = this.stoppedBy === undefined ? EXIT[error.kind] : 128 + constants.signals[this.stoppedBy]
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
     else process.stderr.write(`gwswitch: ${error.message}\n`)
     return undefined

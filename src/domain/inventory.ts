@@ -13,6 +13,7 @@ import {
   ZERO_MAC,
 } from '../wire/address.ts'
 import {checkInventory} from './inventory-checks.ts'
+import {segmentDhcpSchema, vmDhcpSchema} from './segment-dhcp.ts'
 import type {Inventory} from './site.ts'
 import {hint} from './suggest.ts'
 import {type Path, type Problem, pathText, readYaml, type YamlFile} from './yaml-file.ts'
@@ -110,6 +111,7 @@ const gatewaySchema = z.strictObject({name: nameField, site: nameField, ip: ipFi
 const segmentSchema = z.strictObject({
   prefix: prefixField,
   gateways: emptyIfNull(z.array(gatewaySchema), []).default([]),
+  dhcp: segmentDhcpSchema.optional(),
 })
 const vmSchema = z.strictObject({
   segment: nameField,
@@ -117,6 +119,7 @@ const vmSchema = z.strictObject({
   mac: macField,
   strategies: z.array(nameField).default([]),
   site: nameField.optional(),
+  dhcp: vmDhcpSchema.optional(),
 })
 const inventorySchema = z.strictObject({
   version: z.literal(1),
@@ -129,6 +132,7 @@ const inventorySchema = z.strictObject({
 function knownKeys(path: Path): readonly string[] {
   if (path.length === 0) return Object.keys(inventorySchema.shape)
   const schemas: Readonly<Record<string, z.ZodObject>> = {sites: siteSchema, segments: segmentSchema, vms: vmSchema}
+  if (path[2] === 'dhcp') return Object.keys((path[0] === 'vms' ? vmDhcpSchema : segmentDhcpSchema).shape)
   const schema = path.length > 2 ? gatewaySchema : schemas[String(path[0])]
   return Object.keys(schema?.shape ?? {})
 }
@@ -171,6 +175,7 @@ function inventoryOf(parsed: Parsed, file: string): Inventory {
       name,
       prefix: segment.prefix,
       gateways: segment.gateways.map((gateway) => ({...gateway, segment: name})),
+      ...(segment.dhcp && {dhcp: segment.dhcp}),
     })),
     vms: Object.entries(parsed.vms).map(([name, vm]) => ({...vm, name, site: vm.site})),
   }

@@ -1,6 +1,7 @@
 // Sites, segments, gateways and VMs as an inventory knows them, and how to find one.
 import {Failure} from '../errors.ts'
 import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../wire/address.ts'
+import type {SegmentDhcp, VmDhcp} from './segment-dhcp.ts'
 
 /** A data centre. */
 export interface Site {
@@ -27,6 +28,8 @@ export interface Segment {
   readonly name: string
   readonly prefix: Prefix
   readonly gateways: readonly Gateway[]
+  /** Its DHCP server, if the inventory says how to reach it. */
+  readonly dhcp?: SegmentDhcp | undefined
 }
 
 export interface Vm {
@@ -38,6 +41,8 @@ export interface Vm {
   readonly strategies: readonly string[]
   /** Last known site; undefined if nobody wrote it down. */
   readonly site: string | undefined
+  /** Its DHCP client, as far as anybody wrote it down. */
+  readonly dhcp?: VmDhcp | undefined
 }
 
 export interface Inventory {

@@ -55,7 +55,7 @@ export function judgeInbound(evidence: TraceEvidence, places: Places, dciRttMs: 
   const near = count(true)
   const far = count(false)
   const unknown = count(null)
-  const reason = reasonOf(evidence, via, near, far, unknown)
+  const reason = reasonOf(evidence, places, via, near, far, unknown)
   return {
     verdict: VERDICT[reason],
     reason,
@@ -77,6 +77,7 @@ const VERDICT: Readonly<Record<InboundReason, InboundVerdict>> = {
 
 function reasonOf(
   evidence: TraceEvidence,
+  places: Places,
   via: readonly InboundVia[],
   near: number,
   far: number,
@@ -86,13 +87,13 @@ function reasonOf(
   if (near + far + unknown < MIN_PAIRS) return 'too-few-replies'
   if (unknown === 0) return near > 0 ? 'all-local' : 'all-far'
   const strangers = via.filter((each) => each.local === null)
-  if (strangers.some((each) => ownersOf(evidence, each.mac) > 1)) return 'shared-mac'
+  if (strangers.some((each) => ownersOf(evidence, places, each.mac) > 1)) return 'shared-mac'
   return strangers.every((each) => each.gateway !== null) ? 'site-unknown' : 'unknown-mac'
 }
 
 function delivererOf(evidence: TraceEvidence, places: Places, mac: Mac): Omit<InboundVia, 'mac' | 'replies'> {
   const gateway = gatewayLabel(evidence, mac) ?? null
-  if (ownersOf(evidence, mac) > 1) return {gateway: null, site: null, local: null}
+  if (ownersOf(evidence, places, mac) > 1) return {gateway: null, site: null, local: null}
   const candidates = [evidence.current, ...evidence.alternatives]
   const place = [places.current, ...places.alternatives][candidates.findIndex((each) => each.mac === mac)]
   if (place !== undefined) return {gateway, site: place.site, local: place.local}
@@ -100,9 +101,13 @@ function delivererOf(evidence: TraceEvidence, places: Places, mac: Mac): Omit<In
   return {gateway, site, local: site === null || places.vm.site === null ? null : site === places.vm.site}
 }
 
-/** How many gateways and candidates have this MAC: a virtual MAC at both sites tells nothing. */
-function ownersOf({known, current, alternatives}: TraceEvidence, mac: Mac): number {
+/** How many routers have this MAC, as far as it shows: a virtual MAC at both sites tells nothing. */
+function ownersOf(evidence: TraceEvidence, places: Places, mac: Mac): number {
+  const {known, current, alternatives} = evidence
   const gateways = known.gateways.filter((gateway) => gateway.segment === known.segment && gateway.mac === mac).length
-  const candidates = [current, ...alternatives].filter((candidate) => candidate.mac === mac).length
-  return Math.max(gateways, candidates)
+  const candidates = [current, ...alternatives].map((candidate) => candidate.mac === mac)
+  const responders = [places.current, ...places.alternatives]
+    .filter((_, i) => candidates[i])
+    .map((place) => place.responders.length)
+  return Math.max(gateways, candidates.filter(Boolean).length, ...responders)
 }

@@ -85,7 +85,7 @@ export function locate(evidence: TraceEvidence): Places {
       firstHopMinMs: firstHops[i]!.rtts.length === 0 ? null : minimum(firstHops[i]!.rtts),
       firstHopAnswered: firstHops[i]!.answered,
       responders: firstHops[i]!.responders,
-      local: site !== null && vm.site !== null ? site === vm.site : far[i] === undefined ? null : !far[i],
+      local: isLocal({site, source: place.source}, vm, far[i]),
     }
   })
   return {
@@ -96,6 +96,12 @@ export function locate(evidence: TraceEvidence): Places {
     movedFromInventory: moved,
     latencyContradicts: contradicts,
   }
+}
+
+function isLocal(place: Place, vm: Place, far: boolean | undefined): boolean | null {
+  if (place.source === 'conflict') return null
+  if (place.site !== null && vm.site !== null) return place.site === vm.site
+  return far === undefined ? null : !far
 }
 
 interface FirstHopAnswers {

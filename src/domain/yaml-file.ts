@@ -1,5 +1,5 @@
 // YAML with the place of every key and value, so that a message can point at it.
-import {isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument} from 'yaml'
+import {isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, visit} from 'yaml'
 import {Failure} from '../errors.ts'
 
 /** Keys and list indices from the top of the document. */
@@ -44,7 +44,7 @@ export function readYaml(text: string, file: string): YamlFile {
   }
   return {
     file,
-    value: resolved(() => document.toJS(), file),
+    value: resolved(),
     valueAt(path) {
       const found = walk(document.contents, path)
       return found.rest > 0 ? undefined : found.node?.toJS(document)
@@ -54,6 +54,26 @@ export function readYaml(text: string, file: string): YamlFile {
       const node = atKey && found.rest === 0 ? found.key : found.node
       return place(node?.range?.[0] ?? 0)
     },
+  }
+
+  /** Turning nodes into values resolves aliases, which may lead nowhere, or to far too many. */
+  function resolved(): unknown {
+    try {
+      return document.toJS()
+    } catch (error) {
+      let {line, column} = place(0)
+      visit(document, {
+        Alias(_, node) {
+          if (node.resolve(document) !== undefined) return undefined
+          ;({line, column} = place(node.range?.[0] ?? 0))
+          return visit.BREAK
+        },
+      })
+      throw new Failure(
+        'usage',
+        `${file}:${line}:${column}: not YAML: ${error instanceof Error ? error.message : error}`,
+      )
+    }
   }
 
   /** The node at the end of `path`, or the last one on the way there and how many steps were left. */
@@ -70,15 +90,6 @@ export function readYaml(text: string, file: string): YamlFile {
       else break
     }
     return at
-  }
-}
-
-/** Turning nodes into values resolves aliases, which may be missing or far too many. */
-function resolved(read: () => unknown, file: string): unknown {
-  try {
-    return read()
-  } catch (error) {
-    throw new Failure('usage', `${file}: not YAML: ${error instanceof Error ? error.message : error}`)
   }
 }
 

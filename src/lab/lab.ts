@@ -5,7 +5,7 @@ import {build, presentNamespaces, remove} from './build.ts'
 import {inventoryYaml} from './inventory.ts'
 import {checkPrefix, type LabOptions, labOptions, optionsText} from './options.ts'
 import {relayPid} from './relay-process.ts'
-import {labFiles, readRecord, withLock, writeRecord} from './state.ts'
+import {isLocked, labFiles, readRecord, withLock, writeRecord} from './state.ts'
 import {labNamespaces, labTopology} from './topology.ts'
 
 export interface LabContext {
@@ -66,14 +66,18 @@ async function buildOrRemove(options: LabOptions, signal: AbortSignal | undefine
  */
 export async function down(prefix: string, {log = () => {}}: LabContext = {}): Promise<boolean> {
   checkPrefix(prefix)
-  if (readRecord(prefix) === undefined) {
-    log(`lab ${prefix} is not up`)
-    return false
+  let found = readRecord(prefix) !== undefined
+  if (found || isLocked(prefix)) {
+    requireCapabilities()
+    found = await withLock(prefix, async () => {
+      // Not before there is a record: until then, namespaces of these names are somebody else's.
+      if (readRecord(prefix) === undefined) return false
+      await remove(prefix)
+      return true
+    })
   }
-  requireCapabilities()
-  await withLock(prefix, () => remove(prefix))
-  log(`lab ${prefix} is gone`)
-  return true
+  log(found ? `lab ${prefix} is gone` : `lab ${prefix} is not up`)
+  return found
 }
 
 /** Whether the lab is up and whole. */

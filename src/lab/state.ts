@@ -1,17 +1,8 @@
 // What a lab leaves on disk while it exists: its options, its inventory, its relay's counters, and a lock.
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import {existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {Failure} from '../errors.ts'
+import {type FileLock, lockHolder, tryLock} from '../net/file-lock.ts'
 import type {LabOptions} from './options.ts'
 
 const ROOT = '/run/gwswitch'
@@ -48,12 +39,17 @@ export function labFiles(prefix: string): LabFiles {
 export const labPrefixes = (): string[] =>
   entries(ROOT).flatMap((name) => (name.startsWith('lab-') && !name.endsWith('.lock') ? [name.slice(4)] : []))
 
-/** Undefined if there is no lab of this prefix. One whose record cannot be read counts as half built. */
+/**
+ * Undefined if there is no lab of this prefix. One whose record says nothing counts as half built.
+ * @throws Failure `privilege` if it is another user's.
+ */
 export function readRecord(prefix: string): LabRecord | 'broken' | undefined {
-  const files = labFiles(prefix)
   try {
-    return JSON.parse(readFileSync(files.record, 'utf8')) as LabRecord
-  } catch {
+    return JSON.parse(readFileSync(labFiles(prefix).record, 'utf8')) as LabRecord
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') {
+      throw new Failure('privilege', `lab ${prefix} is not yours to look into: run as the user that made it (root)`)
+    }
     return entries(ROOT).includes(`lab-${prefix}`) ? 'broken' : undefined
   }
 }
@@ -71,78 +67,53 @@ const LOCK_WAIT_MS = 10_000
 const LOCK_RETRY_MS = 20
 
 /**
- * Runs `fn` while no other process, and nothing else in this one, builds, moves or removes this lab.
- * Waits its turn. A lock whose holder is dead is taken over.
+ * Runs `fn` while nobody else, in another process or in this one, builds, moves or removes this lab. Waits its turn.
  * @throws Failure `runtime` if the holder takes longer than 10 s.
  */
 export async function withLock<T>(prefix: string, fn: () => Promise<T>): Promise<T> {
-  const {lock} = labFiles(prefix)
-  await takeLock(lock, prefix)
+  const lock = await takeLock(prefix)
   try {
     return await fn()
   } finally {
-    rmSync(lock, {force: true})
+    lock.release()
     removeRootIfEmpty()
   }
 }
 
-function makeRoot(): void {
+async function takeLock(prefix: string): Promise<FileLock> {
+  const path = labFiles(prefix).lock
+  const deadline = performance.now() + LOCK_WAIT_MS
+  for (;;) {
+    const lock = lockInRoot(path)
+    if (lock) return lock
+    if (performance.now() > deadline) {
+      const holder = lockHolder(path) ?? 'unknown'
+      throw new Failure('runtime', `lab ${prefix}: process ${holder} is at work on it: let it finish first`)
+    }
+    await sleep(LOCK_RETRY_MS)
+  }
+}
+
+function lockInRoot(path: string): FileLock | undefined {
   try {
     mkdirSync(ROOT, {recursive: true, mode: 0o755})
+    return tryLock(path)
   } catch (error) {
+    // Whoever removed the last lab may just have removed the directory too.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (error instanceof Failure) throw error
     throw new Failure('runtime', `lab: cannot make ${ROOT}: ${(error as NodeJS.ErrnoException).code}`)
   }
 }
 
-async function takeLock(lock: string, prefix: string): Promise<void> {
-  const deadline = performance.now() + LOCK_WAIT_MS
-  for (;;) {
-    makeRoot()
-    try {
-      const fd = openSync(lock, 'wx', 0o600)
-      writeSync(fd, processIdentity(process.pid)!)
-      closeSync(fd)
-      return
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code
-      // Whoever removed the last lab may just have removed the directory too.
-      if (code !== 'EEXIST' && code !== 'ENOENT') throw new Failure('runtime', `lab: cannot make ${lock}: ${code}`)
-    }
-    const holder = readText(lock)
-    if (holder && !isRunning(holder)) rmSync(lock, {force: true})
-    else if (performance.now() > deadline) throw lockedOut(prefix, holder)
-    else await sleep(LOCK_RETRY_MS)
-  }
-}
-
-const lockedOut = (prefix: string, holder: string | undefined): Failure =>
-  new Failure('runtime', `lab ${prefix}: process ${holder?.split(' ')[0]} is at work on it: let it finish first`)
+/** Whether somebody holds the lock, or died holding it. */
+export const isLocked = (prefix: string): boolean => existsSync(labFiles(prefix).lock)
 
 function removeRootIfEmpty(): void {
   try {
     rmdirSync(ROOT)
   } catch {
     // Other labs, or other parts of gwswitch, keep theirs there.
-  }
-}
-
-/** A process that cannot be taken for a later one of the same number: pid and start time (proc_pid_stat(5), field 22). */
-export function processIdentity(pid: number): string | undefined {
-  const stat = readText(`/proc/${pid}/stat`)
-  if (stat === undefined) return undefined
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  // A zombie is dead to us.
-  return fields[0] === 'Z' ? undefined : `${pid} ${fields[19]}`
-}
-
-/** Whether the process that {@link processIdentity} named still runs. */
-export const isRunning = (identity: string): boolean => processIdentity(Number.parseInt(identity, 10)) === identity
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
   }
 }
 

@@ -75,8 +75,8 @@ async function ipJson<T>(namespace: string, ...args: string[]): Promise<T[]> {
   return output.trim() === '' ? [] : (JSON.parse(output) as T[])
 }
 
-/** A status as lines for a terminal. */
-export function statusText(found: LabStatus): string {
+/** A status as lines for a terminal. `program` is how gwswitch is called there. */
+export function statusText(found: LabStatus, program = 'gwswitch'): string {
   const {prefix, state, options, vms = [], inventoryFile} = found
   if (state === 'down') return `lab ${prefix} is not up\n`
   if (state === 'incomplete' || !options) return `lab ${prefix} is incomplete: bring it up again, or take it down\n`
@@ -90,7 +90,7 @@ export function statusText(found: LabStatus): string {
     `relay: process ${found.relayPid}; ${relayedText(found.relayed ?? [])}`,
     `inventory: ${inventoryFile}`,
     'run something in it:',
-    ...hints(found).map((hint) => `  ${hint}`),
+    ...hints(found, program).map((hint) => `  ${hint}`),
     '',
   ].join('\n')
 }
@@ -127,13 +127,13 @@ const relayedText = (counters: readonly RelayCounters[]): string =>
     : counters.map(({from, to, frames}) => `${from} to ${to} ${frames} frames`).join(', ')
 
 /** Commands that show what can be done inside. */
-export function hints({prefix, inventoryFile}: LabStatus): string[] {
+export function hints({prefix, inventoryFile}: LabStatus, program = 'gwswitch'): string[] {
   const inside = (node: string): string => `ip netns exec ${namespaceOf(prefix, node)}`
   const far = USERS.find(({site}) => site === 'y')!
   return [
-    `${inside('db-03')} gwswitch trace ${far.ip} -f ${inventoryFile}`,
+    `${inside('db-03')} ${program} trace ${far.ip} -f ${inventoryFile}`,
     `${inside('db-03')} traceroute -n ${far.ip}`,
-    `${inside('ry')} gwswitch garp by --vm db-03 -i seg-b -f ${inventoryFile}`,
+    `${inside('ry')} ${program} garp by --vm db-03 -i seg-b -f ${inventoryFile}`,
     `${inside('sw-y')} tcpdump -eni dci-b arp`,
   ]
 }

@@ -21,8 +21,12 @@ export class WireError extends Error {
   }
 }
 
-/** `value` if it is a whole number from 0 to `max`; otherwise throws, reason `out-of-range`. */
+/** `value` if it is a whole number from 0 to `max` (at most 0xffffffff); otherwise throws, reason `out-of-range`. */
 export function expectWhole(layer: string, field: string, value: number, max: number, offset = 0): number {
-  if (Number.isInteger(value) && value >= 0 && value <= max) return value
+  if (value >>> 0 === value && value <= max) return value
+  return notWhole(layer, field, value, max, offset)
+}
+
+function notWhole(layer: string, field: string, value: number, max: number, offset: number): never {
   throw new WireError(layer, 'out-of-range', offset, `${field} ${value} is not a whole number from 0 to ${max}`)
 }

@@ -2,7 +2,7 @@
 import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {down, up} from '../../src/lab/lab.ts'
 import {DEFAULT_LAB, type LabOptions} from '../../src/lab/options.ts'
-import {isRunning, labFiles, processIdentity} from '../../src/lab/state.ts'
+import {labFiles} from '../../src/lab/state.ts'
 import {namespaceOf} from '../../src/lab/topology.ts'
 import {runCommand, tryCommand} from '../../src/net/command.ts'
 import {inNamespace, namespaces} from '../../src/net/netns.ts'
@@ -145,12 +145,23 @@ export async function withPrefix<T>(
   }
 }
 
+/** A process that cannot be taken for a later one of the same number: pid and start time (proc_pid_stat(5), field 22). */
+function processIdentity(pid: number): string | undefined {
+  const stat = readText(`/proc/${pid}/stat`)
+  if (stat === undefined) return undefined
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  // A zombie is dead to us.
+  return fields[0] === 'Z' ? undefined : `${pid} ${fields[19]}`
+}
+
+const isRunning = (identity: string): boolean => processIdentity(Number.parseInt(identity, 10)) === identity
+
 const base36 = (value: number, width: number): string => value.toString(36).padStart(width, '0')
 
 /** Removes what test processes left that are no longer running. */
 async function sweep(): Promise<void> {
   for (const prefix of registered()) {
-    const owner = ownerOf(prefix)
+    const owner = readText(`${REGISTRY}/${prefix}`)
     // Undefined: another test process has just swept it.
     if (owner === undefined || (owner !== '' && isRunning(owner))) continue
     await down(prefix)
@@ -159,9 +170,9 @@ async function sweep(): Promise<void> {
   }
 }
 
-function ownerOf(prefix: string): string | undefined {
+function readText(path: string): string | undefined {
   try {
-    return readFileSync(`${REGISTRY}/${prefix}`, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch {
     return undefined
   }

@@ -1,0 +1,16 @@
+import {BaseCommand} from '../../base-command.ts'
+import {prefixFlag} from '../../lab-flags.ts'
+
+export default class LabDown extends BaseCommand {
+  static override summary = 'remove a lab with everything in it, also after a crash'
+  static override examples = ['sudo <%= config.bin %> <%= command.id %>', 'sudo <%= config.bin %> <%= command.id %> --prefix metro']
+  static override flags = {prefix: prefixFlag()}
+
+  async run(): Promise<{readonly schema: 'gwswitch.lab-down/1'; readonly prefix: string; readonly removed: boolean}> {
+    const {flags} = await this.parse(LabDown)
+    const {down} = await import('../../lab/lab.ts')
+    const removed = await down(flags.prefix)
+    this.log(removed ? `lab ${flags.prefix} is gone` : `there is no lab ${flags.prefix}`)
+    return {schema: 'gwswitch.lab-down/1', prefix: flags.prefix, removed}
+  }
+}

@@ -1,0 +1,20 @@
+import {BaseCommand} from '../../base-command.ts'
+import type {LabStatus} from '../../lab/status.ts'
+import {prefixFlag} from '../../lab-flags.ts'
+
+type LabStatusDocument = {readonly schema: 'gwswitch.lab-status/1'} & LabStatus
+
+export default class LabStatusCommand extends BaseCommand {
+  static override summary = 'show a lab: its topology, where each VM is, and how to run something in it'
+  static override examples = ['sudo <%= config.bin %> <%= command.id %>', 'sudo <%= config.bin %> <%= command.id %> --json']
+  static override flags = {prefix: prefixFlag()}
+
+  async run(): Promise<LabStatusDocument> {
+    const {flags} = await this.parse(LabStatusCommand)
+    const {status, statusText} = await import('../../lab/status.ts')
+    const found = await status(flags.prefix)
+    this.log(statusText(found, this.invocation).trimEnd())
+    process.exitCode = found.state === 'up' ? 0 : 1
+    return {schema: 'gwswitch.lab-status/1', ...found}
+  }
+}

@@ -1,0 +1,261 @@
+// The lab's life: up, seen, down, and everything that can go wrong on the way.
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {existsSync, readFileSync, statSync} from 'node:fs'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {describe, expect, it} from 'vitest'
+import {presentNamespaces} from '../../src/lab/build.ts'
+import {inventoryYaml} from '../../src/lab/inventory.ts'
+import {down, isUp, requireUp, up} from '../../src/lab/lab.ts'
+import {DEFAULT_LAB} from '../../src/lab/options.ts'
+import {labProcesses} from '../../src/lab/processes.ts'
+import {labFiles, labPrefixes} from '../../src/lab/state.ts'
+import {status, statusText} from '../../src/lab/status.ts'
+import {labNamespaces} from '../../src/lab/topology.ts'
+import {runCommand} from '../../src/net/command.ts'
+import {inNamespace} from '../../src/net/netns.ts'
+import {noNamespaces, withLab, withPrefix} from '../support/namespaces.ts'
+
+const removeLab = (prefix: string): Promise<void> => down(prefix).then(() => {})
+
+/** What there is of a lab anywhere. */
+const traces = (prefix: string): unknown[] => [
+  ...presentNamespaces(prefix),
+  ...labProcesses(prefix),
+  ...[labFiles(prefix).directory, labFiles(prefix).lock].filter(existsSync),
+]
+
+/** A process of its own that does something with a lab, as the command line does. */
+function startProcess(work: string): ChildProcess {
+  const from = (file: string): string => JSON.stringify(new URL(`../../src/lab/${file}`, import.meta.url).href)
+  const script = `import {down, up} from ${from('lab.ts')}; import {interruptible} from ${from('interrupt.ts')}
+    process.stdout.write('started')
+    await interruptible(async (signal) => { ${work} })`
+  return spawn(process.execPath, ['--input-type=module', '-e', script], {stdio: ['ignore', 'pipe', 'pipe']})
+}
+
+const startUp = (prefix: string): ChildProcess => startProcess(`await up({prefix: '${prefix}'}, {signal})`)
+
+describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
+  it('comes up once, tells how it is, and goes down once', async () => {
+    await withPrefix(removeLab, async (prefix) => {
+      const lines: string[] = []
+      const log = (line: string): void => void lines.push(line)
+      expect(isUp(prefix)).toBe(false)
+      expect(await status(prefix)).toEqual({prefix, state: 'down'})
+      expect(() => requireUp(prefix)).toThrow(`lab ${prefix} is not up`)
+
+      expect(await up({prefix}, {log})).toBe('built')
+      expect(isUp(prefix)).toBe(true)
+      expect(labPrefixes()).toContain(prefix)
+      const first = await status(prefix)
+      expect(first.state).toBe('up')
+      expect(first.vms?.map(({name, site}) => `${name} ${site}`)).toEqual(['web-07 x', 'db-03 x'])
+      expect(labProcesses(prefix)).toEqual([first.relayPid])
+
+      expect(await up({prefix}, {log})).toBe('already-up')
+      expect((await status(prefix)).relayPid).toBe(first.relayPid)
+      expect(lines).toEqual(Array(2).fill(`lab ${prefix} is up: DCI vxlan 10 ms, WAN 10 ms (one way)`))
+
+      const {directory, inventory} = labFiles(prefix)
+      expect(statSync(directory).mode & 0o777).toBe(0o700)
+      expect(readFileSync(inventory, 'utf8')).toBe(inventoryYaml({...DEFAULT_LAB, prefix}))
+
+      expect(await down(prefix, {log})).toBe(true)
+      expect(traces(prefix)).toEqual([])
+      expect(await down(prefix, {log})).toBe(false)
+      expect(lines.slice(2)).toEqual([`lab ${prefix} is gone`, `lab ${prefix} is not up`])
+    })
+  })
+
+  it('is seen with its addresses, delays and what can be run in it', async () => {
+    await withLab({dci: 'plain', dciDelayMs: 3, wanDelayMs: 4}, async ({prefix, run}) => {
+      await run('db-03', 'ping', '-c', '1', '-W', '2', '198.51.100.10')
+      const found = await status(prefix)
+      expect(found.vms?.map(({gateway}) => gateway)).toEqual([undefined, {name: 'bx', site: 'x'}])
+      const text = statusText(found)
+      for (const part of ['DCI plain 3 ms, WAN 4 ms', 'user-y 203.0.113.10', 'leaves through bx (site x)']) {
+        expect(text).toContain(part)
+      }
+      expect(text).toContain(`ip netns exec ${prefix}-db-03 gwswitch trace 203.0.113.10 -f ${found.inventoryFile}`)
+    })
+  })
+
+  it('delays the WAN and the DCI as it was told, and routes inbound to the gateway near the user', async () => {
+    await withLab({dciDelayMs: 15, wanDelayMs: 5}, async ({run}) => {
+      const rtt = async (node: string, to: string): Promise<number> => {
+        const output = await run(node, 'ping', '-c', '6', '-i', '0.05', '-W', '2', to)
+        return Number(/= ([\d.]+)\//.exec(output)?.[1])
+      }
+      // From site X: near user at once; far user out by the WAN (5), back in by the gateway at Y and the DCI (15).
+      for (const vm of ['web-07', 'db-03']) {
+        expect(await rtt(vm, '198.51.100.10')).toBeLessThan(3)
+        const far = await rtt(vm, '203.0.113.10')
+        expect(far).toBeGreaterThan(19.9)
+        expect(far).toBeLessThan(24)
+      }
+      // Between the users only the WAN, twice; to the far gateway only the DCI, twice.
+      expect(await rtt('user-x', '203.0.113.10')).toBeCloseTo(10, -1)
+      const gateway = await rtt('web-07', '10.0.0.2')
+      expect(gateway).toBeGreaterThan(29.9)
+      expect(gateway).toBeLessThan(34)
+    })
+  })
+
+  it('stands beside another one, each with its own wires', async () => {
+    await withLab({wanDelayMs: 1}, async (one) => {
+      await withLab({wanDelayMs: 1, dci: 'plain'}, async (two) => {
+        expect(one.prefix).not.toBe(two.prefix)
+        await one.run('user-x', 'ping', '-c', '1', '-W', '2', '203.0.113.10')
+        await two.run('user-x', 'ping', '-c', '1', '-W', '2', '203.0.113.10')
+        await down(one.prefix)
+        expect(traces(one.prefix)).toEqual([])
+        expect((await status(two.prefix)).state).toBe('up')
+        await two.run('user-x', 'ping', '-c', '1', '-W', '2', '203.0.113.10')
+      })
+    })
+  })
+
+  it('is not changed by an up with other options', async () => {
+    await withLab({}, async ({prefix}) => {
+      const other = up({prefix, dciDelayMs: 11})
+      await expect(other).rejects.toMatchObject({kind: 'usage', message: expect.stringMatching(/is up with other/)})
+      expect((await status(prefix)).options?.dciDelayMs).toBe(10)
+    })
+  })
+
+  it('leaves namespaces alone that have its names and are not its own', async () => {
+    const removeBoth = async (prefix: string): Promise<void> => {
+      await removeLab(prefix)
+      await runCommand('ip', ['netns', 'del', `${prefix}-rx`])
+    }
+    await withPrefix(removeBoth, async (prefix) => {
+      await runCommand('ip', ['netns', 'add', `${prefix}-rx`])
+      await expect(up({prefix})).rejects.toThrow(`network namespace ${prefix}-rx exists and is not this lab's`)
+      expect(await down(prefix)).toBe(false)
+      expect(presentNamespaces(prefix)).toEqual([`${prefix}-rx`])
+    })
+  })
+
+  it('is repaired when a part of it is gone', async () => {
+    await withLab({}, async ({prefix, run}) => {
+      process.kill((await status(prefix)).relayPid!, 'SIGKILL')
+      while (labProcesses(prefix).length > 0) await sleep(5)
+      expect((await status(prefix)).state).toBe('incomplete')
+      expect(() => requireUp(prefix)).toThrow('is incomplete')
+      expect(await up({prefix})).toBe('repaired')
+      await run('user-x', 'ping', '-c', '1', '-W', '2', '203.0.113.10')
+    })
+  })
+
+  it('goes down with programs still running in it, which lose the network and nothing else', async () => {
+    await withPrefix(removeLab, async (prefix) => {
+      await up({prefix})
+      const guest = spawn('ip', ['netns', 'exec', `${prefix}-db-03`, 'sleep', '60'], {stdio: 'ignore'})
+      await sleep(50)
+      await down(prefix)
+      expect(traces(prefix)).toEqual([])
+      expect(guest.exitCode ?? guest.signalCode).toBeNull()
+      guest.kill()
+      await once(guest, 'exit')
+    })
+  })
+
+  it.each([0, 60, 120, 180, 250, 350])('leaves nothing after a kill %d ms into up, and a down', async (afterMs) => {
+    await withPrefix(removeLab, async (prefix) => {
+      const building = startUp(prefix)
+      await once(building.stdout!, 'data')
+      await sleep(afterMs)
+      building.kill('SIGKILL')
+      await once(building, 'exit')
+      const left = existsSync(labFiles(prefix).directory)
+      expect(await down(prefix)).toBe(left)
+      expect(traces(prefix)).toEqual([])
+    })
+  })
+
+  it('is built anew where a kill left half of it', async () => {
+    await withPrefix(removeLab, async (prefix) => {
+      const building = startUp(prefix)
+      while (presentNamespaces(prefix).length < labNamespaces(prefix).length) await sleep(2)
+      building.kill('SIGKILL')
+      await once(building, 'exit')
+      expect((await status(prefix)).state).toBe('incomplete')
+      expect(await up({prefix})).toBe('repaired')
+      expect((await status(prefix)).state).toBe('up')
+    })
+  })
+
+  it.each([
+    ['SIGINT', 0],
+    ['SIGINT', 100],
+    ['SIGTERM', 200],
+    ['SIGINT', 300],
+  ] as const)('leaves nothing after %s %d ms into up', async (signal, afterMs) => {
+    await withPrefix(removeLab, async (prefix) => {
+      const building = startUp(prefix)
+      const exit = once(building, 'exit')
+      await once(building.stdout!, 'data')
+      await sleep(20)
+      while (traces(prefix).length === 0) await sleep(2)
+      await sleep(afterMs)
+      building.kill(signal)
+      const [code, by] = await exit
+      // Ended by the signal, or done before it came.
+      expect(by ?? code).toBe(by === null ? 0 : signal)
+      if (by === signal) expect(traces(prefix)).toEqual([])
+      else expect(isUp(prefix)).toBe(true)
+    })
+  })
+
+  it('builds one lab when two ask for it at once', async () => {
+    await withPrefix(removeLab, async (prefix) => {
+      expect((await Promise.all([up({prefix}), up({prefix})])).toSorted()).toEqual(['already-up', 'built'])
+    })
+  })
+
+  it('changes nothing outside its namespaces, not even for a moment', async () => {
+    const removeOuter = async (prefix: string): Promise<void> => {
+      await removeLab(prefix)
+      await runCommand('ip', ['netns', 'del', `${prefix}-outer`])
+    }
+    await withPrefix(removeOuter, async (prefix) => {
+      const outer = `${prefix}-outer`
+      await runCommand('ip', ['netns', 'add', outer])
+      const state = async (): Promise<string[]> => [
+        await runCommand('ip', ['-n', outer, '-details', 'address', 'show']),
+        await runCommand('ip', ['-n', outer, 'route', 'show', 'table', 'all']),
+        await runCommand('ip', ['netns', 'exec', outer, 'nft', 'list', 'ruleset']),
+        await runCommand('ip', [
+          'netns',
+          'exec',
+          outer,
+          'sh',
+          '-c',
+          'grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv4/ip_forward',
+        ]),
+      ]
+      const before = await state()
+      const events = spawn('ip', ['-n', outer, 'monitor', 'link', 'address', 'route', 'neigh'], {stdio: 'pipe'})
+      let seen = ''
+      events.stdout.on('data', (chunk: Buffer) => {
+        seen += chunk.toString()
+      })
+      await sleep(100)
+      // The process that runs the lab lives in the outer namespace, so that nothing else happens around it.
+      const works = `await up({prefix: '${prefix}'}, {signal}); await down('${prefix}')`
+      const working = inNamespace(outer, () => startProcess(works))
+      expect((await once(working, 'exit'))[0]).toBe(0)
+      expect(traces(prefix)).toEqual([])
+      expect(seen).toBe('')
+      expect(await state()).toEqual(before)
+      // A change of our own is seen, or the silence would prove nothing.
+      await runCommand('ip', ['-n', outer, 'link', 'set', 'lo', 'up'])
+      await runCommand('ip', ['-n', outer, 'link', 'set', 'lo', 'down'])
+      await sleep(100)
+      expect(seen).toContain('lo')
+      events.kill()
+      await once(events, 'exit')
+    })
+  })
+})
