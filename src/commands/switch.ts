@@ -18,9 +18,9 @@ export default class Switch extends BaseCommand {
     {description: 'See what would be done', command: '<%= config.bin %> <%= command.id %> db-03 --to y --dry-run'},
     {description: "On a hypervisor, through the VM's own port", command: '<%= config.bin %> <%= command.id %> db-03 --to y --strategy arp -i vnet0'},
   ]
-  static override args = {vm: Args.string({required: true, description: 'the VM, by its name in the inventory or its address'})}
+  static override args = {vm: Args.string({description: 'the VM, by its name in the inventory or its address (asked for on a terminal)'})}
   static override flags = {
-    to: Flags.string({helpValue: 'SITE', required: true, summary: 'the site it is in now, or a gateway of it'}),
+    to: Flags.string({helpValue: 'SITE', summary: 'the site it is in now, or a gateway of it (asked for on a terminal)'}),
     from: Flags.string({helpValue: 'GATEWAY', summary: 'the gateway it leaves, where several are possible'}),
     strategy: Flags.string({helpValue: 'NAME', multiple: true, summary: "how; repeat to give an order (default: the VM's own list, then all)"}),
     interface: Flags.string({char: 'i', helpValue: 'IF', summary: "interface to act through (default: the gateway's own leg)"}),
@@ -36,7 +36,9 @@ export default class Switch extends BaseCommand {
     const {performSwitch, plannedSwitch, prepareSwitch} = await import('../strategies/run-switch.ts')
     const {switchText} = await import('../strategies/switch-text.ts')
     const world = await this.world()
-    const order = {...flags, ...args, strategies: flags.strategy ?? [], interfaceName: flags.interface, vlanId: flags.vlan}
+    const {canAsk, completeSwitch} = await import('../prompt.ts')
+    const choice = await completeSwitch({vm: args.vm, to: flags.to}, inventory, canAsk(this.jsonEnabled()))
+    const order = {...flags, ...choice, strategies: flags.strategy ?? [], interfaceName: flags.interface, vlanId: flags.vlan}
     const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
     const perform = async (): Promise<SwitchDocument> => {
       const {startDeadMan} = await import('../net/dead-man.ts')

@@ -76,6 +76,7 @@ function* checkGateways(inventory: Inventory): Iterable<Problem> {
       yield {path: [...path, 'site'], message: `"${gateway.site}" is not a site${hint(gateway.site, sites)}`}
     }
     yield* checkAddress(gateway.ip, segment, [...path, 'ip'])
+    if (gateway.ownIp !== undefined) yield* checkOwnIp(gateway.ownIp, segment, [...path, 'ownIp'])
     const twin = segment.gateways.find(
       (other) => other.name !== gateway.name && other.ip === gateway.ip && other.site === gateway.site,
     )
@@ -84,6 +85,18 @@ function* checkGateways(inventory: Inventory): Iterable<Problem> {
         path: [...path, 'ip'],
         message: `${gateway.ip} is already ${twin.name}'s at site ${twin.site} (want one gateway an address and site)`,
       }
+    }
+  }
+}
+
+/** A router's own address is nobody else's: the shared one as little as another router's. */
+function* checkOwnIp(ownIp: Ipv4, segment: Segment, path: Path): Iterable<Problem> {
+  yield* checkAddress(ownIp, segment, path)
+  const owners = segment.gateways.filter((gateway) => gateway.ip === ownIp || gateway.ownIp === ownIp)
+  if (owners.length > 1 || owners.some((gateway) => gateway.ip === ownIp)) {
+    yield {
+      path,
+      message: `${ownIp} is the address of ${owners.map(({name}) => name).join(' and ')} (want this router's own)`,
     }
   }
 }
@@ -124,17 +137,22 @@ function* checkAddress(ip: Ipv4, segment: Segment, path: Path): Iterable<Problem
 const lastAddress = (prefix: Prefix): Ipv4 =>
   ipv4Text((ipv4Value(prefix.address) | (0xffff_ffff >>> prefix.length)) >>> 0)
 
-/** On one segment a MAC is one station. On several it may recur: a router has one MAC for all its VLANs. */
+/**
+ * On one segment a MAC is one station, but for gateways that share their IP: those may share a virtual MAC too. On several
+ * segments it may recur: a router has one MAC for all its VLANs.
+ */
 function* checkOwners(inventory: Inventory): Iterable<Problem> {
   const owner = new Map<string, string>()
-  const claim = function* (segment: string, mac: Mac, name: string, path: Path): Iterable<Problem> {
+  const claim = function* (segment: string, mac: Mac, name: string, path: Path, shared = false): Iterable<Problem> {
     const other = owner.get(`${segment} ${mac}`)
-    if (other !== undefined)
+    if (other !== undefined && !shared)
       yield {path, message: `${mac} is already ${other}'s on segment ${segment} (want a MAC of its own)`}
     owner.set(`${segment} ${mac}`, name)
   }
-  for (const {gateway, path} of placedGateways(inventory)) {
-    yield* claim(gateway.segment, gateway.mac, gateway.name, [...path, 'mac'])
+  for (const {gateway, segment, path} of placedGateways(inventory)) {
+    const twins = segment.gateways.filter((other) => other.mac === gateway.mac)
+    const shared = twins.every((other) => other.ip === gateway.ip)
+    yield* claim(gateway.segment, gateway.mac, gateway.name, [...path, 'mac'], shared)
   }
   for (const vm of inventory.vms) yield* claim(vm.segment, vm.mac, vm.name, ['vms', vm.name, 'mac'])
 }

@@ -12,6 +12,7 @@ import {
   readPrefix,
   ZERO_MAC,
 } from '../wire/address.ts'
+import {type Ipv6, isMulticastIpv6, readIpv6} from '../wire/ipv6-address.ts'
 import {checkInventory} from './inventory-checks.ts'
 import {segmentDhcpSchema, vmDhcpSchema} from './segment-dhcp.ts'
 import type {Inventory} from './site.ts'
@@ -80,6 +81,10 @@ const macField = scalar<Mac>('a MAC address', '02:00:00:00:0a:01', readMac).supe
   }
 })
 const ipField = scalar<Ipv4>('an IPv4 address', '10.0.0.1', (text) => (isIpv4(text) ? text : undefined))
+const ip6Field = scalar<Ipv6>('an IPv6 address', 'fe80::1', readIpv6).superRefine((ip, context) => {
+  if (!isMulticastIpv6(ip) && ip !== '::') return
+  context.addIssue({code: 'custom', message: `"${ip}" is no address of a station (want its own, fe80::1)`})
+})
 const nameField = scalar<string>('a name', 'letters, digits, "-", "_", "."', (text) => (text === '' ? undefined : text))
 
 const prefixField = z.any().transform((value: unknown, context): Prefix => {
@@ -107,7 +112,14 @@ const siteSchema = z.strictObject({
   prefixes: z.array(prefixField).default([]),
   dciRttMs: z.number().optional(),
 })
-const gatewaySchema = z.strictObject({name: nameField, site: nameField, ip: ipField, mac: macField})
+const gatewaySchema = z.strictObject({
+  name: nameField,
+  site: nameField,
+  ip: ipField,
+  mac: macField,
+  ip6: z.array(ip6Field).optional(),
+  ownIp: ipField.optional(),
+})
 const segmentSchema = z.strictObject({
   prefix: prefixField,
   gateways: emptyIfNull(z.array(gatewaySchema), []).default([]),
@@ -117,6 +129,7 @@ const vmSchema = z.strictObject({
   segment: nameField,
   ip: ipField,
   mac: macField,
+  ip6: z.array(ip6Field).optional(),
   strategies: z.array(nameField).default([]),
   site: nameField.optional(),
   dhcp: vmDhcpSchema.optional(),

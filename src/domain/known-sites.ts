@@ -1,14 +1,19 @@
 // What the inventory says about places, cut down to one trace, and the look-ups in it. Two answers that differ are none:
 // a place that is guessed would turn into a verdict that is guessed.
+import {Failure} from '../errors.ts'
 import {type Ipv4, type Mac, prefixText, readPrefix} from '../wire/address.ts'
 import {allGateways, findSegment, type Inventory, longestMatch, segmentOfIp} from './site.ts'
 import type {KnownGateway, KnownSites} from './trace-evidence.ts'
 
-/** The places that matter to a host at `ip`, whose segment is found by that address unless it is named. */
+/**
+ * The places that matter to a host at `ip`, whose segment is found by that address unless it is named.
+ * Throws Failure('usage') for a `siteRegex` that is none, or has no group.
+ */
 export function knownSites(
   inventory: Inventory,
   host: {readonly ip: Ipv4; readonly segment?: string | undefined; readonly siteRegex?: string | undefined},
 ): KnownSites {
+  if (host.siteRegex !== undefined) checkSiteRegex(host.siteRegex)
   const segment = host.segment === undefined ? segmentOfIp(inventory, host.ip) : findSegment(inventory, host.segment)
   return {
     sites: inventory.sites.map((site) => ({
@@ -20,6 +25,17 @@ export function knownSites(
     segment: segment?.name ?? null,
     siteRegex: host.siteRegex ?? null,
   }
+}
+
+function checkSiteRegex(source: string): void {
+  const want = 'want a regular expression whose first group is the site, like "\\.([a-z]+)\\d+\\."'
+  try {
+    // The empty alternative matches anything, and the match then lists every group there is.
+    if (new RegExp(`${source}|`).exec('')!.length > 1) return
+  } catch {
+    throw new Failure('usage', `site regex ${JSON.stringify(source)} does not parse (${want})`)
+  }
+  throw new Failure('usage', `site regex ${JSON.stringify(source)} has no group (${want})`)
 }
 
 /** The gateways of the host's segment: the only ones whose MACs mean anything to it. */

@@ -56,7 +56,10 @@ const text = (what: string) =>
     return z.NEVER
   })
 
-const path = text('a file, /run/...').refine((value) => value.startsWith('/'), 'is not an absolute path (want /run/...)')
+const path = text('a file, /run/...').refine(
+  (value) => value.startsWith('/'),
+  'is not an absolute path (want /run/...)',
+)
 const address = text('an IPv4 address, 10.0.0.254').refine(isIpv4, 'is not an IPv4 address (want 10.0.0.254)')
 const addressPort = text('ADDRESS:PORT, 127.0.0.1:7911').refine(
   (value) => /^[^:\s]+:\d{1,5}$/.test(value) && isIpv4(value.split(':')[0]!),

@@ -1,6 +1,7 @@
 // Sites, segments, gateways and VMs as an inventory knows them, and how to find one.
 import {Failure} from '../errors.ts'
 import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../wire/address.ts'
+import type {Ipv6} from '../wire/ipv6-address.ts'
 import type {SegmentDhcp, VmDhcp} from './segment-dhcp.ts'
 
 /** A data centre. */
@@ -20,7 +21,12 @@ export interface Gateway {
   readonly site: string
   /** Shared by the gateways of all sites on some segments; the MAC then tells them apart. */
   readonly ip: Ipv4
+  /** Equal to another site's where the routers share a virtual MAC, or one MAC everywhere (anycast). */
   readonly mac: Mac
+  /** Its IPv6 addresses on the segment, link-local too; those that other sites' gateways have as well are shared. */
+  readonly ip6?: readonly Ipv6[] | undefined
+  /** The router's own address beside `ip`, where `ip` is shared: its own ARP requests then carry this one. */
+  readonly ownIp?: Ipv4 | undefined
 }
 
 /** A stretched L2 subnet. */
@@ -37,6 +43,8 @@ export interface Vm {
   readonly segment: string
   readonly ip: Ipv4
   readonly mac: Mac
+  /** Its IPv6 addresses on the segment. */
+  readonly ip6?: readonly Ipv6[] | undefined
   /** Strategies to try, in order; empty leaves it to gwswitch. */
   readonly strategies: readonly string[]
   /** Last known site; undefined if nobody wrote it down. */

@@ -237,7 +237,7 @@ export interface LocatedHop extends Place {
   readonly minMs: number | null
   readonly answered: number
   readonly sent: number
-  /** Name of the gateway that this hop is. */
+  /** Name of the gateway that this hop is; null if it is none, or has no name. */
   readonly gateway: string | null
   /** Source MAC of the answers' frames; null if they differ, or there are none. */
   readonly returnMac: Mac | null
@@ -320,7 +320,8 @@ function placeOfHop(
       : itself?.local == null
         ? null
         : !itself.local
-  return {...place, gateway: gateway ?? owner?.name ?? null, remote}
+  const label = gateway ?? owner?.name
+  return {...place, gateway: label === undefined || label === reply.address ? null : label, remote}
 }
 
 function onSegment(evidence: TraceEvidence, ip: Ipv4): boolean {

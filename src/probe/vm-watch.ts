@@ -1,32 +1,39 @@
 // Which gateway does a VM send to now? Asked with an ICMP echo that claims to come from the gateway: the VM's answer
 // goes to the MAC that its neighbour table holds for the gateway, so the destination MAC of the answer is the proof.
-// (An ARP answer proves nothing: a VM with a permanent entry answers, and keeps its entry.)
+// (An ARP answer proves nothing: a VM with a permanent entry answers, and keeps its entry.) The same for IPv6, by ICMPv6
+// and Neighbour Discovery, in vm-watch6.ts.
 import {anyOf, etherType, ipProtocol, macTests} from '../net/bpf.ts'
 import type {Instruction} from '../net/bpf.ts'
 import type {Link, ReceivedFrame} from '../net/link.ts'
 import {ANY_IPV4, type Ipv4, type Mac, type Prefix, prefixContains, ZERO_MAC} from '../wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, parseArp} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
-import {ETHERTYPE_ARP, ETHERTYPE_IPV4, parseEthernet, type Vlan} from '../wire/ethernet.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_RARP, parseEthernet, type Vlan} from '../wire/ethernet.ts'
 import {arpFrame, icmpFrame} from '../wire/frames.ts'
 import {parseIcmp} from '../wire/icmp.ts'
 import {type Ipv4Packet, parseIpv4, PROTOCOL_ICMP} from '../wire/ipv4.ts'
+import type {Ipv6} from '../wire/ipv6-address.ts'
+import {echoFrame6, probeFrame6, readPacket6} from './vm-watch6.ts'
 
 /** A VM on a segment, as frames reach it. */
 export interface WatchedVm {
-  readonly ip: Ipv4
+  readonly ip: Ipv4 | Ipv6
   readonly mac: Mac
   /** 802.1Q tag of its segment on the link, if tagged. */
   readonly vlan?: Vlan | undefined
 }
 
+/** What kind of frame tells something, see {@link Sighting}. */
+export type SightingKind = 'alive' | 'arp-reply' | 'nd-reply' | 'echo-reply' | 'traffic'
+
 /** One frame from the VM that tells something. */
 export interface Sighting {
   /**
-   * `alive`: it answered an ARP probe. `arp-reply`: it lives, and answered to this MAC because it was asked to. `echo-reply`: it sends to this MAC what is
-   * for the gateway's address. `traffic`: it sends its own off-segment traffic to this MAC.
+   * `alive`: it answered a probe of ours. `arp-reply` (IPv6: `nd-reply`): it lives, and answered to this MAC because it
+   * was asked to. `echo-reply`: it sends to this MAC what is for the gateway's address. `traffic`: it sends its own
+   * off-segment traffic to this MAC.
    */
-  readonly kind: 'alive' | 'arp-reply' | 'echo-reply' | 'traffic'
+  readonly kind: SightingKind
   readonly destinationMac: Mac
   /** Kernel receive time, CLOCK_REALTIME ns. */
   readonly atNs: bigint
@@ -36,36 +43,50 @@ export interface Sighting {
 }
 
 export interface EchoIdentity {
-  readonly gatewayIp: Ipv4
+  /** Of the same family as the VM's address. */
+  readonly gatewayIp: Ipv4 | Ipv6
   readonly identifier: number
+  /** Where the echo claims to come from, if not from the gateway: an address off the segment asks for the default route. */
+  readonly from?: Ipv4 | Ipv6 | undefined
 }
 
-/** Lets through what {@link readSighting} understands: ARP and IPv4 from the VM. */
-export function vmFilter(vm: WatchedVm, withTraffic: boolean): Instruction[] {
+/** Whether an address is an IPv6 one. */
+export const isVersion6 = (ip: Ipv4 | Ipv6): boolean => ip.includes(':')
+
+/** Lets through what {@link readSighting} understands, and RARP, by which a hypervisor announces a resumed VM. */
+export function vmFilter(vm: Pick<WatchedVm, 'mac'>, withTraffic: boolean): Instruction[] {
   const from = macTests('source', vm.mac)
   const ip = withTraffic ? [etherType(ETHERTYPE_IPV4)] : [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]
   return anyOf([
     [etherType(ETHERTYPE_ARP), ...from],
     [...ip, ...from],
+    [etherType(ETHERTYPE_IPV6), ...from],
+    [etherType(ETHERTYPE_RARP), ...from],
   ])
 }
 
 /** The echo request that asks; its Ethernet source is the link's own MAC, so that no bridge relearns a gateway's. */
 export function echoFrame(link: Pick<Link, 'mac'>, vm: WatchedVm, echo: EchoIdentity, sequence: number): Uint8Array {
+  if (isVersion6(vm.ip)) return echoFrame6(towards(vm, link), vm.ip, echo, sequence)
   return icmpFrame(
     towards(vm, link),
-    {source: echo.gatewayIp, destination: vm.ip, identification: sequence},
+    {source: echo.from ?? echo.gatewayIp, destination: vm.ip, identification: sequence},
     {kind: 'echo-request', identifier: echo.identifier, sequence, payload: new Uint8Array(8)},
   )
 }
 
-const towards = (vm: WatchedVm, link: Pick<Link, 'mac'>) => ({destination: vm.mac, source: link.mac, ...(vm.vlan && {vlan: vm.vlan})})
+const towards = (vm: WatchedVm, link: Pick<Link, 'mac'>) => ({
+  destination: vm.mac,
+  source: link.mac,
+  ...(vm.vlan && {vlan: vm.vlan}),
+})
 
 /**
  * An ARP probe for the VM (RFC 5227 section 1.1): sender address 0.0.0.0, so that it changes no neighbour table, while
  * the VM answers it to our own MAC. Tells a VM that sends elsewhere from one that is not there.
  */
 export function probeFrame(link: Pick<Link, 'mac'>, vm: WatchedVm): Uint8Array {
+  if (isVersion6(vm.ip)) return probeFrame6(towards(vm, link), vm.ip)
   return arpFrame(towards(vm, link), {
     operation: ARP_REQUEST,
     senderMac: link.mac,
@@ -89,26 +110,41 @@ export function readSighting(
     const frame = parseEthernet(received.bytes)
     if (frame.source !== vm.mac || frame.vlan?.id !== vm.vlan?.id) return undefined
     const seen = {destinationMac: frame.destination, atNs: received.timestampNs, frame: received.bytes}
-    if (frame.etherType === ETHERTYPE_ARP) {
-      const arp = parseArp(frame.payload)
-      if (arp.operation !== ARP_REPLY || arp.senderIp !== vm.ip) return undefined
-      if (arp.targetIp === ANY_IPV4) return {kind: 'alive', ...seen}
-      return arp.targetIp === echo.gatewayIp ? {kind: 'arp-reply', ...seen} : undefined
-    }
-    if (frame.etherType !== ETHERTYPE_IPV4) return undefined
-    const packet = parseIpv4(frame.payload)
-    if (packet.source !== vm.ip) return undefined
-    const sequence = answeredSequence(packet, echo)
-    if (sequence !== undefined) return {kind: 'echo-reply', sequence, ...seen}
-    return segment && leavesSegment(packet, segment) ? {kind: 'traffic', ...seen} : undefined
+    const said = readPayload(frame, vm, echo, segment)
+    return said && {...said, ...seen}
   } catch (error) {
     if (error instanceof WireError) return undefined
     throw error
   }
 }
 
+type Said = Pick<Sighting, 'kind' | 'sequence'>
+
+function readPayload(
+  {etherType, payload, destination}: ReturnType<typeof parseEthernet>,
+  vm: WatchedVm,
+  echo: EchoIdentity,
+  segment: Prefix | undefined,
+): Said | undefined {
+  if (isVersion6(vm.ip)) {
+    return etherType === ETHERTYPE_IPV6 ? readPacket6(payload, {ip: vm.ip, heardAt: destination}, echo, segment !== undefined) : undefined
+  }
+  if (etherType === ETHERTYPE_ARP) {
+    const arp = parseArp(payload)
+    if (arp.operation !== ARP_REPLY || arp.senderIp !== vm.ip) return undefined
+    if (arp.targetIp === ANY_IPV4) return {kind: 'alive'}
+    return arp.targetIp === echo.gatewayIp ? {kind: 'arp-reply'} : undefined
+  }
+  if (etherType !== ETHERTYPE_IPV4) return undefined
+  const packet = parseIpv4(payload)
+  if (packet.source !== vm.ip) return undefined
+  const sequence = answeredSequence(packet, echo)
+  if (sequence !== undefined) return {kind: 'echo-reply', sequence}
+  return segment && leavesSegment(packet, segment) ? {kind: 'traffic'} : undefined
+}
+
 function answeredSequence(packet: Ipv4Packet, echo: EchoIdentity): number | undefined {
-  if (packet.protocol !== PROTOCOL_ICMP || packet.destination !== echo.gatewayIp) return undefined
+  if (packet.protocol !== PROTOCOL_ICMP || packet.destination !== (echo.from ?? echo.gatewayIp)) return undefined
   const icmp = parseIcmp(packet.payload)
   return icmp.kind === 'echo-reply' && icmp.identifier === echo.identifier ? icmp.sequence : undefined
 }

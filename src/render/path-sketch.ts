@@ -44,7 +44,8 @@ export function pathSketch(report: TraceReport, candidate: CandidateReport): Pat
 
 const node = (name: string, site: string | null): string => (site === null ? name : `${name}(${site})`)
 
-/** `2 crossings`, `at least 1 crossing`. */
+/** `2 crossings`, `at least 1 crossing`, or nothing where nothing is known. */
 export function crossingsText({crossings, exact}: PathSketch): string {
+  if (!exact && crossings === 0) return ''
   return `${exact ? '' : 'at least '}${crossings} ${crossings === 1 ? 'crossing' : 'crossings'}`
 }

@@ -95,7 +95,7 @@ const ADVICE: Readonly<Record<Reason, (names: Names) => Advice>> = {
     next: `${morePairs(names)} --flows 8, and look at the flows one by one`,
   }),
   detour: (names) => ({
-    meaning: `traffic to ${names.destination} goes out through ${names.current} and comes back past this site`,
+    meaning: `traffic to ${names.destination} leaves through ${names.current}, a DCI away; through ${names.other} it gets there sooner`,
     next: howToSwitch(names),
   }),
   'queue-not-geometry': (names) => ({

@@ -7,7 +7,7 @@ import {harmless} from './paint.ts'
 import {adviceOn} from './trace-advice.ts'
 
 const WIDTH = 1180
-const TOP = 96
+const TOP = 122
 const ROW = 44
 const LEFT = {x: 64, width: 420}
 const RIGHT = {x: 690, width: 440}
@@ -16,7 +16,7 @@ const RIGHT = {x: 690, width: 440}
 export function traceSvg(report: TraceReport): string {
   const rows = differenceRows(report)
   const plot = Math.max(220, rows.length * ROW + 20)
-  const height = TOP + plot + 96
+  const height = TOP + plot + 66 + 18 * Math.max(2, report.candidates.length)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="t d">`,
     `<title id="t">${xml(titleOf(report))}</title>`,
@@ -24,7 +24,8 @@ export function traceSvg(report: TraceReport): string {
     STYLE,
     `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
     text(24, 32, titleOf(report), 'title'),
-    text(24, 54, subtitleOf(report), 'small'),
+    text(24, 54, sentence(adviceOn(report).meaning), 'said'),
+    text(24, 76, subtitleOf(report), 'small'),
     ...hopPlot(report, plot),
     ...differencePlot(report, rows, plot),
     '</svg>',
@@ -68,7 +69,7 @@ const colours = ({paper, ink, soft, grid, series}: Palette): string =>
 
 const STYLE = `<style>
   text { font: 12px system-ui, "DejaVu Sans", sans-serif; }
-  .title { font-size: 17px; font-weight: 600; } .tiny { font-size: 10px; } .name { font-weight: 600; }
+  .title { font-size: 17px; font-weight: 600; } .said { font-size: 13px; } .tiny { font-size: 10px; } .name { font-weight: 600; }
   .line { fill: none; stroke-width: 2; } .line.c1 { stroke-dasharray: 7 4; } .line.c2 { stroke-dasharray: 2 4; }
   .pair { stroke-opacity: .45; } .bar { stroke-width: 7; } .min { stroke-width: 1.5; } .tau { stroke-dasharray: 5 4; }
   ${colours(LIGHT)}
@@ -131,6 +132,7 @@ function hopPlot(report: TraceReport, plot: number): string[] {
     text(LEFT.x + LEFT.width / 2, bottom + 36, 'hop (TTL)', 'tiny', 'middle'),
   ]
   for (const [i, candidate] of report.candidates.entries()) lines.push(...profile(report, candidate, i, x, y))
+  lines.push(...addresses(report, last, x, y))
   if (heard.length === 0)
     lines.push(text(LEFT.x + LEFT.width / 2, TOP + plot / 2, 'no hop answered', 'small', 'middle'))
   return lines
@@ -144,20 +146,38 @@ function profile(
   y: Scale,
 ): string[] {
   const heard = candidate.hops.filter((hop) => hop.minMs !== null && hop.addr !== null)
-  const points = heard.map((hop) => ({x: x(hop.ttl), y: y.at(hop.minMs!), label: hop.addr!}))
+  const points = heard.map((hop) => ({x: x(hop.ttl), y: y.at(hop.minMs!)}))
   const style = `c${Math.min(i, 2)}`
   const label = `via ${placed(candidateLabel(report, candidate), candidate)}${i === 0 ? ', in use' : ''}`
-  const legendY = TOP + y.at(y.ticks[0]!) - TOP + 58 + i * 18
+  const legendY = y.at(y.ticks[0]!) + 58 + i * 18
   return [
     ...(points.length > 1
       ? [`<polyline class="line ${style}" points="${points.map((p) => `${px(p.x)},${px(p.y)}`).join(' ')}"/>`]
       : []),
     ...points.map((p) => marker(p.x, p.y, i, style)),
-    // Odd candidates write below their line, so that two profiles at one height stay legible.
-    ...points.map((p) => text(p.x, p.y + (i % 2 === 0 ? -10 : -10 - 12 * (i - 1)), p.label, 'tiny', 'middle')),
     marker(LEFT.x + 8, legendY - 4, i, style),
     text(LEFT.x + 22, legendY, label, `name ${style}`),
   ]
+}
+
+/** The addresses above their points; where profiles meet, above each other, and once where they are the same. */
+function addresses(report: TraceReport, last: number, x: (ttl: number) => number, y: Scale): string[] {
+  const lines: string[] = []
+  for (let ttl = 1; ttl <= last; ttl++) {
+    const hops = report.candidates.flatMap((candidate) =>
+      candidate.hops.filter((hop) => hop.ttl === ttl && hop.minMs !== null),
+    )
+    const points = hops.map((hop) => ({at: y.at(hop.minMs!) - 10, label: hop.addr!})).sort((a, b) => b.at - a.at)
+    let above = Number.POSITIVE_INFINITY
+    let before = ''
+    for (const {at, label} of points) {
+      if (label === before && above - at < 11) continue
+      above = Math.min(at, above - 11)
+      before = label
+      lines.push(text(x(ttl), above, label, 'tiny', 'middle'))
+    }
+  }
+  return lines
 }
 
 /** A shape for each candidate: disc, square, triangle. */
@@ -231,9 +251,7 @@ function differencePlot(report: TraceReport, rows: readonly DifferenceRow[], plo
     ]),
     line(RIGHT.x, bottom, RIGHT.x + RIGHT.width, bottom, 'axis'),
     ...(threshold === null ? [] : [line(x.at(threshold), TOP, x.at(threshold), bottom, 'tau')]),
-    ...rows.flatMap((row, i) =>
-      differenceRow(row, TOP + 10 + ROW * (i + 0.5), x, row.flowMedian === undefined ? 'c0' : 'c2'),
-    ),
+    ...rows.flatMap((row, i) => differenceRow(row, TOP + 10 + ROW * (i + 0.5), x)),
     ...(rows.length === 0 || chosen === undefined
       ? [text(RIGHT.x + RIGHT.width / 2, TOP + plot / 2, 'nothing to compare with', 'small', 'middle')]
       : []),
@@ -241,18 +259,21 @@ function differencePlot(report: TraceReport, rows: readonly DifferenceRow[], plo
   ]
 }
 
-function differenceRow(row: DifferenceRow, y: number, x: Scale, style: string): string[] {
-  const {summary} = row
+function differenceRow(row: DifferenceRow, y: number, x: Scale): string[] {
+  const {summary, differences} = row
+  const none = text(RIGHT.x + RIGHT.width / 2, y + 4, 'no pair was answered on both sides', 'small', 'middle')
   return [
     text(RIGHT.x - 12, y - 1, row.label, 'small', 'end'),
     text(RIGHT.x - 12, y + 12, row.note, 'tiny', 'end'),
-    ...row.differences.map((value) => line(x.at(value), y - 8, x.at(value), y + 8, `pair ${style}`)),
+    ...(differences.length === 0 ? [none] : []),
+    ...differences.map((value) => line(x.at(value), y - 8, x.at(value), y + 8, 'pair c0')),
     ...(summary === undefined
       ? []
       : [
-          line(x.at(summary.lo), y, Math.max(x.at(summary.hi), x.at(summary.lo) + 1), y, `bar ${style}`),
-          `<circle class="median" cx="${px(x.at(summary.median))}" cy="${px(y)}" r="4.5"/>`,
+          line(x.at(summary.lo), y, Math.max(x.at(summary.hi), x.at(summary.lo) + 1), y, 'bar c0'),
+          // The diamond first: where nothing queues the two coincide, and the smaller mark must stay visible.
           diamond(x.at(summary.min), y),
+          `<circle class="median" cx="${px(x.at(summary.median))}" cy="${px(y)}" r="3.5"/>`,
         ]),
     ...(row.flowMedian === undefined
       ? []
@@ -269,19 +290,21 @@ function key(threshold: number | null, y: number): string[] {
   const tau =
     threshold === null
       ? []
-      : [line(x + 396, y - 10, x + 396, y + 4, 'tau'), text(x + 404, y, `threshold ${ms(threshold)} ms`, 'tiny')]
+      : [line(x + 424, y - 10, x + 424, y + 4, 'tau'), text(x + 432, y, `threshold ${ms(threshold)} ms`, 'tiny')]
   return [
     line(x, y - 10, x, y + 4, 'pair c0'),
     text(x + 8, y, 'one pair', 'tiny'),
     line(x + 66, y - 4, x + 90, y - 4, 'bar c0'),
     text(x + 98, y, 'interval of the median', 'tiny'),
-    `<circle class="median" cx="${x + 224}" cy="${y - 4}" r="4.5"/>`,
-    text(x + 234, y, 'median', 'tiny'),
-    diamond(x + 286, y - 4),
-    text(x + 296, y, 'difference of minima', 'tiny'),
+    `<circle class="median" cx="${x + 228}" cy="${y - 4}" r="3.5"/>`,
+    text(x + 236, y, 'median', 'tiny'),
+    diamond(x + 294, y - 4),
+    text(x + 304, y, 'difference of minima', 'tiny'),
     ...tau,
   ]
 }
+
+const sentence = (words: string): string => words.slice(0, 1).toUpperCase() + words.slice(1)
 
 const px = (value: number): string => `${Number(value.toFixed(1))}`
 

@@ -94,14 +94,22 @@ function egressNumbers(report: TraceReport): string {
   const {penaltyMs: penalty, verdict} = egress
   if (verdict === 'local-exit-unusable' || verdict === 'current-exit-dead')
     return `${egress.reason}   ${lossWords(report)}`
-  if (penalty === null) return egress.reason
-  const interval = `[${ms(penalty.lo)} … ${ms(penalty.hi)}, ${percent(penalty.coverage)}]`
-  const numbers = `${signedMs(penalty.median)} ms  ${interval}`
+  // Up to row 8 the table says that the numbers mean nothing.
+  if (penalty === null || egress.row <= 8) return egress.reason
+  const numbers = `${signedMs(penalty.median)} ms  [${ms(penalty.lo)} … ${ms(penalty.hi)}, ${percent(penalty.coverage)}]`
   const threshold = `threshold ${ms(egress.thresholdMs!)} ms`
   if (verdict !== 'trombone') return `${egress.reason}   ${numbers}   ${threshold}`
   const ratio =
     egress.ratioToDci === null ? threshold : `= ${egress.ratioToDci.toFixed(2)} × DCI RTT (${ms(dci.rttMs!)} ms)`
-  return `${numbers}   ${ratio}   geometry ${ms(penalty.min)} + queue ${ms(Math.max(0, penalty.median - penalty.min))}`
+  return `${numbers}   ${ratio}   ${madeOf(report, penalty)}`
+}
+
+/** What the penalty is made of: the part that shows in the minima, and what waits in queues; or paths of unlike length. */
+function madeOf({egress}: TraceReport, penalty: {readonly median: number; readonly min: number}): string {
+  const medians = egress.flows.map((flow) => flow.medianMs)
+  const [low, high] = [Math.min(...medians), Math.max(...medians)]
+  if (medians.length > 1 && high - low > egress.thresholdMs!) return `flows from ${ms(low)} to ${ms(high)} ms`
+  return `geometry ${ms(penalty.min)} + queue ${ms(Math.max(0, penalty.median - penalty.min))}`
 }
 
 /** `12/12 lost via Ry, 0/12 via Rx`. */
@@ -265,15 +273,18 @@ function foldRow(label: string, word: string, text: string, columns: number): st
   return fold(text, columns - 26).map((line, i) => (i === 0 ? [label, word, line] : ['', '', line]))
 }
 
-/** Breaks text at blanks into lines of at most `width` columns; a longer word stands alone. */
+/**
+ * Breaks text into lines of at most `width` columns: between items, which stand three blanks apart, where there are any,
+ * else between words. What is longer stands alone.
+ */
 function fold(text: string, width: number): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(/(?<=\S)(?=\s)/)) {
-    if (line !== '' && displayWidth(line + word) > width) {
+  for (const part of text.includes('   ') ? text.split(/(?=\s{3})/) : text.split(/(?<=\S)(?=\s)/)) {
+    if (line !== '' && displayWidth(line + part) > width) {
       lines.push(line)
-      line = word.trimStart()
-    } else line += word
+      line = part.trimStart()
+    } else line += part
   }
   return [...lines, line]
 }

@@ -1,13 +1,17 @@
 // Who may send a FORCERENEW: the keyed digest of RFC 3118 5 with the reconfigure key of RFC 6704, over a whole message.
 import {createHmac, timingSafeEqual} from 'node:crypto'
-import {DHCP_HEADER_LENGTH, DHCP_OFFSETS} from './dhcp.ts'
+import {ANY_IPV4, type Ipv4, type Mac} from './address.ts'
+import {BOOTREPLY, DHCP_HEADER_LENGTH, DHCP_OFFSETS, type DhcpLimits, HTYPE_ETHERNET, serializeDhcp} from './dhcp.ts'
 import {
   AUTH_ALGORITHM_HMAC_MD5,
   AUTH_PROTOCOL_RECONFIGURE,
+  DHCPFORCERENEW,
   type DhcpAuthentication,
+  type DhcpOption,
   dhcpOptions,
   RECONFIGURE_DIGEST,
   RECONFIGURE_NONCE,
+  writeOption,
 } from './dhcp-options.ts'
 import {WireError} from './error.ts'
 import {copyBytes} from './memory.ts'
@@ -62,6 +66,53 @@ export function verifyReconfigure(message: Uint8Array, nonce: Uint8Array): boole
   const at = digestOffset(message)
   if (at === undefined) return false
   return timingSafeEqual(digest(message, at, nonce), message.subarray(at, at + RECONFIGURE_KEY_LENGTH))
+}
+
+/** What a FORCERENEW says, and to whom. */
+export interface Forcerenew {
+  /** That of the client's last DHCPREQUEST: dhcpcd drops any other without a word. */
+  readonly xid: number
+  /** The address the client has leased. */
+  readonly ip: Ipv4
+  readonly chaddr: Mac
+  /** Option 54; left out if undefined (dhcpcd does not look at it). */
+  readonly serverIdentifier?: Ipv4 | undefined
+  /** Option 90; without it the message is that of RFC 3203 alone, which sound clients refuse (CVE-2020-13529). */
+  readonly authentication?: {readonly nonce: Uint8Array; readonly replay: bigint} | undefined
+}
+
+/**
+ * A FORCERENEW (RFC 3203 2.1), authenticated by RFC 6704 if a nonce is given: the UDP payload, to be sent to port 68 of
+ * the client's address, unicast. `ciaddr` is the leased address, which some clients ask for and none refuses.
+ * Throws `WireError`, reason `out-of-range`, for a nonce that is not 16 bytes.
+ */
+export function serializeForcerenew(order: Forcerenew, limits: DhcpLimits = {}): Uint8Array {
+  const {xid, ip, chaddr, serverIdentifier, authentication} = order
+  const options: DhcpOption[] = [writeOption(dhcpOptions.messageType, DHCPFORCERENEW)]
+  if (serverIdentifier !== undefined) options.push(writeOption(dhcpOptions.serverIdentifier, serverIdentifier))
+  if (authentication) {
+    options.push(writeOption(dhcpOptions.authentication, unsignedReconfigure(authentication.replay)))
+  }
+  const message = serializeDhcp(
+    {
+      op: BOOTREPLY,
+      htype: HTYPE_ETHERNET,
+      hops: 0,
+      xid,
+      secs: 0,
+      flags: 0,
+      ciaddr: ip,
+      yiaddr: ANY_IPV4,
+      siaddr: ANY_IPV4,
+      giaddr: ANY_IPV4,
+      chaddr,
+      sname: '',
+      file: '',
+      options,
+    },
+    limits,
+  )
+  return authentication ? signReconfigure(message, authentication.nonce) : message
 }
 
 /** HMAC-MD5 of the whole message, its padding too, with the digest and what relays change taken as 0 (RFC 3118 5.4). */

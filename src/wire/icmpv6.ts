@@ -1,9 +1,23 @@
 // ICMPv6 (RFC 4443): echo, and Neighbour Discovery on top of it. Its checksum covers the addresses of the packet.
 import {checksum} from './checksum.ts'
 import {WireError} from './error.ts'
-import {ETHERNET_MINIMUM_PAYLOAD, ETHERTYPE_IPV6, type EthernetHeader, ethernetLength, writeEthernetHeader} from './ethernet.ts'
+import {
+  ETHERNET_MINIMUM_PAYLOAD,
+  ETHERTYPE_IPV6,
+  type EthernetHeader,
+  ethernetLength,
+  writeEthernetHeader,
+} from './ethernet.ts'
 import type {FrameAddresses} from './frames.ts'
-import {type Ends6, fillChecksum6, IPV6_LENGTH, type Ipv6Header, NEXT_HEADER_ICMPV6, pseudoHeaderSum6, writeIpv6Header} from './ipv6.ts'
+import {
+  type Ends6,
+  fillChecksum6,
+  IPV6_LENGTH,
+  type Ipv6Header,
+  NEXT_HEADER_ICMPV6,
+  pseudoHeaderSum6,
+  writeIpv6Header,
+} from './ipv6.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {ND_HOP_LIMIT, type NdMessage, ndKind, ndLength, parseNd, writeNd} from './nd.ts'
 import {bytes as raw, table, u8, u16} from './table.ts'
@@ -35,7 +49,11 @@ interface Header {
 }
 
 const header = {type: u8, code: u8, checksum: u16}
-const echo = table<Header & {identifier: number; sequence: number}>('icmpv6', {...header, identifier: u16, sequence: u16})
+const echo = table<Header & {identifier: number; sequence: number}>('icmpv6', {
+  ...header,
+  identifier: u16,
+  sequence: u16,
+})
 const other = table<Header & {rest: Uint8Array}>('icmpv6', {...header, rest: raw(4)})
 
 /**

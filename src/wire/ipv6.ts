@@ -1,7 +1,7 @@
 // IPv6 (RFC 8200): the fixed header. Extension headers are left in the payload, told by `nextHeader`.
 import {checksum, wordSum, writeChecksum} from './checksum.ts'
 import {expectWhole, WireError} from './error.ts'
-import {type Ipv6, ipv6Text, writeIpv6} from './ipv6-address.ts'
+import {type Ipv6, ipv6Bytes, ipv6Text} from './ipv6-address.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {bytes as raw, table, u8, u16, u32} from './table.ts'
 
@@ -64,7 +64,12 @@ export function parseIpv6Header(bytes: Uint8Array): Ipv6Header & {readonly paylo
   const version = versionClassLabel >>> 28
   if (version !== 6) throw new WireError('ipv6', 'unsupported', 0, `version is ${version}, only 6 is spoken here`)
   if (bytes.length < fixed.size + payloadLength) {
-    throw new WireError('ipv6', 'truncated', bytes.length, `says ${payloadLength} bytes follow, has ${bytes.length - fixed.size}`)
+    throw new WireError(
+      'ipv6',
+      'truncated',
+      bytes.length,
+      `says ${payloadLength} bytes follow, has ${bytes.length - fixed.size}`,
+    )
   }
   return {
     trafficClass: (versionClassLabel >>> 20) & 0xff,
@@ -91,16 +96,9 @@ export function writeIpv6Header(header: Ipv6Header, payloadLength: number, out: 
   expectWhole('ipv6', 'trafficClass', trafficClass, 0xff)
   expectWhole('ipv6', 'flowLabel', flowLabel, 0xf_ffff)
   const versionClassLabel = ((6 << 28) | (trafficClass << 20) | flowLabel) >>> 0
-  const source = addressBytes(header.source)
-  const destination = addressBytes(header.destination)
+  const source = ipv6Bytes(header.source)
+  const destination = ipv6Bytes(header.destination)
   fixed.write({versionClassLabel, payloadLength, nextHeader, hopLimit, source, destination}, out, offset)
-}
-
-/** The 16 bytes of an address. Throws `WireError`, reason `out-of-range`. */
-export function addressBytes(address: Ipv6): Uint8Array {
-  const out = new Uint8Array(16)
-  writeIpv6(address, out, 0)
-  return out
 }
 
 /** The two addresses that checksums of the layer above cover. */
@@ -111,9 +109,20 @@ export interface Ends6 {
 
 /** The sum of the pseudo header (RFC 8200 8.1); `length` counts the upper layer's header and data. */
 export const pseudoHeaderSum6 = (ends: Ends6, protocol: number, length: number): number =>
-  wordSum(addressBytes(ends.source)) + wordSum(addressBytes(ends.destination)) + (length >>> 16) + (length & 0xffff) + protocol
+  wordSum(ipv6Bytes(ends.source)) +
+  wordSum(ipv6Bytes(ends.destination)) +
+  (length >>> 16) +
+  (length & 0xffff) +
+  protocol
 
 /** Fills in the checksum of an upper-layer message at `bytes[start..end)`, whose two bytes at `at` are 0. */
-export function fillChecksum6(ends: Ends6, protocol: number, out: Uint8Array, start: number, end: number, at: number): void {
+export function fillChecksum6(
+  ends: Ends6,
+  protocol: number,
+  out: Uint8Array,
+  start: number,
+  end: number,
+  at: number,
+): void {
   writeChecksum(checksum(out, start, end, pseudoHeaderSum6(ends, protocol, end - start)), out, at)
 }

@@ -1,8 +1,7 @@
 // Options of Neighbour Discovery messages (RFC 4861 4.6): an ordered list of type, length in units of 8 bytes, value.
 import type {Mac} from './address.ts'
 import {expectWhole, WireError} from './error.ts'
-import {type Ipv6, ipv6Text} from './ipv6-address.ts'
-import {addressBytes} from './ipv6.ts'
+import {type Ipv6, ipv6Bytes, ipv6Text} from './ipv6-address.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {mac, bytes as raw, table, u8, u16, u32} from './table.ts'
 
@@ -79,7 +78,12 @@ export function parseNdOptions(bytes: Uint8Array): NdOption[] {
     if (length === 0) throw new WireError('nd option', 'malformed', at + 1, `option ${type} says it is 0 bytes long`)
     const end = at + length * 8
     if (end > bytes.length) {
-      throw new WireError('nd option', 'truncated', bytes.length, `option ${type} needs ${length * 8} bytes, has ${bytes.length - at}`)
+      throw new WireError(
+        'nd option',
+        'truncated',
+        bytes.length,
+        `option ${type} needs ${length * 8} bytes, has ${bytes.length - at}`,
+      )
     }
     options.push(readOption(type, bytes.subarray(at, end)))
     at = end
@@ -117,7 +121,8 @@ function readOption(type: number, bytes: Uint8Array): NdOption {
     }
   }
   if (type === ND_OPTION_MTU && bytes.length === mtuOption.size) return {kind: 'mtu', mtu: mtuOption.parse(bytes).mtu}
-  if (type === ND_OPTION_REDIRECTED_HEADER) return {kind: 'redirected-header', packet: copyBytes(bytes, REDIRECTED_HEAD)}
+  if (type === ND_OPTION_REDIRECTED_HEADER)
+    return {kind: 'redirected-header', packet: copyBytes(bytes, REDIRECTED_HEAD)}
   return {kind: 'other', type, data: copyBytes(bytes, start.size)}
 }
 
@@ -167,7 +172,14 @@ function writeOption(option: NdOption, length: number, out: Uint8Array, at: numb
       const {prefixLength, validLifetime, preferredLifetime} = option
       expectWhole('nd option', 'prefixLength', prefixLength, 128, at + 2)
       const flags = (option.onLink ? ON_LINK : 0) | (option.autonomous ? AUTONOMOUS : 0)
-      const fields = {prefixLength, flags, validLifetime, preferredLifetime, reserved: 0, prefix: addressBytes(option.prefix)}
+      const fields = {
+        prefixLength,
+        flags,
+        validLifetime,
+        preferredLifetime,
+        reserved: 0,
+        prefix: ipv6Bytes(option.prefix),
+      }
       prefixInformation.write({type: ND_OPTION_PREFIX_INFORMATION, length, ...fields}, out, at)
       break
     }

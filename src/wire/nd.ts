@@ -1,9 +1,8 @@
 // Neighbour Discovery for IPv6 (RFC 4861): solicitations, advertisements, redirects. What they ride on is in icmpv6.ts.
-import type {Ipv6} from './ipv6-address.ts'
-import {ipv6Text} from './ipv6-address.ts'
-import {addressBytes} from './ipv6.ts'
-import {type NdOption, ndOptionsLength, parseNdOptions, serializeNdOptions} from './nd-options.ts'
+
 import {expectWhole} from './error.ts'
+import {type Ipv6, ipv6Bytes, ipv6Text} from './ipv6-address.ts'
+import {type NdOption, ndOptionsLength, parseNdOptions, serializeNdOptions} from './nd-options.ts'
 import {bytes as raw, table, u8, u16, u32} from './table.ts'
 
 export const ND_ROUTER_SOLICITATION = 133
@@ -80,7 +79,13 @@ interface Head {
 const head = {type: u8, code: u8, checksum: u16}
 const solicitation = table<Head & {reserved: number}>('nd', {...head, reserved: u32})
 const routerAdvertisement = table<
-  Head & {currentHopLimit: number; flags: number; routerLifetime: number; reachableTime: number; retransmitTimer: number}
+  Head & {
+    currentHopLimit: number
+    flags: number
+    routerLifetime: number
+    reachableTime: number
+    retransmitTimer: number
+  }
 >('nd', {...head, currentHopLimit: u8, flags: u8, routerLifetime: u16, reachableTime: u32, retransmitTimer: u32})
 const neighbour = table<Head & {flags: number; target: Uint8Array}>('nd', {...head, flags: u32, target: raw(16)})
 const redirect = table<Head & {reserved: number; target: Uint8Array; destination: Uint8Array}>('nd', {
@@ -131,14 +136,31 @@ export function parseNd(kind: NdMessage['kind'], bytes: Uint8Array): NdMessage {
       const {currentHopLimit, flags, routerLifetime, reachableTime, retransmitTimer} = routerAdvertisement.parse(bytes)
       const [managed, otherConfiguration] = [(flags & MANAGED) !== 0, (flags & OTHER) !== 0]
       const preference = PREFERENCES[(flags >>> 3) & 3]!
-      return {kind, currentHopLimit, managed, otherConfiguration, preference, routerLifetime, reachableTime, retransmitTimer, options}
+      return {
+        kind,
+        currentHopLimit,
+        managed,
+        otherConfiguration,
+        preference,
+        routerLifetime,
+        reachableTime,
+        retransmitTimer,
+        options,
+      }
     }
     case 'neighbour-solicitation':
       return {kind, target: ipv6Text(neighbour.parse(bytes).target), options}
     case 'neighbour-advertisement': {
       const {flags, target} = neighbour.parse(bytes)
       const has = (bit: number): boolean => (flags & bit) !== 0
-      return {kind, router: has(ROUTER), solicited: has(SOLICITED), override: has(OVERRIDE), target: ipv6Text(target), options}
+      return {
+        kind,
+        router: has(ROUTER),
+        solicited: has(SOLICITED),
+        override: has(OVERRIDE),
+        target: ipv6Text(target),
+        options,
+      }
     }
     case 'redirect': {
       const {target, destination} = redirect.parse(bytes)
@@ -159,22 +181,29 @@ export function writeNd(message: NdMessage, out: Uint8Array, offset: number): vo
       solicitation.write({...start, reserved: 0}, out, offset)
       break
     case 'router-advertisement': {
-      const {currentHopLimit, managed, otherConfiguration, preference, routerLifetime, reachableTime, retransmitTimer} = message
-      const flags = (managed ? MANAGED : 0) | (otherConfiguration ? OTHER : 0) | ({low: 3, medium: 0, high: 1}[preference] << 3)
-      routerAdvertisement.write({...start, currentHopLimit, flags, routerLifetime, reachableTime, retransmitTimer}, out, offset)
+      const {currentHopLimit, managed, otherConfiguration, preference, routerLifetime, reachableTime, retransmitTimer} =
+        message
+      const flags =
+        (managed ? MANAGED : 0) | (otherConfiguration ? OTHER : 0) | ({low: 3, medium: 0, high: 1}[preference] << 3)
+      routerAdvertisement.write(
+        {...start, currentHopLimit, flags, routerLifetime, reachableTime, retransmitTimer},
+        out,
+        offset,
+      )
       break
     }
     case 'neighbour-solicitation':
-      neighbour.write({...start, flags: 0, target: addressBytes(message.target)}, out, offset)
+      neighbour.write({...start, flags: 0, target: ipv6Bytes(message.target)}, out, offset)
       break
     case 'neighbour-advertisement': {
-      const flags = (message.router ? ROUTER : 0) + (message.solicited ? SOLICITED : 0) + (message.override ? OVERRIDE : 0)
+      const flags =
+        (message.router ? ROUTER : 0) + (message.solicited ? SOLICITED : 0) + (message.override ? OVERRIDE : 0)
       expectWhole('nd', 'flags', flags, 0xffff_ffff)
-      neighbour.write({...start, flags, target: addressBytes(message.target)}, out, offset)
+      neighbour.write({...start, flags, target: ipv6Bytes(message.target)}, out, offset)
       break
     }
     case 'redirect': {
-      const [target, destination] = [addressBytes(message.target), addressBytes(message.destination)]
+      const [target, destination] = [ipv6Bytes(message.target), ipv6Bytes(message.destination)]
       redirect.write({...start, reserved: 0, target, destination}, out, offset)
     }
   }

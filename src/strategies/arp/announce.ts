@@ -1,14 +1,15 @@
 // Announces a gateway and, where a VM is named, proves that the VM follows.
 import type {Link} from '../../net/link.ts'
 import type {World} from '../../net/world.ts'
-import {type EchoIdentity, echoFrame, probeFrame, readSighting, type Sighting} from '../../probe/vm-watch.ts'
+import {type EchoIdentity, echoFrame, isVersion6, probeFrame, readSighting, type Sighting} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
 import type {Vlan} from '../../wire/ethernet.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {type AnnouncedGateway, announcementFrame, type Form} from './frames.ts'
 
 export interface AnnounceRequest {
   readonly gateway: AnnouncedGateway
-  readonly vm?: {readonly ip: Ipv4; readonly mac: Mac}
+  readonly vm?: {readonly ip: Ipv4 | Ipv6; readonly mac: Mac}
   readonly vlan?: Vlan | undefined
   /** The segment, if known: then the VM's ordinary traffic counts as proof too. */
   readonly segment?: Prefix | undefined
@@ -18,6 +19,13 @@ export interface AnnounceRequest {
   readonly broadcast?: boolean
   /** How long to listen after the last round, ms. */
   readonly listenMs: number
+  /** Where the echo claims to come from, if not from the gateway; see `EchoIdentity.from`. */
+  readonly echoFrom?: Ipv4 | Ipv6 | undefined
+  /**
+   * The VM does not run yet: leave the first round in its port's queue, and begin the schedule when it is first heard, at
+   * most this many ms later.
+   */
+  readonly arrivalMs?: number | undefined
 }
 
 /** One frame sent or received, for people, JSON and tests. */
@@ -41,6 +49,8 @@ export interface AnnounceReport {
   readonly startedNs: bigint
   readonly events: readonly FrameEvent[]
   readonly verdict: AnnounceVerdict
+  /** When a VM that did not run yet was first heard. */
+  readonly arrivedNs?: bigint
   /** The MAC the VM was last seen sending to, if it was. */
   readonly gatewayUsed?: Mac
   /** From the first frame to the proof, ms. */
@@ -58,6 +68,9 @@ export async function announce(link: Link, world: World, request: AnnounceReques
       await run.until(atMs, signal)
       if (run.moved()) break
       run.send(round, atMs)
+      if (round > 0 || request.arrivalMs === undefined) continue
+      await run.arrival(request.arrivalMs, signal)
+      if (!run.arrived()) return run.report()
     }
     if (request.vm) await run.until((request.scheduleMs.at(-1) ?? 0) + request.listenMs, signal)
     return run.report()
@@ -68,18 +81,27 @@ export async function announce(link: Link, world: World, request: AnnounceReques
 
 function startRun(link: Link, world: World, request: AnnounceRequest) {
   const vm = request.vm && {...request.vm, vlan: request.vlan}
-  const echo: EchoIdentity = {gatewayIp: request.gateway.ip, identifier: Math.floor(world.random() * 0x10000)}
+  const identifier = Math.floor(world.random() * 0x10000)
+  const echo: EchoIdentity = {gatewayIp: request.gateway.ip, identifier, from: request.echoFrom}
   const events: FrameEvent[] = []
   const startedNs = world.now()
+  /** What the schedule counts from. */
+  let originNs = startedNs
+  let arrivedNs: bigint | undefined
   let last: Sighting | undefined
   let movedAtNs: bigint | undefined
   const wake = new AbortController()
+  const heard = new AbortController()
 
   const unsubscribe = vm && link.onFrame((received) => {
+    if (arrivedNs === undefined && isFrom(received.bytes, vm.mac)) {
+      arrivedNs = received.timestampNs
+      heard.abort()
+    }
     const sighting = readSighting(received, vm, echo, request.segment)
     if (!sighting) return
     if (sighting.kind !== 'traffic' || sighting.destinationMac !== last?.destinationMac) events.push(incoming(sighting))
-    if (sighting.kind === 'arp-reply' || sighting.kind === 'alive') return
+    if (sighting.kind === 'arp-reply' || sighting.kind === 'nd-reply' || sighting.kind === 'alive') return
     last = sighting
     if (sighting.destinationMac !== request.gateway.mac || movedAtNs !== undefined) return
     movedAtNs = sighting.atNs
@@ -91,16 +113,21 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
   const out = (kind: FrameEvent['kind'], bytes: Uint8Array, text: string): void => {
     events.push({direction: 'out', kind, atNs: link.send(bytes), text, bytes})
   }
+  const pause = async (ms: number, end: AbortSignal, signal?: AbortSignal): Promise<void> => {
+    signal?.throwIfAborted()
+    if (ms <= 0 || end.aborted) return
+    await world.sleep(ms, signal ? AbortSignal.any([signal, end]) : end).catch(() => signal?.throwIfAborted())
+  }
   return {
     moved: () => movedAtNs !== undefined,
+    arrived: () => arrivedNs !== undefined,
     stop: () => unsubscribe?.(),
-    /** Waits until `atMs` from the start, or until the VM has moved. */
-    async until(atMs: number, signal?: AbortSignal): Promise<void> {
-      const leftMs = atMs - Number(world.now() - startedNs) / 1e6
-      signal?.throwIfAborted()
-      if (leftMs <= 0 || wake.signal.aborted) return
-      const either = signal ? AbortSignal.any([signal, wake.signal]) : wake.signal
-      await world.sleep(leftMs, either).catch(() => signal?.throwIfAborted())
+    /** Waits until `atMs` of the schedule, or until the VM has moved. */
+    until: (atMs: number, signal?: AbortSignal) => pause(atMs - Number(world.now() - originNs) / 1e6, wake.signal, signal),
+    /** Waits until the VM is heard, from when on the schedule then counts. */
+    async arrival(ms: number, signal?: AbortSignal): Promise<void> {
+      await pause(ms, heard.signal, signal)
+      originNs = arrivedNs ?? originNs
     },
     /** One round: the announcements, and right behind them the question which MAC the VM now uses. */
     send(round: number, atMs: number): void {
@@ -110,8 +137,8 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
         out(form, frame.bytes, frame.text)
       }
       if (!vm) return
-      out('echo', echoFrame(link, vm, echo, round + 1), `${echo.gatewayIp} pings ${vm.ip}, sequence ${round + 1}`)
-      if (!hearsAnswer) out('probe', probeFrame(link, vm), `ARP probe: who has ${vm.ip}`)
+      out('echo', echoFrame(link, vm, echo, round + 1), `${echo.from ?? echo.gatewayIp} pings ${vm.ip}, sequence ${round + 1}`)
+      if (!hearsAnswer) out('probe', probeFrame(link, vm), `${isVersion6(vm.ip) ? 'solicitation from us' : 'ARP probe'}: who has ${vm.ip}`)
     },
     report(): AnnounceReport {
       const answered = last !== undefined || events.some((event) => event.direction === 'in')
@@ -120,6 +147,7 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
         events: events.toSorted((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0)),
         verdict: !vm ? 'unchecked' : movedAtNs !== undefined ? 'moved' : answered ? 'not-moved' : 'silent',
         ...(last && {gatewayUsed: last.destinationMac}),
+        ...(request.arrivalMs !== undefined && arrivedNs !== undefined && {arrivedNs}),
         ...(movedAtNs !== undefined && {movedAfterMs: Number(movedAtNs - (events[0]?.atNs ?? startedNs)) / 1e6}),
       }
     },
@@ -129,10 +157,17 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
 function incoming(sighting: Sighting): FrameEvent {
   const {kind, atNs, destinationMac, frame} = sighting
   const text = {
-    alive: 'the VM answers the ARP probe',
+    alive: 'the VM answers the probe',
     'arp-reply': `the VM answers to ${destinationMac}`,
+    'nd-reply': `the VM answers to ${destinationMac}`,
     'echo-reply': `the VM's echo reply goes to ${destinationMac}`,
     traffic: `the VM's own traffic goes to ${destinationMac}`,
   }[kind]
   return {direction: 'in', kind, atNs, destinationMac, text, bytes: frame}
+}
+
+/** Whether a frame's Ethernet source is this MAC. */
+function isFrom(frame: Uint8Array, mac: Mac): boolean {
+  for (let i = 0; i < 6; i++) if (frame[6 + i] !== Number.parseInt(mac.slice(i * 3, i * 3 + 2), 16)) return false
+  return true
 }

@@ -1,0 +1,46 @@
+// What a DHCP server holds about its clients. Plain data; times are milliseconds since 1970 by the caller's clock.
+import type {Ipv4, Mac} from '../../wire/address.ts'
+
+/**
+ * `offered`: held for a client that has not asked for it yet; `bound`: leased; `released`: given back, kept so that the
+ * same client gets it again; `declined`: somebody else uses the address.
+ */
+export type LeaseState = 'offered' | 'bound' | 'released' | 'declined'
+
+/** One address and who has it. Whatever its state, it means nothing once `expiresAtMs` has passed. */
+export interface Lease {
+  readonly segment: string
+  readonly ip: Ipv4
+  /** Who the client is: `hw:1:02:00:00:00:00:10`, or `id:` and its client identifier in hex. */
+  readonly client: string
+  readonly mac: Mac
+  readonly state: LeaseState
+  readonly expiresAtMs: number
+  /** The xid of the client's last DHCPREQUEST, which a FORCERENEW must carry. */
+  readonly xid: number
+  readonly lastSeenMs: number
+  /** The client sent option 145: it takes an authenticated FORCERENEW (RFC 6704). */
+  readonly capable145: boolean
+  /** The key of its FORCERENEWs, 32 hex digits; '' if it never got one. */
+  readonly nonce: string
+  /** The highest replay value used towards this client. */
+  readonly replay: bigint
+  /** The router it was last told; '' if none. */
+  readonly router: Ipv4
+  /** What it calls itself; '' if it does not say. Printable ASCII only. */
+  readonly hostName: string
+}
+
+/** What operators said about a client, by its MAC; it outlives leases. */
+export interface Directive {
+  readonly segment: string
+  readonly mac: Mac
+  /** The site the VM is in; undefined leaves it to the inventory. */
+  readonly site: string | undefined
+  /** Answer its next renewal with a NAK. */
+  readonly nak: boolean
+}
+
+/** Whether the lease holds its address at `nowMs`. */
+export const isActive = (lease: Lease, nowMs: number): boolean =>
+  lease.state !== 'released' && lease.expiresAtMs > nowMs

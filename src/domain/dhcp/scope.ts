@@ -1,0 +1,100 @@
+// What a DHCP server gives out on one segment: addresses, times, options, and the router of the site a VM is in.
+import {ANY_IPV4, type Ipv4, ipv4Text, ipv4Value, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
+import type {ClasslessRoute, DhcpOption} from '../../wire/dhcp-options.ts'
+import type {AddressRange} from './book.ts'
+
+/** A router of the segment and the site it is at. */
+export interface SiteRouter {
+  readonly site: string
+  readonly ip: Ipv4
+}
+
+/** An address kept for one VM. */
+export interface Reservation {
+  readonly vm: string
+  readonly mac: Mac
+  readonly ip: Ipv4
+  /** Where the inventory says it is. */
+  readonly site: string | undefined
+}
+
+/** How long clients may keep what they get, in seconds. */
+export interface LeaseTimes {
+  readonly leaseS: number
+  /** When they ask this server again (option 58). */
+  readonly t1S: number
+  /** When they ask any server (option 59). */
+  readonly t2S: number
+}
+
+/** A segment as the server serves it. */
+export interface Scope {
+  readonly segment: string
+  readonly prefix: Prefix
+  /** In the order of the inventory. */
+  readonly routers: readonly SiteRouter[]
+  readonly pool: readonly AddressRange[]
+  readonly reservations: ReadonlyMap<Mac, Reservation>
+  /** Addresses that the pool must not give out: routers, reservations, the server. */
+  readonly excluded: ReadonlySet<Ipv4>
+  readonly times: LeaseTimes
+  /** Where a VM is of which nobody said it; undefined gives it the first router. */
+  readonly defaultSite: string | undefined
+  /** Given to those who ask for them, in this order to those who ask for nothing. Without 1, 3, 51, 58, 59, 121. */
+  readonly options: readonly DhcpOption[]
+  /** Further routes of option 121; the default route by the VM's own router is added. */
+  readonly routes: readonly ClasslessRoute[]
+}
+
+/** All that the rules need to know, beside leases. */
+export interface ServerFacts {
+  /** Option 54, and where clients send renewals. */
+  readonly serverIdentifier: Ipv4
+  /** Of the segment that clients without a relay are on. */
+  readonly local: string
+  readonly scopes: ReadonlyMap<string, Scope>
+}
+
+/** The scope of a message: by its relay's address, else the one of the interface. */
+export function scopeFor(facts: ServerFacts, giaddr: Ipv4): Scope | undefined {
+  if (giaddr === ANY_IPV4) return facts.scopes.get(facts.local)
+  let best: Scope | undefined
+  for (const scope of facts.scopes.values()) {
+    if (prefixContains(scope.prefix, giaddr) && scope.prefix.length > (best?.prefix.length ?? -1)) best = scope
+  }
+  return best
+}
+
+/** The site a client is in, as far as somebody said it. */
+export const siteOf = (scope: Scope, mac: Mac, directed: string | undefined): string | undefined =>
+  directed ?? scope.reservations.get(mac)?.site ?? scope.defaultSite
+
+/**
+ * The routers for a VM at `site`, the first of which it uses. A site without a router of its own, and an unknown site,
+ * get the segment's first: a VM without a gateway is worse off than one with a detour.
+ */
+export function routersAt(scope: Scope, site: string | undefined): readonly Ipv4[] {
+  const own = scope.routers.filter((router) => router.site === site)
+  const chosen = own.length > 0 ? own : scope.routers.slice(0, 1)
+  return chosen.map(({ip}) => ip)
+}
+
+/** Reads `10.0.0.100-10.0.0.199`, or one address; undefined if it is no range, or turned round. */
+export function readRange(text: string): AddressRange | undefined {
+  const [from = '', to = from, more] = text.split('-').map((part) => part.trim())
+  if (more !== undefined) return undefined
+  try {
+    const [first, last] = [ipv4Value(from), ipv4Value(to)]
+    return first <= last ? {first, last} : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export const rangeText = ({first, last}: AddressRange): string => `${ipv4Text(first)}-${ipv4Text(last)}`
+
+/** T1 and T2 for a lease, where they are not given: a half and seven eighths of it (RFC 2131 4.4.5). */
+export function leaseTimes(leaseS: number, t1S?: number, t2S?: number): LeaseTimes {
+  const t1 = t1S ?? Math.max(1, Math.floor(leaseS / 2))
+  return {leaseS, t1S: t1, t2S: t2S ?? Math.max(t1, Math.floor((leaseS * 7) / 8))}
+}

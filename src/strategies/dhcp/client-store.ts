@@ -1,0 +1,132 @@
+// What is remembered of DHCP clients between two runs: the last transaction, the nonce, the replay value, the last ACK.
+import {mkdirSync} from 'node:fs'
+import {dirname} from 'node:path'
+import {Failure} from '../../errors.ts'
+import type {Ipv4, Mac} from '../../wire/address.ts'
+import type {DhcpClientKind} from '../../domain/segment-dhcp.ts'
+import type {ClientSighting} from './client-watch.ts'
+
+export const DEFAULT_STATE = '/var/lib/gwswitch/dhcp-clients.db'
+
+/** One client as it was last seen. Times are CLOCK_REALTIME ns. */
+export interface ClientRecord {
+  readonly mac: Mac
+  readonly ip: Ipv4 | undefined
+  /** Of its last REQUEST. */
+  readonly xid: number | undefined
+  readonly nonce: Uint8Array | undefined
+  readonly canListen: boolean | undefined
+  readonly kind: DhcpClientKind | undefined
+  readonly serverId: Ipv4 | undefined
+  /** What its last ACK said. */
+  readonly router: Ipv4 | undefined
+  readonly ackedNs: bigint | undefined
+  readonly leaseS: number | undefined
+  readonly renewS: number | undefined
+  /** The gateway it was last heard asking the whole segment for, and when. */
+  readonly askedFor: Ipv4 | undefined
+  readonly askedNs: bigint | undefined
+}
+
+export interface ClientStore {
+  read(mac: Mac): ClientRecord | undefined
+  all(): readonly ClientRecord[]
+  /** Writes down what a frame told. */
+  learn(sighting: ClientSighting): void
+  learnAsked(mac: Mac, gateway: Ipv4, atNs: bigint): void
+  /**
+   * A replay value above every earlier one for this client, on disk before it is returned. The clock makes it so, also
+   * after the file was lost; where the clock steps back, the last value plus one does.
+   */
+  nextReplay(mac: Mac, nowNs: bigint): bigint
+  close(): void
+}
+
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA busy_timeout = 5000;
+  CREATE TABLE IF NOT EXISTS client (
+    mac TEXT PRIMARY KEY, ip TEXT, xid INTEGER, nonce BLOB, canListen INTEGER, kind TEXT, serverId TEXT, router TEXT,
+    ackedNs INTEGER, leaseS INTEGER, renewS INTEGER, askedFor TEXT, askedNs INTEGER, replay INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+`
+
+interface Row {
+  readonly [column: string]: string | bigint | Uint8Array | null
+}
+
+/** Opens or creates the file. @throws Failure `runtime` if it cannot be, or is no such file. */
+export async function openClientStore(file: string): Promise<ClientStore> {
+  const {DatabaseSync} = await import('node:sqlite')
+  try {
+    mkdirSync(dirname(file), {recursive: true, mode: 0o700})
+    const before = process.umask(0o077)
+    try {
+      return storeOn(new DatabaseSync(file))
+    } finally {
+      process.umask(before)
+    }
+  } catch (error) {
+    throw new Failure('runtime', `${file}: cannot keep what DHCP clients said: ${(error as Error).message}`)
+  }
+}
+
+function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
+  database.exec(SCHEMA)
+  const prepare = (sql: string) => {
+    const statement = database.prepare(sql)
+    statement.setReadBigInts(true)
+    return statement
+  }
+  const one = prepare('SELECT * FROM client WHERE mac = ?')
+  const every = prepare('SELECT * FROM client ORDER BY mac')
+  const request = prepare(`
+    INSERT INTO client (mac, ip, xid, canListen, kind) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (mac) DO UPDATE SET
+    ip = coalesce(?2, ip), xid = ?3, canListen = ?4, kind = coalesce(?5, kind)`)
+  const ack = prepare(`
+    INSERT INTO client (mac, ip, xid, nonce, serverId, router, ackedNs, leaseS, renewS) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+    ON CONFLICT (mac) DO UPDATE SET ip = ?2, xid = ?3, nonce = coalesce(?4, nonce), serverId = coalesce(?5, serverId),
+    router = ?6, ackedNs = ?7, leaseS = ?8, renewS = ?9`)
+  const asked = prepare(`
+    INSERT INTO client (mac, askedFor, askedNs) VALUES (?1, ?2, ?3) ON CONFLICT (mac) DO UPDATE SET askedFor = ?2, askedNs = ?3`)
+  const replay = prepare(`
+    INSERT INTO client (mac, replay) VALUES (?1, ?2) ON CONFLICT (mac) DO UPDATE SET replay = max(replay + 1, ?2) RETURNING replay`)
+  return {
+    read: (mac) => recordOf(one.get(mac) as Row | undefined),
+    all: () => (every.all() as unknown as Row[]).map((row) => recordOf(row)!),
+    learn(seen) {
+      if (seen.kind === 'request') {
+        request.run(seen.mac, seen.ip ?? null, seen.xid, seen.traits.canListen ? 1 : 0, seen.traits.kind ?? null)
+      } else if (seen.kind === 'ack') {
+        const {mac, ip, xid, nonce, serverId, router, atNs, leaseS, renewS} = seen
+        ack.run(mac, ip, xid, nonce ?? null, serverId ?? null, router ?? null, atNs, leaseS ?? null, renewS ?? null)
+      }
+    },
+    learnAsked: (mac, gateway, atNs) => void asked.run(mac, gateway, atNs),
+    nextReplay: (mac, nowNs) => (replay.get(mac, nowNs) as Row).replay as bigint,
+    close: () => database.close(),
+  }
+}
+
+function recordOf(row: Row | undefined): ClientRecord | undefined {
+  if (!row) return undefined
+  const text = (column: string): string | undefined => (row[column] as string | null) ?? undefined
+  const ns = (column: string): bigint | undefined => (row[column] as bigint | null) ?? undefined
+  const number = (column: string): number | undefined => (row[column] === null ? undefined : Number(row[column]))
+  return {
+    mac: text('mac')!,
+    ip: text('ip'),
+    xid: number('xid'),
+    nonce: row.nonce === null ? undefined : Uint8Array.from(row.nonce as Uint8Array),
+    canListen: row.canListen === null ? undefined : row.canListen === 1n,
+    kind: text('kind') as DhcpClientKind | undefined,
+    serverId: text('serverId'),
+    router: text('router'),
+    ackedNs: ns('ackedNs'),
+    leaseS: number('leaseS'),
+    renewS: number('renewS'),
+    askedFor: text('askedFor'),
+    askedNs: ns('askedNs'),
+  }
+}

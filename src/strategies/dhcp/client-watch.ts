@@ -1,0 +1,97 @@
+// What a DHCP client and its server say to each other, seen on the wire.
+import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../../net/bpf.ts'
+import type {ReceivedFrame} from '../../net/link.ts'
+import type {Ipv4, Mac} from '../../wire/address.ts'
+import {BOOTREPLY, BOOTREQUEST, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
+import {readReconfigureNonce} from '../../wire/dhcp-auth.ts'
+import {DHCPACK, DHCPDISCOVER, DHCPNAK, DHCPREQUEST, type DhcpOptionCodec, dhcpOptions, readOption} from '../../wire/dhcp-options.ts'
+import {WireError} from '../../wire/error.ts'
+import {ETHERTYPE_IPV4} from '../../wire/ethernet.ts'
+import {parseFrame} from '../../wire/frames.ts'
+import {UNREACHABLE_PORT} from '../../wire/icmp.ts'
+import {PROTOCOL_ICMP, PROTOCOL_UDP} from '../../wire/ipv4.ts'
+import {quotedProbe} from '../../wire/quote.ts'
+import {type ClientTraits, clientTraits} from './client-kind.ts'
+
+/** One thing seen of a client. */
+export type ClientSighting = {readonly atNs: bigint; readonly mac: Mac} & (
+  | {readonly kind: 'request'; readonly xid: number; readonly ip: Ipv4 | undefined; readonly discover: boolean; readonly traits: ClientTraits}
+  | {
+      readonly kind: 'ack'
+      readonly xid: number
+      readonly ip: Ipv4
+      readonly router: Ipv4 | undefined
+      readonly serverId: Ipv4 | undefined
+      readonly nonce: Uint8Array | undefined
+      readonly leaseS: number | undefined
+      readonly renewS: number | undefined
+    }
+  | {readonly kind: 'nak'; readonly xid: number}
+  /** It has no socket on port 68; `sourcePort` is that of the datagram it refuses. */
+  | {readonly kind: 'unreachable'; readonly ip: Ipv4; readonly sourcePort: number}
+)
+
+const UDP_DESTINATION_PORT = 36
+
+/** Lets through DHCP of anybody and ICMP of `macs`, or of all where there are too many to name. */
+export function dhcpFilter(macs: readonly Mac[]): Instruction[] {
+  const udpTo = (port: number) => [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_UDP), {offset: UDP_DESTINATION_PORT, size: 2 as const, value: port}]
+  const icmp = [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]
+  const named = macs.length > 8 ? [icmp] : macs.map((mac) => [...icmp, ...macTests('source', mac)])
+  return anyOf([udpTo(DHCP_SERVER_PORT), udpTo(DHCP_CLIENT_PORT), ...named])
+}
+
+/** Reads one frame; undefined if it tells nothing about a DHCP client. */
+export function readClientSighting(received: ReceivedFrame): ClientSighting | undefined {
+  try {
+    const frame = parseFrame(received.bytes)
+    const seen = {atNs: received.timestampNs}
+    if (frame.kind === 'icmp') {
+      if (frame.icmp.kind !== 'destination-unreachable' || frame.icmp.code !== UNREACHABLE_PORT) return undefined
+      const quoted = quotedProbe(frame.icmp.quoted)
+      if (quoted?.protocol !== 'udp' || quoted.destinationPort !== DHCP_CLIENT_PORT) return undefined
+      return {...seen, kind: 'unreachable', mac: frame.ethernet.source, ip: frame.ip.source, sourcePort: quoted.sourcePort}
+    }
+    if (frame.kind !== 'udp' || ![DHCP_SERVER_PORT, DHCP_CLIENT_PORT].includes(frame.udp.destinationPort)) return undefined
+    return readDhcp(parseDhcp(frame.udp.payload), seen)
+  } catch (error) {
+    if (error instanceof WireError) return undefined
+    throw error
+  }
+}
+
+function readDhcp(message: Dhcp, seen: {readonly atNs: bigint}): ClientSighting | undefined {
+  const {options, xid, chaddr: mac} = message
+  const type = readOption(options, dhcpOptions.messageType)
+  if (message.op === BOOTREQUEST && (type === DHCPREQUEST || type === DHCPDISCOVER)) {
+    const asked = value(options, dhcpOptions.requestedAddress)
+    const ip = message.ciaddr === '0.0.0.0' ? asked : message.ciaddr
+    return {...seen, mac, kind: 'request', xid, ip, discover: type === DHCPDISCOVER, traits: clientTraits(options)}
+  }
+  if (message.op !== BOOTREPLY) return undefined
+  if (type === DHCPNAK) return {...seen, mac, kind: 'nak', xid}
+  if (type !== DHCPACK) return undefined
+  const authentication = value(options, dhcpOptions.authentication)
+  return {
+    ...seen,
+    mac,
+    kind: 'ack',
+    xid,
+    ip: message.yiaddr,
+    router: value(options, dhcpOptions.router)?.[0],
+    serverId: value(options, dhcpOptions.serverIdentifier),
+    nonce: authentication && readReconfigureNonce(authentication),
+    leaseS: value(options, dhcpOptions.leaseTime),
+    renewS: value(options, dhcpOptions.renewalTime),
+  }
+}
+
+/** An option that is malformed counts as absent. */
+function value<T>(options: Dhcp['options'], codec: DhcpOptionCodec<T>): T | undefined {
+  try {
+    return readOption(options, codec)
+  } catch (error) {
+    if (error instanceof WireError) return undefined
+    throw error
+  }
+}

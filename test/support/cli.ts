@@ -1,0 +1,35 @@
+// Runs the CLI from source, as a person would, in a namespace or here.
+import {join} from 'node:path'
+import {type CommandResult, tryCommand} from '../../src/net/command.ts'
+import {namespaceCommand} from '../../src/net/netns.ts'
+
+const dev = join(import.meta.dirname, '../../bin/dev.js')
+
+export interface CliResult extends CommandResult {
+  /** stdout as JSON; undefined if it is none. */
+  // biome-ignore lint/suspicious/noExplicitAny: documents of every command come through here
+  readonly json: any
+}
+
+export interface CliOptions {
+  /** Network namespace to run in. */
+  readonly namespace?: string
+  /** Words before the program: `setpriv ...`. */
+  readonly under?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** `gwswitch ARGS`. Exit codes are results; nothing is thrown for them. */
+export async function gwswitch(args: readonly string[], {namespace, under = [], env = {}}: CliOptions = {}): Promise<CliResult> {
+  const set = Object.entries({NO_COLOR: '1', ...env}).map(([name, value]) => `${name}=${value}`)
+  const inside = ['env', ...set, ...under, process.execPath, dev, ...args]
+  const [program, ...rest] = namespace === undefined ? inside : namespaceCommand(namespace, inside)
+  const result = await tryCommand(program!, rest)
+  let json: unknown
+  try {
+    json = JSON.parse(result.stdout)
+  } catch {
+    json = undefined
+  }
+  return {...result, json}
+}
