@@ -33,7 +33,7 @@ export function growingFile(path: string): GrowingFile {
           if (got === 0) return
           offset += got
           // Logs are ASCII as far as they concern us; latin1 keeps every byte one character, also across chunks.
-          const lines = (rest + buffer.latin1Slice(0, got)).split('\n')
+          const lines = (rest + buffer.toString('latin1', 0, got)).split('\n')
           rest = lines.pop()!.slice(-4096)
           for (const line of lines) take(line)
         }

@@ -73,7 +73,7 @@ const ADVICE: Readonly<Record<Reason, (names: Names) => Advice>> = {
   }),
   'destination-silent': ({destination, current, other}) => ({
     meaning: `${destination} answers nothing, neither through ${current} nor through ${other}`,
-    next: 'trace a destination next to it that answers, or another protocol: --proto tcp --port N',
+    next: 'trace an address next to it that answers; if the whole site is silent, look whether the return is cut too',
   }),
   'alternative-dead': ({other}) => ({
     meaning: `the destination answers through the gateway in use, and never through ${other}`,
@@ -85,10 +85,7 @@ const ADVICE: Readonly<Record<Reason, (names: Names) => Advice>> = {
   }),
   'too-few-pairs': (names) => ({
     meaning: 'too few pairs were answered on both sides, or one side lost many more, to compare them',
-    next:
-      names.report.probe.proto === 'icmp'
-        ? `${morePairs(names)}, or --proto tcp --port N if ICMP is rate limited on the way`
-        : morePairs(names),
+    next: `${morePairs(names)} --interval 1000, in case answers are rate limited on the way`,
   }),
   'flows-disagree': (names) => ({
     meaning: `some flows take the detour and some do not (threshold ${names.threshold}): several paths behind a gateway`,

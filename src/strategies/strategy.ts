@@ -21,6 +21,10 @@ export interface StrategyOptions {
   readonly interfaceName?: string | undefined
   /** 802.1Q VLAN ID of the segment on that interface. */
   readonly vlanId?: number | undefined
+  /** How long to hold the VM on its new gateway after it was verified, ms, where others could move it back. */
+  readonly guardMs?: number | undefined
+  /** The VM does not run at its new site yet: wait for it at most this long, ms, with everything laid ready. */
+  readonly arrivalMs?: number | undefined
 }
 
 /** Something that happened, for the timeline. */

@@ -1,8 +1,9 @@
 // What a controller and the agent in a VM say to each other: compact JWS (RFC 7515), signed with Ed25519 (RFC 8032) under
 // the fully specified algorithm name of RFC 9864, one message in one UDP datagram.
 import {createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify} from 'node:crypto'
-import {isIpv4, isMac, type Ipv4, type Mac} from './address.ts'
+import {type Ipv4, isIpv4, isMac, type Mac} from './address.ts'
 import {WireError} from './error.ts'
+import {isIpv6} from './ipv6-address.ts'
 
 /** UDP port of the agent. */
 export const AGENT_PORT = 6742
@@ -66,7 +67,15 @@ export const AGENT_STATES = ['received', 'applied', 'confirmed', 'rolled_back', 
 export type AgentState = (typeof AGENT_STATES)[number]
 
 /** Why a message gets no answer: whoever sent it has not shown that they may ask. */
-export const SILENT_REASONS = ['oversized', 'malformed', 'wrong_alg', 'unknown_key', 'bad_signature', 'wrong_typ', 'flooded'] as const
+export const SILENT_REASONS = [
+  'oversized',
+  'malformed',
+  'wrong_alg',
+  'unknown_key',
+  'bad_signature',
+  'wrong_typ',
+  'flooded',
+] as const
 export type SilentReason = (typeof SILENT_REASONS)[number]
 
 /** Why a switch was refused or rolled back. */
@@ -189,7 +198,13 @@ export type Opened<T> =
   /** Unauthenticated: say nothing. */
   | {readonly ok: false; readonly authenticated: false; readonly reason: SilentReason}
   /** Signed by `kid`, but no valid message. `echo` is there if it can be answered. */
-  | {readonly ok: false; readonly authenticated: true; readonly kid: string; readonly problem: string; readonly echo: Echo | undefined}
+  | {
+      readonly ok: false
+      readonly authenticated: true
+      readonly kid: string
+      readonly problem: string
+      readonly echo: Echo | undefined
+    }
 
 /** What an answer must carry so that its receiver knows what it answers. */
 export interface Echo {
@@ -212,20 +227,27 @@ export function openAnswer(bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentAns
   return opened(bytes, ANSWER_TYP, keyOf, (value) => answerProblem(value as AgentAnswer))
 }
 
-function opened<T>(bytes: Uint8Array, typ: string, keyOf: KeyLookup, problemOf: (value: object) => string | undefined): Opened<T> {
+function opened<T>(
+  bytes: Uint8Array,
+  typ: string,
+  keyOf: KeyLookup,
+  problemOf: (value: object) => string | undefined,
+): Opened<T> {
   const silent = (reason: SilentReason) => ({ok: false, authenticated: false, reason}) as const
   if (bytes.length > AGENT_MESSAGE_LIMIT) return silent('oversized')
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1').trimEnd()
   const parts = text.split('.')
   if (parts.length !== 3 || !parts.every((part) => BASE64URL.test(part))) return silent('malformed')
   const header = decode(parts[0]!)
-  if (header === undefined || Object.keys(header).some((name) => !['alg', 'kid', 'typ'].includes(name))) return silent('malformed')
+  if (header === undefined || Object.keys(header).some((name) => !['alg', 'kid', 'typ'].includes(name)))
+    return silent('malformed')
   const {alg, kid, typ: said} = header as {alg?: unknown; kid?: unknown; typ?: unknown}
   if (alg !== AGENT_ALG) return silent('wrong_alg')
   const key = typeof kid === 'string' && ID.test(kid) ? keyOf(kid) : undefined
   if (key === undefined) return silent('unknown_key')
   const signature = Buffer.from(parts[2]!, 'base64url')
-  if (signature.length !== 64 || !verify(null, Buffer.from(`${parts[0]}.${parts[1]}`), key, signature)) return silent('bad_signature')
+  if (signature.length !== 64 || !verify(null, Buffer.from(`${parts[0]}.${parts[1]}`), key, signature))
+    return silent('bad_signature')
   if (said !== typ) return silent('wrong_typ')
   const payload = decode(parts[1]!)
   if (payload === undefined) return silent('malformed')
@@ -265,12 +287,7 @@ const wholeTo =
     Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max
 const positive: Check = (value) => typeof value === 'number' && value >= 0 && Number.isFinite(value)
 
-/** An IPv6 address without a zone, as it may stand between brackets in a URL (RFC 3986). */
-export function isIpv6Text(text: string): boolean {
-  return /^[0-9a-f:]+(?:\d+\.\d+\.\d+\.\d+)?$/i.test(text) && text.includes(':') && URL.canParse(`http://[${text}]/`)
-}
-
-const isAddress = (text: string): boolean => isIpv4(text) || isIpv6Text(text)
+const isAddress = (text: string): boolean => isIpv4(text) || isIpv6(text)
 
 /** What each field must be. What is not listed here is refused: a field that is not understood is not obeyed in part. */
 const CHECKS: Readonly<Record<string, Check>> = {
@@ -285,9 +302,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   nonce: textLike((text) => NONCE.test(text)),
   site: textLike(isAgentId),
   gw4: textLike(isIpv4),
-  gw6: textLike(isIpv6Text),
+  gw6: textLike(isIpv6),
   from_gw4: textLike(isIpv4),
-  from_gw6: textLike(isIpv6Text),
+  from_gw6: textLike(isIpv6),
   mode: oneOf(SWITCH_MODES),
   probe: (value) => Array.isArray(value) && value.length <= PROBE_LIMIT && value.every(textLike(isAddress)),
   confirm_s: wholeTo(3600),
@@ -299,7 +316,18 @@ const CHECKS: Readonly<Record<string, Check>> = {
   t_confirm_ms: positive,
 }
 const COMMAND_NEEDS = ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce'] as const
-const COMMAND_MAY = ['mac', 'site', 'gw4', 'gw6', 'from_gw4', 'from_gw6', 'mode', 'probe', 'confirm_s', 'drain_s'] as const
+const COMMAND_MAY = [
+  'mac',
+  'site',
+  'gw4',
+  'gw6',
+  'from_gw4',
+  'from_gw6',
+  'mode',
+  'probe',
+  'confirm_s',
+  'drain_s',
+] as const
 const ANSWER_NEEDS = ['v', 'op', 'vm', 'run', 'seq', 'nonce', 'state', 'iat'] as const
 const ANSWER_MAY = ['reason', 'detail', 'gw4', 'gw6', 'mode', 't_apply_ms', 't_confirm_ms'] as const
 
@@ -337,7 +365,9 @@ export function publicKeyText(key: KeyObject): string {
 export function readPublicKey(text: string): KeyObject | undefined {
   const trimmed = text.trim()
   const x = /^[\w-]{43}$/.test(trimmed) ? trimmed : (decodedJwk(trimmed)?.x as string | undefined)
-  return ed25519(() => createPublicKey(x === undefined ? trimmed : {key: {kty: 'OKP', crv: 'Ed25519', x}, format: 'jwk'}))
+  return ed25519(() =>
+    createPublicKey(x === undefined ? trimmed : {key: {kty: 'OKP', crv: 'Ed25519', x}, format: 'jwk'}),
+  )
 }
 
 /** A private key from PEM or a JWK in JSON; undefined if it is none of Ed25519. */

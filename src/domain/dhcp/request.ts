@@ -2,6 +2,7 @@
 import {ANY_IPV4, type Ipv4, type Mac} from '../../wire/address.ts'
 import {BOOTREQUEST, DHCP_BROADCAST, type Dhcp, HTYPE_ETHERNET} from '../../wire/dhcp.ts'
 import {DHCPREQUEST, type DhcpOption, type DhcpOptionCodec, dhcpOptions} from '../../wire/dhcp-options.ts'
+import {WireError} from '../../wire/error.ts'
 
 /** The state a client is in that sends a DHCPREQUEST (RFC 2131 4.3.2, table 4). */
 export type RequestState = 'selecting' | 'init-reboot' | 'renewing' | 'rebinding'
@@ -42,6 +43,8 @@ const IP_AND_UDP = 28
 const MINIMUM = 576
 /** Longest we send whatever option 57 says: one Ethernet frame. */
 const MAXIMUM = 1500
+/** 255.255.255.255. */
+const LIMITED_BROADCAST: Ipv4 = '255.255.255.255'
 const MAXIMUM_HOPS = 16
 const HOST_NAME = 63
 
@@ -63,7 +66,8 @@ export function readRequest(message: Dhcp, destination: Ipv4): ClientRequest | D
     if (type === undefined) return 'no-message-type'
     const requestedIp = value(options, dhcpOptions.requestedAddress)
     const serverIdentifier = value(options, dhcpOptions.serverIdentifier)
-    const state = type === DHCPREQUEST ? requestState(message.ciaddr, requestedIp, serverIdentifier, destination) : undefined
+    const state =
+      type === DHCPREQUEST ? requestState(message, requestedIp, serverIdentifier, destination) : undefined
     if (type === DHCPREQUEST && state === undefined) return 'contradictory'
     const largest = value(options, dhcpOptions.maximumMessageSize) ?? MINIMUM
     return {
@@ -80,22 +84,23 @@ export function readRequest(message: Dhcp, destination: Ipv4): ClientRequest | D
       broadcast: (message.flags & DHCP_BROADCAST) !== 0,
       state,
     }
-  } catch {
-    // Only the option codecs throw here, for data that is no value of its option.
-    return 'bad-option'
+  } catch (error) {
+    if (error instanceof WireError) return 'bad-option'
+    throw error
   }
 }
 
 /** RFC 2131 4.3.2: what is filled in tells the client's state. */
 function requestState(
-  ciaddr: Ipv4,
+  {ciaddr, giaddr}: Dhcp,
   requestedIp: Ipv4 | undefined,
   serverIdentifier: Ipv4 | undefined,
   destination: Ipv4,
 ): RequestState | undefined {
   if (serverIdentifier !== undefined) return requestedIp === undefined && ciaddr === ANY_IPV4 ? undefined : 'selecting'
   if (ciaddr === ANY_IPV4) return requestedIp === undefined ? undefined : 'init-reboot'
-  return destination === '255.255.255.255' ? 'rebinding' : 'renewing'
+  // A relay sends everything to the server's own address, but it hears broadcasts only.
+  return destination === LIMITED_BROADCAST || giaddr !== ANY_IPV4 ? 'rebinding' : 'renewing'
 }
 
 function value<T>(options: readonly DhcpOption[], codec: DhcpOptionCodec<T>): T | undefined {

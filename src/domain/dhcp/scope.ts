@@ -55,12 +55,21 @@ export interface ServerFacts {
   readonly scopes: ReadonlyMap<string, Scope>
 }
 
-/** The scope of a message: by its relay's address, else the one of the interface. */
-export function scopeFor(facts: ServerFacts, giaddr: Ipv4): Scope | undefined {
-  if (giaddr === ANY_IPV4) return facts.scopes.get(facts.local)
+/**
+ * The scope of a message: by its relay's address; by `ciaddr` for what a client sends straight to the server, which it
+ * does over routers too; else that of the interface.
+ */
+export function scopeFor(facts: ServerFacts, giaddr: Ipv4, ciaddr: Ipv4, unicast: boolean): Scope | undefined {
+  const local = facts.scopes.get(facts.local)
+  if (giaddr !== ANY_IPV4) return scopeOf(facts, giaddr)
+  if (!unicast || ciaddr === ANY_IPV4) return local
+  return scopeOf(facts, ciaddr) ?? local
+}
+
+function scopeOf(facts: ServerFacts, ip: Ipv4): Scope | undefined {
   let best: Scope | undefined
   for (const scope of facts.scopes.values()) {
-    if (prefixContains(scope.prefix, giaddr) && scope.prefix.length > (best?.prefix.length ?? -1)) best = scope
+    if (prefixContains(scope.prefix, ip) && scope.prefix.length > (best?.prefix.length ?? -1)) best = scope
   }
   return best
 }

@@ -12,13 +12,13 @@ import {virtualMacProtocol} from './fhrp.ts'
  */
 export type SegmentKind = 'one-site' | 'per-site-ip' | 'single-ip' | 'own-ip-and-vip' | 'virtual-mac' | 'anycast'
 
-/** What was seen of a gateway on the segment. */
+/** An address that a gateway was seen to use as its own. */
 export interface GatewaySighting {
   readonly mac: Mac
-  /** Sender address of an ARP packet of it, or undefined for a redundancy hello. */
-  readonly arpSender: Ipv4 | undefined
-  /** The redundancy protocol it speaks. */
-  readonly hello: string | undefined
+  /** Sender of an ARP packet, or source of a redundancy hello. */
+  readonly ip: Ipv4
+  /** `ARP`, or the redundancy protocol. */
+  readonly by: string
 }
 
 export interface SegmentClass {
@@ -71,7 +71,7 @@ function kindOf(
   }
   const addresses = [...shared.shared4, ...shared.shared6].join(', ')
   const common = `${sharing.map(({name}) => name).join(' and ')} share ${addresses || shared.sharedMacs.join(', ')}`
-  const virtual = sharing.map((gateway) => ({gateway, protocol: virtualProtocol(gateway, seen)}))
+  const virtual = sharing.map((gateway) => ({gateway, protocol: virtualMacProtocol(gateway.mac)}))
   if (virtual.some(({protocol}) => protocol !== undefined)) {
     const which = virtual.flatMap(({gateway: {name, mac}, protocol}) => (protocol ? [`${name} (${mac}): ${protocol}`] : []))
     return {kind: 'virtual-mac', because: [common, ...which]}
@@ -87,16 +87,10 @@ function kindOf(
   return {kind: 'single-ip', because: [common, `no own address is known of ${without.join(' and ')}`]}
 }
 
-function virtualProtocol({mac}: Gateway, seen: readonly GatewaySighting[]): string | undefined {
-  return virtualMacProtocol(mac) ?? seen.find((each) => each.mac === mac && each.hello !== undefined)?.hello
-}
-
 /** The address that the router's own ARP requests carry, where that is not a shared one. */
 function ownAddress(gateway: Gateway, shared: readonly Ipv4[], seen: readonly GatewaySighting[]): Ipv4 | undefined {
-  if (gateway.ownIp !== undefined) return gateway.ownIp
-  return seen.find(
-    ({mac, arpSender}) => mac === gateway.mac && arpSender !== undefined && arpSender !== '0.0.0.0' && !shared.includes(arpSender),
-  )?.arpSender
+  const used = seen.find(({mac, ip}) => mac === gateway.mac && ip !== '0.0.0.0' && !shared.includes(ip))
+  return gateway.ownIp ?? used?.ip
 }
 
 /** What the operator says about inbound traffic. */

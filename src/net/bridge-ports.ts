@@ -1,0 +1,92 @@
+// Bridge ports: which there are, where a bridge has learned a MAC, and answering ARP in a port's stead (bridge(8)).
+import {Failure} from '../errors.ts'
+import type {Ipv4, Mac} from '../wire/address.ts'
+import type {Ipv6} from '../wire/ipv6-address.ts'
+import {runCommand, tryCommand} from './command.ts'
+
+/** A port of a bridge. */
+export interface BridgePort {
+  readonly name: string
+  readonly bridge: string
+  readonly mac: Mac
+  readonly up: boolean
+  /** The bridge answers ARP and neighbour solicitations for hosts behind this port, from its neighbour table. */
+  readonly neighSuppress: boolean
+}
+
+interface RawPort {
+  ifname: string
+  master?: string
+  address?: string
+  flags: string[]
+  linkinfo?: {info_slave_kind?: string; info_slave_data?: {neigh_suppress?: boolean}}
+}
+
+/** Every bridge port of this network namespace. */
+export async function bridgePorts(): Promise<BridgePort[]> {
+  const links = await json<RawPort>('ip', '-d', 'link', 'show')
+  return links.flatMap(({ifname, master, address, flags, linkinfo}) =>
+    linkinfo?.info_slave_kind !== 'bridge' || master === undefined
+      ? []
+      : {
+          name: ifname,
+          bridge: master,
+          mac: address ?? '00:00:00:00:00:00',
+          up: flags.includes('UP'),
+          neighSuppress: linkinfo.info_slave_data?.neigh_suppress === true,
+        },
+  )
+}
+
+/** Where a bridge has a MAC. */
+export interface FdbEntry {
+  readonly mac: Mac
+  /** The port, or the bridge itself for its own MAC. */
+  readonly port: string
+  /** Undefined outside a VLAN-aware bridge. */
+  readonly vlan: number | undefined
+  /** The MAC of the port (or the bridge) itself, not of a host behind it. */
+  readonly own: boolean
+}
+
+/** The forwarding table of a bridge. */
+export async function bridgeFdb(bridge: string): Promise<FdbEntry[]> {
+  const entries = await json<{mac: string; ifname: string; vlan?: number; state?: string}>('bridge', 'fdb', 'show', 'br', bridge)
+  return entries.map(({mac, ifname, vlan, state}) => ({mac, port: ifname, vlan, own: state === 'permanent'}))
+}
+
+async function json<T>(command: string, ...args: string[]): Promise<T[]> {
+  const text = await runCommand(command, ['-json', ...args])
+  return text.trim() === '' ? [] : (JSON.parse(text) as T[])
+}
+
+/** @throws Failure `runtime` if it is no bridge port; the message lists those there are. */
+export function portOf(name: string, ports: readonly BridgePort[]): BridgePort {
+  const found = ports.find((port) => port.name === name)
+  if (found) return found
+  const names = ports.map((port) => port.name).join(', ')
+  throw new Failure('runtime', `${name} is no port of a bridge here; bridge ports are: ${names || 'none'}`)
+}
+
+export async function setNeighSuppress(port: string, on: boolean): Promise<void> {
+  await runCommand('bridge', ['link', 'set', 'dev', port, 'neigh_suppress', on ? 'on' : 'off'])
+}
+
+/** A permanent neighbour entry on a bridge device, from which the bridge answers. Replaces what was there. */
+export async function setNeighbour(ip: Ipv4 | Ipv6, mac: Mac, device: string): Promise<void> {
+  await runCommand('ip', ['neigh', 'replace', ip, 'lladdr', mac, 'dev', device, 'nud', 'permanent'])
+}
+
+/** Removes a neighbour entry; harmless if there is none. */
+export async function deleteNeighbour(ip: Ipv4 | Ipv6, device: string): Promise<void> {
+  const result = await tryCommand('ip', ['neigh', 'del', ip, 'dev', device])
+  if (result.code !== 0 && !/No such|Cannot find/.test(result.stderr)) {
+    throw new Failure('runtime', `ip neigh del ${ip} dev ${device}: ${result.stderr.trim()}`)
+  }
+}
+
+/** Permanent neighbour entries of a device, as `address mac`. */
+export async function permanentNeighbours(device: string): Promise<string[]> {
+  const entries = await json<{dst: string; lladdr?: string}>('ip', 'neigh', 'show', 'dev', device, 'nud', 'permanent')
+  return entries.flatMap(({dst, lladdr}) => (lladdr === undefined ? [] : `${dst} ${lladdr}`))
+}

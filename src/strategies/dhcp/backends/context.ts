@@ -1,0 +1,22 @@
+// What every back end needs beside its own controls.
+import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import {Failure} from '../../../errors.ts'
+import {readText} from '../../../net/replace-file.ts'
+import type {World} from '../../../net/world.ts'
+import {parseNonceFile} from '../nonce-file.ts'
+import type {DhcpBackend} from './backend.ts'
+
+export interface BackendContext {
+  readonly segment: string
+  readonly world: Pick<World, 'sleep'>
+}
+
+/** Nonces of servers that hand out a fixed one: what their configuration says stands in the inventory's file too. */
+export function nonceFrom({nonces}: SegmentDhcp): DhcpBackend['nonce'] {
+  return async ({mac}) => {
+    if (nonces === undefined) return undefined
+    const text = readText(nonces)
+    if (text === undefined) throw new Failure('runtime', `${nonces}: no such file (want the nonces that the DHCP server hands out)`)
+    return parseNonceFile(text, nonces).of(mac)
+  }
+}

@@ -1,0 +1,86 @@
+// dnsmasq (2.90 and others): the router of a VM is a line of the options file, read again at SIGHUP.
+//
+// Only the options file: `set:` tags in a hosts file make dnsmasq 2.81 to 2.90 abort at SIGHUP once the host was served.
+import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import {Failure} from '../../../errors.ts'
+import {isService, servicePid, signalService} from '../../../net/pid-file.ts'
+import {readText, replaceFile} from '../../../net/replace-file.ts'
+import {type Ipv4, isIpv4} from '../../../wire/address.ts'
+import type {DhcpBackend, DhcpClient} from './backend.ts'
+import {type BackendContext, nonceFrom} from './context.ts'
+import {type LogReader, transactionLog} from './transaction-log.ts'
+
+/** Where Debian's unit has dnsmasq write its pid. */
+export const DNSMASQ_PIDFILE = '/run/dnsmasq/dnsmasq.pid'
+const NAME = 'dnsmasq'
+/** It reads the file within a few ms of the signal; a loaded machine may take longer. */
+const READ_MS = 2000
+
+export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
+  const {optsfile, pidfile = DNSMASQ_PIDFILE, log: logFile} = dhcp
+  if (optsfile === undefined) throw new TypeError('the inventory lets no dnsmasq without an optsfile pass')
+  const log = logFile === undefined ? undefined : transactionLog(logFile, dnsmasqLine)
+  const options = (): string => {
+    const text = readText(optsfile)
+    if (text !== undefined) return text
+    throw new Failure('runtime', `${optsfile}: no such file (want the file of dnsmasq's dhcp-optsfile=)`)
+  }
+
+  /** dnsmasq says in its log when it has read the file; without a log, being alive after a while must do. */
+  async function reload(): Promise<void> {
+    const pid = signalService(pidfile, NAME, 'SIGHUP')
+    const before = logFile === undefined ? 0 : reads(logFile, optsfile!)
+    for (let waited = 0; waited < READ_MS; waited += 20) {
+      await world.sleep(20)
+      if (!isService(pid, NAME)) throw new Failure('runtime', `dnsmasq (pid ${pid}) ended at SIGHUP: see its log (set: tags in a dhcp-hostsfile do that)`)
+      if (logFile === undefined ? waited >= 200 : reads(logFile, optsfile!) > before) return
+    }
+    throw new Failure('runtime', `dnsmasq (pid ${pid}) did not read ${optsfile} again: is it its dhcp-optsfile=?`)
+  }
+
+  return {
+    kind: 'dnsmasq',
+    reach: `dnsmasq by ${optsfile} and SIGHUP`,
+    async check() {
+      options()
+      servicePid(pidfile, NAME)
+    },
+    async setRouter(client, {ip}) {
+      servicePid(pidfile, NAME)
+      replaceFile(optsfile, withRouter(options(), client.name, ip))
+      await reload()
+    },
+    async lastTransaction(client: DhcpClient) {
+      const found = log?.last(client.mac)
+      return found && {...found, router: routerIn(options(), client.name), serverId: dhcp.address}
+    },
+    nonce: nonceFrom(dhcp),
+  }
+}
+
+/** The router that the options file gives to a tag; the last line counts, as in dnsmasq. */
+export function routerIn(text: string, tag: string): Ipv4 | undefined {
+  return text.split('\n').flatMap((line) => routerLine(line, tag) ?? []).at(-1)
+}
+
+/** The options file with the tag's router set, every other line as it was. */
+export function withRouter(text: string, tag: string, router: Ipv4): string {
+  const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n')
+  const kept = lines.filter((line) => routerLine(line, tag) === undefined)
+  const at = lines.findIndex((line) => routerLine(line, tag) !== undefined)
+  return `${kept.toSpliced(at < 0 ? kept.length : at, 0, `tag:${tag},option:router,${router}`).join('\n')}\n`
+}
+
+function routerLine(line: string, tag: string): Ipv4 | undefined {
+  const [first, option, router = '', ...more] = line.trim().split(',').map((part) => part.trim())
+  const isRouter = option === 'option:router' || option === '3'
+  return first === `tag:${tag}` && isRouter && more.length === 0 && isIpv4(router) ? router : undefined
+}
+
+/** With `log-dhcp` every line begins with the xid, in decimal. */
+export const dnsmasqLine: LogReader = (line) => {
+  const found = /dnsmasq-dhcp\[\d+\]: (\d+) DHCPACK\([^)]*\) \S+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})/.exec(line)
+  return found ? {mac: found[2]!, xid: Number(found[1]), acked: true} : undefined
+}
+
+const reads = (logFile: string, optsfile: string): number => (readText(logFile) ?? '').split(` read ${optsfile}`).length - 1
