@@ -11,7 +11,7 @@ if (major >= 26 || (major === 24 && atLeast(15, 0)) || (major === 22 && atLeast(
   // Not Node's default under /tmp: what is cached there by one user is executed by another.
   module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'gwswitch', 'node'))
   // Not awaited: oclif never settles once `| head` has gone, and Node would then exit 13.
-  import('@oclif/core/execute').then(({execute}) => execute({dir: import.meta.url}))
+  import('../dist/main.js').then(({execute}) => execute({dir: import.meta.url}))
 } else {
   process.stderr.write(
     `gwswitch needs Node ^22.22.2, ^24.15 or >=26; this is ${process.versions.node}. ` +

@@ -122,10 +122,11 @@ function newest(path) {
 
 function build() {
   const mark = join(root, 'dist/.built')
-  const sources = ['src', 'tsconfig.json', 'package-lock.json'].map((name) => newest(join(root, name)))
+  const sources = ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'].map((name) => newest(join(root, name)))
   if (task !== 'build' && existsSync(mark) && statSync(mark).mtimeMs >= Math.max(...sources)) return
   rmSync(join(root, 'dist'), {recursive: true, force: true})
-  run(node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'))
+  run(node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'))
+  run(node('scripts/bundle.mjs'))
   mkdirSync(dirname(mark), {recursive: true})
   writeFileSync(mark, '')
 }

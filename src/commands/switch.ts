@@ -1,12 +1,14 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
 import {Failure} from '../errors.ts'
-import {dryRunFlag, pcapFlag, vlanFlag} from '../flags.ts'
+import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../flags.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 import type {SwitchDocument} from '../strategies/run-switch.ts'
 
 /** Longer than any switch and its own rollback take. */
 const GUARD_MS = 60_000
+
+const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
 
 export default class Switch extends BaseCommand {
   static override summary = 'move a VM to the gateway of the site it is in now, prove it, or take it back'
@@ -25,6 +27,8 @@ export default class Switch extends BaseCommand {
     strategy: Flags.string({helpValue: 'NAME', multiple: true, summary: "how; repeat to give an order (default: the VM's own list, then all)"}),
     interface: Flags.string({char: 'i', helpValue: 'IF', summary: "interface to act through (default: the gateway's own leg)"}),
     vlan: vlanFlag,
+    guard: whole({helpValue: 'S', max: 86_400, summary: 'hold the VM on its new gateway for S seconds once verified, and name whoever moves it back (arp; 60 is a good choice)'}),
+    'before-resume': whole({helpValue: 'S', max: 3600, min: 1, summary: "the VM does not run here yet: queue the frames in its tap (-i) and wait at most S seconds for it (arp)"}),
     'dry-run': dryRunFlag,
     pcap: pcapFlag,
   }
@@ -38,11 +42,11 @@ export default class Switch extends BaseCommand {
     const world = await this.world()
     const {canAsk, completeSwitch} = await import('../prompt.ts')
     const choice = await completeSwitch({vm: args.vm, to: flags.to}, inventory, canAsk(this.jsonEnabled()))
-    const order = {...flags, ...choice, strategies: flags.strategy ?? [], interfaceName: flags.interface, vlanId: flags.vlan}
+    const order = {...flags, ...choice, strategies: flags.strategy ?? [], interfaceName: flags.interface, vlanId: flags.vlan, guardMs: seconds(flags.guard), arrivalMs: seconds(flags['before-resume'])}
     const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
     const perform = async (): Promise<SwitchDocument> => {
       const {startDeadMan} = await import('../net/dead-man.ts')
-      return performSwitch(prepared, world, {pcap: flags.pcap, signal: this.interrupt.signal, deadMan: startDeadMan(GUARD_MS)})
+      return performSwitch(prepared, world, {pcap: flags.pcap, signal: this.interrupt.signal, deadMan: startDeadMan(GUARD_MS + (order.guardMs ?? 0) + (order.arrivalMs ?? 0))})
     }
     const document = flags['dry-run'] ? plannedSwitch(prepared) : await perform()
     for (const line of switchText(document)) this.log(line)

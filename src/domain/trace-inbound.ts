@@ -6,12 +6,17 @@ import {MIN_PAIRS} from './trace-compare.ts'
 import type {TraceEvidence} from './trace-evidence.ts'
 import {gatewayLabel, type Places} from './trace-places.ts'
 
-export type InboundVerdict = 'local' | 'inbound-trombone' | 'mixed' | 'unknown'
+/**
+ * `direct`: all by a far gateway, but one at the destination's own site. One crossing is needed either way, so that this
+ * is no detour: a VM that never moved sees it with every destination of the other site.
+ */
+export type InboundVerdict = 'local' | 'direct' | 'inbound-trombone' | 'mixed' | 'unknown'
 
-/** Why an inbound verdict is what it is. All but the first three leave it unknown. */
+/** Why an inbound verdict is what it is. All but the first four leave it unknown. */
 export type InboundReason =
   | 'all-local'
   | 'all-far'
+  | 'all-at-destination'
   | 'both'
   | 'too-few-replies'
   | 'unknown-mac'
@@ -68,6 +73,7 @@ export function judgeInbound(evidence: TraceEvidence, places: Places, dciRttMs: 
 const VERDICT: Readonly<Record<InboundReason, InboundVerdict>> = {
   'all-local': 'local',
   'all-far': 'inbound-trombone',
+  'all-at-destination': 'direct',
   both: 'mixed',
   'too-few-replies': 'unknown',
   'unknown-mac': 'unknown',
@@ -85,7 +91,11 @@ function reasonOf(
 ): InboundReason {
   if (near > 0 && far > 0) return 'both'
   if (near + far + unknown < MIN_PAIRS) return 'too-few-replies'
-  if (unknown === 0) return near > 0 ? 'all-local' : 'all-far'
+  if (unknown === 0) {
+    const there = places.destination.site
+    if (near > 0) return 'all-local'
+    return there !== null && via.every((each) => each.site === there) ? 'all-at-destination' : 'all-far'
+  }
   const strangers = via.filter((each) => each.local === null)
   if (strangers.some((each) => ownersOf(evidence, places, each.mac) > 1)) return 'shared-mac'
   return strangers.every((each) => each.gateway !== null) ? 'site-unknown' : 'unknown-mac'

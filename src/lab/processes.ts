@@ -2,8 +2,8 @@
 import type {ChildProcess, SpawnOptions} from 'node:child_process'
 import {readdirSync, readFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {fileURLToPath} from 'node:url'
 import {spawnIn} from '../net/netns.ts'
+import {programPath} from '../net/program.ts'
 import {namespaceOf} from './topology.ts'
 
 /** Set in the environment of every process of a lab, to the lab's prefix: what is found by it is the lab's own. */
@@ -22,9 +22,7 @@ export function spawnScript(
   args: readonly string[],
   options: SpawnOptions,
 ): ChildProcess {
-  // The programs lie next to this file, in the sources as in what is built from them.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const path = fileURLToPath(new URL(`./${script}.${extension}`, import.meta.url))
+  const path = programPath(`lab/${script}`)
   const env = {...process.env, ...labEnvironment(prefix), NODE_OPTIONS: '', NODE_NO_WARNINGS: '1'}
   return spawnIn(namespaceOf(prefix, node), [process.execPath, path, ...args], {...options, env})
 }

@@ -2,7 +2,7 @@
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
-import {runCommand, tryCommand} from './command.ts'
+import {commandFailure, runCommand, tryCommand} from './command.ts'
 
 /** A port of a bridge. */
 export interface BridgePort {
@@ -12,6 +12,12 @@ export interface BridgePort {
   readonly up: boolean
   /** The bridge answers ARP and neighbour solicitations for hosts behind this port, from its neighbour table. */
   readonly neighSuppress: boolean
+}
+
+/** Bridges that keep VLANs apart themselves (vlan_filtering 1). */
+export async function vlanAwareBridges(): Promise<string[]> {
+  const bridges = await json<{ifname: string; linkinfo?: {info_data?: {vlan_filtering?: number}}}>('ip', '-d', 'link', 'show', 'type', 'bridge')
+  return bridges.filter(({linkinfo}) => linkinfo?.info_data?.vlan_filtering === 1).map(({ifname}) => ifname)
 }
 
 interface RawPort {
@@ -47,12 +53,14 @@ export interface FdbEntry {
   readonly vlan: number | undefined
   /** The MAC of the port (or the bridge) itself, not of a host behind it. */
   readonly own: boolean
+  /** Set by hand: it does not age. */
+  readonly fixed: boolean
 }
 
 /** The forwarding table of a bridge. */
 export async function bridgeFdb(bridge: string): Promise<FdbEntry[]> {
   const entries = await json<{mac: string; ifname: string; vlan?: number; state?: string}>('bridge', 'fdb', 'show', 'br', bridge)
-  return entries.map(({mac, ifname, vlan, state}) => ({mac, port: ifname, vlan, own: state === 'permanent'}))
+  return entries.map(({mac, ifname, vlan, state}) => ({mac, port: ifname, vlan, own: state === 'permanent', fixed: state === 'static'}))
 }
 
 async function json<T>(command: string, ...args: string[]): Promise<T[]> {
@@ -68,6 +76,17 @@ export function portOf(name: string, ports: readonly BridgePort[]): BridgePort {
   throw new Failure('runtime', `${name} is no port of a bridge here; bridge ports are: ${names || 'none'}`)
 }
 
+/** Fixes a MAC behind a port; it still moves when its frames come in elsewhere. */
+export async function fixFdb(mac: Mac, port: string): Promise<void> {
+  await runCommand('bridge', ['fdb', 'replace', mac, 'dev', port, 'master', 'static'])
+}
+
+/** Forgets a MAC behind a port; harmless if it is not there. */
+export async function forgetFdb(mac: Mac, port: string): Promise<void> {
+  const result = await tryCommand('bridge', ['fdb', 'del', mac, 'dev', port, 'master'])
+  if (result.code !== 0 && !/No such|Cannot find/.test(result.stderr)) throw commandFailure(`bridge fdb del ${mac} dev ${port}`, result)
+}
+
 export async function setNeighSuppress(port: string, on: boolean): Promise<void> {
   await runCommand('bridge', ['link', 'set', 'dev', port, 'neigh_suppress', on ? 'on' : 'off'])
 }
@@ -81,7 +100,7 @@ export async function setNeighbour(ip: Ipv4 | Ipv6, mac: Mac, device: string): P
 export async function deleteNeighbour(ip: Ipv4 | Ipv6, device: string): Promise<void> {
   const result = await tryCommand('ip', ['neigh', 'del', ip, 'dev', device])
   if (result.code !== 0 && !/No such|Cannot find/.test(result.stderr)) {
-    throw new Failure('runtime', `ip neigh del ${ip} dev ${device}: ${result.stderr.trim()}`)
+    throw commandFailure(`ip neigh del ${ip} dev ${device}`, result)
   }
 }
 

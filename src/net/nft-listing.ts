@@ -63,8 +63,8 @@ function readDebug(lines: readonly string[]) {
 function ruleOf(chain: string, body: readonly string[], sets: ReadonlyMap<string, readonly string[]>): NftRule {
   const text = body.join('\n')
   const counted = COUNTER.exec(text)
-  // The attribute of the comment: type 0, length, text, NUL.
-  const comment = /userdata = \{ \\x00\\x..(.*?)\\x00/.exec(text)?.[1]
+  // The attribute of the comment: type 0, length (shown as a character where it is one), text, NUL.
+  const comment = /userdata = \{ \\x00(?:\\x..|.)(.*?)\\x00/.exec(text)?.[1]
   const code = text
     .replace(COUNTER, '[ counter ]')
     .replace(/\bset (__\w+)( 0x\w+)?/g, (_, name: string) => `set { ${(sets.get(name) ?? ['?']).join(', ')} }`)

@@ -153,7 +153,7 @@ function sockaddr(target: string): Buffer {
 }
 
 function request(version: 4 | 6, identifier: number, sequence: number, secret: Buffer): Uint8Array {
-  const echo = {kind: 'echo-request', identifier, sequence: sequence & 0xffff, data: secret} as const
+  const echo = {kind: 'echo-request', identifier, sequence: sequence & 0xffff, payload: secret} as const
   if (version === 4) return serializeIcmp(echo)
   // ICMPv6 echo (RFC 4443 section 4.1); the kernel fills in the checksum (RFC 3542 section 3.1).
   const out = Buffer.alloc(8 + secret.length)
@@ -173,7 +173,7 @@ function isReply(version: 4 | 6, packet: Buffer, identifier: number, secret: Buf
     }
     const header = readIpv4Header(packet)
     const message = parseIcmp(packet.subarray(20 + header.options.length))
-    return message.kind === 'echo-reply' && message.identifier === identifier && secret.equals(message.data)
+    return message.kind === 'echo-reply' && message.identifier === identifier && secret.equals(message.payload)
   } catch {
     return false
   }

@@ -2,16 +2,24 @@
 // goes to the MAC that its neighbour table holds for the gateway, so the destination MAC of the answer is the proof.
 // (An ARP answer proves nothing: a VM with a permanent entry answers, and keeps its entry.) The same for IPv6, by ICMPv6
 // and Neighbour Discovery, in vm-watch6.ts.
-import {anyOf, etherType, ipProtocol, macTests} from '../net/bpf.ts'
+
 import type {Instruction} from '../net/bpf.ts'
+import {anyOf, etherType, ipProtocol, macTests} from '../net/bpf.ts'
 import type {Link, ReceivedFrame} from '../net/link.ts'
 import {ANY_IPV4, type Ipv4, type Mac, type Prefix, prefixContains, ZERO_MAC} from '../wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, parseArp} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
-import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_RARP, parseEthernet, type Vlan} from '../wire/ethernet.ts'
+import {
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  ETHERTYPE_RARP,
+  parseEthernet,
+  type Vlan,
+} from '../wire/ethernet.ts'
 import {arpFrame, icmpFrame} from '../wire/frames.ts'
 import {parseIcmp} from '../wire/icmp.ts'
-import {type Ipv4Packet, parseIpv4, PROTOCOL_ICMP} from '../wire/ipv4.ts'
+import {type Ipv4Packet, PROTOCOL_ICMP, parseIpv4} from '../wire/ipv4.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
 import {echoFrame6, probeFrame6, readPacket6} from './vm-watch6.ts'
 
@@ -127,7 +135,9 @@ function readPayload(
   segment: Prefix | undefined,
 ): Said | undefined {
   if (isVersion6(vm.ip)) {
-    return etherType === ETHERTYPE_IPV6 ? readPacket6(payload, {ip: vm.ip, heardAt: destination}, echo, segment !== undefined) : undefined
+    return etherType === ETHERTYPE_IPV6
+      ? readPacket6(payload, {ip: vm.ip, heardAt: destination}, echo, segment !== undefined)
+      : undefined
   }
   if (etherType === ETHERTYPE_ARP) {
     const arp = parseArp(payload)

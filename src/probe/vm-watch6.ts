@@ -48,7 +48,11 @@ export function readPacket6(
     return destination === linkLocalOf(heardAt) ? {kind: 'alive'} : undefined
   }
   if (source !== ip) return undefined
-  if (message?.kind === 'echo-reply' && destination === (echo.from ?? echo.gatewayIp) && message.identifier === echo.identifier) {
+  if (
+    message?.kind === 'echo-reply' &&
+    destination === (echo.from ?? echo.gatewayIp) &&
+    message.identifier === echo.identifier
+  ) {
     return {kind: 'echo-reply', sequence: message.sequence}
   }
   return withTraffic && leavesSegment(destination, ip) ? {kind: 'traffic'} : undefined

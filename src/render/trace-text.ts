@@ -126,7 +126,9 @@ function lossWords(report: TraceReport): string {
 
 function inboundWord({inbound}: TraceReport, paint: Paint): string {
   if (inbound.verdict === 'inbound-trombone') return paint.bold(paint.bad('TROMBONE'))
-  return inbound.verdict === 'local' ? paint.good('local') : paint.warn(inbound.verdict)
+  return inbound.verdict === 'local' || inbound.verdict === 'direct'
+    ? paint.good(inbound.verdict)
+    : paint.warn(inbound.verdict)
 }
 
 function inboundWords(report: TraceReport): string {
@@ -139,6 +141,8 @@ function inboundWords(report: TraceReport): string {
     case 'all-local':
     case 'both':
       return entries
+    case 'all-at-destination':
+      return `${entries}, where the destination is: no detour`
     case 'all-far':
       return `${entries}${costAtLeastMs === null ? '' : `, which costs ${ms(costAtLeastMs)} ms or more`}`
     case 'too-few-replies':

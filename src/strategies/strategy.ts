@@ -32,6 +32,15 @@ export interface StrategyEvent {
   /** CLOCK_REALTIME, ns. */
   readonly atNs: bigint
   readonly text: string
+  /** The frame, where it was one. */
+  readonly frame?: EventFrame | undefined
+}
+
+/** A frame as reports carry it. */
+export interface EventFrame {
+  readonly direction: 'out' | 'in'
+  readonly kind: string
+  readonly hex: string
 }
 
 /** The outside as a strategy gets it while it acts. */

@@ -1,13 +1,13 @@
 // plan → execute → verify, and back again if the network does not agree.
 import type {World} from '../net/world.ts'
-import type {Strategy, StrategyEvent, Verdict} from './strategy.ts'
+import type {EventFrame, Strategy, StrategyEvent, Verdict} from './strategy.ts'
 
 export interface SwitchStep {
   readonly step: 'execute' | 'verify' | 'rollback'
   /** From the start of the switch, ms. */
   readonly atMs: number
   readonly durationMs: number
-  readonly events: readonly {readonly atMs: number; readonly text: string}[]
+  readonly events: readonly {readonly atMs: number; readonly text: string; readonly frame?: EventFrame}[]
 }
 
 export interface SwitchOutcome {
@@ -27,9 +27,9 @@ export async function carryOut<Plan>(strategy: Strategy<Plan>, plan: Plan, world
   const sinceStart = (ns: bigint): number => Number(ns - startedNs) / 1e6
   async function step<T>(name: SwitchStep['step'], work: (stage: {world: World; signal: AbortSignal; observe(event: StrategyEvent): void}) => Promise<T>): Promise<T> {
     const beganNs = world.now()
-    const events: {atMs: number; text: string}[] = []
-    const observe = ({atNs, text}: StrategyEvent): void => {
-      events.push({atMs: sinceStart(atNs), text})
+    const events: {atMs: number; text: string; frame?: EventFrame}[] = []
+    const observe = ({atNs, text, frame}: StrategyEvent): void => {
+      events.push({atMs: sinceStart(atNs), text, ...(frame && {frame})})
       world.log(`${sinceStart(atNs).toFixed(2).padStart(8)} ms  ${text}`)
     }
     try {

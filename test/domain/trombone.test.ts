@@ -211,6 +211,30 @@ describe('where the VM is', () => {
     expect(judgement.reason).toBe('detour')
   })
 
+  it('takes both first hops for far that are half a stated DCI away', () => {
+    const sites = KNOWN.sites.map((site) => ({...site, dciRttMs: 20}))
+    const places = judged({
+      ...TROMBONE,
+      known: {...KNOWN, sites, gateways: []},
+      host: {site: null},
+      alternatives: [{...ry, firstHopMs: 20.5, hops: []}],
+    }).places
+    expect([places.current.local, places.alternatives[0]!.local]).toEqual([false, false])
+  })
+
+  it('does not count the destination itself as a crossing', () => {
+    const known = {...KNOWN, sites: KNOWN.sites.map((site) => ({...site, prefixes: []})), siteRegex: '^([a-z]+)\\.'}
+    const evidence = evidenceOf({...TROMBONE, known, current: {...rx, rttMs: 0.1}})
+    const named = evidence.alternatives.map((candidate) => ({
+      ...candidate,
+      hops: candidate.hops.map((hop) => ({
+        ...hop,
+        replies: hop.replies.map((reply) => (reply.reached ? {...reply, dnsName: 'x.example.net'} : reply)),
+      })),
+    }))
+    expect(judge({...evidence, alternatives: named}).reason).toBe('no-penalty')
+  })
+
   it('trusts nobody where MAC and responder name different sites', () => {
     const judgement = judged({...TROMBONE, current: {...rx, responders: [RY.ip], hops: []}})
     expect(judgement.places.current).toMatchObject({site: null, source: 'conflict', local: null})
@@ -303,6 +327,13 @@ describe('several alternatives', () => {
     expect(exitCode).toBe(10)
   })
 
+  it('passes over one whose numbers mean nothing, however good they look', () => {
+    const flipping = {...third, rttMs: 0.01, responders: [third.ip, '10.9.0.4']}
+    const {comparisons, chosen} = judged({...TROMBONE, known, alternatives: [flipping, {...ry, rttMs: 3}]})
+    expect(comparisons.map(({reason}) => reason)).toEqual(['vmac-unstable', 'detour'])
+    expect(chosen!.alternative).toBe(1)
+  })
+
   it('pays for choosing the best with a wider interval', () => {
     const coverage = (alternatives: readonly Side[]) =>
       judged({...TROMBONE, known, pairs: 40, alternatives}).chosen!.penalty!.coverage
@@ -322,6 +353,18 @@ describe('inbound', () => {
   it.each([
     ['all by a gateway of the VM’s site', returning(RY.mac), 'local', 'all-local'],
     ['all by a gateway of the far site', returning(RX.mac), 'inbound-trombone', 'all-far'],
+    [
+      'all by the far gateway of the destination’s own site',
+      returning(RX.mac, {destination: NEAR_X}),
+      'direct',
+      'all-at-destination',
+    ],
+    [
+      'all by a far gateway, destination nowhere known',
+      returning(RX.mac, {destination: '192.0.2.1'}),
+      'inbound-trombone',
+      'all-far',
+    ],
     ['by both', returning([RX.mac, RY.mac]), 'mixed', 'both'],
     ['by both and a stranger', returning([RX.mac, RY.mac, '02:00:00:00:0c:0c']), 'mixed', 'both'],
     ['by a stranger', returning('02:00:00:00:0c:0c'), 'unknown', 'unknown-mac'],
@@ -363,6 +406,10 @@ describe('inbound', () => {
     expect(shareFar).toMatchObject({value: 1, hi: 1})
     expect(shareFar!.lo).toBeCloseTo(0.912, 3)
     expect(via).toEqual([{mac: RX.mac, gateway: 'rx', site: 'x', replies: 40, local: false}])
+  })
+
+  it('is no reason to fail where the destination itself is far', () => {
+    expect(judged(returning(RX.mac, {destination: NEAR_X}), {failOnInbound: true}).exitCode).not.toBe(10)
   })
 
   it('counts as a trombone only where that was asked for', () => {

@@ -1,7 +1,8 @@
 // The lab's life: up, seen, down, and everything that can go wrong on the way.
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {existsSync, readFileSync, statSync} from 'node:fs'
+import {existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync} from 'node:fs'
+import {tmpdir} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
 import {presentNamespaces} from '../../src/lab/build.ts'
@@ -12,7 +13,7 @@ import {labProcesses} from '../../src/lab/processes.ts'
 import {labFiles, labPrefixes} from '../../src/lab/state.ts'
 import {status, statusText} from '../../src/lab/status.ts'
 import {labNamespaces} from '../../src/lab/topology.ts'
-import {runCommand} from '../../src/net/command.ts'
+import {runCommand, tryCommand} from '../../src/net/command.ts'
 import {inNamespace} from '../../src/net/netns.ts'
 import {noNamespaces, withLab, withPrefix} from '../support/namespaces.ts'
 
@@ -25,16 +26,27 @@ const traces = (prefix: string): unknown[] => [
   ...[labFiles(prefix).directory, labFiles(prefix).lock].filter(existsSync),
 ]
 
-/** A process of its own that does something with a lab, as the command line does. */
-function startProcess(work: string): ChildProcess {
-  const from = (file: string): string => JSON.stringify(new URL(`../../src/lab/${file}`, import.meta.url).href)
-  const script = `import {down, up} from ${from('lab.ts')}; import {interruptible} from ${from('interrupt.ts')}
+/** The arguments of a Node that does something with a lab, as the command line does. */
+function script(work: string): string[] {
+  const from = (file: string): string => JSON.stringify(new URL(`../../src/${file}`, import.meta.url).href)
+  const source = `import {down, up} from ${from('lab/lab.ts')}; import {interruptible} from ${from('lab/interrupt.ts')}
+    import {Failure} from ${from('errors.ts')}
     process.stdout.write('started')
-    await interruptible(async (signal) => { ${work} })`
-  return spawn(process.execPath, ['--input-type=module', '-e', script], {stdio: ['ignore', 'pipe', 'pipe']})
+    try {
+      await interruptible(async (signal) => { ${work} })
+    } catch (error) {
+      process.stderr.write(error instanceof Failure ? error.kind + ': ' + error.message + '\\n' : error.stack)
+      process.exitCode = 1
+    }`
+  return ['--input-type=module', '-e', source]
 }
 
-const startUp = (prefix: string): ChildProcess => startProcess(`await up({prefix: '${prefix}'}, {signal})`)
+const upScript = (prefix: string): string[] => script(`await up({prefix: '${prefix}'}, {signal})`)
+
+const start = (args: readonly string[]): ChildProcess =>
+  spawn(process.execPath, args, {stdio: ['ignore', 'pipe', 'pipe']})
+
+const startUp = (prefix: string): ChildProcess => start(upScript(prefix))
 
 describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
   it('comes up once, tells how it is, and goes down once', async () => {
@@ -208,6 +220,61 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
     })
   })
 
+  it.each([
+    ['ip', ['sh'], "the program 'ip' was not found: install iproute2"],
+    ['nft', ['sh', 'ip'], "the program 'nft' was not found: install nftables"],
+  ] as const)('says in one line that %s is missing, and leaves nothing', async (_missing, present, message) => {
+    await withPrefix(removeLab, async (prefix) => {
+      const directory = mkdtempSync(`${tmpdir()}/gwswitch-path-`)
+      try {
+        for (const name of present) {
+          const path = (await runCommand('sh', ['-c', `command -v ${name}`])).trim()
+          symlinkSync(path, `${directory}/${name}`)
+        }
+        const {code, stderr} = await tryCommand(process.execPath, upScript(prefix), {env: {PATH: directory}})
+        expect({code, stderr}).toEqual({code: 1, stderr: `runtime: ${message}\n`})
+        expect(traces(prefix)).toEqual([])
+      } finally {
+        rmSync(directory, {recursive: true})
+      }
+    })
+  })
+
+  it.each(['net_admin', 'net_raw', 'sys_admin'])('says in one line that CAP_%s is missing', async (capability) => {
+    await withPrefix(removeLab, async (prefix) => {
+      const command = [`--bounding-set=-${capability}`, process.execPath, ...upScript(prefix)]
+      const {code, stderr} = await tryCommand('setpriv', command)
+      expect(code).toBe(1)
+      expect(stderr).toBe(
+        `privilege: the lab makes network namespaces, for which CAP_${capability.toUpperCase()} is missing: run it as root\n`,
+      )
+      expect(traces(prefix)).toEqual([])
+    })
+  })
+
+  it('carries full frames between the sites, unfragmented', async () => {
+    for (const dci of ['vxlan', 'plain'] as const) {
+      await withLab({dci, dciDelayMs: 1}, async ({run}) => {
+        const output = await run(
+          'web-07',
+          'ping',
+          '-c',
+          '2',
+          '-i',
+          '0.1',
+          '-W',
+          '2',
+          '-M',
+          'do',
+          '-s',
+          '1472',
+          '10.0.0.2',
+        )
+        expect(output).toContain(' 0% packet loss')
+      })
+    }
+  })
+
   it('builds one lab when two ask for it at once', async () => {
     await withPrefix(removeLab, async (prefix) => {
       expect((await Promise.all([up({prefix}), up({prefix})])).toSorted()).toEqual(['already-up', 'built'])
@@ -244,7 +311,7 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
       await sleep(100)
       // The process that runs the lab lives in the outer namespace, so that nothing else happens around it.
       const works = `await up({prefix: '${prefix}'}, {signal}); await down('${prefix}')`
-      const working = inNamespace(outer, () => startProcess(works))
+      const working = inNamespace(outer, () => start(script(works)))
       expect((await once(working, 'exit'))[0]).toBe(0)
       expect(traces(prefix)).toEqual([])
       expect(seen).toBe('')

@@ -7,6 +7,7 @@ import {
   DHCPDECLINE,
   DHCPDISCOVER,
   DHCPINFORM,
+  DHCPNAK,
   DHCPOFFER,
   DHCPRELEASE,
   DHCPREQUEST,
@@ -69,15 +70,17 @@ export const DECLINE_MS = 600_000
 /** The same for a reservation: nothing else can be offered, and whoever has it may be gone. */
 export const DECLINED_RESERVATION_MS = 60_000
 
-const silence = (reason: Reason, ip?: Ipv4, lease?: Lease): Answer => ({
+const NOTHING: Answer = {
   reply: undefined,
-  lease,
+  lease: undefined,
   probe: undefined,
   nakDone: false,
-  reason,
-  ip,
+  reason: undefined,
+  ip: undefined,
   router: undefined,
-})
+}
+
+const silence = (reason: Reason, ip?: Ipv4, lease?: Lease): Answer => ({...NOTHING, reason, ip, lease})
 
 /** Answers one message. */
 export function answer(at: Case): Answer {
@@ -114,12 +117,11 @@ function onDiscover(at: Case): Answer {
   const message = offerOrAck(request, scope, {type: DHCPOFFER, serverIdentifier, yiaddr: ip, times: scope.times, routers})
   const lease = own && held.state === 'bound' ? undefined : offered(at, client, ip, held?.ip === ip ? held : undefined)
   return {
+    ...NOTHING,
     reply: {message, type: DHCPOFFER, to: replyTo(request, ip)},
     lease,
     // Nobody but the VM can rightly have a reserved address, and there is no other to offer.
     probe: own || scope.reservations.has(request.mac) ? undefined : ip,
-    nakDone: false,
-    reason: undefined,
     ip,
     router: routers[0],
   }
@@ -206,7 +208,7 @@ const WHY: Partial<Record<Reason, string>> = {
 
 function refuse({request, serverIdentifier}: Case, ip: Ipv4, reason: Reason): Answer {
   const message = nak(request, serverIdentifier, WHY[reason] ?? reason)
-  return {...silence(reason, ip), reply: {message, type: message.options[0]!.data[0]!, to: nakTo(request)}}
+  return {...silence(reason, ip), reply: {message, type: DHCPNAK, to: nakTo(request)}}
 }
 
 function acknowledge(at: Case, client: string, ip: Ipv4): Answer {
@@ -233,11 +235,9 @@ function acknowledge(at: Case, client: string, ip: Ipv4): Answer {
     nonce: tell ? {key: nonce, replay} : undefined,
   })
   return {
+    ...NOTHING,
     reply: {message, type: DHCPACK, to: replyTo(request, ip)},
     lease,
-    probe: undefined,
-    nakDone: false,
-    reason: undefined,
     ip,
     router: routers[0],
   }
@@ -275,7 +275,7 @@ function onInform(at: Case): Answer {
     routers,
   })
   const reply = {message, type: DHCPACK, to: replyTo(request, ip)}
-  return {...silence('no-record', ip), reply, reason: undefined, router: routers[0]}
+  return {...NOTHING, reply, ip, router: routers[0]}
 }
 
 function onDecline(at: Case): Answer {
@@ -302,5 +302,5 @@ function onRelease(at: Case): Answer {
   const lease = leases.byIp(ip)
   if (lease?.client !== keyOf(at) || lease.state !== 'bound') return silence('not-its-own', ip)
   const released: Lease = {...lease, state: 'released', expiresAtMs: nowMs, lastSeenMs: nowMs}
-  return {...silence('not-its-own', ip), reason: undefined, lease: released}
+  return {...NOTHING, ip, lease: released}
 }

@@ -12,13 +12,10 @@ import {virtualMacProtocol} from './fhrp.ts'
  */
 export type SegmentKind = 'one-site' | 'per-site-ip' | 'single-ip' | 'own-ip-and-vip' | 'virtual-mac' | 'anycast'
 
-/** An address that a gateway was seen to use as its own. */
+/** An address that a gateway was seen to ask with (ARP for another host), or to send redundancy hellos from. */
 export interface GatewaySighting {
   readonly mac: Mac
-  /** Sender of an ARP packet, or source of a redundancy hello. */
   readonly ip: Ipv4
-  /** `ARP`, or the redundancy protocol. */
-  readonly by: string
 }
 
 export interface SegmentClass {
@@ -83,14 +80,21 @@ function kindOf(
   if (own.every(({ip}) => ip !== undefined)) {
     return {kind: 'own-ip-and-vip', because: [common, ...own.map(({gateway, ip}) => `${gateway.name} asks as ${ip}`)]}
   }
-  const without = own.filter(({ip}) => ip === undefined).map(({gateway}) => gateway.name)
-  return {kind: 'single-ip', because: [common, `no own address is known of ${without.join(' and ')}`]}
+  const without = own.filter(({ip}) => ip === undefined).map(({gateway}) => gateway)
+  const why = without.map(({name, mac}) =>
+    seen.some((each) => each.mac === mac) ? `${name} was seen to ask with the shared address` : `no own address is known of ${name}`,
+  )
+  return {kind: 'single-ip', because: [common, ...why]}
 }
 
-/** The address that the router's own ARP requests carry, where that is not a shared one. */
+/**
+ * The address that the router's own ARP requests carry, where that is not a shared one. A router that was seen to ask with
+ * the shared one does so, whatever the inventory says.
+ */
 function ownAddress(gateway: Gateway, shared: readonly Ipv4[], seen: readonly GatewaySighting[]): Ipv4 | undefined {
-  const used = seen.find(({mac, ip}) => mac === gateway.mac && ip !== '0.0.0.0' && !shared.includes(ip))
-  return gateway.ownIp ?? used?.ip
+  const used = seen.filter(({mac, ip}) => mac === gateway.mac && ip !== '0.0.0.0')
+  if (used.some(({ip}) => shared.includes(ip))) return undefined
+  return gateway.ownIp ?? used[0]?.ip
 }
 
 /** What the operator says about inbound traffic. */

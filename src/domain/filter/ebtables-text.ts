@@ -31,5 +31,6 @@ export const ebtablesRemove = ({ports}: FilterIntent): string[] => [
     `ebtables -t nat -D PREROUTING -i ${port} -j ${CHAIN}`,
     `ebtables -t nat -D POSTROUTING -o ${port} -j ${CHAIN}`,
   ]),
+  `ebtables -t nat -F ${CHAIN}`,
   `ebtables -t nat -X ${CHAIN}`,
 ]

@@ -42,8 +42,8 @@ export interface FilterOrder {
 
 export interface DecidedFilter {
   readonly intent: FilterIntent
-  /** What would have been refused but for --force. */
-  readonly overridden: readonly string[]
+  /** Why this filter would cut traffic, with the cures; see {@link permitFilter}. */
+  readonly refusals: readonly string[]
 }
 
 const usage = (message: string): Failure => new Failure('usage', message)
@@ -51,9 +51,14 @@ const usage = (message: string): Failure => new Failure('usage', message)
 /** Longest interface name, IFNAMSIZ less the NUL; the kernel allows neither blanks nor slashes. */
 const INTERFACE = /^[^\s/"\\]{1,15}$/
 
+/** @throws Failure `usage` for a set-up that is known to cut traffic, unless forced. */
+export function permitFilter({refusals}: DecidedFilter, force: boolean): void {
+  if (refusals.length > 0 && !force) throw usage(`${refusals.join('; ')} (or --force)`)
+}
+
 /**
  * Decides what to filter. `seen` is what was observed of the gateways.
- * @throws Failure `usage` for a set-up that is known to cut traffic, unless forced; for names that are unknown.
+ * @throws Failure `usage` for names that are unknown, and where there is nothing to keep local.
  */
 export function decideFilter(order: FilterOrder, inventory: Inventory, seen: readonly GatewaySighting[] = []): DecidedFilter {
   for (const port of order.ports) {
@@ -66,8 +71,7 @@ export function decideFilter(order: FilterOrder, inventory: Inventory, seen: rea
     const keptHere = kept.filter(({segment: of}) => of === segment.segment).map(({vm}) => vm.name)
     return filterRefusal(segment, {moves: order.inboundMoves, kept: keptHere, gatewayMacs: order.gatewayMacs}) ?? []
   })
-  if (refusals.length > 0 && !order.force) throw usage(`${refusals.join('; ')} (or --force)`)
-  return {intent: intentOf(order, segments, classes, kept.map(({vm}) => vm)), overridden: refusals}
+  return {intent: intentOf(order, segments, classes, kept.map(({vm}) => vm)), refusals}
 }
 
 function chosenSegments(order: FilterOrder, inventory: Inventory): Segment[] {

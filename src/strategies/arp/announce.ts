@@ -1,7 +1,14 @@
 // Announces a gateway and, where a VM is named, proves that the VM follows.
 import type {Link} from '../../net/link.ts'
 import type {World} from '../../net/world.ts'
-import {type EchoIdentity, echoFrame, isVersion6, probeFrame, readSighting, type Sighting} from '../../probe/vm-watch.ts'
+import {
+  type EchoIdentity,
+  echoFrame,
+  isVersion6,
+  probeFrame,
+  readSighting,
+  type Sighting,
+} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
 import type {Vlan} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
@@ -61,7 +68,12 @@ export interface AnnounceReport {
  * Sends the rounds of the schedule, ending early once the VM is seen to follow.
  * Aborting ends it between frames and throws the signal's reason.
  */
-export async function announce(link: Link, world: World, request: AnnounceRequest, signal?: AbortSignal): Promise<AnnounceReport> {
+export async function announce(
+  link: Link,
+  world: World,
+  request: AnnounceRequest,
+  signal?: AbortSignal,
+): Promise<AnnounceReport> {
   const run = startRun(link, world, request)
   try {
     for (const [round, atMs] of request.scheduleMs.entries()) {
@@ -93,20 +105,23 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
   const wake = new AbortController()
   const heard = new AbortController()
 
-  const unsubscribe = vm && link.onFrame((received) => {
-    if (arrivedNs === undefined && isFrom(received.bytes, vm.mac)) {
-      arrivedNs = received.timestampNs
-      heard.abort()
-    }
-    const sighting = readSighting(received, vm, echo, request.segment)
-    if (!sighting) return
-    if (sighting.kind !== 'traffic' || sighting.destinationMac !== last?.destinationMac) events.push(incoming(sighting))
-    if (sighting.kind === 'arp-reply' || sighting.kind === 'nd-reply' || sighting.kind === 'alive') return
-    last = sighting
-    if (sighting.destinationMac !== request.gateway.mac || movedAtNs !== undefined) return
-    movedAtNs = sighting.atNs
-    wake.abort()
-  })
+  const unsubscribe =
+    vm &&
+    link.onFrame((received) => {
+      if (arrivedNs === undefined && isFrom(received.bytes, vm.mac)) {
+        arrivedNs = received.timestampNs
+        heard.abort()
+      }
+      const sighting = readSighting(received, vm, echo, request.segment)
+      if (!sighting) return
+      if (sighting.kind !== 'traffic' || sighting.destinationMac !== last?.destinationMac)
+        events.push(incoming(sighting))
+      if (sighting.kind === 'arp-reply' || sighting.kind === 'nd-reply' || sighting.kind === 'alive') return
+      last = sighting
+      if (sighting.destinationMac !== request.gateway.mac || movedAtNs !== undefined) return
+      movedAtNs = sighting.atNs
+      wake.abort()
+    })
 
   // The VM answers `ask` to the announced MAC. Where that is not ours its answer may not pass here.
   const hearsAnswer = request.gateway.mac === link.mac && request.forms.some(({form}) => form === 'ask')
@@ -123,7 +138,8 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
     arrived: () => arrivedNs !== undefined,
     stop: () => unsubscribe?.(),
     /** Waits until `atMs` of the schedule, or until the VM has moved. */
-    until: (atMs: number, signal?: AbortSignal) => pause(atMs - Number(world.now() - originNs) / 1e6, wake.signal, signal),
+    until: (atMs: number, signal?: AbortSignal) =>
+      pause(atMs - Number(world.now() - originNs) / 1e6, wake.signal, signal),
     /** Waits until the VM is heard, from when on the schedule then counts. */
     async arrival(ms: number, signal?: AbortSignal): Promise<void> {
       await pause(ms, heard.signal, signal)
@@ -137,8 +153,17 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
         out(form, frame.bytes, frame.text)
       }
       if (!vm) return
-      out('echo', echoFrame(link, vm, echo, round + 1), `${echo.from ?? echo.gatewayIp} pings ${vm.ip}, sequence ${round + 1}`)
-      if (!hearsAnswer) out('probe', probeFrame(link, vm), `${isVersion6(vm.ip) ? 'solicitation from us' : 'ARP probe'}: who has ${vm.ip}`)
+      out(
+        'echo',
+        echoFrame(link, vm, echo, round + 1),
+        `${echo.from ?? echo.gatewayIp} pings ${vm.ip}, sequence ${round + 1}`,
+      )
+      if (!hearsAnswer)
+        out(
+          'probe',
+          probeFrame(link, vm),
+          `${isVersion6(vm.ip) ? 'solicitation from us' : 'ARP probe'}: who has ${vm.ip}`,
+        )
     },
     report(): AnnounceReport {
       const answered = last !== undefined || events.some((event) => event.direction === 'in')

@@ -44,7 +44,8 @@ function arpClaim(arp: Arp, gatewayIp: string, group: boolean): Pick<Claim, 'mac
   if (arp.senderIp !== gatewayIp) return undefined
   const cast = group ? 'broadcast' : 'unicast'
   const asks = arp.operation === ARP_REQUEST
-  if (arp.targetIp === gatewayIp) return {mac: arp.senderMac, text: `${cast} gratuitous ${asks ? 'request' : 'reply'} for ${gatewayIp}`}
+  if (arp.targetIp === gatewayIp)
+    return {mac: arp.senderMac, text: `${cast} gratuitous ${asks ? 'request' : 'reply'} for ${gatewayIp}`}
   if (asks) return {mac: arp.senderMac, text: `${cast} request who-has ${arp.targetIp} tell ${gatewayIp}`}
   return {mac: arp.senderMac, text: `${cast} reply to ${arp.targetIp}: ${gatewayIp} is at ${arp.senderMac}`}
 }
@@ -60,20 +61,22 @@ function says(message: Icmpv6, source: Ipv6, gatewayIp: Ipv6): Pick<Claim, 'mac'
   switch (message.kind) {
     case 'neighbour-solicitation': {
       const mac = source === gatewayIp ? macIn(message.options, 'source') : undefined
-      return mac && {mac, text: `neighbour solicitation for ${message.target} from ${gatewayIp}`}
+      return mac === undefined
+        ? undefined
+        : {mac, text: `neighbour solicitation for ${message.target} from ${gatewayIp}`}
     }
     case 'neighbour-advertisement': {
       const mac = message.target === gatewayIp ? macIn(message.options, 'target') : undefined
       const flags = [message.router && 'R', message.solicited && 'S', message.override && 'O'].filter(Boolean).join(' ')
-      return mac && {mac, text: `neighbour advertisement (${flags}) of ${gatewayIp}`}
+      return mac === undefined ? undefined : {mac, text: `neighbour advertisement (${flags}) of ${gatewayIp}`}
     }
     case 'router-advertisement': {
       const mac = source === gatewayIp ? macIn(message.options, 'source') : undefined
-      return mac && {mac, text: `router advertisement of ${gatewayIp}`}
+      return mac === undefined ? undefined : {mac, text: `router advertisement of ${gatewayIp}`}
     }
     case 'redirect': {
       const mac = message.target === gatewayIp ? macIn(message.options, 'target') : undefined
-      return mac && {mac, text: `redirect to ${gatewayIp}`}
+      return mac === undefined ? undefined : {mac, text: `redirect to ${gatewayIp}`}
     }
     default:
       return undefined
@@ -81,6 +84,9 @@ function says(message: Icmpv6, source: Ipv6, gatewayIp: Ipv6): Pick<Claim, 'mac'
 }
 
 function macIn(options: readonly NdOption[], side: 'source' | 'target'): Mac | undefined {
-  for (const option of options) if (option.kind === `${side}-link-layer-address`) return option.mac
+  for (const option of options) {
+    if (option.kind === 'source-link-layer-address' && side === 'source') return option.mac
+    if (option.kind === 'target-link-layer-address' && side === 'target') return option.mac
+  }
   return undefined
 }

@@ -1,11 +1,12 @@
 // The frames that tell hosts where a gateway is, and what each does to a Linux neighbour table: ARP (RFC 826, RFC 5227
 // section 3) here, Neighbour Discovery in frames6.ts.
+
+import {isVersion6} from '../../probe/vm-watch.ts'
 import {BROADCAST, type Ipv4, type Mac, ZERO_MAC} from '../../wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, type Arp} from '../../wire/arp.ts'
 import type {Vlan} from '../../wire/ethernet.ts'
 import {arpFrame} from '../../wire/frames.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
-import {isVersion6} from '../../probe/vm-watch.ts'
 import {announcement6} from './frames6.ts'
 
 /**
@@ -24,7 +25,7 @@ export interface AnnouncedGateway {
   /** Where it is from now on. */
   readonly mac: Mac
   /** The router that the VM shall leave, where that has another address: for `withdraw` and `redirect`. */
-  readonly old?: {readonly ip: Ipv6; readonly mac: Mac} | undefined
+  readonly old?: Ipv6 | undefined
   /** Of `ra`, seconds. */
   readonly routerLifetimeS?: number | undefined
   /** Of `redirect`. */
@@ -62,7 +63,12 @@ export function announcementFrame(
   const destination = broadcast ? BROADCAST : to.vm!.mac
   const addresses = {destination, source: sourceMac, ...(to.vlan && {vlan: to.vlan})}
   const {arp, says} = arpOf(form, gateway, to.vm?.ip)
-  return {form, bytes: arpFrame(addresses, arp), broadcast, text: `${says}, to ${broadcast ? 'everybody' : destination}`}
+  return {
+    form,
+    bytes: arpFrame(addresses, arp),
+    broadcast,
+    text: `${says}, to ${broadcast ? 'everybody' : destination}`,
+  }
 }
 
 function arpOf(form: Form, gateway: AnnouncedGateway, vmIp: Ipv4 | undefined): {arp: Arp; says: string} {

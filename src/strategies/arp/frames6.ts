@@ -21,7 +21,10 @@ export function announcement6(form: Form, gateway: AnnouncedGateway, to: Announc
   const broadcast = to.broadcast === true || to.vm === undefined
   const mac = broadcast ? multicastMac(destination) : to.vm!.mac
   const addresses = {destination: mac, source: sourceMac, ...(to.vlan && {vlan: to.vlan})}
-  return {bytes: icmpv6Frame(addresses, {source, destination}, message), text: `${says}, to ${broadcast ? 'everybody' : mac}`}
+  return {
+    bytes: icmpv6Frame(addresses, {source, destination}, message),
+    text: `${says}, to ${broadcast ? 'everybody' : mac}`,
+  }
 }
 
 /**
@@ -51,23 +54,24 @@ function announcementOf(form: Form, gateway: AnnouncedGateway, {vm, broadcast}: 
     }
     case 'withdraw': {
       const old = left(gateway)
-      const says = `router advertisement: ${old.ip} routes no longer`
-      return {source: old.ip, destination: ALL_NODES, message: routerAdvertisement(old.mac, 0), says}
+      const says = `router advertisement: ${old} routes no longer`
+      return {source: old, destination: ALL_NODES, message: routerAdvertisement(undefined, 0), says}
     }
     case 'redirect': {
       const old = left(gateway)
-      if (vm === undefined || gateway.destination === undefined) throw new TypeError('a redirect is for one VM and one destination')
+      if (vm === undefined || gateway.destination === undefined)
+        throw new TypeError('a redirect is for one VM and one destination')
       const target = {kind: 'target-link-layer-address', mac} as const
       const message = {kind: 'redirect', target: ip, destination: gateway.destination, options: [target]} as const
-      const says = `redirect from ${old.ip}: to ${gateway.destination} by ${ip} at ${mac}`
-      return {source: old.ip, destination: vm.ip, message, says}
+      const says = `redirect from ${old}: to ${gateway.destination} by ${ip} at ${mac}`
+      return {source: old, destination: vm.ip, message, says}
     }
     case 'request':
       throw new TypeError('IPv6 has no gratuitous request')
   }
 }
 
-function left({old}: AnnouncedGateway): {readonly ip: Ipv6; readonly mac: Mac} {
+function left({old}: AnnouncedGateway): Ipv6 {
   if (old === undefined) throw new TypeError('this form speaks for the router that is left')
   return old
 }
@@ -85,7 +89,7 @@ const advertisement = (ip: Ipv6, mac: Mac): NeighbourAdvertisement => ({
 })
 
 /** Says nothing but who routes: no prefixes, hop limit and timers unspecified, so that the rest of a VM's set-up stays. */
-const routerAdvertisement = (mac: Mac, routerLifetime: number): RouterAdvertisement => ({
+const routerAdvertisement = (mac: Mac | undefined, routerLifetime: number): RouterAdvertisement => ({
   kind: 'router-advertisement',
   currentHopLimit: 0,
   managed: false,
@@ -94,5 +98,5 @@ const routerAdvertisement = (mac: Mac, routerLifetime: number): RouterAdvertisem
   routerLifetime,
   reachableTime: 0,
   retransmitTimer: 0,
-  options: [sourceLinkLayer(mac)],
+  options: mac === undefined ? [] : [sourceLinkLayer(mac)],
 })

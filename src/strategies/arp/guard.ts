@@ -1,6 +1,7 @@
 // Holds a switched VM on its gateway: watches for frames that move it back, answers each, and says who sent it.
-import {anyOf, etherType, macTests} from '../../net/bpf.ts'
+
 import type {Instruction} from '../../net/bpf.ts'
+import {anyOf, etherType, macTests} from '../../net/bpf.ts'
 import type {Link, ReceivedFrame} from '../../net/link.ts'
 import type {World} from '../../net/world.ts'
 import {type EchoIdentity, echoFrame, isVersion6, readSighting, type Sighting} from '../../probe/vm-watch.ts'
@@ -61,7 +62,11 @@ const ANSWER_GAP_MS = 10
 
 /** Everything that {@link guard} understands, whoever sent it. Open the link promiscuous, and with `outgoing` frames. */
 export const guardFilter = (vmMac: Mac): Instruction[] =>
-  anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV6)], [etherType(ETHERTYPE_IPV4), ...macTests('source', vmMac)]])
+  anyOf([
+    [etherType(ETHERTYPE_ARP)],
+    [etherType(ETHERTYPE_IPV6)],
+    [etherType(ETHERTYPE_IPV4), ...macTests('source', vmMac)],
+  ])
 
 /** Guards for `forMs`; ends early, throwing the signal's reason, when aborted. */
 export async function guard(
@@ -101,7 +106,7 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
   let used: Mac | undefined
   let lastAnswerNs = 0n
   let open: Repoison | undefined
-  let settling: Promise<void> | undefined
+  let waiting = false
   const ending = new AbortController()
 
   const ask = (): void => {
@@ -113,7 +118,13 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
     sequence = (sequence + 1) & 0xffff
     link.send(echoFrame(link, vm, echo, sequence))
   }
-  const record = (atNs: bigint, mac: Mac | undefined, claim: Claim | undefined, bytes: Uint8Array | undefined, took: boolean): void => {
+  const record = (
+    atNs: bigint,
+    mac: Mac | undefined,
+    claim: Claim | undefined,
+    bytes: Uint8Array | undefined,
+    took: boolean,
+  ): void => {
     const known = request.gateways.find((candidate) => candidate.mac === mac)
     const attempt: Repoison = {
       atNs,
@@ -139,13 +150,16 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
       check()
       return
     }
-    settling ??= world
-      .sleep(ANSWER_GAP_MS - sinceMs, ending.signal)
-      .then(() => {
-        settling = undefined
+    if (waiting) return
+    waiting = true
+    const rest = world.sleep(ANSWER_GAP_MS - sinceMs, ending.signal)
+    void rest.then(
+      () => {
+        waiting = false
         answer()
-      })
-      .catch(() => {})
+      },
+      () => {},
+    )
   }
   const seen = ({kind, destinationMac, atNs, sequence: answered}: Sighting): void => {
     if (kind !== 'echo-reply' && kind !== 'traffic') return
@@ -191,10 +205,12 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
     async report(): Promise<GuardReport> {
       // The last word is the VM's: an echo of its own for the verdict.
       check()
-      await world.sleep(CHECK_EVERY_MS / 5).catch(() => {})
+      await world.sleep(CHECK_EVERY_MS / 5)
       const answered = answeredSequence === sequence
       const watchedMs = Number(world.now() - startedNs) / 1e6
-      const holds = answered ? used === gateway.mac : used === gateway.mac && !(open?.took && open.recoveredMs === undefined)
+      const holds = answered
+        ? used === gateway.mac
+        : used === gateway.mac && !(open?.took && open.recoveredMs === undefined)
       return {gatewayIp: gateway.ip, watchedMs, attempts, unlisted, asks, holds, gatewayUsed: used}
     },
   }
@@ -203,7 +219,8 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
 /** What a guard found, a line a piece: the frame, the host, and what came of it. */
 export function guardEvidence({attempts, watchedMs, holds, gatewayIp, unlisted}: GuardReport): string[] {
   const watched = `${(watchedMs / 1000).toFixed(1)} s`
-  if (attempts.length === 0) return [holds ? `nothing moved it back in ${watched}` : `it answered no echo from ${gatewayIp} in ${watched}`]
+  if (attempts.length === 0)
+    return [holds ? `nothing moved it back in ${watched}` : `it answered no echo from ${gatewayIp} in ${watched}`]
   const lines = attempts.slice(0, 5).map(attemptText)
   const more = attempts.length + unlisted - lines.length
   return [...lines, ...(more > 0 ? [`and ${more} more in ${watched}`] : [])]
@@ -214,6 +231,10 @@ export function attemptText({afterMs, frame, mac, host, took, recoveredMs}: Repo
   const who = host ? `${host}, ${mac}` : `${mac}, no gateway of the inventory`
   const elsewhere = mac ? `it sends to ${who}` : 'it sends elsewhere'
   const what = frame ? `${frame}, from ${who}` : `${elsewhere}; the frame that told it did not pass here`
-  const then = !took ? 'without effect' : recoveredMs === undefined ? 'not won back' : `won back after ${recoveredMs.toFixed(1)} ms`
+  const then = !took
+    ? 'without effect'
+    : recoveredMs === undefined
+      ? 'not won back'
+      : `won back after ${recoveredMs.toFixed(1)} ms`
   return `after ${(afterMs / 1000).toFixed(2)} s: ${what}: ${then}`
 }

@@ -4,6 +4,7 @@ import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
+import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import {announcementFrame, type Form} from './frames.ts'
 import {DEFAULT_SCHEDULE_MS} from './schedule.ts'
@@ -13,6 +14,18 @@ export interface PlannedGateway {
   readonly name: string
   readonly site: string
   readonly mac: Mac
+}
+
+/**
+ * One IPv6 gateway address to move the VM to. `neighbour`: the sites share it (`from` = `to`), and its neighbour entry
+ * moves, as with ARP. `router`: each site has its own, and router advertisements take the default route from one to the
+ * other.
+ */
+export interface PlannedIp6 {
+  readonly way: 'neighbour' | 'router'
+  readonly vmIp: Ipv6
+  readonly from: Ipv6
+  readonly to: Ipv6
 }
 
 /** JSON; see `Strategy.plan`. Times in ms. */
@@ -25,6 +38,15 @@ export interface ArpPlan {
   readonly gatewayIp: Ipv4
   readonly from: PlannedGateway
   readonly to: PlannedGateway
+  /** Every gateway of the segment, to name whoever else speaks for one. */
+  readonly gateways: readonly PlannedGateway[]
+  /** Empty where the inventory gives the VM or its gateways no IPv6 addresses. */
+  readonly ip6: readonly PlannedIp6[]
+  /** How long the VM is held on its new gateway once it was verified. */
+  readonly guardMs: number
+  /** How long to wait for a VM that does not run yet; null: it does. */
+  readonly arrivalMs: number | null
+  readonly cautions: readonly string[]
   readonly scheduleMs: readonly number[]
   readonly forms: readonly {readonly form: Form; readonly fromMs: number}[]
   readonly frames: readonly {readonly form: Form; readonly text: string; readonly hex: string}[]
@@ -36,7 +58,10 @@ const FORMS: ArpPlan['forms'] = [
   {form: 'reply', fromMs: 700},
 ]
 
-/** @throws Failure `usage` where the gateway IP would change, or no interface fits. */
+/** The same for a shared IPv6 gateway address. */
+const FORMS6: ArpPlan['forms'] = FORMS
+
+/** @throws Failure `usage` where the gateway IP would change, where nothing would change, or no interface fits. */
 export async function planArp(switchover: Switchover, options: StrategyOptions, world: World): Promise<ArpPlan> {
   const {vm, segment, from, to} = switchover
   if (from.ip !== to.ip) {
@@ -46,9 +71,29 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
         'such a segment needs a strategy that changes the VM or its lease',
     )
   }
-  const via = chooseInterface(await world.interfaces(), {name: options.interfaceName, to: to.mac, vm: vm.mac, prefix: segment.prefix, segment: segment.name})
+  if (from.mac === to.mac) {
+    throw new Failure(
+      'usage',
+      `${from.name} and ${to.name} are both at ${to.mac}: one MAC at every site needs no move, only a filter that keeps it local`,
+    )
+  }
+  const via = chooseInterface(await world.interfaces(), {
+    name: options.interfaceName,
+    to: to.mac,
+    vm: vm.mac,
+    prefix: segment.prefix,
+    segment: segment.name,
+  })
   const vlan = options.vlanId === undefined ? undefined : {id: options.vlanId, priority: 0, dropEligible: false}
-  const frames = FORMS.map(({form}) => announcementFrame(form, {ip: to.ip, mac: to.mac}, {vm, vlan}, via.mac))
+  const ip6 = plannedIp6(switchover)
+  const frames = [
+    ...FORMS.map(({form}) => announcementFrame(form, {ip: to.ip, mac: to.mac}, {vm, vlan}, via.mac)),
+    ...ip6.flatMap((move) => {
+      const gateway = {ip: move.to, mac: to.mac, old: move.from}
+      const target = {vm: {ip: move.vmIp, mac: vm.mac}, vlan}
+      return formsOf6(move).map(({form}) => announcementFrame(form, gateway, target, via.mac))
+    }),
+  ]
   const gateway = ({name, site, mac}: PlannedGateway): PlannedGateway => ({name, site, mac})
   return {
     strategy: 'arp',
@@ -59,10 +104,55 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     gatewayIp: to.ip,
     from: gateway(from),
     to: gateway(to),
+    gateways: segment.gateways.map(gateway),
+    ip6,
+    guardMs: options.guardMs ?? 0,
+    arrivalMs: options.arrivalMs ?? null,
+    cautions: cautionsOf(switchover, via, options),
     scheduleMs: DEFAULT_SCHEDULE_MS,
     forms: FORMS,
     frames: frames.map(({form, text, bytes}) => ({form, text, hex: Buffer.from(bytes).toString('hex')})),
   }
+}
+
+/** Which frames move an IPv6 address. */
+export const formsOf6 = ({way}: PlannedIp6): ArpPlan['forms'] =>
+  way === 'neighbour'
+    ? FORMS6
+    : [
+        {form: 'withdraw', fromMs: 0},
+        {form: 'ra', fromMs: 0},
+      ]
+
+/** Shared addresses move by their neighbour entry; where the link-local ones differ, the default route moves. */
+function plannedIp6({vm, from, to}: Switchover): PlannedIp6[] {
+  const vmIp = vm.ip6?.find((ip) => !isLinkLocal(ip)) ?? vm.ip6?.[0]
+  if (vmIp === undefined) return []
+  const theirs = from.ip6 ?? []
+  const ours = to.ip6 ?? []
+  const shared = ours.filter((ip) => theirs.includes(ip))
+  const routers = [theirs, ours].map((all) => all.find((ip) => isLinkLocal(ip)))
+  const moves = shared.map((ip) => ({way: 'neighbour', vmIp, from: ip, to: ip}) as const)
+  const [old, next] = routers
+  if (old === undefined || next === undefined || shared.some(isLinkLocal)) return moves
+  return [...moves, {way: 'router', vmIp, from: old, to: next}]
+}
+
+function cautionsOf({vm, segment, from, to}: Switchover, via: InterfaceFacts, options: StrategyOptions): string[] {
+  const cautions: string[] = []
+  const speaks6 = segment.gateways.some(({ip6}) => ip6?.length)
+  if (speaks6 && !vm.ip6?.length) cautions.push(`leaves IPv6 as it is: the inventory gives ${vm.name} no ip6`)
+  else if (speaks6 && plannedIp6({vm, segment, from, to}).length === 0) {
+    cautions.push(
+      `leaves IPv6 as it is: ${from.name} and ${to.name} share no IPv6 address and have no link-local ones to move between`,
+    )
+  }
+  if (options.guardMs && via.mac === to.mac) {
+    cautions.push(
+      `on ${to.name}'s own leg a frame that another host sends to the VM alone does not pass: the guard sees that the VM left, not who told it`,
+    )
+  }
+  return cautions
 }
 
 /** The one named, else the gateway's own leg on the segment, else any leg on it. */
@@ -73,16 +163,25 @@ function chooseInterface(
   const usable = all.filter((candidate) => candidate.ethernet)
   const named = want.name === undefined ? undefined : usable.find((candidate) => candidate.name === want.name)
   if (want.name !== undefined && !named) {
-    throw new Failure('runtime', `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`)
+    throw new Failure(
+      'runtime',
+      `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`,
+    )
   }
   const onSegment = (candidate: InterfaceFacts): boolean =>
     candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(want.prefix, ip))
   const chosen = named ?? usable.find(({mac}) => mac === want.to) ?? usable.find(onSegment)
   if (!chosen) {
-    throw new Failure('usage', `no interface here is on segment ${want.segment}: name the VM's port or the gateway's leg with -i`)
+    throw new Failure(
+      'usage',
+      `no interface here is on segment ${want.segment}: name the VM's port or the gateway's leg with -i`,
+    )
   }
   if (chosen.mac === want.vm) {
-    throw new Failure('usage', `${chosen.name} is the VM itself: run this at its new site's gateway or on its hypervisor`)
+    throw new Failure(
+      'usage',
+      `${chosen.name} is the VM itself: run this at its new site's gateway or on its hypervisor`,
+    )
   }
   return chosen
 }

@@ -3,9 +3,10 @@ import type {Inventory} from '../../domain/inventory.ts'
 import {recordingWorld} from '../../net/recording.ts'
 import type {World} from '../../net/world.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
-import {announce} from './announce.ts'
+import {type AnnounceReport, announce} from './announce.ts'
 import {type GarpDocument, garpDocument, garpPlan} from './garp-report.ts'
-import {type GarpOrder, garpRequest} from './garp-request.ts'
+import {type GarpOrder, type GarpRequest, garpRequest} from './garp-request.ts'
+import {type GuardReport, guard, guardFilter} from './guard.ts'
 
 export interface GarpRun {
   readonly dryRun: boolean
@@ -14,19 +15,49 @@ export interface GarpRun {
 }
 
 /** @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface. */
-export async function runGarp(order: GarpOrder, inventory: Inventory | undefined, world: World, run: GarpRun): Promise<GarpDocument> {
+export async function runGarp(
+  order: GarpOrder,
+  inventory: Inventory | undefined,
+  world: World,
+  run: GarpRun,
+): Promise<GarpDocument> {
   const interfaces = await world.interfaces()
   const request = garpRequest(order, inventory, interfaces)
   const via = interfaces.find(({name}) => name === order.interfaceName)!
   if (run.dryRun) return garpPlan(request, via.name, via.mac)
   const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
-  const {vm, vlan} = request.announce
-  const filter = vmFilter({ip: vm?.ip ?? '0.0.0.0', mac: vm?.mac ?? via.mac, vlan}, vm !== undefined)
-  const link = await (recording?.world ?? world).openLink(via.name, {filter, promiscuous: vm !== undefined})
   try {
-    return garpDocument(request, via.name, await announce(link, world, request.announce, run.signal))
+    const outside = recording?.world ?? world
+    const report = await tell(request, via.name, via.mac, outside, run.signal)
+    const held = report.verdict === 'moved' ? await hold(request, via.name, outside, run.signal) : undefined
+    return garpDocument(request, via.name, report, held)
   } finally {
-    await link.close()
     recording?.close()
   }
+}
+
+async function tell(
+  request: GarpRequest,
+  name: string,
+  mac: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<AnnounceReport> {
+  const {vm} = request.announce
+  const filter = vmFilter({mac: vm?.mac ?? mac}, vm !== undefined)
+  await using link = await world.openLink(name, {filter, promiscuous: vm !== undefined})
+  return await announce(link, world, request.announce, signal)
+}
+
+async function hold(
+  request: GarpRequest,
+  name: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<GuardReport | undefined> {
+  const {vm, gateway, vlan, segment} = request.announce
+  if (vm === undefined || request.guardMs === 0) return undefined
+  await using link = await world.openLink(name, {filter: guardFilter(vm.mac), promiscuous: true, outgoing: true})
+  const order = {gateway, vm, vlan, segment, forMs: request.guardMs, gateways: request.gateways}
+  return await guard(link, world, order, signal)
 }

@@ -14,5 +14,8 @@ export function scheduleMs(options: {count?: number | undefined; intervalMs?: nu
   const {count = DEFAULT_SCHEDULE_MS.length, intervalMs} = options
   if (intervalMs !== undefined) return Array.from({length: count}, (_, i) => i * intervalMs)
   const last = DEFAULT_SCHEDULE_MS.at(-1)!
-  return Array.from({length: count}, (_, i) => DEFAULT_SCHEDULE_MS[i] ?? last + (i - DEFAULT_SCHEDULE_MS.length + 1) * 1000)
+  return Array.from(
+    {length: count},
+    (_, i) => DEFAULT_SCHEDULE_MS[i] ?? last + (i - DEFAULT_SCHEDULE_MS.length + 1) * 1000,
+  )
 }

@@ -41,10 +41,11 @@ export function dhcpFilter(macs: readonly Mac[]): Instruction[] {
   return anyOf([udpTo(DHCP_SERVER_PORT), udpTo(DHCP_CLIENT_PORT), ...named])
 }
 
-/** Reads one frame; undefined if it tells nothing about a DHCP client. */
-export function readClientSighting(received: ReceivedFrame): ClientSighting | undefined {
+/** Reads one frame of a VLAN (undefined: untagged); undefined if it tells nothing about a DHCP client. */
+export function readClientSighting(received: ReceivedFrame, vlanId?: number): ClientSighting | undefined {
   try {
     const frame = parseFrame(received.bytes)
+    if (frame.ethernet.vlan?.id !== vlanId) return undefined
     const seen = {atNs: received.timestampNs}
     if (frame.kind === 'icmp') {
       if (frame.icmp.kind !== 'destination-unreachable' || frame.icmp.code !== UNREACHABLE_PORT) return undefined

@@ -1,6 +1,7 @@
 // What every back end needs beside its own controls.
 import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
+import {tryLock} from '../../../net/file-lock.ts'
 import {readText} from '../../../net/replace-file.ts'
 import type {World} from '../../../net/world.ts'
 import {parseNonceFile} from '../nonce-file.ts'
@@ -18,5 +19,23 @@ export function nonceFrom({nonces}: SegmentDhcp): DhcpBackend['nonce'] {
     const text = readText(nonces)
     if (text === undefined) throw new Failure('runtime', `${nonces}: no such file (want the nonces that the DHCP server hands out)`)
     return parseNonceFile(text, nonces).of(mac)
+  }
+}
+
+const LOCK_MS = 20_000
+
+/** One at a time, over all processes: what is read, changed and written back must not cross another's change. */
+export async function alone<T>(lockFile: string, world: Pick<World, 'sleep'>, work: () => Promise<T>): Promise<T> {
+  for (let waited = 0; ; waited += 20) {
+    const lock = tryLock(lockFile)
+    if (lock) {
+      try {
+        return await work()
+      } finally {
+        lock.release()
+      }
+    }
+    if (waited >= LOCK_MS) throw new Failure('runtime', `${lockFile}: another gwswitch has been changing the DHCP server for ${LOCK_MS / 1000} s`)
+    await world.sleep(20)
   }
 }

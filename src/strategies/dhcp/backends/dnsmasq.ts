@@ -3,11 +3,12 @@
 // Only the options file: `set:` tags in a hosts file make dnsmasq 2.81 to 2.90 abort at SIGHUP once the host was served.
 import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
+import {growingFile} from '../../../net/growing-file.ts'
 import {isService, servicePid, signalService} from '../../../net/pid-file.ts'
 import {readText, replaceFile} from '../../../net/replace-file.ts'
 import {type Ipv4, isIpv4} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {type BackendContext, nonceFrom} from './context.ts'
+import {alone, type BackendContext, nonceFrom} from './context.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's unit has dnsmasq write its pid. */
@@ -15,6 +16,7 @@ export const DNSMASQ_PIDFILE = '/run/dnsmasq/dnsmasq.pid'
 const NAME = 'dnsmasq'
 /** It reads the file within a few ms of the signal; a loaded machine may take longer. */
 const READ_MS = 2000
+const QUIET_MS = 200
 
 export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
   const {optsfile, pidfile = DNSMASQ_PIDFILE, log: logFile} = dhcp
@@ -28,12 +30,17 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): Dhcp
 
   /** dnsmasq says in its log when it has read the file; without a log, being alive after a while must do. */
   async function reload(): Promise<void> {
+    const news = logFile === undefined ? undefined : growingFile(logFile)
+    let isRead = false
+    news?.readNew(() => {})
     const pid = signalService(pidfile, NAME, 'SIGHUP')
-    const before = logFile === undefined ? 0 : reads(logFile, optsfile!)
     for (let waited = 0; waited < READ_MS; waited += 20) {
       await world.sleep(20)
       if (!isService(pid, NAME)) throw new Failure('runtime', `dnsmasq (pid ${pid}) ended at SIGHUP: see its log (set: tags in a dhcp-hostsfile do that)`)
-      if (logFile === undefined ? waited >= 200 : reads(logFile, optsfile!) > before) return
+      news?.readNew((line) => {
+        isRead ||= line.endsWith(` read ${optsfile}`)
+      })
+      if (news ? isRead : waited >= QUIET_MS) return
     }
     throw new Failure('runtime', `dnsmasq (pid ${pid}) did not read ${optsfile} again: is it its dhcp-optsfile=?`)
   }
@@ -47,8 +54,10 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): Dhcp
     },
     async setRouter(client, {ip}) {
       servicePid(pidfile, NAME)
-      replaceFile(optsfile, withRouter(options(), client.name, ip))
-      await reload()
+      await alone(`${optsfile}.lock`, world, async () => {
+        replaceFile(optsfile, withRouter(options(), client.name, ip))
+        await reload()
+      })
     },
     async lastTransaction(client: DhcpClient) {
       const found = log?.last(client.mac)
@@ -82,5 +91,3 @@ export const dnsmasqLine: LogReader = (line) => {
   const found = /dnsmasq-dhcp\[\d+\]: (\d+) DHCPACK\([^)]*\) \S+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})/.exec(line)
   return found ? {mac: found[2]!, xid: Number(found[1]), acked: true} : undefined
 }
-
-const reads = (logFile: string, optsfile: string): number => (readText(logFile) ?? '').split(` read ${optsfile}`).length - 1

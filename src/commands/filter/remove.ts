@@ -1,0 +1,26 @@
+import {Flags} from '@oclif/core'
+import {BaseCommand} from '../../base-command.ts'
+import {dryRunFlag} from '../../flags.ts'
+import type {FilterDocument} from '../../strategies/filter/apply.ts'
+
+export default class FilterRemove extends BaseCommand {
+  static override summary = 'take the filter away, and with it what --keep-inbound set up'
+  static override description = 'Needs no inventory; harmless where there is no filter. Without it, announcements of one site reach the other again.'
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> -i vx0 --dry-run']
+  static override flags = {
+    interface: Flags.string({char: 'i', helpValue: 'PORT', multiple: true, multipleNonGreedy: true, summary: 'the ports it is on; refused if it is on others too'}),
+    'dry-run': dryRunFlag,
+  }
+
+  async run(): Promise<FilterDocument> {
+    const {flags} = await this.parse(FilterRemove)
+    const [{removeFilter}, {systemFilterHost}, {filterText}] = await Promise.all([
+      import('../../strategies/filter/apply.ts'),
+      import('../../strategies/filter/host.ts'),
+      import('../../strategies/filter/filter-text.ts'),
+    ])
+    const document = await removeFilter(systemFilterHost, flags.interface ?? [], flags['dry-run'])
+    for (const line of filterText(document)) this.log(line)
+    return document
+  }
+}

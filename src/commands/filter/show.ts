@@ -1,0 +1,34 @@
+import {Flags} from '@oclif/core'
+import {BaseCommand} from '../../base-command.ts'
+import {filterFlags, filterOrder, neededInventory} from '../../filter-flags.ts'
+import type {FilterShowDocument} from '../../strategies/filter/run-filter.ts'
+
+const {force: _, ...flags} = filterFlags
+
+export default class FilterShow extends BaseCommand {
+  static override summary = 'print the rules that keep a shared gateway IP local to each site'
+  static override description =
+    'Generated from the inventory: ARP and neighbour discovery about shared gateway addresses, router advertisements, FHRP hellos and virtual MACs stay on their side of the inter-site port, 802.1Q-tagged or not. ' +
+    'Touches nothing. Load the text itself, never a listing of it.'
+  static override examples = [
+    {description: 'For nft, in one line', command: '<%= config.bin %> <%= command.id %> -i vx0 | nft -f -'},
+    {description: 'For a host without nft', command: '<%= config.bin %> <%= command.id %> -i vx0 --format tc'},
+  ]
+  static override flags = {
+    ...flags,
+    format: Flags.option({default: 'nft', options: ['nft', 'netdev', 'ebtables', 'tc'] as const, summary: 'nft for the bridge, nft for the ports themselves, or for hosts without nft'})(),
+  }
+
+  async run(): Promise<FilterShowDocument> {
+    const {flags} = await this.parse(FilterShow)
+    const inventory = neededInventory(await this.inventory(flags.inventory))
+    const [{showFilter}, {showText}] = await Promise.all([
+      import('../../strategies/filter/run-filter.ts'),
+      import('../../strategies/filter/filter-text.ts'),
+    ])
+    const call = {order: filterOrder({...flags, force: false}), observeS: flags.observe, world: await this.world(), signal: this.interrupt.signal}
+    const document = await showFilter(call, inventory, flags.format)
+    for (const line of showText(document)) this.log(line)
+    return document
+  }
+}

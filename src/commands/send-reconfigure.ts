@@ -1,0 +1,55 @@
+import {Args, Flags} from '@oclif/core'
+import {BaseCommand} from '../base-command.ts'
+import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../flags.ts'
+import type {ReconfigureDocument} from '../strategies/dhcp/reconfigure-report.ts'
+
+export default class SendReconfigure extends BaseCommand {
+  static override summary = 'make a DHCP client renew its lease now, by FORCERENEW, and see whether it does'
+  static override description =
+    'Sends an authenticated FORCERENEW (RFC 3203, RFC 6704) that stock dhcpcd obeys, then watches for the REQUEST and the ACK. ' +
+    'Transaction id and nonce come from the segment\'s DHCP server in the inventory, from what was seen on the wire, or from flags. ' +
+    'Other clients do not listen; the output says what to do for each.\n\n' +
+    'Exit: 0 every client acted, 4 one refused or has no listener, 5 one stayed silent.'
+  static override examples = [
+    {description: 'Make web-07 renew, everything from gwswitch.yaml', command: '<%= config.bin %> <%= command.id %> web-07 -i eth0'},
+    {description: 'Every client of a segment, 20 a second', command: '<%= config.bin %> <%= command.id %> --all --segment tenant-a --rate 20 -i eth0'},
+    {description: 'Without an inventory', command: '<%= config.bin %> <%= command.id %> 10.0.0.10 --mac 02:00:00:00:00:10 --xid 6d1a2b3c --nonce-file nonce -i eth0'},
+  ]
+  static override args = {client: Args.string({description: 'VM by its name in the inventory, or IPv4 address'})}
+  static override flags = {
+    interface: Flags.string({char: 'i', helpValue: 'IF', summary: 'interface on the client\'s segment (default: the one on its subnet; without one, UDP)'}),
+    all: Flags.boolean({summary: 'every client of the segment'}),
+    segment: Flags.string({helpValue: 'NAME', summary: 'segment of the inventory, with --all'}),
+    rate: whole({default: 50, helpValue: 'N', min: 1, max: 1000, summary: 'clients begun per second, with --all'}),
+    mac: Flags.string({helpValue: 'MAC', summary: 'MAC of the client'}),
+    xid: Flags.string({helpValue: 'HEX', summary: "transaction id of the client's last REQUEST"}),
+    'nonce-file': Flags.string({helpValue: 'FILE', summary: 'nonce in 32 hex digits, or lines of MAC and nonce'}),
+    'server-id': Flags.string({helpValue: 'IP', summary: 'server identifier to put in'}),
+    router: Flags.string({helpValue: 'IP', summary: 'router that the ACK must give; another one counts as refused'}),
+    attempts: whole({default: 4, helpValue: 'N', min: 1, max: 10, summary: 'FORCERENEWs at most'}),
+    timeout: whole({default: 1, helpValue: 'S', min: 1, max: 60, summary: 'seconds to wait after the first; doubled each time'}),
+    unauthenticated: Flags.boolean({summary: 'send without a signature: isolated LANs only (CVE-2020-13529)'}),
+    state: Flags.string({helpValue: 'FILE', summary: 'where transactions and replay values are kept (default: /var/lib/gwswitch/dhcp-clients.db)'}),
+    vlan: vlanFlag,
+    'dry-run': dryRunFlag,
+    pcap: pcapFlag,
+  }
+
+  async run(): Promise<ReconfigureDocument> {
+    const {args, flags} = await this.parse(SendReconfigure)
+    const {runReconfigure} = await import('../strategies/dhcp/run-reconfigure.ts')
+    const {reconfigureText} = await import('../strategies/dhcp/reconfigure-report.ts')
+    const order = {...flags, client: args.client, interfaceName: flags.interface, nonceFile: flags['nonce-file'], serverId: flags['server-id'], timeoutMs: flags.timeout * 1000, vlanId: flags.vlan}
+    const document = await runReconfigure(order, await this.inventory(flags.inventory), {
+      world: await this.world(),
+      signal: this.interrupt.signal,
+      dryRun: flags['dry-run'],
+      pcap: flags.pcap,
+      progress: (done, all) => this.meter(done < all ? `${done} of ${all} clients` : ''),
+    })
+    for (const warning of document.warnings) this.caution(warning)
+    for (const line of reconfigureText(document)) this.log(line)
+    process.exitCode = document.exitCode
+    return document
+  }
+}

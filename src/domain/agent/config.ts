@@ -1,0 +1,201 @@
+// The agent's configuration, /etc/gwswitch/agent.yaml: who this VM is, whom it obeys, and how far.
+import {z} from 'zod'
+import {Failure} from '../../errors.ts'
+import {isIpv4, type Mac, readMac} from '../../wire/address.ts'
+import {
+  AGENT_PORT,
+  isAgentId,
+  PROBE_LIMIT,
+  readPublicKey,
+  SWITCH_MODES,
+  type SwitchMode,
+} from '../../wire/agent-message.ts'
+import {readIpv6} from '../../wire/ipv6-address.ts'
+import {hint} from '../suggest.ts'
+import {type Path, pathText, readYaml, type YamlFile} from '../yaml-file.ts'
+
+/** A key that may give orders. */
+export interface TrustedKey {
+  readonly kid: string
+  /** Ed25519, 43 characters of base64url. */
+  readonly publicKey: string
+  /** The gateways it may choose. */
+  readonly gateways: readonly string[]
+}
+
+/** An interface whose default route may be switched. */
+export interface AgentInterface {
+  readonly mac: Mac
+  /** `auto`: replace, or rule where a program owns the route. */
+  readonly mode: SwitchMode | 'auto'
+}
+
+/** In ms, but for those in seconds. */
+export interface AgentWindows {
+  /** How far the clocks of VM and controller may be apart. */
+  readonly clockSkewS: number
+  /** The longest `exp - iat` that is believed. */
+  readonly lifetimeS: number
+  /** How long probes may take before the change, and again after it. */
+  readonly probeMs: number
+  /** From the change to the rollback, if nothing confirms it. `confirm_s` of a command overrides it, up to an hour. */
+  readonly confirmS: number
+  /** How long `drain` keeps open sessions on the old gateway. */
+  readonly drainS: number
+  /** How long a confirmed gateway is still watched, to go back if it dies while the old one lives. 0: not at all. */
+  readonly guardS: number
+}
+
+export interface AgentConfig {
+  /** Where it was read from, for messages. */
+  readonly file: string
+  readonly vm: string
+  /** File of the agent's own private key, PEM. */
+  readonly key: string
+  /** DMI product UUID that this VM had when it was enrolled; a clone has another. */
+  readonly dmiUuid: string | undefined
+  readonly trusted: readonly TrustedKey[]
+  /** Empty: the interface of the default route. */
+  readonly interfaces: readonly AgentInterface[]
+  /** For interfaces that do not say. */
+  readonly mode: SwitchMode | 'auto'
+  /** Addresses beyond the gateways, of which one must answer an echo. */
+  readonly probes: readonly string[]
+  readonly windows: AgentWindows
+  /** `address:port` to listen on; empty for none. */
+  readonly listen: readonly {readonly address: string; readonly port: number}[]
+  /** Unix socket for `agent --once` and tools on the VM itself; undefined for none. */
+  readonly socket: string | undefined
+  /** Directory of what must outlive the agent. */
+  readonly state: string
+  /** Controllers to ask for a gateway when the VM notices that it was moved; empty: it does not ask. */
+  readonly askOnMove: readonly {readonly address: string; readonly port: number}[]
+}
+
+export const DEFAULT_WINDOWS: AgentWindows = {
+  clockSkewS: 30,
+  lifetimeS: 3600,
+  probeMs: 1000,
+  confirmS: 10,
+  drainS: 300,
+  guardS: 60,
+}
+export const SYSTEM_AGENT_CONFIG = '/etc/gwswitch/agent.yaml'
+const STATE_DIRECTORY = '/var/lib/gwswitch'
+const SOCKET = '/run/gwswitch/agent.sock'
+const KEY_FILE = '/etc/gwswitch/agent.key'
+
+const isAddress = (text: string): boolean => isIpv4(text) || readIpv6(text) !== undefined
+/** The form in which the kernel's addresses come back. */
+const canonical = (text: string): string => readIpv6(text) ?? text
+
+const address = z
+  .string()
+  .refine(isAddress, {error: 'is not an IP address (want 10.0.0.1 or fd00::1)'})
+  .transform(canonical)
+const id = z.string().refine(isAgentId, {error: 'is not an id (want 1 to 64 of letters, digits, ".", "_", ":", "-")'})
+const mode = z.enum(['auto', ...SWITCH_MODES])
+const seconds = (max: number) => z.number().min(0).max(max)
+const mac = z.string().transform((text, context): Mac => {
+  const read = readMac(text)
+  if (read !== undefined) return read
+  context.issues.push({code: 'custom', message: 'is not a MAC address (want "02:00:00:00:0a:01")', input: text})
+  return z.NEVER
+})
+const endpoint = z.string().transform((text, context) => {
+  const read = readEndpoint(text)
+  if (read !== undefined) return read
+  context.issues.push({
+    code: 'custom',
+    message: `is not address:port (want "0.0.0.0:${AGENT_PORT}" or "[::]:${AGENT_PORT}")`,
+    input: text,
+  })
+  return z.NEVER
+})
+const trustedSchema = z.strictObject({
+  key: z.string().refine((text) => readPublicKey(text) !== undefined, {
+    error: 'is not an Ed25519 public key (want the 43 characters that "gwswitch agent keygen" prints)',
+  }),
+  gateways: z.array(address).min(1, {error: 'is empty (want the gateways that this key may choose)'}),
+})
+const windowsSchema = z.strictObject({
+  clockSkewS: seconds(3600).default(DEFAULT_WINDOWS.clockSkewS),
+  lifetimeS: seconds(86_400).default(DEFAULT_WINDOWS.lifetimeS),
+  probeMs: z.number().min(50).max(60_000).default(DEFAULT_WINDOWS.probeMs),
+  confirmS: z.number().min(1).max(3600).default(DEFAULT_WINDOWS.confirmS),
+  drainS: seconds(86_400).default(DEFAULT_WINDOWS.drainS),
+  guardS: seconds(86_400).default(DEFAULT_WINDOWS.guardS),
+})
+const schema = z.strictObject({
+  version: z.literal(1),
+  vm: id,
+  key: z.string().default(KEY_FILE),
+  dmiUuid: z.string().optional(),
+  trusted: z.record(id, trustedSchema).default({}),
+  interfaces: z.array(z.strictObject({mac, mode: mode.optional()})).default([]),
+  mode: mode.default('auto'),
+  probes: z.array(address).max(PROBE_LIMIT).default([]),
+  windows: windowsSchema.default(DEFAULT_WINDOWS),
+  listen: z.array(endpoint).default([{address: '::', port: AGENT_PORT}]),
+  socket: z.union([z.string(), z.literal(false)]).default(SOCKET),
+  state: z.string().default(STATE_DIRECTORY),
+  askOnMove: z.array(endpoint).default([]),
+})
+
+/** `10.0.0.1:6742`, `[fd00::1]:6742`, or an address alone for the agent's own port; undefined for anything else. */
+export function readEndpoint(text: string): {address: string; port: number} | undefined {
+  if (isAddress(text)) return {address: canonical(text), port: AGENT_PORT}
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
+  const [host, port] = [bracketed ?? plain ?? '', Number(digits)]
+  const fits = (bracketed === undefined ? isIpv4(host) : readIpv6(host) !== undefined) && port > 0 && port < 65_536
+  return fits ? {address: canonical(host), port} : undefined
+}
+
+/** Reads an agent.yaml. Throws Failure('usage'): `file:line:column: key: what, and what would be right`. */
+export function parseAgentConfig(text: string, file: string): AgentConfig {
+  const yaml = readYaml(text, file)
+  if (yaml.value === null || yaml.value === undefined) {
+    throw new Failure('usage', `${file}: is empty (want "version: 1", vm, trusted; "gwswitch agent enroll" writes one)`)
+  }
+  const parsed = schema.safeParse(yaml.value)
+  if (!parsed.success) throw refusal(yaml, parsed.error.issues[0]!)
+  const {version: _, trusted, interfaces, socket, ...rest} = parsed.data
+  return {
+    ...rest,
+    file,
+    dmiUuid: rest.dmiUuid?.toLowerCase(),
+    trusted: Object.entries(trusted).map(([kid, {key, gateways}]) => ({kid, publicKey: key, gateways})),
+    interfaces: interfaces.map((each) => ({mac: each.mac, mode: each.mode ?? rest.mode})),
+    socket: socket === false ? undefined : socket,
+  }
+}
+
+function refusal(yaml: YamlFile, issue: z.core.$ZodIssue): Failure {
+  const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0]!
+    return at(yaml, [...path, key], true, `is not a key of the agent's configuration${hint(key, knownKeys(path))}`)
+  }
+  const value = yaml.valueAt(path)
+  if (value === undefined || value === null) return at(yaml, path, false, 'is missing')
+  const shown = typeof value === 'object' ? (Array.isArray(value) ? 'a list' : 'a map') : JSON.stringify(value)
+  const message = issue.message.startsWith('is ') ? issue.message : `is not right: ${lowerFirst(issue.message)}`
+  return at(yaml, path, false, message.startsWith('is empty') ? message : `${shown} ${message}`)
+}
+
+function at(yaml: YamlFile, path: Path, atKey: boolean, message: string): Failure {
+  const {line, column} = yaml.locate(path, atKey)
+  return new Failure(
+    'usage',
+    `${yaml.file}:${line}:${column}: ${pathText(path)}${path.length > 0 ? ' ' : ''}${message}`,
+  )
+}
+
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
+
+function knownKeys(path: Path): readonly string[] {
+  if (path.length === 0) return Object.keys(schema.shape)
+  const shapes: Readonly<Record<string, z.ZodObject>> = {trusted: trustedSchema, windows: windowsSchema}
+  if (path[0] === 'interfaces') return ['mac', 'mode']
+  return Object.keys(shapes[String(path[0])]?.shape ?? {})
+}

@@ -1,0 +1,139 @@
+// What an agent must not forget when it is killed: whom it obeyed last, what it answered, and the switch it is in.
+import type {AgentAnswer, AgentReason, AgentState, SwitchMode} from '../../wire/agent-message.ts'
+
+/** A default route as it can be written back: everything of the kernel's own message. */
+export interface SavedRoute {
+  readonly family: 4 | 6
+  readonly table: number
+  readonly protocol: number
+  readonly metric: number
+  readonly gateway: string | undefined
+  readonly interfaceIndex: number
+  readonly onlink: boolean
+  readonly compound: boolean
+  readonly raw: string
+}
+
+/** The change of one family's default route, with all that undoing it takes. */
+export interface RouteChange {
+  readonly family: 4 | 6
+  readonly mode: SwitchMode
+  readonly interfaceIndex: number
+  readonly interfaceName: string
+  readonly from: string
+  readonly to: string
+  /** `replace`: the owner's route before and after. */
+  readonly route?: {readonly before: SavedRoute; readonly after: SavedRoute}
+  /** `rule` and `drain`: the gateway that the overlay had before (null: there was none) and has after (null: it goes). */
+  readonly overlay?: {readonly before: string | null; readonly after: string | null; readonly onlink: boolean}
+}
+
+/**
+ * Where a switch is. `probing`: nothing is changed. `applying`: the change may be made, in part or not at all. `applied`:
+ * made, not proved. `rolling_back`: undoing it. `done`: `state` says how it ended.
+ */
+export type SwitchPhase = 'probing' | 'applying' | 'applied' | 'rolling_back' | 'done'
+
+/** A switch, from the command to its end. */
+export interface SwitchRecord {
+  readonly kid: string
+  readonly run: string
+  readonly seq: number
+  readonly nonce: string
+  readonly mode: SwitchMode
+  readonly phase: SwitchPhase
+  readonly state: AgentState
+  readonly reason?: AgentReason
+  readonly detail?: string
+  readonly changes: readonly RouteChange[]
+  readonly probes: readonly string[]
+  /** Whether a `confirm` must come; without it the agent's own probes confirm. */
+  readonly needsConfirm: boolean
+  /** When to roll back, on a clock that no one sets: ms since boot, of this boot. Absent before anything is changed. */
+  readonly deadline?: Deadline
+  /** Until when open sessions stay on the old gateway. Absent where they do not, or no longer. */
+  readonly drainUntil?: Deadline
+  readonly drainMs: number
+  /** ms since 1970, by the VM's clock. */
+  readonly startedAt: number
+  readonly endedAt?: number
+  readonly applyMs?: number
+  readonly confirmMs?: number
+}
+
+export interface Deadline {
+  readonly bootId: string
+  readonly uptimeMs: number
+}
+
+/** The last messages of a key. */
+export interface KeyMemory {
+  readonly seq: number
+  /** Nonces and the second in which each may be forgotten. */
+  readonly nonces: readonly (readonly [string, number])[]
+}
+
+/** A command that was answered, by what identifies it. */
+export interface AnsweredCommand {
+  readonly kid: string
+  readonly seq: number
+  /** SHA-256 of the signed part, base64url: only the very same message is a repetition. */
+  readonly digest: string
+  readonly answer: AgentAnswer
+}
+
+export interface AgentMemory {
+  readonly version: 1
+  readonly keys: Readonly<Record<string, KeyMemory>>
+  /** Newest last. */
+  readonly answered: readonly AnsweredCommand[]
+  /** The switch in progress, or the last one. */
+  readonly last?: SwitchRecord
+}
+
+export const EMPTY_MEMORY: AgentMemory = {version: 1, keys: {}, answered: []}
+
+/** Enough for every retransmission of every operation of a switch. */
+const ANSWERS_KEPT = 16
+const NONCES_KEPT = 256
+
+/** Takes note of a message: its sequence number and its nonce are used up. */
+export function used(
+  memory: AgentMemory,
+  kid: string,
+  message: {seq: number; nonce: string; exp: number},
+  nowS: number,
+): AgentMemory {
+  const before = memory.keys[kid]?.nonces ?? []
+  const nonces = [...before.filter(([, until]) => until >= nowS), [message.nonce, message.exp] as const].slice(
+    -NONCES_KEPT,
+  )
+  return {...memory, keys: {...memory.keys, [kid]: {seq: message.seq, nonces}}}
+}
+
+/** Stores the answer to a command, over an earlier answer to the same. */
+export function remembered(memory: AgentMemory, entry: AnsweredCommand): AgentMemory {
+  const others = memory.answered.filter(({kid, seq}) => kid !== entry.kid || seq !== entry.seq)
+  return {...memory, answered: [...others, entry].slice(-ANSWERS_KEPT)}
+}
+
+/** The stored answer to the very same message. */
+export const answerTo = (memory: AgentMemory, kid: string, seq: number, digest: string): AnsweredCommand | undefined =>
+  memory.answered.find((entry) => entry.kid === kid && entry.seq === seq && entry.digest === digest)
+
+/** A switch that is not decided. */
+export const isOpen = (record: SwitchRecord | undefined): record is OpenSwitch =>
+  record !== undefined && record.phase !== 'done'
+export type OpenSwitch = SwitchRecord & {readonly phase: Exclude<SwitchPhase, 'done'>}
+
+/** What a switch's answer says about it. */
+export const outcomeOf = (
+  record: SwitchRecord,
+): Pick<AgentAnswer, 'state' | 'reason' | 'detail' | 'mode' | 't_apply_ms' | 't_confirm_ms'> => ({
+  state: record.state,
+  mode: record.mode,
+  ...(record.reason === undefined ? {} : {reason: record.reason}),
+  ...(record.detail === undefined ? {} : {detail: record.detail.slice(0, 300)}),
+  ...(record.applyMs === undefined ? {} : {t_apply_ms: record.applyMs}),
+  ...(record.confirmMs === undefined ? {} : {t_confirm_ms: record.confirmMs}),
+})

@@ -1,0 +1,89 @@
+// The agent's door to the outside. Tests put their own behind it, or this one with a trap at every call.
+import {closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync} from 'node:fs'
+import {dirname} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
+import {Failure} from '../../errors.ts'
+import {clearDrain, type DrainRules, setDrain} from '../../net/drain-nft.ts'
+import {routeOwner} from '../../net/route-owner.ts'
+import {type EchoOptions, type EchoResult, echoAny} from '../../net/route-probe.ts'
+import {openRouteSocket, type RouteEvents, type RouteSocket, watchRoutes} from '../../net/route-socket.ts'
+
+/** Everything outside the process that deciding and switching touch. */
+export interface AgentKernel extends Omit<RouteSocket, 'close'> {
+  echoAny(targets: readonly string[], options: EchoOptions): Promise<EchoResult>
+  setDrain(rules: DrainRules, everything: boolean): Promise<void>
+  clearDrain(): Promise<void>
+  watchRoutes(events: RouteEvents): {close(): Promise<void>}
+  routeOwner(nic: {readonly index: number; readonly name: string}, protocol: number): string | undefined
+  /** ms since 1970: the clock that certificates and commands go by, which may be set. */
+  now(): number
+  /** ms since boot, suspended time included: nobody sets it. */
+  uptime(): number
+  /** Changes when the VM boots. */
+  bootId(): string
+  /** DMI product UUID, lower case; undefined if it cannot be read. */
+  dmiUuid(): string | undefined
+  sleep(ms: number, signal: AbortSignal): Promise<void>
+  /** The text of a file; undefined if there is none. */
+  read(path: string): string | undefined
+  /** On the disk when it returns: neither a crash of the process nor of the VM leaves half of it. */
+  writeDurably(path: string, text: string): void
+  log(line: string): void
+}
+
+/** @throws Failure `runtime` without rtnetlink. */
+export function systemKernel(log: (line: string) => void): AgentKernel & {close(): void} {
+  const routes = openRouteSocket()
+  const bootId = readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
+  const uuid = readText('/sys/class/dmi/id/product_uuid')?.trim().toLowerCase()
+  return {
+    ...routes,
+    echoAny,
+    setDrain,
+    clearDrain,
+    watchRoutes,
+    routeOwner,
+    now: Date.now,
+    uptime: () => Math.round(Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 1000),
+    bootId: () => bootId,
+    dmiUuid: () => uuid,
+    sleep: async (ms, signal) => void (await delay(ms, undefined, {signal})),
+    read: readText,
+    writeDurably,
+    log,
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}
+
+/** Write, fsync, rename, fsync the directory (rename(2), fsync(2)). */
+export function writeDurably(path: string, text: string): void {
+  const directory = dirname(path)
+  const temporary = `${path}.new`
+  try {
+    mkdirSync(directory, {recursive: true, mode: 0o700})
+    const fd = openSync(temporary, 'w', 0o600)
+    try {
+      writeSync(fd, text)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(temporary, path)
+    const folder = openSync(directory, 'r')
+    try {
+      fsyncSync(folder)
+    } finally {
+      closeSync(folder)
+    }
+  } catch (error) {
+    throw new Failure('runtime', `${path}: cannot be written: ${(error as NodeJS.ErrnoException).code ?? error}`)
+  }
+}

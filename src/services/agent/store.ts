@@ -1,0 +1,64 @@
+// The agent's memory on disk: one JSON file, always whole.
+import {join} from 'node:path'
+import {z} from 'zod'
+import {type AgentMemory, EMPTY_MEMORY} from '../../domain/agent/memory.ts'
+import {Failure} from '../../errors.ts'
+import type {AgentKernel} from './kernel.ts'
+
+export interface AgentStore {
+  readonly memory: AgentMemory
+  /** On disk when it returns. @throws Failure `runtime`; the memory is then as before. */
+  save(memory: AgentMemory): void
+  /** The same where the disk is not decisive: what it does not take is kept in memory at least. Returns the error. */
+  keep(memory: AgentMemory): Error | undefined
+}
+
+export const stateFile = (directory: string): string => join(directory, 'agent-state.json')
+
+/** As far as it must be right for an agent to start; what is in it was written by an agent. */
+const shape = z.looseObject({
+  version: z.literal(1),
+  keys: z.record(z.string(), z.looseObject({seq: z.number()})),
+  answered: z.array(z.unknown()),
+})
+
+/** @throws Failure `runtime` for a file that cannot be understood: without it, old commands could be obeyed again. */
+export function readMemory(text: string | undefined, path: string): AgentMemory {
+  if (text === undefined) return EMPTY_MEMORY
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    value = undefined
+  }
+  if (!shape.safeParse(value).success) {
+    throw new Failure(
+      'runtime',
+      `${path}: is no state of this agent; move it away only if no command may still be valid`,
+    )
+  }
+  return value as AgentMemory
+}
+
+export function openStore(directory: string, kernel: Pick<AgentKernel, 'read' | 'writeDurably'>): AgentStore {
+  const path = stateFile(directory)
+  let memory = readMemory(kernel.read(path), path)
+  const save = (next: AgentMemory): void => {
+    kernel.writeDurably(path, `${JSON.stringify(next)}\n`)
+    memory = next
+  }
+  return {
+    get memory() {
+      return memory
+    },
+    save,
+    keep(next) {
+      try {
+        save(next)
+      } catch (error) {
+        memory = next
+        return error as Error
+      }
+    },
+  }
+}

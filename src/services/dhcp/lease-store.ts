@@ -1,0 +1,102 @@
+// Leases on disk: one row an address, and what operators said about VMs. A commit is durable when it returns.
+import type {Directive, Lease, LeaseState} from '../../domain/dhcp/lease.ts'
+import {Failure} from '../../errors.ts'
+import {openDatabase, type StatementSync} from '../../net/sqlite.ts'
+
+export const DEFAULT_LEASE_STORE = '/var/lib/gwswitch/dhcp/leases.db'
+
+export interface LeaseStore {
+  leases(): Lease[]
+  directives(): Directive[]
+  /**
+   * Writes all in one transaction, on disk when it returns.
+   * @throws Failure `runtime` if it cannot; then none of it is written.
+   */
+  commit(leases: Iterable<Lease>, directives?: Iterable<Directive>): void
+  close(): void
+}
+
+/** "GWdl". */
+const APPLICATION_ID = 0x4757646c
+const SCHEMA = `
+  CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), opened INTEGER NOT NULL) STRICT;
+  INSERT INTO meta VALUES (1, 0);
+  CREATE TABLE lease (
+    segment TEXT, ip TEXT, client TEXT NOT NULL, mac TEXT NOT NULL, state TEXT NOT NULL, expiresAtMs INTEGER NOT NULL,
+    xid INTEGER NOT NULL, lastSeenMs INTEGER NOT NULL, capable145 INTEGER NOT NULL, nonce TEXT NOT NULL,
+    replay INTEGER NOT NULL, router TEXT NOT NULL, hostName TEXT NOT NULL, PRIMARY KEY (segment, ip)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE directive (
+    segment TEXT, mac TEXT, site TEXT, nak INTEGER NOT NULL, PRIMARY KEY (segment, mac)
+  ) STRICT, WITHOUT ROWID
+`
+
+type Row = Readonly<Record<string, string | bigint | null>>
+
+/** @throws Failure `runtime` as `openDatabase` does: corrupt, read-only, in use. */
+export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'full'): Promise<LeaseStore> {
+  const database = await openDatabase(file, {
+    applicationId: APPLICATION_ID,
+    version: 1,
+    schema: SCHEMA,
+    sync,
+    what: 'lease store',
+  })
+  const read = (table: string): Row[] => {
+    const statement = database.prepare(`SELECT * FROM ${table}`)
+    statement.setReadBigInts(true)
+    return statement.all() as Row[]
+  }
+  const lease = database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const directive = database.prepare('INSERT OR REPLACE INTO directive VALUES (?, ?, ?, ?)')
+  const [begin, commit, rollback] = ['BEGIN IMMEDIATE', 'COMMIT', 'ROLLBACK'].map((sql) => database.prepare(sql)) as [
+    StatementSync,
+    StatementSync,
+    StatementSync,
+  ]
+  return {
+    leases: () => read('lease').map(leaseOf),
+    directives: () => read('directive').map(directiveOf),
+    commit(leases, directives = []) {
+      try {
+        begin.run()
+        for (const each of leases) writeLease(lease, each)
+        for (const {segment, mac, site, nak} of directives) directive.run(segment, mac, site ?? null, nak ? 1 : 0)
+        commit.run()
+      } catch (error) {
+        if (database.isTransaction) rollback.run()
+        throw new Failure('runtime', `${file}: cannot store leases: ${(error as Error).message}`)
+      }
+    },
+    close: () => database.close(),
+  }
+}
+
+function writeLease(statement: StatementSync, lease: Lease): void {
+  const {segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable145, nonce, replay, router, hostName} = lease
+  const capable = capable145 ? 1 : 0
+  statement.run(segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable, nonce, replay, router, hostName)
+}
+
+const leaseOf = (row: Row): Lease => ({
+  segment: String(row.segment),
+  ip: String(row.ip),
+  client: String(row.client),
+  mac: String(row.mac),
+  state: row.state as LeaseState,
+  expiresAtMs: Number(row.expiresAtMs),
+  xid: Number(row.xid),
+  lastSeenMs: Number(row.lastSeenMs),
+  capable145: row.capable145 === 1n,
+  nonce: String(row.nonce),
+  replay: row.replay as bigint,
+  router: String(row.router),
+  hostName: String(row.hostName),
+})
+
+const directiveOf = (row: Row): Directive => ({
+  segment: String(row.segment),
+  mac: String(row.mac),
+  site: row.site === null ? undefined : String(row.site),
+  nak: row.nak === 1n,
+})

@@ -1,0 +1,95 @@
+// ISC dhcpd 4.4 by OMAPI, spoken through omshell(1).
+import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import {Failure} from '../../../errors.ts'
+import {runCommand} from '../../../net/command.ts'
+import {readText} from '../../../net/replace-file.ts'
+import type {Ipv4, Mac} from '../../../wire/address.ts'
+import type {DhcpBackend, DhcpClient} from './backend.ts'
+import {alone, type BackendContext, nonceFrom} from './context.ts'
+import {type LogReader, transactionLog} from './transaction-log.ts'
+
+export const ISC_OMAPI = '127.0.0.1:7911'
+
+export function iscBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
+  const {omapi = ISC_OMAPI, omapiKey, log: logFile} = dhcp
+  const log = logFile === undefined ? undefined : transactionLog(logFile, iscReader())
+  const given = new Map<Mac, Ipv4>()
+
+  /** Runs one omshell script; it ends with code 0 whatever happens, so its words are what counts. */
+  async function omshell(lines: readonly string[]): Promise<string> {
+    const [address, port] = omapi.split(':')
+    const login = [`server ${address}`, `port ${port}`, ...(omapiKey === undefined ? [] : [`key ${keyIn(omapiKey)}`]), 'connect']
+    const output = await runCommand('omshell', [], {input: [...login, ...lines, ''].join('\n'), signal: AbortSignal.timeout(10_000)})
+    const wrong = /(?:dhcpctl_connect|connect): (.*)/.exec(output)?.[1]
+    if (wrong === undefined && output.includes('obj: <null>')) return output
+    throw new Failure(wrong?.includes('refused') ? 'silent' : 'runtime', `dhcpd's OMAPI at ${omapi}: ${wrong ?? 'no connection'} (is dhcpd running, with omapi-port and this key?)`)
+  }
+  const host = (mac: Mac): string[] => ['new host', `set hardware-address = ${mac}`, 'set hardware-type = 1', 'open']
+  const create = ({name, mac, ip}: DhcpClient, router: Ipv4): string[] => [
+    'new host',
+    `set name = "${name}"`,
+    `set hardware-address = ${mac}`,
+    'set hardware-type = 1',
+    `set ip-address = ${ip}`,
+    `set statements = "option routers ${router};"`,
+    'create',
+  ]
+
+  return {
+    kind: 'isc',
+    reach: `dhcpd by OMAPI at ${omapi}`,
+    check: async ({mac}) => void (await omshell(host(mac))),
+    async setRouter(client, {ip}) {
+      await alone(`/run/gwswitch-omapi-${omapi.replace(':', '-')}`, world, async () => {
+        // An update of what is there fails ("already exists"): the host is removed and made anew.
+        const found = isFound(await omshell(host(client.mac)))
+        const script = [...(found ? [...host(client.mac), 'remove'] : []), ...create(client, ip)]
+        await omshell(script)
+        if (!isFound(await omshell(host(client.mac)))) {
+          throw new Failure('refused', `dhcpd took no host ${client.name} (${client.mac}): has another host that name?`)
+        }
+        given.set(client.mac, ip)
+      })
+    },
+    async lastTransaction({mac}) {
+      const found = log?.last(mac)
+      return found && {...found, router: given.get(mac), serverId: dhcp.address}
+    },
+    nonce: nonceFrom(dhcp),
+  }
+}
+
+/** omshell repeats the object after `open`; found ones have a name or a MAC as known to dhcpd. */
+const isFound = (output: string): boolean => !/can't open object: not found/.test(output)
+
+function keyIn(file: string): string {
+  const words = readText(file)?.trim().split(/\s+/)
+  if (words?.length === 2) return words.join(' ')
+  throw new Failure('usage', `${file}: ${words ? 'is not "NAME SECRET"' : 'no such file'} (want the name and the secret of dhcpd's omapi-key)`)
+}
+
+/**
+ * dhcpd does not log xids of its own accord: a `log` statement of ours in its configuration does, before the ACK. The
+ * reader therefore remembers the last xid of each client until dhcpd's own line says that the ACK is out.
+ */
+export function iscReader(): LogReader {
+  const asked = new Map<Mac, number>()
+  return (line) => {
+    const request = /gwswitch request ([0-9a-f:]+) xid ([0-9a-f]+)/.exec(line)
+    if (request) {
+      asked.set(macOf(request[1]!), Number.parseInt(request[2]!, 16))
+      if (asked.size > 10_000) asked.delete(asked.keys().next().value!)
+      return undefined
+    }
+    const mac = /DHCPACK on \S+ to ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})/.exec(line)?.[1]
+    const xid = mac === undefined ? undefined : asked.get(mac)
+    return mac === undefined || xid === undefined ? undefined : {mac, xid, acked: true}
+  }
+}
+
+/** dhcpd's binary-to-ascii writes 2:0:0:0:0:1. */
+const macOf = (text: string): Mac =>
+  text
+    .split(':')
+    .map((pair) => pair.padStart(2, '0'))
+    .join(':')

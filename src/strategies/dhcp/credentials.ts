@@ -1,0 +1,62 @@
+// Where the xid, the nonce and the replay value of a FORCERENEW come from.
+import {Failure} from '../../errors.ts'
+import type {World} from '../../net/world.ts'
+import type {Ipv4} from '../../wire/address.ts'
+import type {DhcpBackend, DhcpClient} from './backends/backend.ts'
+import type {ClientStore} from './client-store.ts'
+import type {Forcerenew} from './forcerenew.ts'
+import type {NonceFile} from './nonce-file.ts'
+
+/** What a FORCERENEW must carry so that the client takes it, and where that is from. */
+export interface Credentials extends Pick<Forcerenew, 'xid' | 'key' | 'serverId'> {
+  readonly source: string
+}
+
+export interface CredentialSources {
+  readonly world: Pick<World, 'now'>
+  readonly store: ClientStore
+  readonly backend?: DhcpBackend | undefined
+  /** Given by the user, before all others. */
+  readonly xid?: number | undefined
+  readonly nonces?: NonceFile | undefined
+  readonly serverId?: Ipv4 | undefined
+  /** Sign nothing. */
+  readonly unauthenticated: boolean
+  /** Use up no replay value: nothing will be sent. */
+  readonly dryRun?: boolean
+}
+
+/**
+ * What is known now: of the user, else of the server, else of what was seen on the wire.
+ * @throws Failure `usage` that says which of them is missing and how to get it.
+ */
+export async function findCredentials(client: DhcpClient, sources: CredentialSources): Promise<Credentials> {
+  const {backend, store} = sources
+  const seen = store.read(client.mac)
+  const told = sources.xid === undefined ? await backend?.lastTransaction(client) : undefined
+  const xid = sources.xid ?? told?.xid ?? seen?.xid
+  if (xid === undefined) {
+    const where = backend ? ` (${backend.reach} does not tell either)` : ''
+    throw new Failure(
+      'usage',
+      `no transaction of ${client.name} (${client.mac}) is known${where}: give --xid, let 'send-reconfigure --learn' see it renew once, or have the server log it (docs/dhcp.md)`,
+    )
+  }
+  const serverId = sources.serverId ?? told?.serverId ?? seen?.serverId
+  const from = sources.xid !== undefined ? 'the command line' : told ? backend!.reach : 'what was seen on the wire'
+  if (sources.unauthenticated) return {xid, serverId, source: `${from}, not signed`}
+  const nonce = sources.nonces?.of(client.mac) ?? (await backend?.nonce(client)) ?? seen?.nonce
+  if (!nonce) {
+    const why = seen?.canListen === false || told?.canListen === false ? 'it never said that it takes one (option 145)' : 'the server must give it one in an ACK'
+    throw new Failure(
+      'usage',
+      `no nonce of ${client.name} (${client.mac}) is known: ${why}; give --nonce-file, or name the server's nonces in the inventory (docs/dhcp.md)`,
+    )
+  }
+  return {xid, serverId, key: {nonce, replay: await replayFor(client, sources)}, source: from}
+}
+
+async function replayFor(client: DhcpClient, {backend, store, world, dryRun}: CredentialSources): Promise<bigint> {
+  if (dryRun) return world.now()
+  return (await backend?.nextReplay?.(client)) ?? store.nextReplay(client.mac, world.now())
+}

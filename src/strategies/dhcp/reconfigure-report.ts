@@ -1,0 +1,151 @@
+// What `send-reconfigure` says afterwards: the JSON document gwswitch.send-reconfigure/1, and the same for people.
+import {EXIT} from '../../errors.ts'
+import {tableLines} from '../../render/table.ts'
+import {hexDump} from '../../render/timeline.ts'
+import type {Ipv4, Mac} from '../../wire/address.ts'
+import {adviceFor} from './advice.ts'
+import type {DhcpClient} from './backends/backend.ts'
+import type {ClientReport, Outcome} from './reconfigure.ts'
+
+export const UNAUTHENTICATED =
+  'unauthenticated: only clients that were told not to check (dhcpcd: noauthrequired) obey, and anybody on their LAN can then ' +
+  'make them renew and, by winning the race for the ACK, give them his own gateway and DNS (CVE-2020-13529): isolated LANs only'
+
+/** One client's run; `skipped` was not sent anything. */
+export type ReportRow =
+  | (ClientReport & {readonly wanted: Ipv4 | undefined; readonly sees: boolean})
+  | {readonly client: DhcpClient; readonly outcome: 'skipped'; readonly reason: string; readonly traits: ClientReport['traits']}
+
+/** A frame (or, off the segment, a message) of a dry run. */
+export interface ReconfigureFrame {
+  readonly client: string
+  readonly ip: Ipv4
+  readonly mac: Mac
+  readonly xid: string
+  readonly authenticated: boolean
+  readonly source: string
+  readonly layer: 'ethernet' | 'dhcp'
+  readonly hex: string
+}
+
+export interface ReconfigureRow {
+  readonly client: string
+  readonly ip: Ipv4
+  readonly mac: Mac
+  readonly outcome: Outcome | 'skipped'
+  readonly router: Ipv4 | null
+  readonly attempts: number
+  /** From the last FORCERENEW to the client's REQUEST and to the ACK, ms. */
+  readonly requestMs: number | null
+  readonly ackMs: number | null
+  /** Who told of the ACK: a frame, or the server (then its time is that of asking). */
+  readonly toldBy: 'wire' | 'server' | null
+  readonly kind: string | null
+  /** It sent option 145. */
+  readonly canListen: boolean | null
+  readonly advice: string | null
+}
+
+export interface ReconfigureDocument {
+  readonly schema: 'gwswitch.send-reconfigure/1'
+  /** Null: sent as datagrams through the routing table. */
+  readonly interface: string | null
+  readonly dryRun: boolean
+  readonly clients: readonly ReconfigureRow[]
+  readonly frames: readonly ReconfigureFrame[]
+  readonly warnings: readonly string[]
+  readonly exitCode: number
+}
+
+interface Result {
+  readonly interfaceName: string | undefined
+  readonly dryRun: boolean
+  readonly router: Ipv4 | undefined
+  readonly rows: readonly ReportRow[]
+  readonly frames: readonly ReconfigureFrame[]
+  readonly warnings: readonly string[]
+}
+
+export function reconfigureDocument({interfaceName, dryRun, rows, frames, warnings}: Result): ReconfigureDocument {
+  return {
+    schema: 'gwswitch.send-reconfigure/1',
+    interface: interfaceName ?? null,
+    dryRun,
+    clients: rows.map(rowOf),
+    frames,
+    warnings,
+    exitCode: exitOf(rows.map(({outcome}) => outcome)),
+  }
+}
+
+function rowOf(row: ReportRow): ReconfigureRow {
+  const ran = row.outcome === 'skipped' ? undefined : row
+  const {client, outcome, traits} = row
+  return {
+    client: client.name,
+    ip: client.ip,
+    mac: client.mac,
+    outcome,
+    router: ran?.router ?? null,
+    attempts: ran?.attempts ?? 0,
+    requestMs: ran?.requestMs ?? null,
+    ackMs: ran?.ackMs ?? null,
+    toldBy: ran?.toldBy ?? null,
+    kind: traits.kind ?? null,
+    canListen: traits.canListen ?? null,
+    advice: row.outcome === 'skipped' ? row.reason : (adviceFor(row) ?? null),
+  }
+}
+
+/** A client that said no outweighs one that said nothing. */
+function exitOf(outcomes: readonly ReportRow['outcome'][]): number {
+  if (outcomes.some((outcome) => ['refused', 'unreachable', 'skipped'].includes(outcome))) return EXIT.refused
+  return outcomes.some((outcome) => outcome !== 'acted') ? EXIT.silent : 0
+}
+
+/** The document as lines for a terminal: one row a client, then what to do about those that did not act. */
+export function reconfigureText(document: ReconfigureDocument): string[] {
+  if (document.dryRun) return document.frames.flatMap(frameText)
+  const rows = document.clients.map((row) => [
+    row.outcome.toUpperCase(),
+    row.client === row.ip ? row.ip : `${row.client} (${row.ip})`,
+    row.mac,
+    row.kind ?? '',
+    wordsFor(row),
+  ])
+  const acted = document.clients.filter(({outcome}) => outcome === 'acted').length
+  const advice = document.clients.flatMap(({client, advice: text}) => (text === null ? [] : [`  ${client}: ${text}`]))
+  return [
+    ...tableLines(rows),
+    ...(advice.length > 0 ? ['', ...advice] : []),
+    ...(document.clients.length > 1 ? ['', `${acted} of ${document.clients.length} clients acted`] : []),
+  ]
+}
+
+function wordsFor({outcome, router, ackMs, requestMs, toldBy, attempts}: ReconfigureRow): string {
+  const times = attempts === 1 ? 'one FORCERENEW' : `${attempts} FORCERENEWs`
+  switch (outcome) {
+    case 'acted': {
+      const when = toldBy === 'wire' ? `ACK ${ackMs!.toFixed(1)} ms after the FORCERENEW` : `its server tells so, within ${ackMs!.toFixed(0)} ms`
+      return `${router === null ? 'renewed' : `router ${router}`}, ${when}${attempts > 1 ? ` (attempt ${attempts})` : ''}`
+    }
+    case 'refused':
+      return router === null ? 'the server answered its REQUEST with a NAK' : `renewed, but the ACK gives router ${router}`
+    case 'unanswered':
+      return `asked ${requestMs!.toFixed(1)} ms after the FORCERENEW, and no server answered`
+    case 'unreachable':
+      return 'port 68 unreachable: no listener'
+    case 'silent':
+      return `nothing after ${times}`
+    case 'skipped':
+      return 'nothing sent'
+  }
+}
+
+function frameText({client, ip, mac, xid, authenticated, source, layer, hex}: ReconfigureFrame): string[] {
+  return [
+    `would send ${client} (${ip}, ${mac}) a FORCERENEW${authenticated ? '' : ', not signed'}, xid ${xid} from ${source}${layer === 'dhcp' ? ', by UDP to port 68' : ''}`,
+    ...hexDump(Buffer.from(hex, 'hex')),
+    '',
+  ]
+}

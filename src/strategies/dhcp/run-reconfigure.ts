@@ -1,0 +1,182 @@
+// From the order to the document: what `gwswitch send-reconfigure` does between its flags and its words.
+import type {Inventory} from '../../domain/site.ts'
+import {Failure} from '../../errors.ts'
+import {recordingWorld} from '../../net/recording.ts'
+import {readText} from '../../net/replace-file.ts'
+import type {World} from '../../net/world.ts'
+import type {Ipv4} from '../../wire/address.ts'
+import type {DhcpClient} from './backends/backend.ts'
+import {backendFor} from './backends/backends.ts'
+import {DEFAULT_STATE, openClientStore} from './client-store.ts'
+import {type CredentialSources, findCredentials} from './credentials.ts'
+import {forcerenewFrame, forcerenewMessage} from './forcerenew.ts'
+import {parseNonceFile} from './nonce-file.ts'
+import {type ClientReport, reconfigureClient} from './reconfigure.ts'
+import {type ReconfigureDocument, type ReconfigureFrame, reconfigureDocument, type ReportRow, UNAUTHENTICATED} from './reconfigure-report.ts'
+import {allClients, interfaceFor, namedClient, ownAddress, readFlags, type ReconfigureFlags, type ReconfigureOrder, segmentOf} from './reconfigure-request.ts'
+import {forcerenewTrigger} from './triggers.ts'
+import {datagramSender, frameSender, type OpenSender} from './senders.ts'
+
+export interface ReconfigureRun extends ReconfigureOrder {
+  readonly nonceFile?: string | undefined
+  readonly unauthenticated: boolean
+  readonly attempts: number
+  readonly timeoutMs: number
+  /** Clients begun per second, with `all`. */
+  readonly rate: number
+  readonly state?: string | undefined
+}
+
+export interface ReconfigureDoor {
+  readonly world: World
+  readonly signal: AbortSignal
+  readonly dryRun: boolean
+  readonly pcap?: string | undefined
+  /** Told after every client that is done. */
+  progress?(done: number, all: number): void
+}
+
+/** @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface, the server and the files. */
+export async function runReconfigure(run: ReconfigureRun, inventory: Inventory | undefined, door: ReconfigureDoor): Promise<ReconfigureDocument> {
+  const flags = readFlags(run)
+  const segment = segmentOf(run, inventory)
+  const backend = segment?.dhcp && backendFor(segment.dhcp, {segment: segment.name, world: door.world})
+  const store = await openClientStore(run.state ?? segment?.dhcp?.state ?? DEFAULT_STATE)
+  try {
+    const resolve = async (ip: Ipv4) => (run.interfaceName === undefined ? undefined : (await door.world.resolveNeighbour(ip, run.interfaceName))?.mac)
+    const clients = run.all ? await allClients(segment, inventory, backend, store) : [await namedClient(run, flags, inventory, store, resolve)]
+    const sources: CredentialSources = {
+      world: door.world,
+      store,
+      backend,
+      xid: flags.xid,
+      serverId: flags.serverId ?? segment?.dhcp?.address,
+      nonces: run.nonceFile === undefined ? undefined : nonceFile(run.nonceFile),
+      unauthenticated: run.unauthenticated,
+      dryRun: door.dryRun,
+    }
+    return await perform(run, flags, clients, sources, door)
+  } finally {
+    store.close()
+  }
+}
+
+function nonceFile(path: string) {
+  const text = readText(path)
+  if (text === undefined) throw new Failure('usage', `--nonce-file ${path}: no such file`)
+  return parseNonceFile(text, path)
+}
+
+async function perform(
+  run: ReconfigureRun,
+  flags: ReconfigureFlags,
+  clients: readonly DhcpClient[],
+  sources: CredentialSources,
+  door: ReconfigureDoor,
+): Promise<ReconfigureDocument> {
+  const via = interfaceFor(run.interfaceName, clients[0]!.ip, await door.world.interfaces())
+  const sourceIp = ({ip}: DhcpClient): Ipv4 => {
+    const own = via && (ownAddress(via, ip) ?? sources.serverId)
+    if (own !== undefined) return own
+    throw new Failure('usage', `${via?.name} has no address on the subnet of ${ip}: give --server-id, which the frame then comes from`)
+  }
+  // One client: what is missing is an error of the command. Of many, each has its own row.
+  if (!run.all) await findCredentials(clients[0]!, {...sources, dryRun: true})
+  const head = {interfaceName: via?.name, router: flags.router, warnings: run.unauthenticated ? [UNAUTHENTICATED] : []}
+  if (door.dryRun) {
+    const frames = await Promise.all(clients.map((client) => plannedFrame(client, sources, via && {...via, sourceIp: sourceIp(client), vlanId: run.vlanId})))
+    return reconfigureDocument({...head, dryRun: true, rows: [], frames})
+  }
+  const recording = door.pcap === undefined ? undefined : recordingWorld(door.world, door.pcap)
+  const world = recording?.world ?? door.world
+  const sender = via
+    ? await frameSender(world, {interfaceName: via.name, sourceIp, vlanId: run.vlanId, clients, learn: (seen) => sources.store.learn(seen)})
+    : datagramSender(world)
+  try {
+    const rows = await eachAtRate(clients, run, door, (client) => one(client, run, flags, sources, sender, door))
+    return reconfigureDocument({...head, dryRun: false, rows, frames: []})
+  } finally {
+    await sender.close()
+    recording?.close()
+  }
+}
+
+async function one(
+  client: DhcpClient,
+  run: ReconfigureRun,
+  flags: ReconfigureFlags,
+  sources: CredentialSources,
+  sender: OpenSender,
+  {world, signal}: ReconfigureDoor,
+): Promise<ReportRow> {
+  const before = sources.store.read(client.mac)
+  try {
+    const {backend} = sources
+    const context = {
+      world,
+      watch: sender,
+      signal,
+      trigger: forcerenewTrigger(sender, sources),
+      ...(backend && {transaction: () => backend.lastTransaction(client)}),
+      observe: ({text}: {text: string}) => world.log(text),
+    }
+    const report: ClientReport = await reconfigureClient(client, context, {attempts: run.attempts, timeoutMs: run.timeoutMs, router: flags.router})
+    const kind = report.traits.kind ?? before?.kind
+    return {...report, traits: {kind, canListen: report.traits.canListen ?? before?.canListen}, wanted: flags.router, sees: sender.sees || backend !== undefined}
+  } catch (error) {
+    if (!run.all || !(error instanceof Failure) || error.kind === 'privilege' || signal.aborted) throw error
+    return {client, outcome: 'skipped', reason: error.message, traits: {kind: before?.kind, canListen: before?.canListen}}
+  }
+}
+
+async function plannedFrame(
+  client: DhcpClient,
+  sources: CredentialSources,
+  via: {readonly mac: string; readonly sourceIp: Ipv4; readonly vlanId: number | undefined} | undefined,
+): Promise<ReconfigureFrame> {
+  const credentials = await findCredentials(client, sources)
+  const message = forcerenewMessage({client, ...credentials})
+  const vlan = via?.vlanId === undefined ? undefined : {id: via.vlanId, priority: 0, dropEligible: false}
+  // The real port is drawn when it is sent.
+  const bytes = via ? forcerenewFrame(message, client, {mac: via.mac, ip: via.sourceIp, port: 20_000, vlan}) : message
+  return {
+    client: client.name,
+    ip: client.ip,
+    mac: client.mac,
+    xid: credentials.xid.toString(16).padStart(8, '0'),
+    authenticated: credentials.key !== undefined,
+    source: credentials.source,
+    layer: via ? 'ethernet' : 'dhcp',
+    hex: Buffer.from(bytes).toString('hex'),
+  }
+}
+
+/** At most this many clients are under way at once. */
+const AT_ONCE = 256
+
+/** Begins `rate` clients a second; rows in the order of the clients. An error ends it all once those under way are done. */
+async function eachAtRate<T>(
+  clients: readonly DhcpClient[],
+  {rate}: ReconfigureRun,
+  {world, signal, progress}: ReconfigureDoor,
+  work: (client: DhcpClient) => Promise<T>,
+): Promise<T[]> {
+  const running = new Set<Promise<unknown>>()
+  const rows: Promise<T>[] = []
+  let done = 0
+  for (const [i, client] of clients.entries()) {
+    if (i > 0) await world.sleep(1000 / rate, signal)
+    while (running.size >= AT_ONCE) await Promise.race(running)
+    const row = work(client)
+    const settled = row.then(
+      () => progress?.(++done, clients.length),
+      () => {},
+    )
+    running.add(settled)
+    void settled.then(() => running.delete(settled))
+    rows.push(row)
+  }
+  await Promise.all(running)
+  return Promise.all(rows)
+}
+
