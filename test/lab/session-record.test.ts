@@ -60,8 +60,9 @@ describe('streamCheck', () => {
         const bytes = Uint8Array.from(hurt(stream(20), record * RECORD_BYTES + 16 + offset))
         const check = streamCheck()
         const found = [...pieces(bytes, cuts)].flatMap((piece) => check.take(piece))
-        expect(check.brokenAt()).toBeDefined()
-        expect(found).toHaveLength(record)
+        // A last byte that is repeated leaves its own record whole and breaks the next.
+        expect([record, record + 1]).toContain(found.length)
+        expect(check.brokenAt()).toBe(found.length * RECORD_BYTES)
       }),
     )
   })

@@ -41,6 +41,7 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
   const {windows} = config
   let abort = new AbortController()
   let guarding = new AbortController()
+  let guarded: Promise<void> = Promise.resolve()
   const timers: {deadline?: NodeJS.Timeout; drain?: NodeJS.Timeout} = {}
   let queue: Promise<unknown> = Promise.resolve()
   /** Steps of different commands never mingle. */
@@ -73,8 +74,9 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
     keep(ended(record, 'refused', {reason, detail}))
 
   async function begin(command: AgentCommand, kid: string, plan: SwitchPlan, receivedAt: number): Promise<void> {
-    await endDrainNow()
     guarding.abort()
+    await guarded
+    await endDrainNow()
     abort = new AbortController()
     const {signal} = abort
     const record = put({
@@ -142,7 +144,7 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
     const confirmMs = tenths(kernel.now() - record.startedAt)
     const confirmed = put(ended({...record, ...draining, confirmMs}, 'confirmed'))
     watchDrain(confirmed)
-    void guard(confirmed)
+    guarded = guard(confirmed)
   }
 
   async function undo(record: SwitchRecord, reason: AgentReason, detail: string): Promise<void> {
@@ -155,11 +157,13 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
     keep(ended(rest, 'rolled_back', {reason, detail}))
   }
 
-  function rollBack(reason: AgentReason, detail: string): Promise<void> {
-    abort.abort()
+  /** `only`: unless another switch has begun since. */
+  function rollBack(reason: AgentReason, detail: string, only?: SwitchRecord): Promise<void> {
+    if (only === undefined) abort.abort()
     return inTurn(async () => {
       const record = last()
       if (record === undefined || record.state === 'rolled_back' || record.state === 'refused') return
+      if (only !== undefined && (record.run !== only.run || record.seq !== only.seq)) return
       // Who was confirmed meanwhile is not rolled back by the deadline that the confirmation met.
       if (reason === 'not_confirmed' && !isOpen(record)) return
       if (record.phase === 'probing') refuse(record, reason, detail)
@@ -202,11 +206,11 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
         if (signal.aborted || failures < GUARD_FAILURES) continue
         const old = await tryGateways(kernel, routes.backwards(record.changes, record.probes), windows.probeMs, signal)
         if (signal.aborted) return
-        if (old === undefined)
-          return await rollBack(
-            'gateway_died',
-            `nothing beyond ${silent} answers any more; the old gateway still forwards`,
-          )
+        if (old === undefined) {
+          const detail = `nothing beyond ${silent} answers any more; the old gateway still forwards`
+          // Not awaited: a new switch waits for the guard to end before it begins.
+          return void rollBack('gateway_died', detail, record)
+        }
         failures = 0
       }
     } catch (error) {
@@ -217,11 +221,9 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
   async function silentFamily(record: SwitchRecord, signal: AbortSignal): Promise<string | undefined> {
     for (const {family, to} of record.changes) {
       const targets = record.probes.filter((probe) => isIpv4(probe) === (family === 4))
-      if (
-        targets.length > 0 &&
-        (await kernel.echoAny(targets, {timeoutMs: windows.probeMs, signal})).answered === undefined
-      )
-        return to
+      if (targets.length === 0) continue
+      const {answered} = await kernel.echoAny(targets, {timeoutMs: windows.probeMs, signal})
+      if (answered === undefined) return to
     }
     return undefined
   }
@@ -235,10 +237,8 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
       const booted = deadline !== undefined && deadline.bootId !== kernel.bootId()
       if (booted && (isOpen(record) || record.state === 'confirmed')) {
         const {drainUntil: _, ...rest} = record
-        return void end(rest, 'rolled_back', {
-          reason: 'rebooted',
-          detail: 'the VM was restarted, its routes are those of its own configuration',
-        })
+        const detail = 'the VM was restarted: its routes are those of its own configuration'
+        return keep(ended(rest, 'rolled_back', {reason: 'rebooted', detail}))
       }
       if (!isOpen(record)) {
         if (record.state !== 'confirmed') return

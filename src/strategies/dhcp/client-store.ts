@@ -23,7 +23,7 @@ export interface ClientRecord {
   readonly ackedNs: bigint | undefined
   readonly leaseS: number | undefined
   readonly renewS: number | undefined
-  /** The gateway it was last heard asking the whole segment for, and when. */
+  /** The address it was last heard asking the segment for, and when. */
   readonly askedFor: Ipv4 | undefined
   readonly askedNs: bigint | undefined
 }
@@ -33,7 +33,6 @@ export interface ClientStore {
   all(): readonly ClientRecord[]
   /** Writes down what a frame told. */
   learn(sighting: ClientSighting): void
-  learnAsked(mac: Mac, gateway: Ipv4, atNs: bigint): void
   /**
    * A replay value above every earlier one for this client, on disk before it is returned. The clock makes it so, also
    * after the file was lost; where the clock steps back, the last value plus one does.
@@ -101,9 +100,8 @@ function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
       } else if (seen.kind === 'ack') {
         const {mac, ip, xid, nonce, serverId, router, atNs, leaseS, renewS} = seen
         ack.run(mac, ip, xid, nonce ?? null, serverId ?? null, router ?? null, atNs, leaseS ?? null, renewS ?? null)
-      }
+      } else if (seen.kind === 'arp-request') asked.run(seen.mac, seen.target, seen.atNs)
     },
-    learnAsked: (mac, gateway, atNs) => void asked.run(mac, gateway, atNs),
     nextReplay: (mac, nowNs) => (replay.get(mac, nowNs) as Row).replay as bigint,
     close: () => database.close(),
   }

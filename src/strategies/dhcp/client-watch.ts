@@ -2,11 +2,12 @@
 import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../../net/bpf.ts'
 import type {ReceivedFrame} from '../../net/link.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
+import {ARP_REQUEST} from '../../wire/arp.ts'
 import {BOOTREPLY, BOOTREQUEST, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
 import {readReconfigureNonce} from '../../wire/dhcp-auth.ts'
 import {DHCPACK, DHCPDISCOVER, DHCPNAK, DHCPREQUEST, type DhcpOptionCodec, dhcpOptions, readOption} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
-import {ETHERTYPE_IPV4} from '../../wire/ethernet.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4} from '../../wire/ethernet.ts'
 import {parseFrame} from '../../wire/frames.ts'
 import {UNREACHABLE_PORT} from '../../wire/icmp.ts'
 import {PROTOCOL_ICMP, PROTOCOL_UDP} from '../../wire/ipv4.ts'
@@ -29,15 +30,20 @@ export type ClientSighting = {readonly atNs: bigint; readonly mac: Mac} & (
   | {readonly kind: 'nak'; readonly xid: number}
   /** It has no socket on port 68; `sourcePort` is that of the datagram it refuses. */
   | {readonly kind: 'unreachable'; readonly ip: Ipv4; readonly sourcePort: number}
+  /** It asks the segment where an address is: it is about to send there. */
+  | {readonly kind: 'arp-request'; readonly target: Ipv4}
 )
 
 const UDP_DESTINATION_PORT = 36
 
-/** Lets through DHCP of anybody and ICMP of `macs`, or of all where there are too many to name. */
+/** Lets through DHCP of anybody, and ICMP and ARP of `macs` (ICMP of all where there are too many to name). */
 export function dhcpFilter(macs: readonly Mac[]): Instruction[] {
   const udpTo = (port: number) => [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_UDP), {offset: UDP_DESTINATION_PORT, size: 2 as const, value: port}]
   const icmp = [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]
-  const named = macs.length > 8 ? [icmp] : macs.map((mac) => [...icmp, ...macTests('source', mac)])
+  const named = macs.length > 8 ? [icmp] : macs.flatMap((mac) => [
+          [...icmp, ...macTests('source', mac)],
+          [etherType(ETHERTYPE_ARP), ...macTests('source', mac)],
+        ])
   return anyOf([udpTo(DHCP_SERVER_PORT), udpTo(DHCP_CLIENT_PORT), ...named])
 }
 
@@ -47,6 +53,10 @@ export function readClientSighting(received: ReceivedFrame, vlanId?: number): Cl
     const frame = parseFrame(received.bytes)
     if (frame.ethernet.vlan?.id !== vlanId) return undefined
     const seen = {atNs: received.timestampNs}
+    if (frame.kind === 'arp') {
+      if (frame.arp.operation !== ARP_REQUEST) return undefined
+      return {...seen, kind: 'arp-request', mac: frame.ethernet.source, target: frame.arp.targetIp}
+    }
     if (frame.kind === 'icmp') {
       if (frame.icmp.kind !== 'destination-unreachable' || frame.icmp.code !== UNREACHABLE_PORT) return undefined
       const quoted = quotedProbe(frame.icmp.quoted)

@@ -1,9 +1,8 @@
-// Makes a client renew by FORCERENEW and watches what it does: attempt, wait, attempt again with the xid of then.
+// Makes a client renew and watches what it does: attempt, wait twice as long, attempt again.
 import type {World} from '../../net/world.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import type {DhcpClient, Transaction} from './backends/backend.ts'
 import type {ClientSighting} from './client-watch.ts'
-import {type Forcerenew, forcerenewMessage} from './forcerenew.ts'
 
 /**
  * `acted`: it asked and got an ACK. `refused`: the server answered with a NAK, or with another router than wanted.
@@ -12,24 +11,31 @@ import {type Forcerenew, forcerenewMessage} from './forcerenew.ts'
  */
 export type Outcome = 'acted' | 'refused' | 'unanswered' | 'unreachable' | 'silent'
 
-/** What a FORCERENEW must carry so that the client takes it, and where that is from. */
-export interface Credentials extends Pick<Forcerenew, 'xid' | 'key' | 'serverId'> {
-  readonly source: string
+/** What makes the client ask. */
+export interface Trigger {
+  /** Pulls it, anew at every attempt. @throws Failure if something that it takes is not known or out of reach. */
+  fire(client: DhcpClient): Promise<{
+    /** When, CLOCK_REALTIME ns. */
+    readonly atNs: bigint
+    /** What was done, for people. */
+    readonly text: string
+    /** Where the facts for it came from. */
+    readonly source?: string
+  }>
+  /** It works by a NAK: one is no refusal then. */
+  readonly byNak?: boolean
 }
 
-/** How messages leave: as raw frames on the segment, or as datagrams from elsewhere. */
-export interface ReconfigureSender {
-  /** Sends one message; returns when, in CLOCK_REALTIME ns. */
-  send(client: DhcpClient, message: Uint8Array): Promise<bigint>
+/** Where the client can be seen. */
+export interface ClientWatch {
   /** Calls `listener` for every sighting of the client from now on; returns what takes it off again. */
   watch(client: DhcpClient, listener: (sighting: ClientSighting) => void): () => void
 }
 
 export interface ReconfigureContext {
   readonly world: World
-  readonly sender: ReconfigureSender
-  /** Called before every attempt. @throws Failure if they are not known. */
-  credentials(client: DhcpClient): Promise<Credentials>
+  readonly watch: ClientWatch
+  readonly trigger: Trigger
   /** The server's own word, asked while waiting; absent where only the wire tells. */
   transaction?(client: DhcpClient): Promise<Transaction | undefined>
   readonly signal: AbortSignal
@@ -51,13 +57,14 @@ export interface ClientReport {
   readonly attempts: number
   /** Of the ACK. */
   readonly router: Ipv4 | undefined
-  /** From the last FORCERENEW to the REQUEST and to the ACK, ms. */
+  /** From the last attempt to the REQUEST and to the ACK, ms. */
   readonly requestMs: number | undefined
   readonly ackMs: number | undefined
   /** Who told of the ACK. */
   readonly toldBy: 'wire' | 'server' | undefined
   readonly traits: {readonly kind: Transaction['kind']; readonly canListen: boolean | undefined}
-  readonly credentials: string | undefined
+  /** Where xid and nonce came from. */
+  readonly source: string | undefined
 }
 
 /** How often the server is asked while waiting, ms. */
@@ -86,7 +93,7 @@ export async function reconfigureClient(client: DhcpClient, context: Reconfigure
 interface Seen {
   sentNs: bigint
   attempts: number
-  credentials: Credentials | undefined
+  source: string | undefined
   request: Extract<ClientSighting, {kind: 'request'}> | undefined
   ackNs: bigint | undefined
   router: Ipv4 | undefined
@@ -100,7 +107,7 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
   const seen: Seen = {
     sentNs: world.now(),
     attempts: 0,
-    credentials: undefined,
+    source: undefined,
     request: undefined,
     ackNs: undefined,
     router: undefined,
@@ -118,7 +125,7 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
   }
   let before: string | undefined
 
-  const stopWatching = context.sender.watch(client, (sighting) => {
+  const stopWatching = context.watch.watch(client, (sighting) => {
     if (seen.attempts === 0 || sighting.atNs < seen.sentNs) return
     if (sighting.kind === 'request') {
       seen.traits = sighting.traits
@@ -127,9 +134,10 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
     } else if (sighting.kind === 'ack') acked(sighting.atNs, sighting.router, 'wire')
     else if (sighting.kind === 'nak') {
       say(sighting.atNs, 'NAK from the server')
+      if (context.trigger.byNak) return
       seen.refused = 'nak'
       done.abort()
-    } else {
+    } else if (sighting.kind === 'unreachable') {
       say(sighting.atNs, 'port 68 unreachable: no listener')
       seen.refused = 'port'
       done.abort()
@@ -149,17 +157,16 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
     stop: stopWatching,
     async attempt(): Promise<void> {
       signal.throwIfAborted()
-      const credentials = await context.credentials(client)
       const told = await context.transaction?.(client)
       before = told?.serial
       if (told) seen.traits = {kind: told.kind, canListen: told.canListen}
-      const message = forcerenewMessage({client, ...credentials})
-      seen.credentials = credentials
       // Before the call: the answer may be here before it returns.
       seen.sentNs = world.now()
       seen.attempts++
-      seen.sentNs = await context.sender.send(client, message)
-      say(seen.sentNs, `FORCERENEW, xid ${credentials.xid.toString(16).padStart(8, '0')}, attempt ${seen.attempts}`)
+      const {atNs, text, source} = await context.trigger.fire(client)
+      seen.sentNs = atNs
+      seen.source = source
+      say(atNs, `${text}${options.attempts > 1 ? `, attempt ${seen.attempts}` : ''}`)
     },
     /** Until `ms` are over or it is decided; asks the server meanwhile. */
     async wait(ms: number): Promise<void> {
@@ -184,7 +191,7 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
         ackMs: since(seen.ackNs),
         toldBy: seen.toldBy,
         traits: seen.traits,
-        credentials: seen.credentials?.source,
+        source: seen.source,
       }
     },
   }

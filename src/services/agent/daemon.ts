@@ -1,0 +1,214 @@
+// The agent while it runs: sockets in front, the receiver behind them, the kernel's notifications at its side.
+import {createSocket, type Socket} from 'node:dgram'
+import {chmodSync, mkdirSync, rmSync} from 'node:fs'
+import {connect, createServer, type Server, type Socket as Stream} from 'node:net'
+import {dirname} from 'node:path'
+import {createInterface} from 'node:readline'
+import type {AgentConfig} from '../../domain/agent/config.ts'
+import {Failure} from '../../errors.ts'
+import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
+import type {AgentKernel} from './kernel.ts'
+import {makeReceiver, type Receiver, type ReceiverCounts} from './receiver.ts'
+import {openStore} from './store.ts'
+
+/** ms in which several notifications count as one. */
+const SETTLE_MS = 50
+/** At most one look a second, however often others change their routes. */
+const LOOK_EVERY_MS = 1000
+/** QEMU announces a moved VM five times within a second. */
+const MOVED_EVERY_MS = 3000
+
+export interface Agent {
+  /** Addresses that it listens on. */
+  readonly listening: readonly string[]
+  readonly counts: ReceiverCounts
+  /** Takes a message as if it had come by a socket. */
+  receive: Receiver['receive']
+  /** Whether no switch is under way and no session drains. */
+  readonly idle: boolean
+  stop(): Promise<void>
+}
+
+export interface AgentOptions {
+  readonly config: AgentConfig
+  readonly key: SigningKey
+  readonly kernel: AgentKernel
+  /** Listen on UDP too; `agent --once` does not. */
+  readonly network: boolean
+}
+
+/**
+ * Finishes what an agent before it left undone, then listens.
+ * @throws Failure `runtime` if a socket or the state cannot be opened, or another agent runs on this state.
+ */
+export async function startAgent({config, key, kernel, network}: AgentOptions): Promise<Agent> {
+  const server = config.socket === undefined ? undefined : await ownSocket(config.socket)
+  const store = openStore(config.state, kernel)
+  const receiver = makeReceiver({config, kernel, store, key})
+  const {switcher} = receiver
+  const sockets: Socket[] = []
+  const streams = new Set<Stream>()
+  const timers = new Set<NodeJS.Timeout>()
+  const later = (ms: number, run: () => void): NodeJS.Timeout => {
+    const timer = setTimeout(() => {
+      timers.delete(timer)
+      run()
+    }, ms)
+    timers.add(timer)
+    return timer
+  }
+  const close = async (): Promise<void> => {
+    for (const timer of timers) clearTimeout(timer)
+    for (const socket of sockets) socket.close()
+    for (const stream of streams) stream.destroy()
+    server?.close()
+    await watch?.close()
+  }
+  let watch: {close(): Promise<void>} | undefined
+  try {
+    await switcher.recover()
+    if (network) for (const endpoint of config.listen) sockets.push(await bound(endpoint, receiver, kernel))
+    watch = kernel.watchRoutes({
+      onLost: paced(SETTLE_MS, LOOK_EVERY_MS, later, () => switcher.reassert()),
+      onNotifyPeers: paced(0, MOVED_EVERY_MS, later, moved),
+    })
+    server?.on('connection', (stream) => serve(stream, receiver, streams))
+  } catch (error) {
+    await close()
+    throw error
+  }
+
+  function moved(): void {
+    kernel.log('an interface announces itself: this VM was probably moved')
+    const token = config.askOnMove.length > 0 ? receiver.notice('moved') : ''
+    for (const {address, port} of config.askOnMove) sockets[0]?.send(token, port, mapped(address, sockets[0]), () => {})
+  }
+
+  return {
+    listening: [
+      ...sockets.map((socket) => `${socket.address().address}:${socket.address().port}`),
+      ...(config.socket ? [config.socket] : []),
+    ],
+    counts: receiver.counts,
+    receive: receiver.receive,
+    get idle() {
+      return switcher.idle
+    },
+    async stop() {
+      await switcher.stop()
+      await close()
+    },
+  }
+}
+
+/** An IPv4 address as a dual-stack socket takes it. */
+const mapped = (address: string, socket: Socket): string =>
+  socket.address().family === 'IPv6' && !address.includes(':') ? `::ffff:${address}` : address
+
+/** Runs `run` once for a burst of calls, and not more often than every `everyMs`. */
+function paced(
+  settleMs: number,
+  everyMs: number,
+  later: (ms: number, run: () => void) => unknown,
+  run: () => void,
+): () => void {
+  let waiting = false
+  let ranAt = Number.NEGATIVE_INFINITY
+  return () => {
+    if (waiting) return
+    waiting = true
+    later(Math.max(settleMs, ranAt + everyMs - performance.now()), () => {
+      waiting = false
+      ranAt = performance.now()
+      run()
+    })
+  }
+}
+
+function bound(endpoint: {address: string; port: number}, receiver: Receiver, kernel: AgentKernel): Promise<Socket> {
+  const open = (address: string): Promise<Socket> =>
+    new Promise((resolve, reject) => {
+      const socket = createSocket({type: address.includes(':') ? 'udp6' : 'udp4', reuseAddr: false})
+      socket.on('error', reject)
+      socket.bind(endpoint.port, address, () => {
+        socket.off('error', reject)
+        // ICMP errors for answers that nobody waited for.
+        socket.on('error', (error) => kernel.log(`udp: ${error.message}`))
+        resolve(socket)
+      })
+      socket.on('message', (bytes, from) => {
+        void receiver.receive(bytes, (token) => socket.send(token, from.port, from.address, () => {}))
+      })
+    })
+  return open(endpoint.address).catch((error: NodeJS.ErrnoException) => {
+    // A host without IPv6 has no dual-stack socket.
+    if (endpoint.address === '::' && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL'))
+      return open('0.0.0.0')
+    throw new Failure('runtime', `cannot listen on UDP ${endpoint.address} port ${endpoint.port}: ${error.code}`)
+  })
+}
+
+/** One message a line; answers come back a line each. */
+function serve(stream: Stream, receiver: Receiver, streams: Set<Stream>): void {
+  streams.add(stream)
+  stream.on('close', () => streams.delete(stream))
+  stream.on('error', () => stream.destroy())
+  let pending = Buffer.alloc(0)
+  stream.on('data', (chunk: Buffer) => {
+    pending = Buffer.concat([pending, chunk])
+    for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
+      const line = pending.subarray(0, end)
+      pending = pending.subarray(end + 1)
+      if (line.length > 0) void receiver.receive(line, (token) => stream.writable && stream.write(`${token}\n`))
+    }
+    if (pending.length > AGENT_MESSAGE_LIMIT) stream.destroy()
+  })
+}
+
+/** Listens on a unix socket, for root alone. It is the lock too: two agents on one VM would undo each other's work. */
+async function ownSocket(path: string): Promise<Server> {
+  if (await reachable(path)) throw new Failure('runtime', `another agent runs already: ${path} answers`)
+  mkdirSync(dirname(path), {recursive: true, mode: 0o755})
+  rmSync(path, {force: true})
+  const server = createServer()
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new Failure('runtime', `cannot listen on ${path}: ${error.code}`)),
+    )
+    server.listen(path, () => {
+      chmodSync(path, 0o600)
+      resolve(server)
+    })
+  })
+}
+
+export const reachable = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const stream = connect(path)
+    stream.on('connect', () => {
+      stream.destroy()
+      resolve(true)
+    })
+    stream.on('error', () => resolve(false))
+  })
+
+/** Hands messages to the agent that runs already, and its answers to `onAnswer`, until `done` says that it was the last. */
+export function forward(
+  path: string,
+  tokens: readonly string[],
+  onAnswer: (token: string) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stream = connect(path)
+    const end = (): void => {
+      stream.destroy()
+      resolve()
+    }
+    signal.addEventListener('abort', end, {once: true})
+    stream.on('error', (error) => reject(new Failure('runtime', `${path}: ${error.message}`)))
+    stream.on('close', end)
+    createInterface({input: stream}).on('line', (line) => onAnswer(line) && end())
+    stream.write(tokens.map((token) => `${token}\n`).join(''))
+  })
+}
