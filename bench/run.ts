@@ -10,7 +10,9 @@ const all = globSync('*.bench.ts', {cwd: import.meta.dirname}).sort()
 const chosen = names.length === 0 ? all : all.filter((file) => names.includes(basename(file, '.bench.ts')))
 const missing = names.filter((name) => !all.includes(`${name}.bench.ts`))
 if (missing.length > 0) {
-  console.error(`no benchmark ${missing.join(', ')}; there are: ${all.map((file) => basename(file, '.bench.ts')).join(', ')}`)
+  console.error(
+    `no benchmark ${missing.join(', ')}; there are: ${all.map((file) => basename(file, '.bench.ts')).join(', ')}`,
+  )
   process.exit(2)
 }
 

@@ -43,7 +43,9 @@ const rows = [...times].map(([name, ms]) => {
   const [low, median] = [quantile(ms, 0.1), quantile(ms, 0.5)]
   return [name, low.toFixed(0), median.toFixed(0), (median / floor).toFixed(2)]
 })
-console.log(table([['whole process', 'p10 ms', 'p50 ms', 'of node'], ...rows], {align: ['left', 'right', 'right', 'right']}))
+console.log(
+  table([['whole process', 'p10 ms', 'p50 ms', 'of node'], ...rows], {align: ['left', 'right', 'right', 'right']}),
+)
 const ratio = quantile(times.get('gwswitch garp --dry-run')!, 0.5) / floor
 console.log(`budget ${BUDGET}, this run ${ratio.toFixed(2)}`)
 process.exitCode = ratio <= BUDGET ? 0 : 1

@@ -4,7 +4,17 @@
 //   node scripts/bootstrap.mjs demo|test|check|build|bench|manifest|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import {delimiter, dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
@@ -31,7 +41,11 @@ const PEERS = [
 const TASKS = {
   demo: {debian: LAB, required: true, steps: () => [node('bin/run.js', 'lab', 'demo', ...args)]},
   test: {debian: PEERS, required: false, steps: () => [node('node_modules/vitest/vitest.mjs', 'run', ...args)]},
-  check: {debian: PEERS, required: false, steps: () => [lint(), types(), node('node_modules/vitest/vitest.mjs', 'run')]},
+  check: {
+    debian: PEERS,
+    required: false,
+    steps: () => [lint(), types(), node('node_modules/vitest/vitest.mjs', 'run')],
+  },
   build: {debian: [], steps: () => []},
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
   manifest: {debian: [], steps: () => [node('scripts/manifest.mjs')]},
@@ -54,7 +68,9 @@ function stop(line) {
 }
 
 function found(what) {
-  const places = what.startsWith('/') ? [''] : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin']
+  const places = what.startsWith('/')
+    ? ['']
+    : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin']
   return places.some((place) => {
     try {
       accessSync(place === '' ? what : join(place, what), what.startsWith('/') ? constants.R_OK : constants.X_OK)
@@ -66,9 +82,16 @@ function found(what) {
 }
 
 function quietly(command, commandArgs, options = {}) {
-  const done = spawnSync(command, commandArgs, {cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options})
+  const done = spawnSync(command, commandArgs, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+  })
   if (done.error || done.status !== 0) {
-    stop(`${command} ${commandArgs.join(' ')} failed: ${(done.stderr || done.error?.message || '').trim().split('\n').slice(-5).join(' | ')}`)
+    stop(
+      `${command} ${commandArgs.join(' ')} failed: ${(done.stderr || done.error?.message || '').trim().split('\n').slice(-5).join(' | ')}`,
+    )
   }
 }
 
@@ -93,8 +116,13 @@ function runtime() {
   if (suits(process.versions.node)) return process.execPath
   const folder = join(root, 'tools/node')
   const binary = join(folder, 'node_modules/.bin/node')
-  const wanted = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).optionalDependencies[`node-linux-${process.arch}`]
-  if (!wanted) stop(`this Node is ${process.versions.node} and there is no newer one for ${process.arch}: install Node 22.22.2, 24.15 or 26`)
+  const wanted = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).optionalDependencies[
+    `node-linux-${process.arch}`
+  ]
+  if (!wanted)
+    stop(
+      `this Node is ${process.versions.node} and there is no newer one for ${process.arch}: install Node 22.22.2, 24.15 or 26`,
+    )
   const has = existsSync(binary) ? spawnSync(binary, ['--version'], {encoding: 'utf8'}).stdout.trim() : ''
   if (has !== `v${wanted}`) {
     say(`this Node is ${process.versions.node}; installing Node ${wanted} into tools/node`)
@@ -105,7 +133,9 @@ function runtime() {
 
 /** npm packages, exactly as locked; again only when the lock file has changed. */
 function packages() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   const mark = join(root, 'node_modules/.gwswitch-lock')
   if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return
   say('installing npm packages (npm ci)')
@@ -122,7 +152,9 @@ function newest(path) {
 
 function build() {
   const mark = join(root, 'dist/.built')
-  const sources = ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'].map((name) => newest(join(root, name)))
+  const sources = ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'].map((name) =>
+    newest(join(root, name)),
+  )
   if (task !== 'build' && existsSync(mark) && statSync(mark).mtimeMs >= Math.max(...sources)) return
   rmSync(join(root, 'dist'), {recursive: true, force: true})
   run(node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'))
@@ -144,7 +176,8 @@ function run([command, commandArgs]) {
 
 if (!TASKS[task]) stop(`no task ${task}; there are ${Object.keys(TASKS).join(', ')}`)
 if (process.platform !== 'linux') stop('gwswitch runs on Linux')
-if (task === 'demo' && process.getuid?.() !== 0) stop('the demo builds network namespaces and needs root: sudo npm run demo')
+if (task === 'demo' && process.getuid?.() !== 0)
+  stop('the demo builds network namespaces and needs root: sudo npm run demo')
 process.on('SIGINT', () => {})
 debian(TASKS[task].debian, TASKS[task].required)
 const nodeBinary = runtime()

@@ -12,7 +12,11 @@ export async function manifestText() {
   const pjson = sourceOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')))
   const config = await Config.load({root, pjson, ignoreManifest: true})
   const {version, commands} = config.plugins.get(config.pjson.name).manifest
-  const text = JSON.stringify({commands: Object.fromEntries(Object.entries(commands).sort(([a], [b]) => (a < b ? -1 : 1))), version}, undefined, 2)
+  const text = JSON.stringify(
+    {commands: Object.fromEntries(Object.entries(commands).sort(([a], [b]) => (a < b ? -1 : 1))), version},
+    undefined,
+    2,
+  )
   return `${text.replaceAll('"src"', '"dist"').replace(/("(?:[\w-]+))\.ts"/g, '$1.js"')}\n`
 }
 

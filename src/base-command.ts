@@ -92,7 +92,8 @@ export abstract class BaseCommand extends Command {
   /** oclif would print its whole configuration here. */
   protected override toErrorJson(error: OclifError): unknown {
     const exit = error instanceof Failure ? EXIT[error.kind] : (error.oclif?.exit ?? EXIT.runtime)
-    const kind = error instanceof Failure ? error.kind : (Object.entries(EXIT).find(([, code]) => code === exit)?.[0] ?? 'runtime')
+    const kind =
+      error instanceof Failure ? error.kind : (Object.entries(EXIT).find(([, code]) => code === exit)?.[0] ?? 'runtime')
     return {error: {kind, exit, message: error.message.split('\n')[0]}}
   }
 }

@@ -13,6 +13,11 @@ export const whole = Flags.custom<number, {min?: number; max?: number}>({
   },
 })
 
-export const vlanFlag = whole({helpValue: 'ID', max: 4094, min: 1, summary: '802.1Q tag of the segment on that interface'})
+export const vlanFlag = whole({
+  helpValue: 'ID',
+  max: 4094,
+  min: 1,
+  summary: '802.1Q tag of the segment on that interface',
+})
 export const dryRunFlag = Flags.boolean({summary: 'say what would be done, do nothing'})
 export const pcapFlag = Flags.string({helpValue: 'FILE', summary: 'write every frame sent and received, for Wireshark'})

@@ -5,4 +5,12 @@ export {Failure, type FailureKind} from './errors.ts'
 export type {Link, LinkOptions, ReceivedFrame} from './net/link.ts'
 export type {World} from './net/world.ts'
 export {STRATEGIES_HOOK} from './strategies/registry.ts'
-export type {Json, Stage, Strategy, StrategyEvent, StrategyOptions, StrategyTraits, Verdict} from './strategies/strategy.ts'
+export type {
+  Json,
+  Stage,
+  Strategy,
+  StrategyEvent,
+  StrategyOptions,
+  StrategyTraits,
+  Verdict,
+} from './strategies/strategy.ts'

@@ -33,32 +33,44 @@ interface Import {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(src, file), 'utf8')
-  return [...text.matchAll(/(?:^import |^export .* from |^import .* from |^\} from |\bimport\()'([\w@./:-]+)'/gm)].map(([, specifier]) => ({
-    file,
-    specifier: specifier!,
-    target: specifier!.startsWith('.') ? relative(src, join(src, dirname(file), specifier!)).split('/')[0]! : undefined,
-  }))
+  return [...text.matchAll(/(?:^import |^export .* from |^import .* from |^\} from |\bimport\()'([\w@./:-]+)'/gm)].map(
+    ([, specifier]) => ({
+      file,
+      specifier: specifier!,
+      target: specifier!.startsWith('.')
+        ? relative(src, join(src, dirname(file), specifier!)).split('/')[0]!
+        : undefined,
+    }),
+  )
 }
 
 const all = globSync('**/*.ts', {cwd: src}).flatMap(importsOf)
 
 describe('the floors', () => {
   it.each(Object.entries(FLOORS))('%s stands only on the floors below it', (floor, below) => {
-    const wrong = all.filter(({file, target}) => file.split('/')[0] === floor && target !== undefined && target !== floor && !below.includes(target))
+    const wrong = all.filter(
+      ({file, target}) =>
+        file.split('/')[0] === floor && target !== undefined && target !== floor && !below.includes(target),
+    )
     expect(wrong.map(({file, specifier}) => `${file} → ${specifier}`)).toEqual([])
   })
 
   it.each(Object.entries(OUTSIDE))('%s is pure', (floor, allowed) => {
-    const wrong = all.filter(({file, specifier, target}) => file.startsWith(`${floor}/`) && target === undefined && !allowed.includes(specifier))
+    const wrong = all.filter(
+      ({file, specifier, target}) =>
+        file.startsWith(`${floor}/`) && target === undefined && !allowed.includes(specifier),
+    )
     expect(wrong.map(({file, specifier}) => `${file} → ${specifier}`)).toEqual([])
   })
 
   it('has one importer of binary-parser, one of koffi a purpose, and inquirer only where it is asked', () => {
-    const importers = (name: string): string[] => [...new Set(all.filter(({specifier}) => specifier.startsWith(name)).map(({file}) => file))].sort()
+    const importers = (name: string): string[] =>
+      [...new Set(all.filter(({specifier}) => specifier.startsWith(name)).map(({file}) => file))].sort()
     expect(importers('binary-parser')).toEqual(['wire/table.ts'])
     for (const file of importers('koffi')) expect(file).toMatch(/^net\//)
     for (const file of importers('inquirer')) expect(file).toBe('prompt.ts')
-    for (const file of importers('@oclif/')) expect(file).toMatch(/^(?:commands|hooks)\/|^(?:base-command|flags|lab-flags)\.ts$/)
+    for (const file of importers('@oclif/'))
+      expect(file).toMatch(/^(?:commands|hooks)\/|^(?:base-command|flags|lab-flags|filter-flags|main)\.ts$/)
   })
 })
 
@@ -73,7 +85,18 @@ describe('the files', () => {
   })
   it('are where the top level says', () => {
     const top = new Set(files.map((file) => file.split('/')[0]!))
-    const known = new Set([...Object.keys(FLOORS), 'commands', 'hooks', 'base-command.ts', 'flags.ts', 'lab-flags.ts', 'index.ts', 'prompt.ts'])
+    const known = new Set([
+      ...Object.keys(FLOORS),
+      'commands',
+      'hooks',
+      'base-command.ts',
+      'flags.ts',
+      'lab-flags.ts',
+      'filter-flags.ts',
+      'main.ts',
+      'index.ts',
+      'prompt.ts',
+    ])
     expect([...top].filter((name) => !known.has(name))).toEqual([])
   })
 })

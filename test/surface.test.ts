@@ -34,10 +34,13 @@ describe('the surface', () => {
     expect(await helpOf(id)).toMatchSnapshot()
   })
 
-  it.each(commands.filter(({hidden}) => !hidden).map((command) => [command.id, command] as const))('%s has a summary and examples', (_id, command) => {
-    expect(command.summary).toBeTruthy()
-    expect(command.examples?.length).toBeGreaterThan(0)
-  })
+  it.each(commands.filter(({hidden}) => !hidden).map((command) => [command.id, command] as const))(
+    '%s has a summary and examples',
+    (_id, command) => {
+      expect(command.summary).toBeTruthy()
+      expect(command.examples?.length).toBeGreaterThan(0)
+    },
+  )
 
   it.each(commands.map((command) => [command.id, command] as const))('%s has every flag explained', (_id, command) => {
     const silent = Object.values(command.flags).filter(({summary, description}) => !summary && !description)

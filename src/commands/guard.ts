@@ -21,6 +21,8 @@ export default class Guard extends BaseCommand {
     if (!found) throw new Failure('runtime', `cannot roll back ${order.vm}: no strategy ${order.strategy} is installed`)
     const stage = {world: await this.world(), signal: new AbortController().signal, observe: () => {}}
     const {ok, evidence} = await found.strategy.rollback(order.plan, stage)
-    this.caution(`the switch of ${order.vm} was cut short; ${ok ? 'rolled back' : 'rolled back, unconfirmed'}: ${evidence.join('; ')}`)
+    this.caution(
+      `the switch of ${order.vm} was cut short; ${ok ? 'rolled back' : 'rolled back, unconfirmed'}: ${evidence.join('; ')}`,
+    )
   }
 }

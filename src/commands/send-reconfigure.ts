@@ -1,6 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../flags.ts'
+import type {LearnDocument} from '../strategies/dhcp/learn.ts'
 import type {ReconfigureDocument} from '../strategies/dhcp/reconfigure-report.ts'
 
 export default class SendReconfigure extends BaseCommand {
@@ -18,6 +19,8 @@ export default class SendReconfigure extends BaseCommand {
   static override args = {client: Args.string({description: 'VM by its name in the inventory, or IPv4 address'})}
   static override flags = {
     interface: Flags.string({char: 'i', helpValue: 'IF', summary: 'interface on the client\'s segment (default: the one on its subnet; without one, UDP)'}),
+    learn: Flags.boolean({exclusive: ['all'], summary: 'send nothing: listen, and remember the transactions and nonces of clients'}),
+    duration: whole({dependsOn: ['learn'], helpValue: 'S', min: 1, summary: 'seconds to listen (default: until stopped)'}),
     all: Flags.boolean({summary: 'every client of the segment'}),
     segment: Flags.string({helpValue: 'NAME', summary: 'segment of the inventory, with --all'}),
     rate: whole({default: 50, helpValue: 'N', min: 1, max: 1000, summary: 'clients begun per second, with --all'}),
@@ -35,8 +38,15 @@ export default class SendReconfigure extends BaseCommand {
     pcap: pcapFlag,
   }
 
-  async run(): Promise<ReconfigureDocument> {
+  async run(): Promise<ReconfigureDocument | LearnDocument> {
     const {args, flags} = await this.parse(SendReconfigure)
+    if (flags.learn) {
+      const {learn, learnText} = await import('../strategies/dhcp/learn.ts')
+      const order = {...flags, interfaceName: flags.interface, vlanId: flags.vlan, durationS: flags.duration}
+      const document = await learn(order, await this.world(), this.interrupt.signal)
+      for (const line of learnText(document)) this.log(line)
+      return document
+    }
     const {runReconfigure} = await import('../strategies/dhcp/run-reconfigure.ts')
     const {reconfigureText} = await import('../strategies/dhcp/reconfigure-report.ts')
     const order = {...flags, client: args.client, interfaceName: flags.interface, nonceFile: flags['nonce-file'], serverId: flags['server-id'], timeoutMs: flags.timeout * 1000, vlanId: flags.vlan}

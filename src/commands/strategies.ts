@@ -4,7 +4,11 @@ import type {StrategyTraits} from '../strategies/strategy.ts'
 
 interface StrategiesDocument {
   readonly schema: 'gwswitch.strategies/1'
-  readonly strategies: readonly ({readonly name: string; readonly summary: string; readonly plugin: string} & StrategyTraits)[]
+  readonly strategies: readonly ({
+    readonly name: string
+    readonly summary: string
+    readonly plugin: string
+  } & StrategyTraits)[]
 }
 
 export default class Strategies extends BaseCommand {
@@ -15,10 +19,20 @@ export default class Strategies extends BaseCommand {
   async run(): Promise<StrategiesDocument> {
     await this.parse(Strategies)
     const installed = [...(await loadStrategies(this.config)).values()]
-    const strategies = installed.map(({strategy: {name, summary, traits}, plugin}) => ({name, summary, plugin, ...traits}))
+    const strategies = installed.map(({strategy: {name, summary, traits}, plugin}) => ({
+      name,
+      summary,
+      plugin,
+      ...traits,
+    }))
     const {table} = await import('../render/table.ts')
     const head = ['STRATEGY', 'CONTROLLED AT', 'LAYER', 'GATEWAY IP', 'SESSIONS', 'FROM']
-    this.log(table([head, ...strategies.map((row) => [row.name, row.controlledAt, row.layer, row.gatewayIp, row.sessions, row.plugin])]))
+    this.log(
+      table([
+        head,
+        ...strategies.map((row) => [row.name, row.controlledAt, row.layer, row.gatewayIp, row.sessions, row.plugin]),
+      ]),
+    )
     for (const {name, summary, needs} of strategies) this.log(`\n${name}: ${summary}\n  needs ${needs}`)
     return {schema: 'gwswitch.strategies/1', strategies}
   }

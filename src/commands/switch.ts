@@ -18,17 +18,43 @@ export default class Switch extends BaseCommand {
   static override examples = [
     {description: 'Move db-03 to the gateway of site y', command: '<%= config.bin %> <%= command.id %> db-03 --to y'},
     {description: 'See what would be done', command: '<%= config.bin %> <%= command.id %> db-03 --to y --dry-run'},
-    {description: "On a hypervisor, through the VM's own port", command: '<%= config.bin %> <%= command.id %> db-03 --to y --strategy arp -i vnet0'},
+    {
+      description: "On a hypervisor, through the VM's own port",
+      command: '<%= config.bin %> <%= command.id %> db-03 --to y --strategy arp -i vnet0',
+    },
   ]
-  static override args = {vm: Args.string({description: 'the VM, by its name in the inventory or its address (asked for on a terminal)'})}
+  static override args = {
+    vm: Args.string({description: 'the VM, by its name in the inventory or its address (asked for on a terminal)'}),
+  }
   static override flags = {
-    to: Flags.string({helpValue: 'SITE', summary: 'the site it is in now, or a gateway of it (asked for on a terminal)'}),
+    to: Flags.string({
+      helpValue: 'SITE',
+      summary: 'the site it is in now, or a gateway of it (asked for on a terminal)',
+    }),
     from: Flags.string({helpValue: 'GATEWAY', summary: 'the gateway it leaves, where several are possible'}),
-    strategy: Flags.string({helpValue: 'NAME', multiple: true, summary: "how; repeat to give an order (default: the VM's own list, then all)"}),
-    interface: Flags.string({char: 'i', helpValue: 'IF', summary: "interface to act through (default: the gateway's own leg)"}),
+    strategy: Flags.string({
+      helpValue: 'NAME',
+      multiple: true,
+      summary: "how; repeat to give an order (default: the VM's own list, then all)",
+    }),
+    interface: Flags.string({
+      char: 'i',
+      helpValue: 'IF',
+      summary: "interface to act through (default: the gateway's own leg)",
+    }),
     vlan: vlanFlag,
-    guard: whole({helpValue: 'S', max: 86_400, summary: 'hold the VM on its new gateway for S seconds once verified, and name whoever moves it back (arp; 60 is a good choice)'}),
-    'before-resume': whole({helpValue: 'S', max: 3600, min: 1, summary: "the VM does not run here yet: queue the frames in its tap (-i) and wait at most S seconds for it (arp)"}),
+    guard: whole({
+      helpValue: 'S',
+      max: 86_400,
+      summary:
+        'hold the VM on its new gateway for S seconds once verified, and name whoever moves it back (arp; 60 is a good choice)',
+    }),
+    'before-resume': whole({
+      helpValue: 'S',
+      max: 3600,
+      min: 1,
+      summary: 'the VM does not run here yet: queue the frames in its tap (-i) and wait at most S seconds for it (arp)',
+    }),
     'dry-run': dryRunFlag,
     pcap: pcapFlag,
   }
@@ -36,17 +62,30 @@ export default class Switch extends BaseCommand {
   async run(): Promise<SwitchDocument> {
     const {args, flags} = await this.parse(Switch)
     const inventory = await this.inventory(flags.inventory)
-    if (!inventory) throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
+    if (!inventory)
+      throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
     const {performSwitch, plannedSwitch, prepareSwitch} = await import('../strategies/run-switch.ts')
     const {switchText} = await import('../strategies/switch-text.ts')
     const world = await this.world()
     const {canAsk, completeSwitch} = await import('../prompt.ts')
     const choice = await completeSwitch({vm: args.vm, to: flags.to}, inventory, canAsk(this.jsonEnabled()))
-    const order = {...flags, ...choice, strategies: flags.strategy ?? [], interfaceName: flags.interface, vlanId: flags.vlan, guardMs: seconds(flags.guard), arrivalMs: seconds(flags['before-resume'])}
+    const order = {
+      ...flags,
+      ...choice,
+      strategies: flags.strategy ?? [],
+      interfaceName: flags.interface,
+      vlanId: flags.vlan,
+      guardMs: seconds(flags.guard),
+      arrivalMs: seconds(flags['before-resume']),
+    }
     const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
     const perform = async (): Promise<SwitchDocument> => {
       const {startDeadMan} = await import('../net/dead-man.ts')
-      return performSwitch(prepared, world, {pcap: flags.pcap, signal: this.interrupt.signal, deadMan: startDeadMan(GUARD_MS + (order.guardMs ?? 0) + (order.arrivalMs ?? 0))})
+      return performSwitch(prepared, world, {
+        pcap: flags.pcap,
+        signal: this.interrupt.signal,
+        deadMan: startDeadMan(GUARD_MS + (order.guardMs ?? 0) + (order.arrivalMs ?? 0)),
+      })
     }
     const document = flags['dry-run'] ? plannedSwitch(prepared) : await perform()
     for (const line of switchText(document)) this.log(line)

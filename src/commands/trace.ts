@@ -11,22 +11,47 @@ export default class Trace extends BaseCommand {
     'Exit: 0 no trombone, 10 trombone, 12 an exit is unusable, 11 inconclusive; of several destinations the first of these that occurs, in the order 10, 12, 11, 0.'
   static override examples = [
     {description: 'With an inventory (gwswitch.yaml)', command: '<%= config.bin %> <%= command.id %> 203.0.113.10'},
-    {description: 'Without one: compare with the gateway 10.0.0.2', command: '<%= config.bin %> <%= command.id %> 203.0.113.10 -i eth0 --via 10.0.0.2'},
-    {description: 'A gateway IP that the sites share, told apart by MAC', command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --via 10.1.0.254=02:00:00:00:0b:02'},
-    {description: 'In a script', command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --json | jq -r .egress.verdict'},
+    {
+      description: 'Without one: compare with the gateway 10.0.0.2',
+      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 -i eth0 --via 10.0.0.2',
+    },
+    {
+      description: 'A gateway IP that the sites share, told apart by MAC',
+      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --via 10.1.0.254=02:00:00:00:0b:02',
+    },
+    {
+      description: 'In a script',
+      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --json | jq -r .egress.verdict',
+    },
   ]
   static override strict = false
-  static override args = {destination: Args.string({required: true, description: 'address or name to reach; several may be given'})}
+  static override args = {
+    destination: Args.string({required: true, description: 'address or name to reach; several may be given'}),
+  }
   static override flags = {
     interface: Flags.string({char: 'i', helpValue: 'IF', summary: "interface to probe from (default: the route's)"}),
-    via: Flags.string({helpValue: 'GATEWAY', multiple: true, multipleNonGreedy: true, summary: 'gateway to compare with: inventory name, IP, or IP=MAC (default: all others of the segment)'}),
+    via: Flags.string({
+      helpValue: 'GATEWAY',
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: 'gateway to compare with: inventory name, IP, or IP=MAC (default: all others of the segment)',
+    }),
     site: Flags.string({helpValue: 'SITE', summary: 'the site this host is in (default: measured)'}),
     proto: Flags.option({default: 'icmp', options: ['icmp'] as const, summary: 'what the probes are'})(),
-    pairs: whole({default: 60, helpValue: 'N', min: 12, max: 10_000, summary: 'most pairs to send; it ends after 20 or 40 where those suffice'}),
+    pairs: whole({
+      default: 60,
+      helpValue: 'N',
+      min: 12,
+      max: 10_000,
+      summary: 'most pairs to send; it ends after 20 or 40 where those suffice',
+    }),
     flows: whole({default: 4, helpValue: 'N', min: 1, max: 64, summary: 'flows to spread the pairs over'}),
     interval: whole({default: 200, helpValue: 'MS', min: 20, max: 60_000, summary: 'mean ms between pairs'}),
     timeout: whole({default: 1000, helpValue: 'MS', min: 10, max: 10_000, summary: 'ms an answer may take'}),
-    'min-penalty': Flags.string({helpValue: 'MS', summary: 'smallest penalty that counts (default: half the DCI round trip)'}),
+    'min-penalty': Flags.string({
+      helpValue: 'MS',
+      summary: 'smallest penalty that counts (default: half the DCI round trip)',
+    }),
     'fail-on': Flags.option({options: ['inbound'] as const, summary: 'let an inbound trombone count as one'})(),
     svg: Flags.string({helpValue: 'FILE', summary: 'draw hops, pairs and verdict, for a ticket'}),
     pcap: pcapFlag,
@@ -37,7 +62,15 @@ export default class Trace extends BaseCommand {
     const {runTraces} = await import('../probe/trace/run-traces.ts')
     const {traceText} = await import('../render/trace-text.ts')
     const inventory = await this.inventory(flags.inventory)
-    const order = {...flags, via: flags.via ?? [], interfaceName: flags.interface, intervalMs: flags.interval, timeoutMs: flags.timeout, minPenalty: flags['min-penalty'], failOnInbound: flags['fail-on'] === 'inbound'}
+    const order = {
+      ...flags,
+      via: flags.via ?? [],
+      interfaceName: flags.interface,
+      intervalMs: flags.interval,
+      timeoutMs: flags.timeout,
+      minPenalty: flags['min-penalty'],
+      failOnInbound: flags['fail-on'] === 'inbound',
+    }
     const document = await runTraces(argv as string[], order, inventory, await this.world(), {
       onProgress: (text) => this.meter(text),
       signal: this.interrupt.signal,

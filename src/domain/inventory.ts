@@ -17,6 +17,7 @@ import {checkInventory} from './inventory-checks.ts'
 import {segmentDhcpSchema, vmDhcpSchema} from './segment-dhcp.ts'
 import type {Inventory} from './site.ts'
 import {hint} from './suggest.ts'
+import {pathField, vmAgentSchema} from './vm-agent.ts'
 import {type Path, type Problem, pathText, readYaml, type YamlFile} from './yaml-file.ts'
 
 export type {Inventory} from './site.ts'
@@ -111,6 +112,7 @@ const emptyIfNull = <T extends z.ZodType>(schema: T, empty: object) => z.preproc
 const siteSchema = z.strictObject({
   prefixes: z.array(prefixField).default([]),
   dciRttMs: z.number().optional(),
+  agentKey: pathField('/etc/gwswitch/site-y.key').optional(),
 })
 const gatewaySchema = z.strictObject({
   name: nameField,
@@ -133,6 +135,7 @@ const vmSchema = z.strictObject({
   strategies: z.array(nameField).default([]),
   site: nameField.optional(),
   dhcp: vmDhcpSchema.optional(),
+  agent: vmAgentSchema.optional(),
 })
 const inventorySchema = z.strictObject({
   version: z.literal(1),
@@ -145,6 +148,7 @@ const inventorySchema = z.strictObject({
 function knownKeys(path: Path): readonly string[] {
   if (path.length === 0) return Object.keys(inventorySchema.shape)
   const schemas: Readonly<Record<string, z.ZodObject>> = {sites: siteSchema, segments: segmentSchema, vms: vmSchema}
+  if (path[2] === 'agent') return Object.keys(vmAgentSchema.shape)
   if (path[2] === 'dhcp') return Object.keys((path[0] === 'vms' ? vmDhcpSchema : segmentDhcpSchema).shape)
   const schema = path.length > 2 ? gatewaySchema : schemas[String(path[0])]
   return Object.keys(schema?.shape ?? {})
@@ -183,6 +187,7 @@ function inventoryOf(parsed: Parsed, file: string): Inventory {
       name,
       prefixes: site.prefixes,
       dciRttMs: site.dciRttMs,
+      ...(site.agentKey !== undefined && {agentKey: site.agentKey}),
     })),
     segments: Object.entries(parsed.segments).map(([name, segment]) => ({
       name,

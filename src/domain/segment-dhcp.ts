@@ -21,6 +21,8 @@ export interface SegmentDhcp {
   readonly omapi?: string | undefined
   /** ISC dhcpd: a file with the name and the secret of the OMAPI key. */
   readonly omapiKey?: string | undefined
+  /** T1 of its leases, s, where it is short: every client asks by itself that often, which the strategy may wait for. */
+  readonly renewEvery?: number | undefined
   /** dnsmasq, Kea, ISC: its log, which holds the transaction ids. */
   readonly log?: string | undefined
   /** dnsmasq, Kea, ISC: a file with the reconfigure nonce of each VM that the server hands out. */
@@ -76,6 +78,7 @@ export const segmentDhcpSchema = z
     pidfile: path.optional(),
     omapi: addressPort.optional(),
     omapiKey: path.optional(),
+    renewEvery: z.number().int('is not whole seconds (want 10)').min(1, 'is not a time (want seconds from 1)').optional(),
     log: path.optional(),
     nonces: path.optional(),
     state: path.optional(),
@@ -83,7 +86,7 @@ export const segmentDhcpSchema = z
   .superRefine((dhcp, context) => {
     const own = CONTROLS[dhcp.server]
     for (const key of Object.keys(dhcp) as (keyof SegmentDhcp)[]) {
-      if (['server', 'address', 'state'].includes(key) || own[key]) continue
+      if (['server', 'address', 'state', 'renewEvery'].includes(key) || own[key]) continue
       const want = Object.keys(own).join(', ')
       context.addIssue({code: 'custom', path: [key], message: `is not for the server ${dhcp.server} (want ${want})`})
     }

@@ -3,6 +3,7 @@ import {Failure} from '../errors.ts'
 import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
 import type {SegmentDhcp, VmDhcp} from './segment-dhcp.ts'
+import type {VmAgent} from './vm-agent.ts'
 
 /** A data centre. */
 export interface Site {
@@ -11,6 +12,8 @@ export interface Site {
   readonly prefixes: readonly Prefix[]
   /** Round trip over the DCI to the other site in ms, if known. */
   readonly dciRttMs: number | undefined
+  /** File of the private key by which agents are told to use this site's gateways. */
+  readonly agentKey?: string | undefined
 }
 
 /** A router's address on a segment, at one site. */
@@ -51,6 +54,8 @@ export interface Vm {
   readonly site: string | undefined
   /** Its DHCP client, as far as anybody wrote it down. */
   readonly dhcp?: VmDhcp | undefined
+  /** Its agent, if the inventory says how to reach it. */
+  readonly agent?: VmAgent | undefined
 }
 
 export interface Inventory {

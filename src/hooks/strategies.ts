@@ -3,5 +3,6 @@ import type {Strategy} from '../strategies/strategy.ts'
 /** Our own answer to the hook that every plugin with strategies answers. */
 export default async function strategies(): Promise<Strategy[]> {
   const {arp} = await import('../strategies/arp/arp.ts')
-  return [arp as Strategy]
+  const {dhcp} = await import('../strategies/dhcp/dhcp.ts')
+  return [arp as Strategy, dhcp as Strategy]
 }

@@ -91,9 +91,17 @@ export async function setNeighSuppress(port: string, on: boolean): Promise<void>
   await runCommand('bridge', ['link', 'set', 'dev', port, 'neigh_suppress', on ? 'on' : 'off'])
 }
 
-/** A permanent neighbour entry on a bridge device, from which the bridge answers. Replaces what was there. */
+/**
+ * A permanent neighbour entry on a bridge device, from which the bridge answers. Replaces what was there.
+ * @throws Failure `runtime`, for an IPv6 address also where the device has IPv6 disabled.
+ */
 export async function setNeighbour(ip: Ipv4 | Ipv6, mac: Mac, device: string): Promise<void> {
-  await runCommand('ip', ['neigh', 'replace', ip, 'lladdr', mac, 'dev', device, 'nud', 'permanent'])
+  const result = await tryCommand('ip', ['neigh', 'replace', ip, 'lladdr', mac, 'dev', device, 'nud', 'permanent'])
+  if (result.code === 0) return
+  if (/IPv6 is disabled/.test(result.stderr)) {
+    throw new Failure('runtime', `${device} has IPv6 disabled and cannot answer for ${ip}: sysctl -w net.ipv6.conf.${device}.disable_ipv6=0`)
+  }
+  throw commandFailure(`ip neigh replace ${ip} dev ${device}`, result)
 }
 
 /** Removes a neighbour entry; harmless if there is none. */

@@ -116,7 +116,12 @@ export async function serveJson(
 ): Promise<JsonServer> {
   mkdirSync(dirname(path), {recursive: true, mode: 0o755})
   await removeStale(path)
-  const server = createServer((socket) => serveOne(socket, options.lineLimit, open))
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    serveOne(socket, options.lineLimit, open)
+  })
   server.maxConnections = options.connectionLimit
   const {promise, resolve, reject} = Promise.withResolvers<void>()
   server.once('listening', resolve)
@@ -132,7 +137,13 @@ export async function serveJson(
     process.umask(before)
   }
   chmodSync(path, 0o600)
-  return {close: () => new Promise((done) => void server.close(() => done()))}
+  return {
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done())
+        for (const socket of sockets) socket.destroy()
+      }),
+  }
 }
 
 async function removeStale(path: string): Promise<void> {

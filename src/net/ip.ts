@@ -123,7 +123,13 @@ function facts(raw: RawInterface): InterfaceFacts {
 
 /** The IPv4 neighbour table of one interface. Entries without ARP (NOARP) are not shown by ip(8). */
 export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
-  const entries = await ipJson<{dst: string; lladdr?: string; state?: string[]}>('-4', 'neigh', 'show', 'dev', interfaceName)
+  const entries = await ipJson<{dst: string; lladdr?: string; state?: string[]}>(
+    '-4',
+    'neigh',
+    'show',
+    'dev',
+    interfaceName,
+  )
   return entries.map((entry) => ({ip: entry.dst, mac: entry.lladdr, state: entry.state?.join(',') ?? 'NONE'}))
 }
 
@@ -170,7 +176,9 @@ export async function tableGateway(destination: Ipv4, interfaceName: string): Pr
  */
 export async function resolveNeighbour(ip: Ipv4, interfaceName: string): Promise<Neighbour | undefined> {
   const known = async (): Promise<Neighbour | undefined> =>
-    (await neighbours(interfaceName)).find((entry) => entry.ip === ip && entry.mac !== undefined && entry.state !== 'FAILED')
+    (await neighbours(interfaceName)).find(
+      (entry) => entry.ip === ip && entry.mac !== undefined && entry.state !== 'FAILED',
+    )
   const before = await known()
   if (before) return before
   const socket = createSocket('udp4')
@@ -197,9 +205,13 @@ export interface RedirectFacts {
 }
 
 export async function redirectFacts(interfaceName: string): Promise<RedirectFacts> {
-  const flag = async (path: string): Promise<boolean> => (await readFile(`/proc/sys/net/ipv4/conf/${path}`, 'utf8')).trim() !== '0'
+  const flag = async (path: string): Promise<boolean> =>
+    (await readFile(`/proc/sys/net/ipv4/conf/${path}`, 'utf8')).trim() !== '0'
   const rows = async (name: string): Promise<number> =>
-    readFile(`/proc/net/${name}`, 'utf8').then((text) => text.trim().split('\n').length - 1, () => 0)
+    readFile(`/proc/net/${name}`, 'utf8').then(
+      (text) => text.trim().split('\n').length - 1,
+      () => 0,
+    )
   const rawSocketsOpen = (await rows('raw')) + (await rows('icmp'))
   try {
     const all = await flag('all/accept_redirects')

@@ -23,7 +23,12 @@ export interface MessageBatch {
 export function messageBatch(count: number, slotSize: number): MessageBatch {
   // One allocation: the addresses written into it must stay valid, and V8 never moves a backing store.
   const sizes = [MMSGHDR, IOVEC, NAME, CONTROL, slotSize].map((size) => size * count)
-  const memory = Buffer.alloc(Math.max(128, sizes.reduce((a, b) => a + b)))
+  const memory = Buffer.alloc(
+    Math.max(
+      128,
+      sizes.reduce((a, b) => a + b),
+    ),
+  )
   const starts = sizes.map((_, i) => sizes.slice(0, i).reduce((a, b) => a + b, 0))
   const [headersAt, iovecsAt, namesAt, controlsAt, dataAt] = starts as [number, number, number, number, number]
   const base = addressOf(memory)

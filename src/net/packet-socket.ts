@@ -118,7 +118,8 @@ function attachFilter(fd: number, program: readonly Instruction[]): void {
 }
 
 function set(fd: number, level: number, name: number, value: Uint8Array): void {
-  if (libc().setsockopt(fd, level, name, value, value.length) < 0) throw failed(`setsockopt ${level}/${name}`, errorName())
+  if (libc().setsockopt(fd, level, name, value, value.length) < 0)
+    throw failed(`setsockopt ${level}/${name}`, errorName())
 }
 
 function int(value: number): Buffer {

@@ -1,7 +1,8 @@
 // A world whose links write down every frame that passes, for --pcap.
+
+import type {Link} from './link.ts'
 import {createPcapWriter} from './pcap-file.ts'
 import type {World} from './world.ts'
-import type {Link} from './link.ts'
 
 /** The same world, with every frame that its links send or receive in `file`. Close it to be sure all is written. */
 export function recordingWorld(world: World, file: string): {world: World; close(): void} {

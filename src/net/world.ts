@@ -1,7 +1,8 @@
 // Everything outside the process that gwswitch may touch, as one argument.
+
+import type {Ipv4} from '../wire/address.ts'
 import type {InterfaceFacts, Neighbour, RedirectFacts, Route} from './ip.ts'
 import type {Link, LinkOptions} from './link.ts'
-import type {Ipv4} from '../wire/address.ts'
 
 /** The door to the operating system. Tests put links in memory and a clock of their own behind it. */
 export interface World {

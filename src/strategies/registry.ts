@@ -30,14 +30,18 @@ export async function loadStrategies(runner: HookRunner): Promise<ReadonlyMap<st
   const {successes, failures} = await runner.runHook(STRATEGIES_HOOK, {})
   const failed = failures[0]
   if (failed) {
-    throw new Failure('runtime', `the plugin ${failed.plugin.name} gives no strategies: ${failed.error.message}`, {cause: failed.error})
+    throw new Failure('runtime', `the plugin ${failed.plugin.name} gives no strategies: ${failed.error.message}`, {
+      cause: failed.error,
+    })
   }
   const found = new Map<string, Registered>()
   for (const {plugin, result} of successes) {
-    if (!Array.isArray(result)) throw new Failure('runtime', `the plugin ${plugin.name} answers ${STRATEGIES_HOOK} with no list`)
+    if (!Array.isArray(result))
+      throw new Failure('runtime', `the plugin ${plugin.name} answers ${STRATEGIES_HOOK} with no list`)
     for (const strategy of result as Strategy[]) {
       const taken = found.get(strategy.name)
-      if (taken) throw new Failure('runtime', `both ${taken.plugin} and ${plugin.name} bring a strategy called ${strategy.name}`)
+      if (taken)
+        throw new Failure('runtime', `both ${taken.plugin} and ${plugin.name} bring a strategy called ${strategy.name}`)
       found.set(strategy.name, {strategy, plugin: plugin.name})
     }
   }
@@ -56,7 +60,8 @@ export function chooseStrategies(
   const known = [...installed.keys()].join(', ')
   const missing = asked.find((name) => !installed.has(name))
   if (missing !== undefined) throw new Failure('usage', `no strategy ${missing} is installed; there are: ${known}`)
-  const names = asked.length > 0 ? asked : ofVm.length > 0 ? ofVm.filter((name) => installed.has(name)) : [...installed.keys()]
+  const names =
+    asked.length > 0 ? asked : ofVm.length > 0 ? ofVm.filter((name) => installed.has(name)) : [...installed.keys()]
   if (names.length === 0) {
     throw new Failure('usage', `the VM takes ${ofVm.join(', ')}, none of which is installed; there are: ${known}`)
   }

@@ -67,11 +67,17 @@ export async function prepareSwitch(
       passedOver.push({strategy: strategy.name, reason: error.message})
     }
   }
-  const reasons = passedOver.length === 1 ? passedOver[0]!.reason : passedOver.map(({strategy, reason}) => `${strategy}: ${reason}`).join('; ')
+  const reasons =
+    passedOver.length === 1
+      ? passedOver[0]!.reason
+      : passedOver.map(({strategy, reason}) => `${strategy}: ${reason}`).join('; ')
   throw new Failure('usage', reasons)
 }
 
-function document(prepared: Prepared, result: Pick<SwitchDocument, 'dryRun' | 'steps' | 'verified' | 'evidence' | 'rolledBack' | 'rollback' | 'exitCode'>): SwitchDocument {
+function document(
+  prepared: Prepared,
+  result: Pick<SwitchDocument, 'dryRun' | 'steps' | 'verified' | 'evidence' | 'rolledBack' | 'rollback' | 'exitCode'>,
+): SwitchDocument {
   const {switchover, strategy, plan, describe, passedOver} = prepared
   const {vm, segment, from, to} = switchover
   const gateway = ({name, site, ip, mac}: Switchover['to']) => ({name, site, ip, mac})
@@ -90,7 +96,15 @@ function document(prepared: Prepared, result: Pick<SwitchDocument, 'dryRun' | 's
 
 /** The document of a dry run. */
 export const plannedSwitch = (prepared: Prepared): SwitchDocument =>
-  document(prepared, {dryRun: true, steps: [], verified: null, evidence: [], rolledBack: false, rollback: null, exitCode: 0})
+  document(prepared, {
+    dryRun: true,
+    steps: [],
+    verified: null,
+    evidence: [],
+    rolledBack: false,
+    rollback: null,
+    exitCode: 0,
+  })
 
 /** What `performSwitch` needs beside the plan. */
 export interface PerformOptions {
@@ -101,7 +115,11 @@ export interface PerformOptions {
 }
 
 /** Carries the plan out, verifies it and takes it back if the network does not agree. */
-export async function performSwitch(prepared: Prepared, world: World, options: PerformOptions): Promise<SwitchDocument> {
+export async function performSwitch(
+  prepared: Prepared,
+  world: World,
+  options: PerformOptions,
+): Promise<SwitchDocument> {
   const recording = options.pcap === undefined ? undefined : recordingWorld(world, options.pcap)
   try {
     await options.deadMan.arm({strategy: prepared.strategy.name, plan: prepared.plan, vm: prepared.switchover.vm.name})

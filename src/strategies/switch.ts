@@ -21,11 +21,19 @@ export interface SwitchOutcome {
  * Carries out a plan. Whatever goes wrong after `execute` began, Ctrl-C included, ends in `rollback`; an error is thrown
  * again after it. The rollback itself cannot be interrupted by `signal`.
  */
-export async function carryOut<Plan>(strategy: Strategy<Plan>, plan: Plan, world: World, signal: AbortSignal): Promise<SwitchOutcome> {
+export async function carryOut<Plan>(
+  strategy: Strategy<Plan>,
+  plan: Plan,
+  world: World,
+  signal: AbortSignal,
+): Promise<SwitchOutcome> {
   const startedNs = world.now()
   const steps: SwitchStep[] = []
   const sinceStart = (ns: bigint): number => Number(ns - startedNs) / 1e6
-  async function step<T>(name: SwitchStep['step'], work: (stage: {world: World; signal: AbortSignal; observe(event: StrategyEvent): void}) => Promise<T>): Promise<T> {
+  async function step<T>(
+    name: SwitchStep['step'],
+    work: (stage: {world: World; signal: AbortSignal; observe(event: StrategyEvent): void}) => Promise<T>,
+  ): Promise<T> {
     const beganNs = world.now()
     const events: {atMs: number; text: string; frame?: EventFrame}[] = []
     const observe = ({atNs, text, frame}: StrategyEvent): void => {
@@ -35,7 +43,12 @@ export async function carryOut<Plan>(strategy: Strategy<Plan>, plan: Plan, world
     try {
       return await work({world, signal: name === 'rollback' ? new AbortController().signal : signal, observe})
     } finally {
-      steps.push({step: name, atMs: sinceStart(beganNs), durationMs: sinceStart(world.now()) - sinceStart(beganNs), events})
+      steps.push({
+        step: name,
+        atMs: sinceStart(beganNs),
+        durationMs: sinceStart(world.now()) - sinceStart(beganNs),
+        events,
+      })
     }
   }
   const back = (): Promise<Verdict> => step('rollback', (stage) => strategy.rollback(plan, stage))

@@ -21,18 +21,24 @@ describe('the program as it is installed', () => {
     expect(arp).toMatchObject({plugin: 'gwswitch', layer: 'L2', gatewayIp: 'stays', sessions: 'kept'})
   })
 
-  it.each(['18.20.0', '20.20.2', '22.12.0', '24.14.1', '25.9.0'])('says on Node %s which Node it needs, in one line', async (version) => {
-    const pretend = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'${version}'})`
-    const {code, stderr, stdout} = await tryCommand(process.execPath, ['--import', pretend, built, '--version'])
-    expect(stderr).toBe(
-      `gwswitch needs Node ^22.22.2, ^24.15 or >=26; this is ${version}. In a clone, \`npm run gwswitch -- ...\` brings its own.\n`,
-    )
-    expect(stdout).toBe('')
-    expect(code).toBe(1)
-  })
+  it.each(['18.20.0', '20.20.2', '22.12.0', '24.14.1', '25.9.0'])(
+    'says on Node %s which Node it needs, in one line',
+    async (version) => {
+      const pretend = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'${version}'})`
+      const {code, stderr, stdout} = await tryCommand(process.execPath, ['--import', pretend, built, '--version'])
+      expect(stderr).toBe(
+        `gwswitch needs Node ^22.22.2, ^24.15 or >=26; this is ${version}. In a clone, \`npm run gwswitch -- ...\` brings its own.\n`,
+      )
+      expect(stdout).toBe('')
+      expect(code).toBe(1)
+    },
+  )
 
   it('ends with 0 when nobody reads on', async () => {
-    const {code} = await tryCommand('bash', ['-c', `set -o pipefail; '${process.execPath}' '${built}' trace --help | head -1`])
+    const {code} = await tryCommand('bash', [
+      '-c',
+      `set -o pipefail; '${process.execPath}' '${built}' trace --help | head -1`,
+    ])
     expect(code).toBe(0)
   })
 })
@@ -42,10 +48,22 @@ describe('what the user got wrong', () => {
     ['a missing argument', ['garp'], /gateway/],
     ['an unknown flag', ['trace', '192.0.2.1', '--vai', 'x'], /vai/],
     ['an unknown command', ['trombone'], /trombone/],
-    ['a number out of range', ['garp', '10.0.0.1', '-i', 'eth0', '--count', '0'], /"0" is not a whole number from 1 to 1000/],
+    [
+      'a number out of range',
+      ['garp', '10.0.0.1', '-i', 'eth0', '--count', '0'],
+      /"0" is not a whole number from 1 to 1000/,
+    ],
     ['a VM without its MAC', ['garp', '10.0.0.1', '-i', 'eth0', '--vm-ip', '10.0.0.9'], /vm-mac/],
-    ['a file that is not there', ['switch', 'db-03', '--to', 'y', '-f', '/nonexistent.yaml'], /\/nonexistent\.yaml: no such file/],
-    ['nobody to ask which VM', ['switch', '-f', join(root, 'test/support/empty-but-valid.yaml')], /give the VM and --to SITE/],
+    [
+      'a file that is not there',
+      ['switch', 'db-03', '--to', 'y', '-f', '/nonexistent.yaml'],
+      /\/nonexistent\.yaml: no such file/,
+    ],
+    [
+      'nobody to ask which VM',
+      ['switch', '-f', join(root, 'test/support/empty-but-valid.yaml')],
+      /give the VM and --to SITE/,
+    ],
   ])('%s ends with 2 and no stack trace', async (_name, args, message) => {
     const {code, stderr} = await gwswitch(args)
     expect(stderr.replace(/\n ›\s+/g, ' ')).toMatch(message)

@@ -27,15 +27,24 @@ afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway IP', () => {
   const lab = useLab()
   const inventory = () => ['-f', lab().inventoryFile]
-  const trace = (...args: string[]) => gwswitch(['trace', ...args, ...inventory(), ...FAST], {namespace: lab().ns('db-03')})
-  const switchTo = (...args: string[]) => gwswitch(['switch', 'db-03', '--to', 'y', ...args, ...inventory(), '--json'], {namespace: lab().ns('ry')})
-  const entry = async (): Promise<string | undefined> => /lladdr (\S+)/.exec(await lab().run('db-03', 'ip', 'neigh', 'show', SHARED))?.[1]
-  const pointAt = (mac: string, state = 'reachable') => lab().run('db-03', 'ip', 'neigh', 'replace', SHARED, 'lladdr', mac, 'dev', 'eth0', 'nud', state)
+  const trace = (...args: string[]) =>
+    gwswitch(['trace', ...args, ...inventory(), ...FAST], {namespace: lab().ns('db-03')})
+  const switchTo = (...args: string[]) =>
+    gwswitch(['switch', 'db-03', '--to', 'y', ...args, ...inventory(), '--json'], {namespace: lab().ns('ry')})
+  const entry = async (): Promise<string | undefined> =>
+    /lladdr (\S+)/.exec(await lab().run('db-03', 'ip', 'neigh', 'show', SHARED))?.[1]
+  const pointAt = (mac: string, state = 'reachable') =>
+    lab().run('db-03', 'ip', 'neigh', 'replace', SHARED, 'lladdr', mac, 'dev', 'eth0', 'nud', state)
 
   it('has no trombone before it moves', async () => {
     const {code, json} = await trace(NEAR_Y)
     expect(code).toBe(0)
-    expect(json).toMatchObject({schema: 'gwswitch.trace/1', exitCode: 0, egress: {verdict: 'none'}, host: {name: 'db-03', site: 'x'}})
+    expect(json).toMatchObject({
+      schema: 'gwswitch.trace/1',
+      exitCode: 0,
+      egress: {verdict: 'none'},
+      host: {name: 'db-03', site: 'x'},
+    })
     expect(await entry()).toBe(BX)
   })
 
@@ -50,7 +59,12 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
     expect(current).toMatchObject({role: 'current', name: 'bx', site: 'x', macSource: 'neigh'})
     expect(alternative).toMatchObject({role: 'alternative', name: 'by', site: 'y', local: true})
     expect(json.inbound).toMatchObject({verdict: 'local', via: [{gateway: 'by', site: 'y'}]})
-    expect(current.hops.map((hop: {addr: string}) => hop.addr)).toEqual(['10.1.0.252', '172.16.1.2', '172.16.2.2', NEAR_Y])
+    expect(current.hops.map((hop: {addr: string}) => hop.addr)).toEqual([
+      '10.1.0.252',
+      '172.16.1.2',
+      '172.16.2.2',
+      NEAR_Y,
+    ])
     expect(current.hops[2]).toMatchObject({returnGateway: 'by'})
   })
 
@@ -71,7 +85,9 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
   })
 
   it('tells in text what it found', async () => {
-    const {stdout, stderr} = await gwswitch(['trace', NEAR_Y, ...inventory(), '--interval', '50'], {namespace: lab().ns('db-03')})
+    const {stdout, stderr} = await gwswitch(['trace', NEAR_Y, ...inventory(), '--interval', '50'], {
+      namespace: lab().ns('db-03'),
+    })
     expect(stdout).toMatch(/EGRESS {3}TROMBONE {2}\+\d/)
     expect(stdout).toMatch(/VM\(y\) ══DCI══▶ bx\(x\) ──WAN──▶ y ──▶ dst/)
     expect(stdout).toMatch(/gwswitch switch db-03 --to y/)
@@ -83,7 +99,10 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
     await delay(500)
     await session.mark('after')
     const pcap = join(scratch, 'garp.pcap')
-    const {code, json} = await gwswitch(['garp', 'by', '--vm', 'db-03', '-i', 'seg-b', '--pcap', pcap, ...inventory(), '--json'], {namespace: lab().ns('ry')})
+    const {code, json} = await gwswitch(
+      ['garp', 'by', '--vm', 'db-03', '-i', 'seg-b', '--pcap', pcap, ...inventory(), '--json'],
+      {namespace: lab().ns('ry')},
+    )
     expect(code).toBe(0)
     expect(json).toMatchObject({schema: 'gwswitch.garp/1', verdict: 'moved', gatewayUsed: BY})
     expect(json.frames.filter((frame: {kind: string}) => frame.kind === 'ask')).toHaveLength(1)
@@ -100,10 +119,16 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
   it('is moved by switch, verified, with a plan that --dry-run prints and does not do', async () => {
     await pointAt(BX)
     const planned = await switchTo('--dry-run')
-    expect(planned).toMatchObject({code: 0, json: {schema: 'gwswitch.switch/1', dryRun: true, verified: null, plan: {strategy: 'arp', interface: 'seg-b'}}})
+    expect(planned).toMatchObject({
+      code: 0,
+      json: {schema: 'gwswitch.switch/1', dryRun: true, verified: null, plan: {strategy: 'arp', interface: 'seg-b'}},
+    })
     expect(await entry()).toBe(BX)
     const done = await switchTo()
-    expect(done).toMatchObject({code: 0, json: {verified: true, rolledBack: false, from: {name: 'bx'}, to: {name: 'by'}}})
+    expect(done).toMatchObject({
+      code: 0,
+      json: {verified: true, rolledBack: false, from: {name: 'bx'}, to: {name: 'by'}},
+    })
     expect(done.json.plan).toEqual(planned.json.plan)
     expect(await entry()).toBe(BY)
     expect((await trace(NEAR_Y)).code).toBe(0)
@@ -126,7 +151,10 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
       expect(code).toBe(3)
       expect(json).toMatchObject({verified: false, rolledBack: true, rollback: {ok: true}})
       expect(await lab().run('db-03', 'ip', 'neigh', 'show', SHARED)).toMatch(new RegExp(`lladdr ${BX} .*PERMANENT`))
-      const alone = await gwswitch(['garp', 'by', '--vm', 'db-03', '-i', 'seg-b', ...inventory(), '--json', '--count', '1'], {namespace: lab().ns('ry')})
+      const alone = await gwswitch(
+        ['garp', 'by', '--vm', 'db-03', '-i', 'seg-b', ...inventory(), '--json', '--count', '1'],
+        {namespace: lab().ns('ry')},
+      )
       expect(alone).toMatchObject({code: 4, json: {verdict: 'not-moved'}})
     } finally {
       await lab().run('db-03', 'ip', 'neigh', 'del', SHARED, 'dev', 'eth0')
@@ -136,9 +164,21 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
   it('is put back when the switch is killed half way', async () => {
     await pointAt(BX)
     // It follows the first frame, but its echo answers are dropped: the switch goes on until the end of its schedule.
-    await lab().run('db-03', 'nft', 'add table ip deaf; add chain ip deaf out { type filter hook output priority 0; }; add rule ip deaf out icmp type echo-reply drop')
+    await lab().run(
+      'db-03',
+      'nft',
+      'add table ip deaf; add chain ip deaf out { type filter hook output priority 0; }; add rule ip deaf out icmp type echo-reply drop',
+    )
     try {
-      const [program, ...args] = namespaceCommand(lab().ns('ry'), [process.execPath, join(import.meta.dirname, '../../bin/dev.js'), 'switch', 'db-03', '--to', 'y', ...inventory()])
+      const [program, ...args] = namespaceCommand(lab().ns('ry'), [
+        process.execPath,
+        join(import.meta.dirname, '../../bin/dev.js'),
+        'switch',
+        'db-03',
+        '--to',
+        'y',
+        ...inventory(),
+      ])
       const running = spawn(program!, args, {stdio: 'ignore'})
       for (let i = 0; i < 200 && (await entry()) !== BY; i++) await delay(20)
       expect(await entry()).toBe(BY)
@@ -172,10 +212,15 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per sit
   })
 
   it('is traced without an inventory', async () => {
-    const {code, json} = await gwswitch(['trace', NEAR_Y, '-i', 'eth0', '--via', '10.0.0.2', ...FAST], {namespace: lab().ns('web-07')})
+    const {code, json} = await gwswitch(['trace', NEAR_Y, '-i', 'eth0', '--via', '10.0.0.2', ...FAST], {
+      namespace: lab().ns('web-07'),
+    })
     expect(code).toBe(10)
     expect(Math.abs(json.egress.penaltyMs.median - 10)).toBeLessThan(1.5)
-    expect(json.candidates).toMatchObject([{ip: '10.0.0.1', name: null}, {ip: '10.0.0.2', macSource: 'arp'}])
+    expect(json.candidates).toMatchObject([
+      {ip: '10.0.0.1', name: null},
+      {ip: '10.0.0.2', macSource: 'arp'},
+    ])
   })
 
   it('agrees with scamper, told to go by the same routers', async ({skip}) => {
@@ -185,13 +230,20 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per sit
       return Number(/min\/avg\/max\/stddev = ([\d.]+)/.exec(out)![1])
     }
     const theirs = (await via('10.0.0.1')) - (await via('10.0.0.2'))
-    const {json} = await gwswitch(['trace', NEAR_Y, '-i', 'eth0', '--via', '10.0.0.2', ...FAST], {namespace: lab().ns('web-07')})
+    const {json} = await gwswitch(['trace', NEAR_Y, '-i', 'eth0', '--via', '10.0.0.2', ...FAST], {
+      namespace: lab().ns('web-07'),
+    })
     expect(Math.abs(json.egress.penaltyMs.min - theirs)).toBeLessThan(1)
   })
 
   it('cannot be switched by ARP, and says what would', async () => {
-    const {code, stderr} = await gwswitch(['switch', 'web-07', '--to', 'y', '--strategy', 'arp', '-f', lab().inventoryFile], {namespace: lab().ns('ry')})
-    expect(stderr).toMatch(/^gwswitch: the arp strategy keeps the gateway IP, but rx is 10\.0\.0\.1 and ry is 10\.0\.0\.2/)
+    const {code, stderr} = await gwswitch(
+      ['switch', 'web-07', '--to', 'y', '--strategy', 'arp', '-f', lab().inventoryFile],
+      {namespace: lab().ns('ry')},
+    )
+    expect(stderr).toMatch(
+      /^gwswitch: the arp strategy keeps the gateway IP, but rx is 10\.0\.0\.1 and ry is 10\.0\.0\.2/,
+    )
     expect(code).toBe(2)
   })
 })
@@ -200,7 +252,13 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per sit
 async function expectCleanPcap(file: string, protocol: string): Promise<void> {
   if (!(await hasProgram('tshark'))) return
   const checks = ['-o', 'ip.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE']
-  const complaints = await tryCommand('tshark', ['-r', file, ...checks, '-Y', '_ws.malformed || ip.checksum.status == 0 || icmp.checksum.status == 0'])
+  const complaints = await tryCommand('tshark', [
+    '-r',
+    file,
+    ...checks,
+    '-Y',
+    '_ws.malformed || ip.checksum.status == 0 || icmp.checksum.status == 0',
+  ])
   expect(complaints.stdout).toBe('')
   const frames = await tryCommand('tshark', ['-r', file, '-Y', protocol])
   expect(frames.stdout.trim().split('\n').length).toBeGreaterThan(1)

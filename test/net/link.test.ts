@@ -5,8 +5,8 @@ import {anyOf, etherType, macTests} from '../../src/net/bpf.ts'
 import {realtimeNs} from '../../src/net/libc.ts'
 import {openPacketSocket, type ReceivedFrame} from '../../src/net/packet-socket.ts'
 import {watchReadable} from '../../src/net/readable.ts'
-import {ARP_REQUEST, parseArp} from '../../src/wire/arp.ts'
 import {BROADCAST, ZERO_MAC} from '../../src/wire/address.ts'
+import {ARP_REQUEST, parseArp} from '../../src/wire/arp.ts'
 import {ETHERTYPE_ARP, parseEthernet} from '../../src/wire/ethernet.ts'
 import {arpFrame, icmpFrame} from '../../src/wire/frames.ts'
 import {gwswitch} from '../support/cli.ts'
@@ -15,7 +15,11 @@ import {noNamespaces, type PairEnd, withPair} from '../support/namespaces.ts'
 const arpOnly = anyOf([[etherType(ETHERTYPE_ARP)]])
 const request = (from: PairEnd, to: PairEnd, vlanId?: number): Uint8Array =>
   arpFrame(
-    {destination: BROADCAST, source: from.mac, ...(vlanId !== undefined && {vlan: {id: vlanId, priority: 3, dropEligible: false}})},
+    {
+      destination: BROADCAST,
+      source: from.mac,
+      ...(vlanId !== undefined && {vlan: {id: vlanId, priority: 3, dropEligible: false}}),
+    },
     {operation: ARP_REQUEST, senderMac: from.mac, senderIp: from.ip, targetMac: ZERO_MAC, targetIp: to.ip},
   )
 
@@ -69,7 +73,13 @@ describe.skipIf(noNamespaces)('packet sockets', () => {
       const at = listening(b, {filter: anyOf([[etherType(ETHERTYPE_ARP), ...macTests('source', '02:00:00:00:00:77')]])})
       const sender = a.inside(() => openPacketSocket({interfaceIndex: a.index, filter: anyOf([])}))
       sender.send(request(a, b))
-      sender.send(icmpFrame({destination: b.mac, source: '02:00:00:00:00:77'}, {source: a.ip, destination: b.ip}, {kind: 'echo-request', identifier: 1, sequence: 1, payload: new Uint8Array(8)}))
+      sender.send(
+        icmpFrame(
+          {destination: b.mac, source: '02:00:00:00:00:77'},
+          {source: a.ip, destination: b.ip},
+          {kind: 'echo-request', identifier: 1, sequence: 1, payload: new Uint8Array(8)},
+        ),
+      )
       sender.send(request({...a, mac: '02:00:00:00:00:77'}, b))
       await at.until(1)
       await delay(20)
@@ -108,7 +118,9 @@ describe.skipIf(noNamespaces)('packet sockets', () => {
       const frames = Array.from({length: 1000}, (_, i) => request({...a, ip: `10.9.${i >>> 8}.${i & 0xff}`}, b))
       expect(sender.sendMany(frames)).toBe(1000)
       await at.until(1000)
-      expect(at.frames.map(({bytes}) => parseArp(parseEthernet(bytes).payload).senderIp)).toEqual(frames.map((_, i) => `10.9.${i >>> 8}.${i & 0xff}`))
+      expect(at.frames.map(({bytes}) => parseArp(parseEthernet(bytes).payload).senderIp)).toEqual(
+        frames.map((_, i) => `10.9.${i >>> 8}.${i & 0xff}`),
+      )
       sender.close()
       await at.close()
     }))
@@ -146,9 +158,30 @@ describe.skipIf(noNamespaces)('packet sockets', () => {
 describe.skipIf(noNamespaces)('failures, each one line and its code', () => {
   const target = ['10.9.0.1', '--vm-ip', '10.9.0.2', '--vm-mac', '02:00:00:00:00:0b']
   it.each<[string, (a: PairEnd) => Promise<unknown>, string[], object, number, RegExp]>([
-    ['a missing interface', async () => {}, ['-i', 'eth9'], {}, 1, /^gwswitch: no interface eth9 here; Ethernet interfaces are: /],
-    ['a down link', (a) => a.run('ip', 'link', 'set', a.interface, 'down'), ['-i', 'eth0'], {}, 1, /^gwswitch: eth0 is down: ip link set eth0 up/],
-    ['a missing CAP_NET_RAW', async () => {}, ['-i', 'eth0'], {under: ['setpriv', '--bounding-set=-net_raw', '--inh-caps=-net_raw']}, 6, /^gwswitch: raw frames need CAP_NET_RAW: /],
+    [
+      'a missing interface',
+      async () => {},
+      ['-i', 'eth9'],
+      {},
+      1,
+      /^gwswitch: no interface eth9 here; Ethernet interfaces are: /,
+    ],
+    [
+      'a down link',
+      (a) => a.run('ip', 'link', 'set', a.interface, 'down'),
+      ['-i', 'eth0'],
+      {},
+      1,
+      /^gwswitch: eth0 is down: ip link set eth0 up/,
+    ],
+    [
+      'a missing CAP_NET_RAW',
+      async () => {},
+      ['-i', 'eth0'],
+      {under: ['setpriv', '--bounding-set=-net_raw', '--inh-caps=-net_raw']},
+      6,
+      /^gwswitch: raw frames need CAP_NET_RAW: /,
+    ],
   ])('%s', (_name, prepare, flags, options, code, message) =>
     withPair(async (a) => {
       await prepare(a)
@@ -156,7 +189,8 @@ describe.skipIf(noNamespaces)('failures, each one line and its code', () => {
       expect(result.stderr).toMatch(message)
       expect(result.stderr.trim().split('\n')).toHaveLength(1)
       expect(result.code).toBe(code)
-    }))
+    }),
+  )
 
   it('the far end going down is a link without carrier', () =>
     withPair(async (a, b) => {
@@ -172,8 +206,19 @@ describe.skipIf(noNamespaces)('interfaces, routes and neighbours', () => {
       const script = `import(${JSON.stringify(new URL('../../src/net/ip.ts', import.meta.url).href)}).then(async (m) => console.log(JSON.stringify([
         await m.interfaceByName('eth0'), await m.routeTo('${b.ip}'), await m.routeTo('192.0.2.1'), await m.neighbours('eth0'),
         await m.resolveNeighbour('${b.ip}', 'eth0'), await m.resolveNeighbour('10.9.0.99', 'eth0') ?? null, await m.redirectFacts('eth0')])))`
-      const [facts, onLink, none, before, resolved, nobody, redirects] = JSON.parse(await a.run(process.execPath, '-e', script))
-      expect(facts).toEqual({name: 'eth0', index: a.index, mac: a.mac, mtu: 1500, up: true, carrier: true, ethernet: true, addresses: [{ip: a.ip, prefixLength: 24}]})
+      const [facts, onLink, none, before, resolved, nobody, redirects] = JSON.parse(
+        await a.run(process.execPath, '-e', script),
+      )
+      expect(facts).toEqual({
+        name: 'eth0',
+        index: a.index,
+        mac: a.mac,
+        mtu: 1500,
+        up: true,
+        carrier: true,
+        ethernet: true,
+        addresses: [{ip: a.ip, prefixLength: 24}],
+      })
       expect(onLink).toMatchObject({interface: 'eth0', source: a.ip, redirected: false})
       expect(none ?? null).toBeNull()
       expect(before).toEqual([])

@@ -28,7 +28,9 @@ async function interfacesIn(namespace: string): Promise<InterfaceFacts[]> {
     up: flags.includes('UP'),
     carrier: flags.includes('LOWER_UP'),
     ethernet: link_type === 'ether',
-    addresses: addr_info.filter(({family}) => family === 'inet').map(({local, prefixlen}) => ({ip: local, prefixLength: prefixlen})),
+    addresses: addr_info
+      .filter(({family}) => family === 'inet')
+      .map(({local, prefixlen}) => ({ip: local, prefixLength: prefixlen})),
   }))
 }
 

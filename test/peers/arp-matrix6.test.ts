@@ -2,8 +2,8 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
 import {announcementFrame} from '../../src/strategies/arp/frames.ts'
-import {icmpv6Frame, parseIcmpv6} from '../../src/wire/icmpv6.ts'
 import {ETHERTYPE_IPV6, parseEthernet} from '../../src/wire/ethernet.ts'
+import {icmpv6Frame, parseIcmpv6} from '../../src/wire/icmpv6.ts'
 import {NEXT_HEADER_ICMPV6, parseIpv6} from '../../src/wire/ipv6.ts'
 import {ALL_NODES} from '../../src/wire/ipv6-address.ts'
 import type {NeighbourAdvertisement} from '../../src/wire/nd.ts'
@@ -71,12 +71,18 @@ async function withVm6<T>(fn: (vm: PairEnd, wire: PairEnd) => Promise<T>): Promi
 }
 
 const neighbours = async (vm: PairEnd): Promise<ReadonlyMap<string, string | undefined>> => {
-  const shown = JSON.parse(await vm.run('ip', '-json', '-6', 'neigh', 'show', 'dev', 'eth0')) as {dst: string; lladdr?: string}[]
+  const shown = JSON.parse(await vm.run('ip', '-json', '-6', 'neigh', 'show', 'dev', 'eth0')) as {
+    dst: string
+    lladdr?: string
+  }[]
   return new Map(shown.map(({dst, lladdr}) => [dst, lladdr]))
 }
 
 const defaultRouters = async (vm: PairEnd): Promise<string[]> => {
-  const routes = JSON.parse(await vm.run('ip', '-json', '-6', 'route', 'show', 'default')) as {gateway: string; nexthops?: {gateway: string}[]}[]
+  const routes = JSON.parse(await vm.run('ip', '-json', '-6', 'route', 'show', 'default')) as {
+    gateway: string
+    nexthops?: {gateway: string}[]
+  }[]
   return routes.flatMap(({gateway, nexthops}) => nexthops?.map((hop) => hop.gateway) ?? [gateway])
 }
 
@@ -94,7 +100,9 @@ describe.skipIf(noNamespaces)('Neighbour Discovery and a Linux host', () => {
     await withVm6(async (vm, wire) => {
       const entries = FORMS.flatMap((_, f) =>
         STATES.flatMap((state, s) =>
-          state === 'none' ? [] : [`neigh replace ${gatewayOf(f, s)} ${state === 'failed' ? '' : `lladdr ${A} `}nud ${state} dev eth0`],
+          state === 'none'
+            ? []
+            : [`neigh replace ${gatewayOf(f, s)} ${state === 'failed' ? '' : `lladdr ${A} `}nud ${state} dev eth0`],
         ),
       )
       await vm.run('sh', '-c', `ip -6 -batch - <<'END'\n${entries.join('\n')}\nEND`)
@@ -112,7 +120,10 @@ describe.skipIf(noNamespaces)('Neighbour Discovery and a Linux host', () => {
         for (const s of STATES.keys()) link.send(build(gatewayOf(f, s), vm.mac, link.mac))
       }
       const asked = STATES.filter((state) => state !== 'permanent').map((state) => gatewayOf(0, STATES.indexOf(state)))
-      await until(async () => answers, (seen) => asked.every((ip) => seen.has(ip)))
+      await until(
+        async () => answers,
+        (seen) => asked.every((ip) => seen.has(ip)),
+      )
       const table = await neighbours(vm)
       const moved = FORMS.map(([name], f) => [name, STATES.filter((_, s) => table.get(gatewayOf(f, s)) === B)])
       expect(moved).toEqual(FORMS.map(([name, , want]) => [name, STATES.filter((state) => want.has(state))]))
@@ -124,13 +135,23 @@ describe.skipIf(noNamespaces)('Neighbour Discovery and a Linux host', () => {
     await withVm6(async (vm, wire) => {
       await using link = await linkIn(wire.namespace, wire.interface)
       link.send(ours('ra')('fe80::1', vm.mac, link.mac))
-      expect(await until(() => defaultRouters(vm), (routers) => routers.length > 0)).toEqual(['fe80::1'])
+      expect(
+        await until(
+          () => defaultRouters(vm),
+          (routers) => routers.length > 0,
+        ),
+      ).toEqual(['fe80::1'])
       link.send(ours('reply')('fe80::1', vm.mac, link.mac))
       link.send(ours('ask')('fe80::1', vm.mac, link.mac))
       await sleep(100)
       expect(await defaultRouters(vm)).toEqual(['fe80::1'])
       link.send(advertisement({router: false})('fe80::1', vm.mac, link.mac))
-      expect(await until(() => defaultRouters(vm), (routers) => routers.length === 0)).toEqual([])
+      expect(
+        await until(
+          () => defaultRouters(vm),
+          (routers) => routers.length === 0,
+        ),
+      ).toEqual([])
     })
   })
 
@@ -139,10 +160,20 @@ describe.skipIf(noNamespaces)('Neighbour Discovery and a Linux host', () => {
       await using link = await linkIn(wire.namespace, wire.interface)
       const target = {vm: {ip: VM_IP, mac: vm.mac}}
       link.send(announcementFrame('ra', {ip: 'fe80::a', mac: A}, target, link.mac).bytes)
-      expect(await until(() => defaultRouters(vm), (routers) => routers.length > 0)).toEqual(['fe80::a'])
+      expect(
+        await until(
+          () => defaultRouters(vm),
+          (routers) => routers.length > 0,
+        ),
+      ).toEqual(['fe80::a'])
       const next = {ip: 'fe80::b', mac: B, old: 'fe80::a'}
       for (const form of ['withdraw', 'ra'] as const) link.send(announcementFrame(form, next, target, link.mac).bytes)
-      expect(await until(() => defaultRouters(vm), (routers) => routers.includes('fe80::b') && routers.length === 1)).toEqual(['fe80::b'])
+      expect(
+        await until(
+          () => defaultRouters(vm),
+          (routers) => routers.includes('fe80::b') && routers.length === 1,
+        ),
+      ).toEqual(['fe80::b'])
       expect((await neighbours(vm)).get('fe80::b')).toBe(B)
     })
   })
@@ -152,13 +183,21 @@ describe.skipIf(noNamespaces)('Neighbour Discovery and a Linux host', () => {
       await using link = await linkIn(wire.namespace, wire.interface)
       const target = {vm: {ip: VM_IP, mac: vm.mac}}
       link.send(announcementFrame('ra', {ip: 'fe80::a', mac: A}, target, link.mac).bytes)
-      await until(() => defaultRouters(vm), (routers) => routers.length > 0)
+      await until(
+        () => defaultRouters(vm),
+        (routers) => routers.length > 0,
+      )
       const via = async (): Promise<string | undefined> => {
-        const [route] = JSON.parse(await vm.run('ip', '-json', '-6', 'route', 'get', '2001:db8:9::1')) as {gateway?: string}[]
+        const [route] = JSON.parse(await vm.run('ip', '-json', '-6', 'route', 'get', '2001:db8:9::1')) as {
+          gateway?: string
+        }[]
         return route?.gateway
       }
       const redirect = (old: string) =>
-        link.send(announcementFrame('redirect', {ip: 'fe80::b', mac: B, old, destination: '2001:db8:9::1'}, target, link.mac).bytes)
+        link.send(
+          announcementFrame('redirect', {ip: 'fe80::b', mac: B, old, destination: '2001:db8:9::1'}, target, link.mac)
+            .bytes,
+        )
       redirect('fe80::c')
       await sleep(100)
       expect(await via()).toBe('fe80::a')

@@ -16,11 +16,19 @@ const probe: EchoProbe = {
   identifier: 0x1234,
   sequence: 7,
 }
-const ends = {source: probe.source, destination: probe.destination, owns: (identifier: number) => identifier === probe.identifier}
+const ends = {
+  source: probe.source,
+  destination: probe.destination,
+  owns: (identifier: number) => identifier === probe.identifier,
+}
 /** IP packet of the probe, as a router quotes it. */
 const packetOf = (of: EchoProbe): Uint8Array => parseEthernet(echoProbeFrame(of)).payload
 const answer = (from: string, message: Icmp, over: {destination?: string} = {}): Uint8Array =>
-  icmpFrame({destination: probe.sourceMac, source: '02:00:00:00:0b:02'}, {source: from, destination: over.destination ?? probe.source, ttl: 61}, message)
+  icmpFrame(
+    {destination: probe.sourceMac, source: '02:00:00:00:0b:02'},
+    {source: from, destination: over.destination ?? probe.source, ttl: 61},
+    message,
+  )
 const reply: Icmp = {kind: 'echo-reply', identifier: probe.identifier, sequence: 7, payload: new Uint8Array(8)}
 const quote = (of: EchoProbe = probe) => parseQuoted(packetOf(of))
 
@@ -36,7 +44,8 @@ describe('echoProbeFrame', () => {
       const {payload} = parseIpv4(packetOf({...probe, sequence}))
       return (payload[2]! << 8) | payload[3]!
     }
-    fc.assert(fc.property(fc.integer({min: 0, max: 0xffff}), (sequence) => {
+    fc.assert(
+      fc.property(fc.integer({min: 0, max: 0xffff}), (sequence) => {
         expect(checksum(sequence)).toBe(checksum(7))
       }),
     )
@@ -45,17 +54,29 @@ describe('echoProbeFrame', () => {
 
 describe('readEchoAnswer', () => {
   it('reads the reply of the destination, and the MAC it came back through', () => {
-    expect(readEchoAnswer(answer(probe.destination, reply), ends)).toMatchObject({kind: 'reached', sequence: 7, returnMac: '02:00:00:00:0b:02', packet: {ttl: 61}})
+    expect(readEchoAnswer(answer(probe.destination, reply), ends)).toMatchObject({
+      kind: 'reached',
+      sequence: 7,
+      returnMac: '02:00:00:00:0b:02',
+      packet: {ttl: 61},
+    })
   })
 
   it('reads time exceeded and unreachable by the probe they quote', () => {
     const quoted = quote()
-    expect(readEchoAnswer(answer('172.16.1.2', {kind: 'time-exceeded', code: 0, quoted, extensions: []}), ends)).toMatchObject({kind: 'expired', sequence: 7, quotedTtl: 64})
-    expect(readEchoAnswer(answer('172.16.1.2', {kind: 'destination-unreachable', code: 13, quoted, extensions: []}), ends)).toMatchObject({kind: 'refused', sequence: 7})
+    expect(
+      readEchoAnswer(answer('172.16.1.2', {kind: 'time-exceeded', code: 0, quoted, extensions: []}), ends),
+    ).toMatchObject({kind: 'expired', sequence: 7, quotedTtl: 64})
+    expect(
+      readEchoAnswer(answer('172.16.1.2', {kind: 'destination-unreachable', code: 13, quoted, extensions: []}), ends),
+    ).toMatchObject({kind: 'refused', sequence: 7})
   })
 
   it('reads a redirect', () => {
-    const found = readEchoAnswer(answer('10.1.0.252', {kind: 'redirect', code: 1, gateway: '10.1.0.253', quoted: quote()}), ends)
+    const found = readEchoAnswer(
+      answer('10.1.0.252', {kind: 'redirect', code: 1, gateway: '10.1.0.253', quoted: quote()}),
+      ends,
+    )
     expect(found).toMatchObject({kind: 'redirect', gateway: '10.1.0.253'})
   })
 
@@ -63,8 +84,19 @@ describe('readEchoAnswer', () => {
     ['a reply to somebody else', answer(probe.destination, {...reply, identifier: 1} as Icmp)],
     ['a reply from elsewhere', answer('203.0.113.99', reply)],
     ['a reply for another host', answer(probe.destination, reply, {destination: '10.1.0.11'})],
-    ['an error about another flow', answer('172.16.1.2', {kind: 'time-exceeded', code: 0, quoted: quote({...probe, identifier: 9}), extensions: []})],
-    ['an error about another destination', answer('172.16.1.2', {kind: 'time-exceeded', code: 0, quoted: quote({...probe, destination: '192.0.2.1'}), extensions: []})],
+    [
+      'an error about another flow',
+      answer('172.16.1.2', {kind: 'time-exceeded', code: 0, quoted: quote({...probe, identifier: 9}), extensions: []}),
+    ],
+    [
+      'an error about another destination',
+      answer('172.16.1.2', {
+        kind: 'time-exceeded',
+        code: 0,
+        quoted: quote({...probe, destination: '192.0.2.1'}),
+        extensions: [],
+      }),
+    ],
     ['our own request', echoProbeFrame(probe)],
     ['a frame cut short', answer(probe.destination, reply).slice(0, 30)],
     ['no frame', new Uint8Array(3)],
@@ -73,7 +105,8 @@ describe('readEchoAnswer', () => {
   })
 
   it('answers any bytes without throwing', () => {
-    fc.assert(fc.property(fc.uint8Array({maxLength: 120}), (bytes) => {
+    fc.assert(
+      fc.property(fc.uint8Array({maxLength: 120}), (bytes) => {
         expect(readEchoAnswer(bytes, ends)).toBeUndefined()
       }),
     )
@@ -81,5 +114,9 @@ describe('readEchoAnswer', () => {
 })
 
 it('parses as what it is', () => {
-  expect(parseIcmp(parseIpv4(packetOf(probe)).payload)).toMatchObject({kind: 'echo-request', identifier: 0x1234, sequence: 7})
+  expect(parseIcmp(parseIpv4(packetOf(probe)).payload)).toMatchObject({
+    kind: 'echo-request',
+    identifier: 0x1234,
+    sequence: 7,
+  })
 })

@@ -14,9 +14,21 @@ import {ethernetInterface, type FakeWorld, fakeWorld} from '../support/world.ts'
 
 const RX = '02:00:00:00:0a:01'
 const RY = '02:00:00:00:0b:01'
-const VM: InterfaceFacts = ethernetInterface({mac: '02:00:00:00:00:10', addresses: [{ip: '10.0.0.10', prefixLength: 24}]})
-const ROUTE: Route = {gateway: '10.0.0.1', interface: 'eth0', source: '10.0.0.10', redirected: false, expiresS: undefined}
-const NEIGHBOURS: Neighbour[] = [{ip: '10.0.0.1', mac: RX, state: 'REACHABLE'}, {ip: '10.0.0.2', mac: RY, state: 'STALE'}]
+const VM: InterfaceFacts = ethernetInterface({
+  mac: '02:00:00:00:00:10',
+  addresses: [{ip: '10.0.0.10', prefixLength: 24}],
+})
+const ROUTE: Route = {
+  gateway: '10.0.0.1',
+  interface: 'eth0',
+  source: '10.0.0.10',
+  redirected: false,
+  expiresS: undefined,
+}
+const NEIGHBOURS: Neighbour[] = [
+  {ip: '10.0.0.1', mac: RX, state: 'REACHABLE'},
+  {ip: '10.0.0.2', mac: RY, state: 'STALE'},
+]
 
 /** A network behind two gateways: how long the destination takes through each, in ms; undefined: it never answers. */
 function network(rttMs: {[RX]?: number; [RY]?: number}, over: Partial<FakeWorld> = {}): FakeWorld {
@@ -31,14 +43,23 @@ function network(rttMs: {[RX]?: number; [RY]?: number}, over: Partial<FakeWorld>
       const to = {destination: packet.source}
       if (packet.ttl === 1) {
         const quoted = parseQuoted(frame.payload)
-        fake.deliver(icmpFrame(back, {...to, source: hop.router}, {kind: 'time-exceeded', code: 0, quoted, extensions: []}), hop.near)
+        fake.deliver(
+          icmpFrame(back, {...to, source: hop.router}, {kind: 'time-exceeded', code: 0, quoted, extensions: []}),
+          hop.near,
+        )
       } else if (icmp.kind === 'echo-request') {
         const rtt = rttMs[frame.destination as typeof RX]
-        if (rtt !== undefined) fake.deliver(icmpFrame(back, {...to, source: packet.destination}, {...icmp, kind: 'echo-reply'}), rtt)
+        if (rtt !== undefined)
+          fake.deliver(icmpFrame(back, {...to, source: packet.destination}, {...icmp, kind: 'echo-reply'}), rtt)
       }
     },
   })
-  return Object.assign(world, {routeTo: async () => ROUTE, neighbours: async () => NEIGHBOURS, resolveNeighbour: async (ip: string) => NEIGHBOURS.find((each) => each.ip === ip), ...over})
+  return Object.assign(world, {
+    routeTo: async () => ROUTE,
+    neighbours: async () => NEIGHBOURS,
+    resolveNeighbour: async (ip: string) => NEIGHBOURS.find((each) => each.ip === ip),
+    ...over,
+  })
 }
 
 const order = (over: Partial<TraceOrder> = {}): TraceOrder => ({
@@ -53,7 +74,8 @@ const order = (over: Partial<TraceOrder> = {}): TraceOrder => ({
   failOnInbound: false,
   ...over,
 })
-const traceOver = (world: FakeWorld, over: Partial<TraceOrder> = {}, signal?: AbortSignal) => runTrace('203.0.113.10', order(over), undefined, world, {}, signal)
+const traceOver = (world: FakeWorld, over: Partial<TraceOrder> = {}, signal?: AbortSignal) =>
+  runTrace('203.0.113.10', order(over), undefined, world, {}, signal)
 
 describe('runTrace', () => {
   it.each([
@@ -77,11 +99,19 @@ describe('runTrace', () => {
     // The difference lies around the threshold of 10 ms, to both sides of it.
     let n = 0
     const world = network({}, {})
-    const noisy = network({get [RX]() {
-      return 4 + (n++ % 2) * 12
-    }, [RY]: 0.2})
+    const noisy = network({
+      get [RX]() {
+        return 4 + (n++ % 2) * 12
+      },
+      [RY]: 0.2,
+    })
     expect((await traceOver(noisy)).evidence.pairs.filter(({warmUp}) => !warmUp)).toHaveLength(60)
     expect(world.openLinks).toBe(0)
+  })
+
+  it('cannot compare the gateway in use with itself', async () => {
+    const {judgement} = await traceOver(network({[RX]: 20.5}), {via: [`10.0.0.2=${RX}`]})
+    expect(judgement).toMatchObject({reason: 'first-hop-not-selectable', exitCode: 11})
   })
 
   it('measures at its own clock what the network took', async () => {
@@ -99,7 +129,10 @@ describe('runTrace', () => {
 
   it('is void if the route changes meanwhile', async () => {
     let asked = 0
-    const world = network({[RX]: 20.5, [RY]: 0.2}, {routeTo: async () => (++asked > 3 ? {...ROUTE, gateway: '10.0.0.2'} : ROUTE)})
+    const world = network(
+      {[RX]: 20.5, [RY]: 0.2},
+      {routeTo: async () => (++asked > 3 ? {...ROUTE, gateway: '10.0.0.2'} : ROUTE)},
+    )
     expect((await traceOver(world)).judgement.reason).toBe('route-changed')
   })
 
@@ -115,8 +148,22 @@ describe('runTrace', () => {
 
   it.each<[string, string, Partial<FakeWorld>, Partial<TraceOrder>, string, RegExp]>([
     ['without a route', '203.0.113.10', {routeTo: async () => undefined}, {}, 'runtime', /no route to 203\.0\.113\.10/],
-    ['to what is on-link', '10.0.0.77', {routeTo: async () => ({...ROUTE, gateway: undefined})}, {}, 'usage', /is on-link on eth0/],
-    ['with a gateway that is gone', '203.0.113.10', {resolveNeighbour: async () => undefined}, {}, 'runtime', /the gateway 10\.0\.0\.1 does not answer ARP/],
+    [
+      'to what is on-link',
+      '10.0.0.77',
+      {routeTo: async () => ({...ROUTE, gateway: undefined})},
+      {},
+      'usage',
+      /is on-link on eth0/,
+    ],
+    [
+      'with a gateway that is gone',
+      '203.0.113.10',
+      {resolveNeighbour: async () => undefined},
+      {},
+      'runtime',
+      /the gateway 10\.0\.0\.1 does not answer ARP/,
+    ],
     ['by no address', '203.0.113', {}, {}, 'usage', /203\.0\.113 is not an IPv4 address/],
     ['via nonsense', '203.0.113.10', {}, {via: ['10.0.0']}, 'usage', /--via 10\.0\.0 is no gateway/],
     ['via a bad MAC', '203.0.113.10', {}, {via: ['10.0.0.2=02:00']}, 'usage', /no IP=MAC/],
@@ -131,8 +178,15 @@ describe('runTrace', () => {
 
 describe('the first hop in use', () => {
   it('is the one in the routing table where a redirect covers it', async () => {
-    const world = network({}, {routeTo: async () => ({...ROUTE, gateway: '10.0.0.2', redirected: true}), tableGateway: async () => '10.0.0.1'})
-    expect((await currentHop(world, '203.0.113.10', undefined, [])).candidate).toMatchObject({ip: '10.0.0.1', mac: RX, macSource: 'neigh'})
+    const world = network(
+      {},
+      {routeTo: async () => ({...ROUTE, gateway: '10.0.0.2', redirected: true}), tableGateway: async () => '10.0.0.1'},
+    )
+    expect((await currentHop(world, '203.0.113.10', undefined, [])).candidate).toMatchObject({
+      ip: '10.0.0.1',
+      mac: RX,
+      macSource: 'neigh',
+    })
   })
 
   it('is left out of the alternatives, by MAC: their IPs may be one', async () => {
@@ -140,13 +194,27 @@ describe('the first hop in use', () => {
     const current = await currentHop(world, '203.0.113.10', undefined, [{name: 'rx', ip: '10.0.0.1', mac: RX}])
     expect(current.candidate.name).toBe('rx')
     const hop = (name: string, mac: string) => ({name, ip: '10.0.0.1', mac, macSource: 'inventory' as const})
-    expect((await alternativeHops(world, [hop('rx', RX), hop('ry', RY), hop('ry', RY)], current)).map(({mac}) => mac)).toEqual([RY])
+    expect(
+      (await alternativeHops(world, [hop('rx', RX), hop('ry', RY), hop('ry', RY)], current, false)).map(({mac}) => mac),
+    ).toEqual([RY])
   })
 })
 
 describe('hopScan', () => {
-  const reached = {kind: 'reached', rttMs: 1, returnMac: RY, packet: {source: '203.0.113.10', ttl: 61}} as unknown as ProbeAnswer
-  const expired = {kind: 'expired', rttMs: 1, returnMac: RY, quotedTtl: 1, packet: {source: '172.16.0.1', ttl: 63}, icmp: {extensions: []}} as unknown as ProbeAnswer
+  const reached = {
+    kind: 'reached',
+    rttMs: 1,
+    returnMac: RY,
+    packet: {source: '203.0.113.10', ttl: 61},
+  } as unknown as ProbeAnswer
+  const expired = {
+    kind: 'expired',
+    rttMs: 1,
+    returnMac: RY,
+    quotedTtl: 1,
+    packet: {source: '172.16.0.1', ttl: 63},
+    icmp: {extensions: []},
+  } as unknown as ProbeAnswer
 
   it('goes up to the destination, then back for more samples', () => {
     const scan = hopScan()
@@ -157,7 +225,12 @@ describe('hopScan', () => {
       if (ttl !== undefined) scan.heard(ttl, ttl >= 4 ? reached : expired)
     }
     expect(asked).toEqual([2, 3, 4, 2, 3, 2, 3, undefined, undefined])
-    expect(scan.hops().map(({ttl, sent}) => [ttl, sent])).toEqual([[1, 0], [2, 3], [3, 3], [4, 1]])
+    expect(scan.hops().map(({ttl, sent}) => [ttl, sent])).toEqual([
+      [1, 0],
+      [2, 3],
+      [3, 3],
+      [4, 1],
+    ])
   })
 
   it('gives up after five silent ones in a row, and cuts them off', () => {

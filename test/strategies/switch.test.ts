@@ -20,7 +20,7 @@ function recorded(name: string, answers: {execute?: Error; verify?: Verdict | Er
     summary: name,
     traits: {controlledAt: 'here', layer: 'L2', gatewayIp: 'stays', sessions: 'kept', needs: 'nothing'},
     plan: async () => ({name}),
-    execute: async () => answer('execute', answers.execute ?? (undefined as unknown as void)),
+    execute: async () => void answer('execute', answers.execute ?? undefined),
     verify: async () => answer('verify', answers.verify ?? yes),
     rollback: async () => answer('rollback', answers.rollback ?? yes),
     describe: () => [],
@@ -32,7 +32,12 @@ describe('carryOut', () => {
   it.each<[string, Parameters<typeof recorded>[1], string[], object | string]>([
     ['verified', {}, ['execute', 'verify'], {verdict: yes}],
     ['not verified', {verify: no}, ['execute', 'verify', 'rollback'], {verdict: no, rollback: yes}],
-    ['not verified, nor taken back', {verify: no, rollback: no}, ['execute', 'verify', 'rollback'], {verdict: no, rollback: no}],
+    [
+      'not verified, nor taken back',
+      {verify: no, rollback: no},
+      ['execute', 'verify', 'rollback'],
+      {verdict: no, rollback: no},
+    ],
     ['execute fails', {execute: new Error('half done')}, ['execute', 'rollback'], 'half done'],
     ['verify fails', {verify: new Error('lost the link')}, ['execute', 'verify', 'rollback'], 'lost the link'],
   ])('%s', async (_name, answers, calls, outcome) => {
@@ -64,7 +69,10 @@ describe('carryOut', () => {
 })
 
 const plugin = (name: string, result: unknown) => ({plugin: {name}, result})
-const runner = (successes: {plugin: {name: string}; result: unknown}[], failures: {plugin: {name: string}; error: Error}[] = []) => ({
+const runner = (
+  successes: {plugin: {name: string}; result: unknown}[],
+  failures: {plugin: {name: string}; error: Error}[] = [],
+) => ({
   runHook: async () => ({successes, failures}),
 })
 
@@ -72,10 +80,17 @@ describe('loadStrategies', () => {
   const one = recorded('one', {}).strategy
   it('collects what all plugins bring', async () => {
     const found = await loadStrategies(runner([plugin('a', [one]), plugin('b', [recorded('two', {}).strategy])]))
-    expect([...found].map(([name, {plugin: from}]) => [name, from])).toEqual([['one', 'a'], ['two', 'b']])
+    expect([...found].map(([name, {plugin: from}]) => [name, from])).toEqual([
+      ['one', 'a'],
+      ['two', 'b'],
+    ])
   })
   it.each([
-    ['a plugin that fails', runner([], [{plugin: {name: 'bad'}, error: new Error('boom')}]), /bad gives no strategies: boom/],
+    [
+      'a plugin that fails',
+      runner([], [{plugin: {name: 'bad'}, error: new Error('boom')}]),
+      /bad gives no strategies: boom/,
+    ],
     ['a name twice', runner([plugin('a', [one]), plugin('b', [one])]), /both a and b bring a strategy called one/],
     ['no list', runner([plugin('a', undefined)]), /a answers gwswitch:strategies with no list/],
   ])('refuses %s, which oclif would swallow', async (_name, hooks, message) => {
@@ -84,7 +99,9 @@ describe('loadStrategies', () => {
 })
 
 describe('chooseStrategies', () => {
-  const installed = new Map<string, Registered>(['arp', 'agent'].map((name) => [name, {plugin: 'gwswitch', strategy: recorded(name, {}).strategy}]))
+  const installed = new Map<string, Registered>(
+    ['arp', 'agent'].map((name) => [name, {plugin: 'gwswitch', strategy: recorded(name, {}).strategy}]),
+  )
   it.each([
     ['those asked for, in order', ['agent', 'arp'], [], ['agent', 'arp']],
     ["the VM's own, as far as installed", [], ['dhcp', 'agent'], ['agent']],

@@ -20,7 +20,10 @@ export interface CliOptions {
 }
 
 /** `gwswitch ARGS`. Exit codes are results; nothing is thrown for them. */
-export async function gwswitch(args: readonly string[], {namespace, under = [], env = {}}: CliOptions = {}): Promise<CliResult> {
+export async function gwswitch(
+  args: readonly string[],
+  {namespace, under = [], env = {}}: CliOptions = {},
+): Promise<CliResult> {
   const set = Object.entries({NO_COLOR: '1', ...env}).map(([name, value]) => `${name}=${value}`)
   const inside = ['env', ...set, ...under, process.execPath, dev, ...args]
   const [program, ...rest] = namespace === undefined ? inside : namespaceCommand(namespace, inside)

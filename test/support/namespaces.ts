@@ -1,5 +1,7 @@
 // Network namespaces for tests: made for one test, removed after it, whatever happens.
+import {spawn, spawnSync} from 'node:child_process'
 import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import type {Socket} from 'node:net'
 import {down, up} from '../../src/lab/lab.ts'
 import {DEFAULT_LAB, type LabOptions} from '../../src/lab/options.ts'
 import {labFiles} from '../../src/lab/state.ts'
@@ -9,7 +11,6 @@ import {inNamespace, namespaces} from '../../src/net/netns.ts'
 
 /** One file a prefix in use, naming the process that uses it: what a killed test run leaves is found by it. */
 const REGISTRY = '/run/gwswitch-tests'
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** Why tests cannot make namespaces here; undefined if they can. For `describe.skipIf(noNamespaces)`. */
 export const noNamespaces: string | undefined = process.geteuid?.() === 0 ? undefined : 'network namespaces need root'
@@ -32,9 +33,9 @@ export async function withLab<T>(
 ): Promise<T> {
   return withPrefix(
     (prefix) => down(prefix).then(() => {}),
-    async (prefix, signal) => {
+    async (prefix) => {
       const chosen = {...DEFAULT_LAB, ...options, prefix}
-      await up(chosen, {signal})
+      await up(chosen)
       return fn({
         options: chosen,
         prefix,
@@ -110,39 +111,66 @@ export async function hasProgram(name: string): Promise<boolean> {
 }
 
 let counter = 0
-let swept: Promise<void> | undefined
+let guarded = false
 
 /**
- * A prefix that no other test has, in this process or another: `t`, the pid, a number. It is good for a lab's, and for
- * whatever else a test wants to name. For tests that build by hand; it calls `remove` for what they named by it.
+ * A prefix that no other test has, in this process or another: `t`, the pid, a number. For tests that build by hand; it
+ * calls `remove` for what they named by it. Namespaces must be called `PREFIX-something` to be found after a crash.
  */
 export async function withPrefix<T>(
   remove: (prefix: string) => Promise<void>,
-  fn: (prefix: string, signal: AbortSignal) => Promise<T>,
+  fn: (prefix: string) => Promise<T>,
 ): Promise<T> {
-  swept ??= sweep()
-  await swept
-  const prefix = `t${base36(process.pid, 5)}${base36(counter++ % 36 ** 2, 2)}`
+  if (!guarded) {
+    sweep()
+    guard()
+    guarded = true
+  }
+  const prefix = `${processPrefix()}${base36(counter++ % 36 ** 2, 2)}`
   const entry = `${REGISTRY}/${prefix}`
   mkdirSync(REGISTRY, {recursive: true, mode: 0o700})
   writeFileSync(entry, processIdentity(process.pid)!)
-  const controller = new AbortController()
-  const clean = async (): Promise<void> => {
+  try {
+    return await fn(prefix)
+  } finally {
     await remove(prefix)
     rmSync(entry, {force: true})
   }
-  const interrupt = (name: NodeJS.Signals): void => {
-    controller.abort(new Error(`interrupted by ${name}`))
-    for (const each of SIGNALS) process.off(each, interrupt)
-    void clean().finally(() => process.kill(process.pid, name))
-  }
-  for (const name of SIGNALS) process.on(name, interrupt)
-  try {
-    return await fn(prefix, controller.signal)
-  } finally {
-    for (const name of SIGNALS) process.off(name, interrupt)
-    await clean()
-  }
+}
+
+const base36 = (value: number, width: number): string => value.toString(36).padStart(width, '0')
+const processPrefix = (): string => `t${base36(process.pid, 5)}`
+
+/** For sh(1): removes all that goes by the prefixes given as arguments, or as paths that end in them. */
+const REMOVE = `
+for p; do
+  p=\${p##*/}
+  for e in $(grep -lzx "GWSWITCH_LAB=$p" /proc/[0-9]*/environ 2>/dev/null); do e=\${e#/proc/}; kill -9 "\${e%/environ}"; done
+  for n in /run/netns/"$p"-*; do [ -e "$n" ] && ip netns del "\${n##*/}"; done
+  rm -rf "/run/gwswitch/lab-$p" "/run/gwswitch/lab-$p.lock" "${REGISTRY}/$p"
+done
+rmdir /run/gwswitch 2>/dev/null
+`
+
+/**
+ * Leaves a shell behind that waits for the end of this process and then removes what it left: a test runner that is
+ * interrupted ends its workers at once, without a chance to clean up.
+ */
+function guard(): void {
+  const script = `cat >/dev/null; set -- ${REGISTRY}/${processPrefix()}??; [ -e "$1" ] || exit 0; ${REMOVE}`
+  const guardian = spawn('sh', ['-c', script], {detached: true, stdio: ['pipe', 'ignore', 'ignore']})
+  guardian.unref()
+  ;(guardian.stdin as Socket).unref()
+}
+
+/** Removes what earlier test processes left whose guardian was killed too. */
+function sweep(): void {
+  const dead = registered().filter((prefix) => {
+    const owner = readText(`${REGISTRY}/${prefix}`)
+    // Nothing in it: another test process is just making or removing it.
+    return owner && !isRunning(owner)
+  })
+  if (dead.length > 0) spawnSync('sh', ['-c', REMOVE, 'sh', ...dead])
 }
 
 /** A process that cannot be taken for a later one of the same number: pid and start time (proc_pid_stat(5), field 22). */
@@ -155,20 +183,6 @@ function processIdentity(pid: number): string | undefined {
 }
 
 const isRunning = (identity: string): boolean => processIdentity(Number.parseInt(identity, 10)) === identity
-
-const base36 = (value: number, width: number): string => value.toString(36).padStart(width, '0')
-
-/** Removes what test processes left that are no longer running. */
-async function sweep(): Promise<void> {
-  for (const prefix of registered()) {
-    const owner = readText(`${REGISTRY}/${prefix}`)
-    // Undefined: another test process has just swept it.
-    if (owner === undefined || (owner !== '' && isRunning(owner))) continue
-    await down(prefix)
-    await removePair(prefix)
-    rmSync(`${REGISTRY}/${prefix}`, {force: true})
-  }
-}
 
 function readText(path: string): string | undefined {
   try {

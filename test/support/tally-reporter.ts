@@ -16,6 +16,8 @@ export default class TallyReporter implements Reporter {
       if (broken) count.failed++
     }
     // After the default reporter's own summary.
-    process.once('exit', () => process.stdout.write(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`))
+    process.once('exit', () =>
+      process.stdout.write(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`),
+    )
   }
 }

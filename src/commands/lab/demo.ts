@@ -1,6 +1,6 @@
 import {BaseCommand} from '../../base-command.ts'
-import {labFlags} from '../../lab-flags.ts'
 import type {DemoResult} from '../../lab/demo.ts'
+import {labFlags} from '../../lab-flags.ts'
 
 type DemoDocument = {readonly schema: 'gwswitch.lab-demo/1'; readonly exitCode: number} & DemoResult
 
@@ -9,7 +9,10 @@ export default class LabDemo extends BaseCommand {
   static override description =
     'Builds a lab of its own, moves a VM from site X to site Y, traces, switches, traces again, and removes everything. ' +
     'Needs root. Exit: 0 only if every step was as it should be, else 1.'
-  static override examples = ['sudo <%= config.bin %> <%= command.id %>', 'sudo <%= config.bin %> <%= command.id %> --dci-delay 5 --dci plain']
+  static override examples = [
+    'sudo <%= config.bin %> <%= command.id %>',
+    'sudo <%= config.bin %> <%= command.id %> --dci-delay 5 --dci plain',
+  ]
   static override flags = labFlags('gwdemo')
 
   async run(): Promise<DemoDocument> {
@@ -22,7 +25,12 @@ export default class LabDemo extends BaseCommand {
       import('../../lab-flags.ts'),
     ])
     const paint = paintWith(this.colour)
-    const narrator = demoNarrator({log: (line) => this.log(line), meter: (text) => this.meter(text), paint, colour: this.colour})
+    const narrator = demoNarrator({
+      log: (line) => this.log(line),
+      meter: (text) => this.meter(text),
+      paint,
+      colour: this.colour,
+    })
     const result = await runDemo(labOptionsOf(flags), narrator, await this.world(), this.interrupt.signal)
     for (const line of demoSummary(result, paint)) this.log(line)
     const exitCode = result.checks.every(({ok}) => ok) ? 0 : 1

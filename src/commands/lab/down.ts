@@ -3,7 +3,10 @@ import {prefixFlag} from '../../lab-flags.ts'
 
 export default class LabDown extends BaseCommand {
   static override summary = 'remove a lab with everything in it, also after a crash'
-  static override examples = ['sudo <%= config.bin %> <%= command.id %>', 'sudo <%= config.bin %> <%= command.id %> --prefix metro']
+  static override examples = [
+    'sudo <%= config.bin %> <%= command.id %>',
+    'sudo <%= config.bin %> <%= command.id %> --prefix metro',
+  ]
   static override flags = {prefix: prefixFlag()}
 
   async run(): Promise<{readonly schema: 'gwswitch.lab-down/1'; readonly prefix: string; readonly removed: boolean}> {

@@ -7,7 +7,8 @@ type LabMoveDocument = {readonly schema: 'gwswitch.lab-move/1'} & Pick<VmMove, '
 
 export default class LabMove extends BaseCommand {
   static override summary = 'move a VM of the lab to a site, as a live migration does'
-  static override description = 'Carrier, addresses, neighbours and open sockets of the VM stay; its port changes sites and its MAC is announced as QEMU does.'
+  static override description =
+    'Carrier, addresses, neighbours and open sockets of the VM stay; its port changes sites and its MAC is announced as QEMU does.'
   static override examples = ['sudo <%= config.bin %> <%= command.id %> db-03 --to y']
   static override args = {vm: Args.string({required: true, description: 'web-07 or db-03'})}
   static override flags = {

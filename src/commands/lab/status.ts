@@ -6,7 +6,10 @@ type LabStatusDocument = {readonly schema: 'gwswitch.lab-status/1'} & LabStatus
 
 export default class LabStatusCommand extends BaseCommand {
   static override summary = 'show a lab: its topology, where each VM is, and how to run something in it'
-  static override examples = ['sudo <%= config.bin %> <%= command.id %>', 'sudo <%= config.bin %> <%= command.id %> --json']
+  static override examples = [
+    'sudo <%= config.bin %> <%= command.id %>',
+    'sudo <%= config.bin %> <%= command.id %> --json',
+  ]
   static override flags = {prefix: prefixFlag()}
 
   async run(): Promise<LabStatusDocument> {

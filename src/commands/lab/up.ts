@@ -16,7 +16,10 @@ export default class LabUp extends BaseCommand {
     'Needs root. Twice is once; after a crash it repairs.'
   static override examples = [
     'sudo <%= config.bin %> <%= command.id %>',
-    {description: 'A metro DCI beside it', command: 'sudo <%= config.bin %> <%= command.id %> --prefix metro --dci-delay 0.5'},
+    {
+      description: 'A metro DCI beside it',
+      command: 'sudo <%= config.bin %> <%= command.id %> --prefix metro --dci-delay 0.5',
+    },
   ]
   static override flags = labFlags()
 

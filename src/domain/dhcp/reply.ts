@@ -131,9 +131,14 @@ export function replyTo({message, broadcast, mac}: ClientRequest, yiaddr: Ipv4):
   return broadcast ? {to: 'all'} : {to: 'client', ip: yiaddr, mac}
 }
 
-/** Where a NAK goes: never to the address that it takes away. */
-export const nakTo = ({message}: ClientRequest): ReplyTo =>
-  message.giaddr === ANY_IPV4 ? {to: 'all'} : {to: 'relay', ip: message.giaddr}
+/**
+ * Where a NAK goes: to everybody, as the client may not have the address it asks for. One that renews has it, and some
+ * then listen on it alone (dhcpcd), so that a broadcast would not be heard.
+ */
+export function nakTo({message, state, mac}: ClientRequest): ReplyTo {
+  if (message.giaddr !== ANY_IPV4) return {to: 'relay', ip: message.giaddr}
+  return state === 'renewing' ? {to: 'client', ip: message.ciaddr, mac} : {to: 'all'}
+}
 
 const maskOf = ({length}: Prefix): Ipv4 => ipv4Text(length === 0 ? 0 : (~0 << (32 - length)) >>> 0)
 

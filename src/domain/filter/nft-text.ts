@@ -21,11 +21,8 @@ export interface KeptState {
 /** What `nft -f` loads. `kept` is written down in sets of the table, for whoever undoes it. */
 export function nftFilter(intent: FilterIntent, hook: NftHook, {suppressed}: KeptState = {suppressed: []}): string {
   const sets = [...filterSets(intent), ...keptSets(intent.kept, suppressed)]
-  const foreign = hook === 'bridge' ? ['gwmacraw'] : ['dci', 'gwmac']
-  const used = sets.filter(({name}) => !foreign.includes(name))
-  const rules = filterRules(intent).map(
-    ({nft, netdev, comment}) => `${hook === 'netdev' ? (netdev ?? nft) : nft} counter drop comment "${comment}"`,
-  )
+  const used = hook === 'bridge' ? sets : sets.filter(({name}) => name !== 'dci')
+  const rules = filterRules(intent).map(({nft, comment}) => `${nft} counter drop comment "${comment}"`)
   return [
     `table ${hook} ${FILTER_TABLE}`,
     `delete table ${hook} ${FILTER_TABLE}`,

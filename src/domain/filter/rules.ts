@@ -20,8 +20,6 @@ export interface FilterRule {
   readonly comment: string
   /** The match, in terms of the sets of {@link filterSets}. */
   readonly nft: string
-  /** The same for the netdev family, if it differs. */
-  readonly netdev?: string
   /** A frame is dropped if all tests of any of these hold. */
   readonly frames: readonly (readonly ByteTest[])[]
   /** Arguments of ebtables(8), a rule each. */
@@ -65,8 +63,6 @@ function macTests(at: 0 | 6, mac: Mac, mask: Mac = 'ff:ff:ff:ff:ff:ff'): ByteTes
   ]
 }
 
-const hexOfMac = (mac: Mac): string => `0x${mac.replaceAll(':', '')}`
-
 /** The sets that the rules of this intent need. */
 export function filterSets({ports, gw4, gw6, macs}: FilterIntent): FilterSet[] {
   const raw = (ip: Ipv6): string => `0x${Buffer.from(ipv6Bytes(ip)).toString('hex')}`
@@ -76,7 +72,6 @@ export function filterSets({ports, gw4, gw6, macs}: FilterIntent): FilterSet[] {
     {name: 'gw6', type: 'type ipv6_addr', elements: gw6},
     {name: 'gw6raw', type: 'typeof @th,64,128', elements: gw6.map(raw)},
     {name: 'gwmac', type: 'type ether_addr', elements: macs},
-    {name: 'gwmacraw', type: 'typeof @ll,48,48', elements: macs.map(hexOfMac)},
   ]
   return sets.filter(({elements}) => elements.length > 0)
 }
@@ -171,17 +166,10 @@ const HELLO_RULES: readonly FilterRule[] = [
   },
 ]
 
-/**
- * In the netdev family "ether saddr" first asks for the type of the input interface, which a frame on its way out does not
- * have: such a rule never matches there. The raw bytes (@ll) do.
- */
-const rawSource = (value: Mac, mask: Mac): string => `@ll,48,48 & ${hexOfMac(mask)} == ${hexOfMac(value)}`
-
 /** Never learn at one site that the other has the virtual MAC: whatever carries it as its source stays. */
 const VIRTUAL_MAC_RULES: readonly FilterRule[] = VIRTUAL_MACS.map(({protocol, value, mask}) => ({
   comment: `frames from a virtual MAC of ${protocol}`,
   nft: `ether saddr & ${mask} == ${value}`,
-  netdev: rawSource(value, mask),
   frames: [macTests(6, value, mask)],
   ebtables: [`-s ${value}/${mask}`],
 }))
@@ -191,14 +179,12 @@ function macRules(macs: readonly Mac[]): FilterRule[] {
     {
       comment: "frames from a gateway's MAC",
       nft: 'ether saddr @gwmac',
-      netdev: '@ll,48,48 @gwmacraw',
       frames: macs.map((mac) => macTests(6, mac)),
       ebtables: macs.map((mac) => `-s ${mac}`),
     },
     {
       comment: "frames to a gateway's MAC",
       nft: 'ether daddr @gwmac',
-      netdev: '@ll,0,48 @gwmacraw',
       frames: macs.map((mac) => macTests(0, mac)),
       ebtables: macs.map((mac) => `-d ${mac}`),
     },

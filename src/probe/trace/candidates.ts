@@ -43,7 +43,8 @@ export async function currentHop(
   gateways: readonly GatewayFact[],
 ): Promise<CurrentHop> {
   const route = await world.routeTo(destination, interfaceName)
-  if (!route) throw new Failure('runtime', `no route to ${destination}${interfaceName ? ` out of ${interfaceName}` : ''}`)
+  if (!route)
+    throw new Failure('runtime', `no route to ${destination}${interfaceName ? ` out of ${interfaceName}` : ''}`)
   // Behind a redirect stands the gateway that every other destination still uses: that one is to be judged.
   const gateway = route.redirected ? await world.tableGateway(destination, route.interface) : route.gateway
   if (gateway === undefined) {
@@ -51,24 +52,34 @@ export async function currentHop(
   }
   const facts = (await world.interfaces()).find((candidate) => candidate.name === route.interface)
   const source = route.source ?? facts?.addresses[0]?.ip
-  if (!facts || source === undefined) throw new Failure('runtime', `${route.interface} has no IPv4 address to probe from`)
+  if (!facts || source === undefined)
+    throw new Failure('runtime', `${route.interface} has no IPv4 address to probe from`)
   const entry = await world.resolveNeighbour(gateway, route.interface)
   if (!entry?.mac) throw new Failure('runtime', `the gateway ${gateway} does not answer ARP on ${route.interface}`)
   const known = gateways.find((candidate) => candidate.mac === entry.mac)
   return {facts, source, candidate: {name: known?.name ?? null, ip: gateway, mac: entry.mac, macSource: 'neigh'}}
 }
 
-/** Finds the MACs of the alternatives that were named by address alone, and leaves out the one in use. */
-export async function alternativeHops(world: World, hops: readonly NamedHop[], current: CurrentHop): Promise<Candidate[]> {
+/**
+ * Finds the MACs of the alternatives that were named by address alone. Of those that the inventory offers, the one in use
+ * is left out; one that was asked for (`named`) stays, so that the verdict can say why it is no alternative.
+ */
+export async function alternativeHops(
+  world: World,
+  hops: readonly NamedHop[],
+  current: CurrentHop,
+  named: boolean,
+): Promise<Candidate[]> {
   const found: Candidate[] = []
   for (const hop of hops) {
     if (hop.mac === undefined && hop.ip === current.candidate.ip) {
       throw new Failure('usage', `${hop.ip} is the gateway in use: name another one, or its MAC with ${hop.ip}=MAC`)
     }
     const mac = hop.mac ?? (await world.resolveNeighbour(hop.ip, current.facts.name))?.mac
-    if (mac === undefined) throw new Failure('runtime', `${hop.ip} does not answer ARP on ${current.facts.name}: is it on this segment?`)
+    if (mac === undefined)
+      throw new Failure('runtime', `${hop.ip} does not answer ARP on ${current.facts.name}: is it on this segment?`)
     if (isGroupMac(mac) || mac === ZERO_MAC) throw new Failure('usage', `${mac} is no station's MAC`)
-    const repeated = mac === current.candidate.mac || found.some((other) => other.mac === mac)
+    const repeated = (!named && mac === current.candidate.mac) || found.some((other) => other.mac === mac)
     if (!repeated) found.push({name: hop.name, ip: hop.ip, mac, macSource: hop.mac ? hop.macSource : 'arp'})
   }
   return found

@@ -3,8 +3,14 @@ import type {Ipv4, Mac} from '../../wire/address.ts'
 import {WireError} from '../../wire/error.ts'
 import {ETHERTYPE_IPV4, parseEthernet} from '../../wire/ethernet.ts'
 import {icmpFrame} from '../../wire/frames.ts'
-import {ICMP_DESTINATION_UNREACHABLE, ICMP_TIME_EXCEEDED, type Icmp, type IcmpError, parseIcmp} from '../../wire/icmp.ts'
-import {type Ipv4Packet, parseIpv4, PROTOCOL_ICMP} from '../../wire/ipv4.ts'
+import {
+  ICMP_DESTINATION_UNREACHABLE,
+  ICMP_TIME_EXCEEDED,
+  type Icmp,
+  type IcmpError,
+  parseIcmp,
+} from '../../wire/icmp.ts'
+import {type Ipv4Packet, PROTOCOL_ICMP, parseIpv4} from '../../wire/ipv4.ts'
 import {quotedProbe} from '../../wire/quote.ts'
 
 /** One echo request. `sequence` is unique in the run and is what answers are matched by, never the gateway's MAC. */
@@ -51,12 +57,16 @@ export type EchoAnswer =
   | {readonly kind: 'redirect'; readonly packet: Ipv4Packet; readonly returnMac: Mac; readonly gateway: Ipv4}
 
 /** Reads a received frame; undefined if it answers no probe of ours from `source` to `destination`. */
-export function readEchoAnswer(bytes: Uint8Array, ends: {source: Ipv4; destination: Ipv4; owns(identifier: number): boolean}): EchoAnswer | undefined {
+export function readEchoAnswer(
+  bytes: Uint8Array,
+  ends: {source: Ipv4; destination: Ipv4; owns(identifier: number): boolean},
+): EchoAnswer | undefined {
   try {
     const frame = parseEthernet(bytes)
     if (frame.etherType !== ETHERTYPE_IPV4) return undefined
     const packet = parseIpv4(frame.payload)
-    if (packet.protocol !== PROTOCOL_ICMP || packet.destination !== ends.source || packet.fragmentOffset !== 0) return undefined
+    if (packet.protocol !== PROTOCOL_ICMP || packet.destination !== ends.source || packet.fragmentOffset !== 0)
+      return undefined
     const icmp = parseIcmp(packet.payload)
     const seen = {packet, returnMac: frame.source}
     if (icmp.kind === 'echo-reply') {
@@ -75,10 +85,14 @@ export function readEchoAnswer(bytes: Uint8Array, ends: {source: Ipv4; destinati
   }
 }
 
-function quotedEcho(icmp: Icmp, ends: {source: Ipv4; destination: Ipv4; owns(identifier: number): boolean}): {sequence: number} | undefined {
+function quotedEcho(
+  icmp: Icmp,
+  ends: {source: Ipv4; destination: Ipv4; owns(identifier: number): boolean},
+): {sequence: number} | undefined {
   if (!('quoted' in icmp)) return undefined
   const quoted = quotedProbe(icmp.quoted)
-  if (quoted?.protocol !== 'icmp' || quoted.source !== ends.source || quoted.destination !== ends.destination) return undefined
+  if (quoted?.protocol !== 'icmp' || quoted.source !== ends.source || quoted.destination !== ends.destination)
+    return undefined
   return ends.owns(quoted.identifier) ? quoted : undefined
 }
 

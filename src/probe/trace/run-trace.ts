@@ -44,7 +44,13 @@ export async function runTrace(
 ): Promise<Traced> {
   const target = await resolveDestination(destination)
   if (order.site !== undefined && inventory && !findSite(inventory, order.site)) {
-    throw new Failure('usage', `${inventory.file}: no site "${order.site}"${hint(order.site, inventory.sites.map(({name}) => name))}`)
+    throw new Failure(
+      'usage',
+      `${inventory.file}: no site "${order.site}"${hint(
+        order.site,
+        inventory.sites.map(({name}) => name),
+      )}`,
+    )
   }
   const source = (await world.routeTo(target.ip, order.interfaceName))?.source
   const place = placeOf(source, order, inventory)
@@ -54,6 +60,7 @@ export async function runTrace(
     interfaceName: order.interfaceName,
     ...place,
     alternatives: order.via.length > 0 ? order.via.map((text) => namedHop(text, inventory)) : place.alternatives,
+    alternativesNamed: order.via.length > 0,
     flows: order.flows,
     intervalMs: order.intervalMs,
     timeoutMs: order.timeoutMs,
@@ -81,7 +88,11 @@ async function resolveDestination(text: string): Promise<TraceRequest['destinati
 }
 
 /** What the inventory knows of the host at `source`. */
-function placeOf(source: string | undefined, order: TraceOrder, inventory: Inventory | undefined): Pick<TraceRequest, 'host' | 'known' | 'gateways' | 'alternatives'> {
+function placeOf(
+  source: string | undefined,
+  order: TraceOrder,
+  inventory: Inventory | undefined,
+): Pick<TraceRequest, 'host' | 'known' | 'gateways' | 'alternatives'> {
   const told = order.site === undefined ? null : {name: order.site, source: 'flag' as const}
   if (!inventory || source === undefined) {
     return {host: {name: null, site: told}, known: NOTHING_KNOWN, gateways: [], alternatives: []}
@@ -90,7 +101,10 @@ function placeOf(source: string | undefined, order: TraceOrder, inventory: Inven
   const segment = segmentOfIp(inventory, source)
   const gateways = segment?.gateways ?? []
   return {
-    host: {name: vm?.name ?? null, site: told ?? (vm?.site === undefined ? null : {name: vm.site, source: 'inventory'})},
+    host: {
+      name: vm?.name ?? null,
+      site: told ?? (vm?.site === undefined ? null : {name: vm.site, source: 'inventory'}),
+    },
     known: knownSites(inventory, {ip: source}),
     gateways,
     alternatives: gateways.map(({name, ip, mac}) => ({name, ip, mac, macSource: 'inventory'})),
@@ -105,7 +119,13 @@ function namedHop(text: string, inventory: Inventory | undefined): NamedHop {
   const [ip = '', macText, more] = text.split('=')
   const mac = macText === undefined ? undefined : readMac(macText)
   if (!isIpv4(ip) || more !== undefined || (macText !== undefined && !mac)) {
-    throw new Failure('usage', `--via ${text} is no gateway of the inventory, no IPv4 address and no IP=MAC${hint(text, gateways.map(({name}) => name))}`)
+    throw new Failure(
+      'usage',
+      `--via ${text} is no gateway of the inventory, no IPv4 address and no IP=MAC${hint(
+        text,
+        gateways.map(({name}) => name),
+      )}`,
+    )
   }
   const owner = gateways.find((gateway) => (mac === undefined ? gateway.ip === ip : gateway.mac === mac))
   return {name: owner?.name ?? null, ip, mac, macSource: 'flag'}

@@ -6,7 +6,7 @@ import {Failure} from '../../errors.ts'
 import {recordingWorld} from '../../net/recording.ts'
 import type {World} from '../../net/world.ts'
 import {traceSvg} from '../../render/trace-svg.ts'
-import {runTrace, type TraceOrder, type Traced} from './run-trace.ts'
+import {runTrace, type Traced, type TraceOrder} from './run-trace.ts'
 
 export interface TracesOrder extends Omit<TraceOrder, 'minPenaltyMs'> {
   /** As typed, ms. */
@@ -23,17 +23,34 @@ export interface TracesRun {
 }
 
 /** @throws Failure as `runTrace`; after the first destination, what was measured so far is lost with it. */
-export async function runTraces(destinations: readonly string[], order: TracesOrder, inventory: Inventory | undefined, world: World, run: TracesRun): Promise<TraceDocument> {
+export async function runTraces(
+  destinations: readonly string[],
+  order: TracesOrder,
+  inventory: Inventory | undefined,
+  world: World,
+  run: TracesRun,
+): Promise<TraceDocument> {
   const minPenaltyMs = order.minPenalty === undefined ? undefined : Number(order.minPenalty)
-  if (minPenaltyMs !== undefined && !(minPenaltyMs > 0)) throw new Failure('usage', `--min-penalty ${order.minPenalty} is not a number of ms above 0`)
+  if (minPenaltyMs !== undefined && !(minPenaltyMs > 0))
+    throw new Failure('usage', `--min-penalty ${order.minPenalty} is not a number of ms above 0`)
   const recording = order.pcap === undefined ? undefined : recordingWorld(world, order.pcap)
   const traced: Traced[] = []
   try {
     for (const [i, destination] of destinations.entries()) {
       if (run.signal.aborted) break
       const which = destinations.length > 1 ? ` (${i + 1} of ${destinations.length})` : ''
-      const onPair = (sent: number, wanted: number): void => run.onProgress(`${destination}${which}: pair ${sent} of ${wanted}`)
-      traced.push(await runTrace(destination, {...order, minPenaltyMs}, inventory, recording?.world ?? world, {onPair}, run.signal))
+      const onPair = (sent: number, wanted: number): void =>
+        run.onProgress(`${destination}${which}: pair ${sent} of ${wanted}`)
+      traced.push(
+        await runTrace(
+          destination,
+          {...order, minPenaltyMs},
+          inventory,
+          recording?.world ?? world,
+          {onPair},
+          run.signal,
+        ),
+      )
     }
   } finally {
     recording?.close()

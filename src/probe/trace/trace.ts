@@ -16,7 +16,14 @@ import type {World} from '../../net/world.ts'
 import {type Ipv4, prefixOf, prefixText} from '../../wire/address.ts'
 import {ETHERTYPE_IPV4} from '../../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
-import {alternativeHops, type Candidate, type CurrentHop, currentHop, type GatewayFact, type NamedHop} from './candidates.ts'
+import {
+  alternativeHops,
+  type Candidate,
+  type CurrentHop,
+  currentHop,
+  type GatewayFact,
+  type NamedHop,
+} from './candidates.ts'
 import {type HopScan, hopScan, refusalOf} from './hop-scan.ts'
 import {type ProbeAnswer, type Prober, startProber} from './prober.ts'
 
@@ -26,6 +33,8 @@ export interface TraceRequest {
   readonly destination: {readonly ip: Ipv4; readonly name: string | null}
   readonly interfaceName?: string | undefined
   readonly alternatives: readonly NamedHop[]
+  /** The user named them; else they are all that the inventory has. */
+  readonly alternativesNamed: boolean
   /** Name of this host and its site, as told; see `HostEvidence`. */
   readonly host: Pick<HostEvidence, 'name' | 'site'>
   readonly known: KnownSites
@@ -51,12 +60,19 @@ export interface TraceObserver {
  * Runs one trace. When `signal` is aborted it stops early, and the evidence says it is not complete.
  * @throws Failure as {@link currentHop}, and `privilege` without CAP_NET_RAW.
  */
-export async function trace(world: World, request: TraceRequest, observer: TraceObserver = {}, signal?: AbortSignal): Promise<TraceEvidence> {
+export async function trace(
+  world: World,
+  request: TraceRequest,
+  observer: TraceObserver = {},
+  signal?: AbortSignal,
+): Promise<TraceEvidence> {
   const startedNs = world.now()
   const hop = await currentHop(world, request.destination.ip, request.interfaceName, request.gateways)
-  const alternatives = await alternativeHops(world, request.alternatives, hop)
+  const alternatives = await alternativeHops(world, request.alternatives, hop, request.alternativesNamed)
   const candidates = [hop.candidate, ...alternatives]
-  const opened = await world.openLink(hop.facts.name, {filter: anyOf([[etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]])})
+  const opened = await world.openLink(hop.facts.name, {
+    filter: anyOf([[etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]]),
+  })
   const link = observer.onLink?.(opened) ?? opened
   const prober = startProber(link, world, {
     source: hop.source,
@@ -88,7 +104,13 @@ interface Lane {
   readonly firstHop: FirstHopProbe[]
 }
 
-function startRun(world: World, request: TraceRequest, prober: Prober, candidates: readonly Candidate[], startedNs: bigint) {
+function startRun(
+  world: World,
+  request: TraceRequest,
+  prober: Prober,
+  candidates: readonly Candidate[],
+  startedNs: bigint,
+) {
   const lanes: Lane[] = candidates.map((candidate) => ({candidate, scan: hopScan(), firstHop: []}))
   const pairs: PairEvidence[] = []
   const pending = new Set<Promise<void>>()
@@ -130,7 +152,8 @@ function startRun(world: World, request: TraceRequest, prober: Prober, candidate
     async pairsUpTo(count: number, onPair: (sent: number) => void, signal?: AbortSignal): Promise<void> {
       // Pair 0 only warms caches: the first packet through a cold gateway waits for ARP.
       for (; slots <= count && !signal?.aborted; slots++) {
-        for (let alternative = 0; alternative + 1 < candidates.length; alternative++) track(pair(alternative, slots, slots === 0))
+        for (let alternative = 0; alternative + 1 < candidates.length; alternative++)
+          track(pair(alternative, slots, slots === 0))
         for (const lane of lanes) {
           track(limited(lane, 1))
           const ttl = lane.scan.next()
@@ -151,7 +174,12 @@ function outcome(answer: ProbeAnswer | undefined): ProbeOutcome {
   return {rttMs: answer.rttMs, returnMac: answer.returnMac, replyTtl: answer.packet.ttl, refusal: null}
 }
 
-async function snapshot(world: World, destination: Ipv4, hop: CurrentHop, candidates: readonly Candidate[]): Promise<RouteSnapshot> {
+async function snapshot(
+  world: World,
+  destination: Ipv4,
+  hop: CurrentHop,
+  candidates: readonly Candidate[],
+): Promise<RouteSnapshot> {
   const route = await world.routeTo(destination, hop.facts.name)
   const entries = await world.neighbours(hop.facts.name)
   const ips = new Set(candidates.map((candidate) => candidate.ip))
@@ -159,7 +187,9 @@ async function snapshot(world: World, destination: Ipv4, hop: CurrentHop, candid
     gateway: route?.gateway ?? null,
     redirected: route?.redirected ?? false,
     expiresMs: route?.redirected && route.expiresS !== undefined ? route.expiresS * 1000 : null,
-    neighbours: entries.flatMap((entry) => (entry.mac !== undefined && ips.has(entry.ip) ? [{ip: entry.ip, mac: entry.mac}] : [])),
+    neighbours: entries.flatMap((entry) =>
+      entry.mac !== undefined && ips.has(entry.ip) ? [{ip: entry.ip, mac: entry.mac}] : [],
+    ),
   }
 }
 
@@ -197,7 +227,11 @@ async function gather(
     pairs: [...run.pairs],
     integrity: {
       ...snapshots,
-      redirectsSeen: prober.redirects.map(({packet, returnMac, gateway}) => ({from: packet.source, mac: returnMac, gateway})),
+      redirectsSeen: prober.redirects.map(({packet, returnMac, gateway}) => ({
+        from: packet.source,
+        mac: returnMac,
+        gateway,
+      })),
       acceptRedirects: acceptRedirects ?? null,
       rawSocketsOpen,
       arpAnswers: [],

@@ -1,11 +1,13 @@
 // From a datagram to an answer: who signed it, was it answered before, does the policy allow it, and what came of it.
 import {createHash, type KeyObject} from 'node:crypto'
 import type {AgentConfig} from '../../domain/agent/config.ts'
-import {answerTo, outcomeOf, remembered, type SwitchRecord, used} from '../../domain/agent/memory.ts'
+import {type AgentMemory, answerTo, outcomeOf, remembered, type SwitchRecord, used} from '../../domain/agent/memory.ts'
 import {decide} from '../../domain/agent/policy.ts'
 import {
   type AgentAnswer,
   type AgentCommand,
+  type AgentReason,
+  type Echo,
   openCommand,
   readPublicKey,
   type SigningKey,
@@ -53,33 +55,40 @@ export function makeReceiver({config, kernel, store, key}: ReceiverParts): Recei
   const counts = {obeyed: 0, refused: 0, repeated: 0, silent: {} as Partial<Record<SilentReason, number>>}
   const bucket = {tokens: BURST, at: performance.now()}
   /** Who began the switch in progress, by how to tell them. */
-  let asker:
-    | {readonly command: AgentCommand; readonly kid: string; readonly digest: string; readonly reply: Reply}
-    | undefined
+  let asker: Asker | undefined
+  /** Digests of the commands that are being carried out now. */
+  const underway = new Set<string>()
+  let beginning = false
 
-  const switcher = makeSwitcher({config, kernel, store, onChange: tellAsker})
+  const switcher = makeSwitcher({config, kernel, store, withAnswer, onChange: tellAsker})
 
-  function tellAsker(record: SwitchRecord): void {
-    if (record.phase === 'applying' || record.phase === 'rolling_back') return
-    if (asker === undefined || asker.command.seq !== record.seq || asker.kid !== record.kid) return rewrite(record)
-    answer(asker.command, asker.kid, asker.digest, outcomeOf(record), asker.reply)
+  /** The answer to the command that began the switch, as it is now: also after a restart, when nobody waits for it. */
+  function withAnswer(memory: AgentMemory, record: SwitchRecord): AgentMemory {
+    const begun = asker?.command.seq === record.seq && asker.kid === record.kid ? asker : undefined
+    const before = memory.answered.find(({kid, seq}) => kid === record.kid && seq === record.seq)
+    const digest = begun?.digest ?? before?.digest
+    if (digest === undefined) return memory
+    const {kid, run, seq, nonce} = record
+    const answer: AgentAnswer = {...echoed({op: 'switch', run, seq, nonce}), ...outcomeOf(record), ...here()}
+    return remembered(memory, {kid, seq, digest, answer})
   }
 
-  /** After a restart nobody waits, but a repeated command must get the state as it is now. */
-  function rewrite(record: SwitchRecord): void {
-    const entry = store.memory.answered.find(({kid, seq}) => kid === record.kid && seq === record.seq)
-    if (entry === undefined) return
-    const {reason: _, detail: __, ...rest} = entry.answer
-    store.keep(remembered(store.memory, {...entry, answer: {...rest, ...outcomeOf(record), ...here(), iat: nowS()}}))
+  function tellAsker(record: SwitchRecord): void {
+    if (asker === undefined || asker.command.seq !== record.seq || asker.kid !== record.kid) return
+    // What is under way is told when it is decided.
+    if (record.phase === 'applying' || record.phase === 'rolling_back') return
+    const entry = answerTo(store.memory, asker.kid, record.seq, asker.digest)
+    if (entry) send(asker.reply, entry.answer)
   }
 
   const nowS = (): number => Math.floor(kernel.now() / 1000)
   const here = () => gatewaysInUse(readFacts(kernel, store.memory))
 
+  const echoed = ({op, run, seq, nonce}: Echo) => ({v: 1, op, vm: config.vm, run, seq, nonce, iat: nowS()}) as const
+
   function answer(command: AgentCommand, kid: string, digest: string, outcome: Outcome, reply: Reply): void {
-    const {op, run, seq, nonce} = command
-    const message: AgentAnswer = {v: 1, op, vm: config.vm, run, seq, nonce, ...outcome, ...here(), iat: nowS()}
-    const error = store.keep(remembered(store.memory, {kid, seq, digest, answer: message}))
+    const message: AgentAnswer = {...echoed(command), ...outcome, ...here()}
+    const error = store.keep(remembered(store.memory, {kid, seq: command.seq, digest, answer: message}))
     if (error) kernel.log(`answer not stored: ${error.message}`)
     send(reply, message)
   }
@@ -112,25 +121,28 @@ export function makeReceiver({config, kernel, store, key}: ReceiverParts): Recei
     if (!opened.ok && !opened.authenticated) return hush(bucket.tokens < 1 ? 'flooded' : opened.reason)
     if (!opened.ok) {
       counts.refused++
-      if (opened.echo === undefined) return
-      return send(reply, {
-        v: 1,
-        vm: config.vm,
-        ...opened.echo,
-        state: 'refused',
-        reason: 'invalid',
-        detail: opened.problem,
-        iat: nowS(),
-      })
+      const {echo, problem: detail} = opened
+      if (echo) send(reply, {...echoed(echo), state: 'refused', reason: 'invalid', detail})
+      return
     }
     const {kid, message: command} = opened
     const digest = digestOf(bytes)
     const before = command.vm === config.vm ? answerTo(store.memory, kid, command.seq, digest) : undefined
     if (before) {
       counts.repeated++
+      if (asker?.kid === kid && asker.digest === digest) asker = {...asker, reply}
       return send(reply, before.answer)
     }
-    await obey(command, kid, digest, receivedAt, reply)
+    // Its first copy is being carried out, and will be answered.
+    if (underway.has(digest)) return
+    underway.add(digest)
+    try {
+      await obey(command, kid, digest, receivedAt, reply)
+    } catch (error) {
+      kernel.log(`run ${command.run}: ${(error as Error).message}`)
+    } finally {
+      underway.delete(digest)
+    }
   }
 
   async function obey(
@@ -141,46 +153,33 @@ export function makeReceiver({config, kernel, store, key}: ReceiverParts): Recei
     reply: Reply,
   ): Promise<void> {
     const decision = decide(command, kid, config, readFacts(kernel, store.memory))
-    if (!decision.accept) {
+    // On disk before anything is done: a command is obeyed at most once, also across a crash.
+    const note = (memory: AgentMemory): AgentMemory => used(memory, kid, command, nowS())
+    const refuse = (reason: AgentReason, detail: string, consumes: boolean): void => {
       counts.refused++
-      const {reason, detail, consumes} = decision
       kernel.log(`refused run ${command.run} of ${kid}: ${reason}: ${detail}`)
-      if (!consumes) {
-        const {op, run, seq, nonce} = command
-        return send(reply, {
-          v: 1,
-          op,
-          vm: config.vm,
-          run,
-          seq,
-          nonce,
-          state: 'refused',
-          reason,
-          detail: detail.slice(0, 300),
-          iat: nowS(),
-        })
-      }
-      store.keep(used(store.memory, kid, command, nowS()))
-      return answer(command, kid, digest, {state: 'refused', reason, detail: detail.slice(0, 300)}, reply)
+      const outcome = {state: 'refused', reason, detail: detail.slice(0, 300)} as const
+      if (consumes) {
+        store.keep(note(store.memory))
+        answer(command, kid, digest, outcome, reply)
+      } else send(reply, {...echoed(command), ...outcome})
+    }
+    if (!decision.accept) return refuse(decision.reason, decision.detail, decision.consumes)
+    if (decision.op === 'switch') {
+      if (beginning) return refuse('busy', 'another switch is just beginning', true)
+      beginning = true
+      asker = {command, kid, digest, reply}
     }
     try {
-      // On disk before anything is done: a command is obeyed at most once, also across a crash.
-      store.save(used(store.memory, kid, command, nowS()))
+      if (decision.op !== 'switch') store.save(note(store.memory))
+      else await switcher.begin(command, kid, decision.plan, {receivedAt, note})
     } catch (error) {
-      counts.refused++
-      return answer(
-        command,
-        kid,
-        digest,
-        {state: 'refused', reason: 'persist_failed', detail: (error as Error).message.slice(0, 300)},
-        reply,
-      )
+      return refuse('persist_failed', (error as Error).message, true)
+    } finally {
+      if (decision.op === 'switch') beginning = false
     }
     counts.obeyed++
-    if (decision.op === 'switch') {
-      asker = {command, kid, digest, reply}
-      return switcher.begin(command, kid, decision.plan, receivedAt)
-    }
+    if (decision.op === 'switch') return
     if (decision.op === 'confirm') await switcher.confirm()
     if (decision.op === 'rollback') await switcher.rollBack('requested', `asked for by ${kid}`)
     const {last} = store.memory
@@ -201,6 +200,13 @@ export function makeReceiver({config, kernel, store, key}: ReceiverParts): Recei
       )
     },
   }
+}
+
+interface Asker {
+  readonly command: AgentCommand
+  readonly kid: string
+  readonly digest: string
+  readonly reply: Reply
 }
 
 type Outcome = Pick<AgentAnswer, 'state' | 'reason' | 'detail' | 'mode' | 't_apply_ms' | 't_confirm_ms'>

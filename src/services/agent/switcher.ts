@@ -1,7 +1,7 @@
 // One switch at a time, from the command to its proof or its end. Every step is on disk before the next one is taken, and
 // the way back before anything is changed, so that an agent that is killed anywhere finds out what to do.
 import type {AgentConfig} from '../../domain/agent/config.ts'
-import {type Deadline, isOpen, type SavedRoute, type SwitchRecord} from '../../domain/agent/memory.ts'
+import {type AgentMemory, type Deadline, isOpen, type SavedRoute, type SwitchRecord} from '../../domain/agent/memory.ts'
 import type {PolicyFacts, SwitchPlan} from '../../domain/agent/policy.ts'
 import {isIpv4} from '../../wire/address.ts'
 import type {AgentCommand, AgentReason, AgentState} from '../../wire/agent-message.ts'
@@ -13,10 +13,12 @@ import {tryGateways} from './try-gateways.ts'
 /** ms between looks at a confirmed gateway while it is guarded, and how many must fail in a row. */
 const GUARD_EVERY_MS = 2000
 const GUARD_FAILURES = 3
+const UNDO_ATTEMPTS = 5
+const UNDO_EVERY_MS = 1000
 
 export interface Switcher {
   /** Carries out what the policy accepted. Resolves when it is confirmed, or waits for a confirmation, or is over. */
-  begin(command: AgentCommand, kid: string, plan: SwitchPlan, receivedAt: number): Promise<void>
+  begin(command: AgentCommand, kid: string, plan: SwitchPlan, start: SwitchStart): Promise<void>
   confirm(): Promise<void>
   rollBack(reason: AgentReason, detail: string): Promise<void>
   /** Goes on where an agent before this one was stopped. */
@@ -29,15 +31,24 @@ export interface Switcher {
   stop(): Promise<void>
 }
 
+export interface SwitchStart {
+  /** When the command arrived, by performance.now(). */
+  readonly receivedAt: number
+  /** Uses the command up: goes to disk with the first record of the switch. */
+  readonly note: (memory: AgentMemory) => AgentMemory
+}
+
 export interface SwitcherParts {
   readonly config: AgentConfig
   readonly kernel: AgentKernel
   readonly store: AgentStore
+  /** The memory with the answer to the command that began the switch. */
+  withAnswer(memory: AgentMemory, record: SwitchRecord): AgentMemory
   /** The switch's state is another one now, and on disk. */
   onChange(record: SwitchRecord): void
 }
 
-export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): Switcher {
+export function makeSwitcher({config, kernel, store, withAnswer, onChange}: SwitcherParts): Switcher {
   const {windows} = config
   let abort = new AbortController()
   let guarding = new AbortController()
@@ -54,14 +65,14 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
 
   const deadlineIn = (ms: number): Deadline => ({bootId: kernel.bootId(), uptimeMs: kernel.uptime() + ms})
   const left = ({uptimeMs}: Deadline): number => Math.max(0, uptimeMs - kernel.uptime())
-  const put = (record: SwitchRecord): SwitchRecord => {
-    store.save({...store.memory, last: record})
+  const put = (record: SwitchRecord, base: AgentMemory = store.memory): SwitchRecord => {
+    store.save(withAnswer({...base, last: record}, record))
     onChange(record)
     return record
   }
   /** Where the VM is on the old gateway, a full disk changes nothing about that. */
   const keep = (record: SwitchRecord): void => {
-    const error = store.keep({...store.memory, last: record})
+    const error = store.keep(withAnswer({...store.memory, last: record}, record))
     if (error) kernel.log(`state not written: ${error.message}`)
     onChange(record)
   }
@@ -73,18 +84,24 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
   const refuse = (record: SwitchRecord, reason: AgentReason, detail: string): void =>
     keep(ended(record, 'refused', {reason, detail}))
 
-  async function begin(command: AgentCommand, kid: string, plan: SwitchPlan, receivedAt: number): Promise<void> {
+  async function begin(
+    command: AgentCommand,
+    kid: string,
+    plan: SwitchPlan,
+    {receivedAt, note}: SwitchStart,
+  ): Promise<void> {
     guarding.abort()
     await guarded
     await endDrainNow()
     abort = new AbortController()
     const {signal} = abort
-    const record = put({
+    const begun: SwitchRecord = {
       ...{kid, run: command.run, seq: command.seq, nonce: command.nonce, mode: plan.mode, probes: plan.probes},
       ...{phase: 'probing', state: 'received', changes: [], startedAt: kernel.now()},
       needsConfirm: Boolean(command.confirm_s),
       drainMs: (command.drain_s ?? windows.drainS) * 1000,
-    })
+    }
+    const record = put(begun, note(store.memory))
     const wrong = await tryGateways(kernel, plan, windows.probeMs, signal)
     if (signal.aborted) return refuse(record, 'requested', 'taken back before it was applied')
     if (wrong) return refuse(record, wrong.reason, wrong.detail)
@@ -153,8 +170,27 @@ export function makeSwitcher({config, kernel, store, onChange}: SwitcherParts): 
     guarding.abort()
     const {drainUntil: _, ...rest} = record
     keep({...rest, phase: 'rolling_back', reason, detail})
-    await routes.undo(kernel, record.changes)
-    keep(ended(rest, 'rolled_back', {reason, detail}))
+    const trouble = await undone(record.changes)
+    keep(
+      ended(rest, 'rolled_back', {
+        reason,
+        detail: trouble === undefined ? detail : `${detail}; not all undone: ${trouble}`,
+      }),
+    )
+  }
+
+  /** Tries again for a while: an interface may be down, or another program be at work. Returns what is still wrong. */
+  async function undone(changes: SwitchRecord['changes']): Promise<string | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await routes.undo(kernel, changes)
+        return undefined
+      } catch (error) {
+        kernel.log(`rollback, attempt ${attempt}: ${messageOf(error)}`)
+        if (attempt === UNDO_ATTEMPTS) return messageOf(error)
+        await kernel.sleep(UNDO_EVERY_MS, new AbortController().signal)
+      }
+    }
   }
 
   /** `only`: unless another switch has begun since. */

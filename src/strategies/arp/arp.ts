@@ -31,10 +31,15 @@ export const arp: Strategy<ArpPlan> = {
     await onLink(plan, stage, false, (link) => announceAll(plan, 'to', link, stage, plan.arrivalMs ?? undefined))
   },
   async verify(plan, stage) {
-    const verdict = await onLink(plan, stage, false, async (link) =>
+    const checked = await onLink(plan, stage, false, async (link) =>
       judge(plan, 'to', await check(plan, link, stage), link),
     )
-    return verdict.ok && plan.guardMs > 0 ? hold(plan, stage, verdict) : verdict
+    if (plan.guardMs === 0) return checked
+    if (checked.ok) return hold(plan, stage, checked)
+    // It may have been moved back since: a guard begins by telling it again.
+    const again = await onLink(plan, stage, false, (link) => announceAll(plan, 'to', link, stage))
+    if (!again.every(({report}) => report.verdict === 'moved')) return checked
+    return hold(plan, stage, {ok: true, evidence: [`${checked.evidence[0]}: told again`]})
   },
   async rollback(plan, stage) {
     return onLink(plan, stage, false, async (link) =>
@@ -199,7 +204,10 @@ function verdictOf(plan: ArpPlan, target: Target, report: AnnounceReport, wanted
     const where = known ? `${known.name} (${used})` : `${used}, which is no gateway of this segment`
     return {
       ok: false,
-      evidence: [`${vm.name} sends to ${where}${about}`, 'a permanent neighbour entry in the VM would explain it'],
+      evidence: [
+        `${vm.name} sends to ${where}${about}`,
+        'a permanent neighbour entry in the VM would explain it, or somebody who moved it back (--guard names who)',
+      ],
     }
   }
   if (report.verdict === 'silent') return {ok: false, evidence: [`${vm.name} is silent: no answer to ${asked} or echo`]}

@@ -33,6 +33,8 @@ export interface ClientStore {
   all(): readonly ClientRecord[]
   /** Writes down what a frame told. */
   learn(sighting: ClientSighting): void
+  /** Writes down an ACK of which only the server told. */
+  learnTold(client: {readonly mac: Mac; readonly ip: Ipv4}, router: Ipv4, atNs: bigint): void
   /**
    * A replay value above every earlier one for this client, on disk before it is returned. The clock makes it so, also
    * after the file was lost; where the clock steps back, the last value plus one does.
@@ -87,6 +89,8 @@ function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
     INSERT INTO client (mac, ip, xid, nonce, serverId, router, ackedNs, leaseS, renewS) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
     ON CONFLICT (mac) DO UPDATE SET ip = ?2, xid = ?3, nonce = coalesce(?4, nonce), serverId = coalesce(?5, serverId),
     router = ?6, ackedNs = ?7, leaseS = ?8, renewS = ?9`)
+  const told = prepare(`
+    INSERT INTO client (mac, ip, router, ackedNs) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (mac) DO UPDATE SET ip = ?2, router = ?3, ackedNs = ?4`)
   const asked = prepare(`
     INSERT INTO client (mac, askedFor, askedNs) VALUES (?1, ?2, ?3) ON CONFLICT (mac) DO UPDATE SET askedFor = ?2, askedNs = ?3`)
   const replay = prepare(`
@@ -102,6 +106,7 @@ function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
         ack.run(mac, ip, xid, nonce ?? null, serverId ?? null, router ?? null, atNs, leaseS ?? null, renewS ?? null)
       } else if (seen.kind === 'arp-request') asked.run(seen.mac, seen.target, seen.atNs)
     },
+    learnTold: ({mac, ip}, router, atNs) => void told.run(mac, ip, router, atNs),
     nextReplay: (mac, nowNs) => (replay.get(mac, nowNs) as Row).replay as bigint,
     close: () => database.close(),
   }

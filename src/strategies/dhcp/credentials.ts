@@ -4,11 +4,17 @@ import type {World} from '../../net/world.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backends/backend.ts'
 import type {ClientStore} from './client-store.ts'
-import type {Forcerenew} from './forcerenew.ts'
 import type {NonceFile} from './nonce-file.ts'
 
 /** What a FORCERENEW must carry so that the client takes it, and where that is from. */
-export interface Credentials extends Pick<Forcerenew, 'xid' | 'key' | 'serverId'> {
+export interface Credentials {
+  /** That of the client's last REQUEST: dhcpcd drops any other without a word. */
+  readonly xid: number
+  /** Option 54; dhcpcd does without. */
+  readonly serverId?: Ipv4 | undefined
+  /** Without it the message is not signed, and only clients told not to check obey. */
+  readonly key?: {readonly nonce: Uint8Array; readonly replay: bigint} | undefined
+  /** Where the xid is from, for people. */
   readonly source: string
 }
 

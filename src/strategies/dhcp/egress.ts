@@ -40,7 +40,8 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
   const echo: EchoIdentity = {gatewayIp: FAR_AWAY, identifier: Math.floor(world.random() * 0x10000)}
   const done = new AbortController()
   const asked = new Set<Ipv4>()
-  let mac: Mac | undefined
+  let echoed: Mac | undefined
+  let passing: Mac | undefined
   let alive = false
   try {
     link.onFrame((received) => {
@@ -49,9 +50,11 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
       const sighting = readSighting(received, vm, echo, question.segment)
       if (!sighting) return
       alive = true
-      if (sighting.kind !== 'echo-reply' && sighting.kind !== 'traffic') return
-      mac = sighting.destinationMac
-      if (mac === question.hoped.mac) done.abort()
+      // Its ordinary traffic may follow a route of its own; the echo follows the default route.
+      if (sighting.kind === 'traffic') passing = sighting.destinationMac
+      if (sighting.kind !== 'echo-reply') return
+      echoed = sighting.destinationMac
+      if (echoed === question.hoped.mac) done.abort()
     })
     const startNs = world.now()
     const until = async (atMs: number): Promise<void> => {
@@ -66,7 +69,7 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
       link.send(probeFrame(link, vm))
     }
     await until(ROUNDS_MS.at(-1)! + LISTEN_MS)
-    return {mac, askedFor: [...asked], alive, ownMac: link.mac}
+    return {mac: echoed ?? passing, askedFor: [...asked], alive, ownMac: link.mac}
   } finally {
     await link.close()
   }

@@ -69,6 +69,8 @@ export interface ClientReport {
 
 /** How often the server is asked while waiting, ms. */
 const ASK_MS = 200
+/** How long a frame may lag behind the server's log, ms. */
+const FRAME_MS = 50
 /** How long a REQUEST may stay unanswered before the server counts as silent, ms. */
 const ACK_MS = 3000
 
@@ -148,7 +150,11 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
     const told = await context.transaction?.(client)
     if (!told) return
     seen.traits = {kind: seen.traits.kind ?? told.kind, canListen: seen.traits.canListen ?? told.canListen}
-    if (before !== told.serial) acked(world.now(), told.router, 'server')
+    if (before === told.serial) return
+    // The frame itself, where it can be seen, says more and when; it may still be in the queue.
+    const atNs = world.now()
+    await world.sleep(FRAME_MS, signal)
+    acked(atNs, told.router, 'server')
   }
 
   return {

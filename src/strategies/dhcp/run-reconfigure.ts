@@ -135,7 +135,7 @@ async function plannedFrame(
   via: {readonly mac: string; readonly sourceIp: Ipv4; readonly vlanId: number | undefined} | undefined,
 ): Promise<ReconfigureFrame> {
   const credentials = await findCredentials(client, sources)
-  const message = forcerenewMessage({client, ...credentials})
+  const message = forcerenewMessage(client, credentials)
   const vlan = via?.vlanId === undefined ? undefined : {id: via.vlanId, priority: 0, dropEligible: false}
   // The real port is drawn when it is sent.
   const bytes = via ? forcerenewFrame(message, client, {mac: via.mac, ip: via.sourceIp, port: 20_000, vlan}) : message

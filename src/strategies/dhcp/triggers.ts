@@ -11,7 +11,7 @@ import type {OpenSender} from './senders.ts'
 export const forcerenewTrigger = (sender: OpenSender, sources: CredentialSources): Trigger => ({
   async fire(client) {
     const credentials = await findCredentials(client, sources)
-    const atNs = await sender.send(client, forcerenewMessage({client, ...credentials}))
+    const atNs = await sender.send(client, forcerenewMessage(client, credentials))
     const signed = credentials.key ? '' : ', not signed'
     return {atNs, text: `FORCERENEW${signed}, xid ${credentials.xid.toString(16).padStart(8, '0')}`, source: credentials.source}
   },

@@ -1,0 +1,73 @@
+import {Flags} from '@oclif/core'
+import {BaseCommand} from '../../base-command.ts'
+import {pcapFlag} from '../../flags.ts'
+import type {ServeArpDocument} from '../../services/arp-responder/serve.ts'
+
+export default class ServeArp extends BaseCommand {
+  static override summary = "answer who-has GATEWAY with this site's MAC, for the VMs on this side"
+  static override description =
+    'Listens on the ports of the VMs that are here and answers their ARP requests and neighbour solicitations for a gateway IP that the sites share, faster than the far gateway can. ' +
+    'A VM that still checks the far gateway is asked in turn, which moves it.\n\n' +
+    'Where this host can filter its DCI port, "gwswitch filter" is the better way: there the kernel answers, it goes on when this process dies, and nothing of the far gateway comes through. ' +
+    'Take this where no filter can be set; with --hold it also counters what the far gateway tells the VMs unasked.\n\n' +
+    'Runs until SIGINT or SIGTERM, and then says what it did.'
+  static override examples = [
+    {
+      description: 'Answer for the gateways of site y on two VM ports',
+      command: '<%= config.bin %> <%= command.id %> --site y -i vnet0 -i vnet1',
+    },
+    {
+      description: 'Without an inventory',
+      command: '<%= config.bin %> <%= command.id %> --gateway 10.1.0.254=02:00:00:00:0b:02 -i vnet0 --hold',
+    },
+  ]
+  static override flags = {
+    interface: Flags.string({
+      char: 'i',
+      helpValue: 'PORT',
+      multiple: true,
+      required: true,
+      summary:
+        "port of a VM that is here; repeat for several. Not the bridge: through it the other site's VMs are heard too",
+    }),
+    site: Flags.string({helpValue: 'SITE', summary: 'answer for the gateways of this site'}),
+    gateway: Flags.string({
+      helpValue: 'ADDRESS=MAC',
+      multiple: true,
+      summary: 'answer this address with this MAC, without an inventory',
+    }),
+    vm: Flags.string({
+      helpValue: 'VM',
+      multiple: true,
+      summary: 'answer this VM alone, by name or MAC (default: whoever asks on the port)',
+    }),
+    hold: Flags.boolean({summary: 'counter frames that tell a VM another MAC'}),
+    pcap: pcapFlag,
+  }
+
+  async run(): Promise<ServeArpDocument> {
+    const {flags} = await this.parse(ServeArp)
+    const {serveArp, serveArpRequest} = await import('../../services/arp-responder/serve.ts')
+    const order = {
+      interfaceNames: flags.interface,
+      site: flags.site,
+      gateways: flags.gateway ?? [],
+      vms: flags.vm ?? [],
+      hold: flags.hold,
+    }
+    const request = serveArpRequest(order, await this.inventory(flags.inventory))
+    const document = await serveArp(request, await this.world(), {
+      pcap: flags.pcap,
+      signal: this.interrupt.signal,
+      ready: ({gateways, interfaceNames}) =>
+        this.log(
+          `answering on ${interfaceNames.join(', ')}: ${gateways.map(({ip, mac}) => `${ip} is at ${mac}`).join(', ')}`,
+        ),
+      log: (line) => this.progress(line),
+    })
+    for (const {interface: name, answered, asked, held} of document.ports) {
+      this.log(`${name}: ${answered} answered, ${asked} of them asked in turn, ${held} frames of others countered`)
+    }
+    return document
+  }
+}

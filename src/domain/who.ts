@@ -1,0 +1,92 @@
+// Which gateway each VM should use, and which it uses.
+import type {Ipv4, Mac} from '../wire/address.ts'
+import type {Ipv6} from '../wire/ipv6-address.ts'
+import type {Gateway, Segment, Vm} from './site.ts'
+
+/** A gateway as reports name it. */
+export interface NamedGateway {
+  readonly name: string
+  readonly site: string
+  readonly mac: Mac
+}
+
+/** How a VM was seen to use a gateway: it answered an echo to that MAC, or sent its own off-segment traffic there. */
+export type SeenBy = 'echo' | 'traffic'
+
+/** What was found out about one address of a VM. */
+export interface Found {
+  readonly mac: Mac | undefined
+  readonly by: SeenBy | undefined
+  /** It answered something. */
+  readonly alive: boolean
+}
+
+/**
+ * `as-expected`; `other-site`: it uses another site's gateway; `stranger`: a MAC that is no gateway of its segment;
+ * `unseen`: it is there, but what it sends to its gateway does not pass here; `silent`: nothing came from it;
+ * `no-site`: seen, but nobody said at which site it is.
+ */
+export type WhoVerdict = 'as-expected' | 'other-site' | 'stranger' | 'unseen' | 'silent' | 'no-site'
+
+export interface WhoRow {
+  readonly vm: string
+  readonly ip: Ipv4 | Ipv6
+  readonly mac: Mac
+  readonly segment: string
+  readonly should: NamedGateway | null
+  readonly uses: {readonly mac: Mac; readonly gateways: readonly NamedGateway[]} | null
+  readonly seenBy: SeenBy | null
+  readonly verdict: WhoVerdict
+}
+
+/** A MAC that speaks for a gateway's address and is none of its gateways. */
+export interface Stranger {
+  readonly mac: Mac
+  readonly ip: Ipv4 | Ipv6
+  readonly segment: string
+  readonly text: string
+}
+
+export interface WhoDocument {
+  readonly schema: 'gwswitch.who/1'
+  readonly ports: readonly string[]
+  readonly rows: readonly WhoRow[]
+  readonly strangers: readonly Stranger[]
+  readonly exitCode: number
+}
+
+const named = ({name, site, mac}: Gateway): NamedGateway => ({name, site, mac})
+
+/** Judges one address of a VM. `site` is where the VM is, if that is known. */
+export function judgeVm(vm: Vm, ip: Ipv4 | Ipv6, segment: Segment, site: string | undefined, found: Found): WhoRow {
+  const here = segment.gateways.filter((gateway) => gateway.site === site)
+  const uses = found.mac === undefined ? undefined : segment.gateways.filter(({mac}) => mac === found.mac)
+  // Of several at one site, the one it uses is as right as another.
+  const should = here.find(({mac}) => mac === found.mac) ?? here[0]
+  const verdict = (): WhoVerdict => {
+    if (uses === undefined) return found.alive ? 'unseen' : 'silent'
+    if (uses.length === 0) return 'stranger'
+    if (should === undefined) return 'no-site'
+    return should.mac === found.mac ? 'as-expected' : 'other-site'
+  }
+  return {
+    vm: vm.name,
+    ip,
+    mac: vm.mac,
+    segment: segment.name,
+    should: should ? named(should) : null,
+    uses: uses === undefined ? null : {mac: found.mac!, gateways: uses.map(named)},
+    seenBy: found.by ?? null,
+    verdict: verdict(),
+  }
+}
+
+const OTHER_SITE = 10
+const UNKNOWN = 11
+
+export function whoDocument(ports: readonly string[], rows: readonly WhoRow[], strangers: readonly Stranger[]): WhoDocument {
+  const has = (verdict: WhoVerdict): boolean => rows.some((row) => row.verdict === verdict)
+  const allKnown = rows.every(({verdict}) => verdict === 'as-expected') && strangers.length === 0
+  const exitCode = has('other-site') ? OTHER_SITE : allKnown ? 0 : UNKNOWN
+  return {schema: 'gwswitch.who/1', ports, rows, strangers, exitCode}
+}

@@ -1,0 +1,195 @@
+// Asks many VMs at once which gateway they use. One echo a VM and round; who does not answer is then only listened to.
+import {findVm, type Inventory, type Segment, type Vm} from '../domain/site.ts'
+import {hint} from '../domain/suggest.ts'
+import {type Found, judgeVm, type Stranger, type WhoDocument, whoDocument} from '../domain/who.ts'
+import {Failure} from '../errors.ts'
+import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../net/bpf.ts'
+import type {Link, ReceivedFrame} from '../net/link.ts'
+import type {World} from '../net/world.ts'
+import {type Ipv4, isIpv4, type Mac, type Prefix} from '../wire/address.ts'
+import {parseArp} from '../wire/arp.ts'
+import {WireError} from '../wire/error.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet} from '../wire/ethernet.ts'
+import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
+import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
+import {type EchoIdentity, echoFrame, probeFrame, readSighting, type WatchedVm} from './vm-watch.ts'
+
+export interface WhoOrder {
+  /** Names or addresses; empty: every VM of the inventory. */
+  readonly vms: readonly string[]
+  readonly ports: readonly string[]
+  /** The site of these ports; undefined: that of a gateway on this machine, else what the inventory says of the VM. */
+  readonly site: string | undefined
+  readonly vlanId: number | undefined
+  /** An address off every segment that echoes claim to come from where the sites do not share a gateway address. */
+  readonly source: Ipv4
+  /** ms to wait for answers after the last round. */
+  readonly listenMs: number
+  /** ms to listen for the traffic of those that did not answer. */
+  readonly passiveMs: number
+}
+
+/** Echoes go out at these offsets, ms, to those that have not answered. */
+const ROUNDS_MS = [0, 200, 600]
+/** Longer filters than this many VMs are not attached: the kernel takes 4096 instructions. */
+const MOST_FILTERED = 400
+
+/** One address of a VM that is asked about. */
+interface Question {
+  readonly vm: Vm
+  readonly segment: Segment
+  readonly watched: WatchedVm
+  readonly echo: EchoIdentity
+  /** For traffic: what lies outside it can only be for a gateway. */
+  readonly prefix: Prefix
+  found: Found
+}
+
+/** @throws Failure `usage` for unknown VMs and sites, `runtime` and `privilege` from the ports. */
+export async function who(order: WhoOrder, inventory: Inventory, world: World, signal: AbortSignal): Promise<WhoDocument> {
+  const vms = namedVms(order, inventory)
+  const own = new Set((await world.interfaces()).map(({mac}) => mac))
+  const identifier = Math.floor(world.random() * 0x10000)
+  const questions = vms.flatMap((vm) => questionsOf(vm, order, inventory, identifier))
+  const strangers = new Map<string, Stranger>()
+  await ask(questions, order, world, signal, (frame) => noteStranger(frame, questions, strangers))
+  if (questions.some(({found}) => found.mac === undefined) && order.passiveMs > 0) await listen(questions, order, world, signal)
+  const rows = questions.map(({vm, segment, watched, found}) => {
+    const site = order.site ?? segment.gateways.find(({mac}) => own.has(mac))?.site ?? vm.site
+    return judgeVm(vm, watched.ip, segment, site, found)
+  })
+  return whoDocument(order.ports, rows, [...strangers.values()])
+}
+
+function namedVms({vms, site}: WhoOrder, inventory: Inventory): Vm[] {
+  const sites = inventory.sites.map(({name}) => name)
+  if (site !== undefined && !sites.includes(site)) {
+    throw new Failure('usage', `${inventory.file}: no site "${site}"${hint(site, sites)}`)
+  }
+  if (vms.length === 0 && inventory.vms.length > 0) return [...inventory.vms]
+  const names = inventory.vms.map(({name}) => name)
+  if (vms.length === 0) throw new Failure('usage', `${inventory.file}: has no VMs (want some under vms, or name gateways for them)`)
+  return vms.map((name) => {
+    const vm = findVm(inventory, name)
+    if (vm) return vm
+    throw new Failure('usage', `${inventory.file}: no VM "${name}"${hint(name, names)}`)
+  })
+}
+
+/** IPv4 always; IPv6 where the VM and its gateways have addresses to ask with. */
+function questionsOf(vm: Vm, {vlanId, source}: WhoOrder, inventory: Inventory, identifier: number): Question[] {
+  const segment = inventory.segments.find(({name}) => name === vm.segment)!
+  const vlan = vlanId === undefined ? undefined : {id: vlanId, priority: 0, dropEligible: false}
+  const question = (ip: Ipv4 | Ipv6, echo: EchoIdentity): Question => ({
+    vm,
+    segment,
+    watched: {ip, mac: vm.mac, vlan},
+    echo,
+    prefix: segment.prefix,
+    found: {mac: undefined, by: undefined, alive: false},
+  })
+  const [first, ...others] = segment.gateways
+  if (first === undefined) return []
+  const isShared = others.every(({ip}) => ip === first.ip)
+  const ip6 = vm.ip6?.find((ip) => !isLinkLocal(ip))
+  const shared6 = first.ip6?.find((ip) => others.every((gateway) => gateway.ip6?.includes(ip)))
+  return [
+    question(vm.ip, {gatewayIp: first.ip, identifier, ...(isShared ? {} : {from: source})}),
+    ...(ip6 !== undefined && shared6 !== undefined ? [question(ip6, {gatewayIp: shared6, identifier})] : []),
+  ]
+}
+
+type Take = (frame: ReceivedFrame) => void
+
+async function onPorts(ports: readonly string[], filter: Instruction[], world: World, take: Take, use: (links: readonly Link[]) => Promise<void>): Promise<void> {
+  const links: Link[] = []
+  try {
+    // Promiscuous: on a VM's own port its answers pass by, but they are for the gateway.
+    for (const port of ports) links.push(await world.openLink(port, {filter, promiscuous: true}))
+    for (const link of links) link.onFrame(take)
+    await use(links)
+  } finally {
+    await Promise.all(links.map((link) => link.close()))
+  }
+}
+
+async function ask(questions: readonly Question[], order: WhoOrder, world: World, signal: AbortSignal, other: Take): Promise<void> {
+  const filter = anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)], [etherType(ETHERTYPE_IPV6)]])
+  const done = new AbortController()
+  const bySource = grouped(questions)
+  const take: Take = (frame) => {
+    other(frame)
+    if (!readAnswer(frame, bySource, false)) return
+    if (questions.every(({found}) => found.mac !== undefined)) done.abort()
+  }
+  await onPorts(order.ports, filter, world, take, async (links) => {
+    const started = world.now()
+    const either = AbortSignal.any([signal, done.signal])
+    for (const [round, atMs] of [...ROUNDS_MS, ROUNDS_MS.at(-1)! + order.listenMs].entries()) {
+      const leftMs = atMs - Number(world.now() - started) / 1e6
+      if (leftMs > 0) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
+      if (done.signal.aborted || round === ROUNDS_MS.length) return
+      const left = questions.filter(({found}) => found.mac === undefined)
+      for (const link of links) {
+        link.sendMany(left.flatMap(({watched, echo}) => [echoFrame(link, watched, echo, round + 1), probeFrame(link, watched)]))
+      }
+    }
+  })
+}
+
+/** Those that did not answer an echo may still talk to others. */
+async function listen(questions: readonly Question[], order: WhoOrder, world: World, signal: AbortSignal): Promise<void> {
+  const left = questions.filter(({found}) => found.mac === undefined)
+  const macs = [...new Set(left.map(({vm}) => vm.mac))]
+  const done = new AbortController()
+  const bySource = grouped(left)
+  const take: Take = (frame) => {
+    if (readAnswer(frame, bySource, true) && left.every(({found}) => found.mac !== undefined)) done.abort()
+  }
+  const filter = anyOf(macs.length > MOST_FILTERED ? [[]] : macs.map((mac) => macTests('source', mac)))
+  await onPorts(order.ports, filter, world, take, () =>
+    world.sleep(order.passiveMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted()),
+  )
+}
+
+function grouped(questions: readonly Question[]): ReadonlyMap<Mac, readonly Question[]> {
+  const out = new Map<Mac, Question[]>()
+  for (const question of questions) out.set(question.vm.mac, [...(out.get(question.vm.mac) ?? []), question])
+  return out
+}
+
+/** Takes a frame for what it says about the VM that sent it; true if that VM was seen to use a gateway. */
+function readAnswer(frame: ReceivedFrame, questions: ReadonlyMap<Mac, readonly Question[]>, withTraffic: boolean): boolean {
+  const source = [...frame.bytes.subarray(6, 12)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')
+  let seen = false
+  for (const question of questions.get(source) ?? []) {
+    const sighting = readSighting(frame, question.watched, question.echo, withTraffic ? question.prefix : undefined)
+    if (sighting === undefined) continue
+    if (sighting.kind === 'echo-reply' || sighting.kind === 'traffic') {
+      question.found = {mac: sighting.destinationMac, by: sighting.kind === 'traffic' ? 'traffic' : 'echo', alive: true}
+      seen = true
+    } else question.found = {...question.found, alive: true}
+  }
+  return seen
+}
+
+/** ARP that speaks for a gateway's address from a MAC that is no gateway of that segment. */
+function noteStranger({bytes}: ReceivedFrame, questions: readonly Question[], strangers: Map<string, Stranger>): void {
+  const arp = arpOf(bytes)
+  if (arp === undefined || !isIpv4(arp.senderIp)) return
+  const segment = questions.find(({segment: {gateways}}) => gateways.some(({ip}) => ip === arp.senderIp))?.segment
+  if (segment === undefined || segment.gateways.some(({mac}) => mac === arp.senderMac)) return
+  const text = `${arp.senderMac} says by ARP that it is ${arp.senderIp}`
+  strangers.set(`${segment.name} ${arp.senderMac}`, {mac: arp.senderMac, ip: arp.senderIp, segment: segment.name, text})
+}
+
+function arpOf(bytes: Uint8Array) {
+  if (bytes.length < 14) return undefined
+  try {
+    const {etherType: type, payload} = parseEthernet(bytes)
+    return type === ETHERTYPE_ARP ? parseArp(payload) : undefined
+  } catch (error) {
+    if (error instanceof WireError) return undefined
+    throw error
+  }
+}

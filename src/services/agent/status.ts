@@ -1,0 +1,128 @@
+// What an agent would say of itself, read from its files and the kernel: works whether it runs or not.
+import type {AgentConfig} from '../../domain/agent/config.ts'
+import type {SwitchRecord} from '../../domain/agent/memory.ts'
+import {EXIT} from '../../errors.ts'
+import {drainedPackets} from '../../net/drain-nft.ts'
+import {type AgentAnswer, publicKeyText, type SigningKey} from '../../wire/agent-message.ts'
+import {reachable} from './daemon.ts'
+import type {AgentKernel} from './kernel.ts'
+import {readFacts} from './routes.ts'
+import {openStore} from './store.ts'
+
+export interface AgentStatus {
+  readonly schema: 'gwswitch.agent-status/1'
+  readonly vm: string
+  readonly running: boolean
+  /** What controllers need to check this agent's answers. */
+  readonly publicKey: string
+  readonly interfaces: readonly InterfaceStatus[]
+  /** The switch in progress, or the last one. */
+  readonly last: Omit<SwitchRecord, 'changes' | 'nonce'> | undefined
+  /** Seconds until a pending switch is rolled back, or until open sessions leave the old gateway. */
+  readonly rollbackInS?: number
+  readonly drainEndsInS?: number
+  /** Packets that left by the old gateway since the drain began. */
+  readonly drainedPackets?: number
+  /** Highest sequence number by key. */
+  readonly sequences: Readonly<Record<string, number>>
+  readonly warnings: readonly string[]
+}
+
+export interface InterfaceStatus {
+  readonly name: string
+  readonly mac: string
+  readonly family: 4 | 6
+  /** The gateway in use, and the one in the main table where a rule lies over it. */
+  readonly gateway: string
+  readonly underlying?: string
+  readonly owner?: string
+}
+
+/** @throws Failure `runtime` for a state file that cannot be understood. */
+export async function agentStatus(config: AgentConfig, key: SigningKey, kernel: AgentKernel): Promise<AgentStatus> {
+  const {memory} = openStore(config.state, kernel)
+  const facts = readFacts(kernel, memory)
+  const interfaces = ([4, 6] as const).flatMap((family) => {
+    const {routes, overlay} = facts.families[family]
+    return routes.flatMap((route): InterfaceStatus[] => {
+      const nic = facts.nics.find((each) => each.index === route.interfaceIndex)
+      if (nic === undefined || route.gateway === undefined) return []
+      const owner = facts.ownerOf(nic.index, route)
+      const over = overlay?.interfaceIndex === nic.index && overlay.gateway !== route.gateway
+      return [
+        {
+          ...{name: nic.name, mac: nic.mac, family, gateway: over ? overlay.gateway : route.gateway},
+          ...(over ? {underlying: route.gateway} : {}),
+          ...(owner === undefined ? {} : {owner}),
+        },
+      ]
+    })
+  })
+  const {last} = memory
+  const left = (until: {uptimeMs: number; bootId: string} | undefined): number | undefined =>
+    until?.bootId === kernel.bootId() ? Math.max(0, Math.round((until.uptimeMs - kernel.uptime()) / 1000)) : undefined
+  const rollbackInS = last?.phase === 'applied' || last?.phase === 'applying' ? left(last.deadline) : undefined
+  const drainEndsInS = left(last?.drainUntil)
+  const packets = drainEndsInS === undefined ? undefined : await drainedPackets()
+  return {
+    ...{schema: 'gwswitch.agent-status/1', vm: config.vm, publicKey: publicKeyText(key.privateKey), interfaces},
+    running: config.socket !== undefined && (await reachable(config.socket)),
+    last: last && withoutSecrets(last),
+    ...(rollbackInS === undefined ? {} : {rollbackInS}),
+    ...(drainEndsInS === undefined ? {} : {drainEndsInS}),
+    ...(packets === undefined ? {} : {drainedPackets: packets}),
+    sequences: Object.fromEntries(Object.entries(memory.keys).map(([kid, {seq}]) => [kid, seq])),
+    warnings: warningsOf(
+      config,
+      facts.nics.map(({name}) => name),
+      kernel,
+    ),
+  }
+}
+
+function withoutSecrets({changes: _, nonce: __, ...rest}: SwitchRecord): AgentStatus['last'] {
+  return rest
+}
+
+/** rp_filter (ip-sysctl): the strict mode drops what comes back by another interface than traffic leaves by. */
+function warningsOf(config: AgentConfig, names: readonly string[], kernel: AgentKernel): string[] {
+  const strict = names.filter(
+    (name) => name !== 'lo' && kernel.read(`/proc/sys/net/ipv4/conf/${name}/rp_filter`)?.trim() === '1',
+  )
+  return [
+    ...(config.trusted.length === 0 ? [`${config.file}: no trusted key: nobody can give orders`] : []),
+    ...(config.probes.length === 0 ? [`${config.file}: no probes: a switch needs --probe or --confirm-within`] : []),
+    ...(strict.length > 1
+      ? [`rp_filter is strict on ${strict.join(', ')}: answers that come in by another of them are dropped`]
+      : []),
+  ]
+}
+
+/** Lines for people. */
+export function statusText(status: AgentStatus): string[] {
+  const {last} = status
+  const age = (atMs: number): string => `${Math.max(0, Math.round((Date.now() - atMs) / 1000))} s ago`
+  return [
+    `${status.vm}: agent ${status.running ? 'runs' : 'does not run'}; key ${status.publicKey}`,
+    ...status.interfaces.map(
+      ({name, mac, family, gateway, underlying, owner}) =>
+        `  ${name} (${mac}) IPv${family} gateway ${gateway}${underlying ? `, by rule over ${underlying}` : ''}${owner ? `; route owned by ${owner}` : ''}`,
+    ),
+    last === undefined
+      ? '  no switch so far'
+      : `  run ${last.run} by ${last.kid}: ${last.state}${last.phase === 'done' ? '' : ` (${last.phase})`}, mode ${last.mode}, ${age(last.startedAt)}${last.reason ? `; ${last.reason}: ${last.detail ?? ''}` : ''}`,
+    ...(status.rollbackInS === undefined ? [] : [`  rolls back in ${status.rollbackInS} s unless confirmed`]),
+    ...(status.drainEndsInS === undefined
+      ? []
+      : [
+          `  open sessions stay on the old gateway for ${status.drainEndsInS} s more (${status.drainedPackets ?? 0} packets so far)`,
+        ]),
+  ]
+}
+
+/** Exit code of `agent --once` for its last answer. */
+export function onceExit(answer: AgentAnswer | undefined): number {
+  if (answer === undefined) return EXIT.silent
+  if (answer.state === 'refused') return EXIT.refused
+  return answer.state === 'rolled_back' && answer.op !== 'rollback' ? EXIT['rolled-back'] : 0
+}

@@ -1,0 +1,242 @@
+// What the control socket's requests do. The protocol is in domain/dhcp/control.ts.
+import {
+  CONTROL_LINE_LIMIT,
+  type ControlAnswers,
+  type ControlRequest,
+  type ExchangeEvent,
+  type Ordered,
+  parseControlRequest,
+  type ServerStatus,
+  type Transaction,
+} from '../../domain/dhcp/control.ts'
+import {isActive, type Lease} from '../../domain/dhcp/lease.ts'
+import {routersAt, type Scope, siteOf} from '../../domain/dhcp/scope.ts'
+import {hint} from '../../domain/suggest.ts'
+import {Failure} from '../../errors.ts'
+import type {JsonLines, JsonSession} from '../../net/dhcp-control.ts'
+import {isMac, type Mac, readMac} from '../../wire/address.ts'
+import type {Engine} from './engine.ts'
+import {isoTime, leaseRow, xidText} from './events.ts'
+import type {Forcerenewer} from './forcerenew.ts'
+
+/** Bytes that may wait for a watcher before it is cut off: the server's memory is not its to fill. */
+const WATCHER_BACKLOG = 1 << 20
+const PAGE = 500
+
+export interface ControlParts {
+  readonly engine: Engine
+  readonly forcerenewer: Forcerenewer
+  nowMs(): number
+  readonly watchers: Watchers
+  readonly interfaceName: string
+  readonly sinceMs: number
+  residentBytes(): number
+}
+
+/** Those who asked to be told of exchanges. */
+export interface Watchers {
+  readonly size: number
+  tell(event: ExchangeEvent): void
+  add(lines: JsonLines, wants: (event: ExchangeEvent) => boolean): void
+  remove(lines: JsonLines): void
+}
+
+export function watchers(): Watchers {
+  const all = new Map<JsonLines, (event: ExchangeEvent) => boolean>()
+  return {
+    get size() {
+      return all.size
+    },
+    tell(event) {
+      for (const [lines, wants] of all) {
+        if (!wants(event) || lines.send({event}) < WATCHER_BACKLOG) continue
+        all.delete(lines)
+        lines.close()
+      }
+    },
+    add: (lines, wants) => void all.set(lines, wants),
+    remove: (lines) => void all.delete(lines),
+  }
+}
+
+/** One connection. Every request is answered, whatever is wrong with it. */
+export function controlSession(parts: ControlParts, lines: JsonLines): JsonSession {
+  const refuse = (error: unknown): void => {
+    if (!(error instanceof Failure)) throw error
+    lines.send({ok: false, error: {kind: error.kind, message: error.message}})
+  }
+  return {
+    onLine(line) {
+      try {
+        if (line.length > CONTROL_LINE_LIMIT) throw tooLong()
+        lines.send({ok: true, ...obey(parts, parseControlRequest(line), lines)})
+      } catch (error) {
+        refuse(error)
+      }
+    },
+    onTooLong: () => refuse(tooLong()),
+    onClose: () => parts.watchers.remove(lines),
+  }
+}
+
+const tooLong = (): Failure => new Failure('usage', `the request is longer than ${CONTROL_LINE_LIMIT} bytes`)
+
+function obey(parts: ControlParts, request: ControlRequest, lines: JsonLines): ControlAnswers[keyof ControlAnswers] {
+  switch (request.do) {
+    case 'relocate':
+      return relocate(parts, find(parts, request.vm), request.site, request.trigger ?? true)
+    case 'nak':
+      return refuseRenewal(parts, find(parts, request.vm))
+    case 'forcerenew':
+      return forcerenew(parts, find(parts, request.vm))
+    case 'transaction':
+      return transaction(parts, find(parts, request.vm), request.reserveReplay ?? false)
+    case 'leases':
+      return leases(parts, request)
+    case 'status':
+      return status(parts)
+    case 'watch': {
+      const only = request.vm === undefined ? undefined : find(parts, request.vm).mac
+      parts.watchers.add(lines, ({mac}) => only === undefined || mac === only)
+      return {watching: true}
+    }
+  }
+}
+
+/** A client as a request means it. */
+interface Target {
+  readonly scope: Scope
+  readonly mac: Mac
+  /** Its name in the inventory, or its MAC. */
+  readonly name: string
+  readonly lease: Lease | undefined
+}
+
+/** A VM's name, an address, or a MAC. @throws Failure `usage` for what this server does not know. */
+function find({engine}: ControlParts, vm: string): Target {
+  const mac = readMac(vm)
+  for (const scope of engine.facts.scopes.values()) {
+    const book = engine.book(scope.segment)
+    const reservation = [...scope.reservations.values()].find((each) => each.vm === vm || each.ip === vm || each.mac === mac)
+    const wanted = reservation?.mac ?? mac
+    let lease: Lease | undefined
+    for (const each of wanted === undefined ? [book.byIp(vm)] : book.all()) {
+      // After a move within the pool a client may have two; the one it asked for last is the one it uses.
+      const fits = each !== undefined && (wanted === undefined || each.mac === wanted)
+      if (fits && each.state !== 'declined' && !(lease && lease.lastSeenMs > each.lastSeenMs)) lease = each
+    }
+    const owner = reservation?.mac ?? lease?.mac
+    if (owner !== undefined) {
+      return {scope, mac: owner, name: scope.reservations.get(owner)?.vm ?? owner, lease}
+    }
+  }
+  const known = [...engine.facts.scopes.values()].flatMap(({reservations}) => [...reservations.values()].map((each) => each.vm))
+  const where = isMac(vm) || /^\d+\./.test(vm) ? ' (no lease and no reservation)' : hint(vm, known)
+  throw new Failure('usage', `no VM "${vm}" here${where}`)
+}
+
+function relocate(parts: ControlParts, target: Target, site: string, trigger: boolean): Ordered {
+  const {engine, forcerenewer} = parts
+  const {scope, mac, lease} = target
+  const sites = [...new Set(scope.routers.map((router) => router.site))]
+  if (!sites.includes(site)) {
+    throw new Failure('usage', `site "${site}" has no router on segment ${scope.segment}${hint(site, sites)}`)
+  }
+  const before = engine.directive(scope.segment, mac)
+  engine.store({directive: {segment: scope.segment, mac, site, nak: before?.nak ?? false}})
+  const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
+  if (sends) forcerenewer.start(scope, lease)
+  return ordered(parts, target, sends ? 'forcerenew' : undefined)
+}
+
+function refuseRenewal(parts: ControlParts, target: Target): Ordered {
+  const {scope, mac} = target
+  const site = parts.engine.directive(scope.segment, mac)?.site
+  parts.engine.store({directive: {segment: scope.segment, mac, site, nak: true}})
+  return ordered(parts, target, 'nak')
+}
+
+function forcerenew(parts: ControlParts, target: Target): Ordered {
+  const {scope, lease, name} = target
+  if (!lease || !isActive(lease, parts.nowMs()) || lease.state !== 'bound') throw new Failure('refused', `${name} has no lease here`)
+  if (!parts.forcerenewer.takes(lease, parts.nowMs())) {
+    const why = lease.capable145 ? 'it has no nonce yet' : 'its client never sent option 145'
+    throw new Failure('refused', `${name} takes no FORCERENEW: ${why} (nak it, or wait for its T1)`)
+  }
+  parts.forcerenewer.start(scope, lease)
+  return ordered(parts, target, 'forcerenew')
+}
+
+function ordered(parts: ControlParts, {scope, mac, lease, name}: Target, trigger: Ordered['trigger'] | undefined): Ordered {
+  const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac)?.site)
+  const bound = lease?.state === 'bound' && isActive(lease, parts.nowMs())
+  const renewsMs = bound ? lease.expiresAtMs - (scope.times.leaseS - scope.times.t1S) * 1000 : undefined
+  return {
+    vm: name,
+    site,
+    router: routersAt(scope, site)[0],
+    trigger: bound ? (trigger ?? 'renewal') : 'none',
+    renewsBy: renewsMs === undefined ? undefined : isoTime(Math.max(renewsMs, parts.nowMs())),
+  }
+}
+
+function transaction(parts: ControlParts, {scope, mac, lease, name}: Target, reserve: boolean): Transaction {
+  if (!lease || lease.state === 'offered') throw new Failure('usage', `${name} has no lease here`)
+  const replay = reserve ? parts.forcerenewer.reserveReplay(lease) : lease.replay
+  const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac)?.site)
+  return {
+    vm: name,
+    segment: scope.segment,
+    ip: lease.ip,
+    mac,
+    xid: xidText(lease.xid),
+    nonce: lease.nonce || undefined,
+    replay: `${replay}`,
+    capable145: lease.capable145,
+    lastSeen: isoTime(lease.lastSeenMs),
+    expires: isoTime(lease.expiresAtMs),
+    serverIdentifier: parts.engine.facts.serverIdentifier,
+    router: lease.router || undefined,
+    nextRouter: routersAt(scope, site)[0],
+  }
+}
+
+function leases(
+  {engine, nowMs}: ControlParts,
+  {segment, after = 0, limit = PAGE}: Extract<ControlRequest, {do: 'leases'}>,
+): ControlAnswers['leases'] {
+  const scopes = [...engine.facts.scopes.values()]
+  if (segment !== undefined && !engine.facts.scopes.has(segment)) {
+    throw new Failure('usage', `no segment "${segment}" here${hint(segment, scopes.map((scope) => scope.segment))}`)
+  }
+  const chosen = scopes.filter((scope) => segment === undefined || scope.segment === segment)
+  const rows = []
+  let at = 0
+  for (const scope of chosen) {
+    for (const lease of engine.book(scope.segment).all()) {
+      if (at++ < after) continue
+      if (rows.length === limit) return {leases: rows, next: at - 1}
+      rows.push(leaseRow(lease, scope, engine.directive(scope.segment, lease.mac), nowMs()))
+    }
+  }
+  return {leases: rows, next: undefined}
+}
+
+export function status(parts: ControlParts): ServerStatus {
+  const {engine, nowMs} = parts
+  return {
+    serverIdentifier: engine.facts.serverIdentifier,
+    interface: parts.interfaceName,
+    since: isoTime(parts.sinceMs),
+    segments: [...engine.facts.scopes.values()].map(({segment}) => {
+      const book = engine.book(segment)
+      const {free, bound} = book.count(nowMs())
+      return {segment, pool: {size: book.poolSize, free}, bound}
+    }),
+    received: engine.counters.received(),
+    sent: engine.counters.sent(),
+    dropped: engine.counters.dropped(),
+    watchers: parts.watchers.size,
+    residentBytes: parts.residentBytes(),
+  }
+}

@@ -1,0 +1,155 @@
+// `serve dhcp`: opens everything, gives up privileges, and serves until it is told to stop.
+import {randomBytes} from 'node:crypto'
+import {leaseBook, type LeaseBook} from '../../domain/dhcp/book.ts'
+import {CONTROL_LINE_LIMIT, type ExchangeEvent, type ServerStatus} from '../../domain/dhcp/control.ts'
+import type {ServerFacts} from '../../domain/dhcp/scope.ts'
+import {type ServeRequest, serverFacts} from '../../domain/dhcp/serve-request.ts'
+import type {Inventory} from '../../domain/inventory.ts'
+import {Failure} from '../../errors.ts'
+import {anyOf, etherType} from '../../net/bpf.ts'
+import {serveJson} from '../../net/dhcp-control.ts'
+import {type EchoSocket, openEchoSocket} from '../../net/dhcp-echo.ts'
+import {dropPrivileges, giveTo, ownerOf, systemUser} from '../../net/dhcp-privileges.ts'
+import {openDhcpSocket} from '../../net/dhcp-socket.ts'
+import {readyInterface} from '../../net/ip.ts'
+import type {World} from '../../net/world.ts'
+import {DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
+import {ETHERTYPE_ARP} from '../../wire/ethernet.ts'
+import {conflictProbe, type ConflictProbe} from './conflict-probe.ts'
+import {controlSession, status, watchers} from './control.ts'
+import {createEngine, type EngineOutside} from './engine.ts'
+import {forcerenewer} from './forcerenew.ts'
+import {type LeaseStore, openLeaseStore} from './lease-store.ts'
+import {exchangeLine, limitedWarnings, logLine} from './log.ts'
+import {isoTime} from './events.ts'
+import {transport} from './transport.ts'
+
+export interface ServeOptions extends ServeRequest {
+  /** The lease store. */
+  readonly store: string
+  readonly sync: 'full' | 'normal'
+  /** Path of the control socket. */
+  readonly control: string
+  /** Who to become; undefined: the owner of the store's directory, nobody if that is root. */
+  readonly user?: string | undefined
+  /** How long to ask for a fresh address before it is offered, ms; 0 does not ask. */
+  readonly probeMs: number
+  /** Log no exchanges, only warnings. */
+  readonly quiet: boolean
+}
+
+export interface ServeDocument {
+  readonly schema: 'gwswitch.serve-dhcp/1'
+  readonly stoppedBy: string
+  readonly status: ServerStatus
+}
+
+/** Serves until `signal` aborts. @throws Failure before the first packet is answered, for anything wrong by then. */
+export async function serveDhcp(
+  options: ServeOptions,
+  inventory: Inventory | undefined,
+  world: World,
+  outlet: {log(line: string): void; readonly signal: AbortSignal},
+): Promise<ServeDocument> {
+  const face = await readyInterface(options.interfaceName)
+  const facts = serverFacts(options, inventory, face.addresses)
+  const user = process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
+  await using open = new AsyncDisposableStack()
+  const store = await openLeaseStore(options.store, options.sync)
+  open.defer(() => store.close())
+  const {books, dropped} = booksOf(facts, store)
+  const link = open.use(await world.openLink(options.interfaceName, {filter: anyOf([[etherType(ETHERTYPE_ARP)]])}))
+
+  const nowMs = (): number => Number(world.now() / 1_000_000n)
+  const at = (): string => isoTime(nowMs())
+  const say = (fields: Record<string, string | number | undefined>): void => outlet.log(logLine({at: at(), ...fields}))
+  const warn = limitedWarnings(nowMs, (line, held) => say({event: 'warning', message: line, held: held || undefined}))
+  link.onError((error) => warn('link', error.message))
+
+  const watching = watchers()
+  let probe: ConflictProbe | undefined
+  let send: EngineOutside['send'] = () => {}
+  const outside: EngineOutside = {
+    now: world.now,
+    newNonce: () => randomBytes(16).toString('hex'),
+    commit: (leases, directives) => store.commit(leases, directives),
+    send: (departures) => send(departures),
+    probe: options.probeMs === 0 ? undefined : (ip, client, relay) => probe!.probe(ip, client, relay),
+    get report() {
+      if (options.quiet && watching.size === 0) return undefined
+      return (event: ExchangeEvent) => {
+        if (!options.quiet) outlet.log(exchangeLine(event))
+        if (watching.size > 0) watching.tell(event)
+      }
+    },
+    warn,
+    maximum: link.mtu - 28,
+  }
+  const engine = createEngine(facts, books, store.directives(), outside)
+  const renewer = forcerenewer(engine, outside, (ms, fn) => {
+    const timer = setTimeout(fn, ms)
+    return {cancel: () => clearTimeout(timer)}
+  })
+  open.defer(() => renewer.stop())
+
+  const socket = openDhcpSocket(options.interfaceName, DHCP_SERVER_PORT, (batch) => guarded(() => engine.receive(batch), warn))
+  open.defer(() => socket.close())
+  send = transport(socket, link, {ip: facts.serverIdentifier, prefix: facts.scopes.get(facts.local)!.prefix}, warn)
+  const echo = options.probeMs > 0 && facts.scopes.size > 1 ? openEcho((from) => probe?.onEcho(from), world.random) : undefined
+  if (echo) open.defer(() => echo.close())
+  probe = conflictProbe(link, {waitMs: options.probeMs, echo, sleep: (ms) => world.sleep(ms)})
+
+  const parts = {
+    engine,
+    forcerenewer: renewer,
+    nowMs,
+    watchers: watching,
+    interfaceName: options.interfaceName,
+    sinceMs: nowMs(),
+    residentBytes: () => process.memoryUsage.rss(),
+  }
+  const limits = {lineLimit: CONTROL_LINE_LIMIT, connectionLimit: 64}
+  const control = await serveJson(options.control, limits, (lines) => controlSession(parts, lines))
+  open.defer(() => control.close())
+  if (user) giveTo(user, options.store)
+  dropPrivileges(user ?? {name: '', uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0})
+
+  if (dropped > 0) say({event: 'warning', message: `${dropped} stored leases are of no segment served here; they stay stored`})
+  const served = [...facts.scopes.keys()].join(',')
+  say({event: 'ready', interface: options.interfaceName, server: facts.serverIdentifier, segments: served, control: options.control, user: user?.name})
+  const stoppedBy = await aborted(outlet.signal)
+  const document = {schema: 'gwswitch.serve-dhcp/1', stoppedBy, status: status(parts)} as const
+  say({event: 'stopped', message: stoppedBy})
+  return document
+}
+
+/** The books, filled with what was stored; how many leases belong to no segment of this server. */
+function booksOf(facts: ServerFacts, store: LeaseStore): {books: Map<string, LeaseBook>; dropped: number} {
+  const books = new Map([...facts.scopes.values()].map(({segment, pool, excluded}) => [segment, leaseBook(pool, excluded)] as const))
+  let dropped = 0
+  // The latest last: where a client has had several addresses, the one it asked for last is its own.
+  for (const lease of store.leases().sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
+    const book = books.get(lease.segment)
+    if (book) book.put(lease)
+    else dropped++
+  }
+  return {books, dropped}
+}
+
+/** A bug in one packet's handling must not stop the service for all; it is said, with where. */
+function guarded(fn: () => void, warn: (key: string, line: string) => void): void {
+  try {
+    fn()
+  } catch (error) {
+    warn('internal', `a batch of packets was lost to an internal error: ${(error as Error).stack?.split('\n').slice(0, 3).join(' ')}`)
+  }
+}
+
+function openEcho(onReply: (from: string) => void, random: () => number): EchoSocket {
+  return openEchoSocket(Math.floor(random() * 0x10000), onReply)
+}
+
+async function aborted(signal: AbortSignal): Promise<string> {
+  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), {once: true}))
+  return signal.reason instanceof Failure ? signal.reason.message : 'stopped'
+}

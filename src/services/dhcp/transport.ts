@@ -1,0 +1,41 @@
+// Replies on their way: relays and clients behind routers by UDP, clients on the segment by raw frames, since an address
+// they do not have yet answers no ARP.
+import type {DhcpSocket, OutgoingDatagram} from '../../net/dhcp-socket.ts'
+import type {Link} from '../../net/link.ts'
+import {BROADCAST, type Ipv4, type Prefix, prefixContains} from '../../wire/address.ts'
+import {DHCP_CLIENT_PORT, DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
+import {udpFrame} from '../../wire/frames.ts'
+import type {Departure} from './engine.ts'
+
+/** @returns what sends departures; frames that the interface does not take are reported and lost, as on any wire. */
+export function transport(
+  socket: DhcpSocket,
+  link: Link,
+  local: {readonly ip: Ipv4; readonly prefix: Prefix},
+  warn: (key: string, line: string) => void,
+): (departures: readonly Departure[]) => void {
+  const frame = (payload: Uint8Array, mac: string, ip: Ipv4): Uint8Array =>
+    udpFrame(
+      {destination: mac, source: link.mac},
+      {source: local.ip, destination: ip, dontFragment: false},
+      {sourcePort: DHCP_SERVER_PORT, destinationPort: DHCP_CLIENT_PORT, payload},
+    )
+  return (departures) => {
+    const datagrams: OutgoingDatagram[] = []
+    const frames: Uint8Array[] = []
+    for (const {payload, to} of departures) {
+      if (to.to === 'relay') datagrams.push({payload, ip: to.ip, port: DHCP_SERVER_PORT})
+      else if (to.to === 'all') frames.push(frame(payload, BROADCAST, '255.255.255.255'))
+      else if (prefixContains(local.prefix, to.ip)) frames.push(frame(payload, to.mac, to.ip))
+      else datagrams.push({payload, ip: to.ip, port: DHCP_CLIENT_PORT})
+    }
+    const refused = datagrams.length > 0 ? socket.send(datagrams) : 0
+    if (refused > 0) warn('send', `${refused} of ${datagrams.length} replies have no way out`)
+    if (frames.length === 0) return
+    try {
+      if (link.sendMany(frames) < frames.length) warn('send', `the queue of ${link.name} is full: replies are lost`)
+    } catch (error) {
+      warn('send', `${link.name}: ${(error as Error).message}`)
+    }
+  }
+}

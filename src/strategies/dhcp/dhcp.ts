@@ -1,0 +1,187 @@
+// The DHCP strategy: the server gives the VM another router, and something makes the VM's client ask.
+import {Failure} from '../../errors.ts'
+import {type Ipv4, readPrefix} from '../../wire/address.ts'
+import type {Stage, Strategy, Verdict} from '../strategy.ts'
+import type {DhcpBackend} from './backends/backend.ts'
+import {backendFor} from './backends/backends.ts'
+import {type ClientStore, openClientStore} from './client-store.ts'
+import {askEgress, type Egress} from './egress.ts'
+import {type DhcpPlan, type PlannedGateway, type PlannedTrigger, planDhcp, serverOf} from './plan.ts'
+import {type ClientReport, reconfigureClient, type Trigger} from './reconfigure.ts'
+import {frameSender, type OpenSender} from './senders.ts'
+import {forcerenewTrigger, guestTrigger, nakTrigger, waitTrigger} from './triggers.ts'
+
+/** How long the link stays open after the ACK, ms: a client that has a new router asks the segment for it. */
+const LINGER_MS = 100
+
+export const dhcp: Strategy<DhcpPlan> = {
+  name: 'dhcp',
+  summary: "gives the VM's lease another router and makes its DHCP client ask for it",
+  traits: {
+    controlledAt: 'DHCP server',
+    layer: 'L3',
+    gatewayIp: 'changes',
+    sessions: 'kept: a renewal keeps the address (docs/dhcp-clients.md)',
+    needs: 'a DHCP server in the inventory (gwswitch, dnsmasq, Kea, ISC dhcpd) and a client that can be made to renew (dhcpcd as it comes)',
+  },
+  plan: planDhcp,
+  async execute(plan, stage) {
+    await withClient(plan, stage, async (tools) => {
+      await give(plan, plan.to, tools, stage)
+      await trigger(plan, plan.to, tools, stage)
+    })
+  },
+  async verify(plan, stage) {
+    return withClient(plan, stage, async (tools) => {
+      const told = ackOf(plan, tools)
+      const egress = await egressOf(plan, plan.to, stage)
+      return judge(plan, plan.to, told, egress, tools.store)
+    })
+  },
+  async rollback(plan, stage) {
+    return withClient(plan, stage, async (tools) => {
+      const evidence: string[] = []
+      try {
+        await give(plan, plan.from, tools, stage)
+        // One that never took the new router needs no telling.
+        const left = await egressOf(plan, plan.from, stage)
+        const untouched = left.mac === plan.from.mac && ackOf(plan, tools) !== plan.to.ip
+        if (!untouched) await trigger(plan, plan.from, tools, stage)
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error
+        evidence.push(error.message)
+      }
+      const verdict = judge(plan, plan.from, ackOf(plan, tools), await egressOf(plan, plan.from, stage), tools.store)
+      // The router of the last ACK may be the old one's from before: what the VM does is what counts.
+      return {ok: evidence.length === 0 && verdict.ok, evidence: [...evidence, ...verdict.evidence]}
+    })
+  },
+  describe: (plan) => [
+    `tell the DHCP server (${plan.reach}) to give ${plan.vm.name} (${plan.vm.ip}) the router ${plan.to.ip} (${plan.to.name}, site ${plan.to.site})`,
+    ...plan.triggers.map((each, i) => `${i === 0 ? 'then' : 'if it does not act,'} ${triggerText(plan, each)}`),
+    `check that an ACK with ${plan.to.ip} was seen, and by an echo from far away that ${plan.vm.name} leaves through ${plan.to.mac}`,
+    `otherwise give it ${plan.from.ip} (${plan.from.name}, site ${plan.from.site}) again, the same way`,
+  ],
+}
+
+function triggerText(plan: DhcpPlan, {kind, longestMs}: PlannedTrigger): string {
+  const within = `within ${Math.ceil(longestMs / 1000)} s`
+  switch (kind) {
+    case 'forcerenew':
+      return `make its client ask by an authenticated FORCERENEW out of ${plan.interface}: it acts ${within} or not at all`
+    case 'guest-agent':
+      return `renew its lease inside, through the guest agent, ${within}`
+    case 'nak':
+      return `answer its next renewal, ${within}, with a NAK: it begins anew and is without its address for a moment`
+    case 'wait':
+      return `wait for its own renewal, ${within}`
+  }
+}
+
+interface Tools {
+  readonly store: ClientStore
+  readonly backend: DhcpBackend
+}
+
+async function withClient<T>(plan: DhcpPlan, {world}: Stage, use: (tools: Tools) => Promise<T>): Promise<T> {
+  const store = await openClientStore(plan.state)
+  try {
+    return await use({store, backend: backendFor(serverOf(plan), {segment: plan.segment.name, world})})
+  } finally {
+    store.close()
+  }
+}
+
+async function give(plan: DhcpPlan, gateway: PlannedGateway, {backend}: Tools, {world, observe}: Stage): Promise<void> {
+  await backend.setRouter(plan.vm, gateway)
+  observe({atNs: world.now(), text: `${plan.reach}: the router of ${plan.vm.name} is ${gateway.ip} (${gateway.name})`})
+}
+
+/** Pulls one trigger after the other until the client has acted. */
+async function trigger(plan: DhcpPlan, gateway: PlannedGateway, {store, backend}: Tools, stage: Stage): Promise<void> {
+  const {world, signal, observe} = stage
+  const sender = await frameSender(world, {
+    interfaceName: plan.interface,
+    sourceIp: () => plan.sourceIp,
+    vlanId: plan.vlan ?? undefined,
+    clients: [plan.vm],
+    learn: (seen) => store.learn(seen),
+  })
+  try {
+    for (const planned of plan.triggers) {
+      const pull = triggerFor(planned, sender, {store, backend}, stage)
+      const context = {world, watch: sender, trigger: pull, transaction: () => backend.lastTransaction(plan.vm), signal, observe}
+      const limits = planned.kind === 'forcerenew' ? planned : {attempts: 1, timeoutMs: planned.longestMs}
+      const report = await attempt(() => reconfigureClient(plan.vm, context, {...limits, router: gateway.ip}), plan, stage)
+      if (report?.outcome !== 'acted') continue
+      // Where frames of the exchange do not pass, the server's word stands for the ACK.
+      if (report.toldBy === 'server') store.learnTold(plan.vm, report.router ?? gateway.ip, world.now())
+      await world.sleep(LINGER_MS, signal)
+      return
+    }
+  } finally {
+    await sender.close()
+  }
+}
+
+function triggerFor(planned: PlannedTrigger, sender: OpenSender, {store, backend}: Tools, {world}: Stage): Trigger {
+  switch (planned.kind) {
+    case 'forcerenew':
+      return forcerenewTrigger(sender, {world, store, backend, unauthenticated: false})
+    case 'guest-agent':
+      return guestTrigger(planned.socket, world, planned.longestMs)
+    case 'nak':
+      return nakTrigger(backend, world)
+    case 'wait':
+      return waitTrigger(world)
+  }
+}
+
+/** A trigger that fails leaves the next one its turn. */
+async function attempt(work: () => Promise<ClientReport>, plan: DhcpPlan, {world, signal, observe}: Stage): Promise<ClientReport | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof Failure) || signal.aborted) throw error
+    observe({atNs: world.now(), text: `${plan.vm.name}: ${error.message}`})
+    return undefined
+  }
+}
+
+/** The router of the VM's last ACK, as the wire or its server told. */
+const ackOf = (plan: DhcpPlan, {store}: Tools): Ipv4 | undefined => store.read(plan.vm.mac)?.router
+
+const egressOf = (plan: DhcpPlan, hoped: PlannedGateway, {world, signal}: Stage): Promise<Egress> =>
+  askEgress(
+    {
+      interfaceName: plan.interface,
+      vm: plan.vm,
+      vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false},
+      segment: readPrefix(plan.segment.prefix)!,
+      hoped,
+    },
+    world,
+    signal,
+  )
+
+/** What the ACK and the VM's traffic say together about `wanted`. */
+function judge(plan: DhcpPlan, wanted: PlannedGateway, acked: string | undefined, egress: Egress, store: ClientStore): Verdict {
+  const {vm, to, from} = plan
+  const ack = acked === wanted.ip ? `its last ACK gave it ${wanted.ip}` : acked === undefined ? 'no ACK to it was seen' : `its last ACK gave it ${acked}, not ${wanted.ip}`
+  if (egress.mac !== undefined) {
+    const known = [to, from].find(({mac}) => mac === egress.mac)
+    const through = `${vm.name} leaves through ${known ? `${known.name} (${egress.mac})` : `${egress.mac}, which is no gateway of this segment`}`
+    return {ok: egress.mac === wanted.mac && acked === wanted.ip, evidence: [ack, through]}
+  }
+  if (!egress.alive) return {ok: false, evidence: [ack, `${vm.name} is silent: no answer to ARP or echo`]}
+  // Its traffic does not pass here. That it looks for the gateway does: ARP requests reach the whole segment.
+  const record = store.read(vm.mac)
+  const asked = egress.askedFor.includes(wanted.ip) || (record?.askedFor === wanted.ip && record.ackedNs !== undefined && (record.askedNs ?? 0n) >= record.ackedNs)
+  if (asked) return {ok: acked === wanted.ip, evidence: [ack, `${vm.name} asked the segment where ${wanted.ip} is`]}
+  // What goes to another MAC does not pass a gateway's own leg: there, hearing nothing is the evidence.
+  if (wanted.mac === from.mac && egress.ownMac === to.mac) return {ok: true, evidence: [ack, `${vm.name} answers ARP and sends nothing to ${to.name} any more`]}
+  return {
+    ok: false,
+    evidence: [ack, `${vm.name} answers ARP, but where its traffic goes cannot be seen at ${plan.interface}: run this at ${wanted.name} or on the VM's own port`],
+  }
+}

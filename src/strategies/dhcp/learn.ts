@@ -1,0 +1,96 @@
+// Listens to DHCP on a segment and remembers what a FORCERENEW will need: `gwswitch send-reconfigure --learn`.
+import {Failure} from '../../errors.ts'
+import {recordingWorld} from '../../net/recording.ts'
+import type {World} from '../../net/world.ts'
+import {tableLines} from '../../render/table.ts'
+import type {Ipv4, Mac} from '../../wire/address.ts'
+import {DEFAULT_STATE, openClientStore} from './client-store.ts'
+import {dhcpFilter, readClientSighting} from './client-watch.ts'
+
+export interface LearnOrder {
+  readonly interfaceName?: string | undefined
+  readonly vlanId?: number | undefined
+  /** Seconds to listen; until it is stopped if undefined. */
+  readonly durationS?: number | undefined
+  readonly state?: string | undefined
+  readonly pcap?: string | undefined
+}
+
+export interface LearnDocument {
+  readonly schema: 'gwswitch.send-reconfigure/1'
+  readonly interface: string
+  readonly learned: readonly {
+    readonly mac: Mac
+    readonly ip: Ipv4 | null
+    /** 8 hex digits. */
+    readonly xid: string | null
+    readonly hasNonce: boolean
+    readonly canListen: boolean | null
+    readonly kind: string | null
+    readonly router: Ipv4 | null
+  }[]
+  readonly warnings: readonly string[]
+  readonly exitCode: number
+}
+
+/**
+ * Ends after `durationS`, or when `signal` aborts, which is no error then. It sees what passes the interface: renewals
+ * are unicast, so it belongs on the DHCP server's host or on the VMs' hypervisor. @throws Failure without an interface.
+ */
+export async function learn(order: LearnOrder, world: World, signal: AbortSignal): Promise<LearnDocument> {
+  const {interfaceName, durationS, vlanId} = order
+  if (interfaceName === undefined) throw new Failure('usage', '--learn listens on one interface: give -i IF')
+  const store = await openClientStore(order.state ?? DEFAULT_STATE)
+  const recording = order.pcap === undefined ? undefined : recordingWorld(world, order.pcap)
+  try {
+    const link = await (recording?.world ?? world).openLink(interfaceName, {filter: dhcpFilter([]), promiscuous: true, outgoing: true})
+    const macs = new Set<Mac>()
+    link.onFrame((received) => {
+      const sighting = readClientSighting(received, vlanId)
+      if (sighting?.kind !== 'request' && sighting?.kind !== 'ack') return
+      store.learn(sighting)
+      macs.add(sighting.mac)
+      world.log(`${sighting.mac}: ${sighting.kind === 'ack' ? `ACK of ${sighting.ip}${sighting.nonce ? ', with a nonce' : ''}` : 'asks'}`)
+    })
+    try {
+      // Longer than any timer counts, for "until it is stopped".
+      while (!signal.aborted) {
+        await world.sleep(durationS === undefined ? 3_600_000 : durationS * 1000, signal)
+        if (durationS !== undefined) break
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      await link.close()
+    }
+    const learned = [...macs].sort().map((mac) => {
+      const {ip, xid, nonce, canListen, kind, router} = store.read(mac)!
+      return {
+        mac,
+        ip: ip ?? null,
+        xid: xid === undefined ? null : xid.toString(16).padStart(8, '0'),
+        hasNonce: nonce !== undefined,
+        canListen: canListen ?? null,
+        kind: kind ?? null,
+        router: router ?? null,
+      }
+    })
+    return {schema: 'gwswitch.send-reconfigure/1', interface: interfaceName, learned, warnings: [], exitCode: 0}
+  } finally {
+    recording?.close()
+    store.close()
+  }
+}
+
+export function learnText({learned, interface: via}: LearnDocument): string[] {
+  if (learned.length === 0) return [`no DHCP client was heard on ${via}`]
+  const rows = learned.map(({mac, ip, xid, hasNonce, canListen, kind, router}) => [
+    ip ?? '-',
+    mac,
+    kind ?? '',
+    `xid ${xid ?? '-'}`,
+    router === null ? '' : `router ${router}`,
+    hasNonce ? 'nonce known' : canListen ? 'takes a nonce, none seen' : 'takes no nonce',
+  ])
+  return tableLines(rows)
+}

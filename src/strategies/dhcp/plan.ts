@@ -1,0 +1,188 @@
+// What the DHCP strategy will do, decided before anything is changed.
+import type {DhcpClientKind, SegmentDhcp} from '../../domain/segment-dhcp.ts'
+import type {Switchover} from '../../domain/switchover.ts'
+import {Failure} from '../../errors.ts'
+import type {InterfaceFacts} from '../../net/ip.ts'
+import type {World} from '../../net/world.ts'
+import {type Ipv4, type Mac, type Prefix, prefixContains, prefixText} from '../../wire/address.ts'
+import type {StrategyOptions} from '../strategy.ts'
+import type {DhcpBackend, DhcpClient, Transaction} from './backends/backend.ts'
+import {backendFor} from './backends/backends.ts'
+import {type ClientRecord, DEFAULT_STATE, openClientStore} from './client-store.ts'
+
+export type PlannedTrigger =
+  | {readonly kind: 'forcerenew'; readonly attempts: number; readonly timeoutMs: number; readonly longestMs: number}
+  | {readonly kind: 'guest-agent'; readonly socket: string; readonly longestMs: number}
+  /** The client asks by itself within `longestMs`. */
+  | {readonly kind: 'nak' | 'wait'; readonly longestMs: number}
+
+export interface PlannedGateway {
+  readonly name: string
+  readonly site: string
+  readonly ip: Ipv4
+  readonly mac: Mac
+}
+
+/** JSON; see `Strategy.plan`. Times in ms. */
+export interface DhcpPlan {
+  readonly strategy: 'dhcp'
+  readonly interface: string
+  readonly vlan: number | null
+  /** Source of FORCERENEWs. */
+  readonly sourceIp: Ipv4
+  readonly vm: DhcpClient
+  readonly segment: {readonly name: string; readonly prefix: string}
+  /** The server's controls, as the inventory has them. */
+  readonly server: Readonly<Record<string, string | number>>
+  readonly reach: string
+  readonly state: string
+  readonly from: PlannedGateway
+  readonly to: PlannedGateway
+  /** What the VM runs, if known. */
+  readonly client: DhcpClientKind | null
+  /** In the order in which they are tried, until the client has acted. */
+  readonly triggers: readonly PlannedTrigger[]
+  /** All of them one after the other. */
+  readonly longestMs: number
+}
+
+/** A switch and its rollback must both end before the guard acts. */
+export const LONGEST_MS = 25_000
+const FORCERENEW = {attempts: 3, timeoutMs: 1000, longestMs: 10_000}
+const GUEST_MS = 6000
+
+/** @throws Failure `usage` where this strategy cannot make the switchover, with the way out. */
+export async function planDhcp(switchover: Switchover, options: StrategyOptions, world: World): Promise<DhcpPlan> {
+  const {vm, segment, from, to} = switchover
+  const {dhcp} = segment
+  if (!dhcp) {
+    throw new Failure('usage', `the dhcp strategy needs to know the DHCP server of ${segment.name}: want segments.${segment.name}.dhcp in the inventory`)
+  }
+  if (from.ip === to.ip) {
+    throw new Failure('usage', `${from.name} and ${to.name} share the address ${to.ip}: a lease cannot tell them apart, the arp strategy can`)
+  }
+  const client: DhcpClient = {name: vm.name, ip: vm.ip, mac: vm.mac}
+  const backend = backendFor(dhcp, {segment: segment.name, world})
+  await backend.check(client)
+  const via = chooseInterface(await world.interfaces(), {name: options.interfaceName, to: to.mac, vm: vm.mac, prefix: segment.prefix, segment: segment.name})
+  const state = dhcp.state ?? DEFAULT_STATE
+  const {kind, triggers} = await chooseTriggers(switchover, client, backend, await remembered(state, vm.mac), world)
+  const gateway = ({name, site, ip, mac}: PlannedGateway): PlannedGateway => ({name, site, ip, mac})
+  return {
+    strategy: 'dhcp',
+    interface: via.name,
+    vlan: options.vlanId ?? null,
+    sourceIp: via.addresses.find(({ip}) => prefixContains(segment.prefix, ip))?.ip ?? dhcp.address ?? to.ip,
+    vm: client,
+    segment: {name: segment.name, prefix: prefixText(segment.prefix)},
+    server: Object.fromEntries(Object.entries(dhcp).filter((entry): entry is [string, string | number] => entry[1] !== undefined)),
+    reach: backend.reach,
+    state,
+    from: gateway(from),
+    to: gateway(to),
+    client: kind ?? null,
+    triggers,
+    longestMs: triggers.reduce((sum, {longestMs}) => sum + longestMs, 0),
+  }
+}
+
+/** The server of a plan, which came through JSON. */
+export const serverOf = (plan: DhcpPlan): SegmentDhcp => plan.server as unknown as SegmentDhcp
+
+async function remembered(state: string, mac: Mac): Promise<ClientRecord | undefined> {
+  const store = await openClientStore(state)
+  try {
+    return store.read(mac)
+  } finally {
+    store.close()
+  }
+}
+
+async function chooseTriggers(
+  {vm, segment}: Switchover,
+  client: DhcpClient,
+  backend: DhcpBackend,
+  seen: ClientRecord | undefined,
+  world: Pick<World, 'now'>,
+): Promise<{kind: DhcpClientKind | undefined; triggers: readonly PlannedTrigger[]}> {
+  const told = await backend.lastTransaction(client)
+  const kind = vm.dhcp?.client ?? told?.kind ?? seen?.kind
+  const byNak = backend.nakNext !== undefined
+  if (kind === 'dhclient' && !byNak) {
+    throw new Failure(
+      'usage',
+      `${vm.name} runs stock dhclient, which keeps its old router on a renewal: install the exit hook of docs/dhcp.md and write "client: dhclient-hook", or serve the segment with gwswitch serve dhcp, whose NAK it obeys`,
+    )
+  }
+  const triggers: PlannedTrigger[] = []
+  const takesNonce = (told?.canListen ?? seen?.canListen) !== false && !['dhclient', 'dhclient-hook', 'networkd', 'networkmanager', 'udhcpc'].includes(kind ?? '')
+  const hasXid = told !== undefined || seen?.xid !== undefined
+  const hasNonce = ((await backend.nonce(client)) ?? seen?.nonce) !== undefined
+  if (takesNonce && hasXid && hasNonce) triggers.push({kind: 'forcerenew', ...FORCERENEW})
+  const guestAgent = vm.dhcp?.guestAgent
+  if (guestAgent !== undefined && kind !== 'dhclient' && kind !== 'dhclient-hook') {
+    triggers.push({kind: 'guest-agent', socket: guestAgent, longestMs: GUEST_MS})
+  }
+  const leftMs = renewalMs(told, seen, segment.dhcp?.renewEvery, world.now())
+  const spentMs = triggers.reduce((sum, {longestMs}) => sum + longestMs, 0)
+  if (leftMs !== undefined && spentMs + leftMs <= LONGEST_MS) {
+    triggers.push({kind: kind === 'dhclient' ? 'nak' : 'wait', longestMs: leftMs})
+  }
+  if (triggers.length > 0) return {kind, triggers}
+  throw new Failure('usage', nothingFits(vm.name, {takesNonce, hasXid, hasNonce, leftMs, kind, reach: backend.reach}))
+}
+
+/** Until the client asks by itself, with a second for the exchange; a rollback may need a whole T1. */
+function renewalMs(
+  told: Transaction | undefined,
+  seen: ClientRecord | undefined,
+  everyS: number | undefined,
+  nowNs: bigint,
+): number | undefined {
+  if (everyS !== undefined) return everyS * 1000 + 1000
+  const t1 = seen?.renewS ?? (seen?.leaseS === undefined ? undefined : seen.leaseS / 2)
+  const dueNs = told?.renewsNs ?? (seen?.ackedNs === undefined || t1 === undefined ? undefined : seen.ackedNs + BigInt(Math.ceil(t1 * 1e9)))
+  if (dueNs === undefined) return undefined
+  const leftMs = Math.ceil(Number(dueNs - nowNs) / 1e6)
+  // Overdue: it renewed where nobody saw it, and nothing is known.
+  return leftMs < -5000 ? undefined : Math.max(leftMs, (t1 ?? 0) * 1000, 0) + 1000
+}
+
+function nothingFits(
+  name: string,
+  {takesNonce, hasXid, hasNonce, leftMs, kind, reach}: {takesNonce: boolean; hasXid: boolean; hasNonce: boolean; leftMs: number | undefined; kind: DhcpClientKind | undefined; reach: string},
+): string {
+  const who = `${name}${kind ? ` (${kind})` : ''}`
+  const forcerenew = !takesNonce
+    ? 'does not listen for FORCERENEW'
+    : !hasXid
+      ? `was not heard by its server yet (${reach} tells no transaction of it)`
+      : !hasNonce
+        ? 'was given no nonce by its server, so no FORCERENEW can be signed'
+        : 'cannot be triggered'
+  const renewal =
+    leftMs === undefined
+      ? 'when it will ask by itself is not known'
+      : `it asks by itself only within ${Math.ceil(leftMs / 1000)} s, longer than a switch may take, and a lease cannot be shortened after the fact`
+  return `${who} ${forcerenew}, and ${renewal}: configure its guest agent (vms.${name}.dhcp.guestAgent), or see docs/dhcp.md`
+}
+
+/** The one named, else the new gateway's own leg on the segment, else any leg on it. */
+function chooseInterface(
+  all: readonly InterfaceFacts[],
+  want: {name: string | undefined; to: Mac; vm: Mac; prefix: Prefix; segment: string},
+): InterfaceFacts {
+  const usable = all.filter((candidate) => candidate.ethernet)
+  const named = want.name === undefined ? undefined : usable.find((candidate) => candidate.name === want.name)
+  if (want.name !== undefined && !named) {
+    throw new Failure('runtime', `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`)
+  }
+  const onSegment = (candidate: InterfaceFacts): boolean =>
+    candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(want.prefix, ip))
+  const chosen = named ?? usable.find(({mac}) => mac === want.to) ?? usable.find(onSegment)
+  if (!chosen) throw new Failure('usage', `no interface here is on segment ${want.segment}: name the VM's port or a gateway's leg with -i`)
+  if (chosen.mac === want.vm) {
+    throw new Failure('usage', `${chosen.name} is the VM itself: run this at its DHCP server, at its new site's gateway or on its hypervisor`)
+  }
+  return chosen
+}

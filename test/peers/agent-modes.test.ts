@@ -1,0 +1,280 @@
+import {setTimeout as delay} from 'node:timers/promises'
+import {describe, expect, it} from 'vitest'
+import type {AgentReason, SwitchMode} from '../../src/wire/agent-message.ts'
+import {FAR4, FAR6, NEW4, NEW6, OLD4, OLD6, type Site, withSite} from '../services/agent/site.ts'
+import {noNamespaces} from '../support/namespaces.ts'
+
+const MODES: readonly SwitchMode[] = ['replace', 'rule', 'drain']
+
+describe.skipIf(noNamespaces)('a switch', () => {
+  it('moves both families in every mode, and back, and leaves nothing behind', async () => {
+    await withSite({}, async (site) => {
+      await site.start()
+      const before = await site.routing()
+      for (const mode of MODES) {
+        const applied = await site.ask({run: mode, gw4: NEW4, gw6: NEW6, from_gw4: OLD4, from_gw6: OLD6, mode})
+        expect(applied).toMatchObject({state: 'confirmed', mode, gw4: NEW4, gw6: NEW6})
+        expect([await site.gateway(FAR4), await site.gateway(FAR6)]).toEqual([NEW4, NEW6])
+        // What is on-link stays on-link.
+        expect(await site.gateway(OLD4)).toBeUndefined()
+        const back = await site.ask({op: 'rollback', run: mode})
+        expect(back).toMatchObject({state: 'rolled_back', reason: 'requested', gw4: OLD4, gw6: OLD6})
+        expect(await site.routing()).toBe(before)
+      }
+    })
+  })
+
+  it('keeps every attribute of the route that it replaces', async () => {
+    await withSite({}, async (site) => {
+      const route = [
+        'proto',
+        'static',
+        'metric',
+        '77',
+        'src',
+        '10.0.0.10',
+        'mtu',
+        'lock',
+        '1400',
+        'advmss',
+        '1300',
+        'initcwnd',
+        '20',
+      ]
+      await site.run('vm', 'ip', 'route', 'del', 'default')
+      await site.run('vm', 'ip', 'route', 'add', 'default', 'via', OLD4, 'dev', 'eth0', ...route)
+      const before = await site.routing()
+      await site.start()
+      expect(await site.ask({run: 'r', gw4: NEW4, mode: 'replace'})).toMatchObject({state: 'confirmed'})
+      expect(await site.routing()).toBe(before.replace(`default via ${OLD4}`, `default via ${NEW4}`))
+      await site.ask({op: 'rollback', run: 'r'})
+      expect(await site.routing()).toBe(before)
+    })
+  })
+
+  it('waits for a confirmation where one is asked for, and rolls back without', async () => {
+    await withSite({}, async (site) => {
+      await site.start()
+      const before = await site.routing()
+      expect(await site.ask({run: 'a', gw4: NEW4, confirm_s: 20}, ({state}) => state === 'applied')).toMatchObject({
+        gw4: NEW4,
+      })
+      expect(site.memory().last).toMatchObject({phase: 'applied', needsConfirm: true})
+      expect(await site.ask({run: 'b', gw4: NEW4})).toMatchObject({state: 'refused', reason: 'busy'})
+      expect(await site.ask({op: 'confirm', run: 'other'})).toMatchObject({state: 'refused', reason: 'no_switch'})
+      expect(await site.ask({op: 'confirm', run: 'a'})).toMatchObject({state: 'confirmed'})
+      expect(await site.ask({op: 'rollback', run: 'a'})).toMatchObject({state: 'rolled_back'})
+      expect(await site.ask({run: 'c', gw4: NEW4, confirm_s: 1})).toMatchObject({
+        state: 'rolled_back',
+        reason: 'not_confirmed',
+        gw4: OLD4,
+      })
+      expect(await site.routing()).toBe(before)
+    })
+  })
+
+  it("by rule can be made again, to the owner's gateway too, which takes the rule away", async () => {
+    await withSite({}, async (site) => {
+      await site.start()
+      const before = await site.routing()
+      expect(await site.ask({run: 'out', gw4: NEW4, mode: 'rule'})).toMatchObject({state: 'confirmed'})
+      expect(await site.ask({run: 'no', gw4: OLD4, mode: 'replace'})).toMatchObject({state: 'refused', reason: 'mode'})
+      expect(await site.ask({run: 'home', gw4: OLD4, from_gw4: NEW4})).toMatchObject({
+        state: 'confirmed',
+        mode: 'rule',
+        gw4: OLD4,
+      })
+      expect(await site.routing()).toBe(before)
+      // And undone, it is there again.
+      expect(await site.ask({op: 'rollback', run: 'home'})).toMatchObject({gw4: NEW4})
+      expect(await site.gateway()).toBe(NEW4)
+    })
+  })
+
+  it('by rule is put back when another program takes the rule away', async () => {
+    await withSite({}, async (site) => {
+      await site.start()
+      await site.ask({run: 'a', gw4: NEW4, mode: 'rule'})
+      await site.run('vm', 'ip', 'rule', 'del', 'pref', '6700')
+      await site.run('vm', 'ip', 'route', 'flush', 'table', '142')
+      await eventually(async () => expect(await site.gateway()).toBe(NEW4))
+    })
+  })
+
+  it('of a spare NIC replaces its own route, and no rule is put over the host', async () => {
+    await withSite({config: {probes: [FAR4]}}, async (site) => {
+      const mac = '02:00:00:00:00:99'
+      await site.run(
+        'vm',
+        'ip',
+        'link',
+        'add',
+        'eth9',
+        'address',
+        mac,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'vm9',
+        'netns',
+        site.ns('sw'),
+      )
+      await site.run('sw', 'ip', 'link', 'set', 'vm9', 'master', 'br0', 'up')
+      await site.run('vm', 'ip', 'address', 'add', '10.0.0.99/24', 'dev', 'eth9')
+      await site.run('vm', 'ip', 'link', 'set', 'eth9', 'up')
+      await site.run('vm', 'ip', 'route', 'add', 'default', 'via', OLD4, 'dev', 'eth9', 'metric', '500')
+      await site.start()
+      expect(await site.ask({run: 'a', gw4: NEW4, mac, mode: 'rule'})).toMatchObject({state: 'refused', reason: 'mode'})
+      expect(await site.ask({run: 'b', gw4: NEW4, mac: '02:00:00:00:00:98'})).toMatchObject({
+        state: 'refused',
+        reason: 'interface',
+      })
+      expect(await site.ask({run: 'c', gw4: NEW4, mac, mode: 'replace'})).toMatchObject({state: 'confirmed'})
+      const routes = await site.run('vm', 'ip', 'route', 'show', 'default')
+      expect(routes).toMatch(/default via 10\.0\.0\.1 dev eth0/)
+      expect(routes).toMatch(/default via 10\.0\.0\.2 dev eth9 metric 500/)
+    })
+  })
+})
+
+describe.skipIf(noNamespaces)('a gateway that does not do', () => {
+  const DEAD = '10.0.0.66'
+  it.each<[string, (site: Site) => Promise<unknown>, string, AgentReason]>([
+    ['is not there', async () => {}, DEAD, 'gateway_silent'],
+    ['has no upstream', (site) => site.run('r2', 'ip', 'route', 'del', 'default'), NEW4, 'probe_failed'],
+    [
+      'drops what it should forward',
+      (site) => site.run('r2', 'sysctl', '-qw', 'net.ipv4.ip_forward=0'),
+      NEW4,
+      'probe_failed',
+    ],
+    ['is off-link', async () => {}, '10.9.0.1', 'gateway_off_link'],
+  ])('%s: refused before any traffic moves', async (_name, spoil, gateway, reason) => {
+    await withSite({config: {windows: {probeMs: 600}}}, async (site) => {
+      const config = JSON.parse(await site.run('vm', 'cat', site.configFile)) as {
+        trusted: Record<string, {gateways: string[]}>
+      }
+      config.trusted['site-y']!.gateways.push(DEAD, '10.9.0.1')
+      await writeConfig(site, config)
+      await spoil(site)
+      const before = await site.routing()
+      await site.start()
+      for (const mode of MODES) {
+        expect(await site.ask({gw4: gateway, mode})).toMatchObject({state: 'refused', reason, gw4: OLD4})
+      }
+      expect(await site.routing()).toBe(before)
+    })
+  })
+
+  it('dies between the trial and the proof: rolled back', async () => {
+    // It forwards the trial, whose packets are marked in the VM, and nothing after the change.
+    await withSite({config: {windows: {probeMs: 600}}}, async (site) => {
+      const before = await site.routing()
+      await site.start()
+      await site.run(
+        'vm',
+        'nft',
+        'add table ip t; add chain ip t o { type filter hook output priority 0; }; add rule ip t o meta mark 0 rt nexthop 10.0.0.2 icmp type echo-request drop',
+      )
+      expect(await site.ask({gw4: NEW4, mode: 'replace'})).toMatchObject({
+        state: 'rolled_back',
+        reason: 'probe_failed',
+        gw4: OLD4,
+      })
+      expect(await site.routing()).toBe(before)
+    })
+  })
+
+  it('dies after it was confirmed: back to the old one, which still forwards', async () => {
+    await withSite({config: {windows: {probeMs: 400, guardS: 60}}}, async (site) => {
+      await site.start()
+      expect(await site.ask({run: 'a', gw4: NEW4})).toMatchObject({state: 'confirmed'})
+      await site.run('r2', 'ip', 'route', 'del', 'default')
+      await eventually(async () => expect(await site.gateway()).toBe(OLD4), 20_000)
+      expect(await site.ask({op: 'query', run: 'a'})).toMatchObject({state: 'rolled_back', reason: 'gateway_died'})
+    })
+  })
+
+  it('dies together with the old one: the VM stays where it is', async () => {
+    await withSite({config: {windows: {probeMs: 200, guardS: 9}}}, async (site) => {
+      await site.start()
+      await site.ask({run: 'a', gw4: NEW4})
+      for (const router of ['r1', 'r2']) await site.run(router, 'ip', 'link', 'set', 'core', 'down')
+      await delay(9_000)
+      expect(await site.gateway()).toBe(NEW4)
+      expect(site.memory().last).toMatchObject({state: 'confirmed'})
+    })
+  })
+})
+
+describe.skipIf(noNamespaces)('traffic across the switch', () => {
+  it.each<SwitchMode>(['replace', 'rule'])(
+    'in mode %s: no datagram is lost or refused, and the session lives',
+    async (mode) => {
+      await withSite({}, async (site) => {
+        await site.start()
+        const traffic = await site.traffic()
+        expect(await site.ask({run: mode, gw4: NEW4, mode})).toMatchObject({state: 'confirmed'})
+        await delay(300)
+        expect(await site.ask({op: 'rollback', run: mode})).toMatchObject({state: 'rolled_back'})
+        await delay(300)
+        const {session, sent, errors, received, missing} = await traffic.stop()
+        expect(errors).toEqual({})
+        expect(sent).toBeGreaterThan(500)
+        expect({received, missing}).toEqual({received: sent, missing: 0})
+        expect(session.error).toBe('')
+        expect(session.echoes).toBeGreaterThan(20)
+      })
+    },
+  )
+
+  it('through stateful gateways: the open session dies in replace', async () => {
+    await withSite({nat: true}, async (site) => {
+      await site.start()
+      const traffic = await site.traffic()
+      await eventually(async () => expect((await traffic.look()).from).toBe('172.16.1.1'))
+      expect(await site.ask({gw4: NEW4, mode: 'replace'})).toMatchObject({state: 'confirmed'})
+      await delay(1500)
+      expect((await traffic.look()).sinceMs).toBeGreaterThan(1000)
+      expect(await traffic.another()).toBe('172.16.2.1')
+    })
+  })
+
+  it('through stateful gateways: the open session lives in drain, new ones take the new gateway, until the drain ends', async () => {
+    await withSite({nat: true}, async (site) => {
+      await site.start()
+      const traffic = await site.traffic()
+      await eventually(async () => expect((await traffic.look()).from).toBe('172.16.1.1'))
+      const before = await traffic.look()
+      expect(await site.ask({gw4: NEW4, mode: 'drain', drain_s: 4})).toMatchObject({state: 'confirmed'})
+      await eventually(async () => expect((await traffic.look()).echoes).toBeGreaterThan(before.echoes + 20))
+      expect((await traffic.look()).from).toBe('172.16.1.1')
+      expect(await traffic.another()).toBe('172.16.2.1')
+      await eventually(async () => expect(site.memory().last?.drainUntil).toBeUndefined(), 15_000)
+      const rest = await site.routing()
+      expect(rest).not.toMatch(/fwmark|table 141/)
+      expect(await site.run('vm', 'nft', 'list', 'tables')).not.toMatch(/gwswitch/)
+      const {session} = await traffic.stop()
+      expect(session.from).toBe('172.16.1.1')
+    })
+  })
+})
+
+async function writeConfig(site: Site, config: unknown): Promise<void> {
+  const {writeFileSync} = await import('node:fs')
+  writeFileSync(site.configFile, JSON.stringify(config))
+}
+
+/** Tries again until it holds. */
+async function eventually(check: () => Promise<void>, withinMs = 8_000): Promise<void> {
+  const deadline = Date.now() + withinMs
+  for (;;) {
+    try {
+      return await check()
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
+    await delay(50)
+  }
+}

@@ -1,0 +1,91 @@
+import {join} from 'node:path'
+import {describe, expect, it} from 'vitest'
+import type {ReconfigureDocument} from '../../src/strategies/dhcp/reconfigure-report.ts'
+import type {SwitchDocument} from '../../src/strategies/run-switch.ts'
+import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {type Noticed, startDhclient, startNetworkd, startServer, startUdhcpc, watchClient} from './dhcp-clients.ts'
+import {type DhcpLab, GATEWAYS, textOf, withDhcpLab} from './dhcp-lab.ts'
+import {startDhcpcd} from './dhcp-servers.ts'
+
+interface Case {
+  readonly title: string
+  readonly program: string
+  /** More of the VM's inventory entry, and of the segment's `dhcp`. */
+  readonly vm: string
+  readonly segment: string
+  readonly serve: readonly string[]
+  start(lab: DhcpLab): Promise<void>
+  /** What the client does at a FORCERENEW. */
+  readonly forcerenew: {readonly outcome: string; readonly exitCode: number}
+  /** The trigger that the strategy chooses first. */
+  readonly trigger: string
+  /** It loses its address for a moment. */
+  readonly losesAddress: boolean
+}
+
+const POLLING = ['--lease', '3600', '--t1', '8']
+const silent = {outcome: 'silent', exitCode: 5}
+
+const CASES: readonly Case[] = [
+  {title: 'dhcpcd', program: 'dhcpcd', vm: '', segment: '', serve: [], start: startDhcpcd, forcerenew: {outcome: 'acted', exitCode: 0}, trigger: 'forcerenew', losesAddress: false},
+  // It takes no T1: it asks after half of the lease, and takes no lease below 30 s.
+  {title: 'udhcpc', program: '/etc/udhcpc/default.script', vm: '', segment: ', renewEvery: 15', serve: ['--lease', '30'], start: startUdhcpc, forcerenew: {outcome: 'unreachable', exitCode: 4}, trigger: 'wait', losesAddress: false},
+  {title: 'dhclient as it comes', program: 'dhclient', vm: ', dhcp: {client: dhclient}', segment: ', renewEvery: 8', serve: POLLING, start: (lab) => startDhclient(lab, false), forcerenew: silent, trigger: 'nak', losesAddress: true},
+  {title: 'dhclient with the exit hook', program: 'dhclient', vm: ', dhcp: {client: dhclient-hook}', segment: ', renewEvery: 8', serve: POLLING, start: (lab) => startDhclient(lab, true), forcerenew: silent, trigger: 'wait', losesAddress: false},
+  {title: 'systemd-networkd', program: '/lib/systemd/systemd-networkd', vm: ', dhcp: {client: networkd}', segment: ', renewEvery: 8', serve: POLLING, start: startNetworkd, forcerenew: silent, trigger: 'wait', losesAddress: false},
+]
+
+for (const each of CASES) {
+  const missing = noNamespaces ?? ((await hasProgram(each.program)) ? undefined : `${each.program} is not installed`)
+
+  describe.skipIf(missing !== undefined)(`${each.title}${missing ? ` (${missing})` : ''}`, () => {
+    it('does at a FORCERENEW what the table says, follows a switch, and breaks no session', async () => {
+      await withDhcpLab(
+        'gwswitch',
+        async (lab) => {
+          await startServer(lab, ...each.serve)
+          await each.start(lab)
+          expect(await lab.router()).toBe(GATEWAYS.rx.ip)
+          const watch = await watchClient(lab)
+
+          const told = await forcerenew(lab, each.trigger === 'forcerenew')
+          expect(told).toMatchObject({exitCode: each.forcerenew.exitCode, clients: [{outcome: each.forcerenew.outcome}]})
+
+          const {stdout, stderr} = await lab.gwswitch('switch', 'web-07', '--to', 'y', '-i', lab.server.interface, '--json')
+          const document = JSON.parse(stdout || `"${stderr}"`) as SwitchDocument
+          expect(document, stderr + textOf(join(lab.dir, 'serve.log'))).toMatchObject({verified: true, rolledBack: false, plan: {triggers: [{kind: each.trigger}]}})
+          expect(document.evidence.join()).toContain('leaves through ry')
+          expect(await lab.router()).toBe(GATEWAYS.ry.ip)
+
+          const noticed = await watch.stop()
+          expect(noticed.addressGone.length > 0).toBe(each.losesAddress)
+          expect(noticed.session.tcp).toMatchObject({contiguous: true, reconnects: 0})
+          process.stdout.write(`${line(each.title, told, document, noticed)}\n`)
+        },
+        {vm: each.vm, segment: each.segment},
+      )
+    }, 120_000)
+  })
+}
+
+async function forcerenew(lab: DhcpLab, signed: boolean): Promise<ReconfigureDocument> {
+  // Who takes no nonce has none: what it does is seen with an unsigned one.
+  const flags = signed ? [] : ['--unauthenticated', '--attempts', '1']
+  const {stdout, stderr} = await lab.gwswitch('send-reconfigure', 'web-07', '-i', lab.server.interface, '--json', ...flags)
+  return JSON.parse(stdout || `"${stderr}"`) as ReconfigureDocument
+}
+
+/** The row of docs/dhcp-clients.md. */
+function line(title: string, told: ReconfigureDocument, document: SwitchDocument, {addressGone, routeGaps, session}: Noticed): string {
+  const ms = (values: readonly number[]): string => (values.length === 0 ? 'none' : values.map((value) => `${value.toFixed(1)} ms`).join(', '))
+  const execute = document.steps.find(({step}) => step === 'execute')!
+  const {requestMs, ackMs, outcome} = told.clients[0]!
+  return [
+    `| ${title}`,
+    outcome + (ackMs === null ? '' : ` (REQUEST ${requestMs?.toFixed(1)} ms, ACK ${ackMs.toFixed(1)} ms)`),
+    `switch ${(execute.durationMs / 1000).toFixed(1)} s`,
+    `address gone: ${ms(addressGone)}`,
+    `no default route: ${ms(routeGaps)}`,
+    `TCP longest gap ${session.tcp.longestGapMs.toFixed(0)} ms |`,
+  ].join(' | ')
+}
