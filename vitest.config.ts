@@ -6,6 +6,7 @@ const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/*
 export default defineConfig({
   test: {
     pool: 'forks',
+    globalSetup: './test/support/untouched.ts',
     disableConsoleIntercept: true,
     reporters: ['default', './test/support/tally-reporter.ts'],
     projects: [

@@ -70,7 +70,7 @@ describe('the floors', () => {
     for (const file of importers('koffi')) expect(file).toMatch(/^net\//)
     for (const file of importers('inquirer')) expect(file).toBe('prompt.ts')
     for (const file of importers('@oclif/'))
-      expect(file).toMatch(/^(?:commands|hooks)\/|^(?:base-command|flags|lab-flags|filter-flags|main)\.ts$/)
+      expect(file).toMatch(/^(?:commands|hooks)\/|^(?:base-command|flags|[a-z]+-flags|main)\.ts$/)
   })
 })
 
@@ -91,12 +91,10 @@ describe('the files', () => {
       'hooks',
       'base-command.ts',
       'flags.ts',
-      'lab-flags.ts',
-      'filter-flags.ts',
       'main.ts',
       'index.ts',
       'prompt.ts',
     ])
-    expect([...top].filter((name) => !known.has(name))).toEqual([])
+    expect([...top].filter((name) => !known.has(name) && !/^[a-z]+-flags\.ts$/.test(name))).toEqual([])
   })
 })

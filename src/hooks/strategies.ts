@@ -4,5 +4,6 @@ import type {Strategy} from '../strategies/strategy.ts'
 export default async function strategies(): Promise<Strategy[]> {
   const {arp} = await import('../strategies/arp/arp.ts')
   const {dhcp} = await import('../strategies/dhcp/dhcp.ts')
-  return [arp as Strategy, dhcp as Strategy]
+  const {macProxy} = await import('../strategies/mac-proxy/mac-proxy.ts')
+  return [arp as Strategy, dhcp as Strategy, macProxy as Strategy]
 }

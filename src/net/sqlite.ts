@@ -60,10 +60,13 @@ function identify(database: DatabaseSync, {applicationId, version, schema, what}
 
 function check(database: DatabaseSync): void {
   const [first] = database.prepare('PRAGMA quick_check(1)').all() as {quick_check: string}[]
-  if (first?.quick_check !== 'ok') throw new Error(`database disk image is malformed: ${first?.quick_check}`)
+  if (first?.quick_check !== 'ok') throw new Error(`database disk image is malformed: ${lastLine(first?.quick_check ?? '')}`)
   // A write that changes nothing: it fails now, and not at the first client.
   database.exec('BEGIN IMMEDIATE; PRAGMA user_version; UPDATE meta SET opened = opened + 1; COMMIT')
 }
+
+/** The finding; the lines before it say which database. */
+const lastLine = (text: string): string => text.trim().split('\n').at(-1)!
 
 function reason(error: Error, what: string): string {
   const {message} = error

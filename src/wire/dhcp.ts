@@ -2,7 +2,7 @@
 // survives. What single options mean is in dhcp-options.ts.
 import {HARDWARE_ADDRESS_ROOM, type Ipv4} from './address.ts'
 import {type DhcpOption, dhcpOptions} from './dhcp-options.ts'
-import {WireError} from './error.ts'
+import {expectWhole, WireError} from './error.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {hardwareAddress, ipv4, table, text, u8, u16, u32} from './table.ts'
 
@@ -35,9 +35,14 @@ export interface Dhcp {
   readonly file: string
   /** In the order of the wire (the options field, then file, then sname), each code once. */
   readonly options: readonly DhcpOption[]
+  /**
+   * Option 52 as it was read: 1 for `file`, 2 for `sname`, 3 for both. Fields that options name, or overflow into, are
+   * added on writing; say it only to name a field that holds none.
+   */
+  readonly overload?: number
 }
 
-interface DhcpHeader extends Omit<Dhcp, 'options'> {
+interface DhcpHeader extends Omit<Dhcp, 'options' | 'overload'> {
   readonly hlen: number
   readonly cookie: number
 }
@@ -105,7 +110,8 @@ export function parseDhcp(bytes: Uint8Array): Dhcp {
     else sname = ''
   }
   const {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr} = fields
-  return {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, options}
+  const message = {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, options}
+  return overload === 0 ? message : {...message, overload}
 }
 
 /** Adds the options of one field to `options`, and returns the value of option 52, 0 without. */
@@ -128,7 +134,7 @@ function readOptions(
     const length = at + 1 < end ? bytes[at + 1]! : 0
     const next = at + 2 + length
     if (next > end) break
-    if (code === OPTION_OVERLOAD && field === undefined) overload = readOverload(bytes, at + 2, length)
+    if (code === OPTION_OVERLOAD) overload = readOverload(bytes, at + 2, length, field)
     else addPart(options, code, copyBytes(bytes, at + 2, next), field)
     at = next
   }
@@ -138,10 +144,10 @@ function readOptions(
   return fail('truncated', bytes.length, at < end ? `option ${bytes[at]} is cut` : 'the end option is missing')
 }
 
-function readOverload(bytes: Uint8Array, at: number, length: number): number {
+function readOverload(bytes: Uint8Array, at: number, length: number, field: OverloadField | undefined): number {
   const value = bytes[at]!
-  if (length === 1 && value >= 1 && value <= 3) return value
-  return fail('malformed', at - 2, 'option 52 (overload) is not one byte from 1 to 3')
+  if (length === 1 && value >= 1 && value <= 3 && field === undefined) return value
+  return fail('malformed', at - 2, 'option 52 (overload) is not one byte from 1 to 3 in the options field')
 }
 
 function addPart(options: DhcpOption[], code: number, data: Uint8Array, field: OverloadField | undefined): void {
@@ -201,7 +207,9 @@ export function serializeDhcp(message: Dhcp, limits: DhcpLimits = {}): Uint8Arra
     0,
   )
   writeOptions(fields.options, out, header.size)
-  for (const field of FIELDS) if (fields[field].length > 0) writeOptions(fields[field], out, header.offsets[field])
+  for (const field of FIELDS) {
+    if (fields.overload & OVERLOAD[field].bit) writeOptions(fields[field], out, header.offsets[field])
+  }
   return out
 }
 
@@ -210,12 +218,13 @@ const encodedLength = ({data}: DhcpOption): number =>
   data.length <= PART ? 2 + data.length : data.length + 2 * Math.ceil(data.length / PART)
 
 interface Placed {
+  readonly overload: number
   readonly options: readonly DhcpOption[]
   readonly file: readonly DhcpOption[]
   readonly sname: readonly DhcpOption[]
 }
 
-const NONE: readonly DhcpOption[] = []
+const PLAIN: Placed = {overload: 0, options: [], file: [], sname: []}
 
 /** Decides which option goes into which field; `room` is that of the options field, its end option included. */
 function placeOptions(message: Dhcp, room: number): Placed {
@@ -229,9 +238,9 @@ function placeOptions(message: Dhcp, room: number): Placed {
     if (option.code === OPTION_RELAY) relay = i
     else if (option.field !== undefined) asked = true
   }
-  if (asked || size > room) return overloadFields(message, room)
-  if (relay < 0 || relay === message.options.length - 1) return {options: message.options, file: NONE, sname: NONE}
-  return {options: message.options.toSpliced(relay, 1).concat(message.options[relay]!), file: NONE, sname: NONE}
+  if (asked || message.overload !== undefined || size > room) return overloadFields(message, room)
+  if (relay < 0 || relay === message.options.length - 1) return {...PLAIN, options: message.options}
+  return {...PLAIN, options: message.options.toSpliced(relay, 1).concat(message.options[relay]!)}
 }
 
 /** Every option into the first field that has room for it, or into the one that it names. */
@@ -256,10 +265,15 @@ function overloadFields(message: Dhcp, room: number): Placed {
     placed[field].push(option)
     left[field] -= size
   }
-  const bits = FIELDS.reduce((sum, field) => sum | (placed[field].length > 0 ? OVERLOAD[field].bit : 0), 0)
-  if (bits !== 0) placed.options.push({code: OPTION_OVERLOAD, data: Uint8Array.of(bits)})
+  const named = expectWhole('dhcp', 'overload', message.overload ?? 0, 3)
+  const overload = FIELDS.reduce((bits, field) => bits | (placed[field].length > 0 ? OVERLOAD[field].bit : 0), named)
+  for (const field of FIELDS) {
+    if (overload & OVERLOAD[field].bit && message[field] !== '')
+      fail('out-of-range', header.offsets[field], `${field} holds text, not options`)
+  }
+  if (overload !== 0) placed.options.push({code: OPTION_OVERLOAD, data: Uint8Array.of(overload)})
   placed.options.push(...relay)
-  return placed
+  return {...placed, overload}
 }
 
 function expectCode(code: number): void {

@@ -94,6 +94,15 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
     expect(stderr).toBe('')
   })
 
+  it('is answered by its own site alone, as arping sees it', async ({skip}) => {
+    if (!(await hasProgram('arping'))) skip('arping is not installed')
+    const seen = await lab().run('db-03', 'arping', '-c', '3', '-w', '3', '-I', 'eth0', SHARED)
+    expect(new Set(seen.match(/\[[0-9A-F:]{17}\]/g))).toEqual(new Set([`[${BY.toUpperCase()}]`]))
+    // arping's own question, answered, does not move an entry that is in use: the trombone is still there.
+    await pointAt(BX)
+    expect((await trace(NEAR_Y)).code).toBe(10)
+  })
+
   it('is moved by garp alone, and its session does not notice', async () => {
     await using session = await startSession(lab().prefix, 'db-03', 'user-y')
     await delay(500)

@@ -101,9 +101,9 @@ export function signedConversation(
     }
   }
 
-  const standing = (answer: AgentAnswer | undefined): Standing =>
+  const standing = (answer: AgentAnswer | undefined, op: AgentOp): Standing =>
     answer === undefined
-      ? {...NOTHING, detail: silence(target, order, heard), attempts: books.attempts, timing: books.timing()}
+      ? {...NOTHING, detail: silence(target, order, heard, op), attempts: books.attempts, timing: books.timing()}
       : {
           state: answer.state,
           reason: answer.reason ?? null,
@@ -119,20 +119,20 @@ export function signedConversation(
       signal.throwIfAborted()
       const enough = (answer: AgentAnswer): boolean =>
         isDecided(answer) || (order.confirmS > 0 && answer.state === 'applied')
-      return standing(await ask('switch', enough))
+      return standing(await ask('switch', enough), 'switch')
     },
     async confirm() {
       const answer = await ask('confirm', (said) => said.state !== 'received')
       // What it says of a switch that cannot be confirmed is that; how it ended it tells when asked.
       const asked = answer?.reason === 'no_switch' ? await ask('query', () => true) : answer
       if (asked?.state === 'confirmed') books.note('confirmed')
-      return standing(asked?.state === 'received' ? answer : asked)
+      return standing(asked?.state === 'received' ? answer : asked, 'confirm')
     },
     async rollBack() {
       const answer = await ask('rollback', () => true)
       // It never began, and cannot begin now: its sequence number is used up.
-      if (answer?.reason !== 'no_switch') return standing(answer)
-      return {...standing(answer), state: 'rolled_back', detail: `it never began: ${answer.detail ?? ''}`}
+      if (answer?.reason !== 'no_switch') return standing(answer, 'rollback')
+      return {...standing(answer, 'rollback'), state: 'rolled_back', detail: `it never began: ${answer.detail ?? ''}`}
     },
     close: () => peer.close(),
   }
@@ -201,12 +201,14 @@ function silence(
   {name, transport}: AgentTarget,
   {confirmS}: SwitchOrder,
   heard: {readonly unsigned: number; readonly unreachable: string | undefined},
+  op: AgentOp,
 ): string {
   const why =
     heard.unsigned > 0
       ? `${heard.unsigned} answers came, none of them signed by the agent of ${name}: compare its public key with the one known here`
       : (heard.unreachable ?? `no answer from ${transportText(transport)}: an agent answers only those whose key it trusts`)
-  return confirmS > 0 ? `${why}. If the command did arrive, the VM goes back by itself within ${confirmS} s` : why
+  if (op === 'switch' && confirmS > 0) return `${why}. If it heard all the same, it goes back by itself within ${confirmS} s`
+  return op === 'confirm' ? `${why}. It goes back by itself if the confirmation did not reach it` : why
 }
 
 /** Counts and times, from the first message on. */

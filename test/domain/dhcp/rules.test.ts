@@ -77,7 +77,7 @@ describe('DISCOVER', () => {
     expect(ask(discover()).ip).toBe('10.0.0.100')
   })
 
-  it('never puts a nonce into an offer, and sends no NAK', () => {
+  it('never puts a nonce into an offer, which dhcpcd would drop', () => {
     const offer = server().ask(discover({forcerenewNonceCapable: [1]}))
     expect(option(offer.message, 'authentication')).toBeUndefined()
     expect(offer.lease).toMatchObject({capable145: true, nonce: ''})

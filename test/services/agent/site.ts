@@ -10,7 +10,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {setTimeout as delay} from 'node:timers/promises'
-import type {AgentMemory} from '../../../src/domain/agent/memory.ts'
+import {type AgentMemory, EMPTY_MEMORY} from '../../../src/domain/agent/memory.ts'
 import {runCommand, tryCommand} from '../../../src/net/command.ts'
 import {inNamespace, namespaces} from '../../../src/net/netns.ts'
 import {
@@ -185,7 +185,7 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
         },
         send: (bytes) => socket.send(bytes, AGENT_PORT, VM4),
         traffic: (to = FAR4) => startTraffic(ns, to, children),
-        memory: () => JSON.parse(readFileSync(join(directory, 'state/agent-state.json'), 'utf8')) as AgentMemory,
+        memory: () => readMemory(join(directory, 'state/agent-state.json')),
       }
       return await fn(site)
     } finally {
@@ -234,6 +234,14 @@ function startProcess(
       child.kill(signal)
       await ended
     },
+  }
+}
+
+function readMemory(path: string): AgentMemory {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as AgentMemory
+  } catch {
+    return EMPTY_MEMORY
   }
 }
 
@@ -344,9 +352,18 @@ async function build(prefix: string, {nat = false, plain = true}: SiteOptions): 
 
 /** A gateway that translates, and forwards nothing of a session whose beginning it did not see. */
 const NAT = `
-table ip nat { chain post { type nat hook postrouting priority srcnat; oifname "core" masquerade; } }
-table inet state { chain forward { type filter hook forward priority filter; policy drop;
-  ct state established,related accept
-  tcp flags & (fin|syn|rst|ack) == syn ct state new accept
-  meta l4proto != tcp ct state new accept } }
+table ip nat {
+  chain post {
+    type nat hook postrouting priority srcnat
+    oifname "core" masquerade
+  }
+}
+table inet state {
+  chain forward {
+    type filter hook forward priority filter; policy drop
+    ct state established,related accept
+    tcp flags & (fin|syn|rst|ack) == syn ct state new accept
+    meta l4proto != tcp ct state new accept
+  }
+}
 `

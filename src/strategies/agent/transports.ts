@@ -1,0 +1,33 @@
+// The ways to a VM. One that goes through a broker would be another case here.
+import {Failure} from '../../errors.ts'
+import {openUdpPeer, openUnixPeer} from '../../net/message-peer.ts'
+import {openGuestAgent} from '../../net/qga.ts'
+import type {SigningKey} from '../../wire/agent-message.ts'
+import type {AgentTarget, Conversation, ConversationStage, SwitchOrder} from './conversation.ts'
+import {qgaConversation} from './qga-switch.ts'
+import {signedConversation} from './signed.ts'
+
+/**
+ * Opens the way; nothing is said yet. @throws Failure `runtime` if there is none, `silent` or `privilege` for a socket
+ * that is not there or not ours, `usage` without a key where one is needed.
+ */
+export async function openConversation(
+  target: AgentTarget,
+  order: SwitchOrder,
+  key: SigningKey | undefined,
+  stage: ConversationStage,
+): Promise<Conversation> {
+  const {transport} = target
+  if (transport.kind === 'qga') {
+    return qgaConversation(target, order, () => openGuestAgent(transport.socket, stage.signal), stage)
+  }
+  if (key === undefined) throw new Failure('usage', `${target.name}: no key to sign its orders with (--key FILE, or sites.NAME.agentKey)`)
+  const peer =
+    transport.kind === 'udp' ? await openUdpPeer(transport.address, transport.port) : await openUnixPeer(transport.socket)
+  try {
+    return signedConversation(target, order, {peer, key}, stage)
+  } catch (error) {
+    peer.close()
+    throw error
+  }
+}

@@ -1,0 +1,117 @@
+// `gwswitch who` on a real bridge with two real hosts as VMs, one behind each port.
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, describe, expect, it} from 'vitest'
+import {BROADCAST, ZERO_MAC} from '../../src/wire/address.ts'
+import {ARP_REQUEST} from '../../src/wire/arp.ts'
+import {arpFrame} from '../../src/wire/frames.ts'
+import {type BridgeHost, type TestBridge, withBridge} from '../support/bridge.ts'
+import {gwswitch} from '../support/cli.ts'
+import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+
+const BX = '02:00:00:00:0a:02'
+const BY = '02:00:00:00:0b:02'
+const STRANGER = '02:00:00:00:0e:0e'
+const directory = mkdtempSync(join(tmpdir(), 'gwswitch-who-'))
+afterAll(() => rmSync(directory, {recursive: true}))
+const file = join(directory, 'gwswitch.yaml')
+writeFileSync(
+  file,
+  `
+version: 1
+sites: {x: {}, y: {}}
+segments:
+  shared:
+    prefix: 10.1.0.0/24
+    gateways:
+      - { name: bx, site: x, ip: 10.1.0.254, mac: "${BX}", ip6: ["fe80::1"] }
+      - { name: by, site: y, ip: 10.1.0.254, mac: "${BY}", ip6: ["fe80::1"] }
+  own:
+    prefix: 10.0.0.0/24
+    gateways:
+      - { name: rx, site: x, ip: 10.0.0.1, mac: "02:00:00:00:0a:01" }
+      - { name: ry, site: y, ip: 10.0.0.2, mac: "02:00:00:00:0b:01" }
+vms:
+  db-03: { segment: shared, ip: 10.1.0.10, mac: "02:00:00:00:01:10", ip6: ["2001:db8:1::10"] }
+  db-04: { segment: shared, ip: 10.1.0.11, mac: "02:00:00:00:01:11" }
+  web-07: { segment: own, ip: 10.0.0.10, mac: "02:00:00:00:01:10" }
+`,
+)
+
+const VMS = {
+  local: {mac: '02:00:00:00:01:10', addresses: ['10.1.0.10/24', '2001:db8:1::10/64', '10.0.0.10/24']},
+  far: {mac: '02:00:00:00:01:11', addresses: ['10.1.0.11/24']},
+}
+
+/** A VM's default gateway, and the MAC that its table holds for it, whatever is on the wire. */
+async function points(vm: BridgeHost, gateway: string, mac: string): Promise<void> {
+  await vm.run('ip', 'route', 'replace', 'default', 'via', gateway, 'dev', 'eth0')
+  await vm.run('ip', 'neigh', 'replace', gateway, 'lladdr', mac, 'dev', 'eth0', 'nud', 'permanent')
+}
+
+const who = (bridge: TestBridge, ...args: readonly string[]) =>
+  gwswitch(['who', '-f', file, '--json', ...args], {namespace: bridge.namespace})
+type Row = {vm: string; ip: string; verdict: string; seenBy: string; uses: {mac: string; gateways: {name: string; site: string}[]} | null}
+const row = (rows: readonly Row[], ip: string): Row => rows.find((each) => each.ip === ip)!
+
+describe.skipIf(noNamespaces)('gwswitch who', () => {
+  it('names the gateway and the site that each VM uses, over IPv4 and IPv6, and strangers', () =>
+    withBridge(VMS, async (bridge) => {
+      await points(bridge.local, '10.1.0.254', BY)
+      await points(bridge.local, 'fe80::1', BY)
+      await points(bridge.far, '10.1.0.254', BX)
+      const ports = ['-i', 'loc', '-i', 'vx0', '--site', 'y']
+      const mixed = await who(bridge, 'db-03', 'db-04', ...ports, '--listen', '0')
+      expect(mixed.code).toBe(10)
+      expect(row(mixed.json.rows, '10.1.0.10')).toMatchObject({vm: 'db-03', verdict: 'as-expected', seenBy: 'echo', uses: {mac: BY, gateways: [{name: 'by', site: 'y'}]}})
+      expect(row(mixed.json.rows, '2001:db8:1::10')).toMatchObject({verdict: 'as-expected', uses: {mac: BY}})
+      expect(row(mixed.json.rows, '10.1.0.11')).toMatchObject({verdict: 'other-site', uses: {mac: BX, gateways: [{name: 'bx', site: 'x'}]}})
+      expect(mixed.json.strangers).toEqual([])
+      // Asking moved nobody.
+      expect(await bridge.far.run('ip', 'neigh', 'show', '10.1.0.254')).toContain(BX)
+
+      // Through the bridge that they share, and with everything in order.
+      await points(bridge.far, '10.1.0.254', BY)
+      const right = await who(bridge, 'db-03', 'db-04', '-i', 'br0', '--site', 'y')
+      expect(right.json.rows.map(({verdict}: Row) => verdict)).toEqual(['as-expected', 'as-expected', 'as-expected'])
+      expect(right.code).toBe(0)
+
+      await points(bridge.far, '10.1.0.254', STRANGER)
+      const claims = setInterval(() => {
+        const claim = {operation: ARP_REQUEST, senderMac: STRANGER, senderIp: '10.1.0.254', targetMac: ZERO_MAC, targetIp: '10.1.0.254'}
+        bridge.far.send(arpFrame({destination: BROADCAST, source: STRANGER}, claim))
+      }, 20)
+      try {
+        const strange = await who(bridge, 'db-04', ...ports)
+        expect(row(strange.json.rows, '10.1.0.11')).toMatchObject({verdict: 'stranger', uses: {mac: STRANGER, gateways: []}})
+        expect(strange.json.strangers).toMatchObject([{mac: STRANGER, ip: '10.1.0.254', segment: 'shared'}])
+        expect(strange.code).toBe(11)
+      } finally {
+        clearInterval(claims)
+      }
+    }))
+
+  it('asks for the default route where every site has its own address, and listens where ICMP is dropped', async ({skip}) => {
+    if (!(await hasProgram('ping'))) skip('ping(8) is not installed: iputils-ping')
+    await withBridge({...VMS, local: {mac: VMS.local.mac, addresses: ['10.0.0.10/24']}}, async (bridge) => {
+      await points(bridge.local, '10.0.0.1', '02:00:00:00:0a:01')
+      const asked = await who(bridge, 'web-07', '-i', 'loc', '--site', 'y')
+      expect(row(asked.json.rows, '10.0.0.10')).toMatchObject({verdict: 'other-site', seenBy: 'echo', uses: {gateways: [{name: 'rx', site: 'x'}]}})
+      expect(asked.code).toBe(10)
+
+      await bridge.local.run('nft', 'table ip quiet { chain in { type filter hook input priority 0; icmp type echo-request drop; }; }')
+      const talking = setInterval(() => void bridge.local.run('ping', '-c1', '-W1', '203.0.113.9').catch(() => {}), 300)
+      try {
+        const heard = await who(bridge, 'web-07', '-i', 'loc', '--site', 'x', '--timeout', '100', '--listen', '20000')
+        expect(row(heard.json.rows, '10.0.0.10')).toMatchObject({verdict: 'as-expected', seenBy: 'traffic'})
+        expect(heard.code).toBe(0)
+      } finally {
+        clearInterval(talking)
+      }
+      const silent = await who(bridge, 'db-04', 'web-07', '-i', 'loc', '--timeout', '100', '--listen', '100')
+      expect(silent.json.rows.map(({verdict}: Row) => verdict)).toEqual(['silent', 'unseen'])
+      expect(silent.code).toBe(11)
+    })
+  })
+})
