@@ -150,6 +150,7 @@ function newest(path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
 }
 
+/** dist/, if it is older than what it is made of. The declarations are for plugins: only `build` makes them. */
 function build() {
   const mark = join(root, 'dist/.built')
   const sources = ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'].map((name) =>
@@ -157,9 +158,8 @@ function build() {
   )
   if (task !== 'build' && existsSync(mark) && statSync(mark).mtimeMs >= Math.max(...sources)) return
   rmSync(join(root, 'dist'), {recursive: true, force: true})
-  run(node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'))
+  if (task === 'build') run(node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'))
   run(node('scripts/bundle.mjs'))
-  mkdirSync(dirname(mark), {recursive: true})
   writeFileSync(mark, '')
 }
 

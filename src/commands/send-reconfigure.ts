@@ -31,6 +31,10 @@ export default class SendReconfigure extends BaseCommand {
     router: Flags.string({helpValue: 'IP', summary: 'router that the ACK must give; another one counts as refused'}),
     attempts: whole({default: 4, helpValue: 'N', min: 1, max: 10, summary: 'FORCERENEWs at most'}),
     timeout: whole({default: 1, helpValue: 'S', min: 1, max: 60, summary: 'seconds to wait after the first; doubled each time'}),
+    ipv6: Flags.boolean({exclusive: ['all', 'learn', 'unauthenticated', 'xid', 'router', 'server-id'], summary: 'DHCPv6 Reconfigure instead, for DNS and other options (IPv6 default routes come from router advertisements, not from DHCPv6)'}),
+    ask: Flags.option({dependsOn: ['ipv6'], options: ['renew', 'rebind', 'information'] as const, summary: 'what the DHCPv6 client shall send (default: renew)'})(),
+    'client-duid': Flags.string({dependsOn: ['ipv6'], helpValue: 'HEX', summary: 'DUID of the DHCPv6 client (default: as seen by --learn)'}),
+    'server-duid': Flags.string({dependsOn: ['ipv6'], helpValue: 'HEX', summary: 'DUID of its server (default: as seen by --learn)'}),
     unauthenticated: Flags.boolean({summary: 'send without a signature: isolated LANs only (CVE-2020-13529)'}),
     state: Flags.string({helpValue: 'FILE', summary: 'where transactions and replay values are kept (default: /var/lib/gwswitch/dhcp-clients.db)'}),
     vlan: vlanFlag,
@@ -40,23 +44,32 @@ export default class SendReconfigure extends BaseCommand {
 
   async run(): Promise<ReconfigureDocument | LearnDocument> {
     const {args, flags} = await this.parse(SendReconfigure)
+    const order = {
+      ...flags,
+      client: args.client,
+      interfaceName: flags.interface,
+      vlanId: flags.vlan,
+      timeoutMs: flags.timeout * 1000,
+      durationS: flags.duration,
+      nonceFile: flags['nonce-file'],
+      serverId: flags['server-id'],
+      clientDuid: flags['client-duid'],
+      serverDuid: flags['server-duid'],
+      ask: flags.ask ?? 'renew',
+    } as const
     if (flags.learn) {
       const {learn, learnText} = await import('../strategies/dhcp/learn.ts')
-      const order = {...flags, interfaceName: flags.interface, vlanId: flags.vlan, durationS: flags.duration}
       const document = await learn(order, await this.world(), this.interrupt.signal)
       for (const line of learnText(document)) this.log(line)
       return document
     }
-    const {runReconfigure} = await import('../strategies/dhcp/run-reconfigure.ts')
+    const progress = (done: number, all: number): void => this.meter(done < all ? `${done} of ${all} clients` : '')
+    const door = {world: await this.world(), signal: this.interrupt.signal, dryRun: flags['dry-run'], pcap: flags.pcap, progress}
+    const inventory = await this.inventory(flags.inventory)
+    const document = flags.ipv6
+      ? await (await import('../strategies/dhcp/run-reconfigure6.ts')).runReconfigure6(order, inventory, door)
+      : await (await import('../strategies/dhcp/run-reconfigure.ts')).runReconfigure(order, inventory, door)
     const {reconfigureText} = await import('../strategies/dhcp/reconfigure-report.ts')
-    const order = {...flags, client: args.client, interfaceName: flags.interface, nonceFile: flags['nonce-file'], serverId: flags['server-id'], timeoutMs: flags.timeout * 1000, vlanId: flags.vlan}
-    const document = await runReconfigure(order, await this.inventory(flags.inventory), {
-      world: await this.world(),
-      signal: this.interrupt.signal,
-      dryRun: flags['dry-run'],
-      pcap: flags.pcap,
-      progress: (done, all) => this.meter(done < all ? `${done} of ${all} clients` : ''),
-    })
     for (const warning of document.warnings) this.caution(warning)
     for (const line of reconfigureText(document)) this.log(line)
     process.exitCode = document.exitCode

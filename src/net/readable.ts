@@ -26,7 +26,11 @@ export function watchReadable(fd: number, onReadable: (status: number) => void):
   // libuv keeps a pointer to this memory; the registered callback below keeps the memory alive as long.
   const handle = Buffer.alloc(Math.max(256, Number(uv_handle_size(UV_POLL))))
   const onPoll = foreignCallback('poll', (_handle, status) => {
-    if (handle.length > 0) onReadable(status!)
+    if (handle.length === 0) return
+    onReadable(status!)
+    // Node does not know that JavaScript ran: promises that it settled would wait for the next timer, seconds maybe. The
+    // immediates of this turn come right behind the poll phase, and run them.
+    setImmediate(nothing)
   })
   const started = uv_poll_init(uv_default_loop(), handle, fd) || uv_poll_start(handle, UV_READABLE, onPoll.pointer)
   if (started !== 0) throw new Failure('runtime', `the event loop does not take descriptor ${fd} (libuv ${started})`)
@@ -52,3 +56,5 @@ export function watchReadable(fd: number, onReadable: (status: number) => void):
     },
   }
 }
+
+const nothing = (): void => {}

@@ -93,7 +93,7 @@ export const DHCP_MAXIMUM = 576 - 20 - 8
  * Reads a message. The parts of a split option are joined (RFC 3396), options are read from `file` and `sname` too where
  * option 52 says so, and the bytes behind the end option are ignored. The result shares no memory with `bytes`.
  * Throws `WireError`: `truncated` if the header, an option or the end option is missing, `unsupported` without the magic
- * cookie, `malformed` for `hlen` above 16, a bad option 52, and options that run over the end of `file` or `sname`.
+ * cookie, `malformed` for `hlen` above 16, a bad option 52, and options in `file` or `sname` without an end option.
  */
 export function parseDhcp(bytes: Uint8Array): Dhcp {
   const fields = header.parse(bytes)
@@ -138,9 +138,7 @@ function readOptions(
     else addPart(options, code, copyBytes(bytes, at + 2, next), field)
     at = next
   }
-  // A field that its options fill to the last byte needs no end option; the options field always has one.
-  if (field !== undefined && at === end) return overload
-  if (field !== undefined) fail('malformed', at, `option ${bytes[at]} runs over the end of ${field}`)
+  if (field !== undefined) fail('malformed', Math.min(at, end - 1), `the options in ${field} have no end option`)
   return fail('truncated', bytes.length, at < end ? `option ${bytes[at]} is cut` : 'the end option is missing')
 }
 

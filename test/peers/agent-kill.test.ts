@@ -53,13 +53,19 @@ describe.skipIf(noNamespaces)('an agent that is killed', () => {
   )
 })
 
+/** Sends until the agent has written down how the switch ended. */
+async function decision(site: Site, token: string, run: string): Promise<AgentState> {
+  for (let round = 0; round < 750; round++) {
+    if (round % 25 === 0) site.send(token)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const {last} = site.memory()
+    if (last?.run === run && last.phase === 'done') return last.state
+  }
+  throw new Error(`${run} was not decided: ${JSON.stringify(site.memory().last)}`)
+}
+
 /** Sends until the switch is decided or the agent is dead. */
-async function answered(
-  site: Parameters<Parameters<typeof withSite>[1]>[0],
-  token: string,
-  seq: number,
-  ended: Promise<void>,
-): Promise<boolean> {
+async function answered(site: Site, token: string, seq: number, ended: Promise<void>): Promise<boolean> {
   let dead = false
   void ended.then(() => (dead = true))
   for (let round = 0; !dead && round < 500; round++) {

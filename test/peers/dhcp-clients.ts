@@ -104,8 +104,12 @@ export function monitored(text: string): Pick<Noticed, 'addressGone' | 'routeGap
     const at = microseconds(found[1]!) / 1000
     const [, , deleted, what = ''] = found
     if (/\binet 10\.9\.0\.10\//.test(what)) {
-      if (deleted) addressAt = at
-      else if (addressAt !== undefined) {
+      if (deleted) {
+        addressAt = at
+        // The routes through it go with it, and nobody says so.
+        if (routes > 0) routeAt = at
+        routes = 0
+      } else if (addressAt !== undefined) {
         gone.push(at - addressAt)
         addressAt = undefined
       }

@@ -37,12 +37,13 @@ export function payloadOf(frame: Uint8Array, etherType: number): Uint8Array | un
   return header.etherType === etherType ? frame.slice(ethernetLength(header)) : undefined
 }
 
-/** What the IPv4 packet in a frame carries, if its protocol is this. */
+/** What the IPv4 packet in a frame carries, if its protocol is this and it is no fragment. */
 export function ipPayloadOf(frame: Uint8Array, protocol: number): Uint8Array | undefined {
   const packet = payloadOf(frame, 0x0800)
   if (!packet) return undefined
   const header = parseIpv4Header(packet)
-  return header.protocol === protocol ? packet.slice(ipv4Length(header), header.totalLength) : undefined
+  if (header.protocol !== protocol || header.moreFragments || header.fragmentOffset !== 0) return undefined
+  return packet.slice(ipv4Length(header), header.totalLength)
 }
 
 /** What the UDP datagram in a frame carries, if one of its ports is this. */

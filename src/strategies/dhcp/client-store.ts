@@ -28,6 +28,17 @@ export interface ClientRecord {
   readonly askedNs: bigint | undefined
 }
 
+/** What a DHCPv6 server's Reply told of a client. */
+export interface Client6Record {
+  readonly mac: Mac
+  /** Its link-local address. */
+  readonly ip: string
+  readonly clientDuid: Uint8Array
+  readonly serverDuid: Uint8Array
+  /** Its reconfigure key, 16 bytes. */
+  readonly key: Uint8Array | undefined
+}
+
 export interface ClientStore {
   read(mac: Mac): ClientRecord | undefined
   all(): readonly ClientRecord[]
@@ -35,6 +46,8 @@ export interface ClientStore {
   learn(sighting: ClientSighting): void
   /** Writes down an ACK of which only the server told. */
   learnTold(client: {readonly mac: Mac; readonly ip: Ipv4}, router: Ipv4, atNs: bigint): void
+  read6(mac: Mac): Client6Record | undefined
+  learn6(record: Client6Record): void
   /**
    * A replay value above every earlier one for this client, on disk before it is returned. The clock makes it so, also
    * after the file was lost; where the clock steps back, the last value plus one does.
@@ -50,6 +63,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS client (
     mac TEXT PRIMARY KEY, ip TEXT, xid INTEGER, nonce BLOB, canListen INTEGER, kind TEXT, serverId TEXT, router TEXT,
     ackedNs INTEGER, leaseS INTEGER, renewS INTEGER, askedFor TEXT, askedNs INTEGER, replay INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS client6 (
+    mac TEXT PRIMARY KEY, ip TEXT NOT NULL, clientDuid BLOB NOT NULL, serverDuid BLOB NOT NULL, key BLOB
   ) STRICT, WITHOUT ROWID;
 `
 
@@ -95,6 +111,10 @@ function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
     INSERT INTO client (mac, askedFor, askedNs) VALUES (?1, ?2, ?3) ON CONFLICT (mac) DO UPDATE SET askedFor = ?2, askedNs = ?3`)
   const replay = prepare(`
     INSERT INTO client (mac, replay) VALUES (?1, ?2) ON CONFLICT (mac) DO UPDATE SET replay = max(replay + 1, ?2) RETURNING replay`)
+  const one6 = prepare('SELECT * FROM client6 WHERE mac = ?')
+  const reply6 = prepare(`
+    INSERT INTO client6 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (mac) DO UPDATE SET
+    ip = ?2, clientDuid = ?3, serverDuid = ?4, key = coalesce(?5, key)`)
   return {
     read: (mac) => recordOf(one.get(mac) as Row | undefined),
     all: () => (every.all() as unknown as Row[]).map((row) => recordOf(row)!),
@@ -106,6 +126,13 @@ function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
         ack.run(mac, ip, xid, nonce ?? null, serverId ?? null, router ?? null, atNs, leaseS ?? null, renewS ?? null)
       } else if (seen.kind === 'arp-request') asked.run(seen.mac, seen.target, seen.atNs)
     },
+    read6(mac) {
+      const row = one6.get(mac) as Row | undefined
+      const bytes = (column: string): Uint8Array => Uint8Array.from(row![column] as Uint8Array)
+      if (!row) return undefined
+      return {mac, ip: row.ip as string, clientDuid: bytes('clientDuid'), serverDuid: bytes('serverDuid'), key: row.key === null ? undefined : bytes('key')}
+    },
+    learn6: ({mac, ip, clientDuid, serverDuid, key}) => void reply6.run(mac, ip, clientDuid, serverDuid, key ?? null),
     learnTold: ({mac, ip}, router, atNs) => void told.run(mac, ip, router, atNs),
     nextReplay: (mac, nowNs) => (replay.get(mac, nowNs) as Row).replay as bigint,
     close: () => database.close(),

@@ -1,5 +1,5 @@
 // What a DHCP client and its server say to each other, seen on the wire.
-import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../../net/bpf.ts'
+import {anyOf, etherType, type Instruction, ipProtocol, macTests, type Test} from '../../net/bpf.ts'
 import type {ReceivedFrame} from '../../net/link.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {ARP_REQUEST} from '../../wire/arp.ts'
@@ -37,14 +37,17 @@ export type ClientSighting = {readonly atNs: bigint; readonly mac: Mac} & (
 const UDP_DESTINATION_PORT = 36
 
 /** Lets through DHCP of anybody, and ICMP and ARP of `macs` (ICMP of all where there are too many to name). */
-export function dhcpFilter(macs: readonly Mac[]): Instruction[] {
+export const dhcpFilter = (macs: readonly Mac[]): Instruction[] => anyOf(dhcpClauses(macs))
+
+/** The clauses of {@link dhcpFilter}, to be joined with others. */
+export function dhcpClauses(macs: readonly Mac[]): Test[][] {
   const udpTo = (port: number) => [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_UDP), {offset: UDP_DESTINATION_PORT, size: 2 as const, value: port}]
   const icmp = [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]
   const named = macs.length > 8 ? [icmp] : macs.flatMap((mac) => [
           [...icmp, ...macTests('source', mac)],
           [etherType(ETHERTYPE_ARP), ...macTests('source', mac)],
         ])
-  return anyOf([udpTo(DHCP_SERVER_PORT), udpTo(DHCP_CLIENT_PORT), ...named])
+  return [udpTo(DHCP_SERVER_PORT), udpTo(DHCP_CLIENT_PORT), ...named]
 }
 
 /** Reads one frame of a VLAN (undefined: untagged); undefined if it tells nothing about a DHCP client. */

@@ -124,12 +124,12 @@ async function trigger(plan: DhcpPlan, gateway: PlannedGateway, {store, backend}
   }
 }
 
-function triggerFor(planned: PlannedTrigger, sender: OpenSender, {store, backend}: Tools, {world}: Stage): Trigger {
+function triggerFor(planned: PlannedTrigger, sender: OpenSender, {store, backend}: Tools, {world, signal}: Stage): Trigger {
   switch (planned.kind) {
     case 'forcerenew':
       return forcerenewTrigger(sender, {world, store, backend, unauthenticated: false})
     case 'guest-agent':
-      return guestTrigger(planned.socket, world, planned.longestMs)
+      return guestTrigger(planned.socket, world, planned.longestMs, signal)
     case 'nak':
       return nakTrigger(backend, world)
     case 'wait':

@@ -1,11 +1,13 @@
 // Listens to DHCP on a segment and remembers what a FORCERENEW will need: `gwswitch send-reconfigure --learn`.
 import {Failure} from '../../errors.ts'
+import {anyOf} from '../../net/bpf.ts'
 import {recordingWorld} from '../../net/recording.ts'
 import type {World} from '../../net/world.ts'
 import {tableLines} from '../../render/table.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {DEFAULT_STATE, openClientStore} from './client-store.ts'
-import {dhcpFilter, readClientSighting} from './client-watch.ts'
+import {dhcp6Clauses, readClientSighting6} from './client-watch6.ts'
+import {dhcpClauses, readClientSighting} from './client-watch.ts'
 
 export interface LearnOrder {
   readonly interfaceName?: string | undefined
@@ -29,6 +31,8 @@ export interface LearnDocument {
     readonly kind: string | null
     readonly router: Ipv4 | null
   }[]
+  /** Of DHCPv6. */
+  readonly learned6: readonly {readonly mac: Mac; readonly ip: string; readonly hasKey: boolean}[]
   readonly warnings: readonly string[]
   readonly exitCode: number
 }
@@ -43,9 +47,16 @@ export async function learn(order: LearnOrder, world: World, signal: AbortSignal
   const store = await openClientStore(order.state ?? DEFAULT_STATE)
   const recording = order.pcap === undefined ? undefined : recordingWorld(world, order.pcap)
   try {
-    const link = await (recording?.world ?? world).openLink(interfaceName, {filter: dhcpFilter([]), promiscuous: true, outgoing: true})
+    const link = await (recording?.world ?? world).openLink(interfaceName, {filter: anyOf([...dhcpClauses([]), ...dhcp6Clauses()]), promiscuous: true, outgoing: true})
     const macs = new Set<Mac>()
+    const macs6 = new Set<Mac>()
     link.onFrame((received) => {
+      const seen6 = readClientSighting6(received, vlanId)
+      if (seen6?.learned) {
+        store.learn6(seen6.learned)
+        macs6.add(seen6.learned.mac)
+        world.log(`${seen6.learned.mac}: DHCPv6 Reply${seen6.learned.key ? ', with a reconfigure key' : ''}`)
+      }
       const sighting = readClientSighting(received, vlanId)
       if (sighting?.kind !== 'request' && sighting?.kind !== 'ack') return
       store.learn(sighting)
@@ -75,15 +86,16 @@ export async function learn(order: LearnOrder, world: World, signal: AbortSignal
         router: router ?? null,
       }
     })
-    return {schema: 'gwswitch.send-reconfigure/1', interface: interfaceName, learned, warnings: [], exitCode: 0}
+    const learned6 = [...macs6].sort().map((mac) => ({mac, ip: store.read6(mac)!.ip, hasKey: store.read6(mac)!.key !== undefined}))
+    return {schema: 'gwswitch.send-reconfigure/1', interface: interfaceName, learned, learned6, warnings: [], exitCode: 0}
   } finally {
     recording?.close()
     store.close()
   }
 }
 
-export function learnText({learned, interface: via}: LearnDocument): string[] {
-  if (learned.length === 0) return [`no DHCP client was heard on ${via}`]
+export function learnText({learned, learned6, interface: via}: LearnDocument): string[] {
+  if (learned.length + learned6.length === 0) return [`no DHCP client was heard on ${via}`]
   const rows = learned.map(({mac, ip, xid, hasNonce, canListen, kind, router}) => [
     ip ?? '-',
     mac,
@@ -92,5 +104,6 @@ export function learnText({learned, interface: via}: LearnDocument): string[] {
     router === null ? '' : `router ${router}`,
     hasNonce ? 'nonce known' : canListen ? 'takes a nonce, none seen' : 'takes no nonce',
   ])
-  return tableLines(rows)
+  const rows6 = learned6.map(({mac, ip, hasKey}) => [ip, mac, 'DHCPv6', hasKey ? 'key known' : 'no key seen'])
+  return [...tableLines(rows), ...tableLines(rows6)]
 }

@@ -1,5 +1,6 @@
 // What can make a client ask its server.
-import {guestRun} from '../../net/guest-agent.ts'
+import {Failure} from '../../errors.ts'
+import {openGuestAgent} from '../../net/qga.ts'
 import type {World} from '../../net/world.ts'
 import type {DhcpBackend} from './backends/backend.ts'
 import {type CredentialSources, findCredentials} from './credentials.ts'
@@ -36,11 +37,17 @@ else echo "no DHCP client that renews on demand runs here" >&2; exit 1
 fi
 `
 
-export const guestTrigger = (socket: string, world: Pick<World, 'now'>, timeoutMs: number): Trigger => ({
+export const guestTrigger = (socket: string, world: Pick<World, 'now'>, timeoutMs: number, signal: AbortSignal): Trigger => ({
   async fire(client) {
     const atNs = world.now()
-    const kind = (await guestRun(socket, '/bin/sh', ['-c', RENEW_SCRIPT, 'sh', client.mac], timeoutMs)).trim()
-    return {atNs, text: `renewed inside, through the guest agent (${kind})`}
+    const agent = await openGuestAgent(socket, signal)
+    try {
+      const {code, stdout, stderr} = await agent.run(['/bin/sh', '-c', RENEW_SCRIPT, 'sh', client.mac], {timeoutMs})
+      if (code === 0) return {atNs, text: `renewed inside, through the guest agent (${stdout.trim()})`}
+      throw new Failure('refused', `in ${client.name}: ${stderr.trim().split('\n').at(-1) || `the renewal ended with code ${code}`}`)
+    } finally {
+      agent.close()
+    }
   },
 })
 

@@ -27,7 +27,7 @@ export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
   async rollback(plan, stage) {
     await host.loadNft(plan.release)
     const left = await host.readTable('bridge', PROXY_TABLE)
-    const isEmpty = left !== undefined && !left.rules.some(({chain}) => chain !== 'redirect')
+    const isEmpty = left !== undefined && !left.rules.some(({chain}) => chain !== 'from_vms')
     if (isEmpty) await host.loadNft(removeProxyTable())
     stage.observe({atNs: stage.world.now(), text: `${plan.bridge} redirects ${plan.vm.name} no more`})
     return verdict(plan, plan.from, stage, host)

@@ -24,7 +24,7 @@ export const chainOf = (mac: Mac): string => `vm_${mac.replaceAll(':', '')}`
 const frame = (mac: Mac): string[] => [
   `add table bridge ${PROXY_TABLE}`,
   `add map bridge ${PROXY_TABLE} vms { type ether_addr : verdict; }`,
-  `add chain bridge ${PROXY_TABLE} redirect { type filter hook prerouting priority -310; policy accept; }`,
+  `add chain bridge ${PROXY_TABLE} from_vms { type filter hook prerouting priority -310; policy accept; }`,
   `add chain bridge ${PROXY_TABLE} ${chainOf(mac)}`,
   `add element bridge ${PROXY_TABLE} vms { ${mac} : jump ${chainOf(mac)} }`,
 ]
@@ -42,8 +42,8 @@ export function redirectRuleset({vm, port, prefix, from, to, isBridge, ipv6}: Re
   const own = ['fe80::/10', 'ff00::/8', ...from.ip6.filter((ip) => !ip.startsWith('fe80:'))]
   return lines([
     ...frame(vm.mac),
-    `flush chain bridge ${PROXY_TABLE} redirect`,
-    `add rule bridge ${PROXY_TABLE} redirect ether saddr vmap @vms`,
+    `flush chain bridge ${PROXY_TABLE} from_vms`,
+    `add rule bridge ${PROXY_TABLE} from_vms ether saddr vmap @vms`,
     `flush chain ${chain}`,
     rule('ip', `ip daddr != ${prefix}`),
     ...(ipv6 ? [rule('ip6', `ip6 daddr != { ${own.join(', ')} }`)] : []),
