@@ -26,8 +26,15 @@ export const filterFlags = {
     multipleNonGreedy: true,
     summary: 'a VM that has left: the bridge answers ARP for it, so that the gateway here still finds it',
   }),
-  'gateway-macs': Flags.boolean({summary: "drop all frames of and to the gateways' own MACs too (only where inbound moves)"}),
-  observe: whole({helpValue: 'S', min: 1, max: 3600, summary: "first listen S seconds for the gateways' own addresses"}),
+  'gateway-macs': Flags.boolean({
+    summary: "drop all frames of and to the gateways' own MACs too (only where inbound moves)",
+  }),
+  observe: whole({
+    helpValue: 'S',
+    min: 1,
+    max: 3600,
+    summary: "first listen S seconds for the gateways' own addresses",
+  }),
   force: Flags.boolean({summary: 'do it although it is known to cut traffic'}),
 }
 

@@ -11,17 +11,46 @@ export default class Who extends BaseCommand {
     'Who does not answer is listened to.\n\n' +
     "Exit: 0 all as expected, 10 if any uses another site's gateway, 11 unknown (silent, a stranger's MAC, no site given)."
   static override examples = [
-    {description: 'Every VM of the inventory, through the bridge they share', command: '<%= config.bin %> <%= command.id %> -i br0 --site y'},
+    {
+      description: 'Every VM of the inventory, through the bridge they share',
+      command: '<%= config.bin %> <%= command.id %> -i br0 --site y',
+    },
     {description: 'One VM, on its own port', command: '<%= config.bin %> <%= command.id %> db-03 -i vnet0 --site y'},
   ]
   static override strict = false
   static override args = {vm: Args.string({description: 'VMs, by name or address (default: all of the inventory)'})}
   static override flags = {
-    interface: Flags.string({char: 'i', helpValue: 'PORT', multiple: true, multipleNonGreedy: true, required: true, summary: "a VM's own port, or the bridge; repeat for several"}),
-    site: Flags.string({helpValue: 'SITE', summary: "the site of these ports (default: that of a gateway on this machine, else the VM's in the inventory)"}),
-    source: Flags.string({default: '192.0.2.1', helpValue: 'IP', summary: 'address off the segment that echoes come from where every site has its own gateway address'}),
-    timeout: whole({default: 1000, helpValue: 'MS', min: 10, max: 60_000, summary: 'ms to wait for answers after the last of three echoes'}),
-    listen: whole({default: 2000, helpValue: 'MS', min: 0, max: 3_600_000, summary: 'ms to listen for the traffic of those that do not answer'}),
+    interface: Flags.string({
+      char: 'i',
+      helpValue: 'PORT',
+      multiple: true,
+      multipleNonGreedy: true,
+      required: true,
+      summary: "a VM's own port, or the bridge; repeat for several",
+    }),
+    site: Flags.string({
+      helpValue: 'SITE',
+      summary: "the site of these ports (default: that of a gateway on this machine, else the VM's in the inventory)",
+    }),
+    source: Flags.string({
+      default: '192.0.2.1',
+      helpValue: 'IP',
+      summary: 'address off the segment that echoes come from where every site has its own gateway address',
+    }),
+    timeout: whole({
+      default: 1000,
+      helpValue: 'MS',
+      min: 10,
+      max: 60_000,
+      summary: 'ms to wait for answers after the last of three echoes',
+    }),
+    listen: whole({
+      default: 2000,
+      helpValue: 'MS',
+      min: 0,
+      max: 3_600_000,
+      summary: 'ms to listen for the traffic of those that do not answer',
+    }),
     vlan: vlanFlag,
     pcap: pcapFlag,
   }
@@ -34,8 +63,18 @@ export default class Who extends BaseCommand {
       import('../render/who-text.ts'),
       import('../render/paint.ts'),
     ])
-    const order = {...flags, vms: argv as string[], ports: flags.interface, vlanId: flags.vlan, listenMs: flags.timeout, passiveMs: flags.listen}
-    const document = await runWho(order, inventory, await this.world(), {pcap: flags.pcap, signal: this.interrupt.signal})
+    const order = {
+      ...flags,
+      vms: argv as string[],
+      ports: flags.interface,
+      vlanId: flags.vlan,
+      listenMs: flags.timeout,
+      passiveMs: flags.listen,
+    }
+    const document = await runWho(order, inventory, await this.world(), {
+      pcap: flags.pcap,
+      signal: this.interrupt.signal,
+    })
     for (const line of whoText(document, paintWith(this.colour))) this.log(line)
     process.exitCode = document.exitCode
     return document

@@ -187,12 +187,14 @@ function inventoryOf(parsed: Parsed, file: string): Inventory {
       name,
       prefixes: site.prefixes,
       dciRttMs: site.dciRttMs,
-      ...(site.agentKey !== undefined && {agentKey: site.agentKey}),
     })),
     segments: Object.entries(parsed.segments).map(([name, segment]) => ({
       name,
       prefix: segment.prefix,
-      gateways: segment.gateways.map((gateway) => ({...gateway, segment: name})),
+      gateways: segment.gateways.map((gateway) => {
+        const agentKey = parsed.sites[gateway.site]?.agentKey
+        return {...gateway, segment: name, ...(agentKey !== undefined && {agentKey})}
+      }),
       ...(segment.dhcp && {dhcp: segment.dhcp}),
     })),
     vms: Object.entries(parsed.vms).map(([name, vm]) => ({...vm, name, site: vm.site})),

@@ -12,8 +12,6 @@ export interface Site {
   readonly prefixes: readonly Prefix[]
   /** Round trip over the DCI to the other site in ms, if known. */
   readonly dciRttMs: number | undefined
-  /** File of the private key by which agents are told to use this site's gateways. */
-  readonly agentKey?: string | undefined
 }
 
 /** A router's address on a segment, at one site. */
@@ -30,6 +28,8 @@ export interface Gateway {
   readonly ip6?: readonly Ipv6[] | undefined
   /** The router's own address beside `ip`, where `ip` is shared: its own ARP requests then carry this one. */
   readonly ownIp?: Ipv4 | undefined
+  /** File of the private key by which agents are told to use it; that of its site. */
+  readonly agentKey?: string | undefined
 }
 
 /** A stretched L2 subnet. */

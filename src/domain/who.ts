@@ -84,7 +84,11 @@ export function judgeVm(vm: Vm, ip: Ipv4 | Ipv6, segment: Segment, site: string 
 const OTHER_SITE = 10
 const UNKNOWN = 11
 
-export function whoDocument(ports: readonly string[], rows: readonly WhoRow[], strangers: readonly Stranger[]): WhoDocument {
+export function whoDocument(
+  ports: readonly string[],
+  rows: readonly WhoRow[],
+  strangers: readonly Stranger[],
+): WhoDocument {
   const has = (verdict: WhoVerdict): boolean => rows.some((row) => row.verdict === verdict)
   const allKnown = rows.every(({verdict}) => verdict === 'as-expected') && strangers.length === 0
   const exitCode = has('other-site') ? OTHER_SITE : allKnown ? 0 : UNKNOWN

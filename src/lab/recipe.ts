@@ -3,11 +3,14 @@ import {
   type LabInterface,
   type LabNode,
   type LabTunnel,
+  type LabVm,
   type LabWire,
   namespaceOf,
   SEGMENTS,
   SHARED_GATEWAY_IP,
+  segmentOf,
   type Topology,
+  VMS,
 } from './topology.ts'
 
 /** Lines for `ip -batch` that make every namespace. */
@@ -39,7 +42,14 @@ export function nodeLines(topology: Topology, node: LabNode): string[] {
     ...ends.flatMap(({name}) => (name === 'dci' ? [`link set ${name} gso_max_segs 1`] : [])),
     ...[...bridges, ...ends, ...tunnels].map(({name}) => `link set ${name} up`),
     ...node.routes.map(({to, via}) => `route add ${to} via ${via}`),
+    ...VMS.filter(({name}) => name === node.name).map(neighbourLine),
   ]
+}
+
+/** A VM that has run for a while knows its gateway, that of the site it is at. It moves with what it knows. */
+function neighbourLine(vm: LabVm): string {
+  const gateway = segmentOf(vm).gateways.find(({site, ip}) => site === 'x' && ip === vm.gatewayIp)!
+  return `neigh replace ${gateway.ip} lladdr ${gateway.mac} dev eth0 nud stale`
 }
 
 /** Made inside its namespace: a VXLAN keeps its UDP socket where it was made. */

@@ -16,7 +16,14 @@ export interface BridgePort {
 
 /** Bridges that keep VLANs apart themselves (vlan_filtering 1). */
 export async function vlanAwareBridges(): Promise<string[]> {
-  const bridges = await json<{ifname: string; linkinfo?: {info_data?: {vlan_filtering?: number}}}>('ip', '-d', 'link', 'show', 'type', 'bridge')
+  const bridges = await json<{ifname: string; linkinfo?: {info_data?: {vlan_filtering?: number}}}>(
+    'ip',
+    '-d',
+    'link',
+    'show',
+    'type',
+    'bridge',
+  )
   return bridges.filter(({linkinfo}) => linkinfo?.info_data?.vlan_filtering === 1).map(({ifname}) => ifname)
 }
 
@@ -59,8 +66,20 @@ export interface FdbEntry {
 
 /** The forwarding table of a bridge. */
 export async function bridgeFdb(bridge: string): Promise<FdbEntry[]> {
-  const entries = await json<{mac: string; ifname: string; vlan?: number; state?: string}>('bridge', 'fdb', 'show', 'br', bridge)
-  return entries.map(({mac, ifname, vlan, state}) => ({mac, port: ifname, vlan, own: state === 'permanent', fixed: state === 'static'}))
+  const entries = await json<{mac: string; ifname: string; vlan?: number; state?: string}>(
+    'bridge',
+    'fdb',
+    'show',
+    'br',
+    bridge,
+  )
+  return entries.map(({mac, ifname, vlan, state}) => ({
+    mac,
+    port: ifname,
+    vlan,
+    own: state === 'permanent',
+    fixed: state === 'static',
+  }))
 }
 
 async function json<T>(command: string, ...args: string[]): Promise<T[]> {
@@ -84,7 +103,8 @@ export async function fixFdb(mac: Mac, port: string): Promise<void> {
 /** Forgets a MAC behind a port; harmless if it is not there. */
 export async function forgetFdb(mac: Mac, port: string): Promise<void> {
   const result = await tryCommand('bridge', ['fdb', 'del', mac, 'dev', port, 'master'])
-  if (result.code !== 0 && !/No such|Cannot find/.test(result.stderr)) throw commandFailure(`bridge fdb del ${mac} dev ${port}`, result)
+  if (result.code !== 0 && !/No such|Cannot find/.test(result.stderr))
+    throw commandFailure(`bridge fdb del ${mac} dev ${port}`, result)
 }
 
 export async function setNeighSuppress(port: string, on: boolean): Promise<void> {
@@ -99,7 +119,10 @@ export async function setNeighbour(ip: Ipv4 | Ipv6, mac: Mac, device: string): P
   const result = await tryCommand('ip', ['neigh', 'replace', ip, 'lladdr', mac, 'dev', device, 'nud', 'permanent'])
   if (result.code === 0) return
   if (/IPv6 is disabled/.test(result.stderr)) {
-    throw new Failure('runtime', `${device} has IPv6 disabled and cannot answer for ${ip}: sysctl -w net.ipv6.conf.${device}.disable_ipv6=0`)
+    throw new Failure(
+      'runtime',
+      `${device} has IPv6 disabled and cannot answer for ${ip}: sysctl -w net.ipv6.conf.${device}.disable_ipv6=0`,
+    )
   }
   throw commandFailure(`ip neigh replace ${ip} dev ${device}`, result)
 }

@@ -84,7 +84,8 @@ function readDeclarations(lines: readonly string[]): string[] {
     const text = line.trim()
     if (/^(?:table|set|map|chain|flowtable|counter|quota|limit) .*\{/.test(text)) owner = text.replace(/ \{.*$/, '')
     else if (text === '}') owner = ''
-    else if (/^(?:type|typeof|flags|timeout|gc-interval|size|policy|auto-merge|hook|devices?)\b/.test(text)) out.push(`${owner}: ${text}`)
+    else if (/^(?:type|typeof|flags|timeout|gc-interval|size|policy|auto-merge|hook|devices?)\b/.test(text))
+      out.push(`${owner}: ${text}`)
     if (text !== '' && owner !== '' && !out.includes(owner)) out.push(owner)
   }
   return out.sort()

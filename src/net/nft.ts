@@ -28,7 +28,12 @@ export async function readNftTable(family: string, name: string): Promise<NftTab
  *
  * @throws Failure `privilege` without CAP_SYS_ADMIN.
  */
-export async function compileNftTable(ruleset: string, family: string, name: string, devices: readonly string[] = []): Promise<NftTable> {
+export async function compileNftTable(
+  ruleset: string,
+  family: string,
+  name: string,
+  devices: readonly string[] = [],
+): Promise<NftTable> {
   const script =
     'family=$1 name=$2; shift 2; for device; do ip link add "$device" type bridge || exit; done; ' +
     'nft -f - && exec nft --debug=netlink list table "$family" "$name"'
@@ -36,7 +41,10 @@ export async function compileNftTable(ruleset: string, family: string, name: str
   const result = await tryCommand('unshare', args, {input: ruleset})
   if (result.code === 0) return parseNftTable(result.stdout)
   if (/unshare failed/.test(result.stderr)) {
-    throw new Failure('privilege', 'comparing with what is meant needs a scratch network namespace and so CAP_SYS_ADMIN: run as root')
+    throw new Failure(
+      'privilege',
+      'comparing with what is meant needs a scratch network namespace and so CAP_SYS_ADMIN: run as root',
+    )
   }
   throw commandFailure('nft in a scratch namespace', result)
 }

@@ -7,7 +7,12 @@ import type {World} from '../net/world.ts'
 import {isIpv4} from '../wire/address.ts'
 import {type WhoOrder, who} from './who.ts'
 
-export async function runWho(order: WhoOrder, inventory: Inventory, world: World, run: {pcap: string | undefined; signal: AbortSignal}): Promise<WhoDocument> {
+export async function runWho(
+  order: WhoOrder,
+  inventory: Inventory,
+  world: World,
+  run: {pcap: string | undefined; signal: AbortSignal},
+): Promise<WhoDocument> {
   if (!isIpv4(order.source)) throw new Failure('usage', `--source ${order.source} is not an IPv4 address`)
   const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
   try {

@@ -10,8 +10,8 @@ import {type Ipv4, isIpv4, type Mac, type Prefix} from '../wire/address.ts'
 import {parseArp} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet} from '../wire/ethernet.ts'
-import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
+import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
 import {type EchoIdentity, echoFrame, probeFrame, readSighting, type WatchedVm} from './vm-watch.ts'
 
 export interface WhoOrder {
@@ -46,14 +46,20 @@ interface Question {
 }
 
 /** @throws Failure `usage` for unknown VMs and sites, `runtime` and `privilege` from the ports. */
-export async function who(order: WhoOrder, inventory: Inventory, world: World, signal: AbortSignal): Promise<WhoDocument> {
+export async function who(
+  order: WhoOrder,
+  inventory: Inventory,
+  world: World,
+  signal: AbortSignal,
+): Promise<WhoDocument> {
   const vms = namedVms(order, inventory)
   const own = new Set((await world.interfaces()).map(({mac}) => mac))
   const identifier = Math.floor(world.random() * 0x10000)
   const questions = vms.flatMap((vm) => questionsOf(vm, order, inventory, identifier))
   const strangers = new Map<string, Stranger>()
   await ask(questions, order, world, signal, (frame) => noteStranger(frame, questions, strangers))
-  if (questions.some(({found}) => found.mac === undefined) && order.passiveMs > 0) await listen(questions, order, world, signal)
+  if (questions.some(({found}) => found.mac === undefined) && order.passiveMs > 0)
+    await listen(questions, order, world, signal)
   const rows = questions.map(({vm, segment, watched, found}) => {
     const site = order.site ?? segment.gateways.find(({mac}) => own.has(mac))?.site ?? vm.site
     return judgeVm(vm, watched.ip, segment, site, found)
@@ -68,7 +74,8 @@ function namedVms({vms, site}: WhoOrder, inventory: Inventory): Vm[] {
   }
   if (vms.length === 0 && inventory.vms.length > 0) return [...inventory.vms]
   const names = inventory.vms.map(({name}) => name)
-  if (vms.length === 0) throw new Failure('usage', `${inventory.file}: has no VMs (want some under vms, or name gateways for them)`)
+  if (vms.length === 0)
+    throw new Failure('usage', `${inventory.file}: has no VMs (want some under vms, or name gateways for them)`)
   return vms.map((name) => {
     const vm = findVm(inventory, name)
     if (vm) return vm
@@ -101,7 +108,13 @@ function questionsOf(vm: Vm, {vlanId, source}: WhoOrder, inventory: Inventory, i
 
 type Take = (frame: ReceivedFrame) => void
 
-async function onPorts(ports: readonly string[], filter: Instruction[], world: World, take: Take, use: (links: readonly Link[]) => Promise<void>): Promise<void> {
+async function onPorts(
+  ports: readonly string[],
+  filter: Instruction[],
+  world: World,
+  take: Take,
+  use: (links: readonly Link[]) => Promise<void>,
+): Promise<void> {
   const links: Link[] = []
   try {
     // Promiscuous: on a VM's own port its answers pass by, but they are for the gateway.
@@ -113,8 +126,18 @@ async function onPorts(ports: readonly string[], filter: Instruction[], world: W
   }
 }
 
-async function ask(questions: readonly Question[], order: WhoOrder, world: World, signal: AbortSignal, other: Take): Promise<void> {
-  const filter = anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)], [etherType(ETHERTYPE_IPV6)]])
+async function ask(
+  questions: readonly Question[],
+  order: WhoOrder,
+  world: World,
+  signal: AbortSignal,
+  other: Take,
+): Promise<void> {
+  const filter = anyOf([
+    [etherType(ETHERTYPE_ARP)],
+    [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)],
+    [etherType(ETHERTYPE_IPV6)],
+  ])
   const done = new AbortController()
   const bySource = grouped(questions)
   const take: Take = (frame) => {
@@ -131,14 +154,21 @@ async function ask(questions: readonly Question[], order: WhoOrder, world: World
       if (done.signal.aborted || round === ROUNDS_MS.length) return
       const left = questions.filter(({found}) => found.mac === undefined)
       for (const link of links) {
-        link.sendMany(left.flatMap(({watched, echo}) => [echoFrame(link, watched, echo, round + 1), probeFrame(link, watched)]))
+        link.sendMany(
+          left.flatMap(({watched, echo}) => [echoFrame(link, watched, echo, round + 1), probeFrame(link, watched)]),
+        )
       }
     }
   })
 }
 
 /** Those that did not answer an echo may still talk to others. */
-async function listen(questions: readonly Question[], order: WhoOrder, world: World, signal: AbortSignal): Promise<void> {
+async function listen(
+  questions: readonly Question[],
+  order: WhoOrder,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
   const left = questions.filter(({found}) => found.mac === undefined)
   const macs = [...new Set(left.map(({vm}) => vm.mac))]
   const done = new AbortController()
@@ -159,7 +189,11 @@ function grouped(questions: readonly Question[]): ReadonlyMap<Mac, readonly Ques
 }
 
 /** Takes a frame for what it says about the VM that sent it; true if that VM was seen to use a gateway. */
-function readAnswer(frame: ReceivedFrame, questions: ReadonlyMap<Mac, readonly Question[]>, withTraffic: boolean): boolean {
+function readAnswer(
+  frame: ReceivedFrame,
+  questions: ReadonlyMap<Mac, readonly Question[]>,
+  withTraffic: boolean,
+): boolean {
   const source = [...frame.bytes.subarray(6, 12)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')
   let seen = false
   for (const question of questions.get(source) ?? []) {

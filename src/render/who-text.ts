@@ -18,12 +18,19 @@ function usesText({uses}: WhoRow): string {
   if (uses === null) return '-'
   const [first, ...others] = uses.gateways
   if (first === undefined) return `${uses.mac} (no gateway)`
-  return others.length === 0 ? gatewayText(first) : `${uses.mac} (${uses.gateways.map(({name}) => name).join(', ')} alike)`
+  return others.length === 0
+    ? gatewayText(first)
+    : `${uses.mac} (${uses.gateways.map(({name}) => name).join(', ')} alike)`
 }
 
 export function whoText({rows, strangers, ports}: WhoDocument, paint: Paint): string[] {
   const mark = (verdict: WhoVerdict): string => {
-    const tone = verdict === 'as-expected' ? paint.good : verdict === 'other-site' || verdict === 'stranger' ? paint.bad : paint.warn
+    const tone =
+      verdict === 'as-expected'
+        ? paint.good
+        : verdict === 'other-site' || verdict === 'stranger'
+          ? paint.bad
+          : paint.warn
     return tone(WORDS[verdict])
   }
   const head = ['VM', 'ADDRESS', 'SHOULD USE', 'USES', 'SEEN BY', '']
@@ -39,6 +46,10 @@ export function whoText({rows, strangers, ports}: WhoDocument, paint: Paint): st
   return [
     ...tableLines([head, ...body]),
     ...strangers.map(({text, segment}) => `${paint.bad('STRANGER')} on ${segment}: ${text}`),
-    ...(unseen ? [`what those VMs send to their gateway does not pass ${ports.join(', ')}: look at their own ports, or at their bridge`] : []),
+    ...(unseen
+      ? [
+          `what those VMs send to their gateway does not pass ${ports.join(', ')}: look at their own ports, or at their bridge`,
+        ]
+      : []),
   ]
 }

@@ -6,10 +6,10 @@ import {copyBytes} from './memory.ts'
 
 /** One option as it travels; those longer than 255 bytes travel in parts (RFC 3396), but are one here. */
 export interface DhcpOption {
-  /** 1 to 254; the list is without 52 (option overload), which {@link DhcpOption.field} says. */
+  /** 1 to 254. */
   readonly code: number
   readonly data: Uint8Array
-  /** The header field it lies in instead of the options field (option overload, RFC 2132 9.3). */
+  /** The header field it lies in instead of the options field (option overload, 52, RFC 2132 9.3). */
   readonly field?: 'file' | 'sname'
 }
 
@@ -287,7 +287,7 @@ export const dhcpOptions = {
   requestedAddress: named(50, 'requested-ip-address', address),
   /** Seconds; 0xffffffff is for ever. */
   leaseTime: named(51, 'ip-address-lease-time', whole32),
-  /** 1: the file field holds options, 2: sname does, 3: both. The raw list is without it. */
+  /** 1: the file field holds options, 2: sname does, 3: both. Written by itself where it is needed. */
   overload: named(52, 'option-overload', whole8),
   messageType: named(53, 'dhcp-message-type', whole8),
   serverIdentifier: named(54, 'server-identifier', address),

@@ -2,7 +2,7 @@
 // survives. What single options mean is in dhcp-options.ts.
 import {HARDWARE_ADDRESS_ROOM, type Ipv4} from './address.ts'
 import {type DhcpOption, dhcpOptions} from './dhcp-options.ts'
-import {expectWhole, WireError} from './error.ts'
+import {WireError} from './error.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {hardwareAddress, ipv4, table, text, u8, u16, u32} from './table.ts'
 
@@ -35,14 +35,9 @@ export interface Dhcp {
   readonly file: string
   /** In the order of the wire (the options field, then file, then sname), each code once. */
   readonly options: readonly DhcpOption[]
-  /**
-   * Option 52 as it was read: 1 for `file`, 2 for `sname`, 3 for both. Fields that options name, or overflow into, are
-   * added on writing; say it only to name a field that holds none.
-   */
-  readonly overload?: number
 }
 
-interface DhcpHeader extends Omit<Dhcp, 'options' | 'overload'> {
+interface DhcpHeader extends Omit<Dhcp, 'options'> {
   readonly hlen: number
   readonly cookie: number
 }
@@ -110,8 +105,7 @@ export function parseDhcp(bytes: Uint8Array): Dhcp {
     else sname = ''
   }
   const {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr} = fields
-  const message = {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, options}
-  return overload === 0 ? message : {...message, overload}
+  return {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, options}
 }
 
 /** Adds the options of one field to `options`, and returns the value of option 52, 0 without. */
@@ -134,18 +128,18 @@ function readOptions(
     const length = at + 1 < end ? bytes[at + 1]! : 0
     const next = at + 2 + length
     if (next > end) break
-    if (code === OPTION_OVERLOAD) overload = readOverload(bytes, at + 2, length, field)
-    else addPart(options, code, copyBytes(bytes, at + 2, next), field)
+    if (code === OPTION_OVERLOAD) overload = readOverload(bytes, at + 2, length, overload === 0 && field === undefined)
+    addPart(options, code, copyBytes(bytes, at + 2, next), field)
     at = next
   }
   if (field !== undefined) fail('malformed', Math.min(at, end - 1), `the options in ${field} have no end option`)
   return fail('truncated', bytes.length, at < end ? `option ${bytes[at]} is cut` : 'the end option is missing')
 }
 
-function readOverload(bytes: Uint8Array, at: number, length: number, field: OverloadField | undefined): number {
+function readOverload(bytes: Uint8Array, at: number, length: number, once: boolean): number {
   const value = bytes[at]!
-  if (length === 1 && value >= 1 && value <= 3 && field === undefined) return value
-  return fail('malformed', at - 2, 'option 52 (overload) is not one byte from 1 to 3 in the options field')
+  if (length === 1 && value >= 1 && value <= 3 && once) return value
+  return fail('malformed', at - 2, 'option 52 (overload) is not one byte from 1 to 3, once, in the options field')
 }
 
 function addPart(options: DhcpOption[], code: number, data: Uint8Array, field: OverloadField | undefined): void {
@@ -171,8 +165,8 @@ export interface DhcpLimits {
 
 /**
  * The bytes of a message. Options longer than 255 bytes are split (RFC 3396). Options that name a `field` are written
- * there, as are those that do not fit the options field, into `file` and `sname` where these are free; option 52 says
- * so. Option 82 comes last in the options field (RFC 3046 2.1).
+ * there, as are those that do not fit the options field, into `file` and `sname` where these are free; option 52 is
+ * added, or corrected, to say so. Option 82 comes last in the options field (RFC 3046 2.1).
  * Throws `WireError`, reason `out-of-range`, also if the options do not fit anywhere.
  */
 export function serializeDhcp(message: Dhcp, limits: DhcpLimits = {}): Uint8Array {
@@ -231,12 +225,12 @@ function placeOptions(message: Dhcp, room: number): Placed {
   let relay = -1
   for (let i = 0; i < message.options.length; i++) {
     const option = message.options[i]!
-    expectCode(option.code)
+    expectCode(option)
     size += encodedLength(option)
     if (option.code === OPTION_RELAY) relay = i
-    else if (option.field !== undefined) asked = true
+    else if (option.field !== undefined || option.code === OPTION_OVERLOAD) asked = true
   }
-  if (asked || message.overload !== undefined || size > room) return overloadFields(message, room)
+  if (asked || size > room) return overloadFields(message, room)
   if (relay < 0 || relay === message.options.length - 1) return {...PLAIN, options: message.options}
   return {...PLAIN, options: message.options.toSpliced(relay, 1).concat(message.options[relay]!)}
 }
@@ -254,6 +248,10 @@ function overloadFields(message: Dhcp, room: number): Placed {
   }
   for (const option of message.options) {
     if (option.code === OPTION_RELAY) continue
+    if (option.code === OPTION_OVERLOAD) {
+      placed.options.push(option)
+      continue
+    }
     const size = encodedLength(option)
     const choice = option.field === undefined ? (['options', ...FIELDS] as const) : ([option.field] as const)
     const field = choice.find((name) => size <= left[name])
@@ -263,20 +261,27 @@ function overloadFields(message: Dhcp, room: number): Placed {
     placed[field].push(option)
     left[field] -= size
   }
-  const named = expectWhole('dhcp', 'overload', message.overload ?? 0, 3)
-  const overload = FIELDS.reduce((bits, field) => bits | (placed[field].length > 0 ? OVERLOAD[field].bit : 0), named)
+  const at = placed.options.findIndex(({code}) => code === OPTION_OVERLOAD)
+  const said = at < 0 ? 0 : placed.options[at]!.data[0]!
+  const overload = FIELDS.reduce((bits, field) => bits | (placed[field].length > 0 ? OVERLOAD[field].bit : 0), said)
   for (const field of FIELDS) {
     if (overload & OVERLOAD[field].bit && message[field] !== '')
       fail('out-of-range', header.offsets[field], `${field} holds text, not options`)
   }
-  if (overload !== 0) placed.options.push({code: OPTION_OVERLOAD, data: Uint8Array.of(overload)})
+  const option = {code: OPTION_OVERLOAD, data: Uint8Array.of(overload)}
+  if (at >= 0) placed.options[at] = option
+  else if (overload !== 0) placed.options.push(option)
   placed.options.push(...relay)
   return {...placed, overload}
 }
 
-function expectCode(code: number): void {
-  if (Number.isInteger(code) && code > OPTION_PAD && code < OPTION_END && code !== OPTION_OVERLOAD) return
-  fail('out-of-range', header.size, `${code} is no code of an option in the list`)
+function expectCode({code, data}: DhcpOption): void {
+  if (!(Number.isInteger(code) && code > OPTION_PAD && code < OPTION_END)) {
+    fail('out-of-range', header.size, `${code} is no code of an option`)
+  }
+  if (code === OPTION_OVERLOAD && !(data.length === 1 && data[0]! >= 1 && data[0]! <= 3)) {
+    fail('out-of-range', header.size, 'option 52 (overload) is one byte from 1 to 3')
+  }
 }
 
 /** Writes options and the end option. */

@@ -1,7 +1,12 @@
 // DHCPv6 (RFC 8415) as far as a Reconfigure needs it: the messages of client and server, and the Reconfigure Key
 // Authentication Protocol (20.4).
 import {createHmac, timingSafeEqual} from 'node:crypto'
-import {AUTH_ALGORITHM_HMAC_MD5, AUTH_PROTOCOL_RECONFIGURE, RECONFIGURE_DIGEST, RECONFIGURE_NONCE} from './dhcp-options.ts'
+import {
+  AUTH_ALGORITHM_HMAC_MD5,
+  AUTH_PROTOCOL_RECONFIGURE,
+  RECONFIGURE_DIGEST,
+  RECONFIGURE_NONCE,
+} from './dhcp-options.ts'
 import {expectWhole, WireError} from './error.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {table, u8, u16} from './table.ts'
@@ -103,7 +108,13 @@ export interface Dhcpv6Reconfigure {
 }
 
 /** A signed Reconfigure: the UDP payload, to be sent to port 546 of the client from a link-local address. */
-export function serializeDhcpv6Reconfigure({clientDuid, serverDuid, messageType, key, replay}: Dhcpv6Reconfigure): Uint8Array {
+export function serializeDhcpv6Reconfigure({
+  clientDuid,
+  serverDuid,
+  messageType,
+  key,
+  replay,
+}: Dhcpv6Reconfigure): Uint8Array {
   const message = serializeDhcpv6({
     type: DHCPV6_RECONFIGURE,
     transactionId: 0,
@@ -142,7 +153,8 @@ export function verifyDhcpv6Reconfigure(bytes: Uint8Array, key: Uint8Array): boo
 }
 
 function reconfigureAuthentication(type: number, replay: bigint, value: Uint8Array): Uint8Array {
-  if (replay < 0n || replay >= 1n << 64n) throw new WireError('dhcpv6', 'out-of-range', 0, `replay ${replay} does not fit 64 bits`)
+  if (replay < 0n || replay >= 1n << 64n)
+    throw new WireError('dhcpv6', 'out-of-range', 0, `replay ${replay} does not fit 64 bits`)
   const out = zeros(BEFORE_VALUE + value.length)
   out[0] = AUTH_PROTOCOL_RECONFIGURE
   out[1] = AUTH_ALGORITHM_HMAC_MD5
@@ -152,9 +164,15 @@ function reconfigureAuthentication(type: number, replay: bigint, value: Uint8Arr
   return out
 }
 
-const hmac = (message: Uint8Array, key: Uint8Array): Uint8Array => createHmac('md5', expectKey(key)).update(message).digest()
+const hmac = (message: Uint8Array, key: Uint8Array): Uint8Array =>
+  createHmac('md5', expectKey(key)).update(message).digest()
 
 function expectKey(key: Uint8Array): Uint8Array {
   if (key.length === DHCPV6_KEY_LENGTH) return key
-  throw new WireError('dhcpv6', 'out-of-range', 0, `a reconfigure key has ${DHCPV6_KEY_LENGTH} bytes, not ${key.length}`)
+  throw new WireError(
+    'dhcpv6',
+    'out-of-range',
+    0,
+    `a reconfigure key has ${DHCPV6_KEY_LENGTH} bytes, not ${key.length}`,
+  )
 }

@@ -245,7 +245,7 @@ no_dnsmasq
 {
   sed '/domain-search/d' "$work/plain.conf"
   echo "dhcp-option=option:domain-search,$(seq -s, -f 'department-%02g.site-x.example' 12)"
-  echo "dhcp-option=option:ntp-server,$(seq -s, -f '10.0.0.%g' 60 80)"
+  echo "dhcp-option=option:ntp-server,$(seq -s, -f '10.0.0.%g' 60 104)"
   echo 'dhcp-option-force=option:root-path,/srv/diskless/a-rather-long-path-to-the-root-of-a-machine'
 } >"$work/long.conf"
 dnsmasq "$work/long.conf"

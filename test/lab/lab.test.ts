@@ -2,8 +2,9 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync} from 'node:fs'
-import {tmpdir} from 'node:os'
+import {constants, tmpdir} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {fileURLToPath} from 'node:url'
 import {describe, expect, it} from 'vitest'
 import {presentNamespaces} from '../../src/lab/build.ts'
 import {inventoryYaml} from '../../src/lab/inventory.ts'
@@ -26,14 +27,16 @@ const traces = (prefix: string): unknown[] => [
   ...[labFiles(prefix).directory, labFiles(prefix).lock].filter(existsSync),
 ]
 
+const PROGRAM = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+
 /** The arguments of a Node that does something with a lab, as the command line does. */
 function script(work: string): string[] {
   const from = (file: string): string => JSON.stringify(new URL(`../../src/${file}`, import.meta.url).href)
-  const source = `import {down, up} from ${from('lab/lab.ts')}; import {interruptible} from ${from('lab/interrupt.ts')}
+  const source = `import {down, up} from ${from('lab/lab.ts')}
     import {Failure} from ${from('errors.ts')}
     process.stdout.write('started')
     try {
-      await interruptible(async (signal) => { ${work} })
+      ${work}
     } catch (error) {
       process.stderr.write(error instanceof Failure ? error.kind + ': ' + error.message + '\\n' : error.stack)
       process.exitCode = 1
@@ -41,7 +44,7 @@ function script(work: string): string[] {
   return ['--input-type=module', '-e', source]
 }
 
-const upScript = (prefix: string): string[] => script(`await up({prefix: '${prefix}'}, {signal})`)
+const upScript = (prefix: string): string[] => script(`await up({prefix: '${prefix}'})`)
 
 const start = (args: readonly string[]): ChildProcess =>
   spawn(process.execPath, args, {stdio: ['ignore', 'pipe', 'pipe']})
@@ -82,7 +85,8 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
 
   it('is seen with its addresses, delays and what can be run in it', async () => {
     await withLab({dci: 'plain', dciDelayMs: 3, wanDelayMs: 4}, async ({prefix, run}) => {
-      await run('db-03', 'ping', '-c', '1', '-W', '2', '198.51.100.10')
+      // They know the gateway of the site they are at, as VMs that have run for a while do.
+      await run('web-07', 'ip', 'neigh', 'flush', 'dev', 'eth0')
       const found = await status(prefix)
       expect(found.vms?.map(({gateway}) => gateway)).toEqual([undefined, {name: 'bx', site: 'x'}])
       const text = statusText(found)
@@ -205,18 +209,16 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
     ['SIGINT', 300],
   ] as const)('leaves nothing after %s %d ms into up', async (signal, afterMs) => {
     await withPrefix(removeLab, async (prefix) => {
-      const building = startUp(prefix)
+      const building = start([PROGRAM, 'lab', 'up', '--prefix', prefix])
       const exit = once(building, 'exit')
-      await once(building.stdout!, 'data')
-      await sleep(20)
       while (traces(prefix).length === 0) await sleep(2)
       await sleep(afterMs)
       building.kill(signal)
-      const [code, by] = await exit
+      const [code] = await exit
       // Ended by the signal, or done before it came.
-      expect(by ?? code).toBe(by === null ? 0 : signal)
-      if (by === signal) expect(traces(prefix)).toEqual([])
-      else expect(isUp(prefix)).toBe(true)
+      expect([0, 128 + constants.signals[signal]]).toContain(code)
+      if (code === 0) expect(isUp(prefix)).toBe(true)
+      else expect(traces(prefix)).toEqual([])
     })
   })
 
@@ -310,7 +312,7 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
       })
       await sleep(100)
       // The process that runs the lab lives in the outer namespace, so that nothing else happens around it.
-      const works = `await up({prefix: '${prefix}'}, {signal}); await down('${prefix}')`
+      const works = `await up({prefix: '${prefix}'}); await down('${prefix}')`
       const working = inNamespace(outer, () => start(script(works)))
       expect((await once(working, 'exit'))[0]).toBe(0)
       expect(traces(prefix)).toEqual([])

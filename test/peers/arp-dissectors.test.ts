@@ -61,7 +61,12 @@ const FRAMES: readonly (readonly [string, Uint8Array, string, string])[] = [
     [BROADCAST, 1, B, G4.ip, ZERO_MAC, G4.ip, 1].join('|'),
     'Request who-has 10.1.0.254 tell 10.1.0.254',
   ],
-  ['ARP probe', probeFrame(LINK, VM), [VM.mac, 1, B, '0.0.0.0', ZERO_MAC, VM.ip, ''].join('|'), 'Request who-has 10.1.0.10 tell 0.0.0.0'],
+  [
+    'ARP probe',
+    probeFrame(LINK, VM),
+    [VM.mac, 1, B, '0.0.0.0', ZERO_MAC, VM.ip, ''].join('|'),
+    'Request who-has 10.1.0.10 tell 0.0.0.0',
+  ],
   [
     'responder',
     answerTo(question, [{name: undefined, ...G4}], '02:00:00:00:00:99')!.frame,
@@ -147,7 +152,9 @@ describe.skipIf(noTshark ?? noTcpdump)('every frame of ours', () => {
     tshark = read.map((row) =>
       (row.get('arp.opcode') ? ARP_FIELDS : ND_FIELDS).map((field) => row.get(field)).join('|'),
     )
-    tcpdump = (await runCommand('tcpdump', ['-nvv', '-r', file])).split(/\n(?=\d\d:\d\d:)/).map((text) => text.replace(/length \d+, /g, ''))
+    tcpdump = (await runCommand('tcpdump', ['-nvv', '-r', file]))
+      .split(/\n(?=\d\d:\d\d:)/)
+      .map((text) => text.replace(/length \d+, /g, ''))
   })
   afterAll(() => rmSync(directory, {recursive: true}))
 

@@ -10,8 +10,8 @@ import {namespaceCommand, namespaces} from '../../src/net/netns.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
 import {runGarp} from '../../src/strategies/arp/run-garp.ts'
 import {carryOut} from '../../src/strategies/switch.ts'
-import {hasProgram, noNamespaces, withPrefix} from '../support/namespaces.ts'
 import {INVENTORY} from '../support/inventory.ts'
+import {hasProgram, noNamespaces, withPrefix} from '../support/namespaces.ts'
 import {until} from './arp-lab.ts'
 import {worldIn} from './arp-link.ts'
 
@@ -102,7 +102,10 @@ describe.skipIf(noNamespaces ?? noPython)('a VM that does not run yet', () => {
       expect(verdict).toEqual({ok: true, evidence: [`db-03 sends to by (${B})`]})
       expect(await gatewayOf(guest)).toBe(B)
       const frames = steps[0]!.events.map(({text, frame, atMs}) => ({text, atMs, direction: frame?.direction}))
-      expect(frames[0]).toMatchObject({direction: 'out', text: expect.stringMatching(/^who-has 10\.1\.0\.10 tell 10\.1\.0\.254 at 02:00:00:00:0b:02/)})
+      expect(frames[0]).toMatchObject({
+        direction: 'out',
+        text: expect.stringMatching(/^who-has 10\.1\.0\.10 tell 10\.1\.0\.254 at 02:00:00:00:0b:02/),
+      })
       // One round was enough: the echo that waited with it was answered to the new gateway.
       expect(frames.filter(({text}) => text.startsWith('who-has'))).toHaveLength(1)
       expect(frames.find(({text}) => text.includes('echo reply'))).toMatchObject({text: expect.stringContaining(B)})
@@ -112,12 +115,29 @@ describe.skipIf(noNamespaces ?? noPython)('a VM that does not run yet', () => {
 
   it('is waited for no longer than was said', async () => {
     await withGuest(async (guest) => {
-      const order = {gateway: '10.1.0.254', interfaceName: 'tap0', mac: B, vmIp: '10.1.0.10', vmMac: '02:00:00:00:01:10', broadcast: false, listenMs: 100}
-      const document = await runGarp({...order, arrivalMs: 300}, undefined, worldIn(guest.host), {dryRun: false, pcap: undefined, signal: never})
+      const order = {
+        gateway: '10.1.0.254',
+        interfaceName: 'tap0',
+        mac: B,
+        vmIp: '10.1.0.10',
+        vmMac: '02:00:00:00:01:10',
+        broadcast: false,
+        listenMs: 100,
+      }
+      const document = await runGarp({...order, arrivalMs: 300}, undefined, worldIn(guest.host), {
+        dryRun: false,
+        pcap: undefined,
+        signal: never,
+      })
       expect(document).toMatchObject({verdict: 'silent', exitCode: 5})
       guest.resume()
       // What was laid into the queue stays there: the VM is moved all the same when it comes.
-      expect(await until(() => gatewayOf(guest), (mac) => mac === B)).toBe(B)
+      expect(
+        await until(
+          () => gatewayOf(guest),
+          (mac) => mac === B,
+        ),
+      ).toBe(B)
     })
   })
 })

@@ -18,6 +18,15 @@ export async function startUdhcpc(lab: DhcpLab): Promise<void> {
   await leased(lab, 'udhcpc')
 }
 
+/** A guest of its own, as far as processes go: udhcpc, and the QEMU guest agent on a socket instead of a virtio port. */
+export async function startGuest(lab: DhcpLab): Promise<void> {
+  const {dir, client} = lab
+  const set = `touch ${dir}/resolv.conf && mount --bind ${dir}/resolv.conf /etc/resolv.conf`
+  const programs = `udhcpc -f -i ${client.interface} -s /etc/udhcpc/default.script & exec qemu-ga -m unix-listen -p ${dir}/qga -t ${dir} -f ${dir}/qga.pid`
+  lab.start(client, 'guest', 'unshare', '-m', '-p', '-f', '--kill-child', '--mount-proc', 'sh', '-c', `${set} && { ${programs}; }`)
+  await leased(lab, 'guest')
+}
+
 /** The exit hook of docs/dhcp.md. */
 export const EXIT_HOOK = `case "$reason" in
 RENEW|REBIND)

@@ -41,7 +41,7 @@ const controls = (dir: string): Readonly<Record<DhcpServerKind, string>> => ({
   isc: `omapi: "127.0.0.1:7911", log: ${dir}/server.log, nonces: ${dir}/nonces`,
 })
 
-/** Brings the segment up, without server and client programs, for as long as `fn` runs. `more` is more of inventory entries. */
+/** Brings the segment up, without server and client programs, for as long as `fn` runs. `more` is more of inventory entries, `$DIR` in it the lab's directory. */
 export async function withDhcpLab<T>(kind: DhcpServerKind, fn: (lab: DhcpLab) => Promise<T>, more: {vm?: string; segment?: string} = {}): Promise<T> {
   return withPair(async (server, client) => {
     const dir = mkdtempSync(join(tmpdir(), 'gwswitch-dhcp-'))
@@ -50,7 +50,7 @@ export async function withDhcpLab<T>(kind: DhcpServerKind, fn: (lab: DhcpLab) =>
       await gateways(server)
       await client.run('ip', 'address', 'flush', 'dev', client.interface)
       const inventory = join(dir, 'gwswitch.yaml')
-      writeFileSync(inventory, inventoryText(kind, dir, client.mac, more))
+      writeFileSync(inventory, inventoryText(kind, dir, client.mac, more).replaceAll('$DIR', dir))
       writeFileSync(join(dir, 'nonces'), `${client.mac} ${NONCE}\n`)
       const log = (name: string): string => readFileSync(join(dir, `${name}.log`), 'utf8')
       return await fn({
@@ -85,7 +85,7 @@ async function gone(child: ChildProcess): Promise<void> {
 }
 
 /** Daemons that went into the background. */
-async function killAll(names: readonly string[]): Promise<void> {
+export async function killAll(names: readonly string[]): Promise<void> {
   for (const name of names) {
     const {stdout} = await tryCommand('ip', ['netns', 'pids', name])
     for (const pid of stdout.split('\n').filter((line) => line !== '')) {

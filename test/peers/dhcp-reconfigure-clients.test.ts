@@ -3,7 +3,7 @@ import {describe, expect, it} from 'vitest'
 import type {ReconfigureDocument} from '../../src/strategies/dhcp/reconfigure-report.ts'
 import type {SwitchDocument} from '../../src/strategies/run-switch.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {type Noticed, startDhclient, startNetworkd, startServer, startUdhcpc, watchClient} from './dhcp-clients.ts'
+import {type Noticed, startDhclient, startGuest, startNetworkd, startServer, startUdhcpc, watchClient} from './dhcp-clients.ts'
 import {type DhcpLab, GATEWAYS, textOf, withDhcpLab} from './dhcp-lab.ts'
 import {startDhcpcd} from './dhcp-servers.ts'
 
@@ -30,6 +30,7 @@ const CASES: readonly Case[] = [
   {title: 'dhcpcd', program: 'dhcpcd', vm: '', segment: '', serve: [], start: startDhcpcd, forcerenew: {outcome: 'acted', exitCode: 0}, trigger: 'forcerenew', losesAddress: false},
   // It takes no T1: it asks after half of the lease, and takes no lease below 30 s.
   {title: 'udhcpc', program: '/etc/udhcpc/default.script', vm: '', segment: ', renewEvery: 15', serve: ['--lease', '30'], start: startUdhcpc, forcerenew: {outcome: 'unreachable', exitCode: 4}, trigger: 'wait', losesAddress: false},
+  {title: 'udhcpc, renewed through its guest agent', program: 'qemu-ga', vm: ', dhcp: {client: udhcpc, guestAgent: $DIR/qga}', segment: '', serve: [], start: startGuest, forcerenew: {outcome: 'unreachable', exitCode: 4}, trigger: 'guest-agent', losesAddress: false},
   {title: 'dhclient as it comes', program: 'dhclient', vm: ', dhcp: {client: dhclient}', segment: ', renewEvery: 8', serve: POLLING, start: (lab) => startDhclient(lab, false), forcerenew: silent, trigger: 'nak', losesAddress: true},
   {title: 'dhclient with the exit hook', program: 'dhclient', vm: ', dhcp: {client: dhclient-hook}', segment: ', renewEvery: 8', serve: POLLING, start: (lab) => startDhclient(lab, true), forcerenew: silent, trigger: 'wait', losesAddress: false},
   {title: 'systemd-networkd', program: '/lib/systemd/systemd-networkd', vm: ', dhcp: {client: networkd}', segment: ', renewEvery: 8', serve: POLLING, start: startNetworkd, forcerenew: silent, trigger: 'wait', losesAddress: false},

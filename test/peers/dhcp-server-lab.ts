@@ -21,14 +21,23 @@ export interface RunningServer {
   end(signal: NodeJS.Signals): Promise<{readonly code: number | null; readonly stdout: string; readonly stderr: string}>
 }
 
+export interface ServerPlace {
+  readonly interfaceName: string
+  /** A directory that nobody may look into: the server becomes nobody. */
+  readonly dir: string
+  readonly store?: string
+  /** Words before the program. */
+  readonly under?: readonly string[]
+}
+
 /** Starts `gwswitch serve dhcp` and waits until it serves; with `ready: false`, until it has ended. */
 export async function startServer(
   namespace: string,
-  {interfaceName, dir, under = []}: {readonly interfaceName: string; readonly dir: string; readonly under?: readonly string[]},
+  {interfaceName, dir, store = `${dir}/leases/leases.db`, under = []}: ServerPlace,
   args: readonly string[],
 ): Promise<RunningServer> {
   const control = `${dir}/control.sock`
-  const own = ['-i', interfaceName, '--store', `${dir}/leases/leases.db`, '--control', control]
+  const own = ['-i', interfaceName, '--store', store, '--control', control]
   const [program = '', ...rest] = namespaceCommand(namespace, [...under, process.execPath, CLI, 'serve', 'dhcp', ...own, ...args])
   const child = spawn(program, rest, {stdio: ['ignore', 'pipe', 'pipe']})
   const output = {stdout: '', stderr: ''}

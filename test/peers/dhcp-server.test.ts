@@ -97,7 +97,7 @@ describe.skipIf(noNamespaces !== undefined)('serve dhcp', () => {
   it.skipIf(noShark)(title('sends nothing that tshark calls malformed, and completes what perfdhcp asks at a modest rate', noShark), async () => {
     await withDhcpLab('gwswitch', async (lab) => {
       const {client, dir} = lab
-      const options = ['--dns', '10.9.0.53', '--search', 'a.example', '--search', 'b.a.example', '--route', '10.8.0.0/16=10.9.0.4', '--option', `43=hex:${'5a'.repeat(300)}`]
+      const options = ['--dns', '10.9.0.53', '--search', 'a.example', '--search', 'b.a.example', '--route', '10.8.0.0/16=10.9.0.4', '--option', `43=hex:${'5a'.repeat(240)}`]
       const server = await serve(lab, '--pool', '10.9.0.100-10.9.0.250', '--probe-wait', '0', '--quiet', ...options)
       try {
         const capture = lab.start(lab.server, 'tcpdump', 'tcpdump', '-U', '-n', '-i', lab.server.interface, '-w', `${dir}/dhcp.pcap`, 'udp port 67 or udp port 68')
@@ -121,7 +121,7 @@ describe.skipIf(noNamespaces !== undefined)('serve dhcp', () => {
   it('stops at once, with one line, where its store is read-only, and for a wrong command line', async () => {
     await withDhcpLab('gwswitch', async ({server, dir, inventory, gwswitch}) => {
       const ro = ['unshare', '-m', 'sh', '-c', `mkdir -p ${dir}/ro && mount -t tmpfs -o ro none ${dir}/ro && exec "$@"`, 'sh']
-      const started = await startServer(server.namespace, {interfaceName: server.interface, dir, under: ro}, ['-f', inventory, '--store', `${dir}/ro/leases.db`])
+      const started = await startServer(server.namespace, {interfaceName: server.interface, dir, store: `${dir}/ro/leases.db`, under: ro}, ['-f', inventory])
       const {code, stderr} = await started.end('SIGTERM')
       expect([code, stderr]).toEqual([1, `gwswitch: ${dir}/ro/leases.db: the lease store cannot be written (unable to open database file)\n`])
       expect(await gwswitch('serve', 'dhcp')).toMatchObject({code: 2, stderr: 'gwswitch: no interface is given (want -i IF, one on the segment to serve)\n'})

@@ -12,7 +12,14 @@ import {type CliResult, gwswitch} from '../support/cli.ts'
 import {FILTER_INVENTORY, GATEWAY, MUST_DROP} from '../support/filter-frames.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 
-const ORDER: FilterOrder = {ports: ['vx0'], segments: [], inboundMoves: false, gatewayMacs: false, keepInbound: [], force: false}
+const ORDER: FilterOrder = {
+  ports: ['vx0'],
+  segments: [],
+  inboundMoves: false,
+  gatewayMacs: false,
+  keepInbound: [],
+  force: false,
+}
 const ownIpInventory = parseInventory(FILTER_INVENTORY, 'own-ip.yaml')
 const singleIpInventory = parseInventory(FILTER_INVENTORY.replaceAll(/, ownIp: [\d.]+/g, ''), 'single-ip.yaml')
 const decided = decideFilter(ORDER, ownIpInventory)
@@ -116,26 +123,34 @@ describe.skipIf(noNamespaces)('gwswitch filter', () => {
     withBridge({}, async (bridge) => {
       const refused = await cli(bridge, 'apply', '-i', 'vx0', '-f', single)
       expect(refused.code).toBe(2)
-      for (const cure of ['ownIp', '--inbound-moves', '--keep-inbound', '--force']) expect(refused.json.error.message).toContain(cure)
+      for (const cure of ['ownIp', '--inbound-moves', '--keep-inbound', '--force'])
+        expect(refused.json.error.message).toContain(cure)
       expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
       expect((await cli(bridge, 'apply', '-i', 'vx0', '-f', single, '--force')).json.overridden).toHaveLength(1)
       expect((await cli(bridge, 'apply', '-i', 'nope', '-f', ownIp)).json.error.message).toContain('bridge ports are: ')
     }))
 
   it("hears a gateway's own address, and then needs no cure", () =>
-    withBridge({local: {mac: GATEWAY.mac, addresses: ['10.1.0.252/24']}, far: {mac: '02:00:00:00:0b:02', addresses: ['10.1.0.253/24']}}, async (bridge) => {
-      // Each router asks for something, as routers do.
-      const asking = setInterval(() => {
-        for (const host of [bridge.local, bridge.far]) void host.run('ping', '-c1', '-W1', '10.1.0.99').catch(() => {})
-      }, 300)
-      try {
-        const {json} = await cli(bridge, 'show', '-i', 'vx0', '-f', single, '--observe', '3')
-        expect(json.segments[0]).toMatchObject({kind: 'own-ip-and-vip'})
-        expect(json.refusals).toEqual([])
-      } finally {
-        clearInterval(asking)
-      }
-    }))
+    withBridge(
+      {
+        local: {mac: GATEWAY.mac, addresses: ['10.1.0.252/24']},
+        far: {mac: '02:00:00:00:0b:02', addresses: ['10.1.0.253/24']},
+      },
+      async (bridge) => {
+        // Each router asks for something, as routers do.
+        const asking = setInterval(() => {
+          for (const host of [bridge.local, bridge.far])
+            void host.run('ping', '-c1', '-W1', '10.1.0.99').catch(() => {})
+        }, 300)
+        try {
+          const {json} = await cli(bridge, 'show', '-i', 'vx0', '-f', single, '--observe', '3')
+          expect(json.segments[0]).toMatchObject({kind: 'own-ip-and-vip'})
+          expect(json.refusals).toEqual([])
+        } finally {
+          clearInterval(asking)
+        }
+      },
+    ))
 })
 
 /** Deletes the gateway's entry for the VM and pings it: answered only if somebody answers ARP for the VM. */
@@ -176,7 +191,9 @@ describe.skipIf(noNamespaces)('gwswitch filter apply --keep-inbound', () => {
       expect(await apply('bridge', keeping)).toMatchObject({changed: true, state: 'as-meant'})
 
       expect(await remove()).toMatchObject({changed: true})
-      expect(await bridge.run(['ip', 'neigh', 'show', 'dev', 'br0', 'nud', 'permanent'])).not.toContain('02:00:00:00:01:10')
+      expect(await bridge.run(['ip', 'neigh', 'show', 'dev', 'br0', 'nud', 'permanent'])).not.toContain(
+        '02:00:00:00:01:10',
+      )
       expect(await bridge.run(['ip', '-d', 'link', 'show', 'vx0'])).toContain('neigh_suppress off')
       expect(await bridge.run(['bridge', 'fdb', 'show', 'dev', 'vx0'])).not.toContain('static')
       expect(await finds(bridge.local, '10.1.0.10'), 'and everything is as before').toBe(true)
@@ -187,7 +204,9 @@ describe.skipIf(noNamespaces)('gwswitch filter apply --keep-inbound', () => {
     withBridge({}, async (bridge) => {
       // Without IPv6 on the bridge it cannot answer for the VM's IPv6 address.
       const {apply} = filterOn(bridge)
-      await expect(apply('bridge', decideFilter({...ORDER, keepInbound: ['db-03']}, singleIpInventory))).rejects.toThrow('has IPv6 disabled')
+      await expect(
+        apply('bridge', decideFilter({...ORDER, keepInbound: ['db-03']}, singleIpInventory)),
+      ).rejects.toThrow('has IPv6 disabled')
       expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
       expect(await bridge.run(['ip', 'neigh', 'show', 'dev', 'br0', 'nud', 'permanent'])).toBe('')
       expect(await bridge.run(['ip', '-d', 'link', 'show', 'vx0'])).toContain('neigh_suppress off')

@@ -11,7 +11,14 @@ import {type BridgeHost, type TestBridge, withBridge} from '../support/bridge.ts
 import {FILTER_INVENTORY, GATEWAY, MUST_DROP, MUST_PASS, type TestFrame} from '../support/filter-frames.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 
-const ORDER: FilterOrder = {ports: ['vx0'], segments: [], inboundMoves: false, gatewayMacs: false, keepInbound: [], force: false}
+const ORDER: FilterOrder = {
+  ports: ['vx0'],
+  segments: [],
+  inboundMoves: false,
+  gatewayMacs: false,
+  keepInbound: [],
+  force: false,
+}
 const inventory = parseInventory(FILTER_INVENTORY, 'gwswitch.yaml')
 const {intent} = decideFilter(ORDER, inventory)
 const withMacs = decideFilter({...ORDER, inboundMoves: true, gatewayMacs: true}, inventory).intent
@@ -61,24 +68,29 @@ describe.skipIf(noNamespaces)('the filter on a bridge', () => {
       await bridge.run(['nft', '-f', '-'], nftFilter(intent, hook))
       expect(await through(bridge, MUST_DROP)).toEqual({in: [], out: []})
       expect(await through(bridge, MUST_PASS)).toEqual(both(MUST_PASS))
-    }))
+    }),
+  )
 
-  it.each(['bridge', 'netdev'] as const)("as nft, family %s, holds back the gateways' MACs where that was asked for", (hook) =>
-    withBridge({flooding: true}, async (bridge) => {
-      await bridge.run(['nft', '-f', '-'], nftFilter(withMacs, hook))
-      const ofGateway = MUST_PASS.filter(({bytes}) => {
-        const hex = Buffer.from(bytes.subarray(0, 12)).toString('hex')
-        return hex.includes(GATEWAY.mac.replaceAll(':', ''))
-      })
-      expect(names(ofGateway)).toContain('a packet that the gateway routes')
-      const others = MUST_PASS.filter((frame) => !ofGateway.includes(frame))
-      expect(await through(bridge, MUST_PASS)).toEqual(both(others))
-    }))
+  it.each(['bridge', 'netdev'] as const)(
+    "as nft, family %s, holds back the gateways' MACs where that was asked for",
+    (hook) =>
+      withBridge({flooding: true}, async (bridge) => {
+        await bridge.run(['nft', '-f', '-'], nftFilter(withMacs, hook))
+        const ofGateway = MUST_PASS.filter(({bytes}) => {
+          const hex = Buffer.from(bytes.subarray(0, 12)).toString('hex')
+          return hex.includes(GATEWAY.mac.replaceAll(':', ''))
+        })
+        expect(names(ofGateway)).toContain('a packet that the gateway routes')
+        const others = MUST_PASS.filter((frame) => !ofGateway.includes(frame))
+        expect(await through(bridge, MUST_PASS)).toEqual(both(others))
+      }),
+  )
 
   it('keeps the bridge from learning a virtual MAC from the other site', () =>
     withBridge({}, async (bridge) => {
       const virtual = MUST_DROP.find(({name}) => name === 'data from a VRRP MAC')!
-      const learned = async (): Promise<boolean> => (await bridge.run(['bridge', 'fdb', 'show', 'dev', 'vx0'])).includes('00:00:5e:00:01:07')
+      const learned = async (): Promise<boolean> =>
+        (await bridge.run(['bridge', 'fdb', 'show', 'dev', 'vx0'])).includes('00:00:5e:00:01:07')
       await bridge.run(['nft', '-f', '-'], nftFilter(intent, 'bridge'))
       await arrivals(bridge.far, bridge.local, [virtual])
       expect(await learned()).toBe(false)

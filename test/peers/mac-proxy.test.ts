@@ -1,11 +1,18 @@
 // `switch --strategy mac-proxy` in the lab, on both kinds of segment, and the rules it leaves.
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {moveVm} from '../../src/lab/vms.ts'
+import {withBridge} from '../support/bridge.ts'
 import {gwswitch} from '../support/cli.ts'
+import {INVENTORY} from '../support/inventory.ts'
 import {hasProgram, noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
 
 const proxy = (lab: TestLab, vm: string, to: string, ...args: readonly string[]) =>
-  gwswitch(['switch', vm, '--to', to, '--strategy', 'mac-proxy', '-f', lab.inventoryFile, '--json', ...args], {namespace: lab.ns('hv')})
+  gwswitch(['switch', vm, '--to', to, '--strategy', 'mac-proxy', '-f', lab.inventoryFile, '--json', ...args], {
+    namespace: lab.ns('hv'),
+  })
 
 /** Packets from the VM's segment that a gateway has forwarded. */
 async function forwarded(lab: TestLab, gateway: string, letter: string): Promise<number> {
@@ -48,7 +55,8 @@ describe.skipIf(noNamespaces)('the strategy mac-proxy', () => {
       await lab.run('web-07', 'ping', '-c', '1', '-W', '3', '203.0.113.10')
       await moveVm(lab.prefix, 'web-07', 'y')
       // Rules of somebody else, behind ours, that undo it: what leaves the bridge goes to the old gateway all the same.
-      const undo = 'table bridge other { chain c { type filter hook forward priority 0; ether daddr 02:00:00:00:0b:01 ether daddr set 02:00:00:00:0a:01; }; }'
+      const undo =
+        'table bridge other { chain c { type filter hook forward priority 0; ether daddr 02:00:00:00:0b:01 ether daddr set 02:00:00:00:0a:01; }; }'
       await lab.run('hv', 'nft', undo)
       const {json, code} = await proxy(lab, 'web-07', 'y')
       expect(json).toMatchObject({verified: false, rolledBack: true, rollback: {ok: true}})
@@ -56,4 +64,44 @@ describe.skipIf(noNamespaces)('the strategy mac-proxy', () => {
       expect(code).toBe(3)
       expect(await lab.run('hv', 'nft', 'list', 'tables')).toBe('table bridge other\n')
     }))
+
+  it('hands the packets to the bridge itself, where that is the gateway', () =>
+    withBridge(
+      {local: {mac: '02:00:00:00:01:10', addresses: ['10.1.0.10/24']}, far: {mac: '02:00:00:00:0a:02'}},
+      async (bridge) => {
+        const directory = mkdtempSync(join(tmpdir(), 'gwswitch-proxy-'))
+        try {
+          const file = join(directory, 'gwswitch.yaml')
+          writeFileSync(file, INVENTORY)
+          await bridge.run(['ip', 'link', 'set', 'br0', 'address', '02:00:00:00:0b:02'])
+          for (const address of ['10.1.0.253/24', '203.0.113.1/32'])
+            await bridge.run(['ip', 'address', 'add', address, 'dev', 'br0'])
+          await bridge.local.run('ip', 'route', 'add', 'default', 'via', '10.1.0.254')
+          await bridge.local.run(
+            'ip',
+            'neigh',
+            'replace',
+            '10.1.0.254',
+            'lladdr',
+            '02:00:00:00:0a:02',
+            'dev',
+            'eth0',
+            'nud',
+            'permanent',
+          )
+          const reaches = () =>
+            bridge.local.run('ping', '-c', '1', '-W', '1', '203.0.113.1').then(
+              () => true,
+              () => false,
+            )
+          expect(await reaches(), 'the old gateway does not route').toBe(false)
+          const args = ['switch', 'db-03', '--to', 'y', '--strategy', 'mac-proxy', '-i', 'loc', '-f', file, '--json']
+          const {json} = await gwswitch(args, {namespace: bridge.namespace})
+          expect(json).toMatchObject({verified: true, plan: {watch: ['br0']}})
+          expect(await reaches(), 'the new one does').toBe(true)
+        } finally {
+          rmSync(directory, {recursive: true})
+        }
+      },
+    ))
 })

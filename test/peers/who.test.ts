@@ -52,7 +52,13 @@ async function points(vm: BridgeHost, gateway: string, mac: string): Promise<voi
 
 const who = (bridge: TestBridge, ...args: readonly string[]) =>
   gwswitch(['who', '-f', file, '--json', ...args], {namespace: bridge.namespace})
-type Row = {vm: string; ip: string; verdict: string; seenBy: string; uses: {mac: string; gateways: {name: string; site: string}[]} | null}
+type Row = {
+  vm: string
+  ip: string
+  verdict: string
+  seenBy: string
+  uses: {mac: string; gateways: {name: string; site: string}[]} | null
+}
 const row = (rows: readonly Row[], ip: string): Row => rows.find((each) => each.ip === ip)!
 
 describe.skipIf(noNamespaces)('gwswitch who', () => {
@@ -64,9 +70,17 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       const ports = ['-i', 'loc', '-i', 'vx0', '--site', 'y']
       const mixed = await who(bridge, 'db-03', 'db-04', ...ports, '--listen', '0')
       expect(mixed.code).toBe(10)
-      expect(row(mixed.json.rows, '10.1.0.10')).toMatchObject({vm: 'db-03', verdict: 'as-expected', seenBy: 'echo', uses: {mac: BY, gateways: [{name: 'by', site: 'y'}]}})
+      expect(row(mixed.json.rows, '10.1.0.10')).toMatchObject({
+        vm: 'db-03',
+        verdict: 'as-expected',
+        seenBy: 'echo',
+        uses: {mac: BY, gateways: [{name: 'by', site: 'y'}]},
+      })
       expect(row(mixed.json.rows, '2001:db8:1::10')).toMatchObject({verdict: 'as-expected', uses: {mac: BY}})
-      expect(row(mixed.json.rows, '10.1.0.11')).toMatchObject({verdict: 'other-site', uses: {mac: BX, gateways: [{name: 'bx', site: 'x'}]}})
+      expect(row(mixed.json.rows, '10.1.0.11')).toMatchObject({
+        verdict: 'other-site',
+        uses: {mac: BX, gateways: [{name: 'bx', site: 'x'}]},
+      })
       expect(mixed.json.strangers).toEqual([])
       // Asking moved nobody.
       expect(await bridge.far.run('ip', 'neigh', 'show', '10.1.0.254')).toContain(BX)
@@ -79,12 +93,21 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
 
       await points(bridge.far, '10.1.0.254', STRANGER)
       const claims = setInterval(() => {
-        const claim = {operation: ARP_REQUEST, senderMac: STRANGER, senderIp: '10.1.0.254', targetMac: ZERO_MAC, targetIp: '10.1.0.254'}
+        const claim = {
+          operation: ARP_REQUEST,
+          senderMac: STRANGER,
+          senderIp: '10.1.0.254',
+          targetMac: ZERO_MAC,
+          targetIp: '10.1.0.254',
+        }
         bridge.far.send(arpFrame({destination: BROADCAST, source: STRANGER}, claim))
       }, 20)
       try {
         const strange = await who(bridge, 'db-04', ...ports)
-        expect(row(strange.json.rows, '10.1.0.11')).toMatchObject({verdict: 'stranger', uses: {mac: STRANGER, gateways: []}})
+        expect(row(strange.json.rows, '10.1.0.11')).toMatchObject({
+          verdict: 'stranger',
+          uses: {mac: STRANGER, gateways: []},
+        })
         expect(strange.json.strangers).toMatchObject([{mac: STRANGER, ip: '10.1.0.254', segment: 'shared'}])
         expect(strange.code).toBe(11)
       } finally {
@@ -92,15 +115,24 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       }
     }))
 
-  it('asks for the default route where every site has its own address, and listens where ICMP is dropped', async ({skip}) => {
+  it('asks for the default route where every site has its own address, and listens where ICMP is dropped', async ({
+    skip,
+  }) => {
     if (!(await hasProgram('ping'))) skip('ping(8) is not installed: iputils-ping')
     await withBridge({...VMS, local: {mac: VMS.local.mac, addresses: ['10.0.0.10/24']}}, async (bridge) => {
       await points(bridge.local, '10.0.0.1', '02:00:00:00:0a:01')
       const asked = await who(bridge, 'web-07', '-i', 'loc', '--site', 'y')
-      expect(row(asked.json.rows, '10.0.0.10')).toMatchObject({verdict: 'other-site', seenBy: 'echo', uses: {gateways: [{name: 'rx', site: 'x'}]}})
+      expect(row(asked.json.rows, '10.0.0.10')).toMatchObject({
+        verdict: 'other-site',
+        seenBy: 'echo',
+        uses: {gateways: [{name: 'rx', site: 'x'}]},
+      })
       expect(asked.code).toBe(10)
 
-      await bridge.local.run('nft', 'table ip quiet { chain in { type filter hook input priority 0; icmp type echo-request drop; }; }')
+      await bridge.local.run(
+        'nft',
+        'table ip quiet { chain in { type filter hook input priority 0; icmp type echo-request drop; }; }',
+      )
       const talking = setInterval(() => void bridge.local.run('ping', '-c1', '-W1', '203.0.113.9').catch(() => {}), 300)
       try {
         const heard = await who(bridge, 'web-07', '-i', 'loc', '--site', 'x', '--timeout', '100', '--listen', '20000')

@@ -49,8 +49,7 @@ export async function withBridge<T>(options: BridgeOptions, fn: (bridge: TestBri
       [],
       NODES.map((node) => `netns add ${prefix}-${node}`),
     )
-    for (const node of NODES)
-      silence(`${prefix}-${node}`, hasIpv6(options.local) || hasIpv6(options.far))
+    for (const node of NODES) silence(`${prefix}-${node}`, hasIpv6(options.local) || hasIpv6(options.far))
     const ageing = options.flooding ? ' ageing_time 0' : ''
     await batch(
       [],
@@ -151,7 +150,10 @@ async function host(namespace: string, node: string, options: BridgeOptions['loc
 /** The filter's door to the machine, into a namespace: each of its calls starts one program, at once. */
 export function filterHostIn(namespace: string): FilterHost {
   const methods = Object.entries(systemFilterHost) as [string, (...args: unknown[]) => unknown][]
-  const inside = methods.map(([name, method]) => [name, (...args: unknown[]) => inNamespace(namespace, () => method(...args))])
+  const inside = methods.map(([name, method]) => [
+    name,
+    (...args: unknown[]) => inNamespace(namespace, () => method(...args)),
+  ])
   return Object.fromEntries(inside) as FilterHost
 }
 

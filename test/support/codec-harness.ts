@@ -47,7 +47,11 @@ export function describeCodec<T>(codec: CodecUnderTest<T>): void {
       })
     })
     it('reads back whatever it writes', () => {
-      fc.assert(fc.property(codec.arbitrary, (value) => expect(codec.parse(codec.serialize(value))).toEqual(value)))
+      fc.assert(
+        fc.property(codec.arbitrary, (value) => {
+          expect(codec.parse(codec.serialize(value))).toEqual(value)
+        }),
+      )
     })
     it('writes every byte', () => {
       fc.assert(fc.property(codec.arbitrary, (value) => checkDirt(codec, value)))

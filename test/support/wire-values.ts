@@ -70,12 +70,10 @@ export const anyTcp: fc.Arbitrary<Tcp> = fc.record({
 
 /** A quoted packet, cut or not. */
 const anyQuoted: fc.Arbitrary<Quoted> = fc.oneof(
-  fc
-    .tuple(anyIpv4Header, bytes(60), u16, u16)
-    .map(([header, payload, totalLength, headerChecksum]) => ({
-      header: {...header, totalLength, headerChecksum},
-      payload,
-    })),
+  fc.tuple(anyIpv4Header, bytes(60), u16, u16).map(([header, payload, totalLength, headerChecksum]) => ({
+    header: {...header, totalLength, headerChecksum},
+    payload,
+  })),
   // Too short for a header, or of another version.
   bytes(19).map((payload) => ({payload})),
   bytes(60).map((payload) => ({payload: Uint8Array.of(0x60, ...payload)})),
@@ -113,7 +111,12 @@ export const anyExtension: fc.Arbitrary<IcmpExtension> = fc.oneof(
     },
     {requiredKeys: ['kind', 'role']},
   ),
-  fc.record({kind: fc.constant('unknown' as const), classNumber: fc.integer({min: 3, max: 0xff}), classType: u8, data: words(6)}),
+  fc.record({
+    kind: fc.constant('unknown' as const),
+    classNumber: fc.integer({min: 3, max: 0xff}),
+    classType: u8,
+    data: words(6),
+  }),
 )
 
 const extensions = fc.array(anyExtension, {minLength: 1, maxLength: 4})
@@ -133,14 +136,12 @@ export const anyIcmp: fc.Arbitrary<Icmp> = fc.oneof(
     payload: bytes(80),
   }),
   fc.tuple(u8, quoting).map(([code, body]) => ({kind: 'time-exceeded' as const, code, ...body})),
-  fc
-    .tuple(u8, quoting, u16)
-    .map(([code, body, nextHopMtu]) => ({
-      kind: 'destination-unreachable' as const,
-      code,
-      ...body,
-      ...(code === 4 && {nextHopMtu}),
-    })),
+  fc.tuple(u8, quoting, u16).map(([code, body, nextHopMtu]) => ({
+    kind: 'destination-unreachable' as const,
+    code,
+    ...body,
+    ...(code === 4 && {nextHopMtu}),
+  })),
   fc.tuple(quoting, u16).map(([body, nextHopMtu]) => ({
     kind: 'destination-unreachable' as const,
     code: 4,
@@ -148,9 +149,7 @@ export const anyIcmp: fc.Arbitrary<Icmp> = fc.oneof(
     nextHopMtu,
   })),
   fc.record({kind: fc.constant('redirect' as const), code: u8, gateway: ipv4, quoted: anyQuoted}),
-  fc
-    .tuple(otherType, bytes(40, 4))
-    .map(([[type, code], rest]) => ({kind: 'other' as const, type, code, rest})),
+  fc.tuple(otherType, bytes(40, 4)).map(([[type, code], rest]) => ({kind: 'other' as const, type, code, rest})),
 )
 
 const latin1 = (maxLength: number): fc.Arbitrary<string> =>
@@ -158,7 +157,9 @@ const latin1 = (maxLength: number): fc.Arbitrary<string> =>
 
 const chaddr = fc.oneof(
   mac,
-  fc.uint8Array({maxLength: 16}).map((data) => Array.from(data, (byte) => byte.toString(16).padStart(2, '0')).join(':')),
+  fc
+    .uint8Array({maxLength: 16})
+    .map((data) => Array.from(data, (byte) => byte.toString(16).padStart(2, '0')).join(':')),
 )
 
 /** Codes of options but 0 and 255 (no options), 52 (said otherwise) and 82 (always last). */
@@ -198,14 +199,18 @@ export const anyDhcp: fc.Arbitrary<Dhcp> = fc.oneof(
       const all = [...plain, ...file, ...sname]
       const options = all.filter((option, i) => all.findIndex((other) => other.code === option.code) === i)
       const uses = (field: string) => options.some((option) => option.field === field)
-      const overload = (uses('file') ? 1 : 0) + (uses('sname') ? 2 : 0)
-      return {...rest, sname: '', file: '', options, ...(overload > 0 && {overload})}
+      const bits = (uses('file') ? 1 : 0) + (uses('sname') ? 2 : 0)
+      const overload = {code: 52, data: Uint8Array.of(bits)}
+      const at = options.findIndex(({field}) => field)
+      return {...rest, sname: '', file: '', options: bits > 0 ? options.toSpliced(at, 0, overload) : options}
     }),
 )
 
 /** Timestamps that both resolutions can say. */
 const capturedFrame: fc.Arbitrary<CapturedFrame> = fc.record({
-  timestamp: fc.tuple(u32, fc.nat(999_999)).map(([seconds, micro]) => BigInt(seconds) * 1_000_000_000n + BigInt(micro * 1000)),
+  timestamp: fc
+    .tuple(u32, fc.nat(999_999))
+    .map(([seconds, micro]) => BigInt(seconds) * 1_000_000_000n + BigInt(micro * 1000)),
   bytes: bytes(100),
   originalLength: u32,
 })

@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {parseDhcp} from '../../src/wire/dhcp.ts'
-import {readReconfigureNonce, reconfigureNonce, serializeForcerenew, signReconfigure, verifyReconfigure} from '../../src/wire/dhcp-auth.ts'
+import {
+  readReconfigureNonce,
+  reconfigureNonce,
+  serializeForcerenew,
+  signReconfigure,
+  verifyReconfigure,
+} from '../../src/wire/dhcp-auth.ts'
 import {DHCPFORCERENEW, dhcpOptions, readOption} from '../../src/wire/dhcp-options.ts'
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
@@ -30,7 +36,13 @@ describe('serializeForcerenew', () => {
   it('says what it was asked to say', () => {
     const {authentication: _, ...plain} = {...ORDER, ip: '10.50.0.100'}
     const message = parseDhcp(serializeForcerenew(plain))
-    expect(message).toMatchObject({op: 2, ciaddr: '10.50.0.100', yiaddr: '0.0.0.0', chaddr: ORDER.chaddr, xid: ORDER.xid})
+    expect(message).toMatchObject({
+      op: 2,
+      ciaddr: '10.50.0.100',
+      yiaddr: '0.0.0.0',
+      chaddr: ORDER.chaddr,
+      xid: ORDER.xid,
+    })
     expect(readOption(message.options, dhcpOptions.messageType)).toBe(DHCPFORCERENEW)
     expect(readOption(message.options, dhcpOptions.authentication)).toBeUndefined()
   })

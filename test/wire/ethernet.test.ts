@@ -56,7 +56,9 @@ describe('ethernet', () => {
     const bpdu = serializeEthernet(FRAME)
     bpdu.set([0, 39], 12)
     expect(() => parseEthernet(bpdu)).toThrow(expect.objectContaining({reason: 'unsupported', offset: 12}))
-    expect(() => serializeEthernet({...FRAME, etherType: 39})).toThrow(expect.objectContaining({reason: 'out-of-range'}))
+    expect(() => serializeEthernet({...FRAME, etherType: 39})).toThrow(
+      expect.objectContaining({reason: 'out-of-range'}),
+    )
   })
 
   it('refuses what has no bytes: a tag type without a tag, a VLAN or priority out of range', () => {

@@ -10,7 +10,10 @@ export default class FilterApply extends BaseCommand {
     'Refuses what is known to cut inbound traffic, with the cure. Run it on the bridge node of every site. Needs nft and root.'
   static override examples = [
     {description: 'On the bridge node of each site', command: '<%= config.bin %> <%= command.id %> -i vx0'},
-    {description: "Routers without an address of their own, inbound still at this site's", command: '<%= config.bin %> <%= command.id %> -i vx0 --keep-inbound db-03'},
+    {
+      description: "Routers without an address of their own, inbound still at this site's",
+      command: '<%= config.bin %> <%= command.id %> -i vx0 --keep-inbound db-03',
+    },
     {description: 'See what would be loaded', command: '<%= config.bin %> <%= command.id %> -i vx0 --dry-run'},
   ]
   static override flags = {...filterFlags, hook: hookFlag, 'dry-run': dryRunFlag}
@@ -22,7 +25,12 @@ export default class FilterApply extends BaseCommand {
       import('../../strategies/filter/run-filter.ts'),
       import('../../strategies/filter/filter-text.ts'),
     ])
-    const call = {order: filterOrder(flags), observeS: flags.observe, world: await this.world(), signal: this.interrupt.signal}
+    const call = {
+      order: filterOrder(flags),
+      observeS: flags.observe,
+      world: await this.world(),
+      signal: this.interrupt.signal,
+    }
     const document = await runApply(call, inventory, {hook: flags.hook, dryRun: flags['dry-run']})
     for (const line of document.overridden) this.caution(line)
     for (const line of filterText(document)) this.log(line)

@@ -9,7 +9,10 @@ export default class FilterCheck extends BaseCommand {
   static override description =
     'Give the flags that were given to apply. What is meant is loaded in a scratch network namespace and compared with what the kernel holds here, instruction by instruction: a listing that was loaded again looks the same in nft and lets tagged ARP through.\n\n' +
     'Exit: 0 as meant, 10 different or missing.'
-  static override examples = ['<%= config.bin %> <%= command.id %> -i vx0', '<%= config.bin %> <%= command.id %> -i vx0 --json | jq .counters']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> -i vx0',
+    '<%= config.bin %> <%= command.id %> -i vx0 --json | jq .counters',
+  ]
   static override flags = {...flags, hook: hookFlag}
 
   async run(): Promise<FilterDocument> {
@@ -20,7 +23,11 @@ export default class FilterCheck extends BaseCommand {
       import('../../strategies/filter/filter-text.ts'),
     ])
     const order = filterOrder({...flags, force: false})
-    const document = await runCheck({order, observeS: flags.observe, world: await this.world(), signal: this.interrupt.signal}, inventory, flags.hook)
+    const document = await runCheck(
+      {order, observeS: flags.observe, world: await this.world(), signal: this.interrupt.signal},
+      inventory,
+      flags.hook,
+    )
     for (const line of filterText(document)) this.log(line)
     process.exitCode = document.exitCode
     return document

@@ -5,10 +5,20 @@ import type {FilterDocument} from '../../strategies/filter/apply.ts'
 
 export default class FilterRemove extends BaseCommand {
   static override summary = 'take the filter away, and with it what --keep-inbound set up'
-  static override description = 'Needs no inventory; harmless where there is no filter. Without it, announcements of one site reach the other again.'
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> -i vx0 --dry-run']
+  static override description =
+    'Needs no inventory; harmless where there is no filter. Without it, announcements of one site reach the other again.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> -i vx0 --dry-run',
+  ]
   static override flags = {
-    interface: Flags.string({char: 'i', helpValue: 'PORT', multiple: true, multipleNonGreedy: true, summary: 'the ports it is on; refused if it is on others too'}),
+    interface: Flags.string({
+      char: 'i',
+      helpValue: 'PORT',
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: 'the ports it is on; refused if it is on others too',
+    }),
     'dry-run': dryRunFlag,
   }
 

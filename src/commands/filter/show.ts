@@ -16,7 +16,11 @@ export default class FilterShow extends BaseCommand {
   ]
   static override flags = {
     ...flags,
-    format: Flags.option({default: 'nft', options: ['nft', 'netdev', 'ebtables', 'tc'] as const, summary: 'nft for the bridge, nft for the ports themselves, or for hosts without nft'})(),
+    format: Flags.option({
+      default: 'nft',
+      options: ['nft', 'netdev', 'ebtables', 'tc'] as const,
+      summary: 'nft for the bridge, nft for the ports themselves, or for hosts without nft',
+    })(),
   }
 
   async run(): Promise<FilterShowDocument> {
@@ -26,7 +30,12 @@ export default class FilterShow extends BaseCommand {
       import('../../strategies/filter/run-filter.ts'),
       import('../../strategies/filter/filter-text.ts'),
     ])
-    const call = {order: filterOrder({...flags, force: false}), observeS: flags.observe, world: await this.world(), signal: this.interrupt.signal}
+    const call = {
+      order: filterOrder({...flags, force: false}),
+      observeS: flags.observe,
+      world: await this.world(),
+      signal: this.interrupt.signal,
+    }
     const document = await showFilter(call, inventory, flags.format)
     for (const line of showText(document)) this.log(line)
     return document

@@ -59,10 +59,11 @@ export default class ServeArp extends BaseCommand {
     const document = await serveArp(request, await this.world(), {
       pcap: flags.pcap,
       signal: this.interrupt.signal,
-      ready: ({gateways, interfaceNames}) =>
-        this.log(
-          `answering on ${interfaceNames.join(', ')}: ${gateways.map(({ip, mac}) => `${ip} is at ${mac}`).join(', ')}`,
-        ),
+      ready: ({gateways, interfaceNames}) => {
+        const what = `answering on ${interfaceNames.join(', ')}: ${gateways.map(({ip, mac}) => `${ip} is at ${mac}`).join(', ')}`
+        this.log(what)
+        if (this.jsonEnabled()) this.progress(what)
+      },
       log: (line) => this.progress(line),
     })
     for (const {interface: name, answered, asked, held} of document.ports) {

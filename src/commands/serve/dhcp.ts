@@ -5,7 +5,8 @@ import {whole} from '../../flags.ts'
 import type {ServeDocument} from '../../services/dhcp/serve.ts'
 
 const seconds = (summary: string) => whole({helpValue: 'S', max: 0xffff_fffe, min: 1, summary})
-const many = (helpValue: string, summary: string) => Flags.string({default: [], helpValue, multiple: true, multipleNonGreedy: true, summary})
+const many = (helpValue: string, summary: string) =>
+  Flags.string({default: [], helpValue, multiple: true, multipleNonGreedy: true, summary})
 
 export default class ServeDhcp extends BaseCommand {
   static override summary = 'serve DHCPv4 on a segment, each VM with the gateway of the site it is in now'
@@ -14,20 +15,33 @@ export default class ServeDhcp extends BaseCommand {
     '(`gwswitch switch`, `send-reconfigure` use it); its next ACK then carries the gateway there. Leases are on disk before an ACK leaves. ' +
     'Needs root to start, and keeps CAP_NET_RAW and CAP_NET_BIND_SERVICE alone. Logs to stderr, a line an exchange; SIGTERM and Ctrl-C stop it.'
   static override examples = [
-    {description: 'Serve the segment that eth0 is on, names from gwswitch.yaml', command: '<%= config.bin %> <%= command.id %> -i eth0'},
-    {description: 'Short polling, long lease: a moved VM asks within 10 s, and a server outage costs no address', command: '<%= config.bin %> <%= command.id %> -i eth0 --lease 3600 --t1 10'},
+    {
+      description: 'Serve the segment that eth0 is on, names from gwswitch.yaml',
+      command: '<%= config.bin %> <%= command.id %> -i eth0',
+    },
+    {
+      description: 'Short polling, long lease: a moved VM asks within 10 s, and a server outage costs no address',
+      command: '<%= config.bin %> <%= command.id %> -i eth0 --lease 3600 --t1 10',
+    },
     {
       description: 'Without an inventory',
-      command: '<%= config.bin %> <%= command.id %> -i eth0 --pool 10.0.0.100-10.0.0.199 --gateway x=10.0.0.1 --gateway y=10.0.0.2 --site x',
+      command:
+        '<%= config.bin %> <%= command.id %> -i eth0 --pool 10.0.0.100-10.0.0.199 --gateway x=10.0.0.1 --gateway y=10.0.0.2 --site x',
     },
   ]
   static override flags = {
     interface: Flags.string({char: 'i', helpValue: 'IF', summary: 'interface on the segment, with an address of it'}),
-    segment: Flags.string({helpValue: 'NAME', summary: "segment of the inventory (default: the one that the interface's address lies in)"}),
+    segment: Flags.string({
+      helpValue: 'NAME',
+      summary: "segment of the inventory (default: the one that the interface's address lies in)",
+    }),
     pool: many('FIRST-LAST', 'addresses for clients without a reservation; may be repeated'),
     gateway: many('SITE=IP', "a site's gateway, beside the inventory's; may be repeated"),
     reserve: many('[NAME=]MAC=IP', "an address for one VM, beside the inventory's; may be repeated"),
-    site: Flags.string({helpValue: 'SITE', summary: 'where VMs are that nobody placed (default: at the first gateway)'}),
+    site: Flags.string({
+      helpValue: 'SITE',
+      summary: 'where VMs are that nobody placed (default: at the first gateway)',
+    }),
     lease: whole({default: 3600, helpValue: 'S', max: 0xffff_fffe, min: 10, summary: 'seconds an address is leased'}),
     t1: seconds('seconds until a client renews (default: half the lease); the polling period of a moved VM'),
     t2: seconds('seconds until a client asks any server (default: 7/8 of the lease)'),
@@ -36,25 +50,60 @@ export default class ServeDhcp extends BaseCommand {
     search: many('NAME', 'domain to search; may be repeated'),
     ntp: many('IP', 'time server; may be repeated'),
     mtu: whole({helpValue: 'BYTES', max: 65_535, min: 68, summary: 'interface MTU'}),
-    option: many('CODE=TYPE:VALUE', 'any other option, for those who ask for it: 66=text:boot.example; TYPE: ip, text, hex, u8, u16, u32'),
+    option: many(
+      'CODE=TYPE:VALUE',
+      'any other option, for those who ask for it: 66=text:boot.example; TYPE: ip, text, hex, u8, u16, u32',
+    ),
     route: many('PREFIX=ROUTER', 'a classless static route (option 121), beside the default route; may be repeated'),
-    'probe-wait': whole({default: 300, helpValue: 'MS', max: 5000, min: 0, summary: 'ms to ask whether a fresh address is in use before it is offered; 0: do not ask'}),
+    'probe-wait': whole({
+      default: 300,
+      helpValue: 'MS',
+      max: 5000,
+      min: 0,
+      summary: 'ms to ask whether a fresh address is in use before it is offered; 0: do not ask',
+    }),
     store: Flags.string({default: '/var/lib/gwswitch/dhcp/leases.db', helpValue: 'FILE', summary: 'lease store'}),
-    sync: Flags.option({default: 'full', options: ['full', 'normal'] as const, summary: 'what a lease survives before its ACK leaves: full: a power cut, normal: a kill -9'})(),
-    control: Flags.string({default: '/run/gwswitch/dhcp.sock', helpValue: 'PATH', summary: 'control socket, for its owner only'}),
-    user: Flags.string({helpValue: 'USER', summary: "whom to become (default: the owner of the store's directory, or nobody)"}),
+    sync: Flags.option({
+      default: 'full',
+      options: ['full', 'normal'] as const,
+      summary: 'what a lease survives before its ACK leaves: full: a power cut, normal: a kill -9',
+    })(),
+    control: Flags.string({
+      default: '/run/gwswitch/dhcp.sock',
+      helpValue: 'PATH',
+      summary: 'control socket, for its owner only',
+    }),
+    user: Flags.string({
+      helpValue: 'USER',
+      summary: "whom to become (default: the owner of the store's directory, or nobody)",
+    }),
     quiet: Flags.boolean({summary: 'log warnings only'}),
   }
 
   async run(): Promise<ServeDocument> {
     const {flags} = await this.parse(ServeDhcp)
-    if (flags.interface === undefined) throw new Failure('usage', 'no interface is given (want -i IF, one on the segment to serve)')
-    const [{serveDhcp}, {lineWriter}] = await Promise.all([import('../../services/dhcp/serve.ts'), import('../../net/dhcp-log.ts')])
-    const {inventory: file, interface: interfaceName, lease: leaseS, t1: t1S, t2: t2S, 'probe-wait': probeMs, ...rest} = flags
+    if (flags.interface === undefined)
+      throw new Failure('usage', 'no interface is given (want -i IF, one on the segment to serve)')
+    const [{serveDhcp}, {lineWriter}] = await Promise.all([
+      import('../../services/dhcp/serve.ts'),
+      import('../../net/dhcp-log.ts'),
+    ])
+    const {
+      inventory: file,
+      interface: interfaceName,
+      lease: leaseS,
+      t1: t1S,
+      t2: t2S,
+      'probe-wait': probeMs,
+      ...rest
+    } = flags
     const options = {...rest, interfaceName, leaseS, t1S, t2S, probeMs}
     const writer = lineWriter(2)
     try {
-      return await serveDhcp(options, await this.inventory(file), await this.world(), {log: writer.write, signal: this.interrupt.signal})
+      return await serveDhcp(options, await this.inventory(file), await this.world(), {
+        log: writer.write,
+        signal: this.interrupt.signal,
+      })
     } finally {
       writer.flush()
     }

@@ -1,8 +1,9 @@
 // The messages a server sends: RFC 2131 4.3.1, table 3, and where they go (4.1).
 import {ANY_IPV4, type Ipv4, ipv4Text, ipv4Value, type Mac, type Prefix} from '../../wire/address.ts'
-import {BOOTREPLY, DHCP_BROADCAST, type Dhcp} from '../../wire/dhcp.ts'
+import {BOOTREPLY, DHCP_BROADCAST, type Dhcp, serializeDhcp} from '../../wire/dhcp.ts'
 import {reconfigureNonce} from '../../wire/dhcp-auth.ts'
 import {DHCPNAK, type DhcpOption, dhcpOptions, writeOption} from '../../wire/dhcp-options.ts'
+import {WireError} from '../../wire/error.ts'
 import type {ClientRequest} from './request.ts'
 import type {LeaseTimes, Scope} from './scope.ts'
 
@@ -122,6 +123,41 @@ function echoRelay(options: DhcpOption[], {message}: ClientRequest): void {
   const {code} = dhcpOptions.relayAgentInformation
   const relay = message.giaddr === ANY_IPV4 ? undefined : message.options.find((option) => option.code === code)
   if (relay) options.push({code, data: relay.data})
+}
+
+/** What a client cannot do without, and what must be echoed. */
+const ESSENTIAL: ReadonlySet<number> = new Set(
+  [
+    dhcpOptions.subnetMask,
+    dhcpOptions.router,
+    dhcpOptions.leaseTime,
+    dhcpOptions.messageType,
+    dhcpOptions.serverIdentifier,
+    dhcpOptions.renewalTime,
+    dhcpOptions.rebindingTime,
+    dhcpOptions.clientIdentifier,
+    dhcpOptions.relayAgentInformation,
+    dhcpOptions.authentication,
+    dhcpOptions.classlessStaticRoute,
+  ].map(({code}) => code),
+)
+
+/**
+ * The bytes of a reply, at most `maximum`: where its options do not fit, the longest that the client can do without are
+ * left out. Returns their codes too. Throws `WireError`, reason `out-of-range`, if the rest does not fit either.
+ */
+export function serializeReply(message: Dhcp, maximum: number): {readonly payload: Uint8Array; readonly left: readonly number[]} {
+  const left: number[] = []
+  for (let {options} = message; ; ) {
+    try {
+      return {payload: serializeDhcp({...message, options}, {maximum}), left}
+    } catch (error) {
+      const spare = options.filter(({code}) => !ESSENTIAL.has(code)).sort((a, b) => b.data.length - a.data.length)
+      if (!(error instanceof WireError) || spare.length === 0) throw error
+      left.push(spare[0]!.code)
+      options = options.filter((option) => option !== spare[0])
+    }
+  }
 }
 
 /** Where an OFFER or an ACK goes. */

@@ -70,7 +70,9 @@ function kindOf(
   const common = `${sharing.map(({name}) => name).join(' and ')} share ${addresses || shared.sharedMacs.join(', ')}`
   const virtual = sharing.map((gateway) => ({gateway, protocol: virtualMacProtocol(gateway.mac)}))
   if (virtual.some(({protocol}) => protocol !== undefined)) {
-    const which = virtual.flatMap(({gateway: {name, mac}, protocol}) => (protocol ? [`${name} (${mac}): ${protocol}`] : []))
+    const which = virtual.flatMap(({gateway: {name, mac}, protocol}) =>
+      protocol ? [`${name} (${mac}): ${protocol}`] : [],
+    )
     return {kind: 'virtual-mac', because: [common, ...which]}
   }
   if (shared.sharedMacs.length > 0) {
@@ -82,7 +84,9 @@ function kindOf(
   }
   const without = own.filter(({ip}) => ip === undefined).map(({gateway}) => gateway)
   const why = without.map(({name, mac}) =>
-    seen.some((each) => each.mac === mac) ? `${name} was seen to ask with the shared address` : `no own address is known of ${name}`,
+    seen.some((each) => each.mac === mac)
+      ? `${name} was seen to ask with the shared address`
+      : `no own address is known of ${name}`,
   )
   return {kind: 'single-ip', because: [common, ...why]}
 }
@@ -145,13 +149,21 @@ export function kindAdvice(segment: SegmentClass): readonly string[] {
     case 'one-site':
       return ['nothing to filter']
     case 'per-site-ip':
-      return ['not for the filter: the VM must be given another gateway address (agent, dhcp) or be redirected (mac-proxy)']
+      return [
+        'not for the filter: the VM must be given another gateway address (agent, dhcp) or be redirected (mac-proxy)',
+      ]
     case 'single-ip':
-      return ['inbound must move in the same step, or the bridge must answer for moved VMs (--keep-inbound)', 'flip every VM that has moved (switch --strategy arp)']
+      return [
+        'inbound must move in the same step, or the bridge must answer for moved VMs (--keep-inbound)',
+        'flip every VM that has moved (switch --strategy arp)',
+      ]
     case 'own-ip-and-vip':
       return ['inbound through the old site keeps working', 'flip every VM that has moved (switch --strategy arp)']
     case 'virtual-mac':
-      return ['the routers of both sites become active: their hellos stay local too', 'equal virtual MACs at all sites need no flip; different ones do (switch --strategy arp)']
+      return [
+        'the routers of both sites become active: their hellos stay local too',
+        'equal virtual MACs at all sites need no flip; different ones do (switch --strategy arp)',
+      ]
     case 'anycast':
       return ['no flip is needed', 'inbound must move in the same step: routed packets carry the shared MAC']
   }

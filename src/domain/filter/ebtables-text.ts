@@ -18,10 +18,15 @@ export function ebtablesFilter(intent: FilterIntent): string[] {
   return [
     `ebtables -t nat -N ${CHAIN} -P RETURN 2>/dev/null || ebtables -t nat -F ${CHAIN}`,
     ...filterRules(intent).flatMap(({comment, ebtables}) =>
-      ebtables.length === 0 ? [] : [`# ${comment}`, ...ebtables.map((match) => `ebtables -t nat -A ${CHAIN} ${match} -j DROP`)],
+      ebtables.length === 0
+        ? []
+        : [`# ${comment}`, ...ebtables.map((match) => `ebtables -t nat -A ${CHAIN} ${match} -j DROP`)],
     ),
     '# both directions of the inter-site ports',
-    ...jumps.flatMap((jump) => [`ebtables -t nat -D ${jump} -j ${CHAIN} 2>/dev/null`, `ebtables -t nat -A ${jump} -j ${CHAIN}`]),
+    ...jumps.flatMap((jump) => [
+      `ebtables -t nat -D ${jump} -j ${CHAIN} 2>/dev/null`,
+      `ebtables -t nat -A ${jump} -j ${CHAIN}`,
+    ]),
   ]
 }
 

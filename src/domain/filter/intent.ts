@@ -60,9 +60,14 @@ export function permitFilter({refusals}: DecidedFilter, force: boolean): void {
  * Decides what to filter. `seen` is what was observed of the gateways.
  * @throws Failure `usage` for names that are unknown, and where there is nothing to keep local.
  */
-export function decideFilter(order: FilterOrder, inventory: Inventory, seen: readonly GatewaySighting[] = []): DecidedFilter {
+export function decideFilter(
+  order: FilterOrder,
+  inventory: Inventory,
+  seen: readonly GatewaySighting[] = [],
+): DecidedFilter {
   for (const port of order.ports) {
-    if (!INTERFACE.test(port)) throw usage(`"${port}" is not an interface name (want the port that leads to the other site)`)
+    if (!INTERFACE.test(port))
+      throw usage(`"${port}" is not an interface name (want the port that leads to the other site)`)
   }
   const segments = chosenSegments(order, inventory)
   const kept = order.keepInbound.map((name) => keptVm(name, inventory, segments))
@@ -71,7 +76,15 @@ export function decideFilter(order: FilterOrder, inventory: Inventory, seen: rea
     const keptHere = kept.filter(({segment: of}) => of === segment.segment).map(({vm}) => vm.name)
     return filterRefusal(segment, {moves: order.inboundMoves, kept: keptHere, gatewayMacs: order.gatewayMacs}) ?? []
   })
-  return {intent: intentOf(order, segments, classes, kept.map(({vm}) => vm)), refusals}
+  return {
+    intent: intentOf(
+      order,
+      segments,
+      classes,
+      kept.map(({vm}) => vm),
+    ),
+    refusals,
+  }
 }
 
 function chosenSegments(order: FilterOrder, inventory: Inventory): Segment[] {
@@ -79,21 +92,36 @@ function chosenSegments(order: FilterOrder, inventory: Inventory): Segment[] {
     return sorted(order.segments).map((name) => {
       const segment = findSegment(inventory, name)
       if (segment) return segment
-      throw usage(`${inventory.file}: no segment "${name}"${hint(name, inventory.segments.map((each) => each.name))}`)
+      throw usage(
+        `${inventory.file}: no segment "${name}"${hint(
+          name,
+          inventory.segments.map((each) => each.name),
+        )}`,
+      )
     })
   }
   const shared = inventory.segments.filter((segment) => classifySegment(segment).gateways.length > 0)
   if (shared.length > 0) return shared
   const why = inventory.segments.map((segment) => `${segment.name}: ${classifySegment(segment).because[0]}`).join('; ')
-  throw usage(`${inventory.file}: nothing to keep local, no gateway address is at several sites (${why || 'no segments'})`)
+  throw usage(
+    `${inventory.file}: nothing to keep local, no gateway address is at several sites (${why || 'no segments'})`,
+  )
 }
 
 function keptVm(nameOrIp: string, inventory: Inventory, segments: readonly Segment[]): {vm: KeptVm; segment: string} {
   const vm = findVm(inventory, nameOrIp)
-  if (!vm) throw usage(`${inventory.file}: no VM "${nameOrIp}"${hint(nameOrIp, inventory.vms.map(({name}) => name))}`)
+  if (!vm)
+    throw usage(
+      `${inventory.file}: no VM "${nameOrIp}"${hint(
+        nameOrIp,
+        inventory.vms.map(({name}) => name),
+      )}`,
+    )
   if (!segments.some(({name}) => name === vm.segment)) {
     const names = segments.map(({name}) => name).join(', ')
-    throw usage(`--keep-inbound ${vm.name}: it is on segment ${vm.segment}, which this filter does not cover (${names})`)
+    throw usage(
+      `--keep-inbound ${vm.name}: it is on segment ${vm.segment}, which this filter does not cover (${names})`,
+    )
   }
   const {name, ip, mac, ip6 = []} = vm
   return {vm: {name, ip, mac, ip6}, segment: vm.segment}
@@ -108,7 +136,9 @@ function intentOf(
   kept: readonly KeptVm[],
 ): FilterIntent {
   const holders = segments.flatMap(({gateways}, i) => gateways.filter(({name}) => classes[i]!.gateways.includes(name)))
-  const forced = order.force ? segments.flatMap(({gateways}, i) => (classes[i]!.gateways.length === 0 ? gateways : [])) : []
+  const forced = order.force
+    ? segments.flatMap(({gateways}, i) => (classes[i]!.gateways.length === 0 ? gateways : []))
+    : []
   const anycast = classes.flatMap(({kind, sharedMacs}) => (kind === 'anycast' ? sharedMacs : []))
   return {
     ports: sorted(order.ports),

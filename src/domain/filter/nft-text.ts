@@ -35,9 +35,14 @@ export function nftFilter(intent: FilterIntent, hook: NftHook, {suppressed}: Kep
   ].join('\n')
 }
 
-const setText = ({name, type, elements}: FilterSet): string => `  set ${name} { ${type}; elements = { ${elements.join(', ')} } }`
+const setText = ({name, type, elements}: FilterSet): string =>
+  `  set ${name} { ${type}; elements = { ${elements.join(', ')} } }`
 
-const chain = (name: string, lines: readonly string[]): string[] => [`  chain ${name} {`, ...lines.map((line) => `    ${line}`), '  }']
+const chain = (name: string, lines: readonly string[]): string[] => [
+  `  chain ${name} {`,
+  ...lines.map((line) => `    ${line}`),
+  '  }',
+]
 
 /** Prerouting, not forward: the bridge must not even learn a gateway's MAC from the other site. */
 const bridgeChains = (): string[] => [
@@ -56,11 +61,16 @@ function netdevChains(ports: readonly string[]): string[] {
 function keptSets(kept: readonly KeptVm[], suppressed: readonly string[]): FilterSet[] {
   const sets = [
     {name: 'kept4', type: 'type ipv4_addr . ether_addr', elements: kept.map(({ip, mac}) => `${ip} . ${mac}`)},
-    {name: 'kept6', type: 'type ipv6_addr . ether_addr', elements: kept.flatMap(({ip6, mac}) => ip6.map((ip) => `${ip} . ${mac}`))},
+    {
+      name: 'kept6',
+      type: 'type ipv6_addr . ether_addr',
+      elements: kept.flatMap(({ip6, mac}) => ip6.map((ip) => `${ip} . ${mac}`)),
+    },
     {name: 'suppressed', type: 'type ifname', elements: suppressed.map((port) => `"${port}"`)},
   ]
   return sets.filter(({elements}) => elements.length > 0)
 }
 
 /** What `nft -f` loads to remove the filter; harmless where there is none. */
-export const nftRemove = (hook: NftHook): string => `table ${hook} ${FILTER_TABLE}\ndelete table ${hook} ${FILTER_TABLE}\n`
+export const nftRemove = (hook: NftHook): string =>
+  `table ${hook} ${FILTER_TABLE}\ndelete table ${hook} ${FILTER_TABLE}\n`

@@ -109,7 +109,8 @@ function arpRules(gw4: readonly Ipv4[]): FilterRule[] {
 /** RFC 4861: the target is bytes 8 to 23 of a solicitation (135) and of an advertisement (136). */
 function neighbourRules(gw6: readonly Ipv6[]): FilterRule[] {
   const types = ['neighbour-solicitation', 'neighbour-advertisement']
-  const ebtables = (match: string, type: string): string => `-p IPv6 ${match} --ip6-proto ipv6-icmp --ip6-icmp-type ${type}`
+  const ebtables = (match: string, type: string): string =>
+    `-p IPv6 ${match} --ip6-proto ipv6-icmp --ip6-icmp-type ${type}`
   return [
     {
       comment: 'neighbour messages about a gateway',

@@ -30,7 +30,10 @@ export function bpfBytecode(intent: FilterIntent): string {
   const clauses = filterRules(intent).flatMap(({frames}) => frames)
   const program = [...clauses.flatMap(clauseCode), `${RET} 0 0 ${TC_ACT_UNSPEC}`]
   if (program.length > MOST) {
-    throw new Failure('usage', `${program.length} instructions are more than the kernel takes (${MOST}): use nft for so many gateways`)
+    throw new Failure(
+      'usage',
+      `${program.length} instructions are more than the kernel takes (${MOST}): use nft for so many gateways`,
+    )
   }
   return [program.length, ...program].join(',')
 }
@@ -58,7 +61,8 @@ export function tcFilter(intent: FilterIntent): string[] {
     ...intent.ports.flatMap((port) => [
       `tc qdisc add dev ${port} clsact 2>/dev/null`,
       ...['ingress', 'egress'].map(
-        (side) => `tc filter replace dev ${port} ${side} protocol all prio ${PRIORITY} handle 1 bpf bytecode "$program" direct-action`,
+        (side) =>
+          `tc filter replace dev ${port} ${side} protocol all prio ${PRIORITY} handle 1 bpf bytecode "$program" direct-action`,
       ),
     ]),
   ]
@@ -66,4 +70,6 @@ export function tcFilter(intent: FilterIntent): string[] {
 
 /** Shell lines that take it away; the qdisc stays, for others may use it. */
 export const tcRemove = ({ports}: FilterIntent): string[] =>
-  ports.flatMap((port) => ['ingress', 'egress'].map((side) => `tc filter del dev ${port} ${side} protocol all prio ${PRIORITY}`))
+  ports.flatMap((port) =>
+    ['ingress', 'egress'].map((side) => `tc filter del dev ${port} ${side} protocol all prio ${PRIORITY}`),
+  )

@@ -65,17 +65,28 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     await watch?.close()
   }
   let watch: {close(): Promise<void>} | undefined
+  const reassert = paced(SETTLE_MS, LOOK_EVERY_MS, later, put)
   try {
     await switcher.recover()
     if (network) for (const endpoint of config.listen) sockets.push(await bound(endpoint, receiver, kernel))
     watch = kernel.watchRoutes({
-      onLost: paced(SETTLE_MS, LOOK_EVERY_MS, later, () => switcher.reassert()),
+      onLost: reassert,
       onNotifyPeers: paced(0, MOVED_EVERY_MS, later, moved),
     })
     server?.on('connection', (stream) => serve(stream, receiver, streams))
   } catch (error) {
     await close()
     throw error
+  }
+
+  function put(): void {
+    try {
+      switcher.reassert()
+    } catch (error) {
+      // An owner that starts again takes the address away for a moment.
+      kernel.log(`rules not put back yet: ${(error as Error).message}`)
+      reassert()
+    }
   }
 
   function moved(): void {

@@ -23,7 +23,7 @@ export interface Switcher {
   rollBack(reason: AgentReason, detail: string): Promise<void>
   /** Goes on where an agent before this one was stopped. */
   recover(): Promise<void>
-  /** Puts back what of the last switch somebody else took away. */
+  /** Puts back what of the last switch somebody else took away. @throws RouteError if it cannot be, now. */
   reassert(): void
   /** Nothing of a switch is under way: no proof, no confirmation awaited, no session draining. */
   readonly idle: boolean
@@ -278,7 +278,11 @@ export function makeSwitcher({config, kernel, store, withAnswer, onChange}: Swit
       }
       if (!isOpen(record)) {
         if (record.state !== 'confirmed') return
-        reassert()
+        try {
+          reassert()
+        } catch (error) {
+          kernel.log(`rules not put back yet: ${messageOf(error)}`)
+        }
         if (record.drainUntil && left(record.drainUntil) === 0) await endDrainNow()
         else watchDrain(record)
         return

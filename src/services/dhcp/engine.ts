@@ -3,11 +3,11 @@ import {type Case, type Answer, answer, declined} from '../../domain/dhcp/rules.
 import type {LeaseBook} from '../../domain/dhcp/book.ts'
 import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
 import type {Directive, Lease} from '../../domain/dhcp/lease.ts'
-import type {ReplyTo} from '../../domain/dhcp/reply.ts'
+import {type ReplyTo, serializeReply} from '../../domain/dhcp/reply.ts'
 import {type ClientRequest, readRequest} from '../../domain/dhcp/request.ts'
 import {type Scope, type ServerFacts, scopeFor} from '../../domain/dhcp/scope.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {parseDhcp, serializeDhcp} from '../../wire/dhcp.ts'
+import {type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
 import {DHCPDISCOVER} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
 import {type Counters, counters} from './counters.ts'
@@ -127,14 +127,8 @@ export function createEngine(
       if (given.reason !== undefined) noteReason(request, scope, given)
       if (given.reply) {
         count.send(given.reply.type)
-        const maximum = Math.min(request.maximum, outside.maximum)
-        try {
-          leaving.push({payload: serializeDhcp(given.reply.message, {maximum}), to: given.reply.to})
-        } catch (error) {
-          if (!(error instanceof WireError)) throw error
-          count.drop('reply-too-long')
-          outside.warn('reply-too-long', `the options for ${request.mac} do not fit ${maximum} bytes: ${error.message}`)
-        }
+        const payload = bytesOf(request, given.reply.message)
+        if (payload) leaving.push({payload, to: given.reply.to})
       }
     }
     if (leaving.length > 0) outside.send(leaving)
@@ -144,6 +138,20 @@ export function createEngine(
         const directive = directives.get(directiveKey(scope.segment, request.mac))
         outside.report(exchangeEvent(request, scope, given, directive, outside.now()))
       }
+    }
+  }
+
+  const bytesOf = ({mac, maximum}: ClientRequest, message: Dhcp): Uint8Array | undefined => {
+    const room = Math.min(maximum, outside.maximum)
+    try {
+      const {payload, left} = serializeReply(message, room)
+      if (left.length > 0) outside.warn('too-long', `${mac} takes ${room} bytes: option ${left.join(', ')} is left out`)
+      return payload
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      count.drop('reply-too-long')
+      outside.warn('too-long', `${mac} takes ${room} bytes, and gets no answer: ${error.message}`)
+      return undefined
     }
   }
 

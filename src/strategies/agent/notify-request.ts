@@ -30,7 +30,15 @@ export interface NotifyFlags {
   readonly timeoutMs: number
 }
 
+/** What the order is about, and the key that the inventory has for it. */
+interface Wanted {
+  readonly to: GatewayPair
+  readonly site: string | null
+  readonly agentKey: string | undefined
+}
+
 const NO_ONE: GatewayPair = {v4: null, v6: null}
+const NOWHERE = {site: null, agentKey: undefined}
 
 /** @throws Failure `usage`, before anything is sent. */
 export function readNotices(flags: NotifyFlags, inventory: Inventory | undefined, run: string): Notice[] {
@@ -60,7 +68,7 @@ export function readNotices(flags: NotifyFlags, inventory: Inventory | undefined
 function noticeFor(name: string, flags: NotifyFlags, inventory: Inventory | undefined, run: string, keyOf: (file: string) => SigningKey): Notice {
   const vm = inventory && findVm(inventory, name)
   const known = vm ?? stranger(name, inventory)
-  const {to, site} = vm && inventory ? wantedOf(flags, inventory, vm) : {to: pairOf('--gateway', flags.gateway), site: null}
+  const {to, site, agentKey} = vm && inventory ? wantedOf(flags, inventory, vm) : {...NOWHERE, to: pairOf('--gateway', flags.gateway)}
   const target = agentTarget(known, {
     ...{id: flags.id, socket: flags.socket, port: flags.port, kid: flags.kid},
     transport: flags.transport as AgentTransportKind | undefined,
@@ -77,7 +85,7 @@ function noticeFor(name: string, flags: NotifyFlags, inventory: Inventory | unde
     timeoutMs: flags.timeoutMs,
   }
   if (target.transport.kind === 'qga') return {target, order, key: undefined}
-  const file = flags.key ?? inventory?.sites.find((each) => each.name === site)?.agentKey
+  const file = flags.key ?? agentKey
   if (file === undefined) {
     throw new Failure('usage', `no key to sign the order to ${known.name} with: give --key FILE${site === null ? '' : `, or write sites.${site}.agentKey`}`)
   }
@@ -97,22 +105,22 @@ function stranger(name: string, inventory: Inventory | undefined): Pick<Vm, 'nam
 }
 
 /** The gateway that is meant, with all that the inventory knows of it. */
-function wantedOf(flags: NotifyFlags, inventory: Inventory, vm: Vm): {readonly to: GatewayPair; readonly site: string | null} {
+function wantedOf(flags: NotifyFlags, inventory: Inventory, vm: Vm): Wanted {
   if (flags.to !== undefined) {
     const {to} = resolveSwitchover(inventory, {vm: vm.name, to: flags.to})
-    return {to: gatewayPair(vm, to), site: to.site}
+    return {to: gatewayPair(vm, to), site: to.site, agentKey: to.agentKey}
   }
   const gateways = findSegment(inventory, vm.segment)?.gateways ?? []
   const named = flags.gateway.length === 1 ? gateways.find(({name}) => name === flags.gateway[0]) : undefined
-  if (named) return {to: gatewayPair(vm, named), site: named.site}
+  if (named) return {to: gatewayPair(vm, named), site: named.site, agentKey: named.agentKey}
   const to = pairOf('--gateway', flags.gateway)
-  return {to, site: siteOf(gateways, to)}
+  return {...NOWHERE, ...atOneSite(gateways, to), to}
 }
 
-function siteOf(gateways: readonly Gateway[], {v4, v6}: GatewayPair): string | null {
-  const fits = gateways.filter(({ip, ip6}) => (v4 !== null && ip === v4) || (v6 !== null && ip6?.includes(v6)))
-  const sites = new Set(fits.map(({site}) => site))
-  return sites.size === 1 ? [...sites][0]! : null
+/** The site of the gateways at these addresses, if they are at one. */
+function atOneSite(gateways: readonly Gateway[], {v4, v6}: GatewayPair): Pick<Wanted, 'site' | 'agentKey'> | undefined {
+  const [first, ...others] = gateways.filter(({ip, ip6}) => ip === v4 || (v6 !== null && ip6?.includes(v6)))
+  return first && others.every(({site}) => site === first.site) ? {site: first.site, agentKey: first.agentKey} : undefined
 }
 
 function pairOf(flag: string, texts: readonly string[]): GatewayPair {

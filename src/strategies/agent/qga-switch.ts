@@ -6,7 +6,15 @@ import type {GuestAgent, GuestInterface} from '../../net/qga.ts'
 import {isIpv4, type Ipv4, prefixContains, prefixOf} from '../../wire/address.ts'
 import type {AgentReason} from '../../wire/agent-message.ts'
 import {type Ipv6, ipv6Bytes, isLinkLocal} from '../../wire/ipv6-address.ts'
-import type {AgentTarget, Conversation, ConversationStage, GatewayPair, Standing, SwitchOrder} from './conversation.ts'
+import {
+  type AgentTarget,
+  type Conversation,
+  type ConversationStage,
+  type GatewayPair,
+  type Standing,
+  type SwitchOrder,
+  transportText,
+} from './conversation.ts'
 import {type GuestRoute, gatewayOf, readDefaultRoutes, throughGateway} from './guest-route.ts'
 
 /** A look-up only: nothing is sent there. RFC 7600 and RFC 6666 keep these free. */
@@ -45,7 +53,7 @@ export function qgaConversation(
   target: AgentTarget,
   order: SwitchOrder,
   open: () => Promise<GuestAgent>,
-  {world, signal, observe}: ConversationStage,
+  {world, observe}: ConversationStage,
 ): Conversation {
   const say = (text: string): void => observe({atNs: world.now(), text: `${target.name}: ${text}`})
   const startNs = world.now()
@@ -54,11 +62,14 @@ export function qgaConversation(
   let commands = 0
   let opened: Promise<GuestAgent> | undefined
   const guest = async (): Promise<GuestAgent> => {
-    opened ??= open().then((agent) => {
-      at.receivedMs ??= since()
-      say(`the guest's agent answers`)
-      return agent
-    })
+    if (opened === undefined) {
+      say(`asking ${transportText(target.transport)}`)
+      opened = open().then((agent) => {
+        at.receivedMs ??= since()
+        say("the guest's agent answers")
+        return agent
+      })
+    }
     return opened
   }
 

@@ -10,7 +10,11 @@ import type {FilterHost} from './host.ts'
 import {type DciPorts, dciPorts, type Remembered, remembered, setUpKept, undoKept} from './keep-inbound.ts'
 
 export interface FilterDocument {
-  readonly schema: 'gwswitch.filter-show/1' | 'gwswitch.filter-apply/1' | 'gwswitch.filter-check/1' | 'gwswitch.filter-remove/1'
+  readonly schema:
+    | 'gwswitch.filter-show/1'
+    | 'gwswitch.filter-apply/1'
+    | 'gwswitch.filter-check/1'
+    | 'gwswitch.filter-remove/1'
   readonly hook: NftHook
   readonly ports: readonly string[]
   readonly segments: readonly SegmentClass[]
@@ -38,12 +42,23 @@ export interface FilterRun {
   readonly dryRun: boolean
 }
 
-export async function applyFilter({intent, refusals}: DecidedFilter, host: FilterHost, {hook, dryRun}: FilterRun): Promise<FilterDocument> {
+export async function applyFilter(
+  {intent, refusals}: DecidedFilter,
+  host: FilterHost,
+  {hook, dryRun}: FilterRun,
+): Promise<FilterDocument> {
   const dci = await checkedPorts(intent.ports, intent.kept.length > 0 || hook === 'bridge', host)
   const before = await checkFilter(intent, hook, host)
   const known = await allRemembered(host)
   const done = before.state === 'as-meant' && known.vms.length === intent.kept.flatMap(({ip6}) => [1, ...ip6]).length
-  const base = {hook, ports: intent.ports, segments: intent.segments, dryRun, changed: !done, overridden: refusals} as const
+  const base = {
+    hook,
+    ports: intent.ports,
+    segments: intent.segments,
+    dryRun,
+    changed: !done,
+    overridden: refusals,
+  } as const
   if (done || dryRun) {
     const ruleset = nftFilter(intent, hook, {suppressed: known.suppressed})
     return document('gwswitch.filter-apply/1', base, before, {ruleset, notes: [], exitCode: 0})
@@ -52,7 +67,11 @@ export async function applyFilter({intent, refusals}: DecidedFilter, host: Filte
   for (const other of NFT_HOOKS) if (other !== hook) await removeTable(other, host)
   await undoKept(known, {kept: intent.kept, suppressed}, dci, host)
   const after = await checkFilter(intent, hook, host)
-  return document('gwswitch.filter-apply/1', base, after, {ruleset, notes, exitCode: after.state === 'as-meant' ? 0 : 1})
+  return document('gwswitch.filter-apply/1', base, after, {
+    ruleset,
+    notes,
+    exitCode: after.state === 'as-meant' ? 0 : 1,
+  })
 }
 
 /** What keeps inbound alive comes first: the filter would cut it in between. If it fails, all is as it was. */
@@ -72,11 +91,22 @@ async function install(intent: FilterIntent, known: Remembered, dci: DciPorts, h
 }
 
 /** Compares, and changes nothing. */
-export async function inspectFilter({intent, refusals}: DecidedFilter, host: FilterHost, hook: NftHook): Promise<FilterDocument> {
+export async function inspectFilter(
+  {intent, refusals}: DecidedFilter,
+  host: FilterHost,
+  hook: NftHook,
+): Promise<FilterDocument> {
   const state = await checkFilter(intent, hook, host)
   // Where the bridge answers for VMs, the filter was not applied blindly.
   const risks = state.kept.vms.length > 0 ? [] : refusals
-  const base = {hook, ports: intent.ports, segments: intent.segments, dryRun: false, changed: false, overridden: risks} as const
+  const base = {
+    hook,
+    ports: intent.ports,
+    segments: intent.segments,
+    dryRun: false,
+    changed: false,
+    overridden: risks,
+  } as const
   const exitCode = state.state === 'as-meant' ? 0 : DIFFERENT
   return document('gwswitch.filter-check/1', base, state, {ruleset: nftFilter(intent, hook), notes: [], exitCode})
 }
@@ -85,24 +115,51 @@ export async function inspectFilter({intent, refusals}: DecidedFilter, host: Fil
  * Takes the filter away, in whatever form, and puts back what was done for VMs that had left.
  * @throws Failure `usage` if it covers ports beside `expected`, unless that is empty.
  */
-export async function removeFilter(host: FilterHost, expected: readonly string[], dryRun: boolean): Promise<FilterDocument> {
+export async function removeFilter(
+  host: FilterHost,
+  expected: readonly string[],
+  dryRun: boolean,
+): Promise<FilterDocument> {
   const tables = await Promise.all(NFT_HOOKS.map((hook) => host.readTable(hook, FILTER_TABLE)))
   const known = await allRemembered(host)
   const covered = tables.flatMap((table) => (table ? portsOf(table) : []))
   const others = covered.filter((port) => expected.length > 0 && !expected.includes(port))
   if (others.length > 0) {
-    throw new Failure('usage', `the filter covers ${others.join(', ')} too: it is one for all ports, so name them all or none`)
+    throw new Failure(
+      'usage',
+      `the filter covers ${others.join(', ')} too: it is one for all ports, so name them all or none`,
+    )
   }
   const present = NFT_HOOKS.filter((_, i) => tables[i] !== undefined)
   if (!dryRun && present.length > 0) {
     // The filter first: without it the old gateway finds the VM by itself.
     for (const hook of present) await removeTable(hook, host)
     const all = await host.bridgePorts()
-    await undoKept(known, {kept: [], suppressed: []}, dciPorts(all.map(({name}) => name), all), host)
+    await undoKept(
+      known,
+      {kept: [], suppressed: []},
+      dciPorts(
+        all.map(({name}) => name),
+        all,
+      ),
+      host,
+    )
   }
   const ruleset = present.map(nftRemove).join('')
-  const base = {hook: present[0] ?? 'bridge', ports: [...new Set(covered)], segments: [], dryRun, changed: present.length > 0, overridden: []} as const
-  const state: FilterState = {state: dryRun && present.length > 0 ? 'different' : 'missing', differences: [], counters: [], kept: dryRun ? known : {vms: [], suppressed: []}}
+  const base = {
+    hook: present[0] ?? 'bridge',
+    ports: [...new Set(covered)],
+    segments: [],
+    dryRun,
+    changed: present.length > 0,
+    overridden: [],
+  } as const
+  const state: FilterState = {
+    state: dryRun && present.length > 0 ? 'different' : 'missing',
+    differences: [],
+    counters: [],
+    kept: dryRun ? known : {vms: [], suppressed: []},
+  }
   return document('gwswitch.filter-remove/1', base, state, {ruleset, notes: [], exitCode: 0})
 }
 
@@ -129,7 +186,9 @@ async function allRemembered(host: FilterHost): Promise<Remembered> {
 /** The ports that a table filters, whatever its form. */
 const portsOf = ({elements, declarations}: NftTable): string[] => {
   const devices = declarations.flatMap((text) => /hook \w+ devices? (?:= )?(.*?) priority/.exec(text)?.[1] ?? [])
-  return [...(elements.get('dci') ?? []), ...devices].flatMap((text) => [...text.matchAll(/"([^"]+)"/g)].map(([, name]) => name!))
+  return [...(elements.get('dci') ?? []), ...devices].flatMap((text) =>
+    [...text.matchAll(/"([^"]+)"/g)].map(([, name]) => name!),
+  )
 }
 
 async function removeTable(hook: NftHook, host: FilterHost): Promise<void> {
@@ -139,5 +198,8 @@ async function removeTable(hook: NftHook, host: FilterHost): Promise<void> {
 /** A kernel that lacks the egress hook says no more than "not supported". */
 function nftFailure(error: unknown, hook: NftHook): unknown {
   if (hook !== 'netdev' || !(error instanceof Failure) || !/not supported|No such/.test(error.message)) return error
-  return new Failure('runtime', `${error.message} (the netdev form needs existing ports and a kernel with NETFILTER_EGRESS; --hook bridge does not)`)
+  return new Failure(
+    'runtime',
+    `${error.message} (the netdev form needs existing ports and a kernel with NETFILTER_EGRESS; --hook bridge does not)`,
+  )
 }

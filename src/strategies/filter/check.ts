@@ -31,9 +31,15 @@ export async function checkFilter(intent: FilterIntent, hook: NftHook, host: Fil
     host.bridgePorts(),
     host.readTable(otherHook(hook), FILTER_TABLE),
   ])
-  const elsewhere = other === undefined ? [] : [`table ${otherHook(hook)} ${FILTER_TABLE} is there too: gwswitch filter remove`]
+  const elsewhere =
+    other === undefined ? [] : [`table ${otherHook(hook)} ${FILTER_TABLE} is there too: gwswitch filter remove`]
   if (found === undefined) return {state: 'missing', differences: elsewhere, counters: [], kept: NOTHING_KEPT}
-  const meant = await host.compileTable(nftFilter(intent, hook), hook, FILTER_TABLE, hook === 'netdev' ? intent.ports : [])
+  const meant = await host.compileTable(
+    nftFilter(intent, hook),
+    hook,
+    FILTER_TABLE,
+    hook === 'netdev' ? intent.ports : [],
+  )
   const kept = remembered(found)
   const notPorts = hook === 'bridge' ? intent.ports.filter((name) => !ports.some((port) => port.name === name)) : []
   const differences = [
@@ -48,4 +54,6 @@ export async function checkFilter(intent: FilterIntent, hook: NftHook, host: Fil
 const otherHook = (hook: NftHook): NftHook => NFT_HOOKS.find((each) => each !== hook)!
 
 const countersOf = ({rules}: NftTable): RuleCounter[] =>
-  rules.flatMap(({comment, chain, counter}) => (counter ? [{rule: comment ?? `a rule in chain ${chain}`, ...counter}] : []))
+  rules.flatMap(({comment, chain, counter}) =>
+    counter ? [{rule: comment ?? `a rule in chain ${chain}`, ...counter}] : [],
+  )

@@ -38,7 +38,8 @@ const chainsOf = (...tables: readonly NftTable[]): string[] => [
   ...new Set(tables.flatMap(({rules}) => rules.map(({chain}) => chain))),
 ]
 const rulesOf = ({rules}: NftTable, chain: string): NftRule[] => rules.filter((rule) => rule.chain === chain)
-const nameOf = ({comment, code}: NftRule): string => (comment === undefined ? code.replaceAll('\n', ' ') : `"${comment}"`)
+const nameOf = ({comment, code}: NftRule): string =>
+  comment === undefined ? code.replaceAll('\n', ' ') : `"${comment}"`
 
 /** Rules that are missing or of nobody's making; the order counts only where no rule differs. */
 function compareChain(chain: string, meant: readonly NftRule[], found: readonly NftRule[]): string[] {

@@ -24,15 +24,25 @@ export function filterText(document: FilterDocument): string[] {
   if (schema === 'gwswitch.filter-remove/1') {
     if (!changed) return ['no filter of gwswitch is here']
     const kept = document.keptInbound.map((ip) => `and stop answering for ${ip}`)
-    return dryRun ? ['dry run: would load', ruleset.trimEnd(), ...kept] : [`REMOVED   the filter on ${document.ports.join(', ')}`]
+    return dryRun
+      ? ['dry run: would load', ruleset.trimEnd(), ...kept]
+      : [`REMOVED   the filter on ${document.ports.join(', ')}`]
   }
-  if (dryRun) return changed ? ['dry run: would load', ruleset.trimEnd()] : ['dry run: the filter is in place, nothing to do']
-  return [headline(document), ...document.differences.map((line) => `          ${line}`), '', ...segmentLines(document.segments), ...tail(document)]
+  if (dryRun)
+    return changed ? ['dry run: would load', ruleset.trimEnd()] : ['dry run: the filter is in place, nothing to do']
+  return [
+    headline(document),
+    ...document.differences.map((line) => `          ${line}`),
+    '',
+    ...segmentLines(document.segments),
+    ...tail(document),
+  ]
 }
 
 function headline({schema, state, changed, hook, ports}: FilterDocument): string {
   const where = `${hook} filter on ${ports.join(', ')}`
-  if (state === 'as-meant') return `${schema === 'gwswitch.filter-apply/1' && changed ? 'APPLIED   ' : 'AS MEANT  '}${where}`
+  if (state === 'as-meant')
+    return `${schema === 'gwswitch.filter-apply/1' && changed ? 'APPLIED   ' : 'AS MEANT  '}${where}`
   return state === 'missing' ? `MISSING   no ${where}` : `DIFFERENT ${where} is not what is meant`
 }
 
@@ -50,7 +60,13 @@ function tail({counters, keptInbound, notes, overridden, exitCode, schema}: Filt
     ...keptInbound.map((ip) => `  the bridge answers for ${ip}`),
     ...notes.map((note) => `  note: ${note}`),
     ...overridden.map((refusal) => `  not safe: ${refusal}`),
-    ...(counters.length === 0 ? [] : dropped.length === 0 ? ['', '  nothing dropped yet'] : ['', ...tableLines([['FRAMES', 'BYTES', 'DROPPED'], ...rows], {align: ['right', 'right'], indent: '  '})]),
-    ...(exitCode === 10 && schema === 'gwswitch.filter-check/1' ? ['', '  gwswitch filter apply, with the same flags, puts it in place'] : []),
+    ...(counters.length === 0
+      ? []
+      : dropped.length === 0
+        ? ['', '  nothing dropped yet']
+        : ['', ...tableLines([['FRAMES', 'BYTES', 'DROPPED'], ...rows], {align: ['right', 'right'], indent: '  '})]),
+    ...(exitCode === 10 && schema === 'gwswitch.filter-check/1'
+      ? ['', '  gwswitch filter apply, with the same flags, puts it in place']
+      : []),
   ]
 }

@@ -47,11 +47,19 @@ export interface KeptSetUp {
 }
 
 /** @throws Failure `usage` where the bridge could not answer. */
-export async function setUpKept(kept: readonly KeptVm[], before: Remembered, dci: DciPorts, host: FilterHost): Promise<KeptSetUp> {
+export async function setUpKept(
+  kept: readonly KeptVm[],
+  before: Remembered,
+  dci: DciPorts,
+  host: FilterHost,
+): Promise<KeptSetUp> {
   if (kept.length === 0) return {suppressed: [], notes: []}
   const vlanAware = (await host.vlanAwareBridges()).filter((bridge) => dci.bridges.includes(bridge))
   if (vlanAware.length > 0) {
-    throw new Failure('usage', `--keep-inbound: ${vlanAware.join(', ')} keeps VLANs apart itself (vlan_filtering 1), which is not supported: use a bridge a segment, or move inbound`)
+    throw new Failure(
+      'usage',
+      `--keep-inbound: ${vlanAware.join(', ')} keeps VLANs apart itself (vlan_filtering 1), which is not supported: use a bridge a segment, or move inbound`,
+    )
   }
   const notes: string[] = []
   for (const bridge of dci.bridges) {
@@ -61,9 +69,14 @@ export async function setUpKept(kept: readonly KeptVm[], before: Remembered, dci
       for (const ip of [vm.ip, ...vm.ip6]) await host.setNeighbour(ip, vm.mac, bridge)
       const at = fdb.find(({mac, own}) => mac === vm.mac && !own)?.port
       if (at !== undefined && !ports.includes(at)) {
-        notes.push(`${vm.name} is still here, behind ${at}: the bridge answers for it once it has left; apply again then, or its place is forgotten after the bridge's ageing time`)
+        notes.push(
+          `${vm.name} is still here, behind ${at}: the bridge answers for it once it has left; apply again then, or its place is forgotten after the bridge's ageing time`,
+        )
       } else if (at !== undefined || ports.length === 1) await host.fixFdb(vm.mac, at ?? ports[0]!)
-      else notes.push(`${vm.name} was not heard on ${bridge} yet: the bridge answers for it once it was, behind one of ${ports.join(', ')}`)
+      else
+        notes.push(
+          `${vm.name} was not heard on ${bridge} yet: the bridge answers for it once it was, behind one of ${ports.join(', ')}`,
+        )
     }
   }
   const off = dci.ports.filter(({neighSuppress}) => !neighSuppress).map(({name}) => name)
@@ -73,7 +86,12 @@ export async function setUpKept(kept: readonly KeptVm[], before: Remembered, dci
 }
 
 /** Puts back what `before` says was done and `still` does not ask for. Safe twice. */
-export async function undoKept(before: Remembered, still: {kept: readonly KeptVm[]; suppressed: readonly string[]}, dci: DciPorts, host: FilterHost): Promise<string[]> {
+export async function undoKept(
+  before: Remembered,
+  still: {kept: readonly KeptVm[]; suppressed: readonly string[]},
+  dci: DciPorts,
+  host: FilterHost,
+): Promise<string[]> {
   const wanted = new Set(still.kept.flatMap(({ip, ip6}) => [ip, ...ip6]))
   const stillMacs = new Set(still.kept.map(({mac}) => mac))
   const gone = before.vms.filter(({ip}) => !wanted.has(ip))
@@ -85,7 +103,9 @@ export async function undoKept(before: Remembered, still: {kept: readonly KeptVm
       for (const {port} of fixed) await host.forgetFdb(mac, port)
     }
   }
-  const off = before.suppressed.filter((name) => !still.suppressed.includes(name) && dci.ports.some((port) => port.name === name))
+  const off = before.suppressed.filter(
+    (name) => !still.suppressed.includes(name) && dci.ports.some((port) => port.name === name),
+  )
   for (const port of off) await host.setNeighSuppress(port, false)
   return gone.map(({ip}) => ip)
 }
@@ -97,11 +117,17 @@ export async function keptProblems(intent: FilterIntent, kept: Remembered, host:
   const problems = missing.map(({ip}) => `inbound is not kept for ${ip}: gwswitch filter apply --keep-inbound`)
   if (kept.vms.length === 0) return problems
   const {ports, bridges} = dciPorts(intent.ports, await host.bridgePorts())
-  problems.push(...ports.filter(({neighSuppress}) => !neighSuppress).map(({name}) => `neigh_suppress is off on ${name}: the bridge answers for nobody behind it`))
+  problems.push(
+    ...ports
+      .filter(({neighSuppress}) => !neighSuppress)
+      .map(({name}) => `neigh_suppress is off on ${name}: the bridge answers for nobody behind it`),
+  )
   for (const bridge of bridges) {
     const entries = await host.permanentNeighbours(bridge)
     const lost = kept.vms.filter(({ip, mac}) => !entries.includes(`${ip} ${mac}`))
-    problems.push(...lost.map(({ip}) => `${bridge} has no permanent neighbour entry for ${ip}: it does not answer for it`))
+    problems.push(
+      ...lost.map(({ip}) => `${bridge} has no permanent neighbour entry for ${ip}: it does not answer for it`),
+    )
   }
   return problems
 }

@@ -1,6 +1,7 @@
 // From the flags of the `filter` commands to their documents.
-import {EBTABLES_LIMITS, ebtablesFilter, ebtablesRemove} from '../../domain/filter/ebtables-text.ts'
+
 import type {SegmentClass} from '../../domain/filter/classify.ts'
+import {EBTABLES_LIMITS, ebtablesFilter, ebtablesRemove} from '../../domain/filter/ebtables-text.ts'
 import {type DecidedFilter, decideFilter, type FilterOrder, permitFilter} from '../../domain/filter/intent.ts'
 import {FILTER_TABLE, type NftHook, nftFilter} from '../../domain/filter/nft-text.ts'
 import {TC_LIMITS, tcFilter, tcRemove} from '../../domain/filter/tc-text.ts'
@@ -27,7 +28,11 @@ async function decide({order, observeS, world, signal}: FilterCall, inventory: I
 }
 
 /** @throws Failure `usage` for a set-up that is known to cut traffic, unless the order is forced. */
-export async function runApply(call: FilterCall, inventory: Inventory, run: {hook: NftHook; dryRun: boolean}): Promise<FilterDocument> {
+export async function runApply(
+  call: FilterCall,
+  inventory: Inventory,
+  run: {hook: NftHook; dryRun: boolean},
+): Promise<FilterDocument> {
   const decided = await decide(call, inventory)
   permitFilter(decided, call.order.force)
   return applyFilter(decided, systemFilterHost, run)
@@ -56,7 +61,11 @@ export interface FilterShowDocument {
 }
 
 /** The filter as text; nothing is touched. */
-export async function showFilter(call: FilterCall, inventory: Inventory, format: FilterFormat): Promise<FilterShowDocument> {
+export async function showFilter(
+  call: FilterCall,
+  inventory: Inventory,
+  format: FilterFormat,
+): Promise<FilterShowDocument> {
   const {intent, refusals} = await decide(call, inventory)
   const nft = (hook: NftHook, limits: readonly string[]) => ({
     lines: nftFilter(intent, hook).trimEnd().split('\n'),
@@ -69,7 +78,14 @@ export async function showFilter(call: FilterCall, inventory: Inventory, format:
     ebtables: () => ({lines: ebtablesFilter(intent), remove: ebtablesRemove(intent), limits: EBTABLES_LIMITS}),
     tc: () => ({lines: tcFilter(intent), remove: tcRemove(intent), limits: TC_LIMITS}),
   }
-  return {schema: 'gwswitch.filter-show/1', format, ports: intent.ports, segments: intent.segments, refusals, ...parts[format]()}
+  return {
+    schema: 'gwswitch.filter-show/1',
+    format,
+    ports: intent.ports,
+    segments: intent.segments,
+    refusals,
+    ...parts[format](),
+  }
 }
 
 const NETDEV_LIMITS: readonly string[] = [

@@ -1,7 +1,7 @@
 // The redirection: the VM keeps sending to the old gateway's MAC, and its bridge hands the frames to the new gateway.
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
 import {type ProxyHost, systemProxyHost} from './host.ts'
-import {type MacProxyPlan, planMacProxy, type ProxiedGateway} from './plan.ts'
+import {type MacProxyPlan, type ProxiedGateway, planMacProxy} from './plan.ts'
 import {type Proof, prove} from './prove.ts'
 import {chainOf, PROXY_TABLE, removeProxyTable} from './ruleset.ts'
 
@@ -21,7 +21,10 @@ export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
   plan: (switchover, options) => planMacProxy(switchover, options, host),
   async execute(plan, {observe, world}) {
     await host.loadNft(plan.ruleset)
-    observe({atNs: world.now(), text: `${plan.bridge} redirects ${plan.vm.name} from ${plan.from.mac} to ${plan.to.mac}`})
+    observe({
+      atNs: world.now(),
+      text: `${plan.bridge} redirects ${plan.vm.name} from ${plan.from.mac} to ${plan.to.mac}`,
+    })
   },
   verify: (plan, stage) => verdict(plan, plan.to, stage, host),
   async rollback(plan, stage) {
@@ -45,20 +48,36 @@ export const macProxy: Strategy<MacProxyPlan> = macProxyOn(systemProxyHost)
 async function verdict(plan: MacProxyPlan, wanted: ProxiedGateway, stage: Stage, host: ProxyHost): Promise<Verdict> {
   const proof = await prove(plan, wanted.mac, stage)
   const table = await host.readTable('bridge', PROXY_TABLE)
-  const packets = table?.rules.filter(({chain}) => chain === chainOf(plan.vm.mac)).reduce((sum, {counter}) => sum + (counter?.packets ?? 0), 0)
+  const packets = table?.rules
+    .filter(({chain}) => chain === chainOf(plan.vm.mac))
+    .reduce((sum, {counter}) => sum + (counter?.packets ?? 0), 0)
   return {
     ok: proof.leaves?.mac === wanted.mac,
-    evidence: [...evidenceOf(plan, wanted, proof), ...(packets === undefined ? [] : [`${packets} packets redirected so far`])],
+    evidence: [
+      ...evidenceOf(plan, wanted, proof),
+      ...(packets === undefined ? [] : [`${packets} packets redirected so far`]),
+    ],
   }
 }
 
-function evidenceOf({vm, from, to, bridge, port, watch}: MacProxyPlan, wanted: ProxiedGateway, {leaves, sends}: Proof): string[] {
-  const named = (mac: string): string => [from, to].find((gateway) => gateway.mac === mac)?.name ?? 'no gateway of this segment'
+function evidenceOf(
+  {vm, from, to, bridge, port, watch}: MacProxyPlan,
+  wanted: ProxiedGateway,
+  {leaves, sends}: Proof,
+): string[] {
+  const named = (mac: string): string =>
+    [from, to].find((gateway) => gateway.mac === mac)?.name ?? 'no gateway of this segment'
   if (leaves !== undefined) {
-    const own = sends === undefined || sends === leaves.mac ? '' : `, though ${vm.name} itself sends them to ${named(sends)} (${sends})`
+    const own =
+      sends === undefined || sends === leaves.mac
+        ? ''
+        : `, though ${vm.name} itself sends them to ${named(sends)} (${sends})`
     const where = `packets of ${vm.name} leave ${bridge} through ${leaves.port} for ${named(leaves.mac)} (${leaves.mac})${own}`
     return leaves.mac === wanted.mac ? [where] : [where, `they should leave for ${wanted.name} (${wanted.mac})`]
   }
-  if (sends === undefined) return [`${vm.name} is silent on ${port}: no answer to an echo from off the segment, and no traffic`]
-  return [`${vm.name} sends to ${named(sends)} (${sends}), but nothing of it was seen to leave through ${watch.join(', ') || 'any port'}`]
+  if (sends === undefined)
+    return [`${vm.name} is silent on ${port}: no answer to an echo from off the segment, and no traffic`]
+  return [
+    `${vm.name} sends to ${named(sends)} (${sends}), but nothing of it was seen to leave through ${watch.join(', ') || 'any port'}`,
+  ]
 }

@@ -39,13 +39,20 @@ const MOST_WATCHED = 64
 const usage = (message: string): Failure => new Failure('usage', message)
 
 /** @throws Failure `usage` where there is nothing to redirect, or no bridge port of the VM here. */
-export async function planMacProxy(switchover: Switchover, options: StrategyOptions, host: ProxyHost): Promise<MacProxyPlan> {
+export async function planMacProxy(
+  switchover: Switchover,
+  options: StrategyOptions,
+  host: ProxyHost,
+): Promise<MacProxyPlan> {
   const {vm, segment, from, to} = switchover
   if (from.mac === to.mac) {
-    throw usage(`${from.name} and ${to.name} have the same MAC ${to.mac}: the bridge alone decides between them, see gwswitch filter`)
+    throw usage(
+      `${from.name} and ${to.name} have the same MAC ${to.mac}: the bridge alone decides between them, see gwswitch filter`,
+    )
   }
   const ports = await host.bridgePorts()
-  if (ports.length === 0) throw usage(`there is no bridge here: mac-proxy runs on the hypervisor (or switch) that ${vm.name} is plugged into`)
+  if (ports.length === 0)
+    throw usage(`there is no bridge here: mac-proxy runs on the hypervisor (or switch) that ${vm.name} is plugged into`)
   const port = await vmPort(vm, options.interfaceName, ports, host)
   const fdb = await host.bridgeFdb(port.bridge)
   const isBridge = fdb.some(({mac, own}) => own && mac === to.mac)
@@ -75,11 +82,18 @@ export async function planMacProxy(switchover: Switchover, options: StrategyOpti
 }
 
 /** The port named, or the one behind which a bridge has learned the VM. */
-async function vmPort(vm: Switchover['vm'], named: string | undefined, ports: readonly BridgePort[], host: ProxyHost): Promise<BridgePort> {
+async function vmPort(
+  vm: Switchover['vm'],
+  named: string | undefined,
+  ports: readonly BridgePort[],
+  host: ProxyHost,
+): Promise<BridgePort> {
   if (named !== undefined) {
     const port = ports.find(({name}) => name === named)
     if (port) return port
-    throw usage(`${named} is no port of a bridge: name the port that ${vm.name} is plugged into (${ports.map(({name}) => name).join(', ')})`)
+    throw usage(
+      `${named} is no port of a bridge: name the port that ${vm.name} is plugged into (${ports.map(({name}) => name).join(', ')})`,
+    )
   }
   for (const bridge of new Set(ports.map((port) => port.bridge))) {
     const at = (await host.bridgeFdb(bridge)).find(({mac, own}) => mac === vm.mac && !own)
@@ -90,8 +104,15 @@ async function vmPort(vm: Switchover['vm'], named: string | undefined, ports: re
 }
 
 /** The ports that lead to either gateway, or all but the VM's where the new one's is not known. */
-function watchedPorts(port: BridgePort, macs: readonly Mac[], fdb: readonly FdbEntry[], ports: readonly BridgePort[]): string[] {
-  const others = ports.filter(({bridge, name, up}) => bridge === port.bridge && name !== port.name && up).map(({name}) => name)
+function watchedPorts(
+  port: BridgePort,
+  macs: readonly Mac[],
+  fdb: readonly FdbEntry[],
+  ports: readonly BridgePort[],
+): string[] {
+  const others = ports
+    .filter(({bridge, name, up}) => bridge === port.bridge && name !== port.name && up)
+    .map(({name}) => name)
   if (others.length <= MOST_WATCHED) return others
   const leading = fdb.filter(({mac, own}) => macs.includes(mac) && !own).map((entry) => entry.port)
   return [...new Set(leading)].filter((name) => name !== port.name)

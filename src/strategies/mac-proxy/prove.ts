@@ -21,7 +21,10 @@ export interface Proof {
 
 /** Waits for a packet to `wanted`; ends early with it, and after the last round with what was seen instead. */
 export async function prove(plan: MacProxyPlan, wanted: Mac, {world, signal, observe}: Stage): Promise<Proof> {
-  const vm: WatchedVm = {...plan.vm, vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false}}
+  const vm: WatchedVm = {
+    ...plan.vm,
+    vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false},
+  }
   const echo = {gatewayIp: plan.from.ip, identifier: Math.floor(world.random() * 0x10000), from: OFF_SEGMENT}
   const segment = readPrefix(plan.segment.prefix)
   const done = new AbortController()

@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest'
 import type {Directive, Lease} from '../../../src/domain/dhcp/lease.ts'
+import {serializeReply} from '../../../src/domain/dhcp/reply.ts'
 import type {ClientRequest} from '../../../src/domain/dhcp/request.ts'
 import {answer, DECLINED_RESERVATION_MS, nextReplay, OFFER_MS} from '../../../src/domain/dhcp/rules.ts'
 import type {ServeRequest} from '../../../src/domain/dhcp/serve-request.ts'
@@ -283,6 +284,15 @@ describe('what a reply carries, and where it goes', () => {
     const request = discover({parameterRequestList: [43], maximumMessageSize: 1400}, VM)
     const sent = parseDhcp(serializeDhcp(ask(request).message!, {maximum: request.maximum}))
     expect(sent.options.find(({code}) => code === 43)?.data.length).toBe(300)
+  })
+
+  it('leaves out what a client can do without, rather than the answer, where options are too long for it', () => {
+    const {ask} = server({option: [`43=hex:${'ab'.repeat(300)}`, '44=ip:10.0.0.5']})
+    const {message} = ask(discover({parameterRequestList: [43, 44, 1, 3]}, VM))
+    const {payload, left} = serializeReply(message!, 548)
+    const sent = parseDhcp(payload)
+    expect(left).toEqual([43])
+    expect([payload.length <= 548, option(sent, 'router'), sent.options.some(({code}) => code === 44)]).toEqual([true, ['10.0.0.1'], true])
   })
 
   it('knows a client by its identifier, and a VM by its MAC whatever it calls itself', () => {

@@ -64,6 +64,8 @@ export interface Site {
   /** Sends bytes as they are. */
   send(bytes: Uint8Array | string): void
   memory(): AgentMemory
+  /** Starts a program in a node; it is ended with the site. */
+  spawn(node: string, ...argv: readonly string[]): {readonly child: ChildProcess; readonly log: () => string}
   /** Starts traffic from the VM to `far` (see traffic.ts); ended with the site. */
   traffic(to?: string): Promise<Traffic>
 }
@@ -90,6 +92,8 @@ export interface Session {
 }
 
 export interface AgentProcessOptions {
+  /** Run in the mount namespace of this process, which is in the VM. */
+  readonly inside?: number
   /** Kill the agent itself: `before:3` or `after:3`, counting its calls that change anything. */
   readonly trap?: string
   readonly env?: Readonly<Record<string, string>>
@@ -165,8 +169,13 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
           ])
           return parts.join('').replace(/ +$/gm, '')
         },
-        async start({trap, env = {}} = {}) {
-          const agent = startProcess(ns('vm'), configFile, trap, env)
+        async start({trap, inside, env = {}} = {}) {
+          const agent = startProcess(
+            inside === undefined ? ['ip', 'netns', 'exec', ns('vm')] : ['nsenter', '-t', String(inside), '-m', '-n'],
+            configFile,
+            trap,
+            env,
+          )
           children.push(agent.child)
           await Promise.race([listening(agent), agent.ended])
           return agent
@@ -184,6 +193,11 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
           throw new Error(`no such answer to seq ${asked.seq}; got ${JSON.stringify(answers)}`)
         },
         send: (bytes) => socket.send(bytes, AGENT_PORT, VM4),
+        spawn(node, ...argv) {
+          const child = spawn('ip', ['netns', 'exec', ns(node), ...argv], {stdio: ['ignore', 'pipe', 'pipe']})
+          children.push(child)
+          return {child, log: textOf(child)}
+        },
         traffic: (to = FAR4) => startTraffic(ns, to, children),
         memory: () => readMemory(join(directory, 'state/agent-state.json')),
       }
@@ -209,32 +223,41 @@ async function listening(agent: AgentProcess): Promise<void> {
 }
 
 function startProcess(
-  namespace: string,
+  enter: readonly string[],
   configFile: string,
   trap: string | undefined,
   env: Readonly<Record<string, string>>,
 ): AgentProcess {
   const script = join(import.meta.dirname, 'agent-process.ts')
-  const child = spawn(
-    'ip',
-    ['netns', 'exec', namespace, process.execPath, script, configFile, ...(trap === undefined ? [] : [trap])],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {...process.env, NODE_OPTIONS: '', NODE_NO_WARNINGS: '1', ...env},
-    },
-  )
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  const [command = '', ...args] = [
+    ...enter,
+    process.execPath,
+    script,
+    configFile,
+    ...(trap === undefined ? [] : [trap]),
+  ]
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {...process.env, NODE_OPTIONS: '', NODE_NO_WARNINGS: '1', ...env},
+  })
+  const text = textOf(child)
   const ended = once(child, 'exit').then(() => {})
   return {
     child,
-    log: () => text,
+    log: text,
     ended,
     async kill(signal) {
       child.kill(signal)
       await ended
     },
   }
+}
+
+/** What a child writes, as far as it has. */
+function textOf(child: ChildProcess): () => string {
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  return () => text
 }
 
 function readMemory(path: string): AgentMemory {

@@ -1,0 +1,101 @@
+// The agent strategy: the VM itself changes its default route, told by a signed command or through its QEMU guest agent.
+import {Failure} from '../../errors.ts'
+import {readPrefix} from '../../wire/address.ts'
+import {askEgress, type Egress} from '../dhcp/egress.ts'
+import type {Stage, Strategy, Verdict} from '../strategy.ts'
+import {type Conversation, gatewaysText, type Standing} from './conversation.ts'
+import {readSigningKey} from './keys.ts'
+import {type AgentPlan, describeAgent, type PlannedGateway, planAgent} from './plan.ts'
+import {openConversation} from './transports.ts'
+
+export const agent: Strategy<AgentPlan> = {
+  name: 'agent',
+  summary: "makes the VM change its own default route, and go back by itself if that is not proved",
+  traits: {
+    controlledAt: 'VM',
+    layer: 'L3',
+    gatewayIp: 'changes',
+    sessions: 'kept; where gateways translate addresses or keep state, by mode drain',
+    needs: 'gwswitch agent in the VM, or its QEMU guest agent on this host',
+  },
+  plan: planAgent,
+  async execute(plan, stage) {
+    const standing = await converse(plan, stage, (conversation) => conversation.begin())
+    if (standing.state === 'applied' || standing.state === 'confirmed') return
+    // What it went back from by itself is for `verify` to see; what never was changed is an error.
+    if (standing.state === 'rolled_back') return
+    const why = [standing.reason, standing.detail].filter((part) => part !== null).join(': ')
+    if (standing.state === 'refused') throw new Failure('refused', `${plan.vm.name} refuses: ${why}`)
+    throw new Failure('silent', why || `${plan.vm.name} did not decide within ${plan.order.timeoutMs / 1000} s`)
+  },
+  async verify(plan, stage) {
+    const egress = await egressOf(plan, plan.to, stage)
+    const seen = judge(plan, plan.to, egress)
+    if (!seen.ok) return seen
+    const standing = await converse(plan, stage, (conversation) => conversation.confirm())
+    const said = answerText(plan, standing)
+    return {ok: standing.state === 'confirmed', evidence: [...seen.evidence, said]}
+  },
+  async rollback(plan, stage) {
+    const standing = await converse(plan, stage, (conversation) => conversation.rollBack()).catch((error: unknown) => {
+      if (error instanceof Failure) return error.message
+      throw error
+    })
+    const seen = judge(plan, plan.from, await egressOf(plan, plan.from, stage))
+    const said = typeof standing === 'string' ? standing : answerText(plan, standing)
+    return {ok: seen.ok, evidence: [said, ...seen.evidence]}
+  },
+  describe: describeAgent,
+}
+
+async function converse(
+  plan: AgentPlan,
+  stage: Stage,
+  say: (conversation: Conversation) => Promise<Standing>,
+): Promise<Standing> {
+  const key = plan.key === null ? undefined : readSigningKey(plan.key.file, plan.key.kid)
+  const conversation = await openConversation(plan.target, plan.order, key, stage)
+  try {
+    return await say(conversation)
+  } finally {
+    conversation.close()
+  }
+}
+
+function answerText({vm, target}: AgentPlan, {state, reason, detail, gateways}: Standing): string {
+  const who = target.transport.kind === 'qga' ? `${vm.name}, read back,` : `the agent of ${vm.name}, signed,`
+  const uses = gatewaysText(gateways)
+  const why = [reason, detail].filter((part) => part !== null).join(': ')
+  if (state === 'silent') return why
+  return `${who} says: ${state.replace('_', ' ')}${uses ? `, uses ${uses}` : ''}${why ? ` (${why})` : ''}`
+}
+
+const egressOf = (plan: AgentPlan, hoped: PlannedGateway, {world, signal}: Stage): Promise<Egress> =>
+  askEgress(
+    {
+      interfaceName: plan.interface,
+      vm: plan.vm,
+      vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false},
+      segment: readPrefix(plan.segment.prefix)!,
+      hoped,
+    },
+    world,
+    signal,
+  )
+
+/** Where the VM's own packets go. What it says of itself counts only beside this. */
+function judge({vm, to, from, interface: via}: AgentPlan, wanted: PlannedGateway, {mac, alive, ownMac}: Egress): Verdict {
+  if (mac !== undefined) {
+    const known = [to, from].find((gateway) => gateway.mac === mac)
+    return {ok: mac === wanted.mac, evidence: [`${vm.name} leaves through ${known ? `${known.name} (${mac})` : `${mac}, which is no gateway of this switch`}`]}
+  }
+  if (!alive) return {ok: false, evidence: [`${vm.name} is silent: no answer to ARP or echo`]}
+  // What goes to another MAC does not pass a gateway's own leg: there, hearing nothing is the evidence.
+  if (wanted.mac === from.mac && ownMac === to.mac) {
+    return {ok: true, evidence: [`${vm.name} answers ARP and sends nothing to ${to.name} any more`]}
+  }
+  return {
+    ok: false,
+    evidence: [`${vm.name} answers ARP, but where it sends cannot be seen at ${via}: run this at ${wanted.name} or on the VM's own port; a VM that drops ICMP and sends nothing else would explain it too`],
+  }
+}

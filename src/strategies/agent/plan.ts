@@ -1,0 +1,115 @@
+// What the agent strategy will do, decided before anything is said to the VM.
+import type {Switchover} from '../../domain/switchover.ts'
+import {Failure} from '../../errors.ts'
+import type {InterfaceFacts} from '../../net/ip.ts'
+import type {World} from '../../net/world.ts'
+import {type Ipv4, type Mac, type Prefix, prefixContains, prefixText} from '../../wire/address.ts'
+import type {StrategyOptions} from '../strategy.ts'
+import {type AgentTarget, gatewaysText, type SwitchOrder, transportText} from './conversation.ts'
+import {readSigningKey} from './keys.ts'
+import {guestCommands} from './notify-report.ts'
+import {newRun} from './run-notify.ts'
+import {agentTarget, gatewayPair} from './target.ts'
+
+/** JSON; see `Strategy.plan`. */
+export interface AgentPlan {
+  readonly strategy: 'agent'
+  /** Where the VM's traffic is watched. */
+  readonly interface: string
+  readonly vlan: number | null
+  readonly vm: {readonly name: string; readonly ip: Ipv4; readonly mac: Mac}
+  readonly segment: {readonly name: string; readonly prefix: string}
+  readonly from: PlannedGateway
+  readonly to: PlannedGateway
+  readonly target: AgentTarget
+  readonly order: SwitchOrder
+  /** File of the key that signs, and the kid that goes with it; null for the QEMU guest agent. */
+  readonly key: {readonly file: string; readonly kid: string} | null
+  /** What runs in the guest, where no agent of ours does. */
+  readonly commands: readonly string[]
+}
+
+export interface PlannedGateway {
+  readonly name: string
+  readonly site: string
+  readonly ip: Ipv4
+  readonly mac: Mac
+}
+
+/** Longer than asking the network takes, and shorter than anybody would wait: the VM goes back by itself after it. */
+const CONFIRM_S = 20
+const TIMEOUT_MS = 8000
+
+/** @throws Failure `usage` where this strategy cannot make the switchover, with the way out. */
+export async function planAgent(switchover: Switchover, options: StrategyOptions, world: World): Promise<AgentPlan> {
+  const {vm, segment, from, to} = switchover
+  if (from.ip === to.ip) {
+    throw new Failure('usage', `${from.name} and ${to.name} share the address ${to.ip}: no route in the VM tells them apart, the arp strategy can`)
+  }
+  if (options.arrivalMs !== undefined) {
+    throw new Failure('usage', 'the agent strategy tells a VM that runs: it cannot wait for one that does not run yet')
+  }
+  const target = agentTarget(vm)
+  const file = to.agentKey
+  if (target.transport.kind !== 'qga' && file === undefined) {
+    throw new Failure('usage', `no key to sign the order to ${vm.name} with: write sites.${to.site}.agentKey (the file of a private key)`)
+  }
+  const key = target.transport.kind === 'qga' || file === undefined ? null : {file, kid: target.kid ?? readSigningKey(file).kid}
+  const via = chooseInterface(await world.interfaces(), {name: options.interfaceName, to: to.mac, vm: vm.mac, prefix: segment.prefix, segment: segment.name})
+  const gateway = ({name, site, ip, mac}: PlannedGateway): PlannedGateway => ({name, site, ip, mac})
+  const pair = gatewayPair(vm, to)
+  return {
+    strategy: 'agent',
+    interface: via.name,
+    vlan: options.vlanId ?? null,
+    vm: {name: vm.name, ip: vm.ip, mac: vm.mac},
+    segment: {name: segment.name, prefix: prefixText(segment.prefix)},
+    from: gateway(from),
+    to: gateway(to),
+    target,
+    order: {
+      run: newRun(world),
+      site: to.site,
+      to: pair,
+      from: pair.v6 === null ? {v4: from.ip, v6: null} : gatewayPair(vm, from),
+      mode: vm.agent?.mode ?? null,
+      probes: vm.agent?.probes ?? [],
+      confirmS: CONFIRM_S,
+      timeoutMs: TIMEOUT_MS,
+    },
+    key,
+    commands: target.transport.kind === 'qga' ? guestCommands(pair) : [],
+  }
+}
+
+export const describeAgent = ({vm, target, order, key, commands, interface: via, to, from}: AgentPlan): string[] => [
+  commands.length > 0
+    ? `run in ${vm.name} (${vm.ip}) by the ${transportText(target.transport)}: ${commands.join('; ')}`
+    : `tell the agent in ${vm.name} (${vm.ip}) by ${transportText(target.transport)}, signed with ${key?.kid}, to use ${gatewaysText(order.to)} (${to.name}, site ${to.site})${order.mode ? `, mode ${order.mode}` : ''}`,
+  `it tries the new gateway first${order.probes.length > 0 ? ` and ${order.probes.join(' or ')} beyond it` : ''}, and goes back by itself unless it is confirmed within ${order.confirmS} s`,
+  `check at ${via}, by an echo from far away, that ${vm.name} leaves through ${to.mac}; then confirm`,
+  `otherwise tell it to go back to ${from.ip} (${from.name}, site ${from.site})`,
+]
+
+/** The one named, else the new gateway's own leg on the segment, else any leg on it. */
+function chooseInterface(
+  all: readonly InterfaceFacts[],
+  want: {name: string | undefined; to: Mac; vm: Mac; prefix: Prefix; segment: string},
+): InterfaceFacts {
+  const usable = all.filter((candidate) => candidate.ethernet)
+  const named = want.name === undefined ? undefined : usable.find((candidate) => candidate.name === want.name)
+  if (want.name !== undefined && !named) {
+    throw new Failure('runtime', `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`)
+  }
+  const onSegment = (candidate: InterfaceFacts): boolean =>
+    candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(want.prefix, ip))
+  const chosen = named ?? usable.find(({mac}) => mac === want.to) ?? usable.find(onSegment)
+  if (!chosen) {
+    throw new Failure(
+      'usage',
+      `no interface here is on segment ${want.segment}, so that nobody could see where the VM sends: name the VM's port or the gateway's leg with -i, or use gwswitch notify-agent, which takes the agent's word`,
+    )
+  }
+  if (chosen.mac === want.vm) throw new Failure('usage', `${chosen.name} is the VM itself: run this at its new site's gateway or on its hypervisor`)
+  return chosen
+}

@@ -1,0 +1,125 @@
+import {describe, expect, it} from 'vitest'
+import {DEFAULT_WINDOWS, parseAgentConfig, readEndpoint} from '../../../src/domain/agent/config.ts'
+import {answerTo, EMPTY_MEMORY, remembered, used} from '../../../src/domain/agent/memory.ts'
+import {Failure} from '../../../src/errors.ts'
+import type {AgentAnswer} from '../../../src/wire/agent-message.ts'
+
+const KEY = '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo'
+const GOOD = `version: 1
+vm: web-07
+trusted:
+  site-y: {key: ${KEY}, gateways: [10.0.0.2, "FD00::2"]}
+`
+
+describe("the agent's configuration", () => {
+  it('has a default for all but who it is and whom it obeys', () => {
+    expect(parseAgentConfig(GOOD, 'agent.yaml')).toEqual({
+      ...{
+        file: 'agent.yaml',
+        vm: 'web-07',
+        key: '/etc/gwswitch/agent.key',
+        dmiUuid: undefined,
+        interfaces: [],
+        mode: 'auto',
+      },
+      ...{
+        probes: [],
+        windows: DEFAULT_WINDOWS,
+        socket: '/run/gwswitch/agent.sock',
+        state: '/var/lib/gwswitch',
+        askOnMove: [],
+      },
+      trusted: [{kid: 'site-y', publicKey: KEY, gateways: ['10.0.0.2', 'fd00::2']}],
+      listen: [{address: '::', port: 6742}],
+    })
+  })
+
+  it('takes what is said, part of the windows too', () => {
+    const text = `${GOOD}windows: {confirmS: 5}\ninterfaces: [{mac: "02-00-00-00-00-10", mode: rule}, {mac: "02:00:00:00:00:11"}]\nmode: drain\nlisten: ["10.0.0.10:7000"]\nsocket: false\n`
+    expect(parseAgentConfig(text, 'f')).toMatchObject({
+      windows: {...DEFAULT_WINDOWS, confirmS: 5},
+      interfaces: [
+        {mac: '02:00:00:00:00:10', mode: 'rule'},
+        {mac: '02:00:00:00:00:11', mode: 'drain'},
+      ],
+      listen: [{address: '10.0.0.10', port: 7000}],
+      socket: undefined,
+    })
+  })
+
+  it.each<[string, string, RegExp]>([
+    ['nothing', '', /^agent\.yaml: is empty/],
+    ['no vm', 'version: 1\n', /^agent\.yaml:1:1: vm is missing/],
+    ['a slip', `${GOOD}prober: []\n`, /^agent\.yaml:5:1: prober is not a key .*did you mean "probes"/],
+    [
+      'a key that is none',
+      GOOD.replace(KEY, 'secret'),
+      /^agent\.yaml:4:\d+: trusted\.site-y\.key "secret" is not an Ed25519 public key/,
+    ],
+    [
+      'a gateway that is none',
+      GOOD.replace('10.0.0.2', '10.0.0.256'),
+      /trusted\.site-y\.gateways\[0\] "10\.0\.0\.256" is not an IP address/,
+    ],
+    ['no gateways', GOOD.replace('[10.0.0.2, "FD00::2"]', '[]'), /trusted\.site-y\.gateways is empty/],
+    ['a mode that there is not', `${GOOD}mode: magic\n`, /^agent\.yaml:5:7: mode "magic" is not right/],
+    ['a MAC that is none', `${GOOD}interfaces: [{mac: eth0}]\n`, /interfaces\[0\]\.mac "eth0" is not a MAC address/],
+    ['a window out of range', `${GOOD}windows: {confirmS: -1}\n`, /windows\.confirmS -1 is not right/],
+    ['an endpoint that is none', `${GOOD}listen: ["eth0:1"]\n`, /listen\[0\] "eth0:1" is not address:port/],
+    ['a second document', `${GOOD}---\nversion: 1\n`, /agent\.yaml:5:1: not YAML/],
+  ])('says where it is wrong: %s', (_name, text, message) => {
+    const attempt = (): unknown => parseAgentConfig(text, 'agent.yaml')
+    expect(attempt).toThrow(Failure)
+    expect(attempt).toThrow(message)
+  })
+})
+
+describe('an endpoint', () => {
+  it.each<[string, {address: string; port: number} | undefined]>([
+    ['10.0.0.1:7000', {address: '10.0.0.1', port: 7000}],
+    ['10.0.0.1', {address: '10.0.0.1', port: 6742}],
+    ['[FD00::1]:7000', {address: 'fd00::1', port: 7000}],
+    ['fd00::1', {address: 'fd00::1', port: 6742}],
+    ['10.0.0.1:0', undefined],
+    ['10.0.0.1:70000', undefined],
+    ['web-07:7000', undefined],
+    ['', undefined],
+  ])('%j', (text, expected) => expect(readEndpoint(text)).toEqual(expected))
+})
+
+describe('the memory', () => {
+  const answer: AgentAnswer = {
+    v: 1,
+    op: 'switch',
+    vm: 'a',
+    run: 'r',
+    seq: 1,
+    nonce: 'AAAAAAAAAAAAAAAA',
+    state: 'received',
+    iat: 0,
+  }
+
+  it('forgets nonces when their messages have expired, and stays small', () => {
+    let memory = EMPTY_MEMORY
+    for (let seq = 1; seq <= 1000; seq++) memory = used(memory, 'k', {seq, nonce: `n${seq}`, exp: seq + 60}, seq)
+    expect(memory.keys.k).toMatchObject({seq: 1000})
+    expect(memory.keys.k?.nonces.map(([nonce]) => nonce)).toEqual(Array.from({length: 61}, (_, i) => `n${940 + i}`))
+    for (let seq = 1001; seq <= 3000; seq++) memory = used(memory, 'k', {seq, nonce: `n${seq}`, exp: 9999}, 1000)
+    expect(memory.keys.k?.nonces.length).toBe(256)
+  })
+
+  it('answers the very same message only, by its newest answer', () => {
+    let memory = remembered(EMPTY_MEMORY, {kid: 'k', seq: 1, digest: 'd', answer})
+    memory = remembered(memory, {kid: 'k', seq: 1, digest: 'd', answer: {...answer, state: 'confirmed'}})
+    expect(answerTo(memory, 'k', 1, 'd')?.answer.state).toBe('confirmed')
+    expect(memory.answered).toHaveLength(1)
+    for (const [kid, seq, digest] of [
+      ['k', 1, 'e'],
+      ['k', 2, 'd'],
+      ['j', 1, 'd'],
+    ] as const)
+      expect(answerTo(memory, kid, seq, digest)).toBeUndefined()
+    for (let seq = 2; seq < 100; seq++) memory = remembered(memory, {kid: 'k', seq, digest: 'd', answer})
+    expect(memory.answered).toHaveLength(16)
+  })
+})

@@ -1,0 +1,195 @@
+import {describe, expect, it} from 'vitest'
+import {classifySegment, type GatewaySighting} from '../../../src/domain/filter/classify.ts'
+import {ebtablesFilter} from '../../../src/domain/filter/ebtables-text.ts'
+import {virtualMacProtocol} from '../../../src/domain/filter/fhrp.ts'
+import {decideFilter, type FilterOrder, permitFilter} from '../../../src/domain/filter/intent.ts'
+import {nftFilter} from '../../../src/domain/filter/nft-text.ts'
+import {type ByteTest, filterRules} from '../../../src/domain/filter/rules.ts'
+import {bpfBytecode} from '../../../src/domain/filter/tc-text.ts'
+import {parseInventory} from '../../../src/domain/inventory.ts'
+import {FILTER_INVENTORY, MUST_DROP, MUST_PASS} from '../../support/filter-frames.ts'
+
+const ORDER: FilterOrder = {
+  ports: ['vx0'],
+  segments: [],
+  inboundMoves: false,
+  gatewayMacs: false,
+  keepInbound: [],
+  force: false,
+}
+
+/** An inventory of one segment whose gateways are given as YAML. */
+const inventory = (...gateways: readonly string[]) =>
+  parseInventory(
+    `version: 1
+sites: {x: {}, y: {}}
+segments:
+  s:
+    prefix: 10.1.0.0/24
+    gateways:
+${gateways.map((gateway) => `      - { ${gateway} }`).join('\n')}
+vms:
+  db-03: { segment: s, ip: 10.1.0.10, mac: "02:00:00:00:01:10" }
+  db-04: { segment: s, ip: 10.1.0.11, mac: "02:00:00:00:01:11" }
+`,
+    'gwswitch.yaml',
+  )
+const X = 'name: gx, site: x, ip: 10.1.0.254, mac: "02:00:00:00:0a:02"'
+const Y = 'name: gy, site: y, ip: 10.1.0.254, mac: "02:00:00:00:0b:02"'
+const SINGLE = inventory(X, Y)
+const OWN = inventory(`${X}, ownIp: 10.1.0.252`, `${Y}, ownIp: 10.1.0.253`)
+const PER_SITE = inventory(
+  'name: gx, site: x, ip: 10.1.0.1, mac: "02:00:00:00:0a:02"',
+  'name: gy, site: y, ip: 10.1.0.2, mac: "02:00:00:00:0b:02"',
+)
+const VRRP = inventory(X.replace(/".*"/, '"00:00:5e:00:01:01"'), Y.replace(/".*"/, '"00:00:5e:00:01:01"'))
+const ANYCAST = inventory(X.replace(/".*"/, '"02:00:00:00:0c:02"'), Y.replace(/".*"/, '"02:00:00:00:0c:02"'))
+const ONE_SITE = inventory(X)
+
+const kind = (of: ReturnType<typeof inventory>, seen: readonly GatewaySighting[] = []) =>
+  classifySegment(of.segments[0]!, seen).kind
+const permit = (of: ReturnType<typeof inventory>, order: Partial<FilterOrder>) => () =>
+  permitFilter(decideFilter({...ORDER, segments: ['s'], ...order}, of), order.force === true)
+
+describe('what works with what', () => {
+  it('classifies a segment by its inventory', () => {
+    expect([SINGLE, OWN, PER_SITE, VRRP, ANYCAST, ONE_SITE].map((each) => kind(each))).toEqual([
+      'single-ip',
+      'own-ip-and-vip',
+      'per-site-ip',
+      'virtual-mac',
+      'anycast',
+      'one-site',
+    ])
+  })
+
+  it('believes what is seen over what is written', () => {
+    const asks = (mac: string, ip: string): GatewaySighting => ({mac, ip})
+    const own = [asks('02:00:00:00:0a:02', '10.1.0.252'), asks('02:00:00:00:0b:02', '10.1.0.253')]
+    expect(kind(SINGLE, own)).toBe('own-ip-and-vip')
+    expect(kind(SINGLE, own.slice(1)), 'one of two is not enough').toBe('single-ip')
+    expect(kind(OWN, [asks('02:00:00:00:0a:02', '10.1.0.254')]), 'it asks with the shared address after all').toBe(
+      'single-ip',
+    )
+  })
+
+  it.each([
+    ['single-ip', SINGLE, {}, /--inbound-moves.*--keep-inbound/],
+    ['single-ip, moved', SINGLE, {inboundMoves: true}, undefined],
+    ['single-ip, kept', SINGLE, {keepInbound: ['db-03']}, undefined],
+    ['single-ip, forced', SINGLE, {force: true}, undefined],
+    ['own-ip-and-vip', OWN, {}, undefined],
+    ['own-ip-and-vip with MACs', OWN, {gatewayMacs: true}, /leave --gateway-macs out/],
+    ['own-ip-and-vip with MACs, moved', OWN, {gatewayMacs: true, inboundMoves: true}, undefined],
+    ['virtual-mac', VRRP, {}, undefined],
+    ['anycast', ANYCAST, {}, /--inbound-moves/],
+    ['anycast, kept', ANYCAST, {keepInbound: ['db-03']}, /--inbound-moves/],
+    ['anycast, moved', ANYCAST, {inboundMoves: true}, undefined],
+    ['per-site-ip', PER_SITE, {inboundMoves: true}, /agent, dhcp or mac-proxy/],
+    ['one-site', ONE_SITE, {inboundMoves: true}, /all at x/],
+  ] as const)('refuses what cuts traffic: %s', (_what, of, order, refusal) => {
+    if (refusal === undefined) expect(permit(of, order)).not.toThrow()
+    else expect(permit(of, order)).toThrow(refusal)
+  })
+
+  it('leaves out segments that share nothing, and says so where none is left', () => {
+    expect(() => decideFilter(ORDER, PER_SITE)).toThrow('nothing to keep local')
+    expect(decideFilter(ORDER, SINGLE).intent.gw4).toEqual(['10.1.0.254'])
+    expect(() => decideFilter({...ORDER, segments: ['t']}, SINGLE)).toThrow('no segment "t"')
+    expect(() => decideFilter({...ORDER, keepInbound: ['db-3']}, SINGLE)).toThrow('no VM "db-3"')
+    expect(() => decideFilter({...ORDER, ports: ['vx0; drop']}, SINGLE)).toThrow('is not an interface name')
+  })
+
+  it('keeps only shared addresses local, and all frames only of MACs that are shared', () => {
+    const own6 = inventory(`${X}, ip6: ["fe80::1", "2001:db8::2"]`, `${Y}, ip6: ["fe80::1", "2001:db8::3"]`)
+    expect(decideFilter(ORDER, own6).intent).toMatchObject({gw6: ['fe80::1'], ipv6: true, macs: []})
+    expect(decideFilter(ORDER, ANYCAST).intent.macs).toEqual(['02:00:00:00:0c:02'])
+    expect(decideFilter(ORDER, VRRP).intent.macs, 'the ranges cover it').toEqual([])
+    expect(decideFilter({...ORDER, gatewayMacs: true}, SINGLE).intent.macs).toEqual([
+      '02:00:00:00:0a:02',
+      '02:00:00:00:0b:02',
+    ])
+  })
+
+  it('gives equal text for equal intents, whatever the order of flags', () => {
+    const text = (order: Partial<FilterOrder>) => nftFilter(decideFilter({...ORDER, ...order}, SINGLE).intent, 'bridge')
+    expect(text({ports: ['b', 'a', 'b'], keepInbound: ['db-04', 'db-03', 'db-04']})).toBe(
+      text({ports: ['a', 'b'], keepInbound: ['db-03', 'db-04']}),
+    )
+  })
+})
+
+describe('virtual MACs', () => {
+  it.each([
+    ['00:00:5e:00:01:ff', 'VRRP'],
+    ['00:00:5e:00:02:01', 'VRRP for IPv6'],
+    ['00:00:0c:07:ac:00', 'HSRP'],
+    ['00:00:0c:9f:ff:ff', 'HSRP version 2'],
+    ['00:05:73:a0:0f:ff', 'HSRP for IPv6'],
+    ['00:07:b4:00:01:02', 'GLBP'],
+    ['00:00:5e:00:03:01', undefined],
+    ['00:00:0c:9f:0f:ff', undefined],
+    ['00:05:73:a0:10:00', undefined],
+    ['02:00:00:00:0a:01', undefined],
+  ])('%s is of %s', (mac, protocol) => {
+    expect(virtualMacProtocol(mac)).toBe(protocol)
+  })
+})
+
+/** The frame as tests see it: without its tag. */
+const untagged = (bytes: Uint8Array): Buffer =>
+  Buffer.from(bytes[12] === 0x81 && bytes[13] === 0 ? [...bytes.subarray(0, 12), ...bytes.subarray(16)] : bytes)
+
+const holds = (frame: Buffer, {offset, size, mask, value}: ByteTest): boolean =>
+  offset + size <= frame.length && (frame.readUIntBE(offset, size) & (mask ?? 0xffff_ffff)) >>> 0 === value
+
+/** Runs classic BPF (the five instructions in use); the frame is dropped if it returns 2. */
+function isShot(program: string, frame: Buffer): boolean {
+  const [, ...text] = program.split(',')
+  const code = text.map((line) => line.split(' ').map(Number) as [number, number, number, number])
+  let a = 0
+  for (let at = 0; ; at++) {
+    const [op, jt, jf, k] = code[at]!
+    const size = ({48: 1, 40: 2, 32: 4} as Record<number, number>)[op]
+    if (size !== undefined) {
+      if (k + size > frame.length) return false
+      a = frame.readUIntBE(k, size)
+    } else if (op === 0x54) a = (a & k) >>> 0
+    else if (op === 0x15) at += a === k ? jt : jf
+    else return k === 2
+  }
+}
+
+describe('the rules', () => {
+  const {intent} = decideFilter(ORDER, parseInventory(FILTER_INVENTORY, 'gwswitch.yaml'))
+  const rules = filterRules(intent)
+  const program = bpfBytecode(intent)
+  const dropping = (frame: Buffer) =>
+    rules.filter(({frames}) => frames.some((tests) => tests.every((test) => holds(frame, test))))
+
+  it.each(MUST_DROP.map(({name, bytes}) => [name, untagged(bytes)] as const))('drop: %s', (_name, frame) => {
+    expect(dropping(frame).length).toBeGreaterThan(0)
+    expect(isShot(program, frame)).toBe(true)
+  })
+
+  it.each(MUST_PASS.map(({name, bytes}) => [name, untagged(bytes)] as const))('pass: %s', (_name, frame) => {
+    expect(dropping(frame).map(({comment}) => comment)).toEqual([])
+    expect(isShot(program, frame)).toBe(false)
+  })
+
+  it('are each needed by some frame', () => {
+    const used = new Set(MUST_DROP.flatMap(({bytes}) => dropping(untagged(bytes))))
+    expect(rules.filter((rule) => !used.has(rule)).map(({comment}) => comment)).toEqual([])
+  })
+
+  it('name the protocol in front of every test, so that a tag does not hide it', () => {
+    for (const {nft} of rules) expect(nft).toMatch(/^(meta protocol (arp|ip|ip6) |ether )/)
+    expect(nftFilter(intent, 'bridge')).not.toContain('ether type')
+  })
+
+  it('fit the kernel as a program, or say that they do not', () => {
+    const many = {...intent, gw4: Array.from({length: 500}, (_, n) => `10.${n >> 8}.${n & 255}.1`)}
+    expect(() => bpfBytecode(many)).toThrow('are more than the kernel takes')
+    expect(ebtablesFilter(intent).every((line) => !line.includes('undefined'))).toBe(true)
+  })
+})

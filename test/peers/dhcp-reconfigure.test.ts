@@ -1,0 +1,112 @@
+import {readFileSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {describe, expect, it} from 'vitest'
+import {runCommand, tryCommand} from '../../src/net/command.ts'
+import type {ReconfigureDocument} from '../../src/strategies/dhcp/reconfigure-report.ts'
+import type {SwitchDocument} from '../../src/strategies/run-switch.ts'
+import {dhcpOptions, DHCPFORCERENEW, readOption} from '../../src/wire/dhcp-options.ts'
+import {parseDhcp} from '../../src/wire/dhcp.ts'
+import {parseFrame} from '../../src/wire/frames.ts'
+import {parsePcap} from '../../src/wire/pcap.ts'
+import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {type DhcpLab, GATEWAYS, SERVER_IP, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
+import {SERVERS, startDhcpcd} from './dhcp-servers.ts'
+
+const missing = noNamespaces ?? ((await hasProgram('dnsmasq')) && (await hasProgram('dhcpcd')) ? undefined : 'dnsmasq and dhcpcd are not both installed')
+const CLI = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+
+describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missing ? ` (${missing})` : ''}`, () => {
+  it('needs nothing but what --learn saw on the wire', async () => {
+    await withDhcpLab('dnsmasq', async (lab) => {
+      const {server, client, dir} = lab
+      await SERVERS.dnsmasq.start(lab)
+      const state = join(dir, 'learned.db')
+      lab.start(server, 'learn', process.execPath, CLI, 'send-reconfigure', '--learn', '--verbose', '-i', server.interface, '--state', state)
+      await until(async () => (await server.run('cat', '/proc/net/packet')).split('\n').length > 2, () => lab.log('learn'))
+      await startDhcpcd(lab)
+      await until(() => textOf(join(dir, 'learn.log')).includes('with a nonce'), () => lab.log('learn'))
+
+      const bare = (...args: string[]) =>
+        tryCommand('ip', ['netns', 'exec', server.namespace, process.execPath, CLI, 'send-reconfigure', VM_IP, '--json', '--state', state, '-i', server.interface, ...args])
+      const dry = JSON.parse((await bare('--dry-run')).stdout) as ReconfigureDocument
+      expect(dry.frames).toMatchObject([{authenticated: true, layer: 'ethernet', mac: client.mac}])
+
+      const pcap = join(dir, 'run.pcap')
+      const acted = JSON.parse((await bare('--pcap', pcap)).stdout) as ReconfigureDocument
+      expect(acted).toMatchObject({exitCode: 0, clients: [{outcome: 'acted', router: GATEWAYS.rx.ip, attempts: 1, toldBy: 'wire', kind: 'dhcpcd', canListen: true}]})
+      expect(acted.clients[0]!.ackMs).toBeGreaterThanOrEqual(acted.clients[0]!.requestMs!)
+
+      writeFileSync(join(dir, 'wrong'), '00'.repeat(16))
+      const silent = JSON.parse((await bare('--nonce-file', join(dir, 'wrong'), '--attempts', '2', '--pcap', join(dir, 'wrong.pcap'))).stdout) as ReconfigureDocument
+      expect(silent).toMatchObject({exitCode: 5, clients: [{outcome: 'silent', attempts: 2}]})
+      expect(silent.clients[0]!.advice).toContain('xid or nonce are not its own')
+
+      // Every FORCERENEW from a port that is no server's, each replay value above the one before.
+      const sent = [...forcerenews(pcap), ...forcerenews(join(dir, 'wrong.pcap'))]
+      expect(sent).toHaveLength(3)
+      for (const {sourcePort} of sent) expect(sourcePort).not.toBe(67)
+      expect(sent.map(({replay}) => replay)).toEqual(sent.map(({replay}) => replay).toSorted((a, b) => (a < b ? -1 : 1)))
+      expect(new Set(sent.map(({replay}) => replay)).size).toBe(3)
+      if (await hasProgram('tshark')) {
+        const malformed = await runCommand('tshark', ['-r', pcap, '-Y', '_ws.malformed || dhcp.option.type == 9 && !dhcp', '-T', 'fields', '-e', 'frame.number'])
+        expect(malformed.trim()).toBe('')
+      }
+    })
+  }, 120_000)
+
+  it('works by UDP from off the segment, where the server tells what the client did', async () => {
+    await withDhcpLab('dnsmasq', async (lab) => {
+      await SERVERS.dnsmasq.start(lab)
+      await startDhcpcd(lab)
+      const far = `${lab.server.namespace.slice(0, -2)}-c`
+      try {
+        await runCommand('ip', ['netns', 'add', far])
+        const lines = [`link add up type veth peer name up netns ${far}`, 'address add 10.60.0.1/24 dev up', 'link set up up']
+        await runCommand('ip', ['-n', lab.server.namespace, '-batch', '-'], {input: `${lines.join('\n')}\n`})
+        await runCommand('ip', ['-n', far, '-batch', '-'], {input: 'address add 10.60.0.2/24 dev up\nlink set up up\nroute add default via 10.60.0.1\n'})
+        const {stdout, stderr} = await tryCommand('ip', ['netns', 'exec', far, process.execPath, CLI, 'send-reconfigure', 'web-07', '--json', '-f', lab.inventory])
+        expect(JSON.parse(stdout || stderr)).toMatchObject({interface: null, exitCode: 0, clients: [{outcome: 'acted', router: GATEWAYS.rx.ip, toldBy: 'server'}]})
+      } finally {
+        await tryCommand('ip', ['netns', 'del', far])
+      }
+    })
+  }, 120_000)
+})
+
+describe.skipIf(missing !== undefined)(`the dhcp strategy${missing ? ` (${missing})` : ''}`, () => {
+  it('takes back what the VM\'s traffic does not confirm, and a dry run changes nothing', async () => {
+    await withDhcpLab('dnsmasq', async (lab) => {
+      await SERVERS.dnsmasq.start(lab)
+      await startDhcpcd(lab)
+      const options = readFileSync(join(lab.dir, 'opts'), 'utf8')
+      const dry = await switchTo(lab, '--dry-run')
+      expect(dry.plan).toMatchObject({server: {server: 'dnsmasq'}, triggers: [{kind: 'forcerenew'}], sourceIp: SERVER_IP})
+      expect(readFileSync(join(lab.dir, 'opts'), 'utf8')).toBe(options)
+
+      // The new gateway is another machine than the inventory says: the ACK is right, the traffic is not.
+      const inventory = readFileSync(lab.inventory, 'utf8')
+      writeFileSync(lab.inventory, inventory.replace(GATEWAYS.ry.mac, '02:00:00:00:0b:99'))
+      const wrong = await switchTo(lab)
+      expect(wrong).toMatchObject({verified: false, rolledBack: true, exitCode: 3, rollback: {ok: true}})
+      expect(wrong.evidence.join()).toContain(`${GATEWAYS.ry.mac}, which is no gateway of this segment`)
+      expect(await lab.router()).toBe(GATEWAYS.rx.ip)
+      expect(readFileSync(join(lab.dir, 'opts'), 'utf8')).toBe(options)
+    })
+  }, 120_000)
+})
+
+async function switchTo(lab: DhcpLab, ...flags: string[]): Promise<SwitchDocument> {
+  const {stdout, stderr} = await lab.gwswitch('switch', 'web-07', '--to', 'y', '-i', lab.server.interface, '--json', ...flags)
+  return JSON.parse(stdout || `"${stderr}"`) as SwitchDocument
+}
+
+function forcerenews(file: string): {sourcePort: number; replay: bigint}[] {
+  return parsePcap(readFileSync(file)).records.flatMap(({bytes}) => {
+    const frame = parseFrame(bytes)
+    if (frame.kind !== 'udp' || frame.udp.destinationPort !== 68) return []
+    const {options} = parseDhcp(frame.udp.payload)
+    if (readOption(options, dhcpOptions.messageType) !== DHCPFORCERENEW) return []
+    return [{sourcePort: frame.udp.sourcePort, replay: readOption(options, dhcpOptions.authentication)!.replay}]
+  })
+}

@@ -1,0 +1,142 @@
+import {describe, expect, it} from 'vitest'
+import {parseInventory} from '../../../src/domain/inventory.ts'
+import {resolveSwitchover, switchoverFrom} from '../../../src/domain/switchover.ts'
+import type {BridgePort, FdbEntry} from '../../../src/net/bridge-ports.ts'
+import type {NftTable} from '../../../src/net/nft-listing.ts'
+import type {ProxyHost} from '../../../src/strategies/mac-proxy/host.ts'
+import {macProxyOn} from '../../../src/strategies/mac-proxy/mac-proxy.ts'
+import type {Stage} from '../../../src/strategies/strategy.ts'
+import {parseEthernet} from '../../../src/wire/ethernet.ts'
+import {icmpFrame} from '../../../src/wire/frames.ts'
+import {parseIcmp} from '../../../src/wire/icmp.ts'
+import {parseIpv4} from '../../../src/wire/ipv4.ts'
+import {INVENTORY} from '../../support/inventory.ts'
+import {ethernetInterface, fakeWorld} from '../../support/world.ts'
+
+const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
+const switchover = (vm: string, of = inventory) => switchoverFrom(resolveSwitchover(of, {vm, to: 'y'}))
+const VM = '02:00:00:00:00:10'
+const RX = '02:00:00:00:0a:01'
+const RY = '02:00:00:00:0b:01'
+
+const port = (name: string): BridgePort => ({
+  name,
+  bridge: 'br0',
+  mac: '02:00:00:00:ff:01',
+  up: true,
+  neighSuppress: false,
+})
+const behind = (mac: string, name: string, own = false): FdbEntry => ({
+  mac,
+  port: name,
+  vlan: undefined,
+  own,
+  fixed: false,
+})
+
+/** A hypervisor with one bridge; remembers what was loaded, and redirects as the last of it says. */
+function hypervisor({
+  ports = [port('tap0'), port('uplink')],
+  fdb = [behind(VM, 'tap0'), behind(RY, 'uplink')],
+  obeys = true,
+} = {}) {
+  const loaded: string[] = []
+  const redirects = (): boolean =>
+    obeys && (loaded.findLast((text) => text.includes('from_vms'))?.includes('ether daddr set') ?? false)
+  const table: NftTable = {declarations: [], sets: new Map(), elements: new Map(), rules: []}
+  const host: ProxyHost = {
+    loadNft: async (text) => void loaded.push(text),
+    readTable: async () => (loaded.length > 0 ? table : undefined),
+    bridgePorts: async () => ports,
+    bridgeFdb: async () => fdb,
+  }
+  const world = fakeWorld({
+    interfaces: ports.map(({name, mac}) => ethernetInterface({name, mac})),
+    onSend(bytes, at) {
+      const packet = parseIpv4(parseEthernet(bytes).payload)
+      const request = parseIcmp(packet.payload)
+      if (request.kind !== 'echo-request') throw new Error('only echoes are sent')
+      const destination = redirects() ? RY : RX
+      at.deliver(
+        icmpFrame(
+          {destination, source: VM},
+          {source: packet.destination, destination: packet.source},
+          {...request, kind: 'echo-reply'},
+        ),
+      )
+    },
+  })
+  const told: string[] = []
+  const stage: Stage = {world, signal: new AbortController().signal, observe: ({text}) => void told.push(text)}
+  return {strategy: macProxyOn(host), loaded, told, stage, world}
+}
+
+describe('the strategy mac-proxy', () => {
+  it('plans one rule, for packets that leave the segment, and touches nothing', async () => {
+    const {strategy, loaded, world} = hypervisor()
+    const plan = await strategy.plan(switchover('web-07'), {}, world)
+    expect(plan).toMatchObject({bridge: 'br0', port: 'tap0', watch: ['uplink'], from: {mac: RX}, to: {mac: RY}})
+    expect(plan.ruleset).toContain(
+      `iifname "tap0" ether daddr ${RX} meta protocol ip ip daddr != 10.0.0.0/24 counter ether daddr set ${RY}`,
+    )
+    expect(plan.ruleset, 'the new gateway routes no IPv6').not.toContain('ip6')
+    expect(JSON.parse(JSON.stringify(plan))).toEqual(plan)
+    expect(strategy.describe(plan).join('\n')).toContain('web-07 notices nothing')
+    expect(loaded).toEqual([])
+    expect(world.sent).toEqual([])
+  })
+
+  it('redirects IPv6 too where the new gateway has it, but not what is for the old one itself', async () => {
+    const {strategy, world} = hypervisor()
+    const {segment, from, to, vm} = switchover('web-07')
+    const six = {vm, segment, from: {...from, ip6: ['fe80::1', '2001:db8::1']}, to: {...to, ip6: ['2001:db8::2']}}
+    const {ruleset} = await strategy.plan(six, {}, world)
+    expect(ruleset).toContain('meta protocol ip6 ip6 daddr != { fe80::/10, ff00::/8, 2001:db8::1 } counter')
+  })
+
+  it('takes a frame for the bridge itself where the bridge is the gateway', async () => {
+    const {strategy, world} = hypervisor({fdb: [behind(VM, 'tap0'), behind(RY, 'br0', true)]})
+    const plan = await strategy.plan(switchover('web-07'), {}, world)
+    expect(plan.watch).toEqual(['br0'])
+    expect(plan.ruleset).toContain('meta pkttype set host ether daddr set')
+  })
+
+  it('proves it, and proves that it is taken back, twice over', async () => {
+    const {strategy, stage, world, loaded} = hypervisor()
+    const plan = await strategy.plan(switchover('web-07'), {}, world)
+    await strategy.execute(plan, stage)
+    expect(await strategy.verify(plan, stage)).toMatchObject({ok: true})
+    for (let i = 0; i < 2; i++) expect(await strategy.rollback(plan, stage)).toMatchObject({ok: true})
+    expect(loaded.at(-1), 'nothing is left').toBe('delete table bridge gwswitch_proxy\n')
+    expect(world.openLinks).toBe(0)
+  })
+
+  it('says where the packets go instead', async () => {
+    const {strategy, stage, world} = hypervisor({obeys: false})
+    const plan = await strategy.plan(switchover('web-07'), {}, world)
+    await strategy.execute(plan, stage)
+    const {ok, evidence} = await strategy.verify(plan, stage)
+    expect(ok).toBe(false)
+    expect(evidence.join('\n')).toMatch(
+      /leave br0 through uplink for rx \(02:00:00:00:0a:01\)\nthey should leave for ry/,
+    )
+  })
+
+  it.each([
+    ['no bridge', {ports: []}, {}, 'there is no bridge here'],
+    ['a VM that no bridge knows', {fdb: []}, {}, 'name its port with -i'],
+    ['another port', {}, {interfaceName: 'eth9'}, 'eth9 is no port of a bridge'],
+  ])('refuses %s', async (_what, machine, options, message) => {
+    const {strategy, world} = hypervisor(machine)
+    await expect(strategy.plan(switchover('web-07'), options, world)).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining(message),
+    })
+  })
+
+  it('has nothing to do between gateways with one MAC', async () => {
+    const {strategy, world} = hypervisor()
+    const same = parseInventory(INVENTORY.replaceAll(/02:00:00:00:0[ab]:02/g, '02:00:00:00:0c:02'), 'gwswitch.yaml')
+    await expect(strategy.plan(switchover('db-03', same), {}, world)).rejects.toThrow('have the same MAC')
+  })
+})

@@ -1,0 +1,232 @@
+// A real guest: Debian's cloud kernel with busybox, ip(8) and QEMU's own guest agent in an initramfs of a few MB, run by
+// QEMU without hardware help. Built once from Debian packages, and kept.
+import type {ChildProcess} from 'node:child_process'
+import {createHash} from 'node:crypto'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {basename, dirname, join} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
+import {runCommand, tryCommand} from '../../src/net/command.ts'
+import {spawnIn} from '../../src/net/netns.ts'
+
+/** Where images are kept, by what they are made of. */
+const CACHE = '/var/cache/gwswitch-tests'
+/** Raised whenever what is in the image changes. */
+const RECIPE = 4
+/** In the order in which they depend on each other. */
+const MODULES = [
+  'virtio_ring',
+  'virtio',
+  'virtio_pci_modern_dev',
+  'virtio_pci_legacy_dev',
+  'virtio_pci',
+  'failover',
+  'net_failover',
+  'virtio_net',
+  'virtio_console',
+]
+const PROGRAMS = ['qemu-system-x86_64', 'busybox', 'cpio', 'dpkg-deb', 'apt-get', 'ldd', 'ip', 'gzip']
+
+export interface GuestImage {
+  readonly kernel: string
+  readonly initrd: string
+}
+
+/** The image, built if need be; or why there is none here, for a test to skip with. */
+export async function guestImage(): Promise<GuestImage | string> {
+  if (process.arch !== 'x64') return `the guest is built for amd64, this is ${process.arch}`
+  if (process.geteuid?.() !== 0) return 'a guest on a tap interface needs root'
+  if (!existsSync('/dev/net/tun')) return 'there is no /dev/net/tun'
+  const {stdout} = await tryCommand('sh', ['-c', PROGRAMS.map((name) => `command -v ${name} >/dev/null || echo ${name}`).join(';')])
+  if (stdout.trim() !== '') return `not installed: ${stdout.trim().split('\n').join(', ')} (Debian: qemu-system-x86 busybox-static cpio)`
+  const kernelPackage = await cloudKernel()
+  if (kernelPackage === undefined) return 'apt knows no linux-image-cloud-amd64'
+  const versions = await Promise.all([kernelPackage, 'qemu-guest-agent'].map(candidate))
+  const key = createHash('sha256').update(JSON.stringify([RECIPE, kernelPackage, versions])).digest('hex').slice(0, 16)
+  const home = join(CACHE, `guest-${key}`)
+  if (!existsSync(home)) {
+    try {
+      await build(home, kernelPackage)
+    } catch (error) {
+      return `the guest cannot be built: ${(error as Error).message.split('\n')[0]}`
+    }
+  }
+  return {kernel: join(home, 'vmlinuz'), initrd: join(home, 'initrd.img')}
+}
+
+async function cloudKernel(): Promise<string | undefined> {
+  const {stdout} = await tryCommand('apt-cache', ['depends', 'linux-image-cloud-amd64'])
+  return /Depends: (linux-image-\S+-cloud-amd64)/.exec(stdout)?.[1]
+}
+
+async function candidate(name: string): Promise<string> {
+  const {stdout} = await tryCommand('apt-cache', ['policy', name])
+  return /Candidate: (\S+)/.exec(stdout)?.[1] ?? ''
+}
+
+async function build(home: string, kernelPackage: string): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), 'gwswitch-guest-'))
+  try {
+    // apt downloads as a user of its own.
+    chmodSync(work, 0o777)
+    const script = `cd ${work} && apt-get download -q ${kernelPackage} qemu-guest-agent && for deb in *.deb; do dpkg-deb -x "$deb" packages; done`
+    await runCommand('sh', ['-c', script])
+    const packages = join(work, 'packages')
+    const root = join(work, 'root')
+    for (const folder of ['bin', 'sbin', 'modules', 'proc', 'sys', 'dev', 'run', 'etc', 'tmp']) mkdirSync(join(root, folder), {recursive: true})
+    copyFileSync(await which('busybox'), join(root, 'bin/busybox'))
+    await addProgram(root, await which('ip'), 'sbin/ip')
+    await addProgram(root, join(packages, 'usr/sbin/qemu-ga'), 'sbin/qemu-ga')
+    for (const name of MODULES) copyModule(packages, name, join(root, 'modules'))
+    writeFileSync(join(root, 'init'), INIT, {mode: 0o755})
+    const made = join(work, 'made')
+    mkdirSync(made)
+    copyFileSync(globSync(join(packages, 'boot/vmlinuz-*'))[0]!, join(made, 'vmlinuz'))
+    await runCommand('sh', ['-c', `cd ${root} && find . | cpio -o -H newc --quiet | gzip -1 > ${made}/initrd.img`])
+    mkdirSync(dirname(home), {recursive: true})
+    await runCommand('cp', ['-r', made, `${home}.new`])
+    // Another run may have built it meanwhile.
+    if (existsSync(home)) rmSync(`${home}.new`, {recursive: true})
+    else renameSync(`${home}.new`, home)
+  } finally {
+    rmSync(work, {recursive: true, force: true})
+  }
+}
+
+const which = async (name: string): Promise<string> => realpathSync((await runCommand('sh', ['-c', `command -v ${name}`])).trim())
+
+/** A module that is not there is built into the kernel. */
+function copyModule(packages: string, name: string, folder: string): void {
+  const [file] = globSync(join(packages, `lib/modules/*/kernel/**/${name}.ko`))
+  if (file) copyFileSync(file, join(folder, `${name}.ko`))
+}
+
+/** A program of this machine with the libraries that it is linked to, at the same places. */
+async function addProgram(root: string, path: string, to: string): Promise<void> {
+  copyFileSync(path, join(root, to))
+  chmodSync(join(root, to), 0o755)
+  const listed = await runCommand('ldd', [path])
+  if (/not found/.test(listed)) throw new Error(`${basename(path)} lacks libraries here: ${/(\S+) => not found/.exec(listed)?.[1]}`)
+  for (const [, file] of listed.matchAll(/(\/\S+) \(0x/g)) {
+    const target = join(root, file!)
+    if (existsSync(target)) continue
+    mkdirSync(dirname(target), {recursive: true})
+    copyFileSync(realpathSync(file!), target)
+  }
+  if (!existsSync(join(root, 'lib64'))) symlinkSync('usr/lib64', join(root, 'lib64'))
+}
+
+/** What it is told on the kernel's command line: gw.address, gw.gateway, gw.block (commands the agent shall not take). */
+const INIT = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/sbin:/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs run /run
+mkdir -p /var
+ln -s /run /var/run
+for name in ${MODULES.join(' ')}; do [ -e /modules/$name.ko ] && insmod /modules/$name.ko; done
+for word in $(cat /proc/cmdline); do
+  case $word in
+    gw.address=*) address=\${word#*=} ;;
+    gw.gateway=*) gateway=\${word#*=} ;;
+    gw.block=*) block=\${word#*=} ;;
+  esac
+done
+ip link set lo up
+ip link set eth0 up
+ip address add $address dev eth0
+ip route add default via $gateway dev eth0 proto static metric 100
+mkfifo /run/echo
+(while :; do nc -l -p 7777 < /run/echo | tee /run/echo > /dev/null; done) &
+for port in /dev/vport*; do qemu-ga -m virtio-serial -p $port -t /run -d \${block:+-b $block}; done
+echo guest ready
+while :; do sleep 3600; done
+`
+
+export interface GuestOptions {
+  /** Namespace that QEMU runs in, and the tap there. */
+  readonly namespace: string
+  readonly tap: string
+  readonly mac: string
+  readonly mtu: number
+  /** With its prefix length. */
+  readonly address: string
+  readonly gateway: string
+  /** Commands that its guest agent shall not take. */
+  readonly block?: string
+  /** Folder of its sockets and its console. */
+  readonly scratch: string
+  readonly name: string
+}
+
+export interface RunningGuest {
+  /** The host's end of the guest agent's channel. */
+  readonly agentSocket: string
+  readonly console: () => string
+  stop(): Promise<void>
+}
+
+const BOOT_MS = 60_000
+
+/** Boots it; resolves when its init is through. Throws with the end of its console if it does not get there. */
+export async function startGuest({kernel, initrd}: GuestImage, options: GuestOptions): Promise<RunningGuest> {
+  const file = (suffix: string): string => join(options.scratch, `${options.name}.${suffix}`)
+  const words = [
+    'console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests mitigations=off edd=off net.ifnames=0',
+    `gw.address=${options.address} gw.gateway=${options.gateway}`,
+    options.block === undefined ? '' : `gw.block=${options.block}`,
+  ]
+  const argv = [
+    ...['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-nographic', '-no-reboot', '-accel', 'tcg'],
+    ...['-machine', 'pc-i440fx-7.2', '-m', '128', '-kernel', kernel, '-initrd', initrd, '-append', words.join(' ')],
+    ...['-serial', `file:${file('console')}`],
+    ...['-netdev', `tap,id=n0,ifname=${options.tap},script=no,downscript=no`],
+    ...['-device', `virtio-net-pci,netdev=n0,mac=${options.mac},romfile=,host_mtu=${options.mtu}`],
+    ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=ga0,path=${file('qga')},server=on,wait=off`],
+    ...['-device', 'virtserialport,chardev=ga0,name=org.qemu.guest_agent.0'],
+  ]
+  const child = spawnIn(options.namespace, argv, {stdio: ['ignore', 'ignore', 'pipe']})
+  const stderr: Buffer[] = []
+  child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk))
+  const console = (): string => (existsSync(file('console')) ? readFileSync(file('console'), 'latin1') : '')
+  const stop = (): Promise<void> => ended(child)
+  const deadline = Date.now() + BOOT_MS
+  while (!console().includes('guest ready')) {
+    if (child.exitCode !== null || Date.now() > deadline) {
+      await stop()
+      throw new Error(`the guest did not come up: ${Buffer.concat(stderr)} ${console().slice(-500)}`)
+    }
+    await delay(50)
+  }
+  return {agentSocket: file('qga'), console, stop}
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const {promise, resolve} = Promise.withResolvers<void>()
+  child.once('exit', () => resolve())
+  child.kill('SIGKILL')
+  await promise
+}
+
+/** Waits for a line of `ss`-like conditionsuntil `test` is true, or throws after `ms`. */
+export async function until(test: () => Promise<boolean>, ms: number, what: string): Promise<void> {
+  for (const end = Date.now() + ms; Date.now() < end; await delay(100)) if (await test()) return
+  throw new Error(`not within ${ms} ms: ${what}`)
+}
+

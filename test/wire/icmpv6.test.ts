@@ -1,0 +1,165 @@
+import fc from 'fast-check'
+import {describe, expect, it} from 'vitest'
+import {ETHERTYPE_IPV6} from '../../src/wire/ethernet.ts'
+import {type Icmpv6, icmpv6Frame, parseIcmpv6, serializeIcmpv6} from '../../src/wire/icmpv6.ts'
+import {fillChecksum6, type Ipv6Header, parseIpv6, serializeIpv6} from '../../src/wire/ipv6.ts'
+import {ALL_NODES} from '../../src/wire/ipv6-address.ts'
+import {goldenOf, payloadOf} from '../support/captures.ts'
+import {arbitrary, describeCodec} from '../support/codec-harness.ts'
+import {anyIcmpv6, anyIpv6} from './ipv6-values.ts'
+
+/** The checksum covers the packet's addresses: a message is read and written within its packet. */
+interface Packet {
+  readonly header: Omit<Ipv6Header, 'nextHeader'>
+  readonly message: Icmpv6
+}
+
+const ICMPV6 = 58
+const parse = (bytes: Uint8Array): Packet => {
+  const {payload, nextHeader: _, ...header} = parseIpv6(bytes)
+  return {header, message: parseIcmpv6(payload, header)}
+}
+const serialize = ({header, message}: Packet): Uint8Array =>
+  serializeIpv6({...header, nextHeader: ICMPV6, payload: serializeIcmpv6(message, header)})
+
+const golden = goldenOf(['neighbour'], (frame) => payloadOf(frame, ETHERTYPE_IPV6))
+
+describeCodec<Packet>({
+  name: 'icmpv6',
+  parse,
+  serialize,
+  golden,
+  arbitrary: fc.record({
+    header: fc.record({
+      trafficClass: arbitrary.u8,
+      flowLabel: fc.nat(0xf_ffff),
+      hopLimit: arbitrary.u8,
+      source: anyIpv6,
+      destination: anyIpv6,
+    }),
+    message: anyIcmpv6,
+  }),
+  minimum: 'whole',
+  repair(bytes) {
+    const out = bytes.slice()
+    if (out.length < 44) return out
+    out[0] = 0x60 | (out[0]! & 0x0f)
+    out[4] = (out.length - 40) >>> 8
+    out[5] = (out.length - 40) & 0xff
+    const {source, destination} = parseIpv6(out)
+    out.fill(0, 42, 44)
+    fillChecksum6({source, destination}, ICMPV6, out, 40, out.length, 42)
+    return out
+  },
+})
+
+const kinds = golden.map(({bytes}) => parse(bytes).message)
+
+describe('icmpv6', () => {
+  it('reads every message of Neighbour Discovery, from a kernel and from dnsmasq', () => {
+    expect(new Set(kinds.map(({kind}) => kind))).toEqual(
+      new Set([
+        'neighbour-solicitation',
+        'neighbour-advertisement',
+        'router-solicitation',
+        'router-advertisement',
+        'redirect',
+        'echo-request',
+        'echo-reply',
+      ]),
+    )
+    expect(kinds.find(({kind}) => kind === 'router-advertisement')).toMatchObject({
+      routerLifetime: 1800,
+      options: expect.arrayContaining([
+        expect.objectContaining({
+          kind: 'prefix-information',
+          prefix: '2001:db8:1::',
+          prefixLength: 64,
+          autonomous: true,
+          validLifetime: 600,
+        }),
+        {kind: 'mtu', mtu: 1500},
+        {kind: 'source-link-layer-address', mac: '02:00:00:00:0b:01'},
+      ]),
+    })
+    expect(kinds.find(({kind}) => kind === 'redirect')).toMatchObject({
+      target: 'fe80::2',
+      destination: '2001:db8:9::1',
+      options: expect.arrayContaining([{kind: 'target-link-layer-address', mac: '02:00:00:00:00:22'}]),
+    })
+  })
+
+  it.each([
+    ['any byte', 60],
+    ['the addresses', 30],
+  ])('sees by the checksum that %s changed', (_what, at) => {
+    const bytes = golden[0]!.bytes.slice()
+    bytes[at]! ^= 1
+    expect(() => parse(bytes)).toThrow(expect.objectContaining({layer: 'icmpv6', reason: 'malformed', offset: 2}))
+  })
+
+  it('refuses an option of length 0, which would never end', () => {
+    const message = {
+      kind: 'neighbour-solicitation',
+      target: 'fe80::1',
+      options: [{kind: 'other', type: 9, data: new Uint8Array(6)}],
+    } as const
+    const ends = {source: 'fe80::2', destination: 'fe80::1'}
+    const bytes = serializeIcmpv6(message, ends)
+    bytes[25] = 0
+    bytes.fill(0, 2, 4)
+    fillChecksum6(ends, ICMPV6, bytes, 0, bytes.length, 2)
+    expect(() => parseIcmpv6(bytes, ends)).toThrow(expect.objectContaining({layer: 'nd option', reason: 'malformed'}))
+  })
+
+  it.each<[string, Icmpv6]>([
+    [
+      'an option of a length that is no multiple of 8',
+      {kind: 'router-solicitation', options: [{kind: 'other', type: 9, data: new Uint8Array(7)}]},
+    ],
+    [
+      'an option without a byte',
+      {kind: 'router-solicitation', options: [{kind: 'other', type: 9, data: new Uint8Array(0)}]},
+    ],
+    [
+      'a prefix length above 128',
+      {
+        kind: 'router-solicitation',
+        options: [
+          {
+            kind: 'prefix-information',
+            prefix: '::',
+            prefixLength: 129,
+            onLink: true,
+            autonomous: true,
+            validLifetime: 0,
+            preferredLifetime: 0,
+          },
+        ],
+      },
+    ],
+    ['a kind by another name', {kind: 'other', type: 135, code: 0, rest: new Uint8Array(20)}],
+    ['a target that is no address', {kind: 'neighbour-solicitation', target: '10.0.0.1', options: []}],
+  ])('does not write %s', (_name, message) => {
+    expect(() => serializeIcmpv6(message, {source: '::', destination: '::'})).toThrow(
+      expect.objectContaining({reason: 'out-of-range'}),
+    )
+  })
+
+  it('builds whole frames, with the hop limit that Neighbour Discovery asks for and an 802.1Q tag where there is one', () => {
+    const addresses = {
+      destination: '33:33:00:00:00:01',
+      source: '02:00:00:00:0b:01',
+      vlan: {id: 100, priority: 0, dropEligible: false},
+    }
+    const bytes = icmpv6Frame(
+      addresses,
+      {source: 'fe80::1', destination: ALL_NODES},
+      {kind: 'router-solicitation', options: []},
+    )
+    expect(Buffer.from(bytes).toString('hex', 12, 18)).toBe('8100006486dd')
+    const packet = parseIpv6(bytes.subarray(18))
+    expect(packet).toMatchObject({hopLimit: 255, source: 'fe80::1', destination: 'ff02::1'})
+    expect(parseIcmpv6(packet.payload, packet)).toEqual({kind: 'router-solicitation', options: []})
+  })
+})
