@@ -21,7 +21,8 @@ const IP_PKTINFO = 8
 const BATCH = 256
 /** An Ethernet frame's worth, and more than any client sends. */
 const SLOT = 2048
-const RECEIVE_BUFFER = 4 << 20
+/** Some hundred datagrams. A longer queue would hold what its client has given up on: overload must drop, not delay. */
+const RECEIVE_BUFFER = 512 << 10
 
 export interface DhcpDatagram {
   /** Valid until the listener returns. */

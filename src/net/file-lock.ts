@@ -10,8 +10,8 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
-import koffi from 'koffi'
 import {Failure} from '../errors.ts'
+import {libc} from './libc.ts'
 
 const LOCK_EX = 2
 const LOCK_NB = 4
@@ -27,7 +27,7 @@ export interface FileLock {
  */
 export function tryLock(path: string): FileLock | undefined {
   const fd = openLock(path)
-  if (flock()(fd, LOCK_EX | LOCK_NB) !== 0 || !isStill(fd, path)) {
+  if (libc().flock(fd, LOCK_EX | LOCK_NB) !== 0 || !isStill(fd, path)) {
     closeSync(fd)
     return undefined
   }
@@ -65,16 +65,4 @@ function openLock(path: string): number {
 /** Whether the file locked is the one that is there now, and not one that its last holder removed meanwhile. */
 function isStill(fd: number, path: string): boolean {
   return statSync(path, {throwIfNoEntry: false})?.ino === fstatSync(fd).ino
-}
-
-const flock = lazy(
-  () => koffi.load('libc.so.6').func('int flock(int fd, int operation)') as (fd: number, operation: number) => number,
-)
-
-function lazy<T>(make: () => T): () => T {
-  let made: T | undefined
-  return () => {
-    made ??= make()
-    return made
-  }
 }

@@ -11,6 +11,11 @@ export interface Libc {
   recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number, timeout: null): number
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number
   clock_gettime(clock: number, timespec: Uint8Array): number
+  ppoll(fds: Uint8Array, count: number, timeout: Uint8Array | null, mask: null): number
+  if_nametoindex(name: string): number
+  sched_setscheduler(pid: number, policy: number, param: Uint8Array): number
+  setns(fd: number, kind: number): number
+  flock(fd: number, operation: number): number
 }
 
 /** libuv's poll handle (docs.libuv.org, "uv_poll_t"), from the Node that runs us. */
@@ -44,6 +49,11 @@ export const libc: () => Libc = lazy(() => {
     recvmmsg: lib.func('int recvmmsg(int fd, void *msgvec, unsigned int vlen, int flags, void *timeout)'),
     setsockopt: lib.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t len)'),
     clock_gettime: lib.func('int clock_gettime(int clock, void *tp)'),
+    ppoll: lib.func('int ppoll(void *fds, unsigned long nfds, const void *timeout, const void *sigmask)'),
+    if_nametoindex: lib.func('unsigned int if_nametoindex(const char *name)'),
+    sched_setscheduler: lib.func('int sched_setscheduler(int pid, int policy, const void *param)'),
+    setns: lib.func('int setns(int fd, int kind)'),
+    flock: lib.func('int flock(int fd, int operation)'),
   }
 })
 

@@ -1,10 +1,8 @@
 // Memory for recvmmsg(2) and sendmmsg(2), laid out once and used again for every batch.
 import {addressOf} from './libc.ts'
+import {CONTROL, IOVEC, MMSGHDR} from './socket-constants.ts'
 
-const MMSGHDR = 64 // struct mmsghdr on 64-bit Linux: msghdr (56), msg_len (4), padding (4)
-const IOVEC = 16
 const NAME = 32 // sockaddr_ll is 20
-const CONTROL = 128 // SCM_TIMESTAMPNS (32) and PACKET_AUXDATA (40), with room
 
 /** `count` message slots of `slotSize` data bytes each, with address and ancillary room. */
 export interface MessageBatch {

@@ -1,8 +1,8 @@
 // Network namespaces (ip-netns(8)): which there are, and doing things inside them.
 import {type ChildProcess, type SpawnOptions, spawn} from 'node:child_process'
 import {closeSync, openSync, readdirSync} from 'node:fs'
-import koffi from 'koffi'
 import {Failure} from '../errors.ts'
+import {errorName, libc} from './libc.ts'
 
 const NETNS_DIRECTORY = '/run/netns'
 const CLONE_NEWNET = 0x4000_0000
@@ -30,7 +30,7 @@ export function inNamespace<T>(name: string, fn: () => T): T {
     try {
       return fn()
     } finally {
-      if (setns()(home, CLONE_NEWNET) !== 0) {
+      if (libc().setns(home, CLONE_NEWNET) !== 0) {
         // Anything done from here on would hit the wrong network.
         process.stderr.write('cannot return to the own network namespace\n')
         process.abort()
@@ -53,19 +53,13 @@ function openNamespace(name: string): number {
 
 function enter(fd: number, what: string): void {
   try {
-    if (setns()(fd, CLONE_NEWNET) === 0) return
-    const errno = koffi.errno()
-    if (errno !== koffi.os.errno.EPERM) throw new Failure('runtime', `cannot enter ${what} (errno ${errno})`)
+    if (libc().setns(fd, CLONE_NEWNET) === 0) return
+    const error = errorName()
+    if (error !== 'EPERM') throw new Failure('runtime', `cannot enter ${what} (${error})`)
     throw new Failure('privilege', `entering ${what} needs CAP_SYS_ADMIN: run as root`)
   } finally {
     closeSync(fd)
   }
-}
-
-let bound: ((fd: number, type: number) => number) | undefined
-const setns = () => {
-  bound ??= koffi.load('libc.so.6').func('int setns(int fd, int type)')
-  return bound
 }
 
 /** The command line that runs `argv` inside the namespace `name`, for a shell or for `spawn`. */

@@ -4,23 +4,25 @@ import {encodeFilter, type Instruction} from './bpf.ts'
 import {addressOf, errorName, libc, realtimeNs} from './libc.ts'
 import {controlMessages, type MessageBatch, messageBatch} from './message-batch.ts'
 import {needsNetRaw} from './privilege.ts'
+import {
+  AF_PACKET,
+  ETH_P_ALL,
+  PACKET_ADD_MEMBERSHIP,
+  PACKET_AUXDATA,
+  PACKET_IGNORE_OUTGOING,
+  PACKET_MR_PROMISC,
+  SO_TIMESTAMPNS,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_PACKET,
+  SOL_SOCKET,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
+} from './socket-constants.ts'
 
-const AF_PACKET = 17
-const SOCK_RAW = 3
-const SOCK_NONBLOCK = 0o4000
-const SOCK_CLOEXEC = 0o2000000
-const ETH_P_ALL = 0x0003
-const SOL_SOCKET = 1
-const SOL_PACKET = 263
 const SO_RCVBUF = 8
 const SO_ATTACH_FILTER = 26
-const SO_TIMESTAMPNS = 35
-const PACKET_ADD_MEMBERSHIP = 1
-const PACKET_AUXDATA = 8
-const PACKET_IGNORE_OUTGOING = 23
-const PACKET_MR_PROMISC = 1
-const TP_STATUS_VLAN_VALID = 1 << 4
-const TP_STATUS_VLAN_TPID_VALID = 1 << 6
 const PACKET_TYPES = ['host', 'broadcast', 'multicast', 'other-host', 'outgoing'] as const
 
 /** To whom the kernel says a frame was addressed (packet(7), `sll_pkttype`). */

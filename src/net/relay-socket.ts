@@ -2,87 +2,41 @@
 // kernel receive times, and without one allocation a frame. A relay owns its process, so every call here may block it.
 import koffi from 'koffi'
 import {Failure} from '../errors.ts'
+import {libc} from './libc.ts'
 import type {FrameQueue} from './relay-queue.ts'
+import {
+  AF_PACKET,
+  CONTROL,
+  ETH_P_ALL,
+  IOVEC,
+  MMSGHDR,
+  PACKET_ADD_MEMBERSHIP,
+  PACKET_AUXDATA,
+  PACKET_IGNORE_OUTGOING,
+  PACKET_MR_PROMISC,
+  SO_TIMESTAMPNS,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_PACKET,
+  SOL_SOCKET,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
+} from './socket-constants.ts'
 
-const AF_PACKET = 17
-const SOCK_RAW = 3
-const SOCK_NONBLOCK = 0o4000
-const SOCK_CLOEXEC = 0o2000000
-const ETH_P_ALL = 0x0003
-const SOL_SOCKET = 1
-const SO_TIMESTAMPNS = 35
 const SO_SNDBUFFORCE = 32
 const SO_RCVBUFFORCE = 33
-const SOL_PACKET = 263
-const PACKET_ADD_MEMBERSHIP = 1
-const PACKET_AUXDATA = 8
 const PACKET_VNET_HDR = 15
-const PACKET_IGNORE_OUTGOING = 23
-const PACKET_MR_PROMISC = 1
-const TP_STATUS_VLAN_VALID = 1 << 4
-const TP_STATUS_VLAN_TPID_VALID = 1 << 6
 const POLLIN = 1
 const CLOCK_REALTIME = 0
 const SCHED_RR = 2
 const SCHED_RESET_ON_FORK = 0x4000_0000
 
-const MMSGHDR = 64 // struct mmsghdr on 64-bit Linux: msghdr (56), msg_len (4), padding (4)
-const IOVEC = 16
-const CONTROL = 128 // SCM_TIMESTAMPNS (32) and PACKET_AUXDATA (40), with room
 const BATCH = 64
 /** The longest GSO frame the kernel makes unless told otherwise (GSO_LEGACY_MAX_SIZE), with both headers. */
 const SLOT = 65_536 + 64
 const RECEIVE_BUFFER = 32 << 20
 const TWO_32 = 2 ** 32
-
-const lib = lazy(() => {
-  const c = koffi.load('libc.so.6')
-  return {
-    socket: c.func('int socket(int domain, int type, int protocol)') as (d: number, t: number, p: number) => number,
-    bind: c.func('int bind(int fd, const void *addr, uint32_t len)') as (fd: number, a: Buffer, n: number) => number,
-    setsockopt: c.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t len)') as (
-      fd: number,
-      level: number,
-      name: number,
-      value: Buffer,
-      length: number,
-    ) => number,
-    recvmmsg: c.func('int recvmmsg(int fd, void *msgvec, unsigned int vlen, int flags, void *timeout)') as (
-      fd: number,
-      messages: Buffer,
-      count: number,
-      flags: number,
-      timeout: null,
-    ) => number,
-    sendmmsg: c.func('int sendmmsg(int fd, void *msgvec, unsigned int vlen, int flags)') as (
-      fd: number,
-      messages: Buffer,
-      count: number,
-      flags: number,
-    ) => number,
-    ppoll: c.func('int ppoll(void *fds, unsigned long nfds, const void *timeout, const void *sigmask)') as (
-      fds: Buffer,
-      count: number,
-      timeout: Buffer | null,
-      mask: null,
-    ) => number,
-    clock_gettime: c.func('int clock_gettime(int clock, void *tp)') as (clock: number, tp: Buffer) => number,
-    if_nametoindex: c.func('unsigned int if_nametoindex(const char *name)') as (name: string) => number,
-    sched_setscheduler: c.func('int sched_setscheduler(int pid, int policy, const void *param)') as (
-      pid: number,
-      policy: number,
-      param: Buffer,
-    ) => number,
-  }
-})
-
-function lazy<T>(make: () => T): () => T {
-  let made: T | undefined
-  return () => {
-    made ??= make()
-    return made
-  }
-}
 
 /** One end of the relayed wire. */
 export interface RelaySocket {
@@ -105,9 +59,9 @@ export interface RelaySocket {
 
 /** @throws Failure `runtime` if there is no such interface, `privilege` without CAP_NET_RAW. */
 export function openRelaySocket(interfaceName: string): RelaySocket {
-  const index = lib().if_nametoindex(interfaceName)
+  const index = libc().if_nametoindex(interfaceName)
   if (index === 0) throw new Failure('runtime', `relay: no interface ${interfaceName} in this namespace`)
-  const fd = lib().socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+  const fd = libc().socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
   if (fd < 0) throw new Failure('privilege', 'relay: an AF_PACKET socket needs CAP_NET_RAW')
   configure(fd, index)
   const incoming = receiver(fd)
@@ -118,14 +72,14 @@ export function openRelaySocket(interfaceName: string): RelaySocket {
     receive: incoming,
     send: outgoing.send,
     refused: outgoing.refused,
-    exists: () => lib().if_nametoindex(interfaceName) === index,
+    exists: () => libc().if_nametoindex(interfaceName) === index,
   }
 }
 
 function configure(fd: number, index: number): void {
   // Larger than rmem_max allows, so that nothing is lost while this process is off the CPU; needs CAP_NET_ADMIN.
-  lib().setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(RECEIVE_BUFFER), 4)
-  lib().setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, int(RECEIVE_BUFFER), 4)
+  libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(RECEIVE_BUFFER), 4)
+  libc().setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, int(RECEIVE_BUFFER), 4)
   must(fd, SOL_SOCKET, SO_TIMESTAMPNS, int(1), 'SO_TIMESTAMPNS')
   must(fd, SOL_PACKET, PACKET_AUXDATA, int(1), 'PACKET_AUXDATA')
   must(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, int(1), 'PACKET_IGNORE_OUTGOING')
@@ -134,7 +88,7 @@ function configure(fd: number, index: number): void {
   address.writeUInt16LE(AF_PACKET, 0)
   address.writeUInt16BE(ETH_P_ALL, 2)
   address.writeInt32LE(index, 4)
-  if (lib().bind(fd, address, address.length) < 0) throw refusedCall('bind')
+  if (libc().bind(fd, address, address.length) < 0) throw refusedCall('bind')
   const membership = Buffer.alloc(16)
   membership.writeInt32LE(index, 0)
   membership.writeUInt16LE(PACKET_MR_PROMISC, 4)
@@ -142,7 +96,7 @@ function configure(fd: number, index: number): void {
 }
 
 function must(fd: number, level: number, name: number, value: Buffer, what: string): void {
-  if (lib().setsockopt(fd, level, name, value, value.length) < 0) throw refusedCall(what)
+  if (libc().setsockopt(fd, level, name, value, value.length) < 0) throw refusedCall(what)
 }
 
 const refusedCall = (what: string): Failure =>
@@ -189,7 +143,7 @@ function receiver(fd: number): RelaySocket['receive'] {
       memory.writeUInt32LE(CONTROL, i * MMSGHDR + 40)
       memory.writeUInt32LE(0, i * MMSGHDR + 48)
     }
-    const count = lib().recvmmsg(fd, memory, BATCH, 0, null)
+    const count = libc().recvmmsg(fd, memory, BATCH, 0, null)
     if (count < 0) {
       const errno = koffi.errno()
       if (isBusy(errno)) return 0
@@ -197,7 +151,7 @@ function receiver(fd: number): RelaySocket['receive'] {
       throw refusedCall('recvmmsg')
     }
     // Timestamps are wall clock, which may be set at any time; only the frame's age is taken from it.
-    lib().clock_gettime(CLOCK_REALTIME, realtime)
+    libc().clock_gettime(CLOCK_REALTIME, realtime)
     const nowRealtime = timespecMs(realtime, 0)
     const now = performance.now()
     for (let i = 0; i < count; i++) {
@@ -266,7 +220,7 @@ function sender(fd: number): {send: RelaySocket['send']; refused(): number} {
         count++
       }
       if (count === 0) return true
-      const sent = lib().sendmmsg(fd, headers.memory, count, 0)
+      const sent = libc().sendmmsg(fd, headers.memory, count, 0)
       if (sent > 0) queue.drop(sent)
       else if (isBusy(koffi.errno())) return false
       else {
@@ -298,13 +252,13 @@ export function poller(fds: readonly number[]): Poller {
   return {
     wait(timeoutMs) {
       if (timeoutMs === undefined) {
-        lib().ppoll(memory, fds.length, null, null)
+        libc().ppoll(memory, fds.length, null, null)
         return
       }
       const ns = Math.max(0, Math.round(timeoutMs * 1e6))
       timeout.writeUInt32LE(Math.floor(ns / 1e9), 0)
       timeout.writeUInt32LE(ns % 1e9, 8)
-      lib().ppoll(memory, fds.length, timeout, null)
+      libc().ppoll(memory, fds.length, timeout, null)
     },
     ready: (i) => memory.readInt16LE(i * 8 + 6) !== 0,
   }
@@ -314,5 +268,5 @@ export function poller(fds: readonly number[]): Poller {
 export function realTimePriority(): boolean {
   const param = Buffer.alloc(64)
   param.writeInt32LE(10)
-  return lib().sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, param) === 0
+  return libc().sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, param) === 0
 }

@@ -14,7 +14,7 @@ export const ND_OPTION_MTU = 5
 /** A lifetime that never ends, seconds. */
 export const ND_INFINITE_LIFETIME = 0xffff_ffff
 
-/** One option. `other` is every type, and every length of a known type, that has no kind of its own here. */
+/** One option. `other` is every type that has no kind of its own here, and what no kind can say: another length. */
 export type NdOption =
   | {readonly kind: 'source-link-layer-address' | 'target-link-layer-address'; readonly mac: Mac}
   | NdPrefixInformation
@@ -110,6 +110,7 @@ function readOption(type: number, bytes: Uint8Array): NdOption {
   }
   if (type === ND_OPTION_PREFIX_INFORMATION && bytes.length === prefixInformation.size) {
     const {flags, prefix, prefixLength, validLifetime, preferredLifetime} = prefixInformation.parse(bytes)
+    if (prefixLength > 128) return {kind: 'other', type, data: copyBytes(bytes, start.size)}
     return {
       kind: 'prefix-information',
       prefix: ipv6Text(prefix),

@@ -102,7 +102,7 @@ async function switchTo(lab: DhcpLab, ...flags: string[]): Promise<SwitchDocumen
 }
 
 function forcerenews(file: string): {sourcePort: number; replay: bigint}[] {
-  return parsePcap(readFileSync(file)).records.flatMap(({bytes}) => {
+  return parsePcap(readFileSync(file)).frames.flatMap(({bytes}) => {
     const frame = parseFrame(bytes)
     if (frame.kind !== 'udp' || frame.udp.destinationPort !== 68) return []
     const {options} = parseDhcp(frame.udp.payload)

@@ -76,7 +76,7 @@ describe('icmpv6', () => {
           prefix: '2001:db8:1::',
           prefixLength: 64,
           autonomous: true,
-          validLifetime: 600,
+          validLifetime: 1800,
         }),
         {kind: 'mtu', mtu: 1500},
         {kind: 'source-link-layer-address', mac: '02:00:00:00:0b:01'},

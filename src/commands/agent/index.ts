@@ -25,18 +25,19 @@ export default class Agent extends BaseCommand {
 
   async run(): Promise<AgentDocument> {
     const {flags} = await this.parse(Agent)
-    const {runAgent, runOnce} = await import('../../services/agent/run-agent.ts')
-    const options = {
-      configPath: flags.config,
-      signal: this.interrupt.signal,
-      log: (line: string) => process.stderr.write(`gwswitch agent: ${line}\n`),
-    }
+    const {readAgentConfig} = await import('../../services/agent/config-file.ts')
+    const config = readAgentConfig(flags.config)
+    const log = (line: string): void => void process.stderr.write(`gwswitch agent: ${line}\n`)
     if (!flags.once) {
-      await runAgent(options)
+      const {becomeAgent} = await import('../../services/agent/become.ts')
+      await becomeAgent({config, signal: this.interrupt.signal, log})
       return {schema: 'gwswitch.agent/1', exitCode: 0}
     }
+    const {runOnce} = await import('../../services/agent/run-agent.ts')
     const {onceExit} = await import('../../services/agent/status.ts')
-    const {answers} = await runOnce(options, process.stdin, (token) => this.log(token))
+    const {answers} = await runOnce({config, signal: this.interrupt.signal, log}, process.stdin, (token) =>
+      this.log(token),
+    )
     const exitCode = onceExit(answers.at(-1)?.answer)
     process.exitCode = exitCode
     return {schema: 'gwswitch.agent/1', answers: answers.map(({answer}) => answer), exitCode}

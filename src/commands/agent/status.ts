@@ -10,7 +10,8 @@ export default class AgentStatusCommand extends BaseCommand {
 
   async run(): Promise<AgentStatus> {
     const {flags} = await this.parse(AgentStatusCommand)
-    const [{readAgentConfig, readAgentKey}, {systemKernel}, {agentStatus, statusText}] = await Promise.all([
+    const [{readAgentConfig}, {readAgentKey}, {systemKernel}, {agentStatus, statusText}] = await Promise.all([
+      import('../../services/agent/config-file.ts'),
       import('../../services/agent/run-agent.ts'),
       import('../../services/agent/kernel.ts'),
       import('../../services/agent/status.ts'),

@@ -2,16 +2,11 @@
 import {readFileSync} from 'node:fs'
 import {createInterface} from 'node:readline'
 import type {Readable} from 'node:stream'
-import {type AgentConfig, parseAgentConfig} from '../../domain/agent/config.ts'
+import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
 import {type AgentAnswer, openAnswer, readPrivateKey, type SigningKey} from '../../wire/agent-message.ts'
 import {type Agent, forward, reachable, startAgent} from './daemon.ts'
 import {type AgentKernel, systemKernel} from './kernel.ts'
-
-/** @throws Failure `usage` for a file that cannot be read or is wrong. */
-export function readAgentConfig(path: string): AgentConfig {
-  return parseAgentConfig(readNamed(path, 'want an agent.yaml; "gwswitch agent enroll" writes one'), path)
-}
 
 /** @throws Failure `usage` for a file that cannot be read or holds no Ed25519 private key. */
 export function readAgentKey({key, vm}: AgentConfig): SigningKey {
@@ -21,7 +16,8 @@ export function readAgentKey({key, vm}: AgentConfig): SigningKey {
   return {kid: vm, privateKey}
 }
 
-function readNamed(path: string, want: string): string {
+/** The text of a file that somebody named. @throws Failure `usage`; `want` says what it should have been. */
+export function readNamed(path: string, want: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
@@ -32,7 +28,7 @@ function readNamed(path: string, want: string): string {
 }
 
 export interface RunOptions {
-  readonly configPath: string
+  readonly config: AgentConfig
   readonly signal: AbortSignal
   log(line: string): void
   /** Tests put traps between the steps. */
@@ -40,8 +36,7 @@ export interface RunOptions {
 }
 
 /** Runs until `signal`. @throws Failure if it cannot start. */
-export async function runAgent({configPath, signal, log, kernel = systemKernel(log)}: RunOptions): Promise<void> {
-  const config = readAgentConfig(configPath)
+export async function runAgent({config, signal, log, kernel = systemKernel(log)}: RunOptions): Promise<void> {
   const agent = await startAgent({config, key: readAgentKey(config), kernel, network: true})
   log(`${config.vm} listens on ${agent.listening.join(', ')}`)
   await aborted(signal)
@@ -68,7 +63,7 @@ export async function runOnce(
   input: Readable,
   onToken: (token: string) => void,
 ): Promise<OnceResult> {
-  const config = readAgentConfig(options.configPath)
+  const {config} = options
   const key = readAgentKey(config)
   const answers: {token: string; answer: AgentAnswer}[] = []
   const take = (token: string): AgentAnswer | undefined => {

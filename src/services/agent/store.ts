@@ -1,6 +1,5 @@
 // The agent's memory on disk: one JSON file, always whole.
 import {join} from 'node:path'
-import {z} from 'zod'
 import {type AgentMemory, EMPTY_MEMORY} from '../../domain/agent/memory.ts'
 import {Failure} from '../../errors.ts'
 import type {AgentKernel} from './kernel.ts'
@@ -16,11 +15,12 @@ export interface AgentStore {
 export const stateFile = (directory: string): string => join(directory, 'agent-state.json')
 
 /** As far as it must be right for an agent to start; what is in it was written by an agent. */
-const shape = z.looseObject({
-  version: z.literal(1),
-  keys: z.record(z.string(), z.looseObject({seq: z.number()})),
-  answered: z.array(z.unknown()),
-})
+function isMemory(value: unknown): value is AgentMemory {
+  const {version, keys, answered} = (value ?? {}) as Partial<Record<keyof AgentMemory, unknown>>
+  const sequences =
+    typeof keys === 'object' && keys !== null ? Object.values(keys as AgentMemory['keys']) : [{seq: undefined}]
+  return version === 1 && Array.isArray(answered) && sequences.every(({seq}) => Number.isSafeInteger(seq))
+}
 
 /** @throws Failure `runtime` for a file that cannot be understood: without it, old commands could be obeyed again. */
 export function readMemory(text: string | undefined, path: string): AgentMemory {
@@ -31,13 +31,13 @@ export function readMemory(text: string | undefined, path: string): AgentMemory 
   } catch {
     value = undefined
   }
-  if (!shape.safeParse(value).success) {
+  if (!isMemory(value)) {
     throw new Failure(
       'runtime',
       `${path}: is no state of this agent; move it away only if no command may still be valid`,
     )
   }
-  return value as AgentMemory
+  return value
 }
 
 export function openStore(directory: string, kernel: Pick<AgentKernel, 'read' | 'writeDurably'>): AgentStore {

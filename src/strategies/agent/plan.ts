@@ -86,7 +86,9 @@ export const describeAgent = ({vm, target, order, key, commands, interface: via,
   commands.length > 0
     ? `run in ${vm.name} (${vm.ip}) by the ${transportText(target.transport)}: ${commands.join('; ')}`
     : `tell the agent in ${vm.name} (${vm.ip}) by ${transportText(target.transport)}, signed with ${key?.kid}, to use ${gatewaysText(order.to)} (${to.name}, site ${to.site})${order.mode ? `, mode ${order.mode}` : ''}`,
-  `it tries the new gateway first${order.probes.length > 0 ? ` and ${order.probes.join(' or ')} beyond it` : ''}, and goes back by itself unless it is confirmed within ${order.confirmS} s`,
+  commands.length > 0
+    ? `it looks for the new gateway first${order.probes.length > 0 ? `, for ${order.probes.join(' or ')} beyond it afterwards` : ''}; the guest goes back by itself unless it is confirmed within ${order.confirmS} s`
+    : `it tries the new gateway first, and ${order.probes.length > 0 ? order.probes.join(' or ') : 'its own probes'} beyond it; it goes back by itself unless it is confirmed within ${order.confirmS} s`,
   `check at ${via}, by an echo from far away, that ${vm.name} leaves through ${to.mac}; then confirm`,
   `otherwise tell it to go back to ${from.ip} (${from.name}, site ${from.site})`,
 ]

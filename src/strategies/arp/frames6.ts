@@ -1,7 +1,7 @@
 // The frames that tell IPv6 hosts where a gateway is (RFC 4861), measured on Linux: see docs/arp.md.
 import type {Mac} from '../../wire/address.ts'
 import {type Icmpv6, icmpv6Frame} from '../../wire/icmpv6.ts'
-import {ALL_NODES, type Ipv6, multicastMac, solicitedNode} from '../../wire/ipv6-address.ts'
+import {ALL_NODES, type Ipv6, isMulticastIpv6, multicastMac, solicitedNode} from '../../wire/ipv6-address.ts'
 import type {NeighbourAdvertisement, RouterAdvertisement} from '../../wire/nd.ts'
 import type {AnnouncedGateway, AnnounceTo, Form} from './frames.ts'
 
@@ -18,12 +18,13 @@ interface Announcement6 {
 
 export function announcement6(form: Form, gateway: AnnouncedGateway, to: AnnounceTo, sourceMac: Mac) {
   const {source, destination, message, says} = announcementOf(form, gateway, to)
-  const broadcast = to.broadcast === true || to.vm === undefined
-  const mac = broadcast ? multicastMac(destination) : to.vm!.mac
+  // A redirect is for one host, whatever is asked for.
+  const everybody = (to.broadcast === true || to.vm === undefined) && isMulticastIpv6(destination)
+  const mac = everybody ? multicastMac(destination) : to.vm!.mac
   const addresses = {destination: mac, source: sourceMac, ...(to.vlan && {vlan: to.vlan})}
   return {
     bytes: icmpv6Frame(addresses, {source, destination}, message),
-    text: `${says}, to ${broadcast ? 'everybody' : mac}`,
+    text: `${says}, to ${everybody ? 'everybody' : mac}`,
   }
 }
 

@@ -1,6 +1,7 @@
 // The agent as a process: agent-process CONFIG [before:N|after:N]. A trap kills it (SIGKILL, from itself) before or after
 // its Nth call that changes anything in the kernel or on disk.
 
+import {readAgentConfig} from '../../../src/services/agent/config-file.ts'
 import {type AgentKernel, systemKernel} from '../../../src/services/agent/kernel.ts'
 import {runAgent} from '../../../src/services/agent/run-agent.ts'
 
@@ -34,5 +35,10 @@ function trapped(kernel: AgentKernel): AgentKernel {
 }
 
 const kernel = systemKernel(log)
-await runAgent({configPath, signal: stop.signal, log, kernel: trap === '' ? kernel : trapped(kernel)})
+await runAgent({
+  config: readAgentConfig(configPath),
+  signal: stop.signal,
+  log,
+  kernel: trap === '' ? kernel : trapped(kernel),
+})
 process.exit(0)

@@ -7,7 +7,12 @@ import {fakeWorld} from '../../support/world.ts'
 const GATEWAY_IP = '10.1.0.254'
 const NEW = '02:00:00:00:0b:02'
 const OLD = '02:00:00:00:0a:02'
-const vm = (over: Partial<FakeVm> = {}): FakeVm => ({ip: '10.1.0.10', mac: '02:00:00:00:01:10', gatewayMac: OLD, ...over})
+const vm = (over: Partial<FakeVm> = {}): FakeVm => ({
+  ip: '10.1.0.10',
+  mac: '02:00:00:00:01:10',
+  gatewayMac: OLD,
+  ...over,
+})
 
 async function run(behind: FakeVm, over: Partial<AnnounceRequest> = {}) {
   const world = fakeWorld({onSend: vmBehind(behind, GATEWAY_IP)})
@@ -35,7 +40,12 @@ describe('announce', () => {
     ['answers, but keeps a permanent entry', vm({permanent: true}), 'not-moved', OLD],
     ['answers ARP and drops ICMP', vm({dropsIcmp: true}), 'not-moved', undefined],
     ['answers nothing', vm({silent: true}), 'silent', undefined],
-    ['is on the old gateway, whose frames do not pass here', vm({permanent: true, heard: (to) => to === NEW}), 'not-moved', undefined],
+    [
+      'is on the old gateway, whose frames do not pass here',
+      vm({permanent: true, heard: (to) => to === NEW}),
+      'not-moved',
+      undefined,
+    ],
   ] as const)('says so of a VM that %s, after the whole schedule', async (_name, behind, verdict, gatewayUsed) => {
     const {report, kinds} = await run(behind)
     expect(report.verdict).toBe(verdict)
@@ -51,7 +61,9 @@ describe('announce', () => {
 
   it('keeps to its schedule', async () => {
     const {report} = await run(vm({silent: true}))
-    const offsets = report.events.filter(({kind}) => kind === 'ask').map(({atNs}) => Number(atNs - report.startedNs) / 1e6)
+    const offsets = report.events
+      .filter(({kind}) => kind === 'ask')
+      .map(({atNs}) => Number(atNs - report.startedNs) / 1e6)
     expect(offsets).toEqual(DEFAULT_SCHEDULE_MS)
   })
 
@@ -71,7 +83,12 @@ describe('announce', () => {
     const world = fakeWorld()
     const link = await world.openLink('eth0')
     const forms = [{form: 'reply', fromMs: 0} as const, {form: 'request', fromMs: 0} as const]
-    const report = await announce(link, world, {gateway: {ip: GATEWAY_IP, mac: NEW}, forms, scheduleMs: [0, 100], listenMs: 1000})
+    const report = await announce(link, world, {
+      gateway: {ip: GATEWAY_IP, mac: NEW},
+      forms,
+      scheduleMs: [0, 100],
+      listenMs: 1000,
+    })
     expect(report.verdict).toBe('unchecked')
     expect(world.sent).toHaveLength(4)
   })
@@ -83,7 +100,13 @@ describe('announce', () => {
     const running = announce(
       link,
       world,
-      {gateway: {ip: GATEWAY_IP, mac: NEW}, vm: vm(), forms: [{form: 'ask', fromMs: 0}], scheduleMs: [0, 1000], listenMs: 0},
+      {
+        gateway: {ip: GATEWAY_IP, mac: NEW},
+        vm: vm(),
+        forms: [{form: 'ask', fromMs: 0}],
+        scheduleMs: [0, 1000],
+        listenMs: 0,
+      },
       stop.signal,
     )
     void world.sleep(500).then(() => stop.abort(new Error('enough')))

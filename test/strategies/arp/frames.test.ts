@@ -9,11 +9,36 @@ const padding = '00'.repeat(18)
 /** Octets checked against a Linux receiver: each of these moves its entry within the lock time too. */
 const GOLDEN: readonly (readonly [name: string, form: Form, to: object, hex: string])[] = [
   ['ask, unicast', 'ask', {vm}, '020000000010020000000b0108060001080006040001020000000b010a0000010000000000000a00000a'],
-  ['ask, to everybody', 'ask', {vm, broadcast: true}, 'ffffffffffff020000000b0108060001080006040001020000000b010a0000010000000000000a00000a'],
-  ['gratuitous reply, to everybody', 'reply', {}, 'ffffffffffff020000000b0108060001080006040002020000000b010a000001020000000b010a000001'],
-  ['gratuitous reply, unicast', 'reply', {vm}, '020000000010020000000b0108060001080006040002020000000b010a000001020000000b010a000001'],
-  ['gratuitous request, to everybody', 'request', {}, 'ffffffffffff020000000b0108060001080006040001020000000b010a0000010000000000000a000001'],
-  ['gratuitous request, unicast', 'request', {vm}, '020000000010020000000b0108060001080006040001020000000b010a0000010000000000000a000001'],
+  [
+    'ask, to everybody',
+    'ask',
+    {vm, broadcast: true},
+    'ffffffffffff020000000b0108060001080006040001020000000b010a0000010000000000000a00000a',
+  ],
+  [
+    'gratuitous reply, to everybody',
+    'reply',
+    {},
+    'ffffffffffff020000000b0108060001080006040002020000000b010a000001020000000b010a000001',
+  ],
+  [
+    'gratuitous reply, unicast',
+    'reply',
+    {vm},
+    '020000000010020000000b0108060001080006040002020000000b010a000001020000000b010a000001',
+  ],
+  [
+    'gratuitous request, to everybody',
+    'request',
+    {},
+    'ffffffffffff020000000b0108060001080006040001020000000b010a0000010000000000000a000001',
+  ],
+  [
+    'gratuitous request, unicast',
+    'request',
+    {vm},
+    '020000000010020000000b0108060001080006040001020000000b010a0000010000000000000a000001',
+  ],
 ]
 
 describe('announcementFrame', () => {
@@ -24,7 +49,12 @@ describe('announcementFrame', () => {
   })
 
   it('carries an 802.1Q tag', () => {
-    const {bytes} = announcementFrame('ask', gateway, {vm, vlan: {id: 100, priority: 0, dropEligible: false}}, gateway.mac)
+    const {bytes} = announcementFrame(
+      'ask',
+      gateway,
+      {vm, vlan: {id: 100, priority: 0, dropEligible: false}},
+      gateway.mac,
+    )
     expect(Buffer.from(bytes).toString('hex', 12, 18)).toBe('810000640806')
   })
 

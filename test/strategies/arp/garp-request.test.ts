@@ -1,12 +1,18 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory.ts'
 import {type GarpOrder, garpRequest} from '../../../src/strategies/arp/garp-request.ts'
-import {ethernetInterface} from '../../support/world.ts'
 import {INVENTORY} from '../../support/inventory.ts'
+import {ethernetInterface} from '../../support/world.ts'
 
 const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
 const own = ethernetInterface()
-const order = (over: Partial<GarpOrder> = {}): GarpOrder => ({gateway: 'by', interfaceName: 'eth0', broadcast: false, listenMs: 1000, ...over})
+const order = (over: Partial<GarpOrder> = {}): GarpOrder => ({
+  gateway: 'by',
+  interfaceName: 'eth0',
+  broadcast: false,
+  listenMs: 1000,
+  ...over,
+})
 
 describe('garpRequest', () => {
   it('takes everything from the inventory', () => {
@@ -21,7 +27,11 @@ describe('garpRequest', () => {
   })
 
   it('takes everything from flags', () => {
-    const request = garpRequest(order({gateway: '10.1.0.254', vmIp: '10.1.0.77', vmMac: '02-00-00-00-01-77'}), undefined, [own])
+    const request = garpRequest(
+      order({gateway: '10.1.0.254', vmIp: '10.1.0.77', vmMac: '02-00-00-00-01-77'}),
+      undefined,
+      [own],
+    )
     expect(request.announce).toMatchObject({gateway: {mac: own.mac}, vm: {ip: '10.1.0.77', mac: '02:00:00:00:01:77'}})
   })
 
@@ -43,12 +53,24 @@ describe('garpRequest', () => {
     ['no MAC at all', {mac: '02:00:00'}, /not a MAC address/],
     ['a multicast MAC of the VM', {vmIp: '10.1.0.10', vmMac: '33:33:00:00:00:01'}, /--vm-mac .* multicast/],
     ['a gateway outside the segment', {gateway: '10.9.0.1'}, /lies outside 10\.1\.0\.0\/24/],
-    ['a VM outside the segment', {gateway: '10.1.0.254', vmIp: '10.9.0.9', vmMac: '02:00:00:00:01:10'}, /VM 10\.9\.0\.9 lies outside/],
+    [
+      'a VM outside the segment',
+      {gateway: '10.1.0.254', vmIp: '10.9.0.9', vmMac: '02:00:00:00:01:10'},
+      /VM 10\.9\.0\.9 lies outside/,
+    ],
     ['an unknown gateway', {gateway: 'bz'}, /neither an IPv4 address nor a gateway.*bx|by/],
     ['an unknown VM', {vm: 'db-3'}, /no VM "db-3".*db-03/],
     ['a gateway that this host is not', {gateway: 'bx'}, /02:00:00:00:0a:02.*on no interface.*--mac 02:00:00:00:0a:02/],
-    ['a shared gateway IP from a host that is no gateway', {gateway: '10.1.0.254', interfaceName: 'eth1'}, /name the gateway, or give --mac/],
-    ['the VM as its own gateway', {gateway: '10.1.0.10', vmIp: '10.1.0.10', vmMac: '02:00:00:00:01:10'}, /both the gateway and the VM/],
+    [
+      'a shared gateway IP from a host that is no gateway',
+      {gateway: '10.1.0.254', interfaceName: 'eth1'},
+      /name the gateway, or give --mac/,
+    ],
+    [
+      'the VM as its own gateway',
+      {gateway: '10.1.0.10', vmIp: '10.1.0.10', vmMac: '02:00:00:00:01:10'},
+      /both the gateway and the VM/,
+    ],
     ['a question without a VM', {form: 'ask'}, /--form ask asks one VM/],
     ['an address no station has', {gateway: '224.0.0.1'}, /224\.0\.0\.1/],
   ])('refuses %s before anything is sent', (_name, over, message) => {

@@ -24,10 +24,17 @@ async function switchVm(over: Partial<FakeVm>) {
 
 describe('the arp strategy', () => {
   it('plans in JSON and by the interface that is the gateway', async () => {
-    const world = fakeWorld({interfaces: [ethernetInterface({name: 'eth7', mac: '02:00:00:00:00:07', addresses: []}), ethernetInterface()]})
+    const world = fakeWorld({
+      interfaces: [ethernetInterface({name: 'eth7', mac: '02:00:00:00:00:07', addresses: []}), ethernetInterface()],
+    })
     const plan = await arp.plan(switchover('db-03', 'y'), {}, world)
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan)
-    expect(plan).toMatchObject({interface: 'eth0', gatewayIp: '10.1.0.254', from: {name: 'bx'}, to: {name: 'by', mac: BY}})
+    expect(plan).toMatchObject({
+      interface: 'eth0',
+      gatewayIp: '10.1.0.254',
+      from: {name: 'bx'},
+      to: {name: 'by', mac: BY},
+    })
   })
 
   it('switches, and the network agrees', async () => {
@@ -39,7 +46,12 @@ describe('the arp strategy', () => {
 
   it.each<[string, Partial<FakeVm>, RegExp, boolean]>([
     ['that keeps a permanent entry', {permanent: true}, /sends to bx/, true],
-    ['that keeps it and is watched from the gateway', {permanent: true, heard: (to) => to === BY}, /none of its echo answers come to by/, true],
+    [
+      'that keeps it and is watched from the gateway',
+      {permanent: true, heard: (to) => to === BY},
+      /none of its echo answers come to by/,
+      true,
+    ],
     ['that is silent', {silent: true}, /is silent/, false],
   ])('takes it back for a VM %s', async (_name, over, evidence, confirmed) => {
     const {vm, outcome, steps} = await switchVm(over)
@@ -75,7 +87,12 @@ describe('the arp strategy', () => {
   })
 
   it.each<[string, string, object, RegExp]>([
-    ['where the gateway IP would change', 'web-07', {}, /keeps the gateway IP, but rx is 10\.0\.0\.1 and ry is 10\.0\.0\.2/],
+    [
+      'where the gateway IP would change',
+      'web-07',
+      {},
+      /keeps the gateway IP, but rx is 10\.0\.0\.1 and ry is 10\.0\.0\.2/,
+    ],
     ['without an interface on the segment', 'db-03', {}, /no interface here is on segment tenant-b/],
     ['on the VM itself', 'db-03', {interfaceName: 'vm0'}, /is the VM itself/],
   ])('refuses %s', async (_name, vm, options, message) => {

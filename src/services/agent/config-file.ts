@@ -1,0 +1,7 @@
+// The agent's configuration from its file.
+import {type AgentConfig, parseAgentConfig} from '../../domain/agent/config.ts'
+import {readNamed} from './run-agent.ts'
+
+/** @throws Failure `usage` for a file that cannot be read or is wrong. */
+export const readAgentConfig = (path: string): AgentConfig =>
+  parseAgentConfig(readNamed(path, 'want an agent.yaml; "gwswitch agent enroll" writes one'), path)
