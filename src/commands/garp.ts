@@ -1,7 +1,11 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
+import type {Inventory} from '../domain/inventory.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../flags.ts'
+import type {GarpManyDocument} from '../strategies/arp/garp-many.ts'
+import type {GarpOrder} from '../strategies/arp/garp-order.ts'
 import type {GarpDocument} from '../strategies/arp/garp-report.ts'
+import type {GarpRun} from '../strategies/arp/run-garp.ts'
 
 const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
 
@@ -32,6 +36,10 @@ export default class Garp extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> by --ip6 --vm db-03 -i eth0',
     },
     {
+      description: 'After an evacuation: every VM of the segment, in one batch',
+      command: '<%= config.bin %> <%= command.id %> by --all -i eth0',
+    },
+    {
       description: 'See the frames, send none',
       command: '<%= config.bin %> <%= command.id %> 10.1.0.254 -i eth0 --dry-run',
     },
@@ -51,6 +59,10 @@ export default class Garp extends BaseCommand {
       exclusive: ['vm-ip', 'vm-mac'],
       helpValue: 'NAME',
       summary: 'the VM to move, by its name in the inventory',
+    }),
+    all: Flags.boolean({
+      exclusive: ['vm', 'vm-ip', 'form', 'broadcast', 'guard', 'before-resume', 'count', 'interval'],
+      summary: "every VM of the gateway's segment, told by unicast and checked, in one batch",
     }),
     'vm-ip': Flags.string({dependsOn: ['vm-mac'], helpValue: 'IP', summary: 'the VM to move, without an inventory'}),
     'vm-mac': Flags.string({dependsOn: ['vm-ip'], helpValue: 'MAC', summary: 'its MAC'}),
@@ -103,10 +115,8 @@ export default class Garp extends BaseCommand {
     pcap: pcapFlag,
   }
 
-  async run(): Promise<GarpDocument> {
+  async run(): Promise<GarpDocument | GarpManyDocument> {
     const {args, flags} = await this.parse(Garp)
-    const {runGarp} = await import('../strategies/arp/run-garp.ts')
-    const {garpText} = await import('../strategies/arp/garp-report.ts')
     const order = {
       ...flags,
       gateway: args.gateway,
@@ -120,14 +130,33 @@ export default class Garp extends BaseCommand {
       guardMs: seconds(flags.guard),
       arrivalMs: seconds(flags['before-resume']),
     }
-    const document = await runGarp(order, await this.inventory(flags.inventory), await this.world(), {
-      dryRun: flags['dry-run'],
-      pcap: flags.pcap,
-      signal: this.interrupt.signal,
-    })
+    const run = {dryRun: flags['dry-run'], pcap: flags.pcap, signal: this.interrupt.signal}
+    const inventory = await this.inventory(flags.inventory)
+    const [document, lines] = flags.all ? await this.many(order, inventory, run) : await this.one(order, inventory, run)
     for (const warning of document.warnings) this.caution(warning)
-    for (const line of garpText(document)) this.log(line)
+    for (const line of lines) this.log(line)
     process.exitCode = document.exitCode
     return document
+  }
+
+  private async one(
+    order: GarpOrder,
+    inventory: Inventory | undefined,
+    run: GarpRun,
+  ): Promise<[GarpDocument, string[]]> {
+    const {runGarp} = await import('../strategies/arp/run-garp.ts')
+    const {garpText} = await import('../strategies/arp/garp-report.ts')
+    const document = await runGarp(order, inventory, await this.world(), run)
+    return [document, garpText(document)]
+  }
+
+  private async many(
+    order: GarpOrder,
+    inventory: Inventory | undefined,
+    run: GarpRun,
+  ): Promise<[GarpManyDocument, string[]]> {
+    const {garpManyText, runGarpMany} = await import('../strategies/arp/garp-many.ts')
+    const document = await runGarpMany(order, inventory, await this.world(), run)
+    return [document, garpManyText(document)]
   }
 }

@@ -13,6 +13,10 @@ export interface SegmentDhcp {
   readonly address?: Ipv4 | undefined
   /** gwswitch, Kea: the unix socket that takes its control commands. */
   readonly control?: string | undefined
+  /** gwswitch: the addresses for clients without a reservation, each `FIRST-LAST`. */
+  readonly pool?: readonly string[] | undefined
+  /** gwswitch: how long it leases addresses, s. */
+  readonly lease?: number | undefined
   /** dnsmasq: the file of `dhcp-optsfile=`. */
   readonly optsfile?: string | undefined
   /** dnsmasq: its pid file. */
@@ -44,7 +48,7 @@ export interface VmDhcp {
 
 /** Controls that belong to each server, and whether it cannot be told anything without. */
 const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp, 'needed' | 'possible'>>>> = {
-  gwswitch: {control: 'possible'},
+  gwswitch: {control: 'possible', pool: 'possible', lease: 'possible'},
   dnsmasq: {optsfile: 'needed', pidfile: 'possible', log: 'possible', nonces: 'possible'},
   kea: {control: 'possible', log: 'possible', nonces: 'possible'},
   isc: {omapi: 'possible', omapiKey: 'possible', log: 'possible', nonces: 'possible'},
@@ -74,11 +78,16 @@ export const segmentDhcpSchema = z
     server: z.enum(DHCP_SERVERS),
     address: address.optional(),
     control: path.optional(),
+    pool: z.array(text('a range, 10.0.0.100-10.0.0.199')).optional(),
+    lease: z.int('is not a number of seconds (want 3600)').min(10, 'is too short (want seconds, at least 10)').optional(),
     optsfile: path.optional(),
     pidfile: path.optional(),
     omapi: addressPort.optional(),
     omapiKey: path.optional(),
-    renewEvery: z.number().int('is not whole seconds (want 10)').min(1, 'is not a time (want seconds from 1)').optional(),
+    renewEvery: z
+      .number()
+      .refine((value) => Number.isInteger(value) && value > 0, 'is not a time (want whole seconds, 10)')
+      .optional(),
     log: path.optional(),
     nonces: path.optional(),
     state: path.optional(),

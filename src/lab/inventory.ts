@@ -24,8 +24,8 @@ const segmentLines = ({name, prefix, gateways}: LabSegment): string => `  ${name
     gateways:
 ${gateways.map(gatewayLine).join('\n')}`
 
-const gatewayLine = ({name, site, ip, mac}: LabGateway): string =>
-  `      - { name: ${name}, site: "${site}", ip: ${ip}, mac: "${mac}" }`
+const gatewayLine = ({name, site, ip, mac, ownIp}: LabGateway): string =>
+  `      - { name: ${name}, site: "${site}", ip: ${ip}, mac: "${mac}"${ownIp === undefined ? '' : `, ownIp: ${ownIp}`} }`
 
 const vmLine = ({name, segment, ip, mac, strategies}: LabVm): string =>
   `  ${name}: { segment: ${segment}, ip: ${ip}, mac: "${mac}", strategies: [${strategies.join(', ')}] }`

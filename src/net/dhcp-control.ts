@@ -149,7 +149,8 @@ export async function serveJson(
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, {throwIfNoEntry: false})
   if (!found) return
-  if (!found.isSocket()) throw new Failure('usage', `${path}: is there and is no socket (want a path for the control socket)`)
+  if (!found.isSocket())
+    throw new Failure('usage', `${path}: is there and is no socket (want a path for the control socket)`)
   const socket = createConnection(path)
   const alive = await new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true))

@@ -1,11 +1,12 @@
 // ICMP echo from the kernel's own stack, for addresses behind routers: who answers, uses the address.
+
+import koffi from 'koffi'
 import {Failure} from '../errors.ts'
 import {type Ipv4, writeIpv4} from '../wire/address.ts'
-import {parseIcmp, serializeIcmp} from '../wire/icmp.ts'
-import {parseIpv4, PROTOCOL_ICMP} from '../wire/ipv4.ts'
 import {WireError} from '../wire/error.ts'
+import {parseIcmp, serializeIcmp} from '../wire/icmp.ts'
+import {PROTOCOL_ICMP, parseIpv4} from '../wire/ipv4.ts'
 import {errorName, libc} from './libc.ts'
-import koffi from 'koffi'
 import {messageBatch} from './message-batch.ts'
 import {needsNetRaw} from './privilege.ts'
 import {watchReadable} from './readable.ts'

@@ -109,4 +109,5 @@ function setCapabilities(mask: number): void {
   if (calls().capset(header(), data) !== 0) throw refused('capset')
 }
 
-const refused = (call: string): Failure => new Failure('privilege', `cannot give up privileges: ${call} failed with ${errorName()}`)
+const refused = (call: string): Failure =>
+  new Failure('privilege', `cannot give up privileges: ${call} failed with ${errorName()}`)

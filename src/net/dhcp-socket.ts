@@ -3,7 +3,7 @@
 import {Failure} from '../errors.ts'
 import {type Ipv4, ipv4Text, writeIpv4} from '../wire/address.ts'
 import {addressOf, errorName, libc} from './libc.ts'
-import {controlMessages, messageBatch} from './message-batch.ts'
+import {controlMessages, type MessageBatch, messageBatch} from './message-batch.ts'
 import {watchReadable} from './readable.ts'
 
 const AF_INET = 2
@@ -17,12 +17,17 @@ const SO_RCVBUFFORCE = 33
 const IPPROTO_IP = 0
 const IP_PKTINFO = 8
 
-/** Datagrams a system call. Those that wait while a batch is stored come with the next: the load sets the batch's size. */
-const BATCH = 256
+/**
+ * Datagrams a system call. What waits while a batch is stored comes with the next, so that the load sets the batch's
+ * size, up to what a relay's receive buffer takes as replies at once (some 270). The first few go into memory of their
+ * own, as readying all of it costs more than they do.
+ */
+const FIRST = 32
+const MORE = 256 - FIRST
 /** An Ethernet frame's worth, and more than any client sends. */
 const SLOT = 2048
-/** Some hundred datagrams. A longer queue would hold what its client has given up on: overload must drop, not delay. */
-const RECEIVE_BUFFER = 512 << 10
+/** Two thousand datagrams. A longer queue would hold what its client has given up on: overload must drop, not delay. */
+const RECEIVE_BUFFER = 2 << 20
 
 export interface DhcpDatagram {
   /** Valid until the listener returns. */
@@ -63,12 +68,12 @@ export function openDhcpSocket(
     libc().close(fd)
     throw error
   }
-  const incoming = messageBatch(BATCH, SLOT)
-  const outgoing = sendBatch(BATCH, SLOT)
+  const [first, more] = [messageBatch(FIRST, SLOT), messageBatch(MORE, SLOT)]
+  const outgoing = sendBatch(256, SLOT)
   const watch = watchReadable(fd, () => {
-    incoming.prepareReceive()
-    const count = libc().recvmmsg(fd, incoming.headers, incoming.count, 0, null)
-    if (count > 0) receive(Array.from({length: count}, (_, i) => datagram(incoming.slot(i))))
+    const batch = drain(fd, first)
+    if (batch.length === FIRST) batch.push(...drain(fd, more))
+    if (batch.length > 0) receive(batch)
   })
   let closing: Promise<void> | undefined
   return {
@@ -78,6 +83,12 @@ export function openDhcpSocket(
       return closing
     },
   }
+}
+
+function drain(fd: number, memory: MessageBatch): DhcpDatagram[] {
+  memory.prepareReceive()
+  const count = libc().recvmmsg(fd, memory.headers, memory.count, 0, null)
+  return Array.from({length: Math.max(0, count)}, (_, i) => datagram(memory.slot(i)))
 }
 
 function configure(fd: number, interfaceName: string, port: number): void {
@@ -96,7 +107,10 @@ function configure(fd: number, interfaceName: string, port: number): void {
     throw new Failure('privilege', `UDP port ${port} needs CAP_NET_BIND_SERVICE: run as root`)
   }
   if (error === 'EADDRINUSE') {
-    throw new Failure('runtime', `UDP port ${port} is in use on ${interfaceName}: another DHCP server or relay runs here`)
+    throw new Failure(
+      'runtime',
+      `UDP port ${port} is in use on ${interfaceName}: another DHCP server or relay runs here`,
+    )
   }
   throw new Failure('runtime', `UDP port ${port}: bind failed with ${error}`)
 }
@@ -127,7 +141,8 @@ function datagram({data, name, control}: {data: Buffer; name: Buffer; control: B
   let destination = '0.0.0.0'
   for (const message of controlMessages(control)) {
     // struct in_pktinfo: interface, the local address, the one in the header.
-    if (message.level === IPPROTO_IP && message.type === IP_PKTINFO) destination = ipv4Text(message.data.readUInt32BE(8))
+    if (message.level === IPPROTO_IP && message.type === IP_PKTINFO)
+      destination = ipv4Text(message.data.readUInt32BE(8))
   }
   const source = name.length >= 8 ? ipv4Text(name.readUInt32BE(4)) : '0.0.0.0'
   return {payload: data, source, sourcePort: name.length >= 8 ? name.readUInt16BE(2) : 0, destination}

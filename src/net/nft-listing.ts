@@ -85,11 +85,18 @@ function readDeclarations(lines: readonly string[]): string[] {
     if (/^(?:table|set|map|chain|flowtable|counter|quota|limit) .*\{/.test(text)) owner = text.replace(/ \{.*$/, '')
     else if (text === '}') owner = ''
     else if (/^(?:type|typeof|flags|timeout|gc-interval|size|policy|auto-merge|hook|devices?)\b/.test(text))
-      out.push(`${owner}: ${text}`)
+      out.push(`${owner}: ${orderedDevices(text)}`)
     if (text !== '' && owner !== '' && !out.includes(owner)) out.push(owner)
   }
   return out.sort()
 }
+
+/** The kernel lists devices in an order of its own, and nft puts one in quotes, several not. */
+const orderedDevices = (text: string): string =>
+  text.replace(/\bdevices? (?:= \{ )?([^{}]*?)(?: \})? priority/, (_, names: string) => {
+    const sorted = names.replaceAll('"', '').split(', ').sort()
+    return `devices ${sorted.join(', ')} priority`
+  })
 
 /** The elements of each named set: `elements = { a, b . c }`, over several lines if there are many. */
 function readElements(listing: string): Map<string, readonly string[]> {

@@ -4,14 +4,15 @@
 // arp`), and a listing that is loaded again is another ruleset. Here tables are read as the kernel's own instructions,
 // which `nft --debug=netlink` shows, and what is meant is put through a kernel too, in a namespace of its own.
 import {Failure} from '../errors.ts'
-import {commandFailure, runCommand, tryCommand} from './command.ts'
+import {type CommandResult, commandFailure, tryCommand} from './command.ts'
 import {type NftTable, parseNftTable} from './nft-listing.ts'
 
 export type {NftRule, NftTable} from './nft-listing.ts'
 
 /** Loads a ruleset, all of it or nothing. @throws Failure `privilege` without CAP_NET_ADMIN, `runtime` with what nft says. */
 export async function loadNft(ruleset: string): Promise<void> {
-  await runCommand('nft', ['-f', '-'], {input: ruleset})
+  const result = await tryCommand('nft', ['-f', '-'], {input: ruleset})
+  if (result.code !== 0) throw nftFailure('nft', result)
 }
 
 /** A table of this network namespace; undefined if there is none. */
@@ -19,7 +20,7 @@ export async function readNftTable(family: string, name: string): Promise<NftTab
   const result = await tryCommand('nft', ['--debug=netlink', 'list', 'table', family, name])
   if (result.code === 0) return parseNftTable(result.stdout)
   if (/No such file or directory/.test(result.stderr)) return undefined
-  throw commandFailure(`nft list table ${family} ${name}`, result)
+  throw nftFailure(`nft list table ${family} ${name}`, result)
 }
 
 /**
@@ -46,5 +47,10 @@ export async function compileNftTable(
       'comparing with what is meant needs a scratch network namespace and so CAP_SYS_ADMIN: run as root',
     )
   }
-  throw commandFailure('nft in a scratch namespace', result)
+  throw nftFailure('nft in a scratch namespace', result)
 }
+
+const nftFailure = (what: string, result: CommandResult): Failure =>
+  /Operation not permitted/.test(result.stderr)
+    ? new Failure('privilege', 'reading and loading nftables rules needs CAP_NET_ADMIN: run as root')
+    : commandFailure(what, result)

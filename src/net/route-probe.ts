@@ -56,6 +56,7 @@ export async function echoAny(targets: readonly string[], options: EchoOptions):
   const probes: Probe[] = []
   const timer = setTimeout(() => resolve(undefined), options.timeoutMs)
   const stop = (): void => resolve(undefined)
+  if (options.signal?.aborted) stop()
   options.signal?.addEventListener('abort', stop, {once: true})
   try {
     for (const target of targets) probes.push(openProbe(target, options, () => resolve(target)))

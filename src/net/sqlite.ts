@@ -55,12 +55,15 @@ function identify(database: DatabaseSync, {applicationId, version, schema, what}
   // WAL: a commit is one append and one fsync.
   database.exec('PRAGMA journal_mode = WAL')
   if (tables.n > 0) return
-  database.exec(`BEGIN IMMEDIATE; ${schema}; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}; COMMIT`)
+  database.exec(
+    `BEGIN IMMEDIATE; ${schema}; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}; COMMIT`,
+  )
 }
 
 function check(database: DatabaseSync): void {
   const [first] = database.prepare('PRAGMA quick_check(1)').all() as {quick_check: string}[]
-  if (first?.quick_check !== 'ok') throw new Error(`database disk image is malformed: ${lastLine(first?.quick_check ?? '')}`)
+  if (first?.quick_check !== 'ok')
+    throw new Error(`database disk image is malformed: ${lastLine(first?.quick_check ?? '')}`)
   // A write that changes nothing: it fails now, and not at the first client.
   database.exec('BEGIN IMMEDIATE; PRAGMA user_version; UPDATE meta SET opened = opened + 1; COMMIT')
 }
@@ -73,7 +76,8 @@ function reason(error: Error, what: string): string {
   if (/malformed|not a database|corrupt/.test(message)) {
     return `the ${what} is corrupt (${message}): restore it from a backup, or move it away to start with an empty one`
   }
-  if (/readonly|read-only|unable to open|EACCES|EROFS/.test(message)) return `the ${what} cannot be written (${message})`
+  if (/readonly|read-only|unable to open|EACCES|EROFS/.test(message))
+    return `the ${what} cannot be written (${message})`
   if (/locked|busy/.test(message)) return `the ${what} is in use by another server`
   return message.startsWith('is ') ? message : `cannot open the ${what}: ${message}`
 }

@@ -14,6 +14,7 @@ export function systemWorld(log: (line: string) => void): World {
     tableGateway,
     resolveNeighbour,
     redirectFacts,
+    nftTable: async (family, name) => (await import('./nft.ts')).readNftTable(family, name),
     now: realtimeNs,
     sleep: async (ms, signal) => {
       try {

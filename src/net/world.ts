@@ -3,6 +3,7 @@
 import type {Ipv4} from '../wire/address.ts'
 import type {InterfaceFacts, Neighbour, RedirectFacts, Route} from './ip.ts'
 import type {Link, LinkOptions} from './link.ts'
+import type {NftTable} from './nft-listing.ts'
 
 /** The door to the operating system. Tests put links in memory and a clock of their own behind it. */
 export interface World {
@@ -15,6 +16,8 @@ export interface World {
   /** The kernel's own answer to where an on-link address is; it asks the segment if it does not know. */
   resolveNeighbour(ip: Ipv4, interfaceName: string): Promise<Neighbour | undefined>
   redirectFacts(interfaceName: string): Promise<RedirectFacts>
+  /** A table of this host's packet filter; undefined if there is none of that name. Absent where nobody can look. */
+  nftTable?(family: string, name: string): Promise<NftTable | undefined>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
   now(): bigint
   /** Resolves after `ms`; rejects with the signal's reason when aborted. */

@@ -1,5 +1,6 @@
 // Listens for the addresses that gateways use as their own: as senders of ARP requests, and in redundancy hellos.
 import type {GatewaySighting} from '../domain/filter/classify.ts'
+import {virtualMacProtocol} from '../domain/filter/fhrp.ts'
 import type {ReceivedFrame} from '../net/link.ts'
 import type {World} from '../net/world.ts'
 import type {Mac} from '../wire/address.ts'
@@ -12,7 +13,8 @@ const VRRP = 112
 const HELLO_PORTS = [1985, 3222]
 
 /**
- * Listens on ports for `seconds`; sends nothing. One sighting for each address of each MAC in `macs`.
+ * Listens on ports for `seconds`; sends nothing. One sighting for each address of each MAC in `macs`, and for each virtual
+ * MAC, whoever's.
  * Aborting ends it early with the signal's reason.
  */
 export async function watchGateways(
@@ -42,6 +44,9 @@ function readGateway({bytes}: ReceivedFrame, macs: ReadonlySet<Mac>): GatewaySig
   try {
     const frame = parseFrame(bytes)
     const mac = frame.ethernet.source
+    if (frame.kind === 'arp' && virtualMacProtocol(frame.arp.senderMac) !== undefined) {
+      return {mac: frame.arp.senderMac, ip: frame.arp.senderIp}
+    }
     if (!macs.has(mac)) return undefined
     if (frame.kind === 'arp') {
       const {operation, senderIp, targetIp} = frame.arp

@@ -74,7 +74,14 @@ describe('inventoryYaml', () => {
     )
     expect(inventory.segments.flatMap(({gateways}) => gateways)).toEqual(
       SEGMENTS.flatMap(({gateways}) =>
-        gateways.map(({name, site, ip, mac, segment}) => ({name, site, ip, mac, segment})),
+        gateways.map(({name, site, ip, mac, segment, ownIp}) => ({
+          ...(ownIp && {ownIp}),
+          name,
+          site,
+          ip,
+          mac,
+          segment,
+        })),
       ),
     )
     expect(inventory.vms.map(({name, ip, mac, site}) => ({name, ip, mac, site}))).toEqual(

@@ -1,11 +1,24 @@
 // Does a switched VM stay on its new gateway? The routers' own neighbour checks decide, sped up here; TCP and UDP pass a
 // user-space relay, since on wires alone the sender's confirmations would reach the router and stop its checks.
+import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
+import {resolveSwitchover, switchoverFrom} from '../../src/domain/switchover.ts'
 import {type SessionReport, startSession} from '../../src/lab/session.ts'
 import {moveVm} from '../../src/lab/vms.ts'
 import {noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
-import {arriveAndSwitch, BX, BY, gatewayOfVm, type Setting, setUp, suppressAtX, until} from './arp-lab.ts'
+import {
+  arriveAndSwitch,
+  BX,
+  BY,
+  gatewayOfVm,
+  inventoryOf,
+  loadFilter,
+  type Setting,
+  setUp,
+  suppressAtX,
+  until,
+} from './arp-lab.ts'
 
 const DELAYS = {dciDelayMs: 3, wanDelayMs: 3}
 const GUARD_MS = 5000
@@ -139,6 +152,41 @@ describe.skipIf(noNamespaces)('a switched VM', () => {
       await sleep(4000)
       expect(await gatewayOfVm(lab)).toBe(BX)
       expect((await session.stop()).tcp).toMatchObject({contiguous: true, reconnects: 0})
+    })
+  })
+})
+
+describe.skipIf(noNamespaces)('the plan, made where the DCI is filtered', () => {
+  it('finds the filter, whole or not, and broadcasts only behind a whole one', async () => {
+    await withLab(DELAYS, async (lab) => {
+      const switchover = switchoverFrom(resolveSwitchover(inventoryOf(lab), {vm: 'db-03', to: 'y'}))
+      const plan = async () => {
+        const script = `
+          const {arp} = await import(process.argv[1] + '/src/strategies/arp/arp.ts')
+          const {systemWorld} = await import(process.argv[1] + '/src/net/system-world.ts')
+          console.log(JSON.stringify(await arp.plan(JSON.parse(process.argv[2]), {interfaceName: 'db-03'}, systemWorld(() => {}))))`
+        const root = join(import.meta.dirname, '../..')
+        return JSON.parse(
+          await lab.run(
+            'sw-y',
+            process.execPath,
+            '--input-type=module',
+            '-e',
+            script,
+            root,
+            JSON.stringify(switchover),
+          ),
+        )
+      }
+      expect(await plan()).toMatchObject({filter: 'missing', forms: [{form: 'ask'}, {form: 'reply'}]})
+      await loadFilter(lab)
+      expect(await plan()).toMatchObject({
+        filter: 'verified',
+        cautions: [],
+        forms: [{form: 'ask'}, {form: 'reply'}, {form: 'ask', broadcast: true}],
+      })
+      await lab.run('sw-y', 'nft', 'add', 'rule', 'bridge', 'gwswitch', 'gwlocal', 'counter')
+      expect(await plan()).toMatchObject({filter: 'different', forms: [{form: 'ask'}, {form: 'reply'}]})
     })
   })
 })

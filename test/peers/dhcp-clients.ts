@@ -68,7 +68,7 @@ export async function startServer(lab: DhcpLab, ...flags: readonly string[]): Pr
   const cli = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
   const own = ['--store', join(lab.dir, 'leases.db'), '--control', join(lab.dir, 'control'), '--user', 'root', '--probe-wait', '0']
   lab.start(lab.server, 'serve', process.execPath, cli, 'serve', 'dhcp', '-i', lab.server.interface, '-f', lab.inventory, ...own, ...flags)
-  await until(async () => (await lab.server.run('sh', '-c', `test -S ${lab.dir}/control && echo yes || true`)).includes('yes'), () => textOf(join(lab.dir, 'serve.log')))
+  await until(() => textOf(join(lab.dir, 'serve.log')).includes('event=ready'), () => textOf(join(lab.dir, 'serve.log')))
 }
 
 /** What happened at the client from `watchClient` on. */

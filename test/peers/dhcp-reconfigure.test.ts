@@ -62,9 +62,9 @@ describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missi
       const far = `${lab.server.namespace.slice(0, -2)}-c`
       try {
         await runCommand('ip', ['netns', 'add', far])
-        const lines = [`link add up type veth peer name up netns ${far}`, 'address add 10.60.0.1/24 dev up', 'link set up up']
+        const lines = [`link add far0 type veth peer name far0 netns ${far}`, 'address add 10.60.0.1/24 dev far0', 'link set far0 up']
         await runCommand('ip', ['-n', lab.server.namespace, '-batch', '-'], {input: `${lines.join('\n')}\n`})
-        await runCommand('ip', ['-n', far, '-batch', '-'], {input: 'address add 10.60.0.2/24 dev up\nlink set up up\nroute add default via 10.60.0.1\n'})
+        await runCommand('ip', ['-n', far, '-batch', '-'], {input: 'address add 10.60.0.2/24 dev far0\nlink set far0 up\nroute add default via 10.60.0.1\n'})
         const {stdout, stderr} = await tryCommand('ip', ['netns', 'exec', far, process.execPath, CLI, 'send-reconfigure', 'web-07', '--json', '-f', lab.inventory])
         expect(JSON.parse(stdout || stderr)).toMatchObject({interface: null, exitCode: 0, clients: [{outcome: 'acted', router: GATEWAYS.rx.ip, toldBy: 'server'}]})
       } finally {

@@ -38,7 +38,15 @@ export async function startServer(
 ): Promise<RunningServer> {
   const control = `${dir}/control.sock`
   const own = ['-i', interfaceName, '--store', store, '--control', control]
-  const [program = '', ...rest] = namespaceCommand(namespace, [...under, process.execPath, CLI, 'serve', 'dhcp', ...own, ...args])
+  const [program = '', ...rest] = namespaceCommand(namespace, [
+    ...under,
+    process.execPath,
+    CLI,
+    'serve',
+    'dhcp',
+    ...own,
+    ...args,
+  ])
   const child = spawn(program, rest, {stdio: ['ignore', 'pipe', 'pipe']})
   const output = {stdout: '', stderr: ''}
   child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk))
@@ -50,7 +58,10 @@ export async function startServer(
     return peer
   }
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null
-  await until(() => output.stderr.includes('event=ready') || ended(), () => output.stderr)
+  await until(
+    () => output.stderr.includes('event=ready') || ended(),
+    () => output.stderr,
+  )
   return {
     pid: child.pid!,
     log: () => output.stderr,
@@ -87,5 +98,7 @@ async function closed(child: ChildProcess): Promise<void> {
 
 /** A field of `/proc/PID/task/TID/status` for every thread, the main one first. */
 export function threadStatus(pid: number, tids: readonly string[], field: string): string[] {
-  return tids.map((tid) => new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8'))![1]!)
+  return tids.map(
+    (tid) => new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8'))![1]!,
+  )
 }

@@ -8,7 +8,13 @@ import {hasProgram, noNamespaces, withPrefix} from '../support/namespaces.ts'
 import {textOf, until} from './dhcp-lab.ts'
 import {startServer} from './dhcp-server-lab.ts'
 
-const missing = noNamespaces ?? ((await hasProgram('dhcrelay')) ? ((await hasProgram('busybox')) ? undefined : 'busybox is not installed') : 'dhcrelay is not installed')
+const missing =
+  noNamespaces ??
+  ((await hasProgram('dhcrelay'))
+    ? (await hasProgram('busybox'))
+      ? undefined
+      : 'busybox is not installed'
+    : 'dhcrelay is not installed')
 const NODES = ['c', 'r', 's'] as const
 
 const INVENTORY = `version: 1
@@ -62,8 +68,25 @@ async function withRelay(fn: (ns: (node: (typeof NODES)[number]) => string) => P
         `-n ${s} route add 10.9.0.0/24 via 10.9.1.2`,
       ]
       for (const line of lines) await runCommand('ip', line.split(' '))
-      await runCommand('ip', ['netns', 'exec', r, 'sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0'])
-      await runCommand('ip', ['netns', 'exec', c, 'sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.all.arp_ignore=1'])
+      await runCommand('ip', [
+        'netns',
+        'exec',
+        r,
+        'sysctl',
+        '-qw',
+        'net.ipv4.ip_forward=1',
+        'net.ipv4.conf.all.rp_filter=0',
+        'net.ipv4.conf.default.rp_filter=0',
+      ])
+      await runCommand('ip', [
+        'netns',
+        'exec',
+        c,
+        'sysctl',
+        '-qw',
+        'net.ipv4.conf.all.rp_filter=0',
+        'net.ipv4.conf.all.arp_ignore=1',
+      ])
       await fn((node) => `${prefix}-${node}`)
     },
   )
@@ -85,18 +108,39 @@ describe.skipIf(missing !== undefined)(`a relay${missing ? ` (${missing})` : ''}
         try {
           const events = await server.watch()
           start('r', 'relay', 'dhcrelay -4 -d -a -iu core -id lan 10.9.1.1')
-          await until(() => textOf(`${dir}/relay.log`).includes('Sending on'), () => textOf(`${dir}/relay.log`))
+          await until(
+            () => textOf(`${dir}/relay.log`).includes('Sending on'),
+            () => textOf(`${dir}/relay.log`),
+          )
           const client = start('c', 'udhcpc', `busybox udhcpc -f -i eth0 -T 1 -t 20 -s ${dir}/script`)
-          await until(() => textOf(`${dir}/udhcpc.log`).includes('bound 10.9.0.101 10.9.0.2'), () => textOf(`${dir}/udhcpc.log`) + server.log())
-          expect(events.find(({answer}) => answer === 'DHCPACK')).toMatchObject({segment: 'lan', relay: '10.9.0.2', state: 'selecting'})
+          await until(
+            () => textOf(`${dir}/udhcpc.log`).includes('bound 10.9.0.101 10.9.0.2'),
+            () => textOf(`${dir}/udhcpc.log`) + server.log(),
+          )
+          expect(events.find(({answer}) => answer === 'DHCPACK')).toMatchObject({
+            segment: 'lan',
+            relay: '10.9.0.2',
+            state: 'selecting',
+          })
           expect(server.log()).toContain('10.9.0.100 is in use')
 
           // dhcrelay forwards replies without its own option 82 to nobody: that it came back is why there is a lease.
-          expect(await server.ask({do: 'relocate', vm: '10.9.0.101', site: 'y'})).toMatchObject({trigger: 'renewal', router: '10.9.0.3'})
+          expect(await server.ask({do: 'relocate', vm: '10.9.0.101', site: 'y'})).toMatchObject({
+            trigger: 'renewal',
+            router: '10.9.0.3',
+          })
           client.kill('SIGUSR1')
-          await until(() => textOf(`${dir}/udhcpc.log`).includes('renew 10.9.0.101 10.9.0.3'), () => textOf(`${dir}/udhcpc.log`) + server.log())
+          await until(
+            () => textOf(`${dir}/udhcpc.log`).includes('renew 10.9.0.101 10.9.0.3'),
+            () => textOf(`${dir}/udhcpc.log`) + server.log(),
+          )
           // Routed straight to the server; dhcrelay's raw socket overhears and relays it as well.
-          expect(events.find(({state}) => state === 'renewing')).toMatchObject({answer: 'DHCPACK', segment: 'lan', router: '10.9.0.3', site: 'y'})
+          expect(events.find(({state}) => state === 'renewing')).toMatchObject({
+            answer: 'DHCPACK',
+            segment: 'lan',
+            router: '10.9.0.3',
+            site: 'y',
+          })
           expect(events.find(({state}) => state === 'renewing')?.relay).toBeUndefined()
         } finally {
           await server.end('SIGTERM')

@@ -1,8 +1,8 @@
 // Debian's DHCP servers, set up with nothing but the lines that `--print-config` prints and what any set-up has anyway.
 import {chmodSync, existsSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {type PrintableServer, printConfig} from '../../src/strategies/dhcp/print-config.ts'
 import {parseNonceFile} from '../../src/strategies/dhcp/nonce-file.ts'
+import {type PrintableServer, printConfig} from '../../src/strategies/dhcp/print-config.ts'
 import {type DhcpLab, inventoryOf, NONCE, textOf, until} from './dhcp-lab.ts'
 
 const LEASE_S = 3600
@@ -32,7 +32,10 @@ ${printed(lab, 'dnsmasq', '/etc/dnsmasq.d/gwswitch.conf')}
   writeFileSync(join(dir, 'dnsmasq.conf'), config)
   writeFileSync(join(dir, 'opts'), `# kept\n${printed(lab, 'dnsmasq', '/opts')}\ntag:other,option:router,10.9.0.99\n`)
   lab.start(server, 'dnsmasq', 'dnsmasq', '--keep-in-foreground', '-C', join(dir, 'dnsmasq.conf'))
-  await until(() => existsSync(join(dir, 'dnsmasq.pid')), () => textOf(join(dir, 'dnsmasq.log')))
+  await until(
+    () => existsSync(join(dir, 'dnsmasq.pid')),
+    () => textOf(join(dir, 'dnsmasq.log')),
+  )
 }
 
 async function startKea(lab: DhcpLab): Promise<void> {
@@ -45,8 +48,20 @@ async function startKea(lab: DhcpLab): Promise<void> {
   "subnet4": [{"id": 1, "subnet": "10.9.0.0/24", ${printed(lab, 'kea', 'inside the subnet')}}]
 }}`
   writeFileSync(join(dir, 'kea.conf'), config)
-  lab.start(server, 'kea', 'env', `KEA_PIDFILE_DIR=${dir}`, `KEA_LOCKFILE_DIR=${dir}`, 'kea-dhcp4', '-c', join(dir, 'kea.conf'))
-  await until(() => textOf(join(dir, 'server.log')).includes('DHCP4_STARTED'), () => textOf(join(dir, 'kea.log')) + textOf(join(dir, 'server.log')))
+  lab.start(
+    server,
+    'kea',
+    'env',
+    `KEA_PIDFILE_DIR=${dir}`,
+    `KEA_LOCKFILE_DIR=${dir}`,
+    'kea-dhcp4',
+    '-c',
+    join(dir, 'kea.conf'),
+  )
+  await until(
+    () => textOf(join(dir, 'server.log')).includes('DHCP4_STARTED'),
+    () => textOf(join(dir, 'kea.log')) + textOf(join(dir, 'server.log')),
+  )
 }
 
 async function startIsc(lab: DhcpLab): Promise<void> {
@@ -61,15 +76,32 @@ ${printed(lab, 'isc', 'inside the subnet')}
   writeFileSync(join(dir, 'dhcpd.conf'), config)
   writeFileSync(join(dir, 'dhcpd.leases'), '')
   chmodSync(dir, 0o755)
-  lab.start(server, 'server', '/usr/sbin/dhcpd', '-4', '-d', '--no-pid', '-cf', join(dir, 'dhcpd.conf'), '-lf', join(dir, 'dhcpd.leases'), server.interface)
+  lab.start(
+    server,
+    'server',
+    '/usr/sbin/dhcpd',
+    '-4',
+    '-d',
+    '--no-pid',
+    '-cf',
+    join(dir, 'dhcpd.conf'),
+    '-lf',
+    join(dir, 'dhcpd.leases'),
+    server.interface,
+  )
   const log = join(dir, 'server.log')
-  await until(() => textOf(log).includes('Server starting service'), () => textOf(log))
+  await until(
+    () => textOf(log).includes('Server starting service'),
+    () => textOf(log),
+  )
   const script = join(dir, 'omshell')
   writeFileSync(script, `${printed(lab, 'isc', 'omshell')}\n`)
   await server.run('sh', '-c', `omshell <${script} >${dir}/omshell.log 2>&1`)
 }
 
-export const SERVERS: Readonly<Record<PrintableServer, {readonly program: string; start(lab: DhcpLab): Promise<void>}>> = {
+export const SERVERS: Readonly<
+  Record<PrintableServer, {readonly program: string; start(lab: DhcpLab): Promise<void>}>
+> = {
   dnsmasq: {program: 'dnsmasq', start: startDnsmasq},
   kea: {program: 'kea-dhcp4', start: startKea},
   // By its path: an npm package has a program of the same name.
@@ -79,8 +111,11 @@ export const SERVERS: Readonly<Record<PrintableServer, {readonly program: string
 /** Stock dhcpcd, as Debian configures it, with files of its own; resolves when it has its lease. */
 export async function startDhcpcd(lab: DhcpLab): Promise<void> {
   const {client} = lab
-  const own = 'mount -t tmpfs none /run && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -B --nodev -4 "$1"'
+  const own =
+    'mount -t tmpfs none /run && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -B --nodev -4 "$1"'
   lab.start(client, 'dhcpcd', 'unshare', '-m', 'sh', '-c', own, 'sh', client.interface)
-  await until(async () => (await lab.router()) !== undefined, () => textOf(join(lab.dir, 'dhcpcd.log')))
+  await until(
+    async () => (await lab.router()) !== undefined,
+    () => textOf(join(lab.dir, 'dhcpcd.log')),
+  )
 }
-

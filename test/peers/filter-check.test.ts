@@ -119,6 +119,19 @@ describe.skipIf(noNamespaces)('gwswitch filter', () => {
       expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
     }))
 
+  it('covers several ports with one filter, in both forms', () =>
+    withBridge({}, async (bridge) => {
+      const {apply, check, remove} = filterOn(bridge)
+      // Made in another order than their names, and named in a third.
+      const two = decideFilter({...ORDER, ports: ['vx0', 'loc']}, ownIpInventory)
+      for (const hook of ['bridge', 'netdev'] as const) {
+        expect(await apply(hook, two), hook).toMatchObject({changed: true, state: 'as-meant'})
+        expect((await check(hook)).state, hook).toBe('different')
+        await expect(remove(['vx0']), hook).rejects.toThrow('the filter covers loc too')
+        expect((await remove(['vx0', 'loc'])).ports, hook).toEqual(['loc', 'vx0'])
+      }
+    }))
+
   it('refuses on the command line what is known to cut inbound, and touches nothing', () =>
     withBridge({}, async (bridge) => {
       const refused = await cli(bridge, 'apply', '-i', 'vx0', '-f', single)

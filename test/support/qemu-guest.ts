@@ -223,10 +223,3 @@ async function ended(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL')
   await promise
 }
-
-/** Waits for a line of `ss`-like conditionsuntil `test` is true, or throws after `ms`. */
-export async function until(test: () => Promise<boolean>, ms: number, what: string): Promise<void> {
-  for (const end = Date.now() + ms; Date.now() < end; await delay(100)) if (await test()) return
-  throw new Error(`not within ${ms} ms: ${what}`)
-}
-

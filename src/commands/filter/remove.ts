@@ -1,7 +1,7 @@
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../base-command.ts'
 import {dryRunFlag} from '../../flags.ts'
-import type {FilterDocument} from '../../strategies/filter/apply.ts'
+import type {FilterRemoveDocument} from '../../strategies/filter/apply.ts'
 
 export default class FilterRemove extends BaseCommand {
   static override summary = 'take the filter away, and with it what --keep-inbound set up'
@@ -22,15 +22,15 @@ export default class FilterRemove extends BaseCommand {
     'dry-run': dryRunFlag,
   }
 
-  async run(): Promise<FilterDocument> {
+  async run(): Promise<FilterRemoveDocument> {
     const {flags} = await this.parse(FilterRemove)
-    const [{removeFilter}, {systemFilterHost}, {filterText}] = await Promise.all([
+    const [{removeFilter}, {systemFilterHost}, {removeText}] = await Promise.all([
       import('../../strategies/filter/apply.ts'),
       import('../../strategies/filter/host.ts'),
       import('../../strategies/filter/filter-text.ts'),
     ])
     const document = await removeFilter(systemFilterHost, flags.interface ?? [], flags['dry-run'])
-    for (const line of filterText(document)) this.log(line)
+    for (const line of removeText(document)) this.log(line)
     return document
   }
 }

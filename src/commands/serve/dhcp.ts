@@ -42,7 +42,12 @@ export default class ServeDhcp extends BaseCommand {
       helpValue: 'SITE',
       summary: 'where VMs are that nobody placed (default: at the first gateway)',
     }),
-    lease: whole({default: 3600, helpValue: 'S', max: 0xffff_fffe, min: 10, summary: 'seconds an address is leased'}),
+    lease: whole({
+      helpValue: 'S',
+      max: 0xffff_fffe,
+      min: 10,
+      summary: 'seconds an address is leased (default: 3600)',
+    }),
     t1: seconds('seconds until a client renews (default: half the lease); the polling period of a moved VM'),
     t2: seconds('seconds until a client asks any server (default: 7/8 of the lease)'),
     dns: many('IP', 'name server; may be repeated'),
@@ -69,9 +74,8 @@ export default class ServeDhcp extends BaseCommand {
       summary: 'what a lease survives before its ACK leaves: full: a power cut, normal: a kill -9',
     })(),
     control: Flags.string({
-      default: '/run/gwswitch/dhcp.sock',
       helpValue: 'PATH',
-      summary: 'control socket, for its owner only',
+      summary: 'control socket, for its owner only (default: /run/gwswitch/dhcp.sock)',
     }),
     user: Flags.string({
       helpValue: 'USER',

@@ -65,7 +65,9 @@ export function leaseBook(pool: readonly AddressRange[], excluded: ReadonlySet<I
   }
   const sweep = (nowMs: number): void => {
     sweptMs = nowMs
-    const expired = [...leases.values()].filter((lease) => !isActive(lease, nowMs) && !idle.has(lease.ip) && isPooled(lease.ip))
+    const expired = [...leases.values()].filter(
+      (lease) => !isActive(lease, nowMs) && !idle.has(lease.ip) && isPooled(lease.ip),
+    )
     for (const {ip} of expired.sort((a, b) => a.expiresAtMs - b.expiresAtMs)) idle.add(ip)
   }
   const longestIdle = (nowMs: number): Ipv4 | undefined => {
@@ -90,7 +92,8 @@ export function leaseBook(pool: readonly AddressRange[], excluded: ReadonlySet<I
     },
     put(lease) {
       const before = leases.get(lease.ip)
-      if (before && before.client !== lease.client && clients.get(before.client) === before) clients.delete(before.client)
+      if (before && before.client !== lease.client && clients.get(before.client) === before)
+        clients.delete(before.client)
       leases.set(lease.ip, lease)
       if (lease.state === 'declined') {
         // The client must not be led back to it.

@@ -22,7 +22,8 @@ const WANT = 'want CODE=TYPE:VALUE, TYPE one of ip, text, hex, u8, u16, u32: 42=
 export function scopeOptions({dns, domain, search, ntp, mtu, option}: OptionFlags): DhcpOption[] {
   const options: DhcpOption[] = []
   if (dns.length > 0) options.push(writeOption(dhcpOptions.domainNameServer, addresses('--dns', dns)))
-  if (domain !== undefined) options.push(asOption(`--domain ${domain}`, () => writeOption(dhcpOptions.domainName, domain)))
+  if (domain !== undefined)
+    options.push(asOption(`--domain ${domain}`, () => writeOption(dhcpOptions.domainName, domain)))
   if (mtu !== undefined) options.push(writeOption(dhcpOptions.interfaceMtu, mtu))
   if (ntp.length > 0) options.push(writeOption(dhcpOptions.ntpServers, addresses('--ntp', ntp)))
   if (search.length > 0) options.push(asOption('--search', () => writeOption(dhcpOptions.domainSearch, search)))
@@ -55,7 +56,8 @@ function dataOf(type: string, value: string): Uint8Array {
   if (type === 'text') return dhcpOptions.domainName.write(value)
   if (type === 'hex') {
     const digits = value.replaceAll(/[:\s]/g, '')
-    if (digits === '' || !/^(?:[0-9a-f]{2})+$/i.test(digits)) throw new WireError('dhcp option', 'out-of-range', 0, `"${value}" is no pairs of hex digits`)
+    if (digits === '' || !/^(?:[0-9a-f]{2})+$/i.test(digits))
+      throw new WireError('dhcp option', 'out-of-range', 0, `"${value}" is no pairs of hex digits`)
     return Uint8Array.from(digits.match(/../g)!, (pair) => Number.parseInt(pair, 16))
   }
   const codec = {u8: dhcpOptions.messageType, u16: dhcpOptions.interfaceMtu, u32: dhcpOptions.leaseTime}[type]!

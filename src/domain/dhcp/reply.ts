@@ -146,7 +146,10 @@ const ESSENTIAL: ReadonlySet<number> = new Set(
  * The bytes of a reply, at most `maximum`: where its options do not fit, the longest that the client can do without are
  * left out. Returns their codes too. Throws `WireError`, reason `out-of-range`, if the rest does not fit either.
  */
-export function serializeReply(message: Dhcp, maximum: number): {readonly payload: Uint8Array; readonly left: readonly number[]} {
+export function serializeReply(
+  message: Dhcp,
+  maximum: number,
+): {readonly payload: Uint8Array; readonly left: readonly number[]} {
   const left: number[] = []
   for (let {options} = message; ; ) {
     try {

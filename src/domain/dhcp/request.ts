@@ -66,8 +66,7 @@ export function readRequest(message: Dhcp, destination: Ipv4): ClientRequest | D
     if (type === undefined) return 'no-message-type'
     const requestedIp = value(options, dhcpOptions.requestedAddress)
     const serverIdentifier = value(options, dhcpOptions.serverIdentifier)
-    const state =
-      type === DHCPREQUEST ? requestState(message, requestedIp, serverIdentifier, destination) : undefined
+    const state = type === DHCPREQUEST ? requestState(message, requestedIp, serverIdentifier, destination) : undefined
     if (type === DHCPREQUEST && state === undefined) return 'contradictory'
     const largest = value(options, dhcpOptions.maximumMessageSize) ?? MINIMUM
     return {

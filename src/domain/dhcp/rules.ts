@@ -114,7 +114,13 @@ function onDiscover(at: Case): Answer {
   const held = leases.byClient(client)
   const own = held?.ip === ip && isActive(held, nowMs)
   const routers = routersFor(at)
-  const message = offerOrAck(request, scope, {type: DHCPOFFER, serverIdentifier, yiaddr: ip, times: scope.times, routers})
+  const message = offerOrAck(request, scope, {
+    type: DHCPOFFER,
+    serverIdentifier,
+    yiaddr: ip,
+    times: scope.times,
+    routers,
+  })
   const lease = own && held.state === 'bound' ? undefined : offered(at, client, ip, held?.ip === ip ? held : undefined)
   return {
     ...NOTHING,
@@ -132,7 +138,8 @@ function addressToOffer({request, scope, leases, nowMs}: Case, client: string): 
   const reserved = scope.reservations.get(request.mac)
   if (reserved) {
     const holder = leases.byIp(reserved.ip)
-    const free = holder === undefined || !isActive(holder, nowMs) || (holder.mac === request.mac && holder.state !== 'declined')
+    const free =
+      holder === undefined || !isActive(holder, nowMs) || (holder.mac === request.mac && holder.state !== 'declined')
     return free ? reserved.ip : {reason: 'reservation-in-use'}
   }
   const before = leases.byClient(client)
@@ -165,7 +172,8 @@ function standing({request, scope, leases, nowMs}: Case, client: string, ip: Ipv
   if (!prefixContains(scope.prefix, ip)) return 'wrong-network'
   const reserved = scope.reservations.get(request.mac)
   const holder = leases.byIp(ip)
-  const held = holder !== undefined && isActive(holder, nowMs) && (holder.client !== client || holder.state === 'declined')
+  const held =
+    holder !== undefined && isActive(holder, nowMs) && (holder.client !== client || holder.state === 'declined')
   if (reserved) {
     if (reserved.ip !== ip) return 'reserved-another'
     return held && (holder.mac !== request.mac || holder.state === 'declined') ? 'held-by-another' : 'own'

@@ -12,7 +12,10 @@ import {virtualMacProtocol} from './fhrp.ts'
  */
 export type SegmentKind = 'one-site' | 'per-site-ip' | 'single-ip' | 'own-ip-and-vip' | 'virtual-mac' | 'anycast'
 
-/** An address that a gateway was seen to ask with (ARP for another host), or to send redundancy hellos from. */
+/**
+ * An address that a gateway was seen to ask with (ARP for another host), or to send redundancy hellos from; or one that a
+ * virtual MAC speaks for.
+ */
 export interface GatewaySighting {
   readonly mac: Mac
   readonly ip: Ipv4
@@ -68,13 +71,12 @@ function kindOf(
   }
   const addresses = [...shared.shared4, ...shared.shared6].join(', ')
   const common = `${sharing.map(({name}) => name).join(' and ')} share ${addresses || shared.sharedMacs.join(', ')}`
-  const virtual = sharing.map((gateway) => ({gateway, protocol: virtualMacProtocol(gateway.mac)}))
-  if (virtual.some(({protocol}) => protocol !== undefined)) {
-    const which = virtual.flatMap(({gateway: {name, mac}, protocol}) =>
-      protocol ? [`${name} (${mac}): ${protocol}`] : [],
-    )
-    return {kind: 'virtual-mac', because: [common, ...which]}
-  }
+  const spoken = seen.filter(({ip}) => shared.shared4.includes(ip)).map(({mac, ip}) => ({name: ip, mac}))
+  const virtual = [...sharing, ...spoken].flatMap(({name, mac}) => {
+    const protocol = virtualMacProtocol(mac)
+    return protocol === undefined ? [] : `${name} (${mac}): ${protocol}`
+  })
+  if (virtual.length > 0) return {kind: 'virtual-mac', because: [common, ...virtual]}
   if (shared.sharedMacs.length > 0) {
     return {kind: 'anycast', because: [common, `at the same MAC ${shared.sharedMacs.join(', ')}`]}
   }

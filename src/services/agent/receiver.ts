@@ -40,8 +40,8 @@ export interface Receiver {
 }
 
 /** Signatures checked per second, and at once: more is a flood, and checking it would be its purpose. */
-const RATE = 500
-const BURST = 1000
+const RATE = 100
+const BURST = 200
 
 export interface ReceiverParts {
   readonly config: AgentConfig

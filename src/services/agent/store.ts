@@ -10,6 +10,8 @@ export interface AgentStore {
   save(memory: AgentMemory): void
   /** The same where the disk is not decisive: what it does not take is kept in memory at least. Returns the error. */
   keep(memory: AgentMemory): Error | undefined
+  /** Not written until the next of the two above: what a restart may forget. */
+  hold(memory: AgentMemory): void
 }
 
 export const stateFile = (directory: string): string => join(directory, 'agent-state.json')
@@ -52,6 +54,9 @@ export function openStore(directory: string, kernel: Pick<AgentKernel, 'read' | 
       return memory
     },
     save,
+    hold(next) {
+      memory = next
+    },
     keep(next) {
       try {
         save(next)

@@ -34,7 +34,7 @@ export interface Switcher {
 export interface SwitchStart {
   /** When the command arrived, by performance.now(). */
   readonly receivedAt: number
-  /** Uses the command up: goes to disk with the first record of the switch. */
+  /** Uses the command up: goes to disk before anything is changed. */
   readonly note: (memory: AgentMemory) => AgentMemory
 }
 
@@ -65,8 +65,14 @@ export function makeSwitcher({config, kernel, store, withAnswer, onChange}: Swit
 
   const deadlineIn = (ms: number): Deadline => ({bootId: kernel.bootId(), uptimeMs: kernel.uptime() + ms})
   const left = ({uptimeMs}: Deadline): number => Math.max(0, uptimeMs - kernel.uptime())
-  const put = (record: SwitchRecord, base: AgentMemory = store.memory): SwitchRecord => {
-    store.save(withAnswer({...base, last: record}, record))
+  const put = (record: SwitchRecord): SwitchRecord => {
+    store.save(withAnswer({...store.memory, last: record}, record))
+    onChange(record)
+    return record
+  }
+  /** Nothing is done yet that a restart would have to know of: with the way back, it goes to disk. */
+  const hold = (record: SwitchRecord, note: SwitchStart['note']): SwitchRecord => {
+    store.hold(withAnswer({...note(store.memory), last: record}, record))
     onChange(record)
     return record
   }
@@ -101,7 +107,7 @@ export function makeSwitcher({config, kernel, store, withAnswer, onChange}: Swit
       needsConfirm: Boolean(command.confirm_s),
       drainMs: (command.drain_s ?? windows.drainS) * 1000,
     }
-    const record = put(begun, note(store.memory))
+    const record = hold(begun, note)
     const wrong = await tryGateways(kernel, plan, windows.probeMs, signal)
     if (signal.aborted) return refuse(record, 'requested', 'taken back before it was applied')
     if (wrong) return refuse(record, wrong.reason, wrong.detail)

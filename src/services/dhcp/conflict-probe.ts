@@ -1,10 +1,10 @@
 // Does somebody use this address already? Asked before it is offered for the first time (RFC 2131 3.1, 2).
 import type {EchoSocket} from '../../net/dhcp-echo.ts'
 import type {Link} from '../../net/link.ts'
-import {ARP_REQUEST, parseArp} from '../../wire/arp.ts'
 import {ANY_IPV4, BROADCAST, type Ipv4, type Mac, ZERO_MAC} from '../../wire/address.ts'
-import {ETHERTYPE_ARP, parseEthernet} from '../../wire/ethernet.ts'
+import {ARP_REQUEST, parseArp} from '../../wire/arp.ts'
 import {WireError} from '../../wire/error.ts'
+import {ETHERTYPE_ARP, parseEthernet} from '../../wire/ethernet.ts'
 import {arpFrame} from '../../wire/frames.ts'
 
 export interface ConflictProbe {
@@ -38,8 +38,8 @@ export function conflictProbe(link: Link, {waitMs, echo, sleep}: ConflictProbeOp
     if (asked && seen.mac !== asked.client && seen.mac !== link.mac) asked.used()
   })
   const ask = (ip: Ipv4, relay: Ipv4 | undefined, sequence: number): void => {
-    if (relay !== undefined) return echo?.send(ip, sequence)
-    link.send(arpFrame({destination: BROADCAST, source: link.mac}, probeOf(ip, link.mac)))
+    if (relay !== undefined) echo?.send(ip, sequence)
+    else link.send(arpFrame({destination: BROADCAST, source: link.mac}, probeOf(ip, link.mac)))
   }
   return {
     async probe(ip, client, relay) {

@@ -117,7 +117,9 @@ function find({engine}: ControlParts, vm: string): Target {
   const mac = readMac(vm)
   for (const scope of engine.facts.scopes.values()) {
     const book = engine.book(scope.segment)
-    const reservation = [...scope.reservations.values()].find((each) => each.vm === vm || each.ip === vm || each.mac === mac)
+    const reservation = [...scope.reservations.values()].find(
+      (each) => each.vm === vm || each.ip === vm || each.mac === mac,
+    )
     const wanted = reservation?.mac ?? mac
     let lease: Lease | undefined
     for (const each of wanted === undefined ? [book.byIp(vm)] : book.all()) {
@@ -130,7 +132,9 @@ function find({engine}: ControlParts, vm: string): Target {
       return {scope, mac: owner, name: scope.reservations.get(owner)?.vm ?? owner, lease}
     }
   }
-  const known = [...engine.facts.scopes.values()].flatMap(({reservations}) => [...reservations.values()].map((each) => each.vm))
+  const known = [...engine.facts.scopes.values()].flatMap(({reservations}) =>
+    [...reservations.values()].map((each) => each.vm),
+  )
   const where = isMac(vm) || /^\d+\./.test(vm) ? ' (no lease and no reservation)' : hint(vm, known)
   throw new Failure('usage', `no VM "${vm}" here${where}`)
 }
@@ -158,7 +162,8 @@ function refuseRenewal(parts: ControlParts, target: Target): Ordered {
 
 function forcerenew(parts: ControlParts, target: Target): Ordered {
   const {scope, lease, name} = target
-  if (!lease || !isActive(lease, parts.nowMs()) || lease.state !== 'bound') throw new Failure('refused', `${name} has no lease here`)
+  if (!lease || !isActive(lease, parts.nowMs()) || lease.state !== 'bound')
+    throw new Failure('refused', `${name} has no lease here`)
   if (!parts.forcerenewer.takes(lease, parts.nowMs())) {
     const why = lease.capable145 ? 'it has no nonce yet' : 'its client never sent option 145'
     throw new Failure('refused', `${name} takes no FORCERENEW: ${why} (nak it, or wait for its T1)`)
@@ -167,7 +172,11 @@ function forcerenew(parts: ControlParts, target: Target): Ordered {
   return ordered(parts, target, 'forcerenew')
 }
 
-function ordered(parts: ControlParts, {scope, mac, lease, name}: Target, trigger: Ordered['trigger'] | undefined): Ordered {
+function ordered(
+  parts: ControlParts,
+  {scope, mac, lease, name}: Target,
+  trigger: Ordered['trigger'] | undefined,
+): Ordered {
   const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac)?.site)
   const bound = lease?.state === 'bound' && isActive(lease, parts.nowMs())
   const renewsMs = bound ? lease.expiresAtMs - (scope.times.leaseS - scope.times.t1S) * 1000 : undefined
@@ -207,7 +216,13 @@ function leases(
 ): ControlAnswers['leases'] {
   const scopes = [...engine.facts.scopes.values()]
   if (segment !== undefined && !engine.facts.scopes.has(segment)) {
-    throw new Failure('usage', `no segment "${segment}" here${hint(segment, scopes.map((scope) => scope.segment))}`)
+    throw new Failure(
+      'usage',
+      `no segment "${segment}" here${hint(
+        segment,
+        scopes.map((scope) => scope.segment),
+      )}`,
+    )
   }
   const chosen = scopes.filter((scope) => segment === undefined || scope.segment === segment)
   const rows = []

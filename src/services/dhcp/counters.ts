@@ -27,6 +27,9 @@ export function counters(): Counters {
 const OTHER = 10
 
 function named(counts: Float64Array): Record<string, number> {
-  const rows = Array.from(counts, (value, type) => [type === OTHER ? 'other' : dhcpMessageTypeName(type), value] as const)
+  const rows = Array.from(
+    counts,
+    (value, type) => [type === OTHER ? 'other' : dhcpMessageTypeName(type), value] as const,
+  )
   return Object.fromEntries(rows.filter(([, value]) => value > 0))
 }

@@ -1,10 +1,11 @@
 // The server without its sockets: batches of datagrams in; leases committed, replies and events out, in that order.
-import {type Case, type Answer, answer, declined} from '../../domain/dhcp/rules.ts'
+
 import type {LeaseBook} from '../../domain/dhcp/book.ts'
 import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
 import type {Directive, Lease} from '../../domain/dhcp/lease.ts'
 import {type ReplyTo, serializeReply} from '../../domain/dhcp/reply.ts'
 import {type ClientRequest, readRequest} from '../../domain/dhcp/request.ts'
+import {type Answer, answer, type Case, declined} from '../../domain/dhcp/rules.ts'
 import {type Scope, type ServerFacts, scopeFor} from '../../domain/dhcp/scope.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
@@ -47,7 +48,7 @@ export interface EngineOutside {
 export interface Engine {
   readonly facts: ServerFacts
   readonly counters: Counters
-  /** Answers a batch: all of its leases are stored together, then all of its replies leave. */
+  /** Answers a batch: offers leave, then all of its leases are stored together, then what depends on them leaves. */
   receive(batch: readonly Arrival[]): void
   book(segment: string): LeaseBook
   directive(segment: string, mac: Mac): Directive | undefined
@@ -119,7 +120,8 @@ export function createEngine(
   }
 
   /** A client that asks again while its address is being asked for waits for that. */
-  const isProbing = ({mac}: ClientRequest, scope: Scope): boolean => probing.size > 0 && probing.has(directiveKey(scope.segment, mac))
+  const isProbing = ({mac}: ClientRequest, scope: Scope): boolean =>
+    probing.size > 0 && probing.has(directiveKey(scope.segment, mac))
 
   const settle = (judged: readonly Judged[]): void => {
     const leaving: Departure[] = []
@@ -157,9 +159,12 @@ export function createEngine(
 
   const noteReason = ({mac}: ClientRequest, {segment}: Scope, {reason, reply, ip}: Answer): void => {
     if (!reply) count.drop(reason!)
-    if (reason === 'pool-exhausted') outside.warn(reason, `the pool of segment ${segment} is exhausted: ${mac} gets no answer`)
-    if (reason === 'reservation-in-use') outside.warn(reason, `somebody else uses the address reserved for ${mac} on segment ${segment}`)
-    if (reason === 'held-by-another' && !reply) outside.warn('declined', `${mac} declines ${ip}: somebody else uses it on segment ${segment}`)
+    if (reason === 'pool-exhausted')
+      outside.warn(reason, `the pool of segment ${segment} is exhausted: ${mac} gets no answer`)
+    if (reason === 'reservation-in-use')
+      outside.warn(reason, `somebody else uses the address reserved for ${mac} on segment ${segment}`)
+    if (reason === 'held-by-another' && !reply)
+      outside.warn('declined', `${mac} declines ${ip}: somebody else uses it on segment ${segment}`)
   }
 
   /** Puts a lease into its book; returns how to take it back. */
@@ -182,7 +187,10 @@ export function createEngine(
         if (!used) return settle([judged])
         const nowMs = Number(outside.now() / 1_000_000n)
         const lease = given.lease && declined(given.lease, scope, nowMs)
-        outside.warn('conflict', `${given.probe} is in use by a host that did not get it here (segment ${scope.segment})`)
+        outside.warn(
+          'conflict',
+          `${given.probe} is in use by a host that did not get it here (segment ${scope.segment})`,
+        )
         count.drop('conflict')
         // The offer was never sent; the client gets another one for the same message.
         if (lease) store({lease})
@@ -209,8 +217,11 @@ export function createEngine(
       if (!judged) continue
       const {lease, probe, nakDone} = judged.answer
       if (lease) {
-        undo.push(apply(lease))
-        if (lease.state !== 'offered') durable.set(`${lease.segment} ${lease.ip}`, lease)
+        const takeBack = apply(lease)
+        if (lease.state !== 'offered') {
+          undo.push(takeBack)
+          durable.set(`${lease.segment} ${lease.ip}`, lease)
+        }
       }
       if (nakDone) {
         const key = directiveKey(judged.scope.segment, judged.request.mac)
@@ -221,17 +232,23 @@ export function createEngine(
       if (probe !== undefined && outside.probe) startProbe(judged, arrival)
       else ready.push(judged)
     }
+    const waits = ({answer: {lease, nakDone}}: Judged): boolean =>
+      nakDone || (lease !== undefined && lease.state !== 'offered')
+    // Offers promise nothing that must outlive this process: they need not wait for the disk.
+    const waiting = ready.filter(waits)
+    settle(waiting.length === 0 ? ready : ready.filter((judged) => !waits(judged)))
+    if (waiting.length === 0) return
     try {
-      if (durable.size > 0 || doneNaks.length > 0) outside.commit(durable.values(), doneNaks)
+      outside.commit(durable.values(), doneNaks)
     } catch (error) {
       // Nothing of this batch is on disk, so that nobody may be told that it is.
       for (const takeBack of undo.reverse()) takeBack()
       for (const done of doneNaks) directives.set(directiveKey(done.segment, done.mac), {...done, nak: true})
       count.drop('not-stored')
       outside.warn('store', (error as Error).message)
-      return settle(ready.filter(({answer: {lease, nakDone}}) => lease === undefined && !nakDone))
+      return
     }
-    settle(ready)
+    settle(waiting)
   }
 
   return {
@@ -247,4 +264,3 @@ export function createEngine(
     },
   }
 }
-

@@ -38,7 +38,13 @@ export function exchangeEvent(
 }
 
 /** A FORCERENEW that the server sent; `attempt` counts from 1. */
-export const forcerenewEvent = (lease: Lease, scope: Scope, site: string | undefined, attempt: number, nowNs: bigint): ExchangeEvent => ({
+export const forcerenewEvent = (
+  lease: Lease,
+  scope: Scope,
+  site: string | undefined,
+  attempt: number,
+  nowNs: bigint,
+): ExchangeEvent => ({
   at: isoTime(Number(nowNs / 1_000_000n)),
   atNs: `${nowNs}`,
   vm: scope.reservations.get(lease.mac)?.vm,

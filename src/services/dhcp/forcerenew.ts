@@ -1,7 +1,7 @@
 // The server's own FORCERENEWs: sent until the client asks, with the xid and a replay value read anew each time.
 import {isActive, type Lease} from '../../domain/dhcp/lease.ts'
 import {nextReplay} from '../../domain/dhcp/rules.ts'
-import {siteOf, type Scope} from '../../domain/dhcp/scope.ts'
+import {type Scope, siteOf} from '../../domain/dhcp/scope.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {serializeForcerenew} from '../../wire/dhcp-auth.ts'
 import {DHCPFORCERENEW} from '../../wire/dhcp-options.ts'
@@ -56,7 +56,11 @@ export function forcerenewer(engine: Engine, outside: EngineOutside, after: Afte
     const site = siteOf(scope, mac, engine.directive(scope.segment, mac)?.site)
     outside.report?.(forcerenewEvent(lease, scope, site, number, nowNs))
     const wait = AGAIN_MS[number - 1]
-    if (wait !== undefined) pending.set(mac, after(wait, () => again(scope, mac, ip, number + 1)))
+    if (wait !== undefined)
+      pending.set(
+        mac,
+        after(wait, () => again(scope, mac, ip, number + 1)),
+      )
   }
   const again = (scope: Scope, mac: Mac, ip: Ipv4, number: number): void => {
     try {

@@ -73,7 +73,8 @@ export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'fu
 }
 
 function writeLease(statement: StatementSync, lease: Lease): void {
-  const {segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable145, nonce, replay, router, hostName} = lease
+  const {segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable145, nonce, replay, router, hostName} =
+    lease
   const capable = capable145 ? 1 : 0
   statement.run(segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable, nonce, replay, router, hostName)
 }

@@ -4,7 +4,21 @@ import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
 /** `at=... event=DHCPACK to=DHCPREQUEST state=renewing vm=web-07 ip=10.0.0.10 ...`, in a fixed order. */
 export function exchangeLine(event: ExchangeEvent): string {
   const {at, message, answer, state, vm, mac, ip, router, site, segment, relay, xid, reason} = event
-  const fields = {at, event: answer ?? 'silence', to: message, state, vm, mac, ip, router, site, segment, relay, xid, reason}
+  const fields = {
+    at,
+    event: answer ?? 'silence',
+    to: message,
+    state,
+    vm,
+    mac,
+    ip,
+    router,
+    site,
+    segment,
+    relay,
+    xid,
+    reason,
+  }
   return logLine(fields)
 }
 
@@ -23,7 +37,10 @@ export function logLine(fields: Readonly<Record<string, string | number | undefi
 const QUIET_MS = 10_000
 
 /** Passes on the first warning of each kind (`key`, of a small fixed set) and then one every ten seconds. */
-export function limitedWarnings(nowMs: () => number, write: (line: string, held: number) => void): (key: string, line: string) => void {
+export function limitedWarnings(
+  nowMs: () => number,
+  write: (line: string, held: number) => void,
+): (key: string, line: string) => void {
   const kinds = new Map<string, {saidMs: number; held: number}>()
   return (key, line) => {
     const now = nowMs()

@@ -1,10 +1,15 @@
 // `serve dhcp`: opens everything, gives up privileges, and serves until it is told to stop.
 import {randomBytes} from 'node:crypto'
-import {leaseBook, type LeaseBook} from '../../domain/dhcp/book.ts'
-import {CONTROL_LINE_LIMIT, type ExchangeEvent, type ServerStatus} from '../../domain/dhcp/control.ts'
+import {type LeaseBook, leaseBook} from '../../domain/dhcp/book.ts'
+import {
+  CONTROL_LINE_LIMIT,
+  DEFAULT_CONTROL_SOCKET,
+  type ExchangeEvent,
+  type ServerStatus,
+} from '../../domain/dhcp/control.ts'
 import type {ServerFacts} from '../../domain/dhcp/scope.ts'
 import {type ServeRequest, serverFacts} from '../../domain/dhcp/serve-request.ts'
-import type {Inventory} from '../../domain/inventory.ts'
+import {findSegment, type Inventory} from '../../domain/site.ts'
 import {Failure} from '../../errors.ts'
 import {anyOf, etherType} from '../../net/bpf.ts'
 import {serveJson} from '../../net/dhcp-control.ts'
@@ -15,21 +20,21 @@ import {readyInterface} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
 import {ETHERTYPE_ARP} from '../../wire/ethernet.ts'
-import {conflictProbe, type ConflictProbe} from './conflict-probe.ts'
+import {type ConflictProbe, conflictProbe} from './conflict-probe.ts'
 import {controlSession, status, watchers} from './control.ts'
 import {createEngine, type EngineOutside} from './engine.ts'
+import {isoTime} from './events.ts'
 import {forcerenewer} from './forcerenew.ts'
 import {type LeaseStore, openLeaseStore} from './lease-store.ts'
 import {exchangeLine, limitedWarnings, logLine} from './log.ts'
-import {isoTime} from './events.ts'
 import {transport} from './transport.ts'
 
 export interface ServeOptions extends ServeRequest {
   /** The lease store. */
   readonly store: string
   readonly sync: 'full' | 'normal'
-  /** Path of the control socket. */
-  readonly control: string
+  /** Path of the control socket; undefined: the inventory's, or the usual one. */
+  readonly control?: string | undefined
   /** Who to become; undefined: the owner of the store's directory, nobody if that is root. */
   readonly user?: string | undefined
   /** How long to ask for a fresh address before it is offered, ms; 0 does not ask. */
@@ -53,7 +58,8 @@ export async function serveDhcp(
 ): Promise<ServeDocument> {
   const face = await readyInterface(options.interfaceName)
   const facts = serverFacts(options, inventory, face.addresses)
-  const user = process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
+  const user =
+    process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
   await using open = new AsyncDisposableStack()
   const store = await openLeaseStore(options.store, options.sync)
   open.defer(() => store.close())
@@ -92,10 +98,13 @@ export async function serveDhcp(
   })
   open.defer(() => renewer.stop())
 
-  const socket = openDhcpSocket(options.interfaceName, DHCP_SERVER_PORT, (batch) => guarded(() => engine.receive(batch), warn))
+  const socket = openDhcpSocket(options.interfaceName, DHCP_SERVER_PORT, (batch) =>
+    guarded(() => engine.receive(batch), warn),
+  )
   open.defer(() => socket.close())
   send = transport(socket, link, {ip: facts.serverIdentifier, prefix: facts.scopes.get(facts.local)!.prefix}, warn)
-  const echo = options.probeMs > 0 && facts.scopes.size > 1 ? openEcho((from) => probe?.onEcho(from), world.random) : undefined
+  const echo =
+    options.probeMs > 0 && facts.scopes.size > 1 ? openEcho((from) => probe?.onEcho(from), world.random) : undefined
   if (echo) open.defer(() => echo.close())
   probe = conflictProbe(link, {waitMs: options.probeMs, echo, sleep: (ms) => world.sleep(ms)})
 
@@ -108,15 +117,25 @@ export async function serveDhcp(
     sinceMs: nowMs(),
     residentBytes: () => process.memoryUsage.rss(),
   }
+  const listening =
+    options.control ?? (inventory && findSegment(inventory, facts.local)?.dhcp?.control) ?? DEFAULT_CONTROL_SOCKET
   const limits = {lineLimit: CONTROL_LINE_LIMIT, connectionLimit: 64}
-  const control = await serveJson(options.control, limits, (lines) => controlSession(parts, lines))
+  const control = await serveJson(listening, limits, (lines) => controlSession(parts, lines))
   open.defer(() => control.close())
   if (user) giveTo(user, options.store)
   dropPrivileges(user ?? {name: '', uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0})
 
-  if (dropped > 0) say({event: 'warning', message: `${dropped} stored leases are of no segment served here; they stay stored`})
+  if (dropped > 0)
+    say({event: 'warning', message: `${dropped} stored leases are of no segment served here; they stay stored`})
   const served = [...facts.scopes.keys()].join(',')
-  say({event: 'ready', interface: options.interfaceName, server: facts.serverIdentifier, segments: served, control: options.control, user: user?.name})
+  say({
+    event: 'ready',
+    interface: options.interfaceName,
+    server: facts.serverIdentifier,
+    segments: served,
+    control: listening,
+    user: user?.name,
+  })
   const stoppedBy = await aborted(outlet.signal)
   const document = {schema: 'gwswitch.serve-dhcp/1', stoppedBy, status: status(parts)} as const
   say({event: 'stopped', message: stoppedBy})
@@ -125,7 +144,9 @@ export async function serveDhcp(
 
 /** The books, filled with what was stored; how many leases belong to no segment of this server. */
 function booksOf(facts: ServerFacts, store: LeaseStore): {books: Map<string, LeaseBook>; dropped: number} {
-  const books = new Map([...facts.scopes.values()].map(({segment, pool, excluded}) => [segment, leaseBook(pool, excluded)] as const))
+  const books = new Map(
+    [...facts.scopes.values()].map(({segment, pool, excluded}) => [segment, leaseBook(pool, excluded)] as const),
+  )
   let dropped = 0
   // The latest last: where a client has had several addresses, the one it asked for last is its own.
   for (const lease of store.leases().sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
@@ -141,7 +162,10 @@ function guarded(fn: () => void, warn: (key: string, line: string) => void): voi
   try {
     fn()
   } catch (error) {
-    warn('internal', `a batch of packets was lost to an internal error: ${(error as Error).stack?.split('\n').slice(0, 3).join(' ')}`)
+    warn(
+      'internal',
+      `a batch of packets was lost to an internal error: ${(error as Error).stack?.split('\n').slice(0, 3).join(' ')}`,
+    )
   }
 }
 
@@ -150,6 +174,7 @@ function openEcho(onReply: (from: string) => void, random: () => number): EchoSo
 }
 
 async function aborted(signal: AbortSignal): Promise<string> {
-  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), {once: true}))
+  if (!signal.aborted)
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), {once: true}))
   return signal.reason instanceof Failure ? signal.reason.message : 'stopped'
 }

@@ -174,9 +174,9 @@ export function commandOf(
   }
 }
 
-/** The fields that bind an answer to a command. */
+/** The fields that bind an answer to a command. An agent that is asked for by another VM's id says who it is. */
 const answers = (answer: AgentAnswer, command: AgentCommand): boolean =>
-  answer.vm === command.vm &&
+  (answer.vm === command.vm || answer.reason === 'wrong_vm') &&
   answer.run === command.run &&
   answer.seq === command.seq &&
   answer.nonce === command.nonce &&

@@ -21,7 +21,7 @@ export interface AnnounceRequest {
   /** The segment, if known: then the VM's ordinary traffic counts as proof too. */
   readonly segment?: Prefix | undefined
   /** Forms of each round, with the offset in ms from which a form joins in. */
-  readonly forms: readonly {readonly form: Form; readonly fromMs: number}[]
+  readonly forms: readonly {readonly form: Form; readonly fromMs: number; readonly broadcast?: boolean}[]
   readonly scheduleMs: readonly number[]
   readonly broadcast?: boolean
   /** How long to listen after the last round, ms. */
@@ -147,9 +147,9 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
     },
     /** One round: the announcements, and right behind them the question which MAC the VM now uses. */
     send(round: number, atMs: number): void {
-      for (const {form, fromMs} of request.forms) {
+      for (const {form, fromMs, broadcast = request.broadcast ?? false} of request.forms) {
         if (atMs < fromMs) continue
-        const frame = announcementFrame(form, request.gateway, request, link.mac)
+        const frame = announcementFrame(form, request.gateway, {...request, broadcast}, link.mac)
         out(form, frame.bytes, frame.text)
       }
       if (!vm) return

@@ -35,11 +35,11 @@ export const arp: Strategy<ArpPlan> = {
       judge(plan, 'to', await check(plan, link, stage), link),
     )
     if (plan.guardMs === 0) return checked
-    if (checked.ok) return hold(plan, stage, checked)
+    if (checked.ok) return holdOrLeave(plan, stage, checked)
     // It may have been moved back since: a guard begins by telling it again.
     const again = await onLink(plan, stage, false, (link) => announceAll(plan, 'to', link, stage))
     if (!again.every(({report}) => report.verdict === 'moved')) return checked
-    return hold(plan, stage, {ok: true, evidence: [`${checked.evidence[0]}: told again`]})
+    return holdOrLeave(plan, stage, {ok: true, evidence: [`${checked.evidence[0]}: told again`]})
   },
   async rollback(plan, stage) {
     return onLink(plan, stage, false, async (link) =>
@@ -150,6 +150,16 @@ function told(stage: Stage, answers: Answer[]): Answer[] {
     stage.observe({atNs, text, frame: {direction, kind, hex: Buffer.from(bytes).toString('hex')}})
   }
   return answers
+}
+
+/** What is verified stays, also if somebody loses patience with the guard. */
+async function holdOrLeave(plan: ArpPlan, stage: Stage, verified: Verdict): Promise<Verdict> {
+  try {
+    return await hold(plan, stage, verified)
+  } catch (error) {
+    if (!stage.signal.aborted) throw error
+    return {ok: true, evidence: [...verified.evidence, `no longer guarded: ${(error as Error).message}`]}
+  }
 }
 
 /** Guards every address for the plan's time. Attempts that were answered are evidence, not failure. */

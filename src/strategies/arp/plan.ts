@@ -7,6 +7,7 @@ import {type Ipv4, type Mac, type Prefix, prefixContains} from '../../wire/addre
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import {announcementFrame, type Form} from './frames.ts'
+import {type FilterFinding, filterCautions, findFilter} from './preflight.ts'
 import {DEFAULT_SCHEDULE_MS} from './schedule.ts'
 
 /** A gateway as the plan keeps it. */
@@ -46,9 +47,11 @@ export interface ArpPlan {
   readonly guardMs: number
   /** How long to wait for a VM that does not run yet; null: it does. */
   readonly arrivalMs: number | null
+  /** What is known of the filter that keeps the gateways local. */
+  readonly filter: FilterFinding
   readonly cautions: readonly string[]
   readonly scheduleMs: readonly number[]
-  readonly forms: readonly {readonly form: Form; readonly fromMs: number}[]
+  readonly forms: readonly {readonly form: Form; readonly fromMs: number; readonly broadcast?: boolean}[]
   readonly frames: readonly {readonly form: Form; readonly text: string; readonly hex: string}[]
 }
 
@@ -57,6 +60,9 @@ const FORMS: ArpPlan['forms'] = [
   {form: 'ask', fromMs: 0},
   {form: 'reply', fromMs: 700},
 ]
+
+/** Where a verified filter keeps it inside the site: to everybody, for a bridge that does not know yet where the VM is. */
+const BROADCAST_ASK: ArpPlan['forms'][number] = {form: 'ask', fromMs: 1200, broadcast: true}
 
 /** The same for a shared IPv6 gateway address. */
 const FORMS6: ArpPlan['forms'] = FORMS
@@ -86,6 +92,7 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
   })
   const vlan = options.vlanId === undefined ? undefined : {id: options.vlanId, priority: 0, dropEligible: false}
   const ip6 = plannedIp6(switchover)
+  const filter = await findFilter(switchover, world)
   const frames = [
     ...FORMS.map(({form}) => announcementFrame(form, {ip: to.ip, mac: to.mac}, {vm, vlan}, via.mac)),
     ...ip6.flatMap((move) => {
@@ -108,9 +115,13 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     ip6,
     guardMs: options.guardMs ?? 0,
     arrivalMs: options.arrivalMs ?? null,
-    cautions: cautionsOf(switchover, via, options),
+    filter,
+    cautions: [
+      ...filterCautions(switchover, filter, (options.guardMs ?? 0) > 0),
+      ...cautionsOf(switchover, via, options),
+    ],
     scheduleMs: DEFAULT_SCHEDULE_MS,
-    forms: FORMS,
+    forms: filter === 'verified' ? [...FORMS, BROADCAST_ASK] : FORMS,
     frames: frames.map(({form, text, bytes}) => ({form, text, hex: Buffer.from(bytes).toString('hex')})),
   }
 }

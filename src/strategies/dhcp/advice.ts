@@ -4,7 +4,7 @@ import type {ReportRow} from './reconfigure-report.ts'
 
 /** How each kind of client is made to renew from inside. */
 export const RENEW_INSIDE: Readonly<Record<DhcpClientKind, string>> = {
-  dhcpcd: 'dhcpcd -n',
+  dhcpcd: 'dhcpcd -N IF',
   udhcpc: 'kill -USR1 of udhcpc, once (a second one before the ACK takes the address away)',
   dhclient: 'nothing inside: stock dhclient keeps the old router on a renewal',
   'dhclient-hook': 'dhclient -1 does not renew early: wait for T1',

@@ -20,12 +20,15 @@ export function clientTraits(options: readonly DhcpOption[]): ClientTraits {
   const vendor = attempt(() => readOption(options, dhcpOptions.vendorClassIdentifier)) ?? ''
   const asks = attempt(() => readOption(options, dhcpOptions.parameterRequestList)) ?? []
   const algorithms = attempt(() => readOption(options, dhcpOptions.forcerenewNonceCapable)) ?? []
-  return {kind: kindOf(vendor, asks), canListen: algorithms.includes(HMAC_MD5)}
+  const canListen = algorithms.includes(HMAC_MD5)
+  return {kind: kindOf(vendor, asks, canListen), canListen}
 }
 
-function kindOf(vendor: string, asks: readonly number[]): DhcpClientKind | undefined {
+function kindOf(vendor: string, asks: readonly number[], canListen: boolean): DhcpClientKind | undefined {
   if (vendor.startsWith('dhcpcd')) return 'dhcpcd'
   if (vendor.startsWith('udhcp')) return 'udhcpc'
+  // As Debian configures it, it keeps its name to itself, but no other client of the kind sends option 145.
+  if (vendor === '' && canListen && asks.slice(0, 2).join() === '1,121') return 'dhcpcd'
   return vendor === '' && asks.join() === DHCLIENT_ASKS ? 'dhclient' : undefined
 }
 

@@ -29,7 +29,10 @@ for path in /sys/class/net/*; do
 done
 [ -n "$nic" ] || { echo "no interface has $mac" >&2; exit 1; }
 running() { command -v "$1" >/dev/null 2>&1 && pgrep -x "$1" >/dev/null 2>&1; }
-if running dhcpcd; then dhcpcd -n "$nic" >/dev/null && echo dhcpcd
+if running dhcpcd; then
+  # One started for IPv4 alone is known by another pid file, and -n would start a second one where it finds none.
+  four=; ls /run/dhcpcd/"$nic"-4.pid /run/dhcpcd-"$nic"-4.pid >/dev/null 2>&1 && four=-4
+  dhcpcd $four -N "$nic" >/dev/null && echo dhcpcd
 elif running NetworkManager && nmcli -g GENERAL.STATE device show "$nic" 2>/dev/null | grep -q ^100; then nmcli device reapply "$nic" >/dev/null && echo networkmanager
 elif running udhcpc; then pkill -USR1 -o -x udhcpc && echo udhcpc
 elif running systemd-networkd || pgrep -f systemd-networkd >/dev/null 2>&1; then networkctl renew "$nic" && echo networkd

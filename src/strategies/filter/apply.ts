@@ -10,11 +10,7 @@ import type {FilterHost} from './host.ts'
 import {type DciPorts, dciPorts, type Remembered, remembered, setUpKept, undoKept} from './keep-inbound.ts'
 
 export interface FilterDocument {
-  readonly schema:
-    | 'gwswitch.filter-show/1'
-    | 'gwswitch.filter-apply/1'
-    | 'gwswitch.filter-check/1'
-    | 'gwswitch.filter-remove/1'
+  readonly schema: 'gwswitch.filter-apply/1' | 'gwswitch.filter-check/1'
   readonly hook: NftHook
   readonly ports: readonly string[]
   readonly segments: readonly SegmentClass[]
@@ -30,6 +26,21 @@ export interface FilterDocument {
   readonly differences: readonly string[]
   readonly counters: FilterState['counters']
   /** Addresses for which the bridge answers ARP or neighbour solicitations. */
+  readonly keptInbound: readonly string[]
+  readonly exitCode: number
+}
+
+/** What `filter remove` did, or would do. */
+export interface FilterRemoveDocument {
+  readonly schema: 'gwswitch.filter-remove/1'
+  /** The forms in which the filter is there. */
+  readonly hooks: readonly NftHook[]
+  readonly ports: readonly string[]
+  readonly dryRun: boolean
+  readonly changed: boolean
+  /** What `nft -f` is given. */
+  readonly ruleset: string
+  /** Addresses for which the bridge answered until then. */
   readonly keptInbound: readonly string[]
   readonly exitCode: number
 }
@@ -119,10 +130,10 @@ export async function removeFilter(
   host: FilterHost,
   expected: readonly string[],
   dryRun: boolean,
-): Promise<FilterDocument> {
+): Promise<FilterRemoveDocument> {
   const tables = await Promise.all(NFT_HOOKS.map((hook) => host.readTable(hook, FILTER_TABLE)))
   const known = await allRemembered(host)
-  const covered = tables.flatMap((table) => (table ? portsOf(table) : []))
+  const covered = [...new Set(tables.flatMap((table) => (table ? portsOf(table) : [])))].sort()
   const others = covered.filter((port) => expected.length > 0 && !expected.includes(port))
   if (others.length > 0) {
     throw new Failure(
@@ -145,22 +156,16 @@ export async function removeFilter(
       host,
     )
   }
-  const ruleset = present.map(nftRemove).join('')
-  const base = {
-    hook: present[0] ?? 'bridge',
-    ports: [...new Set(covered)],
-    segments: [],
+  return {
+    schema: 'gwswitch.filter-remove/1',
+    hooks: present,
+    ports: covered,
     dryRun,
     changed: present.length > 0,
-    overridden: [],
-  } as const
-  const state: FilterState = {
-    state: dryRun && present.length > 0 ? 'different' : 'missing',
-    differences: [],
-    counters: [],
-    kept: dryRun ? known : {vms: [], suppressed: []},
+    ruleset: present.map(nftRemove).join(''),
+    keptInbound: known.vms.map(({ip}) => ip),
+    exitCode: 0,
   }
-  return document('gwswitch.filter-remove/1', base, state, {ruleset, notes: [], exitCode: 0})
 }
 
 function document(
@@ -185,10 +190,8 @@ async function allRemembered(host: FilterHost): Promise<Remembered> {
 
 /** The ports that a table filters, whatever its form. */
 const portsOf = ({elements, declarations}: NftTable): string[] => {
-  const devices = declarations.flatMap((text) => /hook \w+ devices? (?:= )?(.*?) priority/.exec(text)?.[1] ?? [])
-  return [...(elements.get('dci') ?? []), ...devices].flatMap((text) =>
-    [...text.matchAll(/"([^"]+)"/g)].map(([, name]) => name!),
-  )
+  const devices = declarations.flatMap((text) => /hook \w+ devices (.*?) priority/.exec(text)?.[1]?.split(', ') ?? [])
+  return [...(elements.get('dci') ?? []).map((name) => name.replaceAll('"', '')), ...devices]
 }
 
 async function removeTable(hook: NftHook, host: FilterHost): Promise<void> {

@@ -1,7 +1,7 @@
 // What the `filter` commands say on a terminal.
 import {kindAdvice, type SegmentClass} from '../../domain/filter/classify.ts'
 import {tableLines} from '../../render/table.ts'
-import type {FilterDocument} from './apply.ts'
+import type {FilterDocument, FilterRemoveDocument} from './apply.ts'
 import type {FilterShowDocument} from './run-filter.ts'
 
 /** The text to load, with everything else as comments in it: what is printed can be piped on. */
@@ -19,15 +19,16 @@ export function showText({format, segments, refusals, limits, lines, remove}: Fi
   ]
 }
 
+export function removeText({changed, dryRun, ruleset, ports, keptInbound}: FilterRemoveDocument): string[] {
+  if (!changed) return ['no filter of gwswitch is here']
+  const kept = keptInbound.map((ip) => `          the bridge ${dryRun ? 'would answer' : 'answers'} for ${ip} no more`)
+  return dryRun
+    ? ['dry run: would load', ruleset.trimEnd(), ...kept]
+    : [`REMOVED   the filter on ${ports.join(', ')}`, ...kept]
+}
+
 export function filterText(document: FilterDocument): string[] {
-  const {schema, dryRun, changed, ruleset} = document
-  if (schema === 'gwswitch.filter-remove/1') {
-    if (!changed) return ['no filter of gwswitch is here']
-    const kept = document.keptInbound.map((ip) => `and stop answering for ${ip}`)
-    return dryRun
-      ? ['dry run: would load', ruleset.trimEnd(), ...kept]
-      : [`REMOVED   the filter on ${document.ports.join(', ')}`]
-  }
+  const {dryRun, changed, ruleset} = document
   if (dryRun)
     return changed ? ['dry run: would load', ruleset.trimEnd()] : ['dry run: the filter is in place, nothing to do']
   return [

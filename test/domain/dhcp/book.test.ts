@@ -84,10 +84,17 @@ describe('leaseBook', () => {
   })
 
   it('never gives an address that somebody holds, whatever happens before', () => {
-    const step = fc.record({client: fc.integer({min: 0, max: 7}), passMs: fc.integer({min: 0, max: 900}), release: fc.boolean()})
+    const step = fc.record({
+      client: fc.integer({min: 0, max: 7}),
+      passMs: fc.integer({min: 0, max: 900}),
+      release: fc.boolean(),
+    })
     fc.assert(
       fc.property(fc.array(step, {maxLength: 60}), (steps) => {
-        const book = leaseBook([readRange('10.0.0.1-10.0.0.3')!, readRange('10.0.0.7-10.0.0.8')!], new Set(['10.0.0.2']))
+        const book = leaseBook(
+          [readRange('10.0.0.1-10.0.0.3')!, readRange('10.0.0.7-10.0.0.8')!],
+          new Set(['10.0.0.2']),
+        )
         let now = T
         for (const {client, passMs, release} of steps) {
           now += passMs

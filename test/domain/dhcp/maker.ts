@@ -4,7 +4,13 @@ import {type ClientRequest, readRequest} from '../../../src/domain/dhcp/request.
 import {type ServeRequest, serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
 import {parseInventory} from '../../../src/domain/inventory.ts'
 import {BOOTREQUEST, type Dhcp} from '../../../src/wire/dhcp.ts'
-import {type DhcpOption, type DhcpOptionCodec, dhcpOptions, readOption, writeOption} from '../../../src/wire/dhcp-options.ts'
+import {
+  type DhcpOption,
+  type DhcpOptionCodec,
+  dhcpOptions,
+  readOption,
+  writeOption,
+} from '../../../src/wire/dhcp-options.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 
 export const SERVER = '10.0.0.3'
@@ -28,12 +34,15 @@ export const asked = (over: Partial<ServeRequest> = {}): ServeRequest => ({
 })
 
 export const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
-export const factsFor = (over: Partial<ServeRequest> = {}) => serverFacts(asked(over), inventory, [{ip: SERVER, prefixLength: 24}])
+export const factsFor = (over: Partial<ServeRequest> = {}) =>
+  serverFacts(asked(over), inventory, [{ip: SERVER, prefixLength: 24}])
 export const booksFor = (facts: ReturnType<typeof factsFor>) =>
   new Map([...facts.scopes.values()].map(({segment, pool, excluded}) => [segment, leaseBook(pool, excluded)]))
 
 /** A client's message; `options` by name. */
-export type Options = {readonly [K in keyof typeof dhcpOptions]?: (typeof dhcpOptions)[K] extends DhcpOptionCodec<infer T> ? T : never}
+export type Options = {
+  readonly [K in keyof typeof dhcpOptions]?: (typeof dhcpOptions)[K] extends DhcpOptionCodec<infer T> ? T : never
+}
 
 export function clientMessage(type: number, options: Options = {}, header: Partial<Dhcp> = {}): Dhcp {
   const list: DhcpOption[] = [writeOption(dhcpOptions.messageType, type)]
@@ -61,7 +70,12 @@ export function clientMessage(type: number, options: Options = {}, header: Parti
   }
 }
 
-export function clientRequest(type: number, options: Options = {}, header: Partial<Dhcp> = {}, destination = '255.255.255.255'): ClientRequest {
+export function clientRequest(
+  type: number,
+  options: Options = {},
+  header: Partial<Dhcp> = {},
+  destination = '255.255.255.255',
+): ClientRequest {
   const request = readRequest(clientMessage(type, options, header), destination)
   if (typeof request === 'string') throw new Error(`refused: ${request}`)
   return request

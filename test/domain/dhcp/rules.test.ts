@@ -4,9 +4,18 @@ import {serializeReply} from '../../../src/domain/dhcp/reply.ts'
 import type {ClientRequest} from '../../../src/domain/dhcp/request.ts'
 import {answer, DECLINED_RESERVATION_MS, nextReplay, OFFER_MS} from '../../../src/domain/dhcp/rules.ts'
 import type {ServeRequest} from '../../../src/domain/dhcp/serve-request.ts'
-import {readReconfigureNonce} from '../../../src/wire/dhcp-auth.ts'
 import {parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
-import {DHCPACK, DHCPDECLINE, DHCPDISCOVER, DHCPINFORM, DHCPNAK, DHCPOFFER, DHCPRELEASE, DHCPREQUEST} from '../../../src/wire/dhcp-options.ts'
+import {readReconfigureNonce} from '../../../src/wire/dhcp-auth.ts'
+import {
+  DHCPACK,
+  DHCPDECLINE,
+  DHCPDISCOVER,
+  DHCPINFORM,
+  DHCPNAK,
+  DHCPOFFER,
+  DHCPRELEASE,
+  DHCPREQUEST,
+} from '../../../src/wire/dhcp-options.ts'
 import {booksFor, clientRequest, factsFor, NOW, option, SERVER, STRANGER, VM_IP, VM_MAC} from './maker.ts'
 
 /** A server whose clock stands still until it is moved, and whose nonces can be told apart. */
@@ -33,9 +42,12 @@ function server(over: Partial<ServeRequest> = {}) {
 }
 
 const discover = (options = {}, header = {}) => clientRequest(DHCPDISCOVER, options, header)
-const select = (ip: string, options = {}, header = {}) => clientRequest(DHCPREQUEST, {requestedAddress: ip, serverIdentifier: SERVER, ...options}, header)
-const reboot = (ip: string, options = {}, header = {}) => clientRequest(DHCPREQUEST, {requestedAddress: ip, ...options}, header)
-const renew = (ip: string, options = {}, header = {}) => clientRequest(DHCPREQUEST, options, {ciaddr: ip, ...header}, SERVER)
+const select = (ip: string, options = {}, header = {}) =>
+  clientRequest(DHCPREQUEST, {requestedAddress: ip, serverIdentifier: SERVER, ...options}, header)
+const reboot = (ip: string, options = {}, header = {}) =>
+  clientRequest(DHCPREQUEST, {requestedAddress: ip, ...options}, header)
+const renew = (ip: string, options = {}, header = {}) =>
+  clientRequest(DHCPREQUEST, options, {ciaddr: ip, ...header}, SERVER)
 const rebind = (ip: string, options = {}, header = {}) => clientRequest(DHCPREQUEST, options, {ciaddr: ip, ...header})
 const VM = {chaddr: VM_MAC}
 
@@ -90,10 +102,21 @@ describe('REQUEST', () => {
     const {ask} = server({leaseS: 3600, t1S: 10})
     ask(discover())
     const ack = ask(select('10.0.0.100', {parameterRequestList: [1, 3, 6, 28, 15]}))
-    expect(ack.lease).toMatchObject({state: 'bound', ip: '10.0.0.100', expiresAtMs: NOW + 3_600_000, xid: 0x1122_3344, router: '10.0.0.1'})
-    const told = (['messageType', 'serverIdentifier', 'leaseTime', 'renewalTime', 'rebindingTime', 'subnetMask', 'router'] as const).map((name) => option(ack.message, name))
+    expect(ack.lease).toMatchObject({
+      state: 'bound',
+      ip: '10.0.0.100',
+      expiresAtMs: NOW + 3_600_000,
+      xid: 0x1122_3344,
+      router: '10.0.0.1',
+    })
+    const told = (
+      ['messageType', 'serverIdentifier', 'leaseTime', 'renewalTime', 'rebindingTime', 'subnetMask', 'router'] as const
+    ).map((name) => option(ack.message, name))
     expect(told).toEqual([DHCPACK, SERVER, 3600, 10, 3150, '255.255.255.0', ['10.0.0.1']])
-    expect([option(ack.message, 'domainNameServer'), option(ack.message, 'broadcastAddress')]).toEqual([['10.0.0.53'], '10.0.0.255'])
+    expect([option(ack.message, 'domainNameServer'), option(ack.message, 'broadcastAddress')]).toEqual([
+      ['10.0.0.53'],
+      '10.0.0.255',
+    ])
     expect(option(ack.message, 'domainName')).toBeUndefined()
   })
 
@@ -105,7 +128,13 @@ describe('REQUEST', () => {
     expect([thief.reply?.type, thief.reason]).toEqual([DHCPNAK, 'held-by-another'])
     expect(ask(select('10.0.0.77', {}, {chaddr: '02:00:00:00:00:98'})).reason).toBe('not-served')
     ask(discover({}, {chaddr: '02:00:00:00:00:97'}))
-    const elsewhere = ask(clientRequest(DHCPREQUEST, {requestedAddress: '10.0.0.101', serverIdentifier: '10.0.0.4'}, {chaddr: '02:00:00:00:00:97'}))
+    const elsewhere = ask(
+      clientRequest(
+        DHCPREQUEST,
+        {requestedAddress: '10.0.0.101', serverIdentifier: '10.0.0.4'},
+        {chaddr: '02:00:00:00:00:97'},
+      ),
+    )
     expect([elsewhere.reply, elsewhere.reason]).toEqual([undefined, 'other-server'])
     expect(book.pick(NOW, '10.0.0.101')).toBe('10.0.0.101')
   })
@@ -226,9 +255,15 @@ describe('DECLINE, RELEASE, INFORM', () => {
     ask(discover())
     ask(select('10.0.0.100'))
     const other = {chaddr: '02:00:00:00:00:98'}
-    expect(ask(clientRequest(DHCPDECLINE, {requestedAddress: '10.0.0.100', serverIdentifier: SERVER}, other)).reason).toBe('not-its-own')
-    expect(ask(clientRequest(DHCPRELEASE, {serverIdentifier: SERVER}, {...other, ciaddr: '10.0.0.100'}, SERVER)).reason).toBe('not-its-own')
-    expect(ask(clientRequest(DHCPRELEASE, {serverIdentifier: '10.0.0.4'}, {ciaddr: '10.0.0.100'}, SERVER)).reason).toBe('other-server')
+    expect(
+      ask(clientRequest(DHCPDECLINE, {requestedAddress: '10.0.0.100', serverIdentifier: SERVER}, other)).reason,
+    ).toBe('not-its-own')
+    expect(
+      ask(clientRequest(DHCPRELEASE, {serverIdentifier: SERVER}, {...other, ciaddr: '10.0.0.100'}, SERVER)).reason,
+    ).toBe('not-its-own')
+    expect(ask(clientRequest(DHCPRELEASE, {serverIdentifier: '10.0.0.4'}, {ciaddr: '10.0.0.100'}, SERVER)).reason).toBe(
+      'other-server',
+    )
     expect(book.byIp('10.0.0.100')?.state).toBe('bound')
     const released = ask(clientRequest(DHCPRELEASE, {serverIdentifier: SERVER}, {ciaddr: '10.0.0.100'}, SERVER))
     expect([released.reply, released.lease?.state]).toEqual([undefined, 'released'])
@@ -237,10 +272,16 @@ describe('DECLINE, RELEASE, INFORM', () => {
   })
 
   it('tells an INFORM everything but a lease', () => {
-    const inform = server().ask(clientRequest(DHCPINFORM, {parameterRequestList: [1, 3, 6]}, {ciaddr: '10.0.0.50'}, SERVER))
+    const inform = server().ask(
+      clientRequest(DHCPINFORM, {parameterRequestList: [1, 3, 6]}, {ciaddr: '10.0.0.50'}, SERVER),
+    )
     expect(inform.reply).toMatchObject({type: DHCPACK, to: {to: 'client', ip: '10.0.0.50', mac: STRANGER}})
     expect(inform.message).toMatchObject({yiaddr: '0.0.0.0', ciaddr: '10.0.0.50'})
-    expect([option(inform.message, 'router'), option(inform.message, 'leaseTime'), option(inform.message, 'renewalTime')]).toEqual([['10.0.0.1'], undefined, undefined])
+    expect([
+      option(inform.message, 'router'),
+      option(inform.message, 'leaseTime'),
+      option(inform.message, 'renewalTime'),
+    ]).toEqual([['10.0.0.1'], undefined, undefined])
     expect(inform.lease).toBeUndefined()
     expect(server().ask(clientRequest(DHCPINFORM)).reason).toBe('no-address')
   })
@@ -292,7 +333,11 @@ describe('what a reply carries, and where it goes', () => {
     const {payload, left} = serializeReply(message!, 548)
     const sent = parseDhcp(payload)
     expect(left).toEqual([43])
-    expect([payload.length <= 548, option(sent, 'router'), sent.options.some(({code}) => code === 44)]).toEqual([true, ['10.0.0.1'], true])
+    expect([payload.length <= 548, option(sent, 'router'), sent.options.some(({code}) => code === 44)]).toEqual([
+      true,
+      ['10.0.0.1'],
+      true,
+    ])
   })
 
   it('knows a client by its identifier, and a VM by its MAC whatever it calls itself', () => {

@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import {clientKey, readRequest} from '../../../src/domain/dhcp/request.ts'
-import {routersAt, scopeFor, siteOf} from '../../../src/domain/dhcp/scope.ts'
-import {serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
+import {rangeText, routersAt, scopeFor, siteOf} from '../../../src/domain/dhcp/scope.ts'
+import {type ServeRequest, serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
 import {parseInventory} from '../../../src/domain/inventory.ts'
 import {DHCPDISCOVER, DHCPREQUEST} from '../../../src/wire/dhcp-options.ts'
 import {INVENTORY} from '../../support/inventory.ts'
@@ -11,18 +11,52 @@ describe('serverFacts', () => {
   it('takes the segment of the interface, its VMs and its gateways from the inventory, and the others for relays', () => {
     const facts = factsFor()
     const scope = facts.scopes.get('tenant-a')!
-    expect([facts.local, facts.serverIdentifier, [...facts.scopes.keys()]]).toEqual(['tenant-a', SERVER, ['tenant-a', 'tenant-b']])
+    expect([facts.local, facts.serverIdentifier, [...facts.scopes.keys()]]).toEqual([
+      'tenant-a',
+      SERVER,
+      ['tenant-a', 'tenant-b'],
+    ])
     expect(scope.reservations.get(VM_MAC)).toEqual({vm: 'web-07', mac: VM_MAC, ip: VM_IP, site: undefined})
-    expect(scope.routers).toEqual([{site: 'x', ip: '10.0.0.1'}, {site: 'y', ip: '10.0.0.2'}])
-    for (const ip of ['10.0.0.0', '10.0.0.255', '10.0.0.1', '10.0.0.2', SERVER, VM_IP]) expect(scope.excluded.has(ip)).toBe(true)
+    expect(scope.routers).toEqual([
+      {site: 'x', ip: '10.0.0.1'},
+      {site: 'y', ip: '10.0.0.2'},
+    ])
+    for (const ip of ['10.0.0.0', '10.0.0.255', '10.0.0.1', '10.0.0.2', SERVER, VM_IP])
+      expect(scope.excluded.has(ip)).toBe(true)
     expect(scope.times).toEqual({leaseS: 3600, t1S: 1800, t2S: 3150})
   })
 
+  it('takes pool, lease and T1 of each segment from the inventory, and flags before them', () => {
+    const keys = 'dhcp: {server: gwswitch, pool: [10.1.0.50-10.1.0.59], lease: 600, renewEvery: 20}'
+    const own = parseInventory(INVENTORY.replace('prefix: 10.1.0.0/24', `prefix: 10.1.0.0/24\n    ${keys}`), 'g.yaml')
+    const scope = (over: Partial<ServeRequest>) =>
+      serverFacts({...asked(), ...over}, own, [{ip: SERVER, prefixLength: 24}]).scopes.get('tenant-b')!
+    const bare = {pool: [], leaseS: undefined}
+    expect(scope(bare).times).toEqual({leaseS: 600, t1S: 20, t2S: 525})
+    expect(scope(bare).pool.map(rangeText)).toEqual(['10.1.0.50-10.1.0.59'])
+    expect(scope({leaseS: 900, t1S: 9}).times).toEqual({leaseS: 900, t1S: 9, t2S: 787})
+    expect(scope({pool: ['10.1.0.7']}).pool.map(rangeText)).toEqual(['10.1.0.7-10.1.0.7'])
+    const wrong = parseInventory(
+      INVENTORY.replace('prefix: 10.1.0.0/24', 'prefix: 10.1.0.0/24\n    dhcp: {server: gwswitch, pool: [10.0.0.5]}'),
+      'g.yaml',
+    )
+    expect(() => serverFacts({...asked(), ...bare}, wrong, [{ip: SERVER, prefixLength: 24}])).toThrow(
+      'g.yaml: segments.tenant-b.dhcp.pool: 10.0.0.5-10.0.0.5 lies in no segment (want one inside 10.1.0.0/24 (tenant-b))',
+    )
+  })
+
   it('needs no inventory', () => {
-    const request = asked({gateway: ['x=10.0.0.1', 'y=10.0.0.2'], reserve: ['web=02-00-00-00-00-10=10.0.0.10', '02:00:00:00:00:11=10.0.0.11'], site: 'y'})
+    const request = asked({
+      gateway: ['x=10.0.0.1', 'y=10.0.0.2'],
+      reserve: ['web=02-00-00-00-00-10=10.0.0.10', '02:00:00:00:00:11=10.0.0.11'],
+      site: 'y',
+    })
     const facts = serverFacts(request, undefined, [{ip: SERVER, prefixLength: 24}])
     const scope = facts.scopes.get('eth0')!
-    expect([...scope.reservations.values()].map(({vm, ip}) => [vm, ip])).toEqual([['web', '10.0.0.10'], ['02:00:00:00:00:11', '10.0.0.11']])
+    expect([...scope.reservations.values()].map(({vm, ip}) => [vm, ip])).toEqual([
+      ['web', '10.0.0.10'],
+      ['02:00:00:00:00:11', '10.0.0.11'],
+    ])
     expect(routersAt(scope, siteOf(scope, VM_MAC, undefined))).toEqual(['10.0.0.2'])
     expect(routersAt(scope, siteOf(scope, VM_MAC, 'x'))).toEqual(['10.0.0.1'])
     expect(routersAt(scope, 'nowhere')).toEqual(['10.0.0.1'])
@@ -30,37 +64,68 @@ describe('serverFacts', () => {
 
   it.each([
     [{pool: ['10.0.0.9-10.0.0.1']}, '--pool "10.0.0.9-10.0.0.1" is not a range (want 10.0.0.100-10.0.0.199)'],
-    [{pool: ['192.0.2.1-192.0.2.9']}, '--pool 192.0.2.1-192.0.2.9 lies in no segment (want one inside 10.0.0.0/24 (tenant-a), 10.1.0.0/24 (tenant-b))'],
+    [
+      {pool: ['192.0.2.1-192.0.2.9']},
+      '--pool 192.0.2.1-192.0.2.9 lies in no segment (want one inside 10.0.0.0/24 (tenant-a), 10.1.0.0/24 (tenant-b))',
+    ],
     [{segment: 'tenant-c'}, 'gwswitch.yaml: no segment "tenant-c" (did you mean "tenant-a"?)'],
-    [{segment: 'tenant-b'}, 'eth0 has no address in 10.1.0.0/24 of segment tenant-b (want one: clients must reach the server)'],
+    [
+      {segment: 'tenant-b'},
+      'eth0 has no address in 10.1.0.0/24 of segment tenant-b (want one: clients must reach the server)',
+    ],
     [{site: 'z'}, '--site z has no router on segment tenant-a (known: x, y)'],
     [{gateway: ['x10.0.0.1']}, '--gateway "x10.0.0.1" is not SITE=IP (want x=10.0.0.1)'],
     [{gateway: ['x=10.3.0.1']}, '--gateway x=10.3.0.1: 10.3.0.1 is outside 10.0.0.0/24 of segment tenant-a'],
-    [{reserve: ['web=10.0.0.9']}, '--reserve "web=10.0.0.9" is not MAC=IP or NAME=MAC=IP (want web-07=02:00:00:00:00:10=10.0.0.10)'],
-    [{reserve: ['02:00:00:00:00:77=10.0.0.10']}, '--reserve 02:00:00:00:00:77=10.0.0.10: 10.0.0.10 is already reserved for web-07'],
+    [
+      {reserve: ['web=10.0.0.9']},
+      '--reserve "web=10.0.0.9" is not MAC=IP or NAME=MAC=IP (want web-07=02:00:00:00:00:10=10.0.0.10)',
+    ],
+    [
+      {reserve: ['02:00:00:00:00:77=10.0.0.10']},
+      '--reserve 02:00:00:00:00:77=10.0.0.10: 10.0.0.10 is already reserved for web-07',
+    ],
     [{leaseS: 100, t1S: 200}, 'T1 200 s, T2 200 s, lease 100 s (want T1 <= T2 <= lease)'],
     [{dns: ['ns1']}, '--dns "ns1" is not an IPv4 address (want 10.0.0.53)'],
     [{option: ['3=ip:10.0.0.1']}, '--option 3=ip:10.0.0.1: the server itself fills in option 3'],
-    [{option: ['66=boot']}, '--option "66=boot" is no option (want CODE=TYPE:VALUE, TYPE one of ip, text, hex, u8, u16, u32: 42=ip:10.0.0.4,10.0.0.5)'],
+    [
+      {option: ['66=boot']},
+      '--option "66=boot" is no option (want CODE=TYPE:VALUE, TYPE one of ip, text, hex, u8, u16, u32: 42=ip:10.0.0.4,10.0.0.5)',
+    ],
     [{option: ['6=ip:10.0.0.9']}, 'option 6 is given twice'],
-    [{option: ['26=u16:70000']}, '--option 26=u16:70000: dhcp option: value 70000 is not a whole number from 0 to 65535'],
-    [{route: ['10.0.0.1/16=10.0.0.3']}, '--route "10.0.0.1/16=10.0.0.3" is not PREFIX=ROUTER (want 10.9.0.0/16=10.0.0.3)'],
+    [
+      {option: ['26=u16:70000']},
+      '--option 26=u16:70000: dhcp option: value 70000 is not a whole number from 0 to 65535',
+    ],
+    [
+      {route: ['10.0.0.1/16=10.0.0.3']},
+      '--route "10.0.0.1/16=10.0.0.3" is not PREFIX=ROUTER (want 10.9.0.0/16=10.0.0.3)',
+    ],
   ])('refuses %j', (over, message) => {
     expect(() => factsFor(over)).toThrow(expect.objectContaining({kind: 'usage', message}))
   })
 
   it('refuses to serve beside another server, without an address, and with nothing to give', () => {
-    const kea = parseInventory(INVENTORY.replace('prefix: 10.0.0.0/24', 'prefix: 10.0.0.0/24\n    dhcp: {server: kea}'), 'k.yaml')
-    expect(() => serverFacts(asked(), kea, [{ip: SERVER, prefixLength: 24}])).toThrow('the DHCP server of segment tenant-a is kea')
+    const kea = parseInventory(
+      INVENTORY.replace('prefix: 10.0.0.0/24', 'prefix: 10.0.0.0/24\n    dhcp: {server: kea}'),
+      'k.yaml',
+    )
+    expect(() => serverFacts(asked(), kea, [{ip: SERVER, prefixLength: 24}])).toThrow(
+      'the DHCP server of segment tenant-a is kea',
+    )
     expect(() => serverFacts(asked(), undefined, [])).toThrow('eth0 has no IPv4 address')
-    expect(() => serverFacts(asked({pool: []}), undefined, [{ip: SERVER, prefixLength: 24}])).toThrow('nothing to give out on segment eth0')
-    expect(() => serverFacts(asked({pool: ['10.0.0.1-10.9.255.254']}), undefined, [{ip: SERVER, prefixLength: 8}])).toThrow('want at most 131072 a server')
+    expect(() => serverFacts(asked({pool: []}), undefined, [{ip: SERVER, prefixLength: 24}])).toThrow(
+      'nothing to give out on segment eth0',
+    )
+    expect(() =>
+      serverFacts(asked({pool: ['10.0.0.1-10.9.255.254']}), undefined, [{ip: SERVER, prefixLength: 8}]),
+    ).toThrow('want at most 131072 a server')
   })
 })
 
 describe('scopeFor', () => {
   const facts = factsFor()
-  const name = (giaddr: string, ciaddr = '0.0.0.0', unicast = false) => scopeFor(facts, giaddr, ciaddr, unicast)?.segment
+  const name = (giaddr: string, ciaddr = '0.0.0.0', unicast = false) =>
+    scopeFor(facts, giaddr, ciaddr, unicast)?.segment
   it('goes by the relay, else by the address of a client that writes to the server itself, else by the interface', () => {
     expect(name('0.0.0.0')).toBe('tenant-a')
     expect(name('10.1.0.254')).toBe('tenant-b')
@@ -91,14 +156,23 @@ describe('readRequest', () => {
     ['not-ethernet', {}, {chaddr: '00:00:00:00:00:00'}],
     ['too-many-hops', {}, {hops: 17}],
     ['no-message-type', {}, {options: []}],
-    ['bad-option', {}, {options: [{code: 53, data: Uint8Array.of(1)}, {code: 50, data: Uint8Array.of(1, 2)}]}],
+    [
+      'bad-option',
+      {},
+      {
+        options: [
+          {code: 53, data: Uint8Array.of(1)},
+          {code: 50, data: Uint8Array.of(1, 2)},
+        ],
+      },
+    ],
     ['contradictory', {}, {}],
     ['contradictory', {serverIdentifier: SERVER}, {}],
   ])('drops as %s', (reason, options, header) => {
     expect(readRequest(clientMessage(DHCPREQUEST, options, header), everybody)).toBe(reason)
   })
 
-  it('keeps a stranger\'s host name printable, and its wish for size within one frame', () => {
+  it("keeps a stranger's host name printable, and its wish for size within one frame", () => {
     const evil = '\x1b[31mpwn ed'
     const request = readRequest(clientMessage(DHCPDISCOVER, {hostName: evil, maximumMessageSize: 65_000}), everybody)
     expect(request).toMatchObject({hostName: '?[31mpwn?ed', maximum: 1472})

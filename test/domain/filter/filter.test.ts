@@ -73,6 +73,11 @@ describe('what works with what', () => {
     )
   })
 
+  it('knows a virtual MAC that speaks for the shared address, whatever the inventory says', () => {
+    expect(kind(SINGLE, [{mac: '00:00:5e:00:01:07', ip: '10.1.0.254'}])).toBe('virtual-mac')
+    expect(kind(SINGLE, [{mac: '00:00:5e:00:01:07', ip: '10.1.0.99'}]), 'of another address').toBe('single-ip')
+  })
+
   it.each([
     ['single-ip', SINGLE, {}, /--inbound-moves.*--keep-inbound/],
     ['single-ip, moved', SINGLE, {inboundMoves: true}, undefined],

@@ -92,6 +92,8 @@ export interface Session {
 }
 
 export interface AgentProcessOptions {
+  /** Words of another program than agent-process.ts; the configuration's path is put behind them. */
+  readonly program?: readonly string[]
   /** Run in the mount namespace of this process, which is in the VM. */
   readonly inside?: number
   /** Kill the agent itself: `before:3` or `after:3`, counting its calls that change anything. */
@@ -169,13 +171,10 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
           ])
           return parts.join('').replace(/ +$/gm, '')
         },
-        async start({trap, inside, env = {}} = {}) {
-          const agent = startProcess(
-            inside === undefined ? ['ip', 'netns', 'exec', ns('vm')] : ['nsenter', '-t', String(inside), '-m', '-n'],
-            configFile,
-            trap,
-            env,
-          )
+        async start({trap, inside, program = [process.execPath, AGENT], env = {}} = {}) {
+          const enter =
+            inside === undefined ? ['ip', 'netns', 'exec', ns('vm')] : ['nsenter', '-t', String(inside), '-m', '-n']
+          const agent = startProcess([...enter, ...program, configFile, ...(trap === undefined ? [] : [trap])], env)
           children.push(agent.child)
           await Promise.race([listening(agent), agent.ended])
           return agent
@@ -222,20 +221,10 @@ async function listening(agent: AgentProcess): Promise<void> {
   if (!agent.log().includes('listens on')) throw new Error(`the agent did not start: ${agent.log()}`)
 }
 
-function startProcess(
-  enter: readonly string[],
-  configFile: string,
-  trap: string | undefined,
-  env: Readonly<Record<string, string>>,
-): AgentProcess {
-  const script = join(import.meta.dirname, 'agent-process.ts')
-  const [command = '', ...args] = [
-    ...enter,
-    process.execPath,
-    script,
-    configFile,
-    ...(trap === undefined ? [] : [trap]),
-  ]
+const AGENT = join(import.meta.dirname, 'agent-process.ts')
+
+function startProcess(argv: readonly string[], env: Readonly<Record<string, string>>): AgentProcess {
+  const [command = '', ...args] = argv
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {...process.env, NODE_OPTIONS: '', NODE_NO_WARNINGS: '1', ...env},

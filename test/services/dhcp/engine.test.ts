@@ -9,8 +9,28 @@ import {forcerenewer} from '../../../src/services/dhcp/forcerenew.ts'
 import {exchangeLine, limitedWarnings, logLine} from '../../../src/services/dhcp/log.ts'
 import {type Dhcp, parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
 import {verifyReconfigure} from '../../../src/wire/dhcp-auth.ts'
-import {DHCPACK, DHCPDISCOVER, DHCPFORCERENEW, DHCPINFORM, DHCPNAK, DHCPOFFER, DHCPRELEASE, DHCPREQUEST} from '../../../src/wire/dhcp-options.ts'
-import {booksFor, clientMessage, factsFor, NOW, option, type Options, SERVER, STRANGER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
+import {
+  DHCPACK,
+  DHCPDISCOVER,
+  DHCPFORCERENEW,
+  DHCPINFORM,
+  DHCPNAK,
+  DHCPOFFER,
+  DHCPRELEASE,
+  DHCPREQUEST,
+} from '../../../src/wire/dhcp-options.ts'
+import {
+  booksFor,
+  clientMessage,
+  factsFor,
+  NOW,
+  type Options,
+  option,
+  SERVER,
+  STRANGER,
+  VM_IP,
+  VM_MAC,
+} from '../../domain/dhcp/maker.ts'
 
 /** An engine in memory: what it stores, sends and says is looked at; time is moved by hand. */
 function engineFor(over: Partial<EngineOutside> = {}) {
@@ -44,7 +64,11 @@ function engineFor(over: Partial<EngineOutside> = {}) {
   const renewer = forcerenewer(engine, outside, (ms, fn) => {
     const timer = {atMs: clock.nowMs + ms, fn, live: true}
     timers.push(timer)
-    return {cancel: () => void (timer.live = false)}
+    return {
+      cancel() {
+        timer.live = false
+      },
+    }
   })
   const pass = (ms: number): void => {
     clock.nowMs += ms
@@ -68,8 +92,12 @@ function engineFor(over: Partial<EngineOutside> = {}) {
 
 const types = (messages: readonly Dhcp[]) => messages.map((message) => option(message, 'messageType'))
 const vmDiscover = (options: Options = {}) => clientMessage(DHCPDISCOVER, options, {chaddr: VM_MAC})
-const vmSelect = (options: Options = {}, xid = 5) => clientMessage(DHCPREQUEST, {requestedAddress: VM_IP, serverIdentifier: SERVER, ...options}, {chaddr: VM_MAC, xid})
-const vmRenew = (xid = 6): [Dhcp, string] => [clientMessage(DHCPREQUEST, {forcerenewNonceCapable: [1]}, {chaddr: VM_MAC, ciaddr: VM_IP, xid}), SERVER]
+const vmSelect = (options: Options = {}, xid = 5) =>
+  clientMessage(DHCPREQUEST, {requestedAddress: VM_IP, serverIdentifier: SERVER, ...options}, {chaddr: VM_MAC, xid})
+const vmRenew = (xid = 6): [Dhcp, string] => [
+  clientMessage(DHCPREQUEST, {forcerenewNonceCapable: [1]}, {chaddr: VM_MAC, ciaddr: VM_IP, xid}),
+  SERVER,
+]
 
 describe('a batch', () => {
   it('is stored once, and before anything of it leaves', () => {
@@ -78,10 +106,22 @@ describe('a batch', () => {
     expect(types(deliver(vmDiscover(), ...strangers))).toEqual([DHCPOFFER, DHCPOFFER, DHCPOFFER])
     expect(log).toEqual(['send'])
     log.length = 0
-    const select = (n: number) => clientMessage(DHCPREQUEST, {requestedAddress: `10.0.0.10${n - 1}`, serverIdentifier: SERVER}, {chaddr: `02:00:00:00:03:0${n}`})
+    const select = (n: number) =>
+      clientMessage(
+        DHCPREQUEST,
+        {requestedAddress: `10.0.0.10${n - 1}`, serverIdentifier: SERVER},
+        {chaddr: `02:00:00:00:03:0${n}`},
+      )
     expect(types(deliver(vmSelect(), select(1), select(2)))).toEqual([DHCPACK, DHCPACK, DHCPACK])
     expect(log).toEqual(['commit', 'send'])
-    expect(stored.leases.map(({ip, state}) => [ip, state])).toEqual([[VM_IP, 'bound'], ['10.0.0.100', 'bound'], ['10.0.0.101', 'bound']])
+    log.length = 0
+    expect(types(deliver(vmRenew(), clientMessage(DHCPDISCOVER)))).toEqual([DHCPOFFER, DHCPACK])
+    expect(log).toEqual(['send', 'commit', 'send'])
+    expect(stored.leases.slice(0, 3).map(({ip, state}) => [ip, state])).toEqual([
+      [VM_IP, 'bound'],
+      ['10.0.0.100', 'bound'],
+      ['10.0.0.101', 'bound'],
+    ])
   })
 
   it('that cannot be stored gets no ACK, and leaves the leases as they were', () => {
@@ -89,7 +129,8 @@ describe('a batch', () => {
     deliver(vmDiscover())
     clock.failCommits = true
     const stranger = clientMessage(DHCPDISCOVER)
-    expect(types(deliver(vmSelect(), stranger))).toEqual([])
+    // An offer promises nothing that the disk would have to keep.
+    expect(types(deliver(vmSelect(), stranger))).toEqual([DHCPOFFER])
     expect(log).toContain('warn store')
     expect(engine.book('tenant-a').byIp(VM_IP)?.state).toBe('offered')
     expect(engine.counters.dropped()).toMatchObject({'not-stored': 1})
@@ -132,7 +173,15 @@ describe('control', () => {
     const watching = watchers()
     const lines = {send: (value: unknown) => (said.push(value as Record<string, unknown>), 0), close: () => {}}
     const session = controlSession(
-      {engine, forcerenewer: renewer, nowMs: () => clock.nowMs, watchers: watching, interfaceName: 'eth0', sinceMs: NOW, residentBytes: () => 1},
+      {
+        engine,
+        forcerenewer: renewer,
+        nowMs: () => clock.nowMs,
+        watchers: watching,
+        interfaceName: 'eth0',
+        sinceMs: NOW,
+        residentBytes: () => 1,
+      },
       lines,
     )
     const ask = (request: unknown) => {
@@ -147,7 +196,12 @@ describe('control', () => {
     deliver(vmDiscover(capable))
     deliver(vmSelect(capable, 0xaabb))
     sent.length = 0
-    expect(ask({do: 'relocate', vm: 'web-07', site: 'y'})).toMatchObject({ok: true, router: '10.0.0.2', trigger: 'forcerenew', renewsBy: new Date(NOW + 1_800_000).toISOString()})
+    expect(ask({do: 'relocate', vm: 'web-07', site: 'y'})).toMatchObject({
+      ok: true,
+      router: '10.0.0.2',
+      trigger: 'forcerenew',
+      renewsBy: new Date(NOW + 1_800_000).toISOString(),
+    })
     expect(stored.directives).toEqual([{segment: 'tenant-a', mac: VM_MAC, site: 'y', nak: false}])
     expect(sent).toMatchObject([{to: {to: 'client', ip: VM_IP, mac: VM_MAC}}])
     const message = parseDhcp(sent[0]!.payload)
@@ -173,7 +227,11 @@ describe('control', () => {
 
   it('relocate: says what a client that takes none will do', () => {
     const {ask, deliver, sent} = control()
-    expect(ask({do: 'relocate', vm: 'web-07', site: 'y'})).toMatchObject({ok: true, trigger: 'none', router: '10.0.0.2'})
+    expect(ask({do: 'relocate', vm: 'web-07', site: 'y'})).toMatchObject({
+      ok: true,
+      trigger: 'none',
+      router: '10.0.0.2',
+    })
     deliver(vmDiscover())
     const [ack] = deliver(vmSelect())
     expect(option(ack, 'router')).toEqual(['10.0.0.2'])
@@ -194,7 +252,10 @@ describe('control', () => {
 
   it('transaction: all that a sender needs; a reserved replay value is stored and never told twice', () => {
     const {ask, deliver, stored} = control()
-    expect(ask({do: 'transaction', vm: 'web-07'})).toMatchObject({ok: false, error: {message: 'web-07 has no lease here'}})
+    expect(ask({do: 'transaction', vm: 'web-07'})).toMatchObject({
+      ok: false,
+      error: {message: 'web-07 has no lease here'},
+    })
     deliver(vmDiscover(capable), vmSelect(capable, 0x1234))
     const [one, two] = [1, 2].map(() => ask({do: 'transaction', vm: 'web-07', reserveReplay: true}) as {replay: string})
     expect(one).toMatchObject({ip: VM_IP, mac: VM_MAC, xid: '0x00001234', nonce: 'ab'.repeat(16), capable145: true})
@@ -222,7 +283,9 @@ describe('control', () => {
     expect(ask({do: 'watch', vm: 'web-07'})).toEqual({ok: true, watching: true})
     deliver(vmDiscover(), clientMessage(DHCPDISCOVER))
     for (const event of events) watching.tell(event)
-    expect(said.slice(1)).toMatchObject([{event: {vm: 'web-07', message: 'DHCPDISCOVER', answer: 'DHCPOFFER', router: '10.0.0.1'}}])
+    expect(said.slice(1)).toMatchObject([
+      {event: {vm: 'web-07', message: 'DHCPDISCOVER', answer: 'DHCPOFFER', router: '10.0.0.1'}},
+    ])
     session.onClose()
     expect(watching.size).toBe(0)
   })
@@ -239,13 +302,19 @@ describe('control', () => {
     [{do: 'leases', segment: 'tenant'}, 'no segment "tenant" here (did you mean "tenant-a"?)'],
     ['x'.repeat(20_000), 'the request is longer than 16384 bytes'],
   ])('answers %j with an error', (request, message) => {
-    expect(control().ask(request)).toMatchObject({ok: false, error: {kind: 'usage', message: expect.stringContaining(message)}})
+    expect(control().ask(request)).toMatchObject({
+      ok: false,
+      error: {kind: 'usage', message: expect.stringContaining(message)},
+    })
   })
 
   it('reports a store that fails as the answer to the request', () => {
     const parts = control()
     parts.clock.failCommits = true
-    expect(parts.ask({do: 'relocate', vm: 'web-07', site: 'y'})).toEqual({ok: false, error: {kind: 'runtime', message: 'the disk is full'}})
+    expect(parts.ask({do: 'relocate', vm: 'web-07', site: 'y'})).toEqual({
+      ok: false,
+      error: {kind: 'runtime', message: 'the disk is full'},
+    })
     expect(parts.engine.directive('tenant-a', VM_MAC)).toBeUndefined()
   })
 })
@@ -269,7 +338,11 @@ describe('strange packets', () => {
       vmRenew()[0],
       clientMessage(DHCPINFORM, {}, {ciaddr: '10.0.0.44'}),
       clientMessage(DHCPRELEASE, {serverIdentifier: SERVER}, {ciaddr: VM_IP, chaddr: VM_MAC}),
-      clientMessage(DHCPDISCOVER, {relayAgentInformation: [{code: 1, data: Uint8Array.of(1)}]}, {giaddr: '10.1.0.254', hops: 1}),
+      clientMessage(
+        DHCPDISCOVER,
+        {relayAgentInformation: [{code: 1, data: Uint8Array.of(1)}]},
+        {giaddr: '10.1.0.254', hops: 1},
+      ),
     ].map((message) => serializeDhcp(message))
     const below = numbers('dhcp')
     let replies = 0
@@ -286,13 +359,21 @@ describe('strange packets', () => {
     const dropped = Object.values(engine.counters.dropped()).reduce((a, b) => a + b, 0)
     expect(replies + dropped).toBeGreaterThan(90_000)
     expect(replies).toBeGreaterThan(1000)
-    expect(Object.keys(engine.counters.dropped())).toEqual(expect.arrayContaining(['truncated', 'bad-option', 'malformed', 'not-ethernet']))
+    expect(Object.keys(engine.counters.dropped())).toEqual(
+      expect.arrayContaining(['truncated', 'bad-option', 'malformed', 'not-ethernet']),
+    )
   }, 60_000)
 
   it('a flood of unknown MACs holds no more than the pool, and one warning', () => {
     const {engine, log, deliver} = engineFor()
     for (let i = 0; i < 5000; i++) {
-      deliver(clientMessage(DHCPDISCOVER, {}, {chaddr: `02:11:00:00:${(i >> 8).toString(16).padStart(2, '0')}:${(i & 255).toString(16).padStart(2, '0')}`}))
+      deliver(
+        clientMessage(
+          DHCPDISCOVER,
+          {},
+          {chaddr: `02:11:00:00:${(i >> 8).toString(16).padStart(2, '0')}:${(i & 255).toString(16).padStart(2, '0')}`},
+        ),
+      )
     }
     expect([...engine.book('tenant-a').all()].length).toBe(4)
     expect(engine.counters.dropped()).toMatchObject({'pool-exhausted': 4996})
@@ -315,11 +396,18 @@ describe('the log', () => {
   it('passes on one warning of a kind in ten seconds, and how many were held back', () => {
     const clock = {now: 0}
     const said: [string, number][] = []
-    const warn = limitedWarnings(() => clock.now, (line, held) => void said.push([line, held]))
+    const warn = limitedWarnings(
+      () => clock.now,
+      (line, held) => void said.push([line, held]),
+    )
     for (let i = 0; i < 5; i++) warn('pool', `p${i}`)
     warn('other', 'o')
     clock.now = 10_000
     warn('pool', 'again')
-    expect(said).toEqual([['p0', 0], ['o', 0], ['again', 4]])
+    expect(said).toEqual([
+      ['p0', 0],
+      ['o', 0],
+      ['again', 4],
+    ])
   })
 })

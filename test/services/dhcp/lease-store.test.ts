@@ -33,7 +33,10 @@ describe('the lease store', () => {
 
   it('gives back what it was given, also replay values beyond 2^53, and keeps the last of each address', async () => {
     const store = await openLeaseStore(file)
-    store.commit([lease(1), lease(2), {...lease(1), router: '10.0.0.2'}], [{segment: 'lan', mac: '02:00:00:00:00:01', site: undefined, nak: true}])
+    store.commit(
+      [lease(1), lease(2), {...lease(1), router: '10.0.0.2'}],
+      [{segment: 'lan', mac: '02:00:00:00:00:01', site: undefined, nak: true}],
+    )
     store.close()
     const again = await openLeaseStore(file)
     expect(again.leases()).toEqual([{...lease(1), router: '10.0.0.2'}, lease(2)])
@@ -67,7 +70,9 @@ describe('the lease store', () => {
     writeSync(fd, Buffer.alloc(4096, 0x5a), 0, 4096, 8192)
     closeSync(fd)
     const before = readFileSync(file)
-    await expect(openLeaseStore(file)).rejects.toThrow(/^.*leases\.db: the lease store is corrupt \([^\n]*\): restore it from a backup, or move it away to start with an empty one$/)
+    await expect(openLeaseStore(file)).rejects.toThrow(
+      /^.*leases\.db: the lease store is corrupt \([^\n]*\): restore it from a backup, or move it away to start with an empty one$/,
+    )
     expect(readFileSync(file).equals(before)).toBe(true)
   })
 
@@ -82,11 +87,15 @@ describe('the lease store', () => {
     const newer = new DatabaseSync(join(dir, 'newer.db'))
     newer.exec(`CREATE TABLE meta (id INTEGER); PRAGMA application_id = ${0x4757646c}; PRAGMA user_version = 9`)
     newer.close()
-    await expect(openLeaseStore(join(dir, 'newer.db'))).rejects.toThrow('is a lease store of version 9, and this gwswitch reads version 1')
+    await expect(openLeaseStore(join(dir, 'newer.db'))).rejects.toThrow(
+      'is a lease store of version 9, and this gwswitch reads version 1',
+    )
   })
 
   it('stops where it cannot be written', async () => {
     writeFileSync(join(dir, 'file'), '')
-    await expect(openLeaseStore(join(dir, 'file', 'leases.db'))).rejects.toThrow(/the lease store cannot be written|cannot open the lease store/)
+    await expect(openLeaseStore(join(dir, 'file', 'leases.db'))).rejects.toThrow(
+      /the lease store cannot be written|cannot open the lease store/,
+    )
   })
 })

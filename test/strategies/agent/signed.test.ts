@@ -112,6 +112,11 @@ describe('a signed switch', () => {
     expect((await conversation.begin()).state).toBe('silent')
   })
 
+  it('hears from an agent that it is another VM', async () => {
+    const {conversation} = talk(() => [{state: 'refused', reason: 'wrong_vm', vm: 'db-03', detail: 'this is db-03, not web-07'}])
+    expect(await conversation.begin()).toMatchObject({state: 'refused', reason: 'wrong_vm'})
+  })
+
   it('says so when answers come that the known key did not sign', async () => {
     const {conversation} = talk(() => [{...CONFIRMED, signedBy: OTHER_KEY}])
     expect((await conversation.begin()).detail).toMatch(/answers came, none of them signed by the agent of web-07/)

@@ -78,6 +78,32 @@ describe('the arp strategy', () => {
     expect(outcome.rollback?.ok).toBe(true)
   })
 
+  it('holds the VM for as long as it was asked to, and leaves a verified switch where that is cut short', async () => {
+    const run = async (stopAfterMs: number | undefined) => {
+      const vm: FakeVm = {ip: '10.1.0.10', mac: '02:00:00:00:01:10', gatewayMac: BX}
+      const world = fakeWorld({onSend: vmBehind(vm, '10.1.0.254')})
+      const plan = await arp.plan(switchover('db-03', 'y'), {guardMs: 60_000}, world)
+      const stop = new AbortController()
+      if (stopAfterMs !== undefined)
+        void world.sleep(stopAfterMs).then(() => stop.abort(new Error('stopped by SIGINT')))
+      const startedNs = world.now()
+      const {verdict, rollback} = await carryOut(arp, plan, world, stop.signal)
+      expect(world.openLinks).toBe(0)
+      expect(vm.gatewayMac).toBe(BY)
+      return {verdict, rollback, ms: Number(world.now() - startedNs) / 1e6}
+    }
+    const whole = await run(undefined)
+    expect(whole.ms).toBeGreaterThan(60_000)
+    expect(whole.verdict).toEqual({
+      ok: true,
+      evidence: [expect.any(String), expect.stringMatching(/nothing moved it back in 60\.\d s/)],
+    })
+    const cut = await run(5000)
+    expect(cut.ms).toBeLessThan(6000)
+    expect(cut.rollback).toBeUndefined()
+    expect(cut.verdict).toEqual({ok: true, evidence: [expect.any(String), 'no longer guarded: stopped by SIGINT']})
+  })
+
   it('can be rolled back twice', async () => {
     const {vm, plan} = await switchVm({})
     const world = fakeWorld({onSend: vmBehind(vm, '10.1.0.254')})

@@ -1,0 +1,221 @@
+// The agent in the lab's VM, told from outside: by datagrams that get lost, by a unix socket, by `switch`; with sessions
+// running all the while.
+import {type ChildProcess, spawn} from 'node:child_process'
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest'
+import {startSession} from '../../src/lab/session.ts'
+import {moveVm} from '../../src/lab/vms.ts'
+import {namespaceCommand} from '../../src/net/netns.ts'
+import {newPrivateKey, privateKeyText, publicKeyText} from '../../src/wire/agent-message.ts'
+import {gwswitch} from '../support/cli.ts'
+import {noNamespaces} from '../support/namespaces.ts'
+import {until} from '../support/until.ts'
+import {useLab} from '../support/use-lab.ts'
+
+const NEAR_Y = '203.0.113.10'
+const RX = '10.0.0.1'
+const RY = '10.0.0.2'
+
+const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-notify-'))
+afterAll(() => rmSync(scratch, {recursive: true, force: true}))
+
+/** A new key in a file; returns its public half. */
+function key(file: string): string {
+  const made = newPrivateKey()
+  writeFileSync(join(scratch, file), privateKeyText(made), {mode: 0o600})
+  return publicKeyText(made)
+}
+
+describe.skipIf(noNamespaces)('notify-agent', () => {
+  const lab = useLab({dci: 'plain', dciDelayMs: 2, wanDelayMs: 2})
+  const agentKey = key('agent.key')
+  const trusted = {x: key('site-x.key'), y: key('site-y.key')}
+  const config = join(scratch, 'agent.yaml')
+  const socket = join(scratch, 'agent.sock')
+  const inventory = join(scratch, 'gwswitch.yaml')
+  let agent: ChildProcess
+
+  beforeAll(async () => {
+    writeFileSync(config, [
+      'version: 1',
+      'vm: web-07',
+      `key: ${join(scratch, 'agent.key')}`,
+      'trusted:',
+      `  site-x: { key: ${trusted.x}, gateways: [${RX}] }`,
+      `  site-y: { key: ${trusted.y}, gateways: [${RY}, 10.0.0.77, 10.9.9.9] }`,
+      `probes: [${NEAR_Y}]`,
+      `socket: ${socket}`,
+      `state: ${join(scratch, 'state')}`,
+      '',
+    ].join('\n'))
+    const given = readFileSync(lab().inventoryFile, 'utf8')
+      .replace(/ {2}"([xy])": \{/g, (line, site) => `${line} agentKey: ${join(scratch, `site-${site}.key`)},`)
+      .replace('web-07: {', `web-07: { agent: { key: ${agentKey} },`)
+    writeFileSync(inventory, given)
+    mkdirSync(join(scratch, 'state'), {recursive: true})
+    const inside = [process.execPath, join(import.meta.dirname, '../../bin/dev.js'), 'agent', '--config', config]
+    const [program, ...args] = namespaceCommand(lab().ns('web-07'), inside)
+    agent = spawn(program!, args, {stdio: ['ignore', 'ignore', 'pipe']})
+    let said = ''
+    agent.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk
+    })
+    await until(async () => said.includes('listens on'), 30_000, `the agent listens: ${said}`)
+    await (await moveVm(lab().prefix, 'web-07', 'y')).announced
+  })
+  afterAll(async () => {
+    if (agent === undefined || agent.exitCode !== null) return
+    const ended = new Promise((resolve) => agent.once('exit', resolve))
+    agent.kill('SIGTERM')
+    await ended
+  })
+  afterEach(async () => {
+    await lab().run('web-07', 'nft', 'flush', 'ruleset')
+  })
+
+  const defaultRoute = async (): Promise<string> => (await lab().run('web-07', 'ip', 'route', 'show', 'default')).trim()
+  const put = async (gateway: string): Promise<void> => void (await lab().run('web-07', 'ip', 'route', 'replace', 'default', 'via', gateway, 'dev', 'eth0'))
+  const notify = (...args: string[]) => gwswitch(['notify-agent', 'web-07', '-f', inventory, '--json', ...args], {namespace: lab().ns('ry')})
+  /** Drops what goes to the agent's port and comes from it: each with this chance in a hundred. */
+  const lose = (percent: number) =>
+    lab().run(
+      'web-07',
+      'nft',
+      `table inet loss {
+        chain in { type filter hook input priority 0; udp dport 6742 numgen random mod 100 < ${percent} drop; }
+        chain out { type filter hook output priority 0; udp sport 6742 numgen random mod 100 < ${percent} drop; }
+      }`,
+    )
+
+  it('switches, and neither the TCP session nor a datagram every millisecond notices', async () => {
+    await put(RX)
+    await using session = await startSession(lab().prefix, 'web-07', 'user-y', {intervalMs: 1})
+    await until(async () => (await session.report()).udp.echoed > 200, 20_000, 'the session runs')
+    const {code, json} = await notify('--to', 'y')
+    expect(json).toMatchObject({schema: 'gwswitch.notify-agent/1', exitCode: 0, vms: [{state: 'confirmed', mode: 'replace', gateways: {v4: RY}}]})
+    const [{timing}] = json.vms
+    expect(timing.receivedMs).toBeLessThanOrEqual(timing.appliedMs)
+    expect(timing.appliedMs).toBeLessThan(timing.confirmedMs)
+    expect(timing.agentApplyMs).toBeLessThanOrEqual(timing.appliedMs)
+    expect(code).toBe(0)
+    expect(await defaultRoute()).toBe(`default via ${RY} dev eth0`)
+    const {tcp, udp} = await session.stop()
+    expect(tcp).toMatchObject({contiguous: true, reconnects: 0})
+    expect(udp.echoed).toBe(udp.sent)
+  })
+
+  it('gets there with 30 % of the datagrams lost, and the agent obeys once', async () => {
+    for (let round = 0; round < 3; round++) {
+      await put(RX)
+      await lose(30)
+      const {code, json} = await notify('--to', 'y', '--timeout', '20')
+      await lab().run('web-07', 'nft', 'flush', 'ruleset')
+      expect(json.vms[0]).toMatchObject({state: 'confirmed', gateways: {v4: RY}})
+      expect(code).toBe(0)
+      const {last} = JSON.parse((await gwswitch(['agent', 'status', '--config', config, '--json'], {namespace: lab().ns('web-07')})).stdout)
+      expect(last.run).toBe(json.run)
+    }
+  })
+
+  it('takes a switch back on the VM when its confirmation does not get there', async () => {
+    await put(RX)
+    // The command arrives, everything after it is lost.
+    const rule = 'udp dport 6742 limit rate over 1/hour burst 1 packets drop'
+    await lab().run('web-07', 'nft', `table inet loss {\n chain in { type filter hook input priority 0; ${rule}; }\n}`)
+    const {code, json} = await notify('--to', 'y', '--confirm-within', '2', '--timeout', '4')
+    expect(json.vms[0]).toMatchObject({state: 'silent', detail: expect.stringMatching(/goes back by itself/)})
+    expect(code).toBe(5)
+    expect(await defaultRoute()).toBe(`default via ${RX} dev eth0`)
+  })
+
+  it.each([
+    ['a gateway that its key may not choose', ['--gateway', '10.0.0.50'], 'gateway_not_allowed'],
+    ['a gateway of the other site, signed by this one', ['--gateway', RX, '--key', join(scratch, 'site-y.key')], 'gateway_not_allowed'],
+    ['a gateway off its link', ['--gateway', '10.9.9.9'], 'gateway_off_link'],
+    ['another gateway in use', ['--gateway', RY, '--from', '10.0.0.50'], 'from_gw'],
+    ['a gateway that is not there', ['--gateway', '10.0.0.77'], 'gateway_silent'],
+    ['a gateway that leads nowhere', ['--to', 'y', '--probe', '203.0.113.99'], 'probe_failed'],
+    ['another VM\'s id', ['--to', 'y', '--id', 'db-03'], 'wrong_vm'],
+  ])('is refused with a reason by %s', async (_, args, reason) => {
+    await put(RX)
+    const keyed = args.includes('--key') || args.includes('--to') ? args : [...args, '--key', join(scratch, 'site-y.key')]
+    const {code, json} = await notify(...keyed)
+    expect(json.vms[0]).toMatchObject({state: 'refused', reason, detail: expect.any(String)})
+    expect(code).toBe(4)
+    expect(await defaultRoute()).toBe(`default via ${RX} dev eth0`)
+  })
+
+  it('hears nothing from a VM that does not know its key, and nothing that another key signed', async () => {
+    await put(RX)
+    key('site-z.key')
+    const unknown = await notify('--gateway', RY, '--key', join(scratch, 'site-z.key'), '--timeout', '1')
+    expect(unknown.json.vms[0].state).toBe('silent')
+    expect(unknown.code).toBe(5)
+    const forged = await notify('--to', 'y', '--agent-key', key('other.key'), '--confirm-within', '1', '--timeout', '3')
+    expect(forged.json.vms[0]).toMatchObject({state: 'silent', detail: expect.stringMatching(/none of them signed by the agent of web-07/)})
+    expect(forged.code).toBe(5)
+    await until(async () => (await defaultRoute()) === `default via ${RX} dev eth0`, 10_000, 'the VM goes back')
+  })
+
+  it('says that nothing listens there', async () => {
+    const {code, json} = await notify('--to', 'y', '--port', '6743', '--timeout', '1')
+    expect(json.vms[0].detail).toMatch(/^nothing listens on UDP port 6743 of 10\.0\.0\.10/)
+    expect(code).toBe(5)
+  })
+
+  it('works through the unix socket on the VM itself', async () => {
+    await put(RX)
+    const {code, json} = await gwswitch(['notify-agent', 'web-07', '--to', 'y', '-f', inventory, '--transport', 'unix', '--socket', socket, '--json'])
+    expect(json.vms[0]).toMatchObject({state: 'confirmed', transport: `unix ${socket}`})
+    expect(code).toBe(0)
+  })
+
+  it('tells of several VMs in a row each, and of the worst by its exit', async () => {
+    await put(RX)
+    writeFileSync(join(scratch, 'two.yaml'), readFileSync(inventory, 'utf8').replace('db-03: {', `absent: { segment: tenant-a, ip: 10.0.0.99, mac: "02:00:00:00:00:99", agent: { key: ${agentKey} } }\n  db-03: {`))
+    const {code, stdout} = await gwswitch(['notify-agent', 'web-07', 'absent', '--to', 'y', '-f', join(scratch, 'two.yaml'), '--timeout', '2'], {namespace: lab().ns('ry')})
+    expect(stdout).toMatch(/CONFIRMED +web-07 +10\.0\.0\.2 +replace +[\d.]+ ms +[\d.]+ ms +[\d.]+ ms/)
+    expect(stdout).toMatch(/NO ANSWER +absent/)
+    expect(stdout).toMatch(/1 of 2 VMs confirmed/)
+    expect(code).toBe(5)
+  })
+
+  describe('as the strategy agent', () => {
+    const switchAt = (node: string, ...args: string[]) =>
+      gwswitch(['switch', 'web-07', '--to', 'y', '--from', 'rx', '--strategy', 'agent', '-f', inventory, '--json', ...args], {namespace: lab().ns(node)})
+
+    it('plans and sends nothing', async () => {
+      await put(RX)
+      const {code, json} = await switchAt('ry', '--dry-run')
+      expect(json).toMatchObject({strategy: 'agent', dryRun: true, plan: {key: {kid: 'site-y'}, order: {to: {v4: RY}, from: {v4: RX}}}})
+      expect(JSON.stringify(json)).not.toMatch(/PRIVATE/)
+      expect(code).toBe(0)
+      expect(await defaultRoute()).toBe(`default via ${RX} dev eth0`)
+    })
+
+    it('switches by the agent\'s signed word and by what leaves through the new gateway', async () => {
+      await put(RX)
+      const {code, json} = await switchAt('ry')
+      expect(json.evidence).toEqual(['web-07 leaves through ry (02:00:00:00:0b:01)', expect.stringMatching(/the agent of web-07, signed, says: confirmed, uses 10\.0\.0\.2/)])
+      expect(code).toBe(0)
+    })
+
+    it('does not take the agent\'s word alone: where the traffic cannot be seen, it goes back', async () => {
+      await put(RX)
+      const {code, json} = await switchAt('rx')
+      expect(json).toMatchObject({verified: false, rolledBack: true, rollback: {ok: true}})
+      expect(json.rollback.evidence).toEqual([expect.stringMatching(/signed, says: rolled back, uses 10\.0\.0\.1 \(requested/), 'web-07 leaves through rx (02:00:00:00:0a:01)'])
+      expect(code).toBe(3)
+      expect(await defaultRoute()).toBe(`default via ${RX} dev eth0`)
+    })
+
+    it('is refused with the agent\'s reason where another gateway is in use', async () => {
+      await put(RY)
+      const {code, stderr, json} = await switchAt('ry')
+      expect(json?.error?.message ?? stderr).toMatch(/web-07 refuses: from_gw: the gateway in use is 10\.0\.0\.2, not 10\.0\.0\.1/)
+      expect(code).toBe(4)
+    })
+  })
+})

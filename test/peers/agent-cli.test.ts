@@ -1,0 +1,183 @@
+import {existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, describe, expect, it} from 'vitest'
+import {tryCommand} from '../../src/net/command.ts'
+import {openAnswer, publicKeyText, readPrivateKey} from '../../src/wire/agent-message.ts'
+import {FAR4, NEW4, OLD4, type Site, withSite} from '../services/agent/site.ts'
+import {gwswitch} from '../support/cli.ts'
+import {noNamespaces} from '../support/namespaces.ts'
+
+const dev = join(import.meta.dirname, '../../bin/dev.js')
+const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-agent-cli-'))
+afterAll(() => rmSync(scratch, {recursive: true, force: true}))
+
+/** `gwswitch agent --once` in the VM, with messages on its standard input. */
+const once = (site: Site, ...messages: string[]) =>
+  tryCommand(
+    'ip',
+    ['netns', 'exec', site.ns('vm'), process.execPath, dev, 'agent', '--once', '--config', site.configFile],
+    {
+      input: messages.map((message) => `${message}\n`).join(''),
+    },
+  )
+
+describe('agent keygen and enroll', () => {
+  const key = join(scratch, 'keys/agent.key')
+  const config = join(scratch, 'agent.yaml')
+
+  it('make a key once, and only force makes another', async () => {
+    const made = await gwswitch(['agent', 'keygen', '--out', key])
+    expect(made.code).toBe(0)
+    expect(made.stdout.trim()).toBe(publicKeyText(readPrivateKey(readFileSync(key, 'utf8'))!))
+    expect(statSync(key).mode & 0o777).toBe(0o600)
+    const again = await gwswitch(['agent', 'keygen', '--out', key, '--json'])
+    expect(again.json).toMatchObject({schema: 'gwswitch.agent-keygen/1', created: false, publicKey: made.stdout.trim()})
+    const forced = await gwswitch(['agent', 'keygen', '--out', key, '--force'])
+    expect(forced.stdout).not.toBe(made.stdout)
+    writeFileSync(join(scratch, 'other'), 'not a key')
+    const spared = await gwswitch(['agent', 'keygen', '--out', join(scratch, 'other')])
+    expect(spared).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^gwswitch: .*other: exists and holds no Ed25519 private key/),
+    })
+    expect(readFileSync(join(scratch, 'other'), 'utf8')).toBe('not a key')
+  })
+
+  it('write a configuration that the agent reads, keep its comments, and refuse what is none', async () => {
+    const publicKey = (await gwswitch(['agent', 'keygen', '--out', key])).stdout.trim()
+    const enroll = (...args: string[]) =>
+      gwswitch(['agent', 'enroll', '--config', config, '--kid', 'site-y', '--gateway', '10.0.0.2', ...args])
+    expect(await enroll('--key', publicKey)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/has no vm: say which with --vm/),
+    })
+    expect(await enroll('--vm', 'web-07', '--key', publicKey, '--dry-run')).toMatchObject({code: 0})
+    expect(existsSync(config)).toBe(false)
+    const first = await enroll('--vm', 'web-07', '--key', publicKey, '--probe', '203.0.113.10', '--json')
+    expect(first.json).toMatchObject({schema: 'gwswitch.agent-enroll/1', vm: 'web-07', kid: 'site-y'})
+    writeFileSync(config, readFileSync(config, 'utf8').replace('version: 1', 'version: 1 # ours'))
+    expect(await enroll('--key', publicKey, '--kid', 'site-x', '--gateway', '10.0.0.1')).toMatchObject({code: 0})
+    const text = readFileSync(config, 'utf8')
+    expect(text).toMatch(/version: 1 # ours/)
+    expect(text).toMatch(/site-y:\n {4}key: .*\n {4}gateways: \[ 10\.0\.0\.2 \]/)
+    expect(await enroll('--key', 'nonsense')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/--key nonsense: is no Ed25519 public key/),
+    })
+    expect(await enroll('--key', publicKey, '--gateway', 'ten')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/"ten" is not an IP address/),
+    })
+    expect(readFileSync(config, 'utf8')).toBe(text)
+  })
+
+  it('say what is missing', async () => {
+    expect(await gwswitch(['agent', '--config', '/nowhere.yaml'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^gwswitch: \/nowhere\.yaml: no such file .*enroll/),
+    })
+    writeFileSync(join(scratch, 'keyless.yaml'), `version: 1\nvm: a\nkey: ${scratch}/none.key\n`)
+    expect(await gwswitch(['agent', 'status', '--config', join(scratch, 'keyless.yaml')])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/none\.key: no such file .*keygen/),
+    })
+  })
+})
+
+describe.skipIf(noNamespaces)('agent', () => {
+  it('--once acts on messages on its standard input, alone and beside an agent that runs', async () => {
+    await withSite({config: {probes: [FAR4]}}, async (site) => {
+      const switched = await once(site, site.sign(site.command({run: 'a', gw4: NEW4})))
+      expect(switched.code, switched.stderr).toBe(0)
+      expect(await site.gateway()).toBe(NEW4)
+      const agentKey = readPrivateKey(readFileSync(join(site.directory, 'agent.key'), 'utf8'))!
+      const states = switched.stdout
+        .trim()
+        .split('\n')
+        .map((token) => openAnswer(Buffer.from(token), () => agentKey))
+      expect(states.at(-1)).toMatchObject({ok: true, message: {state: 'confirmed', run: 'a', gw4: NEW4}})
+
+      expect(await once(site, site.sign(site.command({gw4: '10.0.0.3'})))).toMatchObject({code: 4})
+      expect(await once(site, 'nonsense')).toMatchObject({code: 5, stdout: ''})
+      // Over several messages, the last answer counts.
+      const back = await once(
+        site,
+        site.sign(site.command({op: 'query', run: 'a'})),
+        site.sign(site.command({op: 'rollback', run: 'a'})),
+      )
+      expect(back.code).toBe(0)
+      expect(await site.gateway()).toBe(OLD4)
+
+      await site.start()
+      const second = await gwswitch(['agent', '--config', site.configFile], {namespace: site.ns('vm')})
+      expect(second).toMatchObject({code: 1, stderr: expect.stringMatching(/another agent runs already/)})
+      expect(await once(site, site.sign(site.command({run: 'b', gw4: NEW4})))).toMatchObject({code: 0})
+      expect(site.memory().last).toMatchObject({run: 'b', state: 'confirmed'})
+    })
+  })
+
+  it('runs until it is told to stop, and tells its status', async () => {
+    await withSite({config: {probes: [FAR4]}}, async (site) => {
+      const status = async () =>
+        (await gwswitch(['agent', 'status', '--config', site.configFile, '--json'], {namespace: site.ns('vm')})).json
+      expect(await status()).toMatchObject({
+        schema: 'gwswitch.agent-status/1',
+        vm: 'web-07',
+        running: false,
+        sequences: {},
+      })
+      const agent = await site.start({program: [process.execPath, dev, 'agent', '--config']})
+      expect(
+        await site.ask({run: 'a', gw4: NEW4, mode: 'drain', confirm_s: 60}, ({state}) => state === 'applied'),
+      ).toBeTruthy()
+      expect(await status()).toMatchObject({
+        running: true,
+        interfaces: [
+          {name: 'eth0', family: 4, gateway: NEW4, underlying: OLD4},
+          {name: 'eth0', family: 6, gateway: 'fd00::1'},
+        ],
+        last: {run: 'a', kid: 'site-y', state: 'applied', phase: 'applied', mode: 'drain'},
+        rollbackInS: expect.any(Number),
+      })
+      await site.ask({op: 'confirm', run: 'a'})
+      const draining = await status()
+      expect(draining).toMatchObject({
+        last: {state: 'confirmed'},
+        drainEndsInS: expect.any(Number),
+        drainedPackets: expect.any(Number),
+      })
+      const text = (await gwswitch(['agent', 'status', '--config', site.configFile], {namespace: site.ns('vm')})).stdout
+      expect(text).toMatch(/web-07: agent runs; key/)
+      expect(text).toMatch(/eth0 .* IPv4 gateway 10\.0\.0\.2, by rule over 10\.0\.0\.1/)
+      expect(text).toMatch(/run a by site-y: confirmed, mode drain/)
+      await agent.kill('SIGTERM')
+      expect(agent.child.exitCode).toBe(0)
+      expect(existsSync(join(site.directory, 'agent.sock'))).toBe(false)
+    })
+  })
+
+  it('needs no more than its two capabilities', async () => {
+    await withSite({config: {probes: [FAR4]}}, async (site) => {
+      const caps = '+net_admin,+net_raw'
+      await tryCommand('chown', ['-R', '65534:65534', site.directory])
+      const under = [
+        'setpriv',
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        `--inh-caps=-all,${caps}`,
+        `--ambient-caps=-all,${caps}`,
+        `--bounding-set=-all,${caps}`,
+        '--no-new-privs',
+      ]
+      await site.start({
+        program: [...under, process.execPath, join(import.meta.dirname, '../services/agent/agent-process.ts')],
+      })
+      for (const mode of ['replace', 'rule', 'drain'] as const) {
+        expect(await site.ask({run: mode, gw4: NEW4, mode}), mode).toMatchObject({state: 'confirmed'})
+        expect(await site.ask({op: 'rollback', run: mode})).toMatchObject({gw4: OLD4})
+      }
+    })
+  })
+})

@@ -1,0 +1,231 @@
+import {createSocket} from 'node:dgram'
+import {once} from 'node:events'
+import {describe, expect, it} from 'vitest'
+import {type AgentConfig, parseAgentConfig} from '../../../src/domain/agent/config.ts'
+import type {AgentMemory} from '../../../src/domain/agent/memory.ts'
+import {type Agent, startAgent} from '../../../src/services/agent/daemon.ts'
+import {
+  type AgentAnswer,
+  type AgentCommand,
+  newPrivateKey,
+  openAnswer,
+  publicKeyText,
+  signCommand,
+} from '../../../src/wire/agent-message.ts'
+import {type FakeKernel, fakeKernel, inUse} from './fake-kernel.ts'
+
+const site = newPrivateKey()
+const key = {kid: 'web-07', privateKey: newPrivateKey()}
+const STATE = '/state/agent-state.json'
+const config = (over: object = {}): AgentConfig =>
+  parseAgentConfig(
+    JSON.stringify({
+      ...{version: 1, vm: 'web-07', probes: ['203.0.113.10'], socket: false, state: '/state', windows: {guardS: 0}},
+      trusted: {'site-y': {key: publicKeyText(site), gateways: ['10.0.0.1', '10.0.0.2']}},
+      ...over,
+    }),
+    'agent.yaml',
+  )
+
+let seq = 0
+const command = (over: Partial<AgentCommand> = {}): AgentCommand => {
+  const now = Math.floor(Date.now() / 1000)
+  seq++
+  return {
+    v: 1,
+    op: 'switch',
+    vm: 'web-07',
+    run: `r${seq}`,
+    seq,
+    iat: now,
+    exp: now + 60,
+    nonce: String(seq).padStart(16, '0'),
+    gw4: '10.0.0.2',
+    ...over,
+  }
+}
+const signed = (order: AgentCommand): Buffer => Buffer.from(signCommand(order, {kid: 'site-y', privateKey: site}))
+
+/** An agent without sockets, and what it says. */
+async function agentOn(kernel: FakeKernel, over: object = {}) {
+  const agent: Agent = await startAgent({config: config(over), key, kernel, network: false})
+  const ask = async (order: AgentCommand | Buffer): Promise<AgentAnswer[]> => {
+    const answers: AgentAnswer[] = []
+    await agent.receive(Buffer.isBuffer(order) ? order : signed(order), (token) => {
+      const opened = openAnswer(Buffer.from(token), () => key.privateKey)
+      if (opened.ok) answers.push(opened.message)
+    })
+    return answers
+  }
+  return {agent, ask}
+}
+const memory = (kernel: FakeKernel): AgentMemory => JSON.parse(kernel.files.get(STATE)!) as AgentMemory
+
+describe('an agent', () => {
+  it('tells each state once, by signed answers bound to the command', async () => {
+    const kernel = fakeKernel()
+    const {ask} = await agentOn(kernel)
+    const order = command()
+    const answers = await ask(order)
+    expect(answers.map(({state}) => state)).toEqual(['received', 'applied', 'confirmed'])
+    for (const answer of answers)
+      expect(answer).toMatchObject({vm: 'web-07', run: order.run, seq: order.seq, nonce: order.nonce})
+    expect(answers.at(-1)).toMatchObject({gw4: '10.0.0.2', mode: 'replace'})
+    // Again: told once more, nothing done.
+    kernel.forwarding.clear()
+    expect((await ask(order)).map(({state}) => state)).toEqual(['confirmed'])
+    expect(inUse(kernel)).toBe('10.0.0.2')
+  })
+
+  it('has the way back on disk before it changes anything', async () => {
+    const kernel = fakeKernel()
+    const {ask} = await agentOn(kernel)
+    const replace = kernel.replace
+    const seen: unknown[] = []
+    kernel.replace = (route, create) => {
+      if (route.table === 254) seen.push(memory(kernel).last, memory(kernel).keys['site-y'])
+      replace(route, create)
+    }
+    const order = command()
+    await ask(order)
+    expect(seen[0]).toMatchObject({
+      phase: 'applying',
+      deadline: {bootId: 'boot-1'},
+      changes: [{route: {before: {gateway: '10.0.0.1'}, after: {gateway: '10.0.0.2'}}}],
+    })
+    expect(seen[1]).toMatchObject({seq: order.seq})
+  })
+
+  it.each([0, 1, 2, 3, 4])(
+    'is on the old gateway, and says so, when its disk is full after %i writes',
+    async (room) => {
+      const kernel = fakeKernel()
+      const {ask} = await agentOn(kernel)
+      kernel.room = room
+      const answers = await ask(command())
+      const end = answers.at(-1)!
+      if (end.state === 'confirmed') {
+        expect(room).toBeGreaterThan(2)
+        expect(memory(kernel).last).toMatchObject({state: 'confirmed'})
+      } else {
+        expect(end).toMatchObject({state: room === 0 ? 'refused' : 'rolled_back', reason: 'persist_failed'})
+        expect(inUse(kernel)).toBe('10.0.0.1')
+      }
+      // With room again it goes on.
+      kernel.room = 100
+      expect((await ask(command({gw4: inUse(kernel) === '10.0.0.1' ? '10.0.0.2' : '10.0.0.1'}))).at(-1)).toMatchObject({
+        state: 'confirmed',
+      })
+    },
+  )
+
+  it('is taken back while it tries the gateway', async () => {
+    const kernel = fakeKernel()
+    const {ask} = await agentOn(kernel)
+    kernel.echoAny = (_targets, {signal}) =>
+      new Promise((resolve) =>
+        signal?.addEventListener('abort', () => resolve({answered: undefined, elapsedMs: 1}), {once: true}),
+      )
+    const order = command()
+    const trying = ask(order)
+    await expect.poll(() => kernel.routes.some(({table}) => table === 143)).toBe(true)
+    const [begun, rollback] = await Promise.all([trying, ask(command({op: 'rollback', run: order.run}))])
+    expect(begun.at(-1)).toMatchObject({state: 'refused', reason: 'requested'})
+    expect(rollback.at(-1)).toMatchObject({state: 'refused', reason: 'requested'})
+    expect(inUse(kernel)).toBe('10.0.0.1')
+  })
+
+  it('rolls back when it is stopped before the proof', async () => {
+    const kernel = fakeKernel()
+    const {agent, ask} = await agentOn(kernel)
+    await ask(command({confirm_s: 60}))
+    expect(inUse(kernel)).toBe('10.0.0.2')
+    await agent.stop()
+    expect(inUse(kernel)).toBe('10.0.0.1')
+    expect(memory(kernel).last).toMatchObject({state: 'rolled_back', reason: 'agent_stopped'})
+  })
+
+  it('goes on waiting for a confirmation after a restart, for what is left of its time', async () => {
+    const kernel = fakeKernel()
+    const first = await agentOn(kernel)
+    const order = command({confirm_s: 2})
+    await first.ask(order)
+    // Not stopped: killed. The second one finds what the first one wrote.
+    const later = fakeKernel(new Map(kernel.files))
+    later.routes.splice(0, 1, ...kernel.routes)
+    const second = await agentOn(later)
+    expect((await second.ask(command({op: 'query', run: order.run}))).at(-1)).toMatchObject({state: 'applied'})
+    await expect.poll(() => inUse(later), {timeout: 4000}).toBe('10.0.0.1')
+    expect((await second.ask(order)).at(-1)).toMatchObject({state: 'rolled_back', reason: 'not_confirmed'})
+  })
+
+  it('knows that routes do not outlive a restart of the VM', async () => {
+    const kernel = fakeKernel()
+    await (await agentOn(kernel)).ask(command({mode: 'rule'}))
+    const booted = fakeKernel(kernel.files, 'boot-2')
+    const {ask} = await agentOn(booted)
+    expect(inUse(booted)).toBe('10.0.0.1')
+    expect(memory(booted).last).toMatchObject({state: 'rolled_back', reason: 'rebooted'})
+    expect((await ask(command())).at(-1)).toMatchObject({state: 'confirmed'})
+  })
+
+  it('does not start on a state that it cannot read', async () => {
+    const kernel = fakeKernel()
+    for (const text of ['', '{}', '{"version":2}', '{"version":1,"keys":{"a":{"seq":"x"}},"answered":[]}']) {
+      kernel.files.set(STATE, text)
+      await expect(agentOn(kernel)).rejects.toThrow(/is no state of this agent/)
+    }
+  })
+
+  it('checks no more signatures than it can afford, and counts the rest', async () => {
+    const kernel = fakeKernel()
+    const {agent, ask} = await agentOn(kernel)
+    const forged = Buffer.from(signCommand(command(), {kid: 'site-y', privateKey: newPrivateKey()}))
+    for (let i = 0; i < 1000; i++) await ask(forged)
+    const {bad_signature: checked = 0, flooded = 0} = agent.counts.silent
+    expect(checked + flooded).toBe(1000)
+    expect(checked).toBeGreaterThanOrEqual(200)
+    expect(flooded).toBeGreaterThan(0)
+    // Messages of keys that it does not know cost it nothing.
+    const unknown = Buffer.from(signCommand(command(), {kid: 'site-q', privateKey: site}))
+    await ask(unknown)
+    expect(Object.values(agent.counts.silent).reduce((a, b) => a + b)).toBe(1001)
+  })
+})
+
+describe('an agent that notices that it was moved', () => {
+  it('asks those whom it is told to ask, once for the whole announcement', async () => {
+    const controller = createSocket('udp4').bind(0, '127.0.0.1')
+    await once(controller, 'listening')
+    const heard: AgentAnswer[] = []
+    controller.on('message', (bytes) => {
+      const opened = openAnswer(bytes, (kid) => (kid === 'web-07' ? key.privateKey : undefined))
+      if (opened.ok) heard.push(opened.message)
+    })
+    const kernel = fakeKernel()
+    const port = controller.address().port
+    const options = {
+      config: config({listen: ['127.0.0.1:46742'], askOnMove: [`127.0.0.1:${port}`]}),
+      key,
+      kernel,
+      network: true,
+    }
+    const agent = await startAgent(options)
+    try {
+      for (let i = 0; i < 5; i++) kernel.events!.onNotifyPeers(2)
+      await expect.poll(() => heard.length, {timeout: 4000}).toBe(1)
+      expect(heard[0]).toMatchObject({op: 'query', vm: 'web-07', run: 'moved', state: 'received', gw4: '10.0.0.1'})
+    } finally {
+      await agent.stop()
+      controller.close()
+    }
+  })
+
+  it('asks nobody unless it is told whom', async () => {
+    const kernel = fakeKernel()
+    const agent = await startAgent({config: config({listen: ['127.0.0.1:46743']}), key, kernel, network: true})
+    kernel.events!.onNotifyPeers(2)
+    await expect.poll(() => kernel.logs.join()).toMatch(/probably moved/)
+    await agent.stop()
+  })
+})
