@@ -129,8 +129,9 @@ int main(int argc, char **argv) {
   struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = if_nametoindex(argv[1])};
   if (fd < 0 || bind(fd, (struct sockaddr *)&to, sizeof to)) return 1;
   struct timespec a, b;
-  clock_gettime(CLOCK_MONOTONIC, &a);
+  double best = 0;
   for (int r = 0; r < rounds; r++) {
+    clock_gettime(CLOCK_MONOTONIC, &a);
     for (int i = 0; i < ${VMS}; i++) {
       unsigned char *f = frames[i];
       static const unsigned char head[] = {2,0,0,2,0,0, 2,0,0,0,11,1, 8,6, 0,1, 8,0, 6,4, 0,1, 2,0,0,0,11,1, 10,9,0,99, 0,0,0,0,0,0, 10,9,0,0};
@@ -148,14 +149,16 @@ int main(int argc, char **argv) {
       if (taken < 0) return 2;
       sent += taken;
     }
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    double rate = ${VMS} / (b.tv_sec - a.tv_sec + (b.tv_nsec - a.tv_nsec) / 1e9);
+    if (rate > best) best = rate;
   }
-  clock_gettime(CLOCK_MONOTONIC, &b);
-  printf("%f\\n", rounds * (double)${VMS} / (b.tv_sec - a.tv_sec + (b.tv_nsec - a.tv_nsec) / 1e9));
+  printf("%f\\n", best);
   return 0;
 }
 `
 
-/** One question for each of 10,000 VMs, built and sent, in turns with the C loop; the median of the turns. */
+/** One question for each of 10,000 VMs, built and sent, in turns with the C loop; of each turn the best round, which no other job delayed. */
 async function batch(wire: PairEnd): Promise<void> {
   const targets = Array.from({length: VMS}, (_, i) => ({
     ip: `10.9.${i >> 8}.${i & 255}`,
@@ -181,21 +184,20 @@ async function batch(wire: PairEnd): Promise<void> {
   }
   const [ours, sending, theirs]: [number[], number[], number[]] = [[], [], []]
   for (let turn = 0; turn < (QUICK ? 7 : 15); turn++) {
-    for (let i = 0; i < 3; i++) round(true, ready)
-    ours.push(round(true, ready))
-    sending.push(round(false, ready))
+    ours.push(Math.max(...Array.from({length: 4}, () => round(true, ready))))
+    sending.push(Math.max(...Array.from({length: 4}, () => round(false, ready))))
     if (!compiled) continue
     const [command = '', ...args] = namespaceCommand(wire.namespace, [program, wire.interface, '4'])
     theirs.push(Number(execFileSync(command, args, {encoding: 'utf8'})))
   }
   rmSync(directory, {recursive: true})
+  const perTurn = (values: readonly number[]): number => median(values.map((value, turn) => value / theirs[turn]!))
   const rate = (values: readonly number[]): string => `${(median(values) / 1000).toFixed(0)} k/s`
-  const ratio = (values: readonly number[]): string =>
-    compiled ? `${(median(values) / median(theirs)).toFixed(2)} of C` : 'no gcc'
+  const ratio = (values: readonly number[]): string => (compiled ? `${perTurn(values).toFixed(2)} of C` : 'no gcc')
   row(`ask for ${VMS} VMs, built and sent`, rate(ours), '', '', ratio(ours))
   row('the same, frames at hand', rate(sending), '', '', ratio(sending))
   row('C loop on sendmmsg', compiled ? rate(theirs) : '-')
-  if (compiled && median(sending) / median(theirs) < BATCH_BUDGET) process.exitCode = 1
+  if (compiled && perTurn(sending) < BATCH_BUDGET) process.exitCode = 1
 }
 
 /** Who-has from the VM's side, to the kernel's receive time of the answer. */

@@ -4,16 +4,7 @@
 //   node scripts/bootstrap.mjs demo|test|check|build|bench|manifest|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {
-  accessSync,
-  constants,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import {accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {delimiter, dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
@@ -33,8 +24,20 @@ const PEERS = [
   ['tcpdump', 'tcpdump'],
   ['tshark', 'tshark'],
   ['scamper', 'scamper'],
+  ['ebtables', 'ebtables'],
+  ['keepalived', 'keepalived'],
   ['dnsmasq', 'dnsmasq-base'],
   ['dhcpcd', 'dhcpcd-base'],
+  ['busybox', 'busybox-static'],
+  ['dhclient', 'isc-dhcp-client'],
+  ['dhcpd', 'isc-dhcp-server'],
+  ['dhcrelay', 'isc-dhcp-relay'],
+  ['kea-dhcp4', 'kea-dhcp4-server'],
+  ['perfdhcp', 'kea-admin'],
+  ['/lib/systemd/systemd-networkd', 'systemd'],
+  ['qemu-system-x86_64', 'qemu-system-x86'],
+  ['qemu-ga', 'qemu-guest-agent'],
+  ['cpio', 'cpio'],
   ['/usr/lib/python3/dist-packages/scapy/__init__.py', 'python3-scapy'],
 ]
 const TASKS = {
@@ -94,6 +97,17 @@ function quietly(command, commandArgs, options = {}) {
   }
 }
 
+/** The programs are wanted, not their services: no DHCP server may start on this machine because of a test. */
+function withoutDaemons(install) {
+  const policy = '/usr/sbin/policy-rc.d'
+  const ours = !existsSync(policy)
+  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', {mode: 0o755})
+  const remove = () => ours && rmSync(policy, {force: true})
+  process.once('exit', remove)
+  install()
+  remove()
+}
+
 function debian(wanted, required) {
   const missing = [...new Set(wanted.filter(([what]) => !found(what)).map(([, name]) => name))]
   if (missing.length === 0) return
@@ -102,7 +116,7 @@ function debian(wanted, required) {
     say(`installing Debian packages: ${missing.join(' ')}`)
     const env = {...process.env, DEBIAN_FRONTEND: 'noninteractive'}
     quietly('apt-get', ['update', '-q'], {env})
-    quietly('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], {env})
+    withoutDaemons(() => quietly('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], {env}))
     return
   }
   const line = `missing: ${missing.join(', ')}; as root: ${apt}`

@@ -8,19 +8,41 @@ export default class SendReconfigure extends BaseCommand {
   static override summary = 'make a DHCP client renew its lease now, by FORCERENEW, and see whether it does'
   static override description =
     'Sends an authenticated FORCERENEW (RFC 3203, RFC 6704) that stock dhcpcd obeys, then watches for the REQUEST and the ACK. ' +
-    'Transaction id and nonce come from the segment\'s DHCP server in the inventory, from what was seen on the wire, or from flags. ' +
+    "Transaction id and nonce come from the segment's DHCP server in the inventory, from what was seen on the wire, or from flags. " +
     'Other clients do not listen; the output says what to do for each.\n\n' +
     'Exit: 0 every client acted, 4 one refused or has no listener, 5 one stayed silent.'
   static override examples = [
-    {description: 'Make web-07 renew, everything from gwswitch.yaml', command: '<%= config.bin %> <%= command.id %> web-07 -i eth0'},
-    {description: 'Every client of a segment, 20 a second', command: '<%= config.bin %> <%= command.id %> --all --segment tenant-a --rate 20 -i eth0'},
-    {description: 'Without an inventory', command: '<%= config.bin %> <%= command.id %> 10.0.0.10 --mac 02:00:00:00:00:10 --xid 6d1a2b3c --nonce-file nonce -i eth0'},
+    {
+      description: 'Make web-07 renew, everything from gwswitch.yaml',
+      command: '<%= config.bin %> <%= command.id %> web-07 -i eth0',
+    },
+    {
+      description: 'Every client of a segment, 20 a second',
+      command: '<%= config.bin %> <%= command.id %> --all --segment tenant-a --rate 20 -i eth0',
+    },
+    {
+      description: 'Without an inventory',
+      command:
+        '<%= config.bin %> <%= command.id %> 10.0.0.10 --mac 02:00:00:00:00:10 --xid 6d1a2b3c --nonce-file nonce -i eth0',
+    },
   ]
   static override args = {client: Args.string({description: 'VM by its name in the inventory, or IPv4 address'})}
   static override flags = {
-    interface: Flags.string({char: 'i', helpValue: 'IF', summary: 'interface on the client\'s segment (default: the one on its subnet; without one, UDP)'}),
-    learn: Flags.boolean({exclusive: ['all'], summary: 'send nothing: listen, and remember the transactions and nonces of clients'}),
-    duration: whole({dependsOn: ['learn'], helpValue: 'S', min: 1, summary: 'seconds to listen (default: until stopped)'}),
+    interface: Flags.string({
+      char: 'i',
+      helpValue: 'IF',
+      summary: "interface on the client's segment (default: the one on its subnet; without one, UDP)",
+    }),
+    learn: Flags.boolean({
+      exclusive: ['all'],
+      summary: 'send nothing: listen, and remember the transactions and nonces of clients',
+    }),
+    duration: whole({
+      dependsOn: ['learn'],
+      helpValue: 'S',
+      min: 1,
+      summary: 'seconds to listen (default: until stopped)',
+    }),
     all: Flags.boolean({summary: 'every client of the segment'}),
     segment: Flags.string({helpValue: 'NAME', summary: 'segment of the inventory, with --all'}),
     rate: whole({default: 50, helpValue: 'N', min: 1, max: 1000, summary: 'clients begun per second, with --all'}),
@@ -30,13 +52,37 @@ export default class SendReconfigure extends BaseCommand {
     'server-id': Flags.string({helpValue: 'IP', summary: 'server identifier to put in'}),
     router: Flags.string({helpValue: 'IP', summary: 'router that the ACK must give; another one counts as refused'}),
     attempts: whole({default: 4, helpValue: 'N', min: 1, max: 10, summary: 'FORCERENEWs at most'}),
-    timeout: whole({default: 1, helpValue: 'S', min: 1, max: 60, summary: 'seconds to wait after the first; doubled each time'}),
-    ipv6: Flags.boolean({exclusive: ['all', 'learn', 'unauthenticated', 'xid', 'router', 'server-id'], summary: 'DHCPv6 Reconfigure instead, for DNS and other options (IPv6 default routes come from router advertisements, not from DHCPv6)'}),
-    ask: Flags.option({dependsOn: ['ipv6'], options: ['renew', 'rebind', 'information'] as const, summary: 'what the DHCPv6 client shall send (default: renew)'})(),
-    'client-duid': Flags.string({dependsOn: ['ipv6'], helpValue: 'HEX', summary: 'DUID of the DHCPv6 client (default: as seen by --learn)'}),
-    'server-duid': Flags.string({dependsOn: ['ipv6'], helpValue: 'HEX', summary: 'DUID of its server (default: as seen by --learn)'}),
+    timeout: whole({
+      default: 1,
+      helpValue: 'S',
+      min: 1,
+      max: 60,
+      summary: 'seconds to wait after the first; doubled each time',
+    }),
+    ipv6: Flags.boolean({
+      summary:
+        'DHCPv6 Reconfigure instead, for DNS and other options (IPv6 default routes come from router advertisements, not from DHCPv6)',
+    }),
+    ask: Flags.option({
+      dependsOn: ['ipv6'],
+      options: ['renew', 'rebind', 'information'] as const,
+      summary: 'what the DHCPv6 client shall send (default: renew)',
+    })(),
+    'client-duid': Flags.string({
+      dependsOn: ['ipv6'],
+      helpValue: 'HEX',
+      summary: 'DUID of the DHCPv6 client (default: as seen by --learn)',
+    }),
+    'server-duid': Flags.string({
+      dependsOn: ['ipv6'],
+      helpValue: 'HEX',
+      summary: 'DUID of its server (default: as seen by --learn)',
+    }),
     unauthenticated: Flags.boolean({summary: 'send without a signature: isolated LANs only (CVE-2020-13529)'}),
-    state: Flags.string({helpValue: 'FILE', summary: 'where transactions and replay values are kept (default: /var/lib/gwswitch/dhcp-clients.db)'}),
+    state: Flags.string({
+      helpValue: 'FILE',
+      summary: 'where transactions and replay values are kept (default: /var/lib/gwswitch/dhcp-clients.db)',
+    }),
     vlan: vlanFlag,
     'dry-run': dryRunFlag,
     pcap: pcapFlag,
@@ -64,7 +110,13 @@ export default class SendReconfigure extends BaseCommand {
       return document
     }
     const progress = (done: number, all: number): void => this.meter(done < all ? `${done} of ${all} clients` : '')
-    const door = {world: await this.world(), signal: this.interrupt.signal, dryRun: flags['dry-run'], pcap: flags.pcap, progress}
+    const door = {
+      world: await this.world(),
+      signal: this.interrupt.signal,
+      dryRun: flags['dry-run'],
+      pcap: flags.pcap,
+      progress,
+    }
     const inventory = await this.inventory(flags.inventory)
     const document = flags.ipv6
       ? await (await import('../strategies/dhcp/run-reconfigure6.ts')).runReconfigure6(order, inventory, door)

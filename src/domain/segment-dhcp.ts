@@ -79,7 +79,10 @@ export const segmentDhcpSchema = z
     address: address.optional(),
     control: path.optional(),
     pool: z.array(text('a range, 10.0.0.100-10.0.0.199')).optional(),
-    lease: z.int('is not a number of seconds (want 3600)').min(10, 'is too short (want seconds, at least 10)').optional(),
+    lease: z
+      .int('is not a number of seconds (want 3600)')
+      .min(10, 'is too short (want seconds, at least 10)')
+      .optional(),
     optsfile: path.optional(),
     pidfile: path.optional(),
     omapi: addressPort.optional(),

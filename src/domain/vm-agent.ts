@@ -4,8 +4,11 @@ import {type Ipv4, isIpv4} from '../wire/address.ts'
 import {isAgentId, PROBE_LIMIT, readPublicKey, SWITCH_MODES, type SwitchMode} from '../wire/agent-message.ts'
 import {type Ipv6, readIpv6} from '../wire/ipv6-address.ts'
 
-/** Ways to an agent. `qga` is the QEMU guest agent's own protocol: the VM then needs no gwswitch. */
-export const AGENT_TRANSPORTS = ['udp', 'unix', 'qga'] as const
+/**
+ * Ways to an agent. `qga` is the QEMU guest agent's own protocol, by its socket, and `libvirt` the same where libvirt holds
+ * that socket: the VM then needs no gwswitch.
+ */
+export const AGENT_TRANSPORTS = ['udp', 'unix', 'qga', 'libvirt'] as const
 export type AgentTransportKind = (typeof AGENT_TRANSPORTS)[number]
 
 /** `vms.NAME.agent`. Paths are those of the host that gwswitch runs on. */
@@ -23,7 +26,10 @@ export interface VmAgent {
   readonly socket?: string | undefined
   /** Unix socket of the VM's QEMU guest agent. */
   readonly qga?: string | undefined
-  /** Which way to take; by default the first that is possible: udp with a key, then unix, then qga. */
+  /** Its domain in libvirt, and libvirt's connection URI if not the usual one. */
+  readonly domain?: string | undefined
+  readonly connect?: string | undefined
+  /** Which way to take; by default the first that is possible: with a key unix or udp, then qga, then libvirt. */
   readonly transport?: AgentTransportKind | undefined
   readonly mode?: SwitchMode | undefined
   /** Addresses beyond the gateways, of which one must answer an echo. */
@@ -57,14 +63,22 @@ export const vmAgentSchema = z
     kid: id.optional(),
     socket: pathField('/run/gwswitch/agent.sock').optional(),
     qga: pathField('/var/lib/libvirt/qemu/channel/target/web-07.org.qemu.guest_agent.0').optional(),
+    domain: text('the name of a libvirt domain', (value) =>
+      /^[^\s/-][^\s/]*$/.test(value) ? value : undefined,
+    ).optional(),
+    connect: text('a libvirt URI, qemu:///system', (value) =>
+      /^\w[\w+]*:/.test(value) ? value : undefined,
+    ).optional(),
     transport: z.enum(AGENT_TRANSPORTS).optional(),
     mode: z.enum(SWITCH_MODES).optional(),
     probes: z.array(address).max(PROBE_LIMIT).optional(),
   })
-  .superRefine(({transport, key, qga, socket}, context) => {
+  .superRefine(({transport, key, qga, socket, domain}, context) => {
     const missing = (name: string, why: string): void =>
       context.addIssue({code: 'custom', path: [name], message: `is missing (${why})`})
     if (transport === 'qga' && qga === undefined) missing('qga', 'transport qga needs the socket of the guest agent')
+    if (transport === 'libvirt' && domain === undefined)
+      missing('domain', 'transport libvirt needs the name of the domain')
     if (transport === 'unix' && socket === undefined) missing('socket', 'transport unix needs the socket of the agent')
     if ((transport === 'udp' || transport === 'unix') && key === undefined)
       missing('key', `transport ${transport} needs the public half of the agent's key`)

@@ -49,6 +49,9 @@ function openLog(path: string): number {
     return openSync(path, 'r')
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
-    throw new Failure(code === 'EACCES' ? 'privilege' : 'runtime', `${path}: cannot read the log: ${code === 'ENOENT' ? 'no such file' : code}`)
+    throw new Failure(
+      code === 'EACCES' ? 'privilege' : 'runtime',
+      `${path}: cannot read the log: ${code === 'ENOENT' ? 'no such file' : code}`,
+    )
   }
 }

@@ -57,7 +57,8 @@ export function messageBatch(count: number, slotSize: number): MessageBatch {
     },
     fill(i, frame) {
       memory.set(frame, dataAt + i * slotSize)
-      memory.writeBigUInt64LE(BigInt(frame.length), iovecsAt + i * IOVEC + 8)
+      // The upper half of the length stays 0; writing all of it would make a BigInt a frame.
+      memory.writeUInt32LE(frame.length, iovecsAt + i * IOVEC + 8)
     },
     slot(i) {
       const header = headersAt + i * MMSGHDR

@@ -9,7 +9,8 @@ import {readText} from './replace-file.ts'
  */
 export function servicePid(path: string, name: string): number {
   const text = readText(path)
-  if (text === undefined) throw new Failure('runtime', `${path}: no such file (want the pid file of ${name}; is it running?)`)
+  if (text === undefined)
+    throw new Failure('runtime', `${path}: no such file (want the pid file of ${name}; is it running?)`)
   const pid = Number(text.trim())
   if (!Number.isSafeInteger(pid) || pid <= 1) throw new Failure('runtime', `${path}: holds no pid`)
   if (processName(pid) === name) return pid
@@ -25,7 +26,10 @@ export function signalService(path: string, name: string, signal: NodeJS.Signals
     process.kill(pid, signal)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
-    throw new Failure(code === 'EPERM' ? 'privilege' : 'runtime', `${name} (pid ${pid}) cannot be sent ${signal}: ${code}`)
+    throw new Failure(
+      code === 'EPERM' ? 'privilege' : 'runtime',
+      `${name} (pid ${pid}) cannot be sent ${signal}: ${code}`,
+    )
   }
   return pid
 }

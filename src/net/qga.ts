@@ -22,7 +22,6 @@ export interface GuestRunOptions {
 }
 
 export interface GuestAgent {
-  readonly socket: string
   interfaces(): Promise<readonly GuestInterface[]>
   /**
    * Runs a program and waits for its end; a code other than 0 is a result, not an error.
@@ -42,7 +41,8 @@ const ANSWER_MS = 5000
 const RUN_MS = 10_000
 const POLL_MS = [5, 10, 20, 40, 80, 100]
 
-interface Answer {
+/** One answer of the protocol. */
+export interface GuestAnswer {
   readonly return?: unknown
   readonly error?: {readonly class?: string; readonly desc?: string}
 }
@@ -66,16 +66,26 @@ interface RawInterface {
  */
 export async function openGuestAgent(socket: string, signal: AbortSignal): Promise<GuestAgent> {
   const lines = await connected(socket, signal)
-  const call = async (execute: string, parameters?: object): Promise<unknown> => {
-    const answer = await lines.ask({execute, ...(parameters && {arguments: parameters})}, ANSWER_MS)
-    if (answer.error) throw refusal(socket, execute, answer.error)
-    return answer.return
-  }
   try {
     await lines.sync(ANSWER_MS)
   } catch (error) {
     lines.close()
     throw error
+  }
+  return guestAgent(socket, (request) => lines.ask(request, ANSWER_MS), signal, lines.close)
+}
+
+/** What the protocol says, over whatever carries requests one at a time. `where` names it in messages. */
+export function guestAgent(
+  where: string,
+  ask: (request: object) => Promise<GuestAnswer>,
+  signal: AbortSignal,
+  close: () => void,
+): GuestAgent {
+  const call = async (execute: string, parameters?: object): Promise<unknown> => {
+    const answer = await ask({execute, ...(parameters && {arguments: parameters})})
+    if (answer.error) throw refusal(where, execute, answer.error)
+    return answer.return
   }
   const start = async (argv: readonly string[], options: object): Promise<number> => {
     const [path, ...arg] = argv
@@ -83,8 +93,7 @@ export async function openGuestAgent(socket: string, signal: AbortSignal): Promi
     return pid
   }
   return {
-    socket,
-    close: lines.close,
+    close,
     start: (argv) => start(argv, {}),
     async run(argv, {input, timeoutMs = RUN_MS} = {}) {
       const stdin = input === undefined ? {} : {'input-data': Buffer.from(input).toString('base64')}
@@ -95,7 +104,7 @@ export async function openGuestAgent(socket: string, signal: AbortSignal): Promi
         if (status.exited) return resultOf(status)
         await delay(POLL_MS[poll] ?? POLL_MS.at(-1), undefined, {signal}).catch(() => signal.throwIfAborted())
       }
-      throw new Failure('silent', `${socket}: "${argv.join(' ')}" in the guest did not end in ${timeoutMs / 1000} s`)
+      throw new Failure('silent', `${where}: "${argv.join(' ')}" in the guest did not end in ${timeoutMs / 1000} s`)
     },
     async interfaces() {
       const raw = (await call('guest-network-get-interfaces')) as readonly RawInterface[]
@@ -120,18 +129,18 @@ const resultOf = (status: ExecStatus): CommandResult => ({
 })
 
 /** The agent's errors are of one class but for commands that it does not take. */
-function refusal(socket: string, execute: string, {class: kind, desc}: NonNullable<Answer['error']>): Failure {
+function refusal(where: string, execute: string, {class: kind, desc}: NonNullable<GuestAnswer['error']>): Failure {
   const unknown = kind === 'CommandNotFound' || /has been disabled|not (?:been )?enabled/.test(desc ?? '')
-  if (!unknown) return new Failure('refused', `${socket}: ${execute}: ${desc ?? 'refused'}`)
+  if (!unknown) return new Failure('refused', `${where}: ${execute}: ${desc ?? 'refused'}`)
   return new Failure(
     'refused',
-    `${socket}: the guest's agent does not take ${execute} (${desc ?? kind}): allow it there (block-rpcs or ` +
+    `${where}: the guest's agent does not take ${execute} (${desc ?? kind}): allow it there (block-rpcs or ` +
       'BLACKLIST_RPC in its configuration), or run gwswitch agent in the VM',
   )
 }
 
 interface Lines {
-  ask(request: object, timeoutMs: number): Promise<Answer>
+  ask(request: object, timeoutMs: number): Promise<GuestAnswer>
   sync(timeoutMs: number): Promise<void>
   close(): void
 }
@@ -177,7 +186,10 @@ function linesOf(socket: Socket, path: string, signal: AbortSignal): Lines {
       const line = pending.subarray(0, end)
       pending = pending.subarray(end + 1)
       const from = line.lastIndexOf(DELIMITER)
-      const said = line.subarray(from + 1).toString().trim()
+      const said = line
+        .subarray(from + 1)
+        .toString()
+        .trim()
       if (said !== '') waiting?.take(said, from >= 0)
     }
     if (pending.length > LINE_LIMIT) fail(new Failure('runtime', `${path}: a line of over ${LINE_LIMIT} bytes`))
@@ -197,7 +209,10 @@ function linesOf(socket: Socket, path: string, signal: AbortSignal): Lines {
     const late = setTimeout(
       () =>
         fail(
-          new Failure('silent', `${path}: no guest agent answers (it serves one client at a time: is another connected?)`),
+          new Failure(
+            'silent',
+            `${path}: no guest agent answers (it serves one client at a time: is another connected?)`,
+          ),
         ),
       timeoutMs,
     )
@@ -221,11 +236,15 @@ function linesOf(socket: Socket, path: string, signal: AbortSignal): Lines {
   }
 
   return {
-    ask: (request, timeoutMs) => exchange(Buffer.from(`${JSON.stringify(request)}\n`), timeoutMs, (line) => parsed(line)),
+    ask: (request, timeoutMs) =>
+      exchange(Buffer.from(`${JSON.stringify(request)}\n`), timeoutMs, (line) => parsed(line)),
     async sync(timeoutMs) {
       const id = (process.pid * 0x10000 + Math.floor(performance.now() * 16)) % 0x7fff_ffff
       // The delimiter ends whatever an earlier client began to say; the agent answers that with an error.
-      const bytes = [Buffer.of(DELIMITER), Buffer.from(`${JSON.stringify({execute: 'guest-sync-delimited', arguments: {id}})}\n`)]
+      const bytes = [
+        Buffer.of(DELIMITER),
+        Buffer.from(`${JSON.stringify({execute: 'guest-sync-delimited', arguments: {id}})}\n`),
+      ]
       await exchange(Buffer.concat(bytes), timeoutMs, (line, delimited) =>
         delimited && parsed(line)?.return === id ? true : undefined,
       )
@@ -237,9 +256,9 @@ function linesOf(socket: Socket, path: string, signal: AbortSignal): Lines {
   }
 }
 
-function parsed(line: string): Answer | undefined {
+function parsed(line: string): GuestAnswer | undefined {
   try {
-    return JSON.parse(line) as Answer
+    return JSON.parse(line) as GuestAnswer
   } catch {
     return undefined
   }

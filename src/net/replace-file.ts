@@ -1,5 +1,16 @@
 // Replaces a file so that no reader ever sees half of it, and no crash leaves half of it.
-import {chmodSync, chownSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync} from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import {dirname} from 'node:path'
 import {Failure} from '../errors.ts'
 

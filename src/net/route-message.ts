@@ -26,6 +26,7 @@ const NLM_F_DUMP = 0x300
 const NLM_F_REPLACE = 0x100
 const NLM_F_EXCL = 0x200
 const NLM_F_CREATE = 0x400
+const NLM_F_APPEND = 0x800
 
 export const RT_TABLE_MAIN = 254
 const RTN_UNICAST = 1
@@ -253,6 +254,10 @@ export function ownRoute(
 /** Writes the route over the one of the same key (table, metric). `create`: also if there is none. */
 export const replaceRoute = (route: DefaultRoute, create: boolean): Buffer =>
   request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_REPLACE | (create ? NLM_F_CREATE : 0), Buffer.from(route.raw, 'base64'))
+
+/** Adds the route behind those of the same key: it is used when they are gone. IPv4 only; IPv6 makes one of both. */
+export const appendRoute = (route: DefaultRoute): Buffer =>
+  request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND, Buffer.from(route.raw, 'base64'))
 
 export const deleteRoute = (route: DefaultRoute): Buffer =>
   request(RTM_DELROUTE, NLM_F_ACK, Buffer.from(route.raw, 'base64'))

@@ -8,6 +8,7 @@ import {errorName, libc} from './libc.ts'
 import {watchReadable} from './readable.ts'
 import {
   addRule,
+  appendRoute,
   type DefaultRoute,
   deleteRoute,
   deleteRule,
@@ -71,6 +72,8 @@ export interface RouteSocket {
   ownRules(family: Family): PolicyRule[]
   /** Over the route of the same table and metric. @throws RouteError, ENOENT if there is none and `create` is not set. */
   replace(route: DefaultRoute, create: boolean): void
+  /** Behind those of the same key; there afterwards, once. IPv4 only. @throws RouteError */
+  append(route: DefaultRoute): void
   /** Gone afterwards, also if it was not there. @throws RouteError */
   deleteRoute(route: DefaultRoute): void
   /** There afterwards, once. @throws RouteError */
@@ -146,6 +149,7 @@ export function openRouteSocket(): RouteSocket {
         .toSorted((a, b) => a.metric - b.metric),
     ownRules: (family) => dump(dumpRules(family), parseOwnRule),
     replace: (route, create) => change(replaceRoute(route, create), []),
+    append: (route) => change(appendRoute(route), ['EEXIST']),
     deleteRoute: (route) => change(deleteRoute(route), ['ESRCH', 'ENOENT']),
     addRule: (rule) => change(addRule(rule), ['EEXIST']),
     deleteRule: (rule) => change(deleteRule(rule), ['ENOENT', 'EAFNOSUPPORT']),

@@ -14,12 +14,15 @@ export function askUnixSocket(path: string, request: string, what: string, timeo
     socket.on('connect', () => socket.write(request))
     socket.on('data', (part: Buffer) => parts.push(part))
     socket.on('end', () => resolve(Buffer.concat(parts).toString()))
-    socket.on('error', (error: NodeJS.ErrnoException) => reject(error instanceof Failure ? error : failureOf(path, what, error.code)))
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      reject(error instanceof Failure ? error : failureOf(path, what, error.code)),
+    )
   })
 }
 
 function failureOf(path: string, what: string, code: string | undefined): Failure {
-  if (code === 'EACCES' || code === 'EPERM') return new Failure('privilege', `${path}: is not ours to open: run as root, or as the user of ${what}`)
+  if (code === 'EACCES' || code === 'EPERM')
+    return new Failure('privilege', `${path}: is not ours to open: run as root, or as the user of ${what}`)
   const why = code === 'ENOENT' ? 'no such socket' : code === 'ECONNREFUSED' ? 'nobody listens' : code
   return new Failure('silent', `${path}: ${why} (is ${what} running?)`)
 }

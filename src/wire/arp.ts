@@ -1,7 +1,6 @@
 // ARP for IPv4 over Ethernet (RFC 826), announcements (RFC 5227) and RARP (RFC 903), which shares the layout.
 import type {Ipv4, Mac} from './address.ts'
-import {WireError} from './error.ts'
-import {ipv4, mac, table, u8, u16} from './table.ts'
+import {constant, ipv4, mac, table, u8, u16} from './table.ts'
 
 export const ARP_REQUEST = 1
 export const ARP_REPLY = 2
@@ -17,18 +16,11 @@ export interface Arp {
   readonly targetIp: Ipv4
 }
 
-interface ArpHeader extends Arp {
-  readonly hardwareType: number
-  readonly protocolType: number
-  readonly hardwareLength: number
-  readonly protocolLength: number
-}
-
-const packet = table<ArpHeader>('arp', {
-  hardwareType: u16,
-  protocolType: u16,
-  hardwareLength: u8,
-  protocolLength: u8,
+const packet = table<Arp, 'hardwareType' | 'protocolType' | 'hardwareLength' | 'protocolLength'>('arp', {
+  hardwareType: constant(u16, 1),
+  protocolType: constant(u16, 0x0800),
+  hardwareLength: constant(u8, 6),
+  protocolLength: constant(u8, 4),
   operation: u16,
   senderMac: mac,
   senderIp: ipv4,
@@ -44,43 +36,15 @@ export const ARP_LENGTH = packet.size
  * Throws `WireError`: `truncated` below 28 bytes, `unsupported` for anything but IPv4 over Ethernet.
  */
 export function parseArp(bytes: Uint8Array): Arp {
-  const header = packet.parse(bytes)
-  expectField('hardwareType', header.hardwareType, 1)
-  expectField('protocolType', header.protocolType, 0x0800)
-  expectField('hardwareLength', header.hardwareLength, 6)
-  expectField('protocolLength', header.protocolLength, 4)
-  const {operation, senderMac, senderIp, targetMac, targetIp} = header
-  return {operation, senderMac, senderIp, targetMac, targetIp}
-}
-
-function expectField(field: keyof ArpHeader, got: number, want: number): void {
-  if (got === want) return
-  throw new WireError('arp', 'unsupported', packet.offsets[field], `${field} is ${got}, only ${want} is spoken here`)
+  return packet.parse(bytes)
 }
 
 /** The 28 bytes of an ARP packet. Throws `WireError`, reason `out-of-range`. */
 export function serializeArp(arp: Arp): Uint8Array {
-  const out = new Uint8Array(packet.size)
-  writeArp(arp, out, 0)
-  return out
+  return packet.serialize(arp)
 }
 
 /** Writes the packet into `out` at `offset`; the caller has made {@link ARP_LENGTH} bytes of room. */
 export function writeArp(arp: Arp, out: Uint8Array, offset: number): void {
-  const {operation, senderMac, senderIp, targetMac, targetIp} = arp
-  packet.write(
-    {
-      hardwareType: 1,
-      protocolType: 0x0800,
-      hardwareLength: 6,
-      protocolLength: 4,
-      operation,
-      senderMac,
-      senderIp,
-      targetMac,
-      targetIp,
-    },
-    out,
-    offset,
-  )
+  packet.write(arp, out, offset)
 }

@@ -1,10 +1,10 @@
 // DHCPv4 messages: the header of RFC 2131 2 and the options as an ordered list, so that none is lost and their order
 // survives. What single options mean is in dhcp-options.ts.
-import {HARDWARE_ADDRESS_ROOM, type Ipv4} from './address.ts'
+import type {Ipv4} from './address.ts'
 import {type DhcpOption, dhcpOptions} from './dhcp-options.ts'
 import {WireError} from './error.ts'
 import {copyBytes, zeros} from './memory.ts'
-import {hardwareAddress, ipv4, table, text, u8, u16, u32} from './table.ts'
+import {constant, hardwareAddress, hardwareLength, ipv4, table, text, u8, u16, u32} from './table.ts'
 
 export const DHCP_SERVER_PORT = 67
 export const DHCP_CLIENT_PORT = 68
@@ -37,15 +37,10 @@ export interface Dhcp {
   readonly options: readonly DhcpOption[]
 }
 
-interface DhcpHeader extends Omit<Dhcp, 'options'> {
-  readonly hlen: number
-  readonly cookie: number
-}
-
-const header = table<DhcpHeader>('dhcp', {
+const header = table<Omit<Dhcp, 'options'>, 'hlen' | 'cookie'>('dhcp', {
   op: u8,
   htype: u8,
-  hlen: u8,
+  hlen: hardwareLength('chaddr'),
   hops: u8,
   xid: u32,
   secs: u16,
@@ -57,7 +52,7 @@ const header = table<DhcpHeader>('dhcp', {
   chaddr: hardwareAddress('hlen'),
   sname: text(64),
   file: text(128),
-  cookie: u32,
+  cookie: constant(u32, 0x6382_5363, 'the magic cookie is missing (BOOTP)'),
 })
 
 /** Where each header field starts, for those who must look into a message as it was sent. */
@@ -65,7 +60,6 @@ export const DHCP_OFFSETS = header.offsets
 /** Bytes in front of the options, the magic cookie included. */
 export const DHCP_HEADER_LENGTH = header.size
 
-const MAGIC_COOKIE = 0x6382_5363
 const OPTION_PAD = 0
 const OPTION_END = 255
 const OPTION_OVERLOAD = dhcpOptions.overload.code
@@ -92,20 +86,17 @@ export const DHCP_MAXIMUM = 576 - 20 - 8
  */
 export function parseDhcp(bytes: Uint8Array): Dhcp {
   const fields = header.parse(bytes)
-  if (fields.cookie !== MAGIC_COOKIE) fail('unsupported', header.offsets.cookie, 'the magic cookie is missing (BOOTP)')
-  if (fields.hlen > HARDWARE_ADDRESS_ROOM) fail('malformed', header.offsets.hlen, `hlen ${fields.hlen} is above 16`)
   const options: DhcpOption[] = []
   const overload = readOptions(bytes, header.size, bytes.length, undefined, options)
-  let {sname, file} = fields
-  for (const field of overload === 0 ? [] : FIELDS) {
+  if (overload === 0) return {...fields, options}
+  const free = {file: fields.file, sname: fields.sname}
+  for (const field of FIELDS) {
     if ((overload & OVERLOAD[field].bit) === 0) continue
     const start = header.offsets[field]
     readOptions(bytes, start, start + OVERLOAD[field].room, field, options)
-    if (field === 'file') file = ''
-    else sname = ''
+    free[field] = ''
   }
-  const {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr} = fields
-  return {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, options}
+  return {...fields, ...free, options}
 }
 
 /** Adds the options of one field to `options`, and returns the value of option 52, 0 without. */
@@ -142,17 +133,22 @@ function readOverload(bytes: Uint8Array, at: number, length: number, once: boole
   return fail('malformed', at - 2, 'option 52 (overload) is not one byte from 1 to 3, once, in the options field')
 }
 
+/** Adds an option, or to an option that is there already: then the two are parts of one (RFC 3396). */
 function addPart(options: DhcpOption[], code: number, data: Uint8Array, field: OverloadField | undefined): void {
   for (let i = 0; i < options.length; i++) {
-    const first = options[i]!
-    if (first.code !== code) continue
-    const joined = zeros(first.data.length + data.length)
-    joined.set(first.data)
-    joined.set(data, first.data.length)
-    options[i] = {...first, data: joined}
-    return
+    if (options[i]!.code === code) {
+      options[i] = joined(options[i]!, data)
+      return
+    }
   }
   options.push(field === undefined ? {code, data} : {code, data, field})
+}
+
+function joined(first: DhcpOption, data: Uint8Array): DhcpOption {
+  const both = zeros(first.data.length + data.length)
+  both.set(first.data)
+  both.set(data, first.data.length)
+  return {...first, data: both}
 }
 
 /** How long a message may be, in bytes (the UDP payload). */
@@ -175,29 +171,7 @@ export function serializeDhcp(message: Dhcp, limits: DhcpLimits = {}): Uint8Arra
   let end = header.size + 1
   for (const option of fields.options) end += encodedLength(option)
   const out = zeros(Math.max(end, minimum))
-  const {op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file} = message
-  const hlen = Math.floor((chaddr.length + 1) / 3)
-  header.write(
-    {
-      op,
-      htype,
-      hlen,
-      hops,
-      xid,
-      secs,
-      flags,
-      ciaddr,
-      yiaddr,
-      siaddr,
-      giaddr,
-      chaddr,
-      sname,
-      file,
-      cookie: MAGIC_COOKIE,
-    },
-    out,
-    0,
-  )
+  header.write(message, out, 0)
   writeOptions(fields.options, out, header.size)
   for (const field of FIELDS) {
     if (fields.overload & OVERLOAD[field].bit) writeOptions(fields[field], out, header.offsets[field])
@@ -216,7 +190,8 @@ interface Placed {
   readonly sname: readonly DhcpOption[]
 }
 
-const PLAIN: Placed = {overload: 0, options: [], file: [], sname: []}
+const NONE: readonly DhcpOption[] = []
+const plainly = (options: readonly DhcpOption[]): Placed => ({overload: 0, options, file: NONE, sname: NONE})
 
 /** Decides which option goes into which field; `room` is that of the options field, its end option included. */
 function placeOptions(message: Dhcp, room: number): Placed {
@@ -231,8 +206,8 @@ function placeOptions(message: Dhcp, room: number): Placed {
     else if (option.field !== undefined || option.code === OPTION_OVERLOAD) asked = true
   }
   if (asked || size > room) return overloadFields(message, room)
-  if (relay < 0 || relay === message.options.length - 1) return {...PLAIN, options: message.options}
-  return {...PLAIN, options: message.options.toSpliced(relay, 1).concat(message.options[relay]!)}
+  if (relay < 0 || relay === message.options.length - 1) return plainly(message.options)
+  return plainly(message.options.toSpliced(relay, 1).concat(message.options[relay]!))
 }
 
 /** Every option into the first field that has room for it, or into the one that it names. */

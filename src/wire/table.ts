@@ -16,14 +16,18 @@ import {
 import {expectWhole, WireError} from './error.ts'
 import {copyBytes, zeros} from './memory.ts'
 
+/** What every field has: its place, and the numbers to read there. */
+interface Column {
+  readonly size: number
+  /** Adds the reads of this field, named after it, to what binary-parser compiles. */
+  declare(parser: Parser, name: string): void
+}
+
 /**
  * One field of fixed width: how it reads and writes, as source that {@link table} compiles. In it, `buffer` is what is
  * read, `out` what is written, and what {@link HELPERS} holds may be called.
  */
-export interface Field<T> {
-  readonly size: number
-  /** Adds the reads of this field, named after it, to what binary-parser compiles. */
-  declare(parser: Parser, name: string): void
+export interface Field<T> extends Column {
   /** An expression for the value, in terms of the numbers read, `read_` and the field's name. */
   read(name: string, offset: number): string
   /** Statements that write every byte of the field, or throw `WireError`, reason `out-of-range`. */
@@ -32,12 +36,20 @@ export interface Field<T> {
   readonly type?: T
 }
 
-/** A codec for a fixed header. `T` is plain data, one property a field. */
-export interface Table<T> {
+/** A field that says nothing of its own: it is checked on reading, and follows from the others on writing. */
+export interface Implied extends Column {
+  /** Statements that throw `WireError` if the field is not as it should be. */
+  check(layer: string, name: string, offset: number): string
+  /** Statements that write every byte of the field, in terms of `value`. */
+  imply(offset: string): string
+}
+
+/** A codec for a fixed header. `T` is plain data, one property a field; the implied fields `I` are not in it. */
+export interface Table<T, I extends string = never> {
   /** Header length in bytes. */
   readonly size: number
   /** Byte offset of each field, for error messages and for the harness. */
-  readonly offsets: {readonly [K in keyof T]: number}
+  readonly offsets: {readonly [K in keyof T | I]: number}
   /** Reads the header at the start of `bytes`. The result shares no memory with them. */
   parse(bytes: Uint8Array): T
   serialize(value: T): Uint8Array
@@ -45,26 +57,25 @@ export interface Table<T> {
   write(value: T, out: Uint8Array, offset: number): void
 }
 
-type FieldTable<T> = {readonly [K in keyof T]: Field<T[K]>}
+type FieldTable<T, I extends string> = {readonly [K in keyof T]: Field<T[K]>} & {readonly [K in I]: Implied}
 
-/** Compiles a table of fields, in wire order, big-endian. `layer` names the protocol in errors. */
-export function table<T extends object>(layer: string, fields: FieldTable<T>): Table<T> {
-  const names = Object.keys(fields) as (keyof T & string)[]
-  const offsets = {} as {[K in keyof T]: number}
-  const parser = new Parser()
+/**
+ * A table of fields, in wire order, big-endian; `layer` names the protocol in errors. It is compiled when it is first
+ * used: a program that only imports a codec does not pay for it (0.2 ms a table).
+ */
+export function table<T extends object, I extends string = never>(
+  layer: string,
+  fields: FieldTable<T, I>,
+): Table<T, I> {
+  const offsets = {} as {[K in keyof T | I]: number}
+  const columns = Object.entries<Field<unknown> | Implied>(fields).map(([name, field]) => ({name, field}))
   let size = 0
-  for (const name of names) {
-    offsets[name] = size
-    fields[name].declare(parser, name)
-    size += fields[name].size
+  for (const {name, field} of columns) {
+    offsets[name as keyof T] = size
+    size += field.size
   }
-  // One object literal, so that every result of a table has the same shape.
-  const literal = names.map((name) => `${name}: ${fields[name].read(name, offsets[name])}`)
-  const writes = names.map((name) => {
-    return `{const v = value.${name}\n${fields[name].write('v', `offset + ${offsets[name]}`, name)}}`
-  })
-  const read = compile<(buffer: Uint8Array) => T>('buffer', `${readsOf(parser)}\nreturn {${literal.join()}}`)
-  const write = compile<Table<T>['write']>('value, out, offset', writes.join('\n'))
+  let read: ((bytes: Uint8Array) => T) | undefined
+  let write: Table<T>['write'] | undefined
   return {
     size,
     offsets,
@@ -72,15 +83,47 @@ export function table<T extends object>(layer: string, fields: FieldTable<T>): T
       if (bytes.length < size) {
         throw new WireError(layer, 'truncated', bytes.length, `needs ${size} bytes, has ${bytes.length}`)
       }
+      if (read === undefined) read = compile<(bytes: Uint8Array) => T>('buffer', readerSource(layer, columns))
       return read(bytes)
     },
     serialize(value) {
       const out = zeros(size)
-      write(value, out, 0)
+      this.write(value, out, 0)
       return out
     },
-    write,
+    write(value, out, offset) {
+      if (write === undefined) write = compile<Table<T>['write']>('value, out, offset', writerSource(columns))
+      write(value, out, offset)
+    },
   }
+}
+
+type Columns = readonly {readonly name: string; readonly field: Field<unknown> | Implied}[]
+
+/** Reads, then checks, then one object literal, so that every result of a table has the same shape. */
+function readerSource(layer: string, columns: Columns): string {
+  const parser = new Parser()
+  const checks: string[] = []
+  const properties: string[] = []
+  let offset = 0
+  for (const {name, field} of columns) {
+    field.declare(parser, name)
+    if ('check' in field) checks.push(field.check(layer, name, offset))
+    else properties.push(`${name}: ${field.read(name, offset)}`)
+    offset += field.size
+  }
+  return `${readsOf(parser)}\n${checks.join('\n')}\nreturn {${properties.join()}}`
+}
+
+function writerSource(columns: Columns): string {
+  let at = 0
+  return columns
+    .map(({name, field}) => {
+      const offset = `offset + ${at}`
+      at += field.size
+      return 'imply' in field ? field.imply(offset) : `{const v = value.${name}\n${field.write('v', offset, name)}}`
+    })
+    .join('\n')
 }
 
 /**
@@ -111,6 +154,7 @@ const getUint32 = (bytes: Uint8Array, at: number): number =>
 
 /** What compiled code may call. */
 const HELPERS = {
+  WireError,
   copyBytes,
   expectWhole,
   getUint16,
@@ -225,10 +269,35 @@ function putLatin1(value: string, size: number, out: Uint8Array, offset: number,
   }
 }
 
-/** The `chaddr` of DHCP: 16 bytes, as many of them used as the u8 field `lengthField` of the same table says. */
+/**
+ * A number that is always the same; anything else is refused, reason `unsupported`, with `detail` or with what would be
+ * right. `field` says its width.
+ */
+export const constant = (field: Field<number>, value: number, detail?: string): Implied => ({
+  size: field.size,
+  declare: field.declare,
+  check(layer, name, offset) {
+    const text = detail ? JSON.stringify(detail) : `\`${name} is \${read_${name}}, only ${value} is spoken here\``
+    return `if (read_${name} !== ${value}) throw new WireError('${layer}', 'unsupported', ${offset}, ${text})`
+  },
+  imply: (offset) => field.write(`${value}`, offset, ''),
+})
+
+/** The `chaddr` of DHCP: 16 bytes, as many of them used as the {@link hardwareLength} field `lengthField` says. */
 export const hardwareAddress = (lengthField: string): Field<string> => ({
   size: HARDWARE_ADDRESS_ROOM,
   declare: (parser) => parser.seek(HARDWARE_ADDRESS_ROOM),
   read: (_name, offset) => `hardwareText(buffer, ${offset}, read_${lengthField})`,
   write: (value, offset) => `writeHardwareAddress(${value}, out, ${offset})`,
+})
+
+/** The number of bytes, at most 16, of the {@link hardwareAddress} field `addressField`. */
+export const hardwareLength = (addressField: string): Implied => ({
+  size: 1,
+  declare: (parser, name) => parser.uint8(name),
+  check(layer, name, offset) {
+    const text = `\`${name} \${read_${name}} is above ${HARDWARE_ADDRESS_ROOM}\``
+    return `if (read_${name} > ${HARDWARE_ADDRESS_ROOM}) throw new WireError('${layer}', 'malformed', ${offset}, ${text})`
+  },
+  imply: (offset) => `out[${offset}] = (value.${addressField}.length + 1) / 3`,
 })

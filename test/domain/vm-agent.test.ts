@@ -47,9 +47,13 @@ describe('vms.NAME.agent', () => {
 
 describe('sites.NAME.agentKey', () => {
   it('is known at the gateways of the site', () => {
-    expect(read(`{ key: ${KEY} }`, 'agentKey: /etc/gwswitch/site-y.key').segments[0]!.gateways[0]!.agentKey).toBe('/etc/gwswitch/site-y.key')
+    expect(read(`{ key: ${KEY} }`, 'agentKey: /etc/gwswitch/site-y.key').segments[0]!.gateways[0]!.agentKey).toBe(
+      '/etc/gwswitch/site-y.key',
+    )
   })
   it('is an absolute path', () => {
-    expect(() => read('{}', 'agentKey: site-y.key')).toThrow(/sites\.y\.agentKey: "site-y\.key" is not right \(want an absolute path/)
+    expect(() => read('{}', 'agentKey: site-y.key')).toThrow(
+      /sites\.y\.agentKey: "site-y\.key" is not right \(want an absolute path/,
+    )
   })
 })

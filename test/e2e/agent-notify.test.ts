@@ -38,18 +38,21 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
   let agent: ChildProcess
 
   beforeAll(async () => {
-    writeFileSync(config, [
-      'version: 1',
-      'vm: web-07',
-      `key: ${join(scratch, 'agent.key')}`,
-      'trusted:',
-      `  site-x: { key: ${trusted.x}, gateways: [${RX}] }`,
-      `  site-y: { key: ${trusted.y}, gateways: [${RY}, 10.0.0.77, 10.9.9.9] }`,
-      `probes: [${NEAR_Y}]`,
-      `socket: ${socket}`,
-      `state: ${join(scratch, 'state')}`,
-      '',
-    ].join('\n'))
+    writeFileSync(
+      config,
+      [
+        'version: 1',
+        'vm: web-07',
+        `key: ${join(scratch, 'agent.key')}`,
+        'trusted:',
+        `  site-x: { key: ${trusted.x}, gateways: [${RX}] }`,
+        `  site-y: { key: ${trusted.y}, gateways: [${RY}, 10.0.0.77, 10.9.9.9] }`,
+        `probes: [${NEAR_Y}]`,
+        `socket: ${socket}`,
+        `state: ${join(scratch, 'state')}`,
+        '',
+      ].join('\n'),
+    )
     const given = readFileSync(lab().inventoryFile, 'utf8')
       .replace(/ {2}"([xy])": \{/g, (line, site) => `${line} agentKey: ${join(scratch, `site-${site}.key`)},`)
       .replace('web-07: {', `web-07: { agent: { key: ${agentKey} },`)
@@ -76,8 +79,10 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
   })
 
   const defaultRoute = async (): Promise<string> => (await lab().run('web-07', 'ip', 'route', 'show', 'default')).trim()
-  const put = async (gateway: string): Promise<void> => void (await lab().run('web-07', 'ip', 'route', 'replace', 'default', 'via', gateway, 'dev', 'eth0'))
-  const notify = (...args: string[]) => gwswitch(['notify-agent', 'web-07', '-f', inventory, '--json', ...args], {namespace: lab().ns('ry')})
+  const put = async (gateway: string): Promise<void> =>
+    void (await lab().run('web-07', 'ip', 'route', 'replace', 'default', 'via', gateway, 'dev', 'eth0'))
+  const notify = (...args: string[]) =>
+    gwswitch(['notify-agent', 'web-07', '-f', inventory, '--json', ...args], {namespace: lab().ns('ry')})
   /** Drops what goes to the agent's port and comes from it: each with this chance in a hundred. */
   const lose = (percent: number) =>
     lab().run(
@@ -94,7 +99,11 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
     await using session = await startSession(lab().prefix, 'web-07', 'user-y', {intervalMs: 1})
     await until(async () => (await session.report()).udp.echoed > 200, 20_000, 'the session runs')
     const {code, json} = await notify('--to', 'y')
-    expect(json).toMatchObject({schema: 'gwswitch.notify-agent/1', exitCode: 0, vms: [{state: 'confirmed', mode: 'replace', gateways: {v4: RY}}]})
+    expect(json).toMatchObject({
+      schema: 'gwswitch.notify-agent/1',
+      exitCode: 0,
+      vms: [{state: 'confirmed', mode: 'replace', gateways: {v4: RY}}],
+    })
     const [{timing}] = json.vms
     expect(timing.receivedMs).toBeLessThanOrEqual(timing.appliedMs)
     expect(timing.appliedMs).toBeLessThan(timing.confirmedMs)
@@ -114,7 +123,9 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
       await lab().run('web-07', 'nft', 'flush', 'ruleset')
       expect(json.vms[0]).toMatchObject({state: 'confirmed', gateways: {v4: RY}})
       expect(code).toBe(0)
-      const {last} = JSON.parse((await gwswitch(['agent', 'status', '--config', config, '--json'], {namespace: lab().ns('web-07')})).stdout)
+      const {last} = JSON.parse(
+        (await gwswitch(['agent', 'status', '--config', config, '--json'], {namespace: lab().ns('web-07')})).stdout,
+      )
       expect(last.run).toBe(json.run)
     }
   })
@@ -132,15 +143,20 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
 
   it.each([
     ['a gateway that its key may not choose', ['--gateway', '10.0.0.50'], 'gateway_not_allowed'],
-    ['a gateway of the other site, signed by this one', ['--gateway', RX, '--key', join(scratch, 'site-y.key')], 'gateway_not_allowed'],
+    [
+      'a gateway of the other site, signed by this one',
+      ['--gateway', RX, '--key', join(scratch, 'site-y.key')],
+      'gateway_not_allowed',
+    ],
     ['a gateway off its link', ['--gateway', '10.9.9.9'], 'gateway_off_link'],
     ['another gateway in use', ['--gateway', RY, '--from', '10.0.0.50'], 'from_gw'],
     ['a gateway that is not there', ['--gateway', '10.0.0.77'], 'gateway_silent'],
     ['a gateway that leads nowhere', ['--to', 'y', '--probe', '203.0.113.99'], 'probe_failed'],
-    ['another VM\'s id', ['--to', 'y', '--id', 'db-03'], 'wrong_vm'],
+    ["another VM's id", ['--to', 'y', '--id', 'db-03'], 'wrong_vm'],
   ])('is refused with a reason by %s', async (_, args, reason) => {
     await put(RX)
-    const keyed = args.includes('--key') || args.includes('--to') ? args : [...args, '--key', join(scratch, 'site-y.key')]
+    const keyed =
+      args.includes('--key') || args.includes('--to') ? args : [...args, '--key', join(scratch, 'site-y.key')]
     const {code, json} = await notify(...keyed)
     expect(json.vms[0]).toMatchObject({state: 'refused', reason, detail: expect.any(String)})
     expect(code).toBe(4)
@@ -154,7 +170,10 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
     expect(unknown.json.vms[0].state).toBe('silent')
     expect(unknown.code).toBe(5)
     const forged = await notify('--to', 'y', '--agent-key', key('other.key'), '--confirm-within', '1', '--timeout', '3')
-    expect(forged.json.vms[0]).toMatchObject({state: 'silent', detail: expect.stringMatching(/none of them signed by the agent of web-07/)})
+    expect(forged.json.vms[0]).toMatchObject({
+      state: 'silent',
+      detail: expect.stringMatching(/none of them signed by the agent of web-07/),
+    })
     expect(forged.code).toBe(5)
     await until(async () => (await defaultRoute()) === `default via ${RX} dev eth0`, 10_000, 'the VM goes back')
   })
@@ -167,15 +186,36 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
 
   it('works through the unix socket on the VM itself', async () => {
     await put(RX)
-    const {code, json} = await gwswitch(['notify-agent', 'web-07', '--to', 'y', '-f', inventory, '--transport', 'unix', '--socket', socket, '--json'])
+    const {code, json} = await gwswitch([
+      'notify-agent',
+      'web-07',
+      '--to',
+      'y',
+      '-f',
+      inventory,
+      '--transport',
+      'unix',
+      '--socket',
+      socket,
+      '--json',
+    ])
     expect(json.vms[0]).toMatchObject({state: 'confirmed', transport: `unix ${socket}`})
     expect(code).toBe(0)
   })
 
   it('tells of several VMs in a row each, and of the worst by its exit', async () => {
     await put(RX)
-    writeFileSync(join(scratch, 'two.yaml'), readFileSync(inventory, 'utf8').replace('db-03: {', `absent: { segment: tenant-a, ip: 10.0.0.99, mac: "02:00:00:00:00:99", agent: { key: ${agentKey} } }\n  db-03: {`))
-    const {code, stdout} = await gwswitch(['notify-agent', 'web-07', 'absent', '--to', 'y', '-f', join(scratch, 'two.yaml'), '--timeout', '2'], {namespace: lab().ns('ry')})
+    writeFileSync(
+      join(scratch, 'two.yaml'),
+      readFileSync(inventory, 'utf8').replace(
+        'db-03: {',
+        `absent: { segment: tenant-a, ip: 10.0.0.99, mac: "02:00:00:00:00:99", agent: { key: ${agentKey} } }\n  db-03: {`,
+      ),
+    )
+    const {code, stdout} = await gwswitch(
+      ['notify-agent', 'web-07', 'absent', '--to', 'y', '-f', join(scratch, 'two.yaml'), '--timeout', '2'],
+      {namespace: lab().ns('ry')},
+    )
     expect(stdout).toMatch(/CONFIRMED +web-07 +10\.0\.0\.2 +replace +[\d.]+ ms +[\d.]+ ms +[\d.]+ ms/)
     expect(stdout).toMatch(/NO ANSWER +absent/)
     expect(stdout).toMatch(/1 of 2 VMs confirmed/)
@@ -184,37 +224,52 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
 
   describe('as the strategy agent', () => {
     const switchAt = (node: string, ...args: string[]) =>
-      gwswitch(['switch', 'web-07', '--to', 'y', '--from', 'rx', '--strategy', 'agent', '-f', inventory, '--json', ...args], {namespace: lab().ns(node)})
+      gwswitch(
+        ['switch', 'web-07', '--to', 'y', '--from', 'rx', '--strategy', 'agent', '-f', inventory, '--json', ...args],
+        {namespace: lab().ns(node)},
+      )
 
     it('plans and sends nothing', async () => {
       await put(RX)
       const {code, json} = await switchAt('ry', '--dry-run')
-      expect(json).toMatchObject({strategy: 'agent', dryRun: true, plan: {key: {kid: 'site-y'}, order: {to: {v4: RY}, from: {v4: RX}}}})
+      expect(json).toMatchObject({
+        strategy: 'agent',
+        dryRun: true,
+        plan: {key: {kid: 'site-y'}, order: {to: {v4: RY}, from: {v4: RX}}},
+      })
       expect(JSON.stringify(json)).not.toMatch(/PRIVATE/)
       expect(code).toBe(0)
       expect(await defaultRoute()).toBe(`default via ${RX} dev eth0`)
     })
 
-    it('switches by the agent\'s signed word and by what leaves through the new gateway', async () => {
+    it("switches by the agent's signed word and by what leaves through the new gateway", async () => {
       await put(RX)
       const {code, json} = await switchAt('ry')
-      expect(json.evidence).toEqual(['web-07 leaves through ry (02:00:00:00:0b:01)', expect.stringMatching(/the agent of web-07, signed, says: confirmed, uses 10\.0\.0\.2/)])
+      expect(json.evidence).toEqual([
+        'web-07 leaves through ry (02:00:00:00:0b:01)',
+        expect.stringMatching(/the agent of web-07, signed, says: confirmed, uses 10\.0\.0\.2/),
+      ])
       expect(code).toBe(0)
     })
 
-    it('does not take the agent\'s word alone: where the traffic cannot be seen, it goes back', async () => {
+    it("does not take the agent's word alone: where the traffic cannot be seen, it goes back", async () => {
       await put(RX)
       const {code, json} = await switchAt('rx')
       expect(json).toMatchObject({verified: false, rolledBack: true, rollback: {ok: true}})
-      expect(json.rollback.evidence).toEqual([expect.stringMatching(/signed, says: rolled back, uses 10\.0\.0\.1 \(requested/), 'web-07 leaves through rx (02:00:00:00:0a:01)'])
+      expect(json.rollback.evidence).toEqual([
+        expect.stringMatching(/signed, says: rolled back, uses 10\.0\.0\.1 \(requested/),
+        'web-07 leaves through rx (02:00:00:00:0a:01)',
+      ])
       expect(code).toBe(3)
       expect(await defaultRoute()).toBe(`default via ${RX} dev eth0`)
     })
 
-    it('is refused with the agent\'s reason where another gateway is in use', async () => {
+    it("is refused with the agent's reason where another gateway is in use", async () => {
       await put(RY)
       const {code, stderr, json} = await switchAt('ry')
-      expect(json?.error?.message ?? stderr).toMatch(/web-07 refuses: from_gw: the gateway in use is 10\.0\.0\.2, not 10\.0\.0\.1/)
+      expect(json?.error?.message ?? stderr).toMatch(
+        /web-07 refuses: from_gw: the gateway in use is 10\.0\.0\.2, not 10\.0\.0\.1/,
+      )
       expect(code).toBe(4)
     })
   })

@@ -1,6 +1,6 @@
 // A real guest at the lab's VM port, switched through QEMU's own guest agent: no program of ours runs in it.
 import {spawn} from 'node:child_process'
-import {mkdtempSync, rmSync} from 'node:fs'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {createConnection} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -11,8 +11,9 @@ import {runCommand} from '../../src/net/command.ts'
 import {spawnIn} from '../../src/net/netns.ts'
 import {openGuestAgent} from '../../src/net/qga.ts'
 import {gwswitch} from '../support/cli.ts'
-import {noNamespaces} from '../support/namespaces.ts'
-import {guestImage, type RunningGuest, startGuest} from '../support/qemu-guest.ts'
+import {domainXml, hasBooted, startLibvirt} from '../support/libvirt.ts'
+import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {type GuestImage, guestImage, type RunningGuest, startGuest} from '../support/qemu-guest.ts'
 import {until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
@@ -25,159 +26,293 @@ const TAP = 'tap-web-07'
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-qemu-'))
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 
-describe.skipIf(typeof image === 'string')(`a QEMU guest without gwswitch${typeof image === 'string' ? ` (${image})` : ''}`, () => {
-  const lab = useLab({dci: 'plain', dciDelayMs: 2, wanDelayMs: 2})
-  let guest: RunningGuest
+describe.skipIf(typeof image === 'string')(
+  `a QEMU guest without gwswitch${typeof image === 'string' ? ` (${image})` : ''}`,
+  () => {
+    const lab = useLab({dci: 'plain', dciDelayMs: 2, wanDelayMs: 2})
+    let guest: RunningGuest
 
-  const boot = (name: string, block?: string): Promise<RunningGuest> => {
-    if (typeof image === 'string') throw new Error(image)
-    const guestOptions = {namespace: lab().ns('hv'), tap: TAP, mac: '02:00:00:00:00:10', mtu: 1400, address: '10.0.0.10/24', gateway: RX, scratch, name}
-    return startGuest(image, {...guestOptions, ...(block !== undefined && {block})})
-  }
-
-  beforeAll(async () => {
-    // The guest takes the place of the lab's own VM: its port, its MAC and its address.
-    await lab().run('web-07', 'ip', 'link', 'set', 'eth0', 'down')
-    const hypervisor = lab().ns('hv')
-    await runCommand('ip', ['-n', hypervisor, 'tuntap', 'add', TAP, 'mode', 'tap'])
-    await runCommand('ip', ['-n', hypervisor, 'link', 'set', TAP, 'up', 'master', 'br-web-07'])
-    guest = await boot('guest')
-    await until(async () => (await inGuest('ip', 'route')).includes(RX), 30_000, 'the guest has its route')
-  }, 120_000)
-  afterAll(async () => guest?.stop())
-
-  async function inGuest(...argv: string[]): Promise<string> {
-    const agent = await openGuestAgent(guest.agentSocket, AbortSignal.timeout(20_000))
-    try {
-      return (await agent.run(argv)).stdout
-    } finally {
-      agent.close()
+    const boot = (name: string, block?: string): Promise<RunningGuest> => {
+      if (typeof image === 'string') throw new Error(image)
+      const guestOptions = {
+        namespace: lab().ns('hv'),
+        tap: TAP,
+        mac: '02:00:00:00:00:10',
+        mtu: 1400,
+        address: '10.0.0.10/24',
+        gateway: RX,
+        scratch,
+        name,
+      }
+      return startGuest(image, {...guestOptions, ...(block !== undefined && {block})})
     }
-  }
-  const routes = async (): Promise<string[]> => (await inGuest('ip', 'route')).split('\n').filter((line) => line.startsWith('default'))
-  const put = async (gateway: string): Promise<void> => {
-    await inGuest('ip', 'route', 'replace', 'default', 'via', gateway, 'dev', 'eth0', 'proto', 'static', 'metric', '100')
-    await inGuest('sh', '-c', 'rm -f /run/gwswitch-*')
-  }
-  const through = (gateway: string): string => `default via ${gateway} dev eth0 proto static metric 100 `
-  const notify = (...args: string[]) =>
-    gwswitch(['notify-agent', '10.0.0.10', '--transport', 'qga', '--socket', guest.agentSocket, '--json', ...args])
 
-  it('is switched under its own route\'s key, and its session and its answers do not notice', async () => {
-    await put(RX)
-    await (await moveVm(lab().prefix, 'web-07', 'y')).announced
-    const stream = startEcho(lab().ns('user-y'))
-    await until(async () => stream.echoed() > 10, 20_000, 'the guest echoes')
-    const ping = runCommand('ip', ['netns', 'exec', lab().ns('user-y'), 'ping', '-q', '-i', '0.05', '-c', '120', '-W', '5', '10.0.0.10'])
-    const {code, json} = await notify('--gateway', RY, '--probe', NEAR_Y)
-    expect(json.vms[0]).toMatchObject({state: 'confirmed', mode: 'replace', gateways: {v4: RY, v6: null}})
-    expect(json.vms[0].timing.appliedMs).toBeLessThan(json.vms[0].timing.confirmedMs)
-    expect(code).toBe(0)
-    expect(await routes()).toEqual([through(RY)])
-    expect(await ping).toMatch(/120 packets transmitted, 120 received/)
-    const {sent, echoed} = await stream.stop()
-    expect(echoed).toBe(sent)
-    expect(sent).toBeGreaterThan(40)
-  })
-
-  it('leaves nothing behind in the guest', async () => {
-    expect(await inGuest('sh', '-c', 'ls /run')).not.toMatch(/gwswitch/)
-  })
-
-  it.each([
-    ['a gateway in no prefix of its interface', ['--gateway', '10.9.9.9'], 'gateway_off_link'],
-    ['a gateway that answers no ARP', ['--gateway', '10.0.0.77'], 'gateway_silent'],
-    ['another gateway in use than was said', ['--gateway', RY, '--from', '10.0.0.9'], 'from_gw'],
-    ['a mode that takes an agent of ours', ['--gateway', RY, '--mode', 'drain'], 'mode'],
-    ['neither a probe nor a confirmation', ['--gateway', RY, '--confirm-within', '0'], 'no_probe'],
-  ])('is left as it is by %s', async (_, args, reason) => {
-    await put(RX)
-    const {code, json} = await notify(...args)
-    expect(json.vms[0]).toMatchObject({state: 'refused', reason})
-    expect(code).toBe(4)
-    expect(await routes()).toEqual([through(RX)])
-  })
-
-  it('is taken back when nothing beyond the new gateway answers', async () => {
-    await put(RX)
-    const {code, json} = await notify('--gateway', RY, '--probe', '203.0.113.99')
-    expect(json.vms[0]).toMatchObject({state: 'rolled_back', reason: 'probe_failed', gateways: {v4: RX}})
-    expect(code).toBe(3)
-    expect(await routes()).toEqual([through(RX)])
-  })
-
-  it('shows another default route that takes precedence, instead of believing its own', async () => {
-    await put(RX)
-    await inGuest('ip', 'route', 'add', 'default', 'via', '10.0.0.1', 'dev', 'eth0', 'metric', '100', 'proto', 'static', 'table', '77')
-    await inGuest('ip', 'rule', 'add', 'pref', '100', 'lookup', '77')
-    const {code, json} = await notify('--gateway', RY, '--probe', NEAR_Y)
-    await inGuest('ip', 'rule', 'del', 'pref', '100')
-    await inGuest('ip', 'route', 'flush', 'table', '77')
-    expect(json.vms[0]).toMatchObject({state: 'rolled_back', reason: 'apply_failed', detail: expect.stringMatching(/sends to 10\.0\.0\.1/)})
-    expect(code).toBe(3)
-    expect(await routes()).toEqual([through(RX)])
-  })
-
-  it('goes back by itself when whoever told it is killed before it is confirmed', async () => {
-    await put(RX)
-    const args = ['notify-agent', '10.0.0.10', '--transport', 'qga', '--socket', guest.agentSocket, '--gateway', RY, '--confirm-within', '4', '--verbose']
-    const killed = await killWhenSaid(args, /route replace default via 10\.0\.0\.2/)
-    expect(killed).toBe('SIGKILL')
-    expect(await routes()).toEqual([through(RY)])
-    await until(async () => (await routes())[0] === through(RX), 20_000, 'the guest goes back')
-    expect(await inGuest('sh', '-c', 'ls /run')).not.toMatch(/gwswitch/)
-  })
-
-  it('tells that nobody answers while somebody else holds the channel, and works after', async () => {
-    const other = createConnection(guest.agentSocket)
-    await new Promise((resolve) => other.once('connect', resolve))
-    await delay(200)
-    const busy = await notify('--gateway', RY)
-    other.destroy()
-    expect(busy.json.vms[0]).toMatchObject({state: 'silent', detail: expect.stringMatching(/is another connected\?/)})
-    expect(busy.code).toBe(5)
-    await put(RX)
-    expect((await notify('--gateway', RY)).code).toBe(0)
-  })
-
-  describe('by the strategy agent', () => {
-    let inventory: string
-    const switchAt = (node: string, ...args: string[]) =>
-      gwswitch(['switch', 'web-07', '--to', 'y', '--from', 'rx', '--strategy', 'agent', '-f', inventory, '--json', ...args], {namespace: lab().ns(node)})
     beforeAll(async () => {
-      inventory = join(scratch, 'gwswitch.yaml')
-      const agent = `agent: { qga: ${guest.agentSocket}, probes: [${NEAR_Y}] }`
-      await runCommand('sh', ['-c', `sed 's#web-07: {#web-07: { ${agent},#' ${lab().inventoryFile} > ${inventory}`])
-    })
+      // The guest takes the place of the lab's own VM: its port, its MAC and its address.
+      await lab().run('web-07', 'ip', 'link', 'set', 'eth0', 'down')
+      const hypervisor = lab().ns('hv')
+      await runCommand('ip', ['-n', hypervisor, 'tuntap', 'add', TAP, 'mode', 'tap'])
+      await runCommand('ip', ['-n', hypervisor, 'link', 'set', TAP, 'up', 'master', 'br-web-07'])
+      guest = await boot('guest')
+      await until(async () => (await inGuest('ip', 'route')).includes(RX), 30_000, 'the guest has its route')
+    }, 120_000)
+    afterAll(async () => guest?.stop())
 
-    it('is switched, and seen to leave through the new gateway', async () => {
+    async function inGuest(...argv: string[]): Promise<string> {
+      const agent = await openGuestAgent(guest.agentSocket, AbortSignal.timeout(20_000))
+      try {
+        return (await agent.run(argv)).stdout
+      } finally {
+        agent.close()
+      }
+    }
+    const routes = async (): Promise<string[]> =>
+      (await inGuest('ip', 'route')).split('\n').filter((line) => line.startsWith('default'))
+    const put = async (gateway: string): Promise<void> => {
+      await inGuest(
+        'ip',
+        'route',
+        'replace',
+        'default',
+        'via',
+        gateway,
+        'dev',
+        'eth0',
+        'proto',
+        'static',
+        'metric',
+        '100',
+      )
+      await inGuest('sh', '-c', 'rm -f /run/gwswitch-*')
+    }
+    const through = (gateway: string): string => `default via ${gateway} dev eth0 proto static metric 100 `
+    const notify = (...args: string[]) =>
+      gwswitch(['notify-agent', '10.0.0.10', '--transport', 'qga', '--socket', guest.agentSocket, '--json', ...args])
+
+    it("is switched under its own route's key, and its session and its answers do not notice", async () => {
       await put(RX)
-      const {code, json} = await switchAt('ry')
-      expect(json.evidence).toEqual(['web-07 leaves through ry (02:00:00:00:0b:01)', expect.stringMatching(/read back, says: confirmed, uses 10\.0\.0\.2/)])
+      await (await moveVm(lab().prefix, 'web-07', 'y')).announced
+      const stream = startEcho(lab().ns('user-y'))
+      await until(async () => stream.echoed() > 10, 20_000, 'the guest echoes')
+      const ping = runCommand('ip', [
+        'netns',
+        'exec',
+        lab().ns('user-y'),
+        'ping',
+        '-q',
+        '-i',
+        '0.05',
+        '-c',
+        '120',
+        '-W',
+        '5',
+        '10.0.0.10',
+      ])
+      const {code, json} = await notify('--gateway', RY, '--probe', NEAR_Y)
+      expect(json.vms[0]).toMatchObject({state: 'confirmed', mode: 'replace', gateways: {v4: RY, v6: null}})
+      expect(json.vms[0].timing.appliedMs).toBeLessThan(json.vms[0].timing.confirmedMs)
       expect(code).toBe(0)
       expect(await routes()).toEqual([through(RY)])
+      expect(await ping).toMatch(/120 packets transmitted, 120 received/)
+      const {sent, echoed} = await stream.stop()
+      expect(echoed).toBe(sent)
+      expect(sent).toBeGreaterThan(40)
     })
 
-    it('is taken back where nobody can see where it sends, whatever it says', async () => {
+    it('leaves nothing behind in the guest', async () => {
+      expect(await inGuest('sh', '-c', 'ls /run')).not.toMatch(/gwswitch/)
+    })
+
+    it.each([
+      ['a gateway in no prefix of its interface', ['--gateway', '10.9.9.9'], 'gateway_off_link'],
+      ['a gateway that answers no ARP', ['--gateway', '10.0.0.77'], 'gateway_silent'],
+      ['another gateway in use than was said', ['--gateway', RY, '--from', '10.0.0.9'], 'from_gw'],
+      ['a mode that takes an agent of ours', ['--gateway', RY, '--mode', 'drain'], 'mode'],
+      ['neither a probe nor a confirmation', ['--gateway', RY, '--confirm-within', '0'], 'no_probe'],
+    ])('is left as it is by %s', async (_, args, reason) => {
       await put(RX)
-      const {code, json} = await switchAt('rx')
-      expect(json).toMatchObject({verified: false, rolledBack: true, rollback: {ok: true}})
-      expect(json.rollback.evidence.at(-1)).toMatch(/web-07 leaves through rx/)
+      const {code, json} = await notify(...args)
+      expect(json.vms[0]).toMatchObject({state: 'refused', reason})
+      expect(code).toBe(4)
+      expect(await routes()).toEqual([through(RX)])
+    })
+
+    it('is taken back when nothing beyond the new gateway answers', async () => {
+      await put(RX)
+      const {code, json} = await notify('--gateway', RY, '--probe', '203.0.113.99')
+      expect(json.vms[0]).toMatchObject({state: 'rolled_back', reason: 'probe_failed', gateways: {v4: RX}})
       expect(code).toBe(3)
       expect(await routes()).toEqual([through(RX)])
     })
-  })
 
-  it('says what to allow where the guest\'s agent may not run programs', async () => {
-    await guest.stop()
-    guest = await boot('blocked', 'guest-exec')
-    let last = await notify('--gateway', RY)
-    // The agent in it starts a moment after the guest.
-    for (let i = 0; i < 20 && last.code === 5; i++) last = await notify('--gateway', RY)
-    expect(last.json.vms[0]).toMatchObject({state: 'refused', detail: expect.stringMatching(/does not take guest-exec.*block-rpcs/)})
-    expect(last.code).toBe(4)
-  })
-})
+    it('shows another default route that takes precedence, instead of believing its own', async () => {
+      await put(RX)
+      await inGuest(
+        'ip',
+        'route',
+        'add',
+        'default',
+        'via',
+        '10.0.0.1',
+        'dev',
+        'eth0',
+        'metric',
+        '100',
+        'proto',
+        'static',
+        'table',
+        '77',
+      )
+      await inGuest('ip', 'rule', 'add', 'pref', '100', 'lookup', '77')
+      const {code, json} = await notify('--gateway', RY, '--probe', NEAR_Y)
+      await inGuest('ip', 'rule', 'del', 'pref', '100')
+      await inGuest('ip', 'route', 'flush', 'table', '77')
+      expect(json.vms[0]).toMatchObject({
+        state: 'rolled_back',
+        reason: 'apply_failed',
+        detail: expect.stringMatching(/sends to 10\.0\.0\.1/),
+      })
+      expect(code).toBe(3)
+      expect(await routes()).toEqual([through(RX)])
+    })
+
+    it('goes back by itself when whoever told it is killed before it is confirmed', async () => {
+      await put(RX)
+      const args = [
+        'notify-agent',
+        '10.0.0.10',
+        '--transport',
+        'qga',
+        '--socket',
+        guest.agentSocket,
+        '--gateway',
+        RY,
+        '--confirm-within',
+        '4',
+        '--verbose',
+      ]
+      const killed = await killWhenSaid(args, /route replace default via 10\.0\.0\.2/)
+      expect(killed).toBe('SIGKILL')
+      expect(await routes()).toEqual([through(RY)])
+      await until(async () => (await routes())[0] === through(RX), 20_000, 'the guest goes back')
+      expect(await inGuest('sh', '-c', 'ls /run')).not.toMatch(/gwswitch/)
+    })
+
+    it('tells that nobody answers while somebody else holds the channel, and works after', async () => {
+      const other = createConnection(guest.agentSocket)
+      await new Promise((resolve) => other.once('connect', resolve))
+      await delay(200)
+      const busy = await notify('--gateway', RY)
+      other.destroy()
+      expect(busy.json.vms[0]).toMatchObject({state: 'silent', detail: expect.stringMatching(/is another connected\?/)})
+      expect(busy.code).toBe(5)
+      await put(RX)
+      expect((await notify('--gateway', RY)).code).toBe(0)
+    })
+
+    describe('by the strategy agent', () => {
+      let inventory: string
+      const switchAt = (node: string, ...args: string[]) =>
+        gwswitch(
+          ['switch', 'web-07', '--to', 'y', '--from', 'rx', '--strategy', 'agent', '-f', inventory, '--json', ...args],
+          {namespace: lab().ns(node)},
+        )
+      beforeAll(async () => {
+        inventory = join(scratch, 'gwswitch.yaml')
+        const agent = `agent: { qga: ${guest.agentSocket}, probes: [${NEAR_Y}] }`
+        await runCommand('sh', ['-c', `sed 's#web-07: {#web-07: { ${agent},#' ${lab().inventoryFile} > ${inventory}`])
+      })
+
+      it('is switched, and seen to leave through the new gateway', async () => {
+        await put(RX)
+        const {code, json} = await switchAt('ry')
+        expect(json.evidence).toEqual([
+          'web-07 leaves through ry (02:00:00:00:0b:01)',
+          expect.stringMatching(/read back, says: confirmed, uses 10\.0\.0\.2/),
+        ])
+        expect(code).toBe(0)
+        expect(await routes()).toEqual([through(RY)])
+      })
+
+      it('is taken back where nobody can see where it sends, whatever it says', async () => {
+        await put(RX)
+        const {code, json} = await switchAt('rx')
+        expect(json).toMatchObject({verified: false, rolledBack: true, rollback: {ok: true}})
+        expect(json.rollback.evidence.at(-1)).toMatch(/web-07 leaves through rx/)
+        expect(code).toBe(3)
+        expect(await routes()).toEqual([through(RX)])
+      })
+    })
+
+    it("says what to allow where the guest's agent may not run programs", async () => {
+      await guest.stop()
+      guest = await boot('blocked', 'guest-exec')
+      let last = await notify('--gateway', RY)
+      // The agent in it starts a moment after the guest.
+      for (let i = 0; i < 20 && last.code === 5; i++) last = await notify('--gateway', RY)
+      expect(last.json.vms[0]).toMatchObject({
+        state: 'refused',
+        detail: expect.stringMatching(/does not take guest-exec.*block-rpcs/),
+      })
+      expect(last.code).toBe(4)
+    })
+
+    it("is switched through libvirt, which holds the agent's socket", async ({skip}) => {
+      if (!(await hasProgram('libvirtd')) || !(await hasProgram('virsh')))
+        skip('libvirtd and virsh are not installed (Debian: libvirt-daemon libvirt-clients)')
+      await guest.stop()
+      const libvirt = await startLibvirt(lab().ns('hv'), join(scratch, 'libvirt'))
+      try {
+        const console = join(scratch, 'domain.console')
+        const file = join(scratch, 'domain.xml')
+        const facts = {
+          name: 'web-07',
+          bridge: 'br-web-07',
+          mac: '02:00:00:00:00:10',
+          address: '10.0.0.10/24',
+          gateway: RX,
+          console,
+        }
+        writeFileSync(file, domainXml(image as GuestImage, facts))
+        await libvirt.virsh('create', file)
+        try {
+          await until(async () => hasBooted(console), 60_000, 'the domain boots')
+          const tell = (...args: string[]) =>
+            gwswitch([
+              'notify-agent',
+              '10.0.0.10',
+              '--connect',
+              libvirt.uri,
+              '--confirm-within',
+              '30',
+              '--json',
+              ...args,
+            ])
+          const {code, json} = await tell('--domain', 'web-07', '--gateway', RY, '--probe', NEAR_Y)
+          expect(json.vms[0]).toMatchObject({
+            state: 'confirmed',
+            gateways: {v4: RY},
+            transport: 'QEMU guest agent of libvirt domain web-07',
+          })
+          expect(code).toBe(0)
+          const back = await tell('--domain', 'web-07', '--gateway', RX, '--probe', '203.0.113.99')
+          expect(back.json.vms[0]).toMatchObject({state: 'rolled_back', reason: 'probe_failed', gateways: {v4: RY}})
+          expect(back.code).toBe(3)
+          const nobody = await tell('--domain', 'nobody', '--gateway', RY)
+          expect(nobody.json.vms[0]).toMatchObject({
+            state: 'silent',
+            detail: expect.stringMatching(/libvirt domain nobody: failed to get domain 'nobody'/),
+          })
+          expect(nobody.code).toBe(5)
+        } finally {
+          await libvirt.virsh('destroy', 'web-07')
+        }
+      } finally {
+        await libvirt.stop()
+      }
+    }, 120_000)
+  },
+)
 
 /** Runs the CLI until stderr matches, and kills it then, as a crash would; resolves to the signal that ended it. */
 async function killWhenSaid(args: readonly string[], what: RegExp): Promise<string | null> {
@@ -221,7 +356,9 @@ process.stdin.resume()
 
 /** One TCP connection from a user to the guest's echo service, a number every 25 ms, each expected back in order. */
 function startEcho(namespace: string) {
-  const child = spawnIn(namespace, [process.execPath, '--input-type=module', '-e', CLIENT], {stdio: ['pipe', 'pipe', 'inherit']})
+  const child = spawnIn(namespace, [process.execPath, '--input-type=module', '-e', CLIENT], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   let said = ''
   child.stdout?.on('data', (chunk: Buffer) => {
     said += chunk

@@ -1,5 +1,9 @@
 import {setTimeout as delay} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
+import {inNamespace} from '../../src/net/netns.ts'
+import {RT_TABLE_MAIN, viaGateway} from '../../src/net/route-message.ts'
+import {openRouteSocket} from '../../src/net/route-socket.ts'
+import {swap} from '../../src/services/agent/routes.ts'
 import type {AgentReason, SwitchMode} from '../../src/wire/agent-message.ts'
 import {FAR4, FAR6, NEW4, NEW6, OLD4, OLD6, type Site, withSite} from '../services/agent/site.ts'
 import {noNamespaces} from '../support/namespaces.ts'
@@ -241,24 +245,58 @@ describe.skipIf(noNamespaces)('traffic across the switch', () => {
     })
   })
 
-  it('through stateful gateways: the open session lives in drain, new ones take the new gateway, until the drain ends', async () => {
-    await withSite({nat: true}, async (site) => {
-      await site.start()
-      const traffic = await site.traffic()
-      await eventually(async () => expect((await traffic.look()).from).toBe('172.16.1.1'))
-      const before = await traffic.look()
-      expect(await site.ask({gw4: NEW4, mode: 'drain', drain_s: 4})).toMatchObject({state: 'confirmed'})
-      await eventually(async () => expect((await traffic.look()).echoes).toBeGreaterThan(before.echoes + 20))
-      expect((await traffic.look()).from).toBe('172.16.1.1')
-      expect(await traffic.another()).toBe('172.16.2.1')
-      await eventually(async () => expect(site.memory().last?.drainUntil).toBeUndefined(), 15_000)
-      const rest = await site.routing()
-      expect(rest).not.toMatch(/fwmark|table 141/)
-      expect(await site.run('vm', 'nft', 'list', 'tables')).not.toMatch(/gwswitch/)
-      const {session} = await traffic.stop()
-      expect(session.from).toBe('172.16.1.1')
-    })
-  })
+  it.each([
+    {far: FAR4, to: {gw4: NEW4}, old: '172.16.1.1', fresh: '172.16.2.1'},
+    {far: FAR6, to: {gw6: NEW6}, old: 'fd00:1::1', fresh: 'fd00:2::1'},
+  ])(
+    'through stateful gateways, to $far: the open session lives in drain, new ones take the new gateway, until the drain ends',
+    async ({far, to, old, fresh}) => {
+      await withSite({nat: true}, async (site) => {
+        await site.start()
+        const traffic = await site.traffic(far)
+        await eventually(async () => expect((await traffic.look()).from).toBe(old))
+        const before = await traffic.look()
+        expect(await site.ask({...to, mode: 'drain', drain_s: 4})).toMatchObject({state: 'confirmed'})
+        await eventually(async () => expect((await traffic.look()).echoes).toBeGreaterThan(before.echoes + 20))
+        expect((await traffic.look()).from).toBe(old)
+        expect(await traffic.another()).toBe(fresh)
+        await eventually(async () => expect(site.memory().last?.drainUntil).toBeUndefined(), 15_000)
+        expect(await site.routing()).not.toMatch(/fwmark|table 141/)
+        expect(await site.run('vm', 'nft', 'list', 'tables')).not.toMatch(/gwswitch/)
+        // With the drain, the session is over: the new gateway did not see it begin.
+        await delay(1500)
+        expect((await traffic.look()).sinceMs).toBeGreaterThan(1000)
+      })
+    },
+  )
+
+  it.each([
+    {far: FAR4, family: 4, to: NEW4},
+    {far: FAR6, family: 6, to: NEW6},
+  ] as const)(
+    'in 20,000 changes of the IPv$family route: no datagram is lost or refused',
+    async ({far, family, to}) => {
+      await withSite({}, async (site) => {
+        const traffic = await site.traffic(far)
+        const routes = inNamespace(site.ns('vm'), openRouteSocket)
+        try {
+          const [before] = routes.defaultRoutes(family, RT_TABLE_MAIN)
+          const ways = [before!, viaGateway(before!, to)]
+          for (let i = 0; i < 20_000; i++) {
+            swap(routes, ways[i % 2]!, ways[(i + 1) % 2]!)
+            // The stream of the other process goes on between them.
+            if (i % 100 === 0) await delay(5)
+          }
+        } finally {
+          routes.close()
+        }
+        const {session, sent, errors, received, missing} = await traffic.stop()
+        expect(errors).toEqual({})
+        expect(sent).toBeGreaterThan(500)
+        expect({received, missing, error: session.error}).toEqual({received: sent, missing: 0, error: ''})
+      })
+    },
+  )
 })
 
 async function writeConfig(site: Site, config: unknown): Promise<void> {

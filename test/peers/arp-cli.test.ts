@@ -4,18 +4,15 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {moveVm} from '../../src/lab/vms.ts'
-import {runCommand, tryCommand} from '../../src/net/command.ts'
-import {namespaceCommand} from '../../src/net/netns.ts'
+import {runCommand} from '../../src/net/command.ts'
+import {gwswitch as cli} from '../support/cli.ts'
 import {hasProgram, noNamespaces, withLab, withPair} from '../support/namespaces.ts'
 import {BX, BY, gatewayOfVm} from './arp-lab.ts'
 
-const BIN = join(import.meta.dirname, '../../bin/dev.js')
-
-/** Runs gwswitch inside a namespace; its document, its exit code, and what it said on stderr. */
+/** Runs gwswitch inside a namespace: its document, its exit code. */
 async function gwswitch(namespace: string, ...argv: readonly string[]) {
-  const [program = '', ...args] = namespaceCommand(namespace, [process.execPath, BIN, ...argv, '--json'])
-  const {code, stdout, stderr} = await tryCommand(program, args)
-  return {code, stderr, document: JSON.parse(stdout)}
+  const {code, json, stderr} = await cli([...argv, '--json'], {namespace})
+  return {code, document: json, stderr}
 }
 
 describe.skipIf(noNamespaces)('on a hypervisor', () => {

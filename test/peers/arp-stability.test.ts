@@ -6,6 +6,8 @@ import {describe, expect, it} from 'vitest'
 import {resolveSwitchover, switchoverFrom} from '../../src/domain/switchover.ts'
 import {type SessionReport, startSession} from '../../src/lab/session.ts'
 import {moveVm} from '../../src/lab/vms.ts'
+import {tryCommand} from '../../src/net/command.ts'
+import {namespaceCommand} from '../../src/net/netns.ts'
 import {noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
 import {
   arriveAndSwitch,
@@ -21,7 +23,7 @@ import {
 } from './arp-lab.ts'
 
 const DELAYS = {dciDelayMs: 3, wanDelayMs: 3}
-const GUARD_MS = 5000
+const GUARD_MS = 4000
 
 /** Builds the setting with a session between the VM and the user at site Y under way. */
 async function withSession<T>(
@@ -128,11 +130,23 @@ describe.skipIf(noNamespaces)('a switched VM', () => {
     'own addresses, filter %s, the old router announcing itself again and again',
     async (filter) => {
       await withSession({filter, inbound: 'y'}, async (lab) => {
-        const announcing = lab.run('rx', 'arping', '-q', '-U', '-c', '8', '-I', 'seg-b', '10.1.0.254').catch(() => {})
+        const enough = new AbortController()
+        const [program = '', ...args] = namespaceCommand(lab.ns('rx'), [
+          'arping',
+          '-q',
+          '-U',
+          '-c',
+          '60',
+          '-I',
+          'seg-b',
+          '10.1.0.254',
+        ])
+        const announcing = tryCommand(program, args, {signal: enough.signal}).catch(() => {})
         const {verdict} = await arriveAndSwitch(lab, {guardMs: 3000})
         const evidence = verdict.evidence.join('\n')
         if (filter === 'full') expect(evidence).toMatch(/nothing moved it back/)
         else expect(evidence).toMatch(/broadcast gratuitous request for 10\.1\.0\.254, from bx \(site x\)/)
+        enough.abort()
         await announcing
       })
     },
@@ -149,7 +163,7 @@ describe.skipIf(noNamespaces)('a switched VM', () => {
         `${timers}.delay_first_probe_time=1`,
       )
       await (await moveVm(lab.prefix, 'db-03', 'y')).announced
-      await sleep(4000)
+      await sleep(3000)
       expect(await gatewayOfVm(lab)).toBe(BX)
       expect((await session.stop()).tcp).toMatchObject({contiguous: true, reconnects: 0})
     })

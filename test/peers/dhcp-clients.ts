@@ -3,8 +3,8 @@ import {mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
-import {spawnIn} from '../../src/net/netns.ts'
 import type {SessionReport} from '../../src/lab/session.ts'
+import {spawnIn} from '../../src/net/netns.ts'
 import {type DhcpLab, FAR_IP, textOf, until} from './dhcp-lab.ts'
 
 /** Runs a shell line at the client in a mount namespace of its own, where /etc/resolv.conf is nobody's. */
@@ -19,11 +19,28 @@ export async function startUdhcpc(lab: DhcpLab): Promise<void> {
 }
 
 /** A guest of its own, as far as processes go: udhcpc, and the QEMU guest agent on a socket instead of a virtio port. */
-export async function startGuest(lab: DhcpLab): Promise<void> {
+export async function startGuest(lab: DhcpLab, program: 'udhcpc' | 'dhcpcd' = 'udhcpc'): Promise<void> {
   const {dir, client} = lab
-  const set = `touch ${dir}/resolv.conf && mount --bind ${dir}/resolv.conf /etc/resolv.conf`
-  const programs = `udhcpc -f -i ${client.interface} -s /etc/udhcpc/default.script & exec qemu-ga -m unix-listen -p ${dir}/qga -t ${dir} -f ${dir}/qga.pid`
-  lab.start(client, 'guest', 'unshare', '-m', '-p', '-f', '--kill-child', '--mount-proc', 'sh', '-c', `${set} && { ${programs}; }`)
+  const run = 'mount -t tmpfs none /run && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd'
+  const set = `touch ${dir}/resolv.conf && mount --bind ${dir}/resolv.conf /etc/resolv.conf && ${run}`
+  const start = {
+    udhcpc: `udhcpc -f -i ${client.interface} -s /etc/udhcpc/default.script`,
+    dhcpcd: `dhcpcd -B --nodev -4 ${client.interface}`,
+  }[program]
+  const programs = `${start} & exec qemu-ga -m unix-listen -p ${dir}/qga -t ${dir} -f ${dir}/qga.pid`
+  lab.start(
+    client,
+    'guest',
+    'unshare',
+    '-m',
+    '-p',
+    '-f',
+    '--kill-child',
+    '--mount-proc',
+    'sh',
+    '-c',
+    `${set} && { ${programs}; }`,
+  )
   await leased(lab, 'guest')
 }
 
@@ -41,7 +58,11 @@ export async function startDhclient(lab: DhcpLab, hook: boolean): Promise<void> 
   mkdirSync(hooks)
   if (hook) writeFileSync(join(hooks, 'gateway'), EXIT_HOOK)
   const mount = `mount --bind ${hooks} /etc/dhcp/dhclient-exit-hooks.d`
-  inOwnFiles(lab, 'dhclient', `${mount} && exec dhclient -4 -d -lf ${lab.dir}/dhclient.leases -pf ${lab.dir}/dhclient.pid ${lab.client.interface}`)
+  inOwnFiles(
+    lab,
+    'dhclient',
+    `${mount} && exec dhclient -4 -d -lf ${lab.dir}/dhclient.leases -pf ${lab.dir}/dhclient.pid ${lab.client.interface}`,
+  )
   await leased(lab, 'dhclient')
 }
 
@@ -60,15 +81,77 @@ export async function startNetworkd(lab: DhcpLab): Promise<void> {
   await leased(lab, 'networkd')
 }
 
+/** With a system bus of its own, for this interface alone; it keeps its hands off everything else. */
+export async function startNetworkManager(lab: DhcpLab): Promise<void> {
+  const {dir, client} = lab
+  writeFileSync(
+    join(dir, 'nm.conf'),
+    '[main]\nplugins=keyfile\ndhcp=internal\ndns=none\nrc-manager=unmanaged\nno-auto-default=*\n[logging]\nlevel=INFO\n',
+  )
+  const profile = [
+    '[connection]',
+    'id=lan',
+    'uuid=11111111-2222-3333-4444-555555555555',
+    'type=ethernet',
+    `interface-name=${client.interface}`,
+    '[ipv4]',
+    'method=auto',
+    '[ipv6]',
+    'method=disabled',
+    '',
+  ]
+  const setUp = [
+    'mount -t tmpfs none /run',
+    'mkdir -p /run/dbus /run/NetworkManager/system-connections',
+    'mount -t tmpfs none /var/lib/NetworkManager',
+    'mount -t tmpfs none /etc/NetworkManager/system-connections',
+    'mount -o remount,ro /sys',
+    `printf '%s' "$1" >/etc/NetworkManager/system-connections/lan.nmconnection`,
+    'chmod 600 /etc/NetworkManager/system-connections/lan.nmconnection',
+    'dbus-daemon --system --fork --nopidfile',
+    `exec NetworkManager --no-daemon --config ${dir}/nm.conf --config-dir /run/none --pid-file /run/nm.pid`,
+  ]
+  lab.start(client, 'networkmanager', 'unshare', '-m', 'sh', '-c', setUp.join(' && '), 'sh', profile.join('\n'))
+  await leased(lab, 'networkmanager')
+}
+
 const leased = (lab: DhcpLab, name: string): Promise<void> =>
-  until(async () => (await lab.router()) !== undefined, () => `${textOf(join(lab.dir, `${name}.log`))}\n${textOf(join(lab.dir, 'serve.log'))}`)
+  until(
+    async () => (await lab.router()) !== undefined,
+    () => `${textOf(join(lab.dir, `${name}.log`))}\n${textOf(join(lab.dir, 'serve.log'))}`,
+  )
 
 /** Our own server; resolves when it serves. */
 export async function startServer(lab: DhcpLab, ...flags: readonly string[]): Promise<void> {
   const cli = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
-  const own = ['--store', join(lab.dir, 'leases.db'), '--control', join(lab.dir, 'control'), '--user', 'root', '--probe-wait', '0']
-  lab.start(lab.server, 'serve', process.execPath, cli, 'serve', 'dhcp', '-i', lab.server.interface, '-f', lab.inventory, ...own, ...flags)
-  await until(() => textOf(join(lab.dir, 'serve.log')).includes('event=ready'), () => textOf(join(lab.dir, 'serve.log')))
+  const own = [
+    '--store',
+    join(lab.dir, 'leases.db'),
+    '--control',
+    join(lab.dir, 'control'),
+    '--user',
+    'root',
+    '--probe-wait',
+    '0',
+  ]
+  lab.start(
+    lab.server,
+    'serve',
+    process.execPath,
+    cli,
+    'serve',
+    'dhcp',
+    '-i',
+    lab.server.interface,
+    '-f',
+    lab.inventory,
+    ...own,
+    ...flags,
+  )
+  await until(
+    () => textOf(join(lab.dir, 'serve.log')).includes('event=ready'),
+    () => textOf(join(lab.dir, 'serve.log')),
+  )
 }
 
 /** What happened at the client from `watchClient` on. */

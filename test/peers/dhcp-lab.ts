@@ -13,7 +13,10 @@ import {type PairEnd, withPair} from '../support/namespaces.ts'
 
 export const SERVER_IP = '10.9.0.1'
 export const VM_IP = '10.9.0.10'
-export const GATEWAYS = {rx: {ip: '10.9.0.2', mac: '02:00:00:00:0a:01'}, ry: {ip: '10.9.0.3', mac: '02:00:00:00:0b:01'}} as const
+export const GATEWAYS = {
+  rx: {ip: '10.9.0.2', mac: '02:00:00:00:0a:01'},
+  ry: {ip: '10.9.0.3', mac: '02:00:00:00:0b:01'},
+} as const
 /** Beyond both gateways. */
 export const FAR_IP = '203.0.113.10'
 export const NONCE = '49f5494a9392438406bc35804a6f7342'
@@ -38,11 +41,15 @@ const controls = (dir: string): Readonly<Record<DhcpServerKind, string>> => ({
   gwswitch: `control: ${dir}/control`,
   dnsmasq: `optsfile: ${dir}/opts, pidfile: ${dir}/dnsmasq.pid, log: ${dir}/server.log, nonces: ${dir}/nonces`,
   kea: `control: ${dir}/kea.sock, log: ${dir}/server.log, nonces: ${dir}/nonces`,
-  isc: `omapi: "127.0.0.1:7911", log: ${dir}/server.log, nonces: ${dir}/nonces`,
+  isc: `omapi: "127.0.0.1:7911", omapiKey: ${dir}/omapi.key, log: ${dir}/server.log, nonces: ${dir}/nonces`,
 })
 
 /** Brings the segment up, without server and client programs, for as long as `fn` runs. `more` is more of inventory entries, `$DIR` in it the lab's directory. */
-export async function withDhcpLab<T>(kind: DhcpServerKind, fn: (lab: DhcpLab) => Promise<T>, more: {vm?: string; segment?: string} = {}): Promise<T> {
+export async function withDhcpLab<T>(
+  kind: DhcpServerKind,
+  fn: (lab: DhcpLab) => Promise<T>,
+  more: {vm?: string; segment?: string} = {},
+): Promise<T> {
   return withPair(async (server, client) => {
     const dir = mkdtempSync(join(tmpdir(), 'gwswitch-dhcp-'))
     const running: ChildProcess[] = []
@@ -65,8 +72,10 @@ export async function withDhcpLab<T>(kind: DhcpServerKind, fn: (lab: DhcpLab) =>
           running.push(child)
           return child
         },
-        gwswitch: (...args) => tryCommand('ip', ['netns', 'exec', server.namespace, process.execPath, CLI, ...args, '-f', inventory]),
-        router: async () => (await client.run('ip', '-4', 'route', 'show', 'default')).match(/^default via (\S+)/m)?.[1],
+        gwswitch: (...args) =>
+          tryCommand('ip', ['netns', 'exec', server.namespace, process.execPath, CLI, ...args, '-f', inventory]),
+        router: async () =>
+          (await client.run('ip', '-4', 'route', 'show', 'default')).match(/^default via (\S+)/m)?.[1],
       })
     } finally {
       for (const child of running.reverse()) child.kill('SIGTERM')
@@ -80,7 +89,8 @@ export async function withDhcpLab<T>(kind: DhcpServerKind, fn: (lab: DhcpLab) =>
 const CLI = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
 
 async function gone(child: ChildProcess): Promise<void> {
-  for (let waited = 0; waited < 3000 && child.exitCode === null && child.signalCode === null; waited += 20) await sleep(20)
+  for (let waited = 0; waited < 3000 && child.exitCode === null && child.signalCode === null; waited += 20)
+    await sleep(20)
   if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
 }
 
@@ -98,7 +108,12 @@ export async function killAll(names: readonly string[]): Promise<void> {
   }
 }
 
-const inventoryText = (kind: DhcpServerKind, dir: string, mac: string, {vm = '', segment = ''}: {vm?: string; segment?: string}): string => `version: 1
+const inventoryText = (
+  kind: DhcpServerKind,
+  dir: string,
+  mac: string,
+  {vm = '', segment = ''}: {vm?: string; segment?: string},
+): string => `version: 1
 sites: {x: {}, y: {prefixes: [203.0.113.0/24]}}
 segments:
   lan:
@@ -114,18 +129,32 @@ vms:
 /** Two routers with a MAC each, beside the server on the same wire, and an address beyond them. */
 async function gateways(server: PairEnd): Promise<void> {
   const {interface: lan} = server
-  const settings = ['all/arp_ignore=1', 'all/arp_announce=2', 'all/rp_filter=0', 'default/rp_filter=0', `${lan}/rp_filter=0`, 'all/send_redirects=0', 'all/forwarding=1']
+  const settings = [
+    'all/arp_ignore=1',
+    'all/arp_announce=2',
+    'all/rp_filter=0',
+    'default/rp_filter=0',
+    `${lan}/rp_filter=0`,
+    'all/send_redirects=0',
+    'all/forwarding=1',
+  ]
   await server.run('sysctl', '-qw', ...settings.map((each) => `net/ipv4/conf/${each}`))
   const lines = Object.entries(GATEWAYS).flatMap(([name, {ip, mac}]) => [
     `link add ${name} link ${lan} address ${mac} type macvlan mode bridge`,
     `address add ${ip}/32 dev ${name}`,
     `link set ${name} up`,
   ])
-  await runCommand('ip', ['-n', server.namespace, '-batch', '-'], {input: `${[...lines, `address add ${FAR_IP}/32 dev lo`].join('\n')}\n`})
+  await runCommand('ip', ['-n', server.namespace, '-batch', '-'], {
+    input: `${[...lines, `address add ${FAR_IP}/32 dev lo`].join('\n')}\n`,
+  })
 }
 
 /** Waits until `what` holds; `why` tells what was there instead. */
-export async function until(what: () => boolean | Promise<boolean>, why: () => string, timeoutMs = 30_000): Promise<void> {
+export async function until(
+  what: () => boolean | Promise<boolean>,
+  why: () => string,
+  timeoutMs = 30_000,
+): Promise<void> {
   for (let waited = 0; waited < timeoutMs; waited += 50) {
     if (await what()) return
     await sleep(50)

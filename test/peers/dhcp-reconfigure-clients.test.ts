@@ -1,10 +1,20 @@
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import type {ReconfigureDocument} from '../../src/strategies/dhcp/reconfigure-report.ts'
+import {guestTrigger} from '../../src/strategies/dhcp/triggers.ts'
 import type {SwitchDocument} from '../../src/strategies/run-switch.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {type Noticed, startDhclient, startGuest, startNetworkd, startServer, startUdhcpc, watchClient} from './dhcp-clients.ts'
-import {type DhcpLab, GATEWAYS, textOf, withDhcpLab} from './dhcp-lab.ts'
+import {
+  type Noticed,
+  startDhclient,
+  startGuest,
+  startNetworkd,
+  startNetworkManager,
+  startServer,
+  startUdhcpc,
+  watchClient,
+} from './dhcp-clients.ts'
+import {type DhcpLab, GATEWAYS, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
 import {startDhcpcd} from './dhcp-servers.ts'
 
 interface Case {
@@ -27,13 +37,84 @@ const POLLING = ['--lease', '3600', '--t1', '8']
 const silent = {outcome: 'silent', exitCode: 5}
 
 const CASES: readonly Case[] = [
-  {title: 'dhcpcd', program: 'dhcpcd', vm: '', segment: '', serve: [], start: startDhcpcd, forcerenew: {outcome: 'acted', exitCode: 0}, trigger: 'forcerenew', losesAddress: false},
+  {
+    title: 'dhcpcd',
+    program: 'dhcpcd',
+    vm: '',
+    segment: '',
+    serve: [],
+    start: startDhcpcd,
+    forcerenew: {outcome: 'acted', exitCode: 0},
+    trigger: 'forcerenew',
+    losesAddress: false,
+  },
   // It takes no T1: it asks after half of the lease, and takes no lease below 30 s.
-  {title: 'udhcpc', program: '/etc/udhcpc/default.script', vm: '', segment: ', renewEvery: 15', serve: ['--lease', '30'], start: startUdhcpc, forcerenew: {outcome: 'unreachable', exitCode: 4}, trigger: 'wait', losesAddress: false},
-  {title: 'udhcpc, renewed through its guest agent', program: 'qemu-ga', vm: ', dhcp: {client: udhcpc, guestAgent: $DIR/qga}', segment: '', serve: [], start: startGuest, forcerenew: {outcome: 'unreachable', exitCode: 4}, trigger: 'guest-agent', losesAddress: false},
-  {title: 'dhclient as it comes', program: 'dhclient', vm: ', dhcp: {client: dhclient}', segment: ', renewEvery: 8', serve: POLLING, start: (lab) => startDhclient(lab, false), forcerenew: silent, trigger: 'nak', losesAddress: true},
-  {title: 'dhclient with the exit hook', program: 'dhclient', vm: ', dhcp: {client: dhclient-hook}', segment: ', renewEvery: 8', serve: POLLING, start: (lab) => startDhclient(lab, true), forcerenew: silent, trigger: 'wait', losesAddress: false},
-  {title: 'systemd-networkd', program: '/lib/systemd/systemd-networkd', vm: ', dhcp: {client: networkd}', segment: ', renewEvery: 8', serve: POLLING, start: startNetworkd, forcerenew: silent, trigger: 'wait', losesAddress: false},
+  {
+    title: 'udhcpc',
+    program: '/etc/udhcpc/default.script',
+    vm: '',
+    segment: ', renewEvery: 15',
+    serve: ['--lease', '30'],
+    start: startUdhcpc,
+    forcerenew: {outcome: 'unreachable', exitCode: 4},
+    trigger: 'wait',
+    losesAddress: false,
+  },
+  {
+    title: 'udhcpc, renewed through its guest agent',
+    program: 'qemu-ga',
+    vm: ', dhcp: {client: udhcpc, guestAgent: $DIR/qga}',
+    segment: '',
+    serve: [],
+    start: (lab) => startGuest(lab),
+    forcerenew: {outcome: 'unreachable', exitCode: 4},
+    trigger: 'guest-agent',
+    losesAddress: false,
+  },
+  {
+    title: 'dhclient as it comes',
+    program: 'dhclient',
+    vm: ', dhcp: {client: dhclient}',
+    segment: ', renewEvery: 8',
+    serve: POLLING,
+    start: (lab) => startDhclient(lab, false),
+    forcerenew: silent,
+    trigger: 'nak',
+    losesAddress: true,
+  },
+  {
+    title: 'dhclient with the exit hook',
+    program: 'dhclient',
+    vm: ', dhcp: {client: dhclient-hook}',
+    segment: ', renewEvery: 8',
+    serve: POLLING,
+    start: (lab) => startDhclient(lab, true),
+    forcerenew: silent,
+    trigger: 'wait',
+    losesAddress: false,
+  },
+  {
+    title: 'systemd-networkd',
+    program: '/lib/systemd/systemd-networkd',
+    vm: ', dhcp: {client: networkd}',
+    segment: ', renewEvery: 8',
+    serve: POLLING,
+    start: startNetworkd,
+    forcerenew: silent,
+    trigger: 'wait',
+    losesAddress: false,
+  },
+  {
+    title: 'NetworkManager',
+    program: 'NetworkManager',
+    vm: ', dhcp: {client: networkmanager}',
+    segment: ', renewEvery: 8',
+    serve: POLLING,
+    start: startNetworkManager,
+    forcerenew: {outcome: 'unreachable', exitCode: 4},
+    trigger: 'wait',
+    losesAddress: false,
+  },
 ]
 
 for (const each of CASES) {
@@ -50,11 +131,26 @@ for (const each of CASES) {
           const watch = await watchClient(lab)
 
           const told = await forcerenew(lab, each.trigger === 'forcerenew')
-          expect(told).toMatchObject({exitCode: each.forcerenew.exitCode, clients: [{outcome: each.forcerenew.outcome}]})
+          expect(told).toMatchObject({
+            exitCode: each.forcerenew.exitCode,
+            clients: [{outcome: each.forcerenew.outcome}],
+          })
 
-          const {stdout, stderr} = await lab.gwswitch('switch', 'web-07', '--to', 'y', '-i', lab.server.interface, '--json')
+          const {stdout, stderr} = await lab.gwswitch(
+            'switch',
+            'web-07',
+            '--to',
+            'y',
+            '-i',
+            lab.server.interface,
+            '--json',
+          )
           const document = JSON.parse(stdout || `"${stderr}"`) as SwitchDocument
-          expect(document, stderr + textOf(join(lab.dir, 'serve.log'))).toMatchObject({verified: true, rolledBack: false, plan: {triggers: [{kind: each.trigger}]}})
+          expect(document, stderr + textOf(join(lab.dir, 'serve.log'))).toMatchObject({
+            verified: true,
+            rolledBack: false,
+            plan: {triggers: [{kind: each.trigger}]},
+          })
           expect(document.evidence.join()).toContain('leaves through ry')
           expect(await lab.router()).toBe(GATEWAYS.ry.ip)
 
@@ -69,16 +165,60 @@ for (const each of CASES) {
   })
 }
 
+const noGuest =
+  noNamespaces ??
+  ((await hasProgram('qemu-ga')) && (await hasProgram('dhcpcd'))
+    ? undefined
+    : 'qemu-ga and dhcpcd are not both installed')
+
+describe.skipIf(noGuest !== undefined)(`dhcpcd behind a guest agent${noGuest ? ` (${noGuest})` : ''}`, () => {
+  it('renews inside when told to', async () => {
+    await withDhcpLab('gwswitch', async (lab) => {
+      await startServer(lab)
+      await startGuest(lab, 'dhcpcd')
+      const acks = (): number => textOf(join(lab.dir, 'serve.log')).split('event=DHCPACK').length - 1
+      const before = acks()
+      const trigger = guestTrigger(join(lab.dir, 'qga'), {now: () => 0n}, 10_000, new AbortController().signal)
+      // Just bound, it may still be busy announcing itself.
+      await until(
+        async () => {
+          expect(await trigger.fire({name: 'web-07', ip: VM_IP, mac: lab.client.mac})).toMatchObject({
+            text: 'renewed inside, through the guest agent (dhcpcd)',
+          })
+          return acks() > before
+        },
+        () => textOf(join(lab.dir, 'serve.log')) + lab.log('guest'),
+      )
+      await expect(trigger.fire({name: 'web-07', ip: VM_IP, mac: '02:00:00:00:00:99'})).rejects.toThrow(
+        'in web-07: no interface has 02:00:00:00:00:99',
+      )
+    })
+  }, 60_000)
+})
+
 async function forcerenew(lab: DhcpLab, signed: boolean): Promise<ReconfigureDocument> {
   // Who takes no nonce has none: what it does is seen with an unsigned one.
   const flags = signed ? [] : ['--unauthenticated', '--attempts', '1']
-  const {stdout, stderr} = await lab.gwswitch('send-reconfigure', 'web-07', '-i', lab.server.interface, '--json', ...flags)
+  const {stdout, stderr} = await lab.gwswitch(
+    'send-reconfigure',
+    'web-07',
+    '-i',
+    lab.server.interface,
+    '--json',
+    ...flags,
+  )
   return JSON.parse(stdout || `"${stderr}"`) as ReconfigureDocument
 }
 
 /** The row of docs/dhcp-clients.md. */
-function line(title: string, told: ReconfigureDocument, document: SwitchDocument, {addressGone, routeGaps, session}: Noticed): string {
-  const ms = (values: readonly number[]): string => (values.length === 0 ? 'none' : values.map((value) => `${value.toFixed(1)} ms`).join(', '))
+function line(
+  title: string,
+  told: ReconfigureDocument,
+  document: SwitchDocument,
+  {addressGone, routeGaps, session}: Noticed,
+): string {
+  const ms = (values: readonly number[]): string =>
+    values.length === 0 ? 'none' : values.map((value) => `${value.toFixed(1)} ms`).join(', ')
   const execute = document.steps.find(({step}) => step === 'execute')!
   const {requestMs, ackMs, outcome} = told.clients[0]!
   return [

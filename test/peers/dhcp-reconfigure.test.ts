@@ -5,15 +5,19 @@ import {describe, expect, it} from 'vitest'
 import {runCommand, tryCommand} from '../../src/net/command.ts'
 import type {ReconfigureDocument} from '../../src/strategies/dhcp/reconfigure-report.ts'
 import type {SwitchDocument} from '../../src/strategies/run-switch.ts'
-import {dhcpOptions, DHCPFORCERENEW, readOption} from '../../src/wire/dhcp-options.ts'
 import {parseDhcp} from '../../src/wire/dhcp.ts'
+import {DHCPFORCERENEW, dhcpOptions, readOption} from '../../src/wire/dhcp-options.ts'
 import {parseFrame} from '../../src/wire/frames.ts'
 import {parsePcap} from '../../src/wire/pcap.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {type DhcpLab, GATEWAYS, SERVER_IP, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
 import {SERVERS, startDhcpcd} from './dhcp-servers.ts'
 
-const missing = noNamespaces ?? ((await hasProgram('dnsmasq')) && (await hasProgram('dhcpcd')) ? undefined : 'dnsmasq and dhcpcd are not both installed')
+const missing =
+  noNamespaces ??
+  ((await hasProgram('dnsmasq')) && (await hasProgram('dhcpcd'))
+    ? undefined
+    : 'dnsmasq and dhcpcd are not both installed')
 const CLI = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
 
 describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missing ? ` (${missing})` : ''}`, () => {
@@ -22,23 +26,62 @@ describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missi
       const {server, client, dir} = lab
       await SERVERS.dnsmasq.start(lab)
       const state = join(dir, 'learned.db')
-      lab.start(server, 'learn', process.execPath, CLI, 'send-reconfigure', '--learn', '--verbose', '-i', server.interface, '--state', state)
-      await until(async () => (await server.run('cat', '/proc/net/packet')).split('\n').length > 2, () => lab.log('learn'))
+      lab.start(
+        server,
+        'learn',
+        process.execPath,
+        CLI,
+        'send-reconfigure',
+        '--learn',
+        '--verbose',
+        '-i',
+        server.interface,
+        '--state',
+        state,
+      )
+      await until(
+        async () => (await server.run('cat', '/proc/net/packet')).split('\n').length > 2,
+        () => lab.log('learn'),
+      )
       await startDhcpcd(lab)
-      await until(() => textOf(join(dir, 'learn.log')).includes('with a nonce'), () => lab.log('learn'))
+      await until(
+        () => textOf(join(dir, 'learn.log')).includes('with a nonce'),
+        () => lab.log('learn'),
+      )
 
       const bare = (...args: string[]) =>
-        tryCommand('ip', ['netns', 'exec', server.namespace, process.execPath, CLI, 'send-reconfigure', VM_IP, '--json', '--state', state, '-i', server.interface, ...args])
+        tryCommand('ip', [
+          'netns',
+          'exec',
+          server.namespace,
+          process.execPath,
+          CLI,
+          'send-reconfigure',
+          VM_IP,
+          '--json',
+          '--state',
+          state,
+          '-i',
+          server.interface,
+          ...args,
+        ])
       const dry = JSON.parse((await bare('--dry-run')).stdout) as ReconfigureDocument
       expect(dry.frames).toMatchObject([{authenticated: true, layer: 'ethernet', mac: client.mac}])
 
       const pcap = join(dir, 'run.pcap')
       const acted = JSON.parse((await bare('--pcap', pcap)).stdout) as ReconfigureDocument
-      expect(acted).toMatchObject({exitCode: 0, clients: [{outcome: 'acted', router: GATEWAYS.rx.ip, attempts: 1, toldBy: 'wire', kind: 'dhcpcd', canListen: true}]})
+      expect(acted).toMatchObject({
+        exitCode: 0,
+        clients: [
+          {outcome: 'acted', router: GATEWAYS.rx.ip, attempts: 1, toldBy: 'wire', kind: 'dhcpcd', canListen: true},
+        ],
+      })
       expect(acted.clients[0]!.ackMs).toBeGreaterThanOrEqual(acted.clients[0]!.requestMs!)
 
       writeFileSync(join(dir, 'wrong'), '00'.repeat(16))
-      const silent = JSON.parse((await bare('--nonce-file', join(dir, 'wrong'), '--attempts', '2', '--pcap', join(dir, 'wrong.pcap'))).stdout) as ReconfigureDocument
+      const silent = JSON.parse(
+        (await bare('--nonce-file', join(dir, 'wrong'), '--attempts', '2', '--pcap', join(dir, 'wrong.pcap'))).stdout,
+      ) as ReconfigureDocument
       expect(silent).toMatchObject({exitCode: 5, clients: [{outcome: 'silent', attempts: 2}]})
       expect(silent.clients[0]!.advice).toContain('xid or nonce are not its own')
 
@@ -46,10 +89,21 @@ describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missi
       const sent = [...forcerenews(pcap), ...forcerenews(join(dir, 'wrong.pcap'))]
       expect(sent).toHaveLength(3)
       for (const {sourcePort} of sent) expect(sourcePort).not.toBe(67)
-      expect(sent.map(({replay}) => replay)).toEqual(sent.map(({replay}) => replay).toSorted((a, b) => (a < b ? -1 : 1)))
+      expect(sent.map(({replay}) => replay)).toEqual(
+        sent.map(({replay}) => replay).toSorted((a, b) => (a < b ? -1 : 1)),
+      )
       expect(new Set(sent.map(({replay}) => replay)).size).toBe(3)
       if (await hasProgram('tshark')) {
-        const malformed = await runCommand('tshark', ['-r', pcap, '-Y', '_ws.malformed || dhcp.option.type == 9 && !dhcp', '-T', 'fields', '-e', 'frame.number'])
+        const malformed = await runCommand('tshark', [
+          '-r',
+          pcap,
+          '-Y',
+          '_ws.malformed || dhcp.option.type == 9 && !dhcp',
+          '-T',
+          'fields',
+          '-e',
+          'frame.number',
+        ])
         expect(malformed.trim()).toBe('')
       }
     })
@@ -62,11 +116,32 @@ describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missi
       const far = `${lab.server.namespace.slice(0, -2)}-c`
       try {
         await runCommand('ip', ['netns', 'add', far])
-        const lines = [`link add far0 type veth peer name far0 netns ${far}`, 'address add 10.60.0.1/24 dev far0', 'link set far0 up']
+        const lines = [
+          `link add far0 type veth peer name far0 netns ${far}`,
+          'address add 10.60.0.1/24 dev far0',
+          'link set far0 up',
+        ]
         await runCommand('ip', ['-n', lab.server.namespace, '-batch', '-'], {input: `${lines.join('\n')}\n`})
-        await runCommand('ip', ['-n', far, '-batch', '-'], {input: 'address add 10.60.0.2/24 dev far0\nlink set far0 up\nroute add default via 10.60.0.1\n'})
-        const {stdout, stderr} = await tryCommand('ip', ['netns', 'exec', far, process.execPath, CLI, 'send-reconfigure', 'web-07', '--json', '-f', lab.inventory])
-        expect(JSON.parse(stdout || stderr)).toMatchObject({interface: null, exitCode: 0, clients: [{outcome: 'acted', router: GATEWAYS.rx.ip, toldBy: 'server'}]})
+        await runCommand('ip', ['-n', far, '-batch', '-'], {
+          input: 'address add 10.60.0.2/24 dev far0\nlink set far0 up\nroute add default via 10.60.0.1\n',
+        })
+        const {stdout, stderr} = await tryCommand('ip', [
+          'netns',
+          'exec',
+          far,
+          process.execPath,
+          CLI,
+          'send-reconfigure',
+          'web-07',
+          '--json',
+          '-f',
+          lab.inventory,
+        ])
+        expect(JSON.parse(stdout || stderr)).toMatchObject({
+          interface: null,
+          exitCode: 0,
+          clients: [{outcome: 'acted', router: GATEWAYS.rx.ip, toldBy: 'server'}],
+        })
       } finally {
         await tryCommand('ip', ['netns', 'del', far])
       }
@@ -75,13 +150,17 @@ describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missi
 })
 
 describe.skipIf(missing !== undefined)(`the dhcp strategy${missing ? ` (${missing})` : ''}`, () => {
-  it('takes back what the VM\'s traffic does not confirm, and a dry run changes nothing', async () => {
+  it("takes back what the VM's traffic does not confirm, and a dry run changes nothing", async () => {
     await withDhcpLab('dnsmasq', async (lab) => {
       await SERVERS.dnsmasq.start(lab)
       await startDhcpcd(lab)
       const options = readFileSync(join(lab.dir, 'opts'), 'utf8')
       const dry = await switchTo(lab, '--dry-run')
-      expect(dry.plan).toMatchObject({server: {server: 'dnsmasq'}, triggers: [{kind: 'forcerenew'}], sourceIp: SERVER_IP})
+      expect(dry.plan).toMatchObject({
+        server: {server: 'dnsmasq'},
+        triggers: [{kind: 'forcerenew'}],
+        sourceIp: SERVER_IP,
+      })
       expect(readFileSync(join(lab.dir, 'opts'), 'utf8')).toBe(options)
 
       // The new gateway is another machine than the inventory says: the ACK is right, the traffic is not.
@@ -97,7 +176,16 @@ describe.skipIf(missing !== undefined)(`the dhcp strategy${missing ? ` (${missin
 })
 
 async function switchTo(lab: DhcpLab, ...flags: string[]): Promise<SwitchDocument> {
-  const {stdout, stderr} = await lab.gwswitch('switch', 'web-07', '--to', 'y', '-i', lab.server.interface, '--json', ...flags)
+  const {stdout, stderr} = await lab.gwswitch(
+    'switch',
+    'web-07',
+    '--to',
+    'y',
+    '-i',
+    lab.server.interface,
+    '--json',
+    ...flags,
+  )
   return JSON.parse(stdout || `"${stderr}"`) as SwitchDocument
 }
 

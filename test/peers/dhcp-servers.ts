@@ -66,7 +66,11 @@ async function startKea(lab: DhcpLab): Promise<void> {
 
 async function startIsc(lab: DhcpLab): Promise<void> {
   const {dir, server} = lab
+  const secret = Buffer.from('a secret of the test').toString('base64')
+  writeFileSync(join(dir, 'omapi.key'), `gwswitch-key ${secret}\n`)
   const config = `authoritative;
+key gwswitch-key { algorithm hmac-md5; secret "${secret}"; };
+omapi-key gwswitch-key;
 default-lease-time ${LEASE_S};
 ${printed(lab, 'isc', 'at the top')}
 subnet 10.9.0.0 netmask 255.255.255.0 {
@@ -95,7 +99,7 @@ ${printed(lab, 'isc', 'inside the subnet')}
     () => textOf(log),
   )
   const script = join(dir, 'omshell')
-  writeFileSync(script, `${printed(lab, 'isc', 'omshell')}\n`)
+  writeFileSync(script, `${printed(lab, 'isc', 'omshell').replace('connect', `key gwswitch-key ${secret}\nconnect`)}\n`)
   await server.run('sh', '-c', `omshell <${script} >${dir}/omshell.log 2>&1`)
 }
 

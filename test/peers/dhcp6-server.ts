@@ -37,10 +37,14 @@ socket.on('message', (bytes, from) => {
     {code: DHCPV6_OPTION_CLIENTID, data: client},
     ...(association ? [{code: IA_NA, data: addressFor(association)}] : []),
     {code: DHCPV6_OPTION_RECONF_ACCEPT, data: new Uint8Array(0)},
-    ...(type === DHCPV6_REPLY ? [{code: DHCPV6_OPTION_AUTH, data: dhcpv6ReconfigureKey(1n, Uint8Array.from(Buffer.from(keyHex, 'hex')))}] : []),
+    ...(type === DHCPV6_REPLY
+      ? [{code: DHCPV6_OPTION_AUTH, data: dhcpv6ReconfigureKey(1n, Uint8Array.from(Buffer.from(keyHex, 'hex')))}]
+      : []),
   ]
   socket.send(serializeDhcpv6({type, transactionId: message.transactionId, options}), from.port, from.address)
-  process.stdout.write(`${JSON.stringify({type: message.type, accepts: dhcpv6Option(message, DHCPV6_OPTION_RECONF_ACCEPT) !== undefined})}\n`)
+  process.stdout.write(
+    `${JSON.stringify({type: message.type, accepts: dhcpv6Option(message, DHCPV6_OPTION_RECONF_ACCEPT) !== undefined})}\n`,
+  )
 })
 
 /** The client's identity association with T1, T2 and the address 2001:db8::10 for an hour. */

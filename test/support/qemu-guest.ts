@@ -50,12 +50,19 @@ export async function guestImage(): Promise<GuestImage | string> {
   if (process.arch !== 'x64') return `the guest is built for amd64, this is ${process.arch}`
   if (process.geteuid?.() !== 0) return 'a guest on a tap interface needs root'
   if (!existsSync('/dev/net/tun')) return 'there is no /dev/net/tun'
-  const {stdout} = await tryCommand('sh', ['-c', PROGRAMS.map((name) => `command -v ${name} >/dev/null || echo ${name}`).join(';')])
-  if (stdout.trim() !== '') return `not installed: ${stdout.trim().split('\n').join(', ')} (Debian: qemu-system-x86 busybox-static cpio)`
+  const {stdout} = await tryCommand('sh', [
+    '-c',
+    PROGRAMS.map((name) => `command -v ${name} >/dev/null || echo ${name}`).join(';'),
+  ])
+  if (stdout.trim() !== '')
+    return `not installed: ${stdout.trim().split('\n').join(', ')} (Debian: qemu-system-x86 busybox-static cpio)`
   const kernelPackage = await cloudKernel()
   if (kernelPackage === undefined) return 'apt knows no linux-image-cloud-amd64'
   const versions = await Promise.all([kernelPackage, 'qemu-guest-agent'].map(candidate))
-  const key = createHash('sha256').update(JSON.stringify([RECIPE, kernelPackage, versions])).digest('hex').slice(0, 16)
+  const key = createHash('sha256')
+    .update(JSON.stringify([RECIPE, kernelPackage, versions]))
+    .digest('hex')
+    .slice(0, 16)
   const home = join(CACHE, `guest-${key}`)
   if (!existsSync(home)) {
     try {
@@ -86,7 +93,8 @@ async function build(home: string, kernelPackage: string): Promise<void> {
     await runCommand('sh', ['-c', script])
     const packages = join(work, 'packages')
     const root = join(work, 'root')
-    for (const folder of ['bin', 'sbin', 'modules', 'proc', 'sys', 'dev', 'run', 'etc', 'tmp']) mkdirSync(join(root, folder), {recursive: true})
+    for (const folder of ['bin', 'sbin', 'modules', 'proc', 'sys', 'dev', 'run', 'etc', 'tmp'])
+      mkdirSync(join(root, folder), {recursive: true})
     copyFileSync(await which('busybox'), join(root, 'bin/busybox'))
     await addProgram(root, await which('ip'), 'sbin/ip')
     await addProgram(root, join(packages, 'usr/sbin/qemu-ga'), 'sbin/qemu-ga')
@@ -106,7 +114,8 @@ async function build(home: string, kernelPackage: string): Promise<void> {
   }
 }
 
-const which = async (name: string): Promise<string> => realpathSync((await runCommand('sh', ['-c', `command -v ${name}`])).trim())
+const which = async (name: string): Promise<string> =>
+  realpathSync((await runCommand('sh', ['-c', `command -v ${name}`])).trim())
 
 /** A module that is not there is built into the kernel. */
 function copyModule(packages: string, name: string, folder: string): void {
@@ -119,7 +128,8 @@ async function addProgram(root: string, path: string, to: string): Promise<void>
   copyFileSync(path, join(root, to))
   chmodSync(join(root, to), 0o755)
   const listed = await runCommand('ldd', [path])
-  if (/not found/.test(listed)) throw new Error(`${basename(path)} lacks libraries here: ${/(\S+) => not found/.exec(listed)?.[1]}`)
+  if (/not found/.test(listed))
+    throw new Error(`${basename(path)} lacks libraries here: ${/(\S+) => not found/.exec(listed)?.[1]}`)
   for (const [, file] of listed.matchAll(/(\/\S+) \(0x/g)) {
     const target = join(root, file!)
     if (existsSync(target)) continue

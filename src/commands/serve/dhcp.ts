@@ -3,6 +3,7 @@ import {BaseCommand} from '../../base-command.ts'
 import {Failure} from '../../errors.ts'
 import {whole} from '../../flags.ts'
 import type {ServeDocument} from '../../services/dhcp/serve.ts'
+import type {PrintConfigDocument} from '../../strategies/dhcp/run-print-config.ts'
 
 const seconds = (summary: string) => whole({helpValue: 'S', max: 0xffff_fffe, min: 1, summary})
 const many = (helpValue: string, summary: string) =>
@@ -82,16 +83,23 @@ export default class ServeDhcp extends BaseCommand {
       summary: "whom to become (default: the owner of the store's directory, or nobody)",
     }),
     quiet: Flags.boolean({summary: 'log warnings only'}),
+    'print-config': Flags.option({
+      options: ['dnsmasq', 'kea', 'isc'] as const,
+      summary:
+        'serve nothing: print what to add to a server of that make, so that switch can steer it (needs an inventory)',
+    })(),
   }
 
-  async run(): Promise<ServeDocument> {
+  async run(): Promise<ServeDocument | PrintConfigDocument> {
     const {flags} = await this.parse(ServeDhcp)
+    if (flags['print-config'] !== undefined) {
+      const {printConfigText, runPrintConfig} = await import('../../strategies/dhcp/run-print-config.ts')
+      const document = runPrintConfig(flags['print-config'], flags.segment, await this.inventory(flags.inventory))
+      for (const line of printConfigText(document)) this.log(line)
+      return document
+    }
     if (flags.interface === undefined)
       throw new Failure('usage', 'no interface is given (want -i IF, one on the segment to serve)')
-    const [{serveDhcp}, {lineWriter}] = await Promise.all([
-      import('../../services/dhcp/serve.ts'),
-      import('../../net/dhcp-log.ts'),
-    ])
     const {
       inventory: file,
       interface: interfaceName,
@@ -102,9 +110,15 @@ export default class ServeDhcp extends BaseCommand {
       ...rest
     } = flags
     const options = {...rest, interfaceName, leaseS, t1S, t2S, probeMs}
+    const inventory = await this.inventory(file)
+    const {becomeServer} = await import('../../services/dhcp/become.ts')
+    becomeServer({options, inventory, json: this.jsonEnabled()})
+    // Where this process cannot become the server, it is the server.
+    const {serveDhcp} = await import('../../services/dhcp/serve.ts')
+    const {lineWriter} = await import('../../net/dhcp-log.ts')
     const writer = lineWriter(2)
     try {
-      return await serveDhcp(options, await this.inventory(file), await this.world(), {
+      return await serveDhcp(options, inventory, await this.world(), {
         log: writer.write,
         signal: this.interrupt.signal,
       })

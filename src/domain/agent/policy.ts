@@ -75,7 +75,7 @@ const refuse = (reason: AgentReason, detail: string, consumes = true): Decision 
 export function decide(command: AgentCommand, kid: string, config: AgentConfig, facts: PolicyFacts): Decision {
   return (
     identity(command, kid, config, facts) ??
-    (command.op === 'switch' ? decideSwitch(command, kid, config, facts) : decideOther(command, facts))
+    (command.op === 'switch' ? decideSwitch(command, kid, config, facts) : decideOther(command, kid, facts))
   )
 }
 
@@ -105,11 +105,13 @@ function identity(
   return undefined
 }
 
-function decideOther(command: AgentCommand, {memory}: PolicyFacts): Decision {
+function decideOther(command: AgentCommand, kid: string, {memory}: PolicyFacts): Decision {
   const {last} = memory
   if (command.op === 'query') return {accept: true, op: 'query'}
   if (last === undefined || last.run !== command.run)
     return refuse('no_switch', `there is no switch of run ${command.run}`)
+  // A key has a say in its own switches only.
+  if (last.kid !== kid) return refuse('no_switch', `run ${command.run} is not one of key ${kid}`)
   // Saying again what is already so is no error.
   if (command.op === 'confirm' && !isOpen(last) && last.state !== 'confirmed') {
     return refuse('no_switch', `run ${command.run} is ${last.state} already`)

@@ -2,46 +2,32 @@
 //
 // A request gets one answer, in order: `{"ok": true, ...}` or `{"ok": false, "error": {"kind", "message"}}`. After
 // `watch`, lines `{"event": ...}` follow until the connection is closed.
-import {z} from 'zod'
 import {Failure, type FailureKind} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
+import {hint} from '../suggest.ts'
 import type {LeaseState} from './lease.ts'
 
 export const DEFAULT_CONTROL_SOCKET = '/run/gwswitch/dhcp.sock'
 /** Longest request, bytes. */
 export const CONTROL_LINE_LIMIT = 16_384
 
-/** `vm` is a name from the inventory, an address, or a MAC. */
-const vm = z.string().min(1).max(255)
-const requestSchema = z.discriminatedUnion('do', [
-  z.strictObject({
-    do: z.literal('relocate'),
-    vm,
-    /** Where the VM is now. */
-    site: z.string().min(1).max(255),
-    /** Send a FORCERENEW, if the client takes one. Default true. */
-    trigger: z.boolean().optional(),
-  }),
-  z.strictObject({do: z.literal('nak'), vm}),
-  z.strictObject({do: z.literal('forcerenew'), vm}),
-  z.strictObject({
-    do: z.literal('transaction'),
-    vm,
-    /** Set aside a replay value for the asker to use, higher than any before, on disk before it is told. */
-    reserveReplay: z.boolean().optional(),
-  }),
-  z.strictObject({
-    do: z.literal('leases'),
-    segment: z.string().optional(),
-    /** Continue behind this one: `next` of the answer before. */
-    after: z.number().int().min(0).optional(),
-    limit: z.number().int().min(1).max(1000).optional(),
-  }),
-  z.strictObject({do: z.literal('status')}),
-  z.strictObject({do: z.literal('watch'), vm: vm.optional()}),
-])
-
-export type ControlRequest = z.output<typeof requestSchema>
+/** What may be asked. `vm` is a name from the inventory, an address, or a MAC. */
+export type ControlRequest =
+  /** `site`: where the VM is now; `trigger`: send a FORCERENEW, if the client takes one (default true). */
+  | {readonly do: 'relocate'; readonly vm: string; readonly site: string; readonly trigger?: boolean | undefined}
+  | {readonly do: 'nak'; readonly vm: string}
+  | {readonly do: 'forcerenew'; readonly vm: string}
+  /** `reserveReplay`: set a replay value aside for the asker, higher than any before, on disk before it is told. */
+  | {readonly do: 'transaction'; readonly vm: string; readonly reserveReplay?: boolean | undefined}
+  /** `after`: `next` of the answer before; `limit`: at most 1000. */
+  | {
+      readonly do: 'leases'
+      readonly segment?: string | undefined
+      readonly after?: number | undefined
+      readonly limit?: number | undefined
+    }
+  | {readonly do: 'status'}
+  | {readonly do: 'watch'; readonly vm?: string | undefined}
 
 /** A lease as it is told. */
 export interface LeaseRow {
@@ -158,21 +144,47 @@ export type ControlResponse =
   | ({readonly ok: true} & ControlAnswers[keyof ControlAnswers])
   | {readonly ok: false; readonly error: {readonly kind: FailureKind; readonly message: string}}
 
+type Check = readonly [want: string, holds: (value: unknown) => boolean, optional?: 'optional']
+
+const TEXT: Check = [
+  'a text of 1 to 255 characters',
+  (value) => typeof value === 'string' && value !== '' && value.length < 256,
+]
+const FLAG: Check = ['true or false', (value) => typeof value === 'boolean', 'optional']
+const whole = (min: number, max: number): Check => [
+  `a whole number from ${min} to ${max}`,
+  (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+  'optional',
+]
+const optional = ([want, holds]: Check): Check => [want, holds, 'optional']
+
+/** By hand: the schema library would be a sixth of the server's memory. */
+const KEYS: Readonly<Record<ControlRequest['do'], Readonly<Record<string, Check>>>> = {
+  relocate: {vm: TEXT, site: TEXT, trigger: FLAG},
+  nak: {vm: TEXT},
+  forcerenew: {vm: TEXT},
+  transaction: {vm: TEXT, reserveReplay: FLAG},
+  leases: {segment: optional(TEXT), after: whole(0, 1e9), limit: whole(1, 1000)},
+  status: {},
+  watch: {vm: optional(TEXT)},
+}
+
 /** Reads one request line. @throws Failure `usage` that says what is wrong with it. */
 export function parseControlRequest(line: string): ControlRequest {
-  let value: unknown
+  let request: Readonly<Record<string, unknown>>
   try {
-    value = JSON.parse(line)
+    request = Object(JSON.parse(line)) as typeof request
   } catch {
     throw new Failure('usage', 'the request is not JSON (want one object a line, {"do": "status"})')
   }
-  const parsed = requestSchema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]!
-  const known = 'relocate, nak, forcerenew, transaction, leases, status, watch'
-  if (issue.path[0] === 'do' || issue.path.length === 0) {
-    const keys = issue.code === 'unrecognized_keys' ? `: ${issue.keys.join(', ')} is not known` : ''
-    throw new Failure('usage', keys === '' ? `"do" must be one of ${known}` : `the request${keys}`)
+  const what = String(request.do)
+  if (!Object.hasOwn(KEYS, what)) throw new Failure('usage', `"do" must be one of ${Object.keys(KEYS).join(', ')}`)
+  const checks = KEYS[what as ControlRequest['do']]
+  const stray = Object.keys(request).find((key) => key !== 'do' && !Object.hasOwn(checks, key))
+  if (stray !== undefined) throw new Failure('usage', `${what} has no "${stray}"${hint(stray, Object.keys(checks))}`)
+  for (const [key, [want, holds, may]] of Object.entries(checks)) {
+    if (request[key] === undefined ? may : holds(request[key])) continue
+    throw new Failure('usage', `${what}: "${key}" is not ${want}`)
   }
-  throw new Failure('usage', `"${issue.path.join('.')}": ${issue.message}`)
+  return request as ControlRequest
 }

@@ -1,6 +1,6 @@
 // The agent's door to the outside. Tests put their own behind it, or this one with a trap at every call.
 import {closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync} from 'node:fs'
-import {dirname} from 'node:path'
+import {dirname, join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {Failure} from '../../errors.ts'
 import {clearDrain, type DrainRules, setDrain} from '../../net/drain-nft.ts'
@@ -35,7 +35,14 @@ export interface AgentKernel extends Omit<RouteSocket, 'close'> {
 export function systemKernel(log: (line: string) => void): AgentKernel & {close(): void} {
   const routes = openRouteSocket()
   const bootId = readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
-  const uuid = readText('/sys/class/dmi/id/product_uuid')?.trim().toLowerCase()
+  // Root's alone; systemd may hand a copy to an agent that is not root (packaging/bind-dmi.conf).
+  const handed = process.env.CREDENTIALS_DIRECTORY
+  const uuid = (
+    (handed === undefined ? undefined : readText(join(handed, 'product_uuid'))) ??
+    readText('/sys/class/dmi/id/product_uuid')
+  )
+    ?.trim()
+    .toLowerCase()
   return {
     ...routes,
     echoAny,

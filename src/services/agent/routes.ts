@@ -95,7 +95,7 @@ export async function make(kernel: AgentKernel, changes: readonly RouteChange[])
     }
   }
   for (const change of changes) {
-    if (change.route) kernel.replace(change.route.after, false)
+    if (change.route) exchange(kernel, change.route.before, change.route.after)
     else setOverlay(kernel, change, change.overlay!.after)
   }
   if (rules) await kernel.setDrain(rules, false)
@@ -110,17 +110,50 @@ export async function undo(kernel: AgentKernel, changes: readonly RouteChange[])
   if (changes.some(({mode}) => mode === 'drain')) await endDrain(kernel)
 }
 
+/**
+ * Puts a route in another's place, so that there is one at any moment. IPv4's own way to replace one has a gap of a
+ * microsecond: a lookup that has found the old route takes it for dead and finds no other (fib_table_lookup, fib_dead).
+ */
+export function swap(
+  kernel: Pick<AgentKernel, 'replace' | 'append' | 'deleteRoute'>,
+  before: DefaultRoute,
+  after: DefaultRoute,
+): void {
+  if (before.family === 6) kernel.replace(after, false)
+  else {
+    kernel.append(after)
+    kernel.deleteRoute(before)
+  }
+}
+
+/** The owner's route for one through another gateway. @throws Error if the owner changed it in this very moment. */
+function exchange(kernel: AgentKernel, before: DefaultRoute, after: DefaultRoute): void {
+  swap(kernel, before, after)
+  const now = kernel.defaultRoutes(before.family, before.table).filter((route) => route.metric === before.metric)
+  const own = now.filter((route) => route.interfaceIndex === before.interfaceIndex)
+  if (own.length !== 1 || own[0]!.gateway !== after.gateway)
+    throw new Error('the default route was changed by somebody else')
+}
+
 /** The owner's route as it was, unless its owner has made another of it meanwhile. */
 function restore(kernel: AgentKernel, before: DefaultRoute, after: DefaultRoute): void {
   const present = kernel
     .defaultRoutes(before.family, before.table)
-    .find((route) => route.metric === before.metric && route.interfaceIndex === before.interfaceIndex)
-  if (present === undefined || present.gateway === after.gateway) kernel.replace(before, true)
+    .filter((route) => route.metric === before.metric && route.interfaceIndex === before.interfaceIndex)
+  const ours = present.some(({gateway}) => gateway === after.gateway)
+  if (present.length === 0) kernel.replace(before, true)
+  else if (ours && present.length > 1) kernel.deleteRoute(after)
+  else if (ours) swap(kernel, after, before)
 }
 
 function setOverlay(kernel: AgentKernel, {family, interfaceIndex, overlay}: RouteChange, gateway: string | null): void {
   if (gateway !== null) {
-    kernel.replace(ownRoute(family, OVERLAY_TABLE, gateway, interfaceIndex, overlay?.onlink ?? false), true)
+    const own = ownRoute(family, OVERLAY_TABLE, gateway, interfaceIndex, overlay?.onlink ?? false)
+    const present = kernel.defaultRoutes(family, OVERLAY_TABLE)
+    const others = present.filter((route) => route.gateway !== gateway)
+    if (others.length < present.length) for (const route of others) kernel.deleteRoute(route)
+    else if (present[0] === undefined) kernel.replace(own, true)
+    else swap(kernel, present[0], own)
     for (const rule of overlayRules(family)) kernel.addRule(rule)
     return
   }

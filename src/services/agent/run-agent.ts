@@ -1,5 +1,6 @@
 // The agent as a process: its files, its messages from standard input, its end.
-import {readFileSync} from 'node:fs'
+import {existsSync, readFileSync} from 'node:fs'
+import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import type {Readable} from 'node:stream'
 import type {AgentConfig} from '../../domain/agent/config.ts'
@@ -8,11 +9,16 @@ import {type AgentAnswer, openAnswer, readPrivateKey, type SigningKey} from '../
 import {type Agent, forward, reachable, startAgent} from './daemon.ts'
 import {type AgentKernel, systemKernel} from './kernel.ts'
 
-/** @throws Failure `usage` for a file that cannot be read or holds no Ed25519 private key. */
-export function readAgentKey({key, vm}: AgentConfig): SigningKey {
-  const privateKey = readPrivateKey(readNamed(key, '"gwswitch agent keygen" makes one'))
+/**
+ * The agent's own key; where systemd hands it over (LoadCredential=agent.key, systemd.exec(5)), that copy.
+ * @throws Failure `usage` for a file that cannot be read or holds no Ed25519 private key.
+ */
+export function readAgentKey({key, vm}: AgentConfig, credentials = process.env.CREDENTIALS_DIRECTORY): SigningKey {
+  const handed = credentials === undefined ? undefined : join(credentials, 'agent.key')
+  const file = handed !== undefined && existsSync(handed) ? handed : key
+  const privateKey = readPrivateKey(readNamed(file, '"gwswitch agent keygen" makes one'))
   if (privateKey === undefined)
-    throw new Failure('usage', `${key}: holds no Ed25519 private key (want PKCS #8 PEM, or a JWK)`)
+    throw new Failure('usage', `${file}: holds no Ed25519 private key (want PKCS #8 PEM, or a JWK)`)
   return {kid: vm, privateKey}
 }
 

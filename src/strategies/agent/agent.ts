@@ -3,14 +3,14 @@ import {Failure} from '../../errors.ts'
 import {readPrefix} from '../../wire/address.ts'
 import {askEgress, type Egress} from '../dhcp/egress.ts'
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
-import {type Conversation, gatewaysText, type Standing} from './conversation.ts'
+import {type Conversation, gatewaysText, isSigned, type Standing} from './conversation.ts'
 import {readSigningKey} from './keys.ts'
 import {type AgentPlan, describeAgent, type PlannedGateway, planAgent} from './plan.ts'
 import {openConversation} from './transports.ts'
 
 export const agent: Strategy<AgentPlan> = {
   name: 'agent',
-  summary: "makes the VM change its own default route, and go back by itself if that is not proved",
+  summary: 'makes the VM change its own default route, and go back by itself if that is not proved',
   traits: {
     controlledAt: 'VM',
     layer: 'L3',
@@ -63,7 +63,7 @@ async function converse(
 }
 
 function answerText({vm, target}: AgentPlan, {state, reason, detail, gateways}: Standing): string {
-  const who = target.transport.kind === 'qga' ? `${vm.name}, read back,` : `the agent of ${vm.name}, signed,`
+  const who = isSigned(target.transport) ? `the agent of ${vm.name}, signed,` : `${vm.name}, read back,`
   const uses = gatewaysText(gateways)
   const why = [reason, detail].filter((part) => part !== null).join(': ')
   if (state === 'silent') return why
@@ -84,10 +84,19 @@ const egressOf = (plan: AgentPlan, hoped: PlannedGateway, {world, signal}: Stage
   )
 
 /** Where the VM's own packets go. What it says of itself counts only beside this. */
-function judge({vm, to, from, interface: via}: AgentPlan, wanted: PlannedGateway, {mac, alive, ownMac}: Egress): Verdict {
+function judge(
+  {vm, to, from, interface: via}: AgentPlan,
+  wanted: PlannedGateway,
+  {mac, alive, ownMac}: Egress,
+): Verdict {
   if (mac !== undefined) {
     const known = [to, from].find((gateway) => gateway.mac === mac)
-    return {ok: mac === wanted.mac, evidence: [`${vm.name} leaves through ${known ? `${known.name} (${mac})` : `${mac}, which is no gateway of this switch`}`]}
+    return {
+      ok: mac === wanted.mac,
+      evidence: [
+        `${vm.name} leaves through ${known ? `${known.name} (${mac})` : `${mac}, which is no gateway of this switch`}`,
+      ],
+    }
   }
   if (!alive) return {ok: false, evidence: [`${vm.name} is silent: no answer to ARP or echo`]}
   // What goes to another MAC does not pass a gateway's own leg: there, hearing nothing is the evidence.
@@ -96,6 +105,8 @@ function judge({vm, to, from, interface: via}: AgentPlan, wanted: PlannedGateway
   }
   return {
     ok: false,
-    evidence: [`${vm.name} answers ARP, but where it sends cannot be seen at ${via}: run this at ${wanted.name} or on the VM's own port; a VM that drops ICMP and sends nothing else would explain it too`],
+    evidence: [
+      `${vm.name} answers ARP, but where it sends cannot be seen at ${via}: run this at ${wanted.name} or on the VM's own port; a VM that drops ICMP and sends nothing else would explain it too`,
+    ],
   }
 }

@@ -16,6 +16,7 @@ export type AgentTransport =
   | {readonly kind: 'udp'; readonly address: Ipv4 | Ipv6; readonly port: number}
   | {readonly kind: 'unix'; readonly socket: string}
   | {readonly kind: 'qga'; readonly socket: string}
+  | {readonly kind: 'libvirt'; readonly domain: string; readonly connect: string | null}
 
 /** A VM to tell. JSON: plans carry it. */
 export interface AgentTarget {
@@ -89,6 +90,9 @@ export interface ConversationStage {
   observe(event: StrategyEvent): void
 }
 
+/** Whether messages are signed that way: the others speak to the QEMU guest agent, which asks for no key. */
+export const isSigned = ({kind}: AgentTransport): boolean => kind === 'udp' || kind === 'unix'
+
 /** Where to reach it, for people. */
 export function transportText(transport: AgentTransport): string {
   switch (transport.kind) {
@@ -100,6 +104,8 @@ export function transportText(transport: AgentTransport): string {
       return `unix ${transport.socket}`
     case 'qga':
       return `QEMU guest agent ${transport.socket}`
+    case 'libvirt':
+      return `QEMU guest agent of libvirt domain ${transport.domain}`
   }
 }
 

@@ -22,7 +22,9 @@ const DEFAULT_METRIC6 = 1024
 export function readDefaultRoutes(output: string, family: 4 | 6): readonly GuestRoute[] {
   const lines = output.split('\n')
   return lines
-    .flatMap((line, i) => (line.startsWith('default') ? [readRoute(line, family, /^\s+nexthop/.test(lines[i + 1] ?? ''))] : []))
+    .flatMap((line, i) =>
+      line.startsWith('default') ? [readRoute(line, family, /^\s+nexthop/.test(lines[i + 1] ?? ''))] : [],
+    )
     .toSorted((a, b) => a.metric - b.metric)
 }
 
@@ -47,4 +49,5 @@ export const throughGateway = ({words}: GuestRoute, gateway: Ipv4 | Ipv6): reado
   words.map((word, i) => (words[i - 1] === 'via' ? gateway : word))
 
 /** The gateway in the answer of `ip route get`; undefined for an on-link destination. */
-export const gatewayOf = (output: string): Ipv4 | Ipv6 | undefined => /\bvia (\S+)/.exec(output.split('\n')[0] ?? '')?.[1]
+export const gatewayOf = (output: string): Ipv4 | Ipv6 | undefined =>
+  /\bvia (\S+)/.exec(output.split('\n')[0] ?? '')?.[1]

@@ -8,12 +8,19 @@ import {isAgentId, publicKeyText, readPrivateKey, readPublicKey, type SigningKey
 export function readSigningKey(file: string, kid?: string): SigningKey {
   const text = readText(file)
   if (text === undefined)
-    throw new Failure('usage', `${file}: no such file (want a private key; "gwswitch agent keygen --out ${file}" makes one)`)
+    throw new Failure(
+      'usage',
+      `${file}: no such file (want a private key; "gwswitch agent keygen --out ${file}" makes one)`,
+    )
   const privateKey = readPrivateKey(text)
-  if (privateKey === undefined) throw new Failure('usage', `${file}: holds no Ed25519 private key (want PKCS #8 PEM, or a JWK)`)
+  if (privateKey === undefined)
+    throw new Failure('usage', `${file}: holds no Ed25519 private key (want PKCS #8 PEM, or a JWK)`)
   const name = kid ?? basename(file, extname(file))
   if (!isAgentId(name))
-    throw new Failure('usage', `${JSON.stringify(name)} is no name of a key (want 1 to 64 of letters, digits, ".", "_", ":", "-"): give --kid`)
+    throw new Failure(
+      'usage',
+      `${JSON.stringify(name)} is no name of a key (want 1 to 64 of letters, digits, ".", "_", ":", "-"): give --kid`,
+    )
   return {kid: name, privateKey}
 }
 
@@ -21,5 +28,8 @@ export function readSigningKey(file: string, kid?: string): SigningKey {
 export function readAgentKey(text: string): string {
   const key = readPublicKey(text) ?? readPublicKey((text.length < 4096 && readText(text)) || '')
   if (key !== undefined) return publicKeyText(key)
-  throw new Failure('usage', `--agent-key ${text}: is no Ed25519 public key and no file with one (want what "gwswitch agent keygen" prints in the VM)`)
+  throw new Failure(
+    'usage',
+    `--agent-key ${text}: is no Ed25519 public key and no file with one (want what "gwswitch agent keygen" prints in the VM)`,
+  )
 }

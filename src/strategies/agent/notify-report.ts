@@ -2,7 +2,14 @@
 import {EXIT} from '../../errors.ts'
 import {tableLines} from '../../render/table.ts'
 import {timeline} from '../../render/timeline.ts'
-import {type GatewayPair, gatewaysText, type NotifyTiming, type Standing, transportText} from './conversation.ts'
+import {
+  type GatewayPair,
+  gatewaysText,
+  isSigned,
+  type NotifyTiming,
+  type Standing,
+  transportText,
+} from './conversation.ts'
 import type {Notice, NotifyRow} from './notify.ts'
 import {commandOf} from './signed.ts'
 
@@ -57,7 +64,7 @@ const headOf = ({target, order}: Notice) => ({
 })
 
 function wouldOf({target, order, key}: Notice, nowNs: bigint): unknown {
-  if (target.transport.kind === 'qga') return guestCommands(order.to)
+  if (!isSigned(target.transport)) return guestCommands(order.to)
   const payload = commandOf('switch', target, order, {seq: Number(nowNs / 1000n), nonce: 'A'.repeat(16), nowNs})
   return {kid: target.kid ?? key?.kid ?? null, payload}
 }
@@ -82,7 +89,9 @@ function vmOf(row: NotifyRow): NotifyVm {
 
 /** The first of these that any VM ended in: could not be tried, rolled back, refused, silent or undecided. */
 function exitOf(rows: readonly NotifyRow[]): number {
-  const broken = rows.find(({failure}) => failure !== undefined && failure.kind !== 'silent' && failure.kind !== 'refused')
+  const broken = rows.find(
+    ({failure}) => failure !== undefined && failure.kind !== 'silent' && failure.kind !== 'refused',
+  )
   if (broken?.failure) return EXIT[broken.failure.kind]
   const states = rows.map((row) => row.standing?.state ?? row.failure?.kind)
   if (states.includes('rolled_back')) return EXIT['rolled-back']
@@ -116,7 +125,11 @@ export function notifyText(document: NotifyDocument): string[] {
   ])
   const confirmed = document.vms.filter(({state}) => state === 'confirmed').length
   const align = ['left', 'left', 'left', 'left', 'right', 'right', 'right', 'right', 'left'] as const
-  return [...tableLines([head, ...rows], {align}), '', `${confirmed} of ${document.vms.length} VMs confirmed (run ${document.run})`]
+  return [
+    ...tableLines([head, ...rows], {align}),
+    '',
+    `${confirmed} of ${document.vms.length} VMs confirmed (run ${document.run})`,
+  ]
 }
 
 function singleText(vm: NotifyVm): string[] {
@@ -133,11 +146,15 @@ function timesText(timing: NotifyTiming | null): string {
     ['applied', timing?.appliedMs],
     ['confirmed', timing?.confirmedMs],
   ] as const
-  return parts.flatMap(([word, ms]) => (typeof ms === 'number' ? [`${word} ${ms.toFixed(1)} ms`] : [])).join(', ') + ' after the command went out'
+  return (
+    parts.flatMap(([word, ms]) => (typeof ms === 'number' ? [`${word} ${ms.toFixed(1)} ms`] : [])).join(', ') +
+    ' after the command went out'
+  )
 }
 
 const whyText = ({reason, detail, state}: NotifyVm): string =>
-  [reason, detail].filter((part) => part !== null).join(': ') || (state === 'applied' ? 'applied, and not decided in time' : 'not decided in time')
+  [reason, detail].filter((part) => part !== null).join(': ') ||
+  (state === 'applied' ? 'applied, and not decided in time' : 'not decided in time')
 
 const msText = (ms: number | null | undefined): string => (typeof ms === 'number' ? `${ms.toFixed(1)} ms` : '')
 

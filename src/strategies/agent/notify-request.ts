@@ -6,7 +6,7 @@ import {Failure} from '../../errors.ts'
 import {type Ipv4, isIpv4} from '../../wire/address.ts'
 import {isAgentId, PROBE_LIMIT, type SigningKey, type SwitchMode} from '../../wire/agent-message.ts'
 import {type Ipv6, readIpv6} from '../../wire/ipv6-address.ts'
-import type {GatewayPair, SwitchOrder} from './conversation.ts'
+import {type GatewayPair, isSigned, type SwitchOrder} from './conversation.ts'
 import {readAgentKey, readSigningKey} from './keys.ts'
 import type {Notice} from './notify.ts'
 import {agentTarget, gatewayPair} from './target.ts'
@@ -23,6 +23,8 @@ export interface NotifyFlags {
   readonly id?: string | undefined
   readonly transport?: string | undefined
   readonly socket?: string | undefined
+  readonly domain?: string | undefined
+  readonly connect?: string | undefined
   readonly port?: number | undefined
   readonly mode?: string | undefined
   readonly probe: readonly string[]
@@ -43,13 +45,20 @@ const NOWHERE = {site: null, agentKey: undefined}
 /** @throws Failure `usage`, before anything is sent. */
 export function readNotices(flags: NotifyFlags, inventory: Inventory | undefined, run: string): Notice[] {
   if (flags.vms.length === 0) throw new Failure('usage', 'name a VM of the inventory, or the address of one')
-  if ((flags.to === undefined) === (flags.gateway.length === 0)) throw new Failure('usage', 'give either --gateway IP or --to SITE')
+  if ((flags.to === undefined) === (flags.gateway.length === 0))
+    throw new Failure('usage', 'give either --gateway IP or --to SITE')
   if (flags.vms.length > 1) {
-    const single = (['id', 'socket', 'agentKey'] as const).find((name) => flags[name] !== undefined)
-    if (single) throw new Failure('usage', `--${single === 'agentKey' ? 'agent-key' : single} is of one VM: with several, write it into the inventory`)
+    const single = (['id', 'socket', 'domain', 'agentKey'] as const).find((name) => flags[name] !== undefined)
+    if (single)
+      throw new Failure(
+        'usage',
+        `--${single === 'agentKey' ? 'agent-key' : single} is of one VM: with several, write it into the inventory`,
+      )
   }
-  if (flags.probe.length > PROBE_LIMIT) throw new Failure('usage', `${flags.probe.length} probes (want ${PROBE_LIMIT} at most)`)
-  if (flags.id !== undefined && !isAgentId(flags.id)) throw new Failure('usage', `--id ${flags.id}: is no id (want 1 to 64 of letters, digits, ".", "_", ":", "-")`)
+  if (flags.probe.length > PROBE_LIMIT)
+    throw new Failure('usage', `${flags.probe.length} probes (want ${PROBE_LIMIT} at most)`)
+  if (flags.id !== undefined && !isAgentId(flags.id))
+    throw new Failure('usage', `--id ${flags.id}: is no id (want 1 to 64 of letters, digits, ".", "_", ":", "-")`)
   const keys = new Map<string, SigningKey>()
   const keyOf = (file: string): SigningKey => {
     const key = keys.get(file) ?? readSigningKey(file, flags.key === file ? flags.kid : undefined)
@@ -65,12 +74,26 @@ export function readNotices(flags: NotifyFlags, inventory: Inventory | undefined
   })
 }
 
-function noticeFor(name: string, flags: NotifyFlags, inventory: Inventory | undefined, run: string, keyOf: (file: string) => SigningKey): Notice {
+function noticeFor(
+  name: string,
+  flags: NotifyFlags,
+  inventory: Inventory | undefined,
+  run: string,
+  keyOf: (file: string) => SigningKey,
+): Notice {
   const vm = inventory && findVm(inventory, name)
   const known = vm ?? stranger(name, inventory)
-  const {to, site, agentKey} = vm && inventory ? wantedOf(flags, inventory, vm) : {...NOWHERE, to: pairOf('--gateway', flags.gateway)}
+  const {to, site, agentKey} =
+    vm && inventory ? wantedOf(flags, inventory, vm) : {...NOWHERE, to: pairOf('--gateway', flags.gateway)}
   const target = agentTarget(known, {
-    ...{id: flags.id, socket: flags.socket, port: flags.port, kid: flags.kid},
+    ...{
+      id: flags.id,
+      socket: flags.socket,
+      domain: flags.domain,
+      connect: flags.connect,
+      port: flags.port,
+      kid: flags.kid,
+    },
     transport: flags.transport as AgentTransportKind | undefined,
     agentKey: flags.agentKey === undefined ? undefined : readAgentKey(flags.agentKey),
   })
@@ -80,14 +103,18 @@ function noticeFor(name: string, flags: NotifyFlags, inventory: Inventory | unde
     to,
     from: flags.from.length > 0 ? pairOf('--from', flags.from) : NO_ONE,
     mode: (flags.mode as SwitchMode | undefined) ?? vm?.agent?.mode ?? null,
-    probes: flags.probe.length > 0 ? flags.probe.map((probe) => addressOf('--probe', probe)) : (vm?.agent?.probes ?? []),
+    probes:
+      flags.probe.length > 0 ? flags.probe.map((probe) => addressOf('--probe', probe)) : (vm?.agent?.probes ?? []),
     confirmS: flags.confirmS,
     timeoutMs: flags.timeoutMs,
   }
-  if (target.transport.kind === 'qga') return {target, order, key: undefined}
+  if (!isSigned(target.transport)) return {target, order, key: undefined}
   const file = flags.key ?? agentKey
   if (file === undefined) {
-    throw new Failure('usage', `no key to sign the order to ${known.name} with: give --key FILE${site === null ? '' : `, or write sites.${site}.agentKey`}`)
+    throw new Failure(
+      'usage',
+      `no key to sign the order to ${known.name} with: give --key FILE${site === null ? '' : `, or write sites.${site}.agentKey`}`,
+    )
   }
   return {target, order, key: keyOf(file)}
 }
@@ -120,14 +147,17 @@ function wantedOf(flags: NotifyFlags, inventory: Inventory, vm: Vm): Wanted {
 /** The site of the gateways at these addresses, if they are at one. */
 function atOneSite(gateways: readonly Gateway[], {v4, v6}: GatewayPair): Pick<Wanted, 'site' | 'agentKey'> | undefined {
   const [first, ...others] = gateways.filter(({ip, ip6}) => ip === v4 || (v6 !== null && ip6?.includes(v6)))
-  return first && others.every(({site}) => site === first.site) ? {site: first.site, agentKey: first.agentKey} : undefined
+  return first && others.every(({site}) => site === first.site)
+    ? {site: first.site, agentKey: first.agentKey}
+    : undefined
 }
 
 function pairOf(flag: string, texts: readonly string[]): GatewayPair {
   const ips = texts.map((text) => addressOf(flag, text))
   const [v4, ...more4] = ips.filter(isIpv4)
   const [v6, ...more6] = ips.filter((ip) => !isIpv4(ip))
-  if (more4.length + more6.length > 0) throw new Failure('usage', `${flag}: ${texts.join(', ')} (want one address of each family at most)`)
+  if (more4.length + more6.length > 0)
+    throw new Failure('usage', `${flag}: ${texts.join(', ')} (want one address of each family at most)`)
   return {v4: v4 ?? null, v6: v6 ?? null}
 }
 

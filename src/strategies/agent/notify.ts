@@ -90,7 +90,9 @@ async function notifyOne(notice: Notice, {world, signal, open}: NotifyDoor): Pro
     return {...notice, events, standing}
   } catch (error) {
     if (signal.aborted) {
-      await hold(() => openFor({...order, timeoutMs: ROLLBACK_MS}, new AbortController().signal), order, true).catch(() => {})
+      await hold(() => openFor({...order, timeoutMs: ROLLBACK_MS}, new AbortController().signal), order, true).catch(
+        () => {},
+      )
       throw signal.reason
     }
     if (error instanceof Failure) return {...notice, events, failure: error}

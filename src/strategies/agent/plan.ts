@@ -5,7 +5,7 @@ import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, type Prefix, prefixContains, prefixText} from '../../wire/address.ts'
 import type {StrategyOptions} from '../strategy.ts'
-import {type AgentTarget, gatewaysText, type SwitchOrder, transportText} from './conversation.ts'
+import {type AgentTarget, gatewaysText, isSigned, type SwitchOrder, transportText} from './conversation.ts'
 import {readSigningKey} from './keys.ts'
 import {guestCommands} from './notify-report.ts'
 import {newRun} from './run-notify.ts'
@@ -44,18 +44,31 @@ const TIMEOUT_MS = 8000
 export async function planAgent(switchover: Switchover, options: StrategyOptions, world: World): Promise<AgentPlan> {
   const {vm, segment, from, to} = switchover
   if (from.ip === to.ip) {
-    throw new Failure('usage', `${from.name} and ${to.name} share the address ${to.ip}: no route in the VM tells them apart, the arp strategy can`)
+    throw new Failure(
+      'usage',
+      `${from.name} and ${to.name} share the address ${to.ip}: no route in the VM tells them apart, the arp strategy can`,
+    )
   }
   if (options.arrivalMs !== undefined) {
     throw new Failure('usage', 'the agent strategy tells a VM that runs: it cannot wait for one that does not run yet')
   }
   const target = agentTarget(vm)
   const file = to.agentKey
-  if (target.transport.kind !== 'qga' && file === undefined) {
-    throw new Failure('usage', `no key to sign the order to ${vm.name} with: write sites.${to.site}.agentKey (the file of a private key)`)
+  if (isSigned(target.transport) && file === undefined) {
+    throw new Failure(
+      'usage',
+      `no key to sign the order to ${vm.name} with: write sites.${to.site}.agentKey (the file of a private key)`,
+    )
   }
-  const key = target.transport.kind === 'qga' || file === undefined ? null : {file, kid: target.kid ?? readSigningKey(file).kid}
-  const via = chooseInterface(await world.interfaces(), {name: options.interfaceName, to: to.mac, vm: vm.mac, prefix: segment.prefix, segment: segment.name})
+  const key =
+    !isSigned(target.transport) || file === undefined ? null : {file, kid: target.kid ?? readSigningKey(file).kid}
+  const via = chooseInterface(await world.interfaces(), {
+    name: options.interfaceName,
+    to: to.mac,
+    vm: vm.mac,
+    prefix: segment.prefix,
+    segment: segment.name,
+  })
   const gateway = ({name, site, ip, mac}: PlannedGateway): PlannedGateway => ({name, site, ip, mac})
   const pair = gatewayPair(vm, to)
   return {
@@ -78,7 +91,7 @@ export async function planAgent(switchover: Switchover, options: StrategyOptions
       timeoutMs: TIMEOUT_MS,
     },
     key,
-    commands: target.transport.kind === 'qga' ? guestCommands(pair) : [],
+    commands: isSigned(target.transport) ? [] : guestCommands(pair),
   }
 }
 
@@ -101,7 +114,10 @@ function chooseInterface(
   const usable = all.filter((candidate) => candidate.ethernet)
   const named = want.name === undefined ? undefined : usable.find((candidate) => candidate.name === want.name)
   if (want.name !== undefined && !named) {
-    throw new Failure('runtime', `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`)
+    throw new Failure(
+      'runtime',
+      `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`,
+    )
   }
   const onSegment = (candidate: InterfaceFacts): boolean =>
     candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(want.prefix, ip))
@@ -112,6 +128,10 @@ function chooseInterface(
       `no interface here is on segment ${want.segment}, so that nobody could see where the VM sends: name the VM's port or the gateway's leg with -i, or use gwswitch notify-agent, which takes the agent's word`,
     )
   }
-  if (chosen.mac === want.vm) throw new Failure('usage', `${chosen.name} is the VM itself: run this at its new site's gateway or on its hypervisor`)
+  if (chosen.mac === want.vm)
+    throw new Failure(
+      'usage',
+      `${chosen.name} is the VM itself: run this at its new site's gateway or on its hypervisor`,
+    )
   return chosen
 }

@@ -3,7 +3,7 @@
 import {Failure} from '../../errors.ts'
 import type {CommandResult} from '../../net/command.ts'
 import type {GuestAgent, GuestInterface} from '../../net/qga.ts'
-import {isIpv4, type Ipv4, prefixContains, prefixOf} from '../../wire/address.ts'
+import {type Ipv4, isIpv4, prefixContains, prefixOf} from '../../wire/address.ts'
 import type {AgentReason} from '../../wire/agent-message.ts'
 import {type Ipv6, ipv6Bytes, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {
@@ -88,7 +88,9 @@ export function qgaConversation(
   /** The gateways in use, as the kernel decides: another route of a lower metric would show here. */
   async function inUse(): Promise<GatewayPair> {
     const get = async (family: 4 | 6): Promise<string | null> =>
-      families.includes(family) ? (gatewayOf((await run(['ip', `-${family}`, 'route', 'get', FAR_AWAY[family]], true)).stdout) ?? null) : null
+      families.includes(family)
+        ? (gatewayOf((await run(['ip', `-${family}`, 'route', 'get', FAR_AWAY[family]], true)).stdout) ?? null)
+        : null
     return {v4: await get(4), v6: await get(6)}
   }
 
@@ -98,7 +100,8 @@ export function qgaConversation(
       const to = toOf(order.to, family)!
       const from = toOf(order.from, family)
       const route = pickRoute(await routes(family), nic, family)
-      if (from !== null && route.gateway !== from) throw new Refused('from_gw', `the gateway in use is ${route.gateway}, not ${from}`)
+      if (from !== null && route.gateway !== from)
+        throw new Refused('from_gw', `the gateway in use is ${route.gateway}, not ${from}`)
       if (!onLink(nic, to)) throw new Refused('gateway_off_link', `${to} is in no prefix of ${nic.name}`)
       changes.push({route, to})
     }
@@ -142,7 +145,8 @@ export function qgaConversation(
     const used = await inUse()
     for (const family of families) {
       const [want, is] = [toOf(order.to, family), toOf(used, family)]
-      if (is !== want) return {reason: 'apply_failed', detail: `read back: the guest sends to ${is ?? 'nobody'}, not to ${want}`}
+      if (is !== want)
+        return {reason: 'apply_failed', detail: `read back: the guest sends to ${is ?? 'nobody'}, not to ${want}`}
       const probes = order.probes.filter((probe) => isIpv4(probe) === (family === 4))
       if (probes.length === 0) continue
       const answered = await firstOf(probes, (probe) => ping(probe))
@@ -163,11 +167,15 @@ export function qgaConversation(
     for (const family of families) {
       const from = toOf(order.from, family)
       const route = (await routes(family)).find(({gateway}) => gateway === toOf(order.to, family))
-      if (from !== null && route !== undefined) await run(['ip', ...ipLine(route, throughGateway(route, from)).split(' ')])
+      if (from !== null && route !== undefined)
+        await run(['ip', ...ipLine(route, throughGateway(route, from)).split(' ')])
     }
   }
 
-  const standing = async (state: Standing['state'], why?: {reason: AgentReason; detail: string}): Promise<Standing> => ({
+  const standing = async (
+    state: Standing['state'],
+    why?: {reason: AgentReason; detail: string},
+  ): Promise<Standing> => ({
     state,
     reason: why?.reason ?? null,
     detail: why?.detail ?? null,
@@ -180,8 +188,14 @@ export function qgaConversation(
   async function begin(): Promise<Standing> {
     try {
       if (order.mode !== null && order.mode !== 'replace')
-        throw new Refused('mode', `the QEMU guest agent can only replace the route: ${order.mode} needs gwswitch agent in the VM`)
-      if (order.confirmS === 0 && !families.every((family) => order.probes.some((probe) => isIpv4(probe) === (family === 4))))
+        throw new Refused(
+          'mode',
+          `the QEMU guest agent can only replace the route: ${order.mode} needs gwswitch agent in the VM`,
+        )
+      if (
+        order.confirmS === 0 &&
+        !families.every((family) => order.probes.some((probe) => isIpv4(probe) === (family === 4)))
+      )
         throw new Refused('no_probe', 'no probe beyond the gateway and no confirmation asked for: give one of them')
       const nic = pickNic(await (await guest()).interfaces(), target)
       const changes = await plan(nic)
@@ -209,7 +223,10 @@ export function qgaConversation(
     const used = await inUse()
     const holds = families.every((family) => toOf(used, family) === toOf(order.to, family))
     if (kept.code !== 0 || !holds) {
-      return standing('rolled_back', {reason: 'not_confirmed', detail: 'the guest had gone back by itself when the confirmation came'})
+      return standing('rolled_back', {
+        reason: 'not_confirmed',
+        detail: 'the guest had gone back by itself when the confirmation came',
+      })
     }
     at.confirmedMs = since()
     say('confirmed: it does not go back any more')
@@ -217,21 +234,17 @@ export function qgaConversation(
   }
 
   return {
-    begin: () => silentlyOr(begin, target, at),
-    confirm: () => silentlyOr(confirm, target, at),
+    begin: () => silentlyOr(begin, at),
+    confirm: () => silentlyOr(confirm, at),
     rollBack: () =>
-      silentlyOr(
-        async () => {
-          await goBack()
-          const used = await inUse()
-          const left = families.every((family) => toOf(used, family) !== toOf(order.to, family))
-          return left
-            ? standing('rolled_back', {reason: 'requested', detail: 'asked for'})
-            : standing('applied', {reason: 'apply_failed', detail: 'the guest still sends to the new gateway'})
-        },
-        target,
-        at,
-      ),
+      silentlyOr(async () => {
+        await goBack()
+        const used = await inUse()
+        const left = families.every((family) => toOf(used, family) !== toOf(order.to, family))
+        return left
+          ? standing('rolled_back', {reason: 'requested', detail: 'asked for'})
+          : standing('applied', {reason: 'apply_failed', detail: 'the guest still sends to the new gateway'})
+      }, at),
     close() {
       void opened?.then((agent) => agent.close()).catch(() => {})
     },
@@ -239,7 +252,10 @@ export function qgaConversation(
 }
 
 /** An agent that is silent or refuses to run programs is a standing, not an error. */
-async function silentlyOr(work: () => Promise<Standing>, {name}: AgentTarget, timing: Pick<Standing['timing'], 'receivedMs' | 'appliedMs' | 'confirmedMs'>): Promise<Standing> {
+async function silentlyOr(
+  work: () => Promise<Standing>,
+  timing: Pick<Standing['timing'], 'receivedMs' | 'appliedMs' | 'confirmedMs'>,
+): Promise<Standing> {
   try {
     return await work()
   } catch (error) {
@@ -247,7 +263,7 @@ async function silentlyOr(work: () => Promise<Standing>, {name}: AgentTarget, ti
     return {
       state: error.kind,
       reason: null,
-      detail: `${name}: ${error.message}`,
+      detail: error.message,
       gateways: {v4: null, v6: null},
       mode: 'replace',
       attempts: 0,
@@ -260,7 +276,8 @@ const toOf = ({v4, v6}: GatewayPair, family: 4 | 6): Ipv4 | Ipv6 | null => (fami
 
 const ipLine = ({family}: GuestRoute, words: readonly string[]): string => `-${family} route replace ${words.join(' ')}`
 
-const whyOf = ({code, stderr}: CommandResult): string => stderr.trim().split('\n').at(-1) || `it ended with code ${code}`
+const whyOf = ({code, stderr}: CommandResult): string =>
+  stderr.trim().split('\n').at(-1) || `it ended with code ${code}`
 
 function pickNic(nics: readonly GuestInterface[], {mac, ip, name}: AgentTarget): GuestInterface {
   const found = nics.find((nic) => (mac === null ? nic.addresses.some((each) => each.ip === ip) : nic.mac === mac))
@@ -271,19 +288,28 @@ function pickNic(nics: readonly GuestInterface[], {mac, ip, name}: AgentTarget):
 function pickRoute(all: readonly GuestRoute[], nic: GuestInterface, family: 4 | 6): GuestRoute {
   const [used] = all
   if (used === undefined) throw new Refused('interface', `the guest has no IPv${family} default route`)
-  if (used.compound) throw new Refused('mode', `the IPv${family} default route has several next hops: there is no one gateway to change`)
+  if (used.compound)
+    throw new Refused('mode', `the IPv${family} default route has several next hops: there is no one gateway to change`)
   if (used.device !== nic.name || used.gateway === undefined) {
-    throw new Refused('interface', `the IPv${family} default route goes out of ${used.device}, not through a gateway on ${nic.name}`)
+    throw new Refused(
+      'interface',
+      `the IPv${family} default route goes out of ${used.device}, not through a gateway on ${nic.name}`,
+    )
   }
   const same = all.filter(({metric}) => metric === used.metric)
-  if (same.length > 1) throw new Refused('mode', `${same.length} IPv${family} default routes have metric ${used.metric}: replacing one is ambiguous`)
+  if (same.length > 1)
+    throw new Refused(
+      'mode',
+      `${same.length} IPv${family} default routes have metric ${used.metric}: replacing one is ambiguous`,
+    )
   return used
 }
 
 const onLink = ({addresses}: GuestInterface, gateway: Ipv4 | Ipv6): boolean =>
   isIpv4(gateway)
     ? addresses.some(({ip, length}) => isIpv4(ip) && length < 32 && prefixContains(prefixOf(ip, length), gateway))
-    : isLinkLocal(gateway) || addresses.some(({ip, length}) => !isIpv4(ip) && length < 128 && sameBits(ip, gateway, length))
+    : isLinkLocal(gateway) ||
+      addresses.some(({ip, length}) => !isIpv4(ip) && length < 128 && sameBits(ip, gateway, length))
 
 function sameBits(a: Ipv6, b: Ipv6, length: number): boolean {
   const bits = (ip: Ipv6): string => [...ipv6Bytes(ip)].map((byte) => byte.toString(2).padStart(8, '0')).join('')

@@ -22,13 +22,18 @@ export const newRun = ({now, random}: Pick<World, 'now' | 'random'>): string =>
     .padStart(6, '0')}`
 
 /** @throws Failure `usage` before anything is sent; what happens to a VM is in its row. */
-export async function runNotify(flags: NotifyFlags, inventory: Inventory | undefined, run: NotifyRun): Promise<NotifyDocument> {
+export async function runNotify(
+  flags: NotifyFlags,
+  inventory: Inventory | undefined,
+  run: NotifyRun,
+): Promise<NotifyDocument> {
   const name = newRun(run.world)
   const notices = readNotices(flags, inventory, name)
   if (run.dryRun) return plannedDocument(name, notices, run.world.now())
   const rows = await notifyAll(notices, run.rate, {...run, open: openConversation})
   const [only, ...others] = rows
   // One VM: what could not be tried is an error of the command. Of many, each has its own row.
-  if (others.length === 0 && only?.failure && only.failure.kind !== 'silent' && only.failure.kind !== 'refused') throw only.failure
+  if (others.length === 0 && only?.failure && only.failure.kind !== 'silent' && only.failure.kind !== 'refused')
+    throw only.failure
   return notifyDocument(name, rows)
 }

@@ -88,7 +88,8 @@ export function signedConversation(
       for (let sent = 0; !done.signal.aborted; sent++) {
         const leftMs = Number(endNs - world.now()) / 1e6
         if (leftMs <= 0) break
-        if (sent > 0 && last === undefined) observe({atNs: world.now(), text: `no answer yet: sent again (${sent + 1})`})
+        if (sent > 0 && last === undefined)
+          observe({atNs: world.now(), text: `no answer yet: sent again (${sent + 1})`})
         books.sent()
         peer.send(token)
         const pause = last === undefined ? (RETRANSMIT_MS[sent] ?? RETRANSMIT_MS.at(-1)!) : ASK_AGAIN_MS
@@ -192,8 +193,10 @@ function answerText({name}: AgentTarget, answer: AgentAnswer): string {
   const {state, mode, reason, detail, t_apply_ms: applyMs, t_confirm_ms: confirmMs} = answer
   const uses = gatewaysText({v4: answer.gw4 ?? null, v6: answer.gw6 ?? null})
   if (answer.op === 'switch' && state === 'received') return `${name}: received, trying the new gateway`
-  if (state === 'applied') return `${name}: applied${mode ? ` (${mode})` : ''}${applyMs === undefined ? '' : ` in ${applyMs} ms`}, uses ${uses}`
-  if (state === 'confirmed') return `${name}: confirmed${confirmMs === undefined ? '' : ` after ${confirmMs} ms`}, uses ${uses}`
+  if (state === 'applied')
+    return `${name}: applied${mode ? ` (${mode})` : ''}${applyMs === undefined ? '' : ` in ${applyMs} ms`}, uses ${uses}`
+  if (state === 'confirmed')
+    return `${name}: confirmed${confirmMs === undefined ? '' : ` after ${confirmMs} ms`}, uses ${uses}`
   return `${name}: ${state.replace('_', ' ')}${reason ? ` (${reason})` : ''}${detail ? `: ${detail}` : ''}`
 }
 
@@ -206,8 +209,10 @@ function silence(
   const why =
     heard.unsigned > 0
       ? `${heard.unsigned} answers came, none of them signed by the agent of ${name}: compare its public key with the one known here`
-      : (heard.unreachable ?? `no answer from ${transportText(transport)}: an agent answers only those whose key it trusts`)
-  if (op === 'switch' && confirmS > 0) return `${why}. If it heard all the same, it goes back by itself within ${confirmS} s`
+      : (heard.unreachable ??
+        `no answer from ${transportText(transport)}: an agent answers only those whose key it trusts`)
+  if (op === 'switch' && confirmS > 0)
+    return `${why}. If it heard all the same, it goes back by itself within ${confirmS} s`
   return op === 'confirm' ? `${why}. It goes back by itself if the confirmation did not reach it` : why
 }
 
@@ -228,7 +233,11 @@ function bookkeeper(world: ConversationStage['world']) {
     /** What was skipped on the way, as its answer was lost, is known by now. */
     note(state: AgentState): void {
       const passed: readonly AgentState[] =
-        state === 'confirmed' ? ['received', 'applied', 'confirmed'] : state === 'applied' ? ['received', 'applied'] : ['received']
+        state === 'confirmed'
+          ? ['received', 'applied', 'confirmed']
+          : state === 'applied'
+            ? ['received', 'applied']
+            : ['received']
       for (const each of passed) if (!at.has(each)) at.set(each, since())
     },
     timing: (answer?: AgentAnswer): Standing['timing'] => ({

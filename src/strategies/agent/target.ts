@@ -10,6 +10,8 @@ import type {AgentTarget, AgentTransport, GatewayPair} from './conversation.ts'
 export interface TargetFlags {
   readonly transport?: AgentTransportKind | undefined
   readonly socket?: string | undefined
+  readonly domain?: string | undefined
+  readonly connect?: string | undefined
   readonly port?: number | undefined
   readonly id?: string | undefined
   /** 43 characters. */
@@ -18,7 +20,10 @@ export interface TargetFlags {
 }
 
 /** @throws Failure `usage` if no way to the VM is known, with what to write or to give. */
-export function agentTarget(vm: Pick<Vm, 'name' | 'ip' | 'agent'> & {readonly mac?: string | undefined}, flags: TargetFlags = {}): AgentTarget {
+export function agentTarget(
+  vm: Pick<Vm, 'name' | 'ip' | 'agent'> & {readonly mac?: string | undefined},
+  flags: TargetFlags = {},
+): AgentTarget {
   const agent = vm.agent ?? {}
   const transport = transportOf(vm, flags)
   return {
@@ -34,33 +39,58 @@ export function agentTarget(vm: Pick<Vm, 'name' | 'ip' | 'agent'> & {readonly ma
 
 function transportOf({name, ip, agent = {}}: Pick<Vm, 'name' | 'ip' | 'agent'>, flags: TargetFlags): AgentTransport {
   const key = flags.agentKey ?? agent.key
-  const kind = flags.transport ?? agent.transport ?? usual(agent, key, flags.socket)
+  const kind = flags.transport ?? agent.transport ?? usual(agent, key, flags)
   if (kind === undefined) {
     throw new Failure(
       'usage',
       `no agent is known in ${name}: write vms.${name}.agent.key (what "gwswitch agent keygen" printed there) or ` +
-        `vms.${name}.agent.qga (the socket of its QEMU guest agent), or give --agent-key, or --transport qga --socket PATH`,
+        `vms.${name}.agent.qga (the socket of its QEMU guest agent) or vms.${name}.agent.domain (its libvirt domain), or give ` +
+        '--agent-key, --transport qga --socket PATH, or --domain NAME',
     )
   }
   if (kind === 'qga') {
     const socket = flags.socket ?? agent.qga
     if (socket === undefined)
-      throw new Failure('usage', `${name}: transport qga needs the guest agent's socket (--socket PATH, or vms.${name}.agent.qga)`)
+      throw new Failure(
+        'usage',
+        `${name}: transport qga needs the guest agent's socket (--socket PATH, or vms.${name}.agent.qga)`,
+      )
     return {kind, socket}
   }
+  if (kind === 'libvirt') {
+    const domain = flags.domain ?? agent.domain
+    if (domain === undefined)
+      throw new Failure(
+        'usage',
+        `${name}: transport libvirt needs the domain (--domain NAME, or vms.${name}.agent.domain)`,
+      )
+    return {kind, domain, connect: flags.connect ?? agent.connect ?? null}
+  }
   if (key === undefined) {
-    throw new Failure('usage', `${name}: no public key to check its answers by (--agent-key KEY, or vms.${name}.agent.key)`)
+    throw new Failure(
+      'usage',
+      `${name}: no public key to check its answers by (--agent-key KEY, or vms.${name}.agent.key)`,
+    )
   }
   if (kind === 'udp') return {kind, address: agent.address ?? ip, port: flags.port ?? agent.port ?? AGENT_PORT}
   const socket = flags.socket ?? agent.socket
   if (socket === undefined)
-    throw new Failure('usage', `${name}: transport unix needs the agent's socket (--socket PATH, or vms.${name}.agent.socket)`)
+    throw new Failure(
+      'usage',
+      `${name}: transport unix needs the agent's socket (--socket PATH, or vms.${name}.agent.socket)`,
+    )
   return {kind, socket}
 }
 
-function usual(agent: NonNullable<Vm['agent']>, key: string | undefined, socket: string | undefined): AgentTransportKind | undefined {
-  if (key !== undefined) return agent.socket !== undefined || socket !== undefined ? 'unix' : 'udp'
-  return agent.qga === undefined ? undefined : 'qga'
+function usual(
+  agent: NonNullable<Vm['agent']>,
+  key: string | undefined,
+  flags: TargetFlags,
+): AgentTransportKind | undefined {
+  if (flags.domain !== undefined) return 'libvirt'
+  if (key !== undefined) return agent.socket !== undefined || flags.socket !== undefined ? 'unix' : 'udp'
+  if (agent.qga !== undefined) return 'qga'
+  return agent.domain === undefined ? undefined : 'libvirt'
 }
 
 /** The addresses by which a VM of the inventory reaches a gateway; IPv6 only where both are known to speak it. */

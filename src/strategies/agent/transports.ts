@@ -2,6 +2,7 @@
 import {Failure} from '../../errors.ts'
 import {openUdpPeer, openUnixPeer} from '../../net/message-peer.ts'
 import {openGuestAgent} from '../../net/qga.ts'
+import {openLibvirtAgent} from '../../net/qga-libvirt.ts'
 import type {SigningKey} from '../../wire/agent-message.ts'
 import type {AgentTarget, Conversation, ConversationStage, SwitchOrder} from './conversation.ts'
 import {qgaConversation} from './qga-switch.ts'
@@ -21,9 +22,16 @@ export async function openConversation(
   if (transport.kind === 'qga') {
     return qgaConversation(target, order, () => openGuestAgent(transport.socket, stage.signal), stage)
   }
-  if (key === undefined) throw new Failure('usage', `${target.name}: no key to sign its orders with (--key FILE, or sites.NAME.agentKey)`)
+  if (transport.kind === 'libvirt') {
+    const open = () => openLibvirtAgent(transport.domain, transport.connect ?? undefined, stage.signal)
+    return qgaConversation(target, order, open, stage)
+  }
+  if (key === undefined)
+    throw new Failure('usage', `${target.name}: no key to sign its orders with (--key FILE, or sites.NAME.agentKey)`)
   const peer =
-    transport.kind === 'udp' ? await openUdpPeer(transport.address, transport.port) : await openUnixPeer(transport.socket)
+    transport.kind === 'udp'
+      ? await openUdpPeer(transport.address, transport.port)
+      : await openUnixPeer(transport.socket)
   try {
     return signedConversation(target, order, {peer, key}, stage)
   } catch (error) {

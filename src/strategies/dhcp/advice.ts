@@ -19,7 +19,9 @@ export function adviceFor(row: Ran): string | undefined {
   const {kind, canListen} = row.traits
   switch (row.outcome) {
     case 'acted':
-      return kind === 'dhclient' ? 'stock dhclient takes no new router on a renewal: install the exit hook, or use the NAK of gwswitch serve dhcp' : undefined
+      return kind === 'dhclient'
+        ? 'stock dhclient takes no new router on a renewal: install the exit hook, or use the NAK of gwswitch serve dhcp'
+        : undefined
     case 'refused':
       return row.router !== undefined
         ? `its DHCP server still gives ${row.router}, not ${row.wanted}: set the router there first (gwswitch switch does both)`
@@ -27,7 +29,9 @@ export function adviceFor(row: Ran): string | undefined {
     case 'unanswered':
       return 'is its DHCP server up, and reachable from the site it is in now?'
     case 'unreachable':
-      return `it has no DHCP listener while it holds its lease (udhcpc is like that): renew inside (${RENEW_INSIDE.udhcpc}), or wait for half the lease`
+      return kind === 'networkmanager'
+        ? `NetworkManager listens to its server's port 67 alone, and ignores FORCERENEW there too: renew inside (${RENEW_INSIDE.networkmanager}), or wait for T1`
+        : `it has no DHCP listener while it holds its lease (udhcpc is like that; NetworkManager hears port 67 of its server alone): renew inside (${RENEW_INSIDE.udhcpc}), or wait for its renewal`
     case 'silent':
       return silent(row, kind, canListen)
   }
@@ -35,9 +39,12 @@ export function adviceFor(row: Ran): string | undefined {
 
 function silent({sees}: Ran, kind: DhcpClientKind | undefined, canListen: boolean | undefined): string {
   const unseen = sees ? '' : 'neither the wire nor a server can be watched from here: it may have acted; '
-  if (kind === 'dhclient' || kind === 'dhclient-hook') return `${unseen}dhclient ignores FORCERENEW: use the NAK of gwswitch serve dhcp, or install the exit hook and wait for T1`
-  if (kind === 'networkd' || kind === 'networkmanager') return `${unseen}${kind} ignores FORCERENEW: renew inside (${RENEW_INSIDE[kind]}), or wait for T1`
-  if (canListen === false) return `${unseen}it did not send option 145, so it does not listen for FORCERENEW: renew inside, use the NAK of gwswitch serve dhcp, or wait for T1`
+  if (kind === 'dhclient' || kind === 'dhclient-hook')
+    return `${unseen}dhclient ignores FORCERENEW: use the NAK of gwswitch serve dhcp, or install the exit hook and wait for T1`
+  if (kind === 'networkd' || kind === 'networkmanager')
+    return `${unseen}${kind} ignores FORCERENEW: renew inside (${RENEW_INSIDE[kind]}), or wait for T1`
+  if (canListen === false)
+    return `${unseen}it did not send option 145, so it does not listen for FORCERENEW: renew inside, use the NAK of gwswitch serve dhcp, or wait for T1`
   if (kind === 'dhcpcd' || canListen) {
     return `${unseen}it can listen, so xid or nonce are not its own: it renewed, or restarted, since they were noted; let 'send-reconfigure --learn' see its next renewal`
   }

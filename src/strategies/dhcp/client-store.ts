@@ -1,9 +1,9 @@
 // What is remembered of DHCP clients between two runs: the last transaction, the nonce, the replay value, the last ACK.
 import {mkdirSync} from 'node:fs'
 import {dirname} from 'node:path'
+import type {DhcpClientKind} from '../../domain/segment-dhcp.ts'
 import {Failure} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import type {DhcpClientKind} from '../../domain/segment-dhcp.ts'
 import type {ClientSighting} from './client-watch.ts'
 
 export const DEFAULT_STATE = '/var/lib/gwswitch/dhcp-clients.db'
@@ -58,7 +58,7 @@ export interface ClientStore {
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
+  PRAGMA synchronous = NORMAL;
   PRAGMA busy_timeout = 5000;
   CREATE TABLE IF NOT EXISTS client (
     mac TEXT PRIMARY KEY, ip TEXT, xid INTEGER, nonce BLOB, canListen INTEGER, kind TEXT, serverId TEXT, router TEXT,
@@ -130,11 +130,23 @@ function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
       const row = one6.get(mac) as Row | undefined
       const bytes = (column: string): Uint8Array => Uint8Array.from(row![column] as Uint8Array)
       if (!row) return undefined
-      return {mac, ip: row.ip as string, clientDuid: bytes('clientDuid'), serverDuid: bytes('serverDuid'), key: row.key === null ? undefined : bytes('key')}
+      return {
+        mac,
+        ip: row.ip as string,
+        clientDuid: bytes('clientDuid'),
+        serverDuid: bytes('serverDuid'),
+        key: row.key === null ? undefined : bytes('key'),
+      }
     },
     learn6: ({mac, ip, clientDuid, serverDuid, key}) => void reply6.run(mac, ip, clientDuid, serverDuid, key ?? null),
     learnTold: ({mac, ip}, router, atNs) => void told.run(mac, ip, router, atNs),
-    nextReplay: (mac, nowNs) => (replay.get(mac, nowNs) as Row).replay as bigint,
+    nextReplay(mac, nowNs) {
+      // What was seen may be lost in a power cut; a replay value may not be used twice.
+      database.exec('PRAGMA synchronous = FULL')
+      const {replay: value} = replay.get(mac, nowNs) as Row
+      database.exec('PRAGMA synchronous = NORMAL')
+      return value as bigint
+    },
     close: () => database.close(),
   }
 }

@@ -5,7 +5,15 @@ import type {Ipv4, Mac} from '../../wire/address.ts'
 import {ARP_REQUEST} from '../../wire/arp.ts'
 import {BOOTREPLY, BOOTREQUEST, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
 import {readReconfigureNonce} from '../../wire/dhcp-auth.ts'
-import {DHCPACK, DHCPDISCOVER, DHCPNAK, DHCPREQUEST, type DhcpOptionCodec, dhcpOptions, readOption} from '../../wire/dhcp-options.ts'
+import {
+  DHCPACK,
+  DHCPDISCOVER,
+  DHCPNAK,
+  DHCPREQUEST,
+  type DhcpOptionCodec,
+  dhcpOptions,
+  readOption,
+} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4} from '../../wire/ethernet.ts'
 import {parseFrame} from '../../wire/frames.ts'
@@ -16,7 +24,13 @@ import {type ClientTraits, clientTraits} from './client-kind.ts'
 
 /** One thing seen of a client. */
 export type ClientSighting = {readonly atNs: bigint; readonly mac: Mac} & (
-  | {readonly kind: 'request'; readonly xid: number; readonly ip: Ipv4 | undefined; readonly discover: boolean; readonly traits: ClientTraits}
+  | {
+      readonly kind: 'request'
+      readonly xid: number
+      readonly ip: Ipv4 | undefined
+      readonly discover: boolean
+      readonly traits: ClientTraits
+    }
   | {
       readonly kind: 'ack'
       readonly xid: number
@@ -41,9 +55,16 @@ export const dhcpFilter = (macs: readonly Mac[]): Instruction[] => anyOf(dhcpCla
 
 /** The clauses of {@link dhcpFilter}, to be joined with others. */
 export function dhcpClauses(macs: readonly Mac[]): Test[][] {
-  const udpTo = (port: number) => [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_UDP), {offset: UDP_DESTINATION_PORT, size: 2 as const, value: port}]
+  const udpTo = (port: number) => [
+    etherType(ETHERTYPE_IPV4),
+    ipProtocol(PROTOCOL_UDP),
+    {offset: UDP_DESTINATION_PORT, size: 2 as const, value: port},
+  ]
   const icmp = [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]
-  const named = macs.length > 8 ? [icmp] : macs.flatMap((mac) => [
+  const named =
+    macs.length > 8
+      ? [icmp]
+      : macs.flatMap((mac) => [
           [...icmp, ...macTests('source', mac)],
           [etherType(ETHERTYPE_ARP), ...macTests('source', mac)],
         ])
@@ -64,9 +85,16 @@ export function readClientSighting(received: ReceivedFrame, vlanId?: number): Cl
       if (frame.icmp.kind !== 'destination-unreachable' || frame.icmp.code !== UNREACHABLE_PORT) return undefined
       const quoted = quotedProbe(frame.icmp.quoted)
       if (quoted?.protocol !== 'udp' || quoted.destinationPort !== DHCP_CLIENT_PORT) return undefined
-      return {...seen, kind: 'unreachable', mac: frame.ethernet.source, ip: frame.ip.source, sourcePort: quoted.sourcePort}
+      return {
+        ...seen,
+        kind: 'unreachable',
+        mac: frame.ethernet.source,
+        ip: frame.ip.source,
+        sourcePort: quoted.sourcePort,
+      }
     }
-    if (frame.kind !== 'udp' || ![DHCP_SERVER_PORT, DHCP_CLIENT_PORT].includes(frame.udp.destinationPort)) return undefined
+    if (frame.kind !== 'udp' || ![DHCP_SERVER_PORT, DHCP_CLIENT_PORT].includes(frame.udp.destinationPort))
+      return undefined
     return readDhcp(parseDhcp(frame.udp.payload), seen)
   } catch (error) {
     if (error instanceof WireError) return undefined

@@ -51,13 +51,17 @@ export function readClientSighting6(received: ReceivedFrame, vlanId?: number): S
     const seen = {atNs: received.timestampNs, xid: message.transactionId}
     if (udp.destinationPort === DHCPV6_SERVER_PORT && ASKS.includes(message.type)) {
       const traits = {kind: undefined, canListen: true}
-      return {sighting: {...seen, kind: 'request', mac: frame.source, ip: packet.source, discover: false, traits}, learned: undefined}
+      return {
+        sighting: {...seen, kind: 'request', mac: frame.source, ip: packet.source, discover: false, traits},
+        learned: undefined,
+      }
     }
     if (udp.destinationPort !== DHCPV6_CLIENT_PORT || message.type !== DHCPV6_REPLY) return undefined
     const [mac, ip] = [frame.destination, packet.destination]
     const clientDuid = dhcpv6Option(message, DHCPV6_OPTION_CLIENTID)
     const serverDuid = dhcpv6Option(message, DHCPV6_OPTION_SERVERID)
-    const learned = clientDuid && serverDuid && {mac, ip, clientDuid, serverDuid, key: readDhcpv6ReconfigureKey(message)}
+    const learned = clientDuid &&
+      serverDuid && {mac, ip, clientDuid, serverDuid, key: readDhcpv6ReconfigureKey(message)}
     const none = {router: undefined, serverId: undefined, nonce: undefined, leaseS: undefined, renewS: undefined}
     return {sighting: {...seen, kind: 'ack', mac, ip, ...none}, learned}
   } catch (error) {

@@ -53,7 +53,10 @@ export async function findCredentials(client: DhcpClient, sources: CredentialSou
   if (sources.unauthenticated) return {xid, serverId, source: `${from}, not signed`}
   const nonce = sources.nonces?.of(client.mac) ?? (await backend?.nonce(client)) ?? seen?.nonce
   if (!nonce) {
-    const why = seen?.canListen === false || told?.canListen === false ? 'it never said that it takes one (option 145)' : 'the server must give it one in an ACK'
+    const why =
+      seen?.canListen === false || told?.canListen === false
+        ? 'it never said that it takes one (option 145)'
+        : 'the server must give it one in an ACK'
     throw new Failure(
       'usage',
       `no nonce of ${client.name} (${client.mac}) is known: ${why}; give --nonce-file, or name the server's nonces in the inventory (docs/dhcp.md)`,

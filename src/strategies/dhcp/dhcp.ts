@@ -21,8 +21,9 @@ export const dhcp: Strategy<DhcpPlan> = {
     controlledAt: 'DHCP server',
     layer: 'L3',
     gatewayIp: 'changes',
-    sessions: 'kept: a renewal keeps the address (docs/dhcp-clients.md)',
-    needs: 'a DHCP server in the inventory (gwswitch, dnsmasq, Kea, ISC dhcpd) and a client that can be made to renew (dhcpcd as it comes)',
+    sessions: 'kept; not where gateways translate addresses or keep state',
+    needs:
+      'a DHCP server in the inventory (gwswitch, dnsmasq, Kea, ISC dhcpd) and a client that can be made to renew (dhcpcd as it comes)',
   },
   plan: planDhcp,
   async execute(plan, stage) {
@@ -35,7 +36,7 @@ export const dhcp: Strategy<DhcpPlan> = {
     return withClient(plan, stage, async (tools) => {
       const told = ackOf(plan, tools)
       const egress = await egressOf(plan, plan.to, stage)
-      return judge(plan, plan.to, told, egress, tools.store)
+      return judge(plan, plan.to, told, egress, tools.store, true)
     })
   },
   async rollback(plan, stage) {
@@ -51,8 +52,9 @@ export const dhcp: Strategy<DhcpPlan> = {
         if (!(error instanceof Failure)) throw error
         evidence.push(error.message)
       }
-      const verdict = judge(plan, plan.from, ackOf(plan, tools), await egressOf(plan, plan.from, stage), tools.store)
-      // The router of the last ACK may be the old one's from before: what the VM does is what counts.
+      const egress = await egressOf(plan, plan.from, stage)
+      // A VM that never took the new router may never have got an ACK: what it does is what counts.
+      const verdict = judge(plan, plan.from, ackOf(plan, tools), egress, tools.store, false)
       return {ok: evidence.length === 0 && verdict.ok, evidence: [...evidence, ...verdict.evidence]}
     })
   },
@@ -110,9 +112,20 @@ async function trigger(plan: DhcpPlan, gateway: PlannedGateway, {store, backend}
   try {
     for (const planned of plan.triggers) {
       const pull = triggerFor(planned, sender, {store, backend}, stage)
-      const context = {world, watch: sender, trigger: pull, transaction: () => backend.lastTransaction(plan.vm), signal, observe}
+      const context = {
+        world,
+        watch: sender,
+        trigger: pull,
+        transaction: () => backend.lastTransaction(plan.vm),
+        signal,
+        observe,
+      }
       const limits = planned.kind === 'forcerenew' ? planned : {attempts: 1, timeoutMs: planned.longestMs}
-      const report = await attempt(() => reconfigureClient(plan.vm, context, {...limits, router: gateway.ip}), plan, stage)
+      const report = await attempt(
+        () => reconfigureClient(plan.vm, context, {...limits, router: gateway.ip}),
+        plan,
+        stage,
+      )
       if (report?.outcome !== 'acted') continue
       // Where frames of the exchange do not pass, the server's word stands for the ACK.
       if (report.toldBy === 'server') store.learnTold(plan.vm, report.router ?? gateway.ip, world.now())
@@ -124,7 +137,12 @@ async function trigger(plan: DhcpPlan, gateway: PlannedGateway, {store, backend}
   }
 }
 
-function triggerFor(planned: PlannedTrigger, sender: OpenSender, {store, backend}: Tools, {world, signal}: Stage): Trigger {
+function triggerFor(
+  planned: PlannedTrigger,
+  sender: OpenSender,
+  {store, backend}: Tools,
+  {world, signal}: Stage,
+): Trigger {
   switch (planned.kind) {
     case 'forcerenew':
       return forcerenewTrigger(sender, {world, store, backend, unauthenticated: false})
@@ -138,7 +156,11 @@ function triggerFor(planned: PlannedTrigger, sender: OpenSender, {store, backend
 }
 
 /** A trigger that fails leaves the next one its turn. */
-async function attempt(work: () => Promise<ClientReport>, plan: DhcpPlan, {world, signal, observe}: Stage): Promise<ClientReport | undefined> {
+async function attempt(
+  work: () => Promise<ClientReport>,
+  plan: DhcpPlan,
+  {world, signal, observe}: Stage,
+): Promise<ClientReport | undefined> {
   try {
     return await work()
   } catch (error) {
@@ -164,24 +186,43 @@ const egressOf = (plan: DhcpPlan, hoped: PlannedGateway, {world, signal}: Stage)
     signal,
   )
 
-/** What the ACK and the VM's traffic say together about `wanted`. */
-function judge(plan: DhcpPlan, wanted: PlannedGateway, acked: string | undefined, egress: Egress, store: ClientStore): Verdict {
+/** What the VM's traffic says about `wanted`, and its last ACK, where that must say so too. */
+function judge(
+  plan: DhcpPlan,
+  wanted: PlannedGateway,
+  acked: string | undefined,
+  egress: Egress,
+  store: ClientStore,
+  needsAck: boolean,
+): Verdict {
   const {vm, to, from} = plan
-  const ack = acked === wanted.ip ? `its last ACK gave it ${wanted.ip}` : acked === undefined ? 'no ACK to it was seen' : `its last ACK gave it ${acked}, not ${wanted.ip}`
+  const acknowledged = acked === wanted.ip || !needsAck
+  const ack =
+    acked === wanted.ip
+      ? `its last ACK gave it ${wanted.ip}`
+      : acked === undefined
+        ? 'no ACK to it was seen'
+        : `its last ACK gave it ${acked}, not ${wanted.ip}`
   if (egress.mac !== undefined) {
     const known = [to, from].find(({mac}) => mac === egress.mac)
     const through = `${vm.name} leaves through ${known ? `${known.name} (${egress.mac})` : `${egress.mac}, which is no gateway of this segment`}`
-    return {ok: egress.mac === wanted.mac && acked === wanted.ip, evidence: [ack, through]}
+    return {ok: egress.mac === wanted.mac && acknowledged, evidence: [ack, through]}
   }
   if (!egress.alive) return {ok: false, evidence: [ack, `${vm.name} is silent: no answer to ARP or echo`]}
   // Its traffic does not pass here. That it looks for the gateway does: ARP requests reach the whole segment.
   const record = store.read(vm.mac)
-  const asked = egress.askedFor.includes(wanted.ip) || (record?.askedFor === wanted.ip && record.ackedNs !== undefined && (record.askedNs ?? 0n) >= record.ackedNs)
-  if (asked) return {ok: acked === wanted.ip, evidence: [ack, `${vm.name} asked the segment where ${wanted.ip} is`]}
+  const asked =
+    egress.askedFor.includes(wanted.ip) ||
+    (record?.askedFor === wanted.ip && record.ackedNs !== undefined && (record.askedNs ?? 0n) >= record.ackedNs)
+  if (asked) return {ok: acknowledged, evidence: [ack, `${vm.name} asked the segment where ${wanted.ip} is`]}
   // What goes to another MAC does not pass a gateway's own leg: there, hearing nothing is the evidence.
-  if (wanted.mac === from.mac && egress.ownMac === to.mac) return {ok: true, evidence: [ack, `${vm.name} answers ARP and sends nothing to ${to.name} any more`]}
+  if (wanted.mac === from.mac && egress.ownMac === to.mac)
+    return {ok: true, evidence: [ack, `${vm.name} answers ARP and sends nothing to ${to.name} any more`]}
   return {
     ok: false,
-    evidence: [ack, `${vm.name} answers ARP, but where its traffic goes cannot be seen at ${plan.interface}: run this at ${wanted.name} or on the VM's own port`],
+    evidence: [
+      ack,
+      `${vm.name} answers ARP, but where its traffic goes cannot be seen at ${plan.interface} (or it drops ICMP): run this at ${wanted.name} or on the VM's own port`,
+    ],
   }
 }

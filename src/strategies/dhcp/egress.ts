@@ -60,7 +60,8 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
     const until = async (atMs: number): Promise<void> => {
       const leftMs = atMs - Number(world.now() - startNs) / 1e6
       signal.throwIfAborted()
-      if (leftMs > 0 && !done.signal.aborted) await world.sleep(leftMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted())
+      if (leftMs > 0 && !done.signal.aborted)
+        await world.sleep(leftMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted())
     }
     for (const [round, atMs] of ROUNDS_MS.entries()) {
       await until(atMs)

@@ -6,8 +6,11 @@ import type {World} from '../../net/world.ts'
 import {tableLines} from '../../render/table.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {DEFAULT_STATE, openClientStore} from './client-store.ts'
-import {dhcp6Clauses, readClientSighting6} from './client-watch6.ts'
 import {dhcpClauses, readClientSighting} from './client-watch.ts'
+import {dhcp6Clauses, readClientSighting6} from './client-watch6.ts'
+
+/** More than any segment has: a flood of made-up MACs ends here. */
+const MOST_CLIENTS = 50_000
 
 export interface LearnOrder {
   readonly interfaceName?: string | undefined
@@ -47,21 +50,28 @@ export async function learn(order: LearnOrder, world: World, signal: AbortSignal
   const store = await openClientStore(order.state ?? DEFAULT_STATE)
   const recording = order.pcap === undefined ? undefined : recordingWorld(world, order.pcap)
   try {
-    const link = await (recording?.world ?? world).openLink(interfaceName, {filter: anyOf([...dhcpClauses([]), ...dhcp6Clauses()]), promiscuous: true, outgoing: true})
+    const link = await (recording?.world ?? world).openLink(interfaceName, {
+      filter: anyOf([...dhcpClauses([]), ...dhcp6Clauses()]),
+      promiscuous: true,
+      outgoing: true,
+    })
     const macs = new Set<Mac>()
     const macs6 = new Set<Mac>()
     link.onFrame((received) => {
       const seen6 = readClientSighting6(received, vlanId)
-      if (seen6?.learned) {
+      if (seen6?.learned && (macs6.size < MOST_CLIENTS || macs6.has(seen6.learned.mac))) {
         store.learn6(seen6.learned)
         macs6.add(seen6.learned.mac)
         world.log(`${seen6.learned.mac}: DHCPv6 Reply${seen6.learned.key ? ', with a reconfigure key' : ''}`)
       }
       const sighting = readClientSighting(received, vlanId)
       if (sighting?.kind !== 'request' && sighting?.kind !== 'ack') return
+      if (macs.size >= MOST_CLIENTS && !macs.has(sighting.mac)) return
       store.learn(sighting)
       macs.add(sighting.mac)
-      world.log(`${sighting.mac}: ${sighting.kind === 'ack' ? `ACK of ${sighting.ip}${sighting.nonce ? ', with a nonce' : ''}` : 'asks'}`)
+      world.log(
+        `${sighting.mac}: ${sighting.kind === 'ack' ? `ACK of ${sighting.ip}${sighting.nonce ? ', with a nonce' : ''}` : 'asks'}`,
+      )
     })
     try {
       // Longer than any timer counts, for "until it is stopped".
@@ -86,8 +96,17 @@ export async function learn(order: LearnOrder, world: World, signal: AbortSignal
         router: router ?? null,
       }
     })
-    const learned6 = [...macs6].sort().map((mac) => ({mac, ip: store.read6(mac)!.ip, hasKey: store.read6(mac)!.key !== undefined}))
-    return {schema: 'gwswitch.send-reconfigure/1', interface: interfaceName, learned, learned6, warnings: [], exitCode: 0}
+    const learned6 = [...macs6]
+      .sort()
+      .map((mac) => ({mac, ip: store.read6(mac)!.ip, hasKey: store.read6(mac)!.key !== undefined}))
+    return {
+      schema: 'gwswitch.send-reconfigure/1',
+      interface: interfaceName,
+      learned,
+      learned6,
+      warnings: [],
+      exitCode: 0,
+    }
   } finally {
     recording?.close()
     store.close()

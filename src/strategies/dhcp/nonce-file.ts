@@ -1,7 +1,8 @@
 // The reconfigure nonces of VMs whose server hands out a fixed one.
+
+import {Failure} from '../../errors.ts'
 import {isMac, type Mac, readMac} from '../../wire/address.ts'
 import {RECONFIGURE_KEY_LENGTH} from '../../wire/dhcp-auth.ts'
-import {Failure} from '../../errors.ts'
 
 /** One nonce for whoever is meant, or one a MAC. */
 export interface NonceFile {
@@ -18,7 +19,11 @@ export function parseNonceFile(text: string, file: string): NonceFile {
   const byMac = new Map<Mac, Uint8Array>()
   let single: Uint8Array | undefined
   for (const [i, raw] of text.split('\n').entries()) {
-    const words = raw.replace(/#.*/, '').trim().split(/\s+/).filter((word) => word !== '')
+    const words = raw
+      .replace(/#.*/, '')
+      .trim()
+      .split(/\s+/)
+      .filter((word) => word !== '')
     if (words.length === 0) continue
     const hex = words.at(-1)!
     const mac = words.length === 2 && isMac(words[0]!) ? readMac(words[0]!) : undefined

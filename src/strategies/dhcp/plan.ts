@@ -56,15 +56,27 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
   const {vm, segment, from, to} = switchover
   const {dhcp} = segment
   if (!dhcp) {
-    throw new Failure('usage', `the dhcp strategy needs to know the DHCP server of ${segment.name}: want segments.${segment.name}.dhcp in the inventory`)
+    throw new Failure(
+      'usage',
+      `the dhcp strategy needs to know the DHCP server of ${segment.name}: want segments.${segment.name}.dhcp in the inventory`,
+    )
   }
   if (from.ip === to.ip) {
-    throw new Failure('usage', `${from.name} and ${to.name} share the address ${to.ip}: a lease cannot tell them apart, the arp strategy can`)
+    throw new Failure(
+      'usage',
+      `${from.name} and ${to.name} share the address ${to.ip}: a lease cannot tell them apart, the arp strategy can`,
+    )
   }
   const client: DhcpClient = {name: vm.name, ip: vm.ip, mac: vm.mac}
   const backend = backendFor(dhcp, {segment: segment.name, world})
   await backend.check(client)
-  const via = chooseInterface(await world.interfaces(), {name: options.interfaceName, to: to.mac, vm: vm.mac, prefix: segment.prefix, segment: segment.name})
+  const via = chooseInterface(await world.interfaces(), {
+    name: options.interfaceName,
+    to: to.mac,
+    vm: vm.mac,
+    prefix: segment.prefix,
+    segment: segment.name,
+  })
   const state = dhcp.state ?? DEFAULT_STATE
   const {kind, triggers} = await chooseTriggers(switchover, client, backend, await remembered(state, vm.mac), world)
   const gateway = ({name, site, ip, mac}: PlannedGateway): PlannedGateway => ({name, site, ip, mac})
@@ -75,7 +87,9 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     sourceIp: via.addresses.find(({ip}) => prefixContains(segment.prefix, ip))?.ip ?? dhcp.address ?? to.ip,
     vm: client,
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
-    server: Object.fromEntries(Object.entries(dhcp).filter((entry): entry is [string, string | number] => entry[1] !== undefined)),
+    server: Object.fromEntries(
+      Object.entries(dhcp).filter((entry): entry is [string, string | number] => entry[1] !== undefined),
+    ),
     reach: backend.reach,
     state,
     from: gateway(from),
@@ -115,7 +129,9 @@ async function chooseTriggers(
     )
   }
   const triggers: PlannedTrigger[] = []
-  const takesNonce = (told?.canListen ?? seen?.canListen) !== false && !['dhclient', 'dhclient-hook', 'networkd', 'networkmanager', 'udhcpc'].includes(kind ?? '')
+  const takesNonce =
+    (told?.canListen ?? seen?.canListen) !== false &&
+    !['dhclient', 'dhclient-hook', 'networkd', 'networkmanager', 'udhcpc'].includes(kind ?? '')
   const hasXid = told !== undefined || seen?.xid !== undefined
   const hasNonce = ((await backend.nonce(client)) ?? seen?.nonce) !== undefined
   if (takesNonce && hasXid && hasNonce) triggers.push({kind: 'forcerenew', ...FORCERENEW})
@@ -141,7 +157,9 @@ function renewalMs(
 ): number | undefined {
   if (everyS !== undefined) return everyS * 1000 + 1000
   const t1 = seen?.renewS ?? (seen?.leaseS === undefined ? undefined : seen.leaseS / 2)
-  const dueNs = told?.renewsNs ?? (seen?.ackedNs === undefined || t1 === undefined ? undefined : seen.ackedNs + BigInt(Math.ceil(t1 * 1e9)))
+  const dueNs =
+    told?.renewsNs ??
+    (seen?.ackedNs === undefined || t1 === undefined ? undefined : seen.ackedNs + BigInt(Math.ceil(t1 * 1e9)))
   if (dueNs === undefined) return undefined
   const leftMs = Math.ceil(Number(dueNs - nowNs) / 1e6)
   // Overdue: it renewed where nobody saw it, and nothing is known.
@@ -150,7 +168,21 @@ function renewalMs(
 
 function nothingFits(
   name: string,
-  {takesNonce, hasXid, hasNonce, leftMs, kind, reach}: {takesNonce: boolean; hasXid: boolean; hasNonce: boolean; leftMs: number | undefined; kind: DhcpClientKind | undefined; reach: string},
+  {
+    takesNonce,
+    hasXid,
+    hasNonce,
+    leftMs,
+    kind,
+    reach,
+  }: {
+    takesNonce: boolean
+    hasXid: boolean
+    hasNonce: boolean
+    leftMs: number | undefined
+    kind: DhcpClientKind | undefined
+    reach: string
+  },
 ): string {
   const who = `${name}${kind ? ` (${kind})` : ''}`
   const forcerenew = !takesNonce
@@ -175,14 +207,24 @@ function chooseInterface(
   const usable = all.filter((candidate) => candidate.ethernet)
   const named = want.name === undefined ? undefined : usable.find((candidate) => candidate.name === want.name)
   if (want.name !== undefined && !named) {
-    throw new Failure('runtime', `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`)
+    throw new Failure(
+      'runtime',
+      `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`,
+    )
   }
   const onSegment = (candidate: InterfaceFacts): boolean =>
     candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(want.prefix, ip))
   const chosen = named ?? usable.find(({mac}) => mac === want.to) ?? usable.find(onSegment)
-  if (!chosen) throw new Failure('usage', `no interface here is on segment ${want.segment}: name the VM's port or a gateway's leg with -i`)
+  if (!chosen)
+    throw new Failure(
+      'usage',
+      `no interface here is on segment ${want.segment}: name the VM's port or a gateway's leg with -i`,
+    )
   if (chosen.mac === want.vm) {
-    throw new Failure('usage', `${chosen.name} is the VM itself: run this at its DHCP server, at its new site's gateway or on its hypervisor`)
+    throw new Failure(
+      'usage',
+      `${chosen.name} is the VM itself: run this at its DHCP server, at its new site's gateway or on its hypervisor`,
+    )
   }
   return chosen
 }

@@ -40,7 +40,13 @@ export interface PrintConfigOrder {
   readonly drawNonce: () => Uint8Array
 }
 
-const DEFAULTS = {optsfile: '/etc/gwswitch/dnsmasq.opts', nonces: '/etc/gwswitch/nonces', dnsmasqLog: '/var/log/dnsmasq.log', keaLog: '/var/log/kea/kea-dhcp4.log', iscLog: '/var/log/dhcpd.log'}
+const DEFAULTS = {
+  optsfile: '/etc/gwswitch/dnsmasq.opts',
+  nonces: '/etc/gwswitch/nonces',
+  dnsmasqLog: '/var/log/dnsmasq.log',
+  keaLog: '/var/log/kea/kea-dhcp4.log',
+  iscLog: '/var/log/dhcpd.log',
+}
 
 /**
  * Every block for one segment. The router of a VM is that of the site the inventory has it in, else the first gateway.
@@ -52,7 +58,10 @@ export function printConfig(order: PrintConfigOrder): readonly ConfigBlock[] {
   const {segment, nonces, drawNonce} = order
   const vms = order.vms.filter((vm) => vm.segment === segment.name)
   if (vms.length === 0 || segment.gateways.length === 0) {
-    throw new Failure('usage', `segment ${segment.name} has no ${vms.length === 0 ? 'VMs' : 'gateways'} in the inventory: nothing to print`)
+    throw new Failure(
+      'usage',
+      `segment ${segment.name} has no ${vms.length === 0 ? 'VMs' : 'gateways'} in the inventory: nothing to print`,
+    )
   }
   const printed = vms.map(
     (vm): PrintedVm => ({
@@ -73,7 +82,8 @@ export const configText = (blocks: readonly ConfigBlock[], comment = '#'): strin
   blocks.flatMap(({file, note, text}) => [`${comment} ==== ${file}`, `${comment} ${note}`, ...text.split('\n'), ''])
 
 /** Option 90 of the ACK: the replay value counts from 1, FORCERENEWs then use the clock, far above. */
-const optionData = (nonce: string): Buffer => Buffer.from(dhcpOptions.authentication.write(reconfigureNonce(1n, Buffer.from(nonce, 'hex'))))
+const optionData = (nonce: string): Buffer =>
+  Buffer.from(dhcpOptions.authentication.write(reconfigureNonce(1n, Buffer.from(nonce, 'hex'))))
 const pairs = (bytes: Buffer): string => bytes.toString('hex').replace(/..(?=.)/g, '$&:')
 
 function dnsmasqBlocks(vms: readonly PrintedVm[], _segment: Segment, dhcp: SegmentDhcp | undefined): ConfigBlock[] {
@@ -91,8 +101,16 @@ function dnsmasqBlocks(vms: readonly PrintedVm[], _segment: Segment, dhcp: Segme
     ...hosts,
   ].join('\n')
   return [
-    {file: '/etc/dnsmasq.d/gwswitch.conf', note: 'beside your dhcp-range; restart dnsmasq once. Never write set: into a dhcp-hostsfile: 2.81 to 2.90 abort at SIGHUP.', text},
-    {file: optsfile, note: 'gwswitch rewrites the line of a VM and sends SIGHUP; other lines stay.', text: vms.map(({name, router}) => `tag:${name},option:router,${router}`).join('\n')},
+    {
+      file: '/etc/dnsmasq.d/gwswitch.conf',
+      note: 'beside your dhcp-range; restart dnsmasq once. Never write set: into a dhcp-hostsfile: 2.81 to 2.90 abort at SIGHUP.',
+      text,
+    },
+    {
+      file: optsfile,
+      note: 'gwswitch rewrites the line of a VM and sends SIGHUP; other lines stay.',
+      text: vms.map(({name, router}) => `tag:${name},option:router,${router}`).join('\n'),
+    },
   ]
 }
 
@@ -100,15 +118,33 @@ function keaBlocks(vms: readonly PrintedVm[], _segment: Segment, dhcp: SegmentDh
   const classes = vms.map(({name, mac, nonce}) => ({
     name: `gwswitch-${name}`,
     test: `option[54].exists and option[145].exists and pkt4.mac == 0x${mac.replaceAll(':', '')}`,
-    'option-data': [{code: 90, 'csv-format': false, 'always-send': true, data: optionData(nonce).toString('hex').toUpperCase()}],
+    'option-data': [
+      {code: 90, 'csv-format': false, 'always-send': true, data: optionData(nonce).toString('hex').toUpperCase()},
+    ],
   }))
-  const reservations = vms.map(({ip, mac, router}) => ({'hw-address': mac, 'ip-address': ip, 'option-data': [{name: 'routers', data: router}]}))
+  const reservations = vms.map(({ip, mac, router}) => ({
+    'hw-address': mac,
+    'ip-address': ip,
+    'option-data': [{name: 'routers', data: router}],
+  }))
   const logger = {name: 'kea-dhcp4', severity: 'INFO', output_options: [{output: dhcp?.log ?? DEFAULTS.keaLog}]}
-  const inside = {'control-socket': {'socket-type': 'unix', 'socket-name': dhcp?.control ?? KEA_CONTROL}, 'client-classes': classes, loggers: [logger]}
+  const inside = {
+    'control-socket': {'socket-type': 'unix', 'socket-name': dhcp?.control ?? KEA_CONTROL},
+    'client-classes': classes,
+    loggers: [logger],
+  }
   const members = (value: object): string => JSON.stringify(value, undefined, 2).split('\n').slice(1, -1).join('\n')
   return [
-    {file: '/etc/kea/kea-dhcp4.conf, inside "Dhcp4"', note: '"interfaces-config" needs "dhcp-socket-type": "raw" for clients on the same segment.', text: members(inside)},
-    {file: '/etc/kea/kea-dhcp4.conf, inside the subnet of the segment', note: 'gwswitch changes the routers in memory; a restart of Kea begins with these again.', text: members({reservations})},
+    {
+      file: '/etc/kea/kea-dhcp4.conf, inside "Dhcp4"',
+      note: '"interfaces-config" needs "dhcp-socket-type": "raw" for clients on the same segment.',
+      text: members(inside),
+    },
+    {
+      file: '/etc/kea/kea-dhcp4.conf, inside the subnet of the segment',
+      note: 'gwswitch changes the routers in memory; a restart of Kea begins with these again.',
+      text: members({reservations}),
+    },
   ]
 }
 
@@ -120,18 +156,37 @@ function iscBlocks(vms: readonly PrintedVm[], _segment: Segment, dhcp: SegmentDh
     `    option gwswitch-auth ${pairs(optionData(nonce))};`,
     '  }',
   ])
-  const global = [`omapi-port ${(dhcp?.omapi ?? ISC_OMAPI).split(':')[1]};`, 'option gwswitch-auth code 90 = string;', 'option gwswitch-listens code 145 = string;'].join('\n')
+  const global = [
+    `omapi-port ${(dhcp?.omapi ?? ISC_OMAPI).split(':')[1]};`,
+    'option gwswitch-auth code 90 = string;',
+    'option gwswitch-listens code 145 = string;',
+  ].join('\n')
   const subnet = [
     '  if option dhcp-message-type = 3 {',
     '    log(info, concat("gwswitch request ", binary-to-ascii(16, 8, ":", substring(hardware, 1, 6)), " xid ", binary-to-ascii(16, 32, "", packet(4, 4))));',
     '  }',
     ...nonces,
   ].join('\n')
-  const hosts = vms.map(({name, ip, mac, router}) => `new host\nset name = "${name}"\nset hardware-address = ${mac}\nset hardware-type = 1\nset ip-address = ${ip}\nset statements = "option routers ${router};"\ncreate`)
+  const hosts = vms.map(
+    ({name, ip, mac, router}) =>
+      `new host\nset name = "${name}"\nset hardware-address = ${mac}\nset hardware-type = 1\nset ip-address = ${ip}\nset statements = "option routers ${router};"\ncreate`,
+  )
   return [
-    {file: '/etc/dhcp/dhcpd.conf, at the top', note: 'OMAPI listens on every address: keep its port from the network, or add omapi-key (omapiKey in the inventory).', text: global},
-    {file: '/etc/dhcp/dhcpd.conf, inside the subnet of the segment', note: `xids go to dhcpd's log, ${dhcp?.log ?? DEFAULTS.iscLog} in the inventory.`, text: subnet},
-    {file: 'standard input of omshell, once', note: 'hosts are OMAPI objects, kept in dhcpd.leases: write no host {} for them.', text: ['server 127.0.0.1', `port ${(dhcp?.omapi ?? ISC_OMAPI).split(':')[1]}`, 'connect', ...hosts].join('\n')},
+    {
+      file: '/etc/dhcp/dhcpd.conf, at the top',
+      note: 'OMAPI listens on every address: keep its port from the network, or add omapi-key (omapiKey in the inventory).',
+      text: global,
+    },
+    {
+      file: '/etc/dhcp/dhcpd.conf, inside the subnet of the segment',
+      note: `xids go to dhcpd's log, ${dhcp?.log ?? DEFAULTS.iscLog} in the inventory.`,
+      text: subnet,
+    },
+    {
+      file: 'standard input of omshell, once',
+      note: 'hosts are OMAPI objects, kept in dhcpd.leases: write no host {} for them.',
+      text: ['server 127.0.0.1', `port ${(dhcp?.omapi ?? ISC_OMAPI).split(':')[1]}`, 'connect', ...hosts].join('\n'),
+    },
   ]
 }
 
@@ -143,10 +198,20 @@ const nonceBlock = (vms: readonly PrintedVm[], dhcp: SegmentDhcp | undefined): C
 
 function inventoryBlock(server: PrintableServer, segment: string, dhcp: SegmentDhcp | undefined): ConfigBlock {
   const keys: Readonly<Record<PrintableServer, SegmentDhcp>> = {
-    dnsmasq: {server, optsfile: DEFAULTS.optsfile, pidfile: '/run/dnsmasq/dnsmasq.pid', log: DEFAULTS.dnsmasqLog, nonces: DEFAULTS.nonces},
+    dnsmasq: {
+      server,
+      optsfile: DEFAULTS.optsfile,
+      pidfile: '/run/dnsmasq/dnsmasq.pid',
+      log: DEFAULTS.dnsmasqLog,
+      nonces: DEFAULTS.nonces,
+    },
     kea: {server, control: KEA_CONTROL, log: DEFAULTS.keaLog, nonces: DEFAULTS.nonces},
     isc: {server, omapi: ISC_OMAPI, log: DEFAULTS.iscLog, nonces: DEFAULTS.nonces},
   }
   const entries = Object.entries({...keys[server], ...dhcp}).map(([key, value]) => `${key}: ${value}`)
-  return {file: `gwswitch.yaml, segments.${segment}`, note: 'how gwswitch reaches the server.', text: `dhcp: { ${entries.join(', ')} }`}
+  return {
+    file: `gwswitch.yaml, segments.${segment}`,
+    note: 'how gwswitch reaches the server.',
+    text: `dhcp: { ${entries.join(', ')} }`,
+  }
 }

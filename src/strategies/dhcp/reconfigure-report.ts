@@ -14,7 +14,12 @@ export const UNAUTHENTICATED =
 /** One client's run; `skipped` was not sent anything. */
 export type ReportRow =
   | (ClientReport & {readonly wanted: Ipv4 | undefined; readonly sees: boolean})
-  | {readonly client: DhcpClient; readonly outcome: 'skipped'; readonly reason: string; readonly traits: ClientReport['traits']}
+  | {
+      readonly client: DhcpClient
+      readonly outcome: 'skipped'
+      readonly reason: string
+      readonly traits: ClientReport['traits']
+    }
 
 /** A frame (or, off the segment, a message) of a dry run. */
 export interface ReconfigureFrame {
@@ -126,11 +131,16 @@ function wordsFor({outcome, router, ackMs, requestMs, toldBy, attempts}: Reconfi
   const times = attempts === 1 ? 'one FORCERENEW' : `${attempts} FORCERENEWs`
   switch (outcome) {
     case 'acted': {
-      const when = toldBy === 'wire' ? `ACK ${ackMs!.toFixed(1)} ms after the FORCERENEW` : `its server tells so, within ${ackMs!.toFixed(0)} ms`
+      const when =
+        toldBy === 'wire'
+          ? `ACK ${ackMs!.toFixed(1)} ms after the FORCERENEW`
+          : `its server tells so, within ${ackMs!.toFixed(0)} ms`
       return `${router === null ? 'renewed' : `router ${router}`}, ${when}${attempts > 1 ? ` (attempt ${attempts})` : ''}`
     }
     case 'refused':
-      return router === null ? 'the server answered its REQUEST with a NAK' : `renewed, but the ACK gives router ${router}`
+      return router === null
+        ? 'the server answered its REQUEST with a NAK'
+        : `renewed, but the ACK gives router ${router}`
     case 'unanswered':
       return `asked ${requestMs!.toFixed(1)} ms after the FORCERENEW, and no server answered`
     case 'unreachable':

@@ -3,7 +3,16 @@ import {findSegment, findVm, type Inventory, type Segment, segmentOfIp} from '..
 import {hint} from '../../domain/suggest.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
-import {type Ipv4, isGroupMac, isIpv4, type Mac, prefixContains, prefixOf, readMac, ZERO_MAC} from '../../wire/address.ts'
+import {
+  type Ipv4,
+  isGroupMac,
+  isIpv4,
+  type Mac,
+  prefixContains,
+  prefixOf,
+  readMac,
+  ZERO_MAC,
+} from '../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backends/backend.ts'
 import type {ClientStore} from './client-store.ts'
 
@@ -35,9 +44,16 @@ const usage = (message: string): Failure => new Failure('usage', message)
 /** @throws Failure `usage` for what is no such value, or does not go together. */
 export function readFlags(order: ReconfigureOrder): ReconfigureFlags {
   if (order.all === (order.client !== undefined)) {
-    throw usage(order.all ? `--all means every client: leave "${order.client}" out` : 'name a client (a VM of the inventory or an address), or give --all')
+    throw usage(
+      order.all
+        ? `--all means every client: leave "${order.client}" out`
+        : 'name a client (a VM of the inventory or an address), or give --all',
+    )
   }
-  for (const [flag, value] of [['--xid', order.xid], ['--mac', order.mac]] as const) {
+  for (const [flag, value] of [
+    ['--xid', order.xid],
+    ['--mac', order.mac],
+  ] as const) {
     if (order.all && value !== undefined) throw usage(`${flag} is one client's: it does not go with --all`)
   }
   return {
@@ -62,7 +78,8 @@ function ipFlag(flag: string, text: string | undefined): Ipv4 | undefined {
 function macOf(text: string): Mac {
   const mac = readMac(text)
   if (mac === undefined) throw usage(`--mac ${text} is not a MAC address (want 02:00:00:00:00:10)`)
-  if (mac === ZERO_MAC || isGroupMac(mac)) throw usage(`--mac ${mac} is ${mac === ZERO_MAC ? 'the zero' : 'a multicast'} MAC, which no station has`)
+  if (mac === ZERO_MAC || isGroupMac(mac))
+    throw usage(`--mac ${mac} is ${mac === ZERO_MAC ? 'the zero' : 'a multicast'} MAC, which no station has`)
   return mac
 }
 
@@ -72,12 +89,20 @@ export function segmentOf(order: ReconfigureOrder, inventory: Inventory | undefi
     const found = inventory && findSegment(inventory, order.segment)
     if (found) return found
     const known = inventory?.segments.map(({name}) => name) ?? []
-    throw usage(inventory ? `${inventory.file}: no segment "${order.segment}"${hint(order.segment, known)}` : `--segment ${order.segment} needs an inventory`)
+    throw usage(
+      inventory
+        ? `${inventory.file}: no segment "${order.segment}"${hint(order.segment, known)}`
+        : `--segment ${order.segment} needs an inventory`,
+    )
   }
   if (!inventory) return undefined
   if (order.client !== undefined) {
     const vm = findVm(inventory, order.client)
-    return vm ? findSegment(inventory, vm.segment) : isIpv4(order.client) ? segmentOfIp(inventory, order.client) : undefined
+    return vm
+      ? findSegment(inventory, vm.segment)
+      : isIpv4(order.client)
+        ? segmentOfIp(inventory, order.client)
+        : undefined
   }
   const served = inventory.segments.filter(({dhcp}) => dhcp !== undefined)
   if (served.length === 1) return served[0]
@@ -96,7 +121,11 @@ export async function namedClient(
   const vm = inventory && findVm(inventory, name)
   if (!vm && !isIpv4(name)) {
     const known = inventory?.vms.map((each) => each.name) ?? []
-    throw usage(inventory ? `${inventory.file}: no VM "${name}"${hint(name, known)}` : `"${name}" is not an IPv4 address, and there is no inventory to look it up in`)
+    throw usage(
+      inventory
+        ? `${inventory.file}: no VM "${name}"${hint(name, known)}`
+        : `"${name}" is not an IPv4 address, and there is no inventory to look it up in`,
+    )
   }
   const ip = vm?.ip ?? name
   const first = Number(ip.split('.')[0])
@@ -119,18 +148,30 @@ export async function allClients(
   for (const {mac, ip} of store.all()) {
     if (ip !== undefined && (!segment || prefixContains(segment.prefix, ip))) found.set(mac, {name: ip, ip, mac})
   }
-  for (const vm of inventory?.vms ?? []) if (vm.segment === segment?.name) found.set(vm.mac, {name: vm.name, ip: vm.ip, mac: vm.mac})
+  for (const vm of inventory?.vms ?? [])
+    if (vm.segment === segment?.name) found.set(vm.mac, {name: vm.name, ip: vm.ip, mac: vm.mac})
   if (found.size > 0) return [...found.values()]
-  throw usage(segment ? `no client of segment ${segment.name} is known` : 'no client is known: --all needs an inventory, or clients seen by --learn')
+  throw usage(
+    segment
+      ? `no client of segment ${segment.name} is known`
+      : 'no client is known: --all needs an inventory, or clients seen by --learn',
+  )
 }
 
 /** The interface to send on: the one named, else the one on the client's own subnet; undefined if there is none. */
-export function interfaceFor(name: string | undefined, ip: Ipv4, all: readonly InterfaceFacts[]): InterfaceFacts | undefined {
+export function interfaceFor(
+  name: string | undefined,
+  ip: Ipv4,
+  all: readonly InterfaceFacts[],
+): InterfaceFacts | undefined {
   const usable = all.filter(({ethernet}) => ethernet)
   if (name === undefined) return usable.find((each) => each.up && ownAddress(each, ip) !== undefined)
   const found = usable.find((each) => each.name === name)
   if (found) return found
-  throw new Failure('runtime', `no interface ${name} here; Ethernet interfaces are: ${usable.map((each) => each.name).join(', ') || 'none'}`)
+  throw new Failure(
+    'runtime',
+    `no interface ${name} here; Ethernet interfaces are: ${usable.map((each) => each.name).join(', ') || 'none'}`,
+  )
 }
 
 /** An interface's own address on the client's subnet. */

@@ -75,7 +75,11 @@ const FRAME_MS = 50
 const ACK_MS = 3000
 
 /** Aborting ends it between attempts with the signal's reason. */
-export async function reconfigureClient(client: DhcpClient, context: ReconfigureContext, options: ReconfigureOptions): Promise<ClientReport> {
+export async function reconfigureClient(
+  client: DhcpClient,
+  context: ReconfigureContext,
+  options: ReconfigureOptions,
+): Promise<ClientReport> {
   const run = startRun(client, context, options)
   try {
     for (let attempt = 0; attempt < options.attempts && !run.decided(); attempt++) {
@@ -187,7 +191,8 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
       }
     },
     report(): ClientReport {
-      const since = (ns: bigint | undefined): number | undefined => (ns === undefined ? undefined : Number(ns - seen.sentNs) / 1e6)
+      const since = (ns: bigint | undefined): number | undefined =>
+        ns === undefined ? undefined : Number(ns - seen.sentNs) / 1e6
       return {
         client,
         outcome: outcomeOf(seen, options.router),
@@ -204,7 +209,8 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
 }
 
 function outcomeOf({ackNs, router, refused, request}: Seen, wanted: Ipv4 | undefined): Outcome {
-  if (ackNs !== undefined) return wanted !== undefined && router !== undefined && router !== wanted ? 'refused' : 'acted'
+  if (ackNs !== undefined)
+    return wanted !== undefined && router !== undefined && router !== wanted ? 'refused' : 'acted'
   if (refused) return refused === 'nak' ? 'refused' : 'unreachable'
   return request ? 'unanswered' : 'silent'
 }

@@ -12,10 +12,25 @@ import {type CredentialSources, findCredentials} from './credentials.ts'
 import {forcerenewFrame, forcerenewMessage} from './forcerenew.ts'
 import {parseNonceFile} from './nonce-file.ts'
 import {type ClientReport, reconfigureClient} from './reconfigure.ts'
-import {type ReconfigureDocument, type ReconfigureFrame, reconfigureDocument, type ReportRow, UNAUTHENTICATED} from './reconfigure-report.ts'
-import {allClients, interfaceFor, namedClient, ownAddress, readFlags, type ReconfigureFlags, type ReconfigureOrder, segmentOf} from './reconfigure-request.ts'
-import {forcerenewTrigger} from './triggers.ts'
+import {
+  type ReconfigureDocument,
+  type ReconfigureFrame,
+  type ReportRow,
+  reconfigureDocument,
+  UNAUTHENTICATED,
+} from './reconfigure-report.ts'
+import {
+  allClients,
+  interfaceFor,
+  namedClient,
+  ownAddress,
+  type ReconfigureFlags,
+  type ReconfigureOrder,
+  readFlags,
+  segmentOf,
+} from './reconfigure-request.ts'
 import {datagramSender, frameSender, type OpenSender} from './senders.ts'
+import {forcerenewTrigger} from './triggers.ts'
 
 export interface ReconfigureRun extends ReconfigureOrder {
   readonly nonceFile?: string | undefined
@@ -37,14 +52,21 @@ export interface ReconfigureDoor {
 }
 
 /** @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface, the server and the files. */
-export async function runReconfigure(run: ReconfigureRun, inventory: Inventory | undefined, door: ReconfigureDoor): Promise<ReconfigureDocument> {
+export async function runReconfigure(
+  run: ReconfigureRun,
+  inventory: Inventory | undefined,
+  door: ReconfigureDoor,
+): Promise<ReconfigureDocument> {
   const flags = readFlags(run)
   const segment = segmentOf(run, inventory)
   const backend = segment?.dhcp && backendFor(segment.dhcp, {segment: segment.name, world: door.world})
   const store = await openClientStore(run.state ?? segment?.dhcp?.state ?? DEFAULT_STATE)
   try {
-    const resolve = async (ip: Ipv4) => (run.interfaceName === undefined ? undefined : (await door.world.resolveNeighbour(ip, run.interfaceName))?.mac)
-    const clients = run.all ? await allClients(segment, inventory, backend, store) : [await namedClient(run, flags, inventory, store, resolve)]
+    const resolve = async (ip: Ipv4) =>
+      run.interfaceName === undefined ? undefined : (await door.world.resolveNeighbour(ip, run.interfaceName))?.mac
+    const clients = run.all
+      ? await allClients(segment, inventory, backend, store)
+      : [await namedClient(run, flags, inventory, store, resolve)]
     const sources: CredentialSources = {
       world: door.world,
       store,
@@ -78,19 +100,32 @@ async function perform(
   const sourceIp = ({ip}: DhcpClient): Ipv4 => {
     const own = via && (ownAddress(via, ip) ?? sources.serverId)
     if (own !== undefined) return own
-    throw new Failure('usage', `${via?.name} has no address on the subnet of ${ip}: give --server-id, which the frame then comes from`)
+    throw new Failure(
+      'usage',
+      `${via?.name} has no address on the subnet of ${ip}: give --server-id, which the frame then comes from`,
+    )
   }
   // One client: what is missing is an error of the command. Of many, each has its own row.
   if (!run.all) await findCredentials(clients[0]!, {...sources, dryRun: true})
   const head = {interfaceName: via?.name, router: flags.router, warnings: run.unauthenticated ? [UNAUTHENTICATED] : []}
   if (door.dryRun) {
-    const frames = await Promise.all(clients.map((client) => plannedFrame(client, sources, via && {...via, sourceIp: sourceIp(client), vlanId: run.vlanId})))
+    const frames = await Promise.all(
+      clients.map((client) =>
+        plannedFrame(client, sources, via && {...via, sourceIp: sourceIp(client), vlanId: run.vlanId}),
+      ),
+    )
     return reconfigureDocument({...head, dryRun: true, rows: [], frames})
   }
   const recording = door.pcap === undefined ? undefined : recordingWorld(door.world, door.pcap)
   const world = recording?.world ?? door.world
   const sender = via
-    ? await frameSender(world, {interfaceName: via.name, sourceIp, vlanId: run.vlanId, clients, learn: (seen) => sources.store.learn(seen)})
+    ? await frameSender(world, {
+        interfaceName: via.name,
+        sourceIp,
+        vlanId: run.vlanId,
+        clients,
+        learn: (seen) => sources.store.learn(seen),
+      })
     : datagramSender(world)
   try {
     const rows = await eachAtRate(clients, run, door, (client) => one(client, run, flags, sources, sender, door))
@@ -120,12 +155,26 @@ async function one(
       ...(backend && {transaction: () => backend.lastTransaction(client)}),
       observe: ({text}: {text: string}) => world.log(text),
     }
-    const report: ClientReport = await reconfigureClient(client, context, {attempts: run.attempts, timeoutMs: run.timeoutMs, router: flags.router})
+    const report: ClientReport = await reconfigureClient(client, context, {
+      attempts: run.attempts,
+      timeoutMs: run.timeoutMs,
+      router: flags.router,
+    })
     const kind = report.traits.kind ?? before?.kind
-    return {...report, traits: {kind, canListen: report.traits.canListen ?? before?.canListen}, wanted: flags.router, sees: sender.sees || backend !== undefined}
+    return {
+      ...report,
+      traits: {kind, canListen: report.traits.canListen ?? before?.canListen},
+      wanted: flags.router,
+      sees: sender.sees || backend !== undefined,
+    }
   } catch (error) {
     if (!run.all || !(error instanceof Failure) || error.kind === 'privilege' || signal.aborted) throw error
-    return {client, outcome: 'skipped', reason: error.message, traits: {kind: before?.kind, canListen: before?.canListen}}
+    return {
+      client,
+      outcome: 'skipped',
+      reason: error.message,
+      traits: {kind: before?.kind, canListen: before?.canListen},
+    }
   }
 }
 
@@ -179,4 +228,3 @@ async function eachAtRate<T>(
   await Promise.all(running)
   return Promise.all(rows)
 }
-

@@ -77,7 +77,15 @@ export function datagramSender(world: World): OpenSender {
       if (!peer) {
         peer = await openDatagram(client.ip, DHCP_CLIENT_PORT)
         const sourcePort = peer.port
-        peer.onRefused(() => listeners.get(client.mac)?.({kind: 'unreachable', atNs: world.now(), mac: client.mac, ip: client.ip, sourcePort}))
+        peer.onRefused(() =>
+          listeners.get(client.mac)?.({
+            kind: 'unreachable',
+            atNs: world.now(),
+            mac: client.mac,
+            ip: client.ip,
+            sourcePort,
+          }),
+        )
         peers.set(client.ip, peer)
       }
       const atNs = world.now()

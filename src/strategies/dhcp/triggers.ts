@@ -14,7 +14,11 @@ export const forcerenewTrigger = (sender: OpenSender, sources: CredentialSources
     const credentials = await findCredentials(client, sources)
     const atNs = await sender.send(client, forcerenewMessage(client, credentials))
     const signed = credentials.key ? '' : ', not signed'
-    return {atNs, text: `FORCERENEW${signed}, xid ${credentials.xid.toString(16).padStart(8, '0')}`, source: credentials.source}
+    return {
+      atNs,
+      text: `FORCERENEW${signed}, xid ${credentials.xid.toString(16).padStart(8, '0')}`,
+      source: credentials.source,
+    }
   },
 })
 
@@ -40,14 +44,22 @@ else echo "no DHCP client that renews on demand runs here" >&2; exit 1
 fi
 `
 
-export const guestTrigger = (socket: string, world: Pick<World, 'now'>, timeoutMs: number, signal: AbortSignal): Trigger => ({
+export const guestTrigger = (
+  socket: string,
+  world: Pick<World, 'now'>,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Trigger => ({
   async fire(client) {
     const atNs = world.now()
     const agent = await openGuestAgent(socket, signal)
     try {
       const {code, stdout, stderr} = await agent.run(['/bin/sh', '-c', RENEW_SCRIPT, 'sh', client.mac], {timeoutMs})
       if (code === 0) return {atNs, text: `renewed inside, through the guest agent (${stdout.trim()})`}
-      throw new Failure('refused', `in ${client.name}: ${stderr.trim().split('\n').at(-1) || `the renewal ended with code ${code}`}`)
+      throw new Failure(
+        'refused',
+        `in ${client.name}: ${stderr.trim().split('\n').at(-1) || `the renewal ended with code ${code}`}`,
+      )
     } finally {
       agent.close()
     }

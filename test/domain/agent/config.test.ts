@@ -1,4 +1,7 @@
+import {readFileSync} from 'node:fs'
+import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
+import {parse} from 'yaml'
 import {DEFAULT_WINDOWS, parseAgentConfig, readEndpoint} from '../../../src/domain/agent/config.ts'
 import {answerTo, EMPTY_MEMORY, remembered, used} from '../../../src/domain/agent/memory.ts'
 import {Failure} from '../../../src/errors.ts'
@@ -121,5 +124,30 @@ describe('the memory', () => {
       expect(answerTo(memory, kid, seq, digest)).toBeUndefined()
     for (let seq = 2; seq < 100; seq++) memory = remembered(memory, {kid: 'k', seq, digest: 'd', answer})
     expect(memory.answered).toHaveLength(16)
+  })
+})
+
+describe('what is shipped', () => {
+  const shipped = (name: string): string => readFileSync(join(import.meta.dirname, '../../../packaging', name), 'utf8')
+
+  it('the example and the cloud-init snippet are configurations', () => {
+    expect(parseAgentConfig(shipped('agent.yaml'), 'agent.yaml')).toMatchObject({
+      vm: 'web-07',
+      trusted: [{kid: 'site-x'}, {kid: 'site-y'}],
+    })
+    const init = parse(shipped('cloud-init.yaml')) as {write_files: {path: string; content: string}[]}
+    expect(init.write_files[0]?.path).toBe('/etc/gwswitch/agent.yaml')
+    expect(parseAgentConfig(init.write_files[0]!.content, 'agent.yaml')).toMatchObject({
+      vm: 'web-07',
+      probes: ['203.0.113.10'],
+    })
+  })
+
+  it('the unit gives two capabilities, and bounds all others away', () => {
+    const unit = shipped('gwswitch-agent.service')
+    for (const key of ['AmbientCapabilities', 'CapabilityBoundingSet'])
+      expect(unit).toMatch(new RegExp(`^${key}=CAP_NET_ADMIN CAP_NET_RAW$`, 'm'))
+    expect(unit).toMatch(/^NoNewPrivileges=yes$/m)
+    expect(unit).toMatch(/^Restart=always$/m)
   })
 })

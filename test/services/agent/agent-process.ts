@@ -10,7 +10,16 @@ const log = (line: string): void => void process.stderr.write(`${line}\n`)
 const stop = new AbortController()
 process.once('SIGTERM', () => stop.abort())
 
-const CHANGES = ['replace', 'deleteRoute', 'addRule', 'deleteRule', 'setDrain', 'clearDrain', 'writeDurably'] as const
+const CHANGES = [
+  'replace',
+  'append',
+  'deleteRoute',
+  'addRule',
+  'deleteRule',
+  'setDrain',
+  'clearDrain',
+  'writeDurably',
+] as const
 
 function trapped(kernel: AgentKernel): AgentKernel {
   const [when, at] = trap.split(':')

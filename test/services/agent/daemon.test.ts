@@ -80,11 +80,11 @@ describe('an agent', () => {
   it('has the way back on disk before it changes anything', async () => {
     const kernel = fakeKernel()
     const {ask} = await agentOn(kernel)
-    const replace = kernel.replace
+    const append = kernel.append
     const seen: unknown[] = []
-    kernel.replace = (route, create) => {
+    kernel.append = (route) => {
       if (route.table === 254) seen.push(memory(kernel).last, memory(kernel).keys['site-y'])
-      replace(route, create)
+      append(route)
     }
     const order = command()
     await ask(order)

@@ -45,7 +45,13 @@ export function fakeKernel(files = new Map<string, string>(), bootId = 'boot-1')
       if (at < 0 && !create) throw new RouteError('ENOENT', 'no such route')
       routes.splice(at < 0 ? routes.length : at, at < 0 ? 0 : 1, route)
     },
-    deleteRoute: (route) => void routes.splice(routes.indexOf(route), routes.includes(route) ? 1 : 0),
+    append: (route) => void routes.push(route),
+    deleteRoute(route) {
+      const at = routes.findIndex((each) =>
+        (['family', 'table', 'metric', 'gateway'] as const).every((key) => each[key] === route[key]),
+      )
+      if (at >= 0) routes.splice(at, 1)
+    },
     addRule: (rule) => void (rules.some((each) => same(each, rule)) || rules.push(rule)),
     deleteRule(rule) {
       const at = rules.findIndex((each) => same(each, rule))

@@ -370,6 +370,12 @@ table ip nat {
     oifname "core" masquerade
   }
 }
+table ip6 nat {
+  chain post {
+    type nat hook postrouting priority srcnat
+    oifname "core" masquerade
+  }
+}
 table inet state {
   chain forward {
     type filter hook forward priority filter; policy drop

@@ -143,7 +143,7 @@ describe('a fresh address', () => {
   it('is offered once nobody answered for it; meanwhile the client is not answered twice', async () => {
     const asked: string[] = []
     const {promise, resolve} = Promise.withResolvers<boolean>()
-    const {deliver, sent} = engineFor({probe: (ip) => (asked.push(ip), promise)})
+    const {deliver, sent} = engineFor({probe: (ip) => [asked.push(ip), promise][1] as Promise<boolean>})
     const discover = clientMessage(DHCPDISCOVER)
     expect(deliver(discover, discover)).toEqual([])
     resolve(false)
@@ -171,7 +171,7 @@ describe('control', () => {
     const {engine, renewer, clock} = parts
     const said: Record<string, unknown>[] = []
     const watching = watchers()
-    const lines = {send: (value: unknown) => (said.push(value as Record<string, unknown>), 0), close: () => {}}
+    const lines = {send: (value: unknown) => said.push(value as Record<string, unknown>) * 0, close: () => {}}
     const session = controlSession(
       {
         engine,
@@ -294,8 +294,13 @@ describe('control', () => {
     ['{', 'the request is not JSON (want one object a line, {"do": "status"})'],
     [[], '"do" must be one of relocate, nak, forcerenew, transaction, leases, status, watch'],
     [{do: 'stop'}, '"do" must be one of relocate, nak, forcerenew, transaction, leases, status, watch'],
-    [{do: 'status', loud: 1}, 'the request: loud is not known'],
-    [{do: 'nak'}, '"vm": '],
+    [{do: 'status', loud: 1}, 'status has no "loud"'],
+    [{do: 'leases', limt: 1}, 'leases has no "limt" (did you mean "limit"?)'],
+    [{do: 'leases', limit: 0}, 'leases: "limit" is not a whole number from 1 to 1000'],
+    [{do: 'relocate', vm: 'web-07', site: 'y', trigger: 'yes'}, 'relocate: "trigger" is not true or false'],
+    [{do: 'toString'}, '"do" must be one of relocate'],
+    ['null', '"do" must be one of relocate'],
+    [{do: 'nak'}, 'nak: "vm" is not a text of 1 to 255 characters'],
     [{do: 'nak', vm: 'web-08'}, 'no VM "web-08" here (did you mean "web-07"?)'],
     [{do: 'nak', vm: '10.0.0.99'}, 'no VM "10.0.0.99" here (no lease and no reservation)'],
     [{do: 'relocate', vm: 'web-07', site: 'q'}, 'site "q" has no router on segment tenant-a (known: x, y)'],

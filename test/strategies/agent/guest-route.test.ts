@@ -6,18 +6,36 @@ const rewritten = (output: string, gateway: string, family: 4 | 6 = 4): string =
 
 describe('default routes of a guest', () => {
   it.each([
-    ['a bare one', 'default via 10.0.0.1 dev eth0 \n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.10', 'default via 10.0.0.2 dev eth0'],
-    ['one with an owner and a metric', 'default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.10 metric 1002', 'default via 10.0.0.2 dev eth0 proto dhcp src 10.0.0.10 metric 1002'],
-    ['one on a dead link', 'default via 10.0.0.1 dev eth0 proto static metric 100 linkdown', 'default via 10.0.0.2 dev eth0 proto static metric 100'],
+    [
+      'a bare one',
+      'default via 10.0.0.1 dev eth0 \n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.10',
+      'default via 10.0.0.2 dev eth0',
+    ],
+    [
+      'one with an owner and a metric',
+      'default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.10 metric 1002',
+      'default via 10.0.0.2 dev eth0 proto dhcp src 10.0.0.10 metric 1002',
+    ],
+    [
+      'one on a dead link',
+      'default via 10.0.0.1 dev eth0 proto static metric 100 linkdown',
+      'default via 10.0.0.2 dev eth0 proto static metric 100',
+    ],
     ['one that is onlink', 'default via 10.0.0.1 dev eth0 onlink', 'default via 10.0.0.2 dev eth0 onlink'],
-    ['one with TCP parameters', 'default via 10.0.0.1 dev eth0 initcwnd 20 mtu 1400', 'default via 10.0.0.2 dev eth0 initcwnd 20 mtu 1400'],
+    [
+      'one with TCP parameters',
+      'default via 10.0.0.1 dev eth0 initcwnd 20 mtu 1400',
+      'default via 10.0.0.2 dev eth0 initcwnd 20 mtu 1400',
+    ],
   ])('keeps everything but the gateway of %s', (_, output, want) => {
     expect(rewritten(output, '10.0.0.2')).toBe(want)
   })
 
   it('writes the lifetime of an IPv6 route as ip(8) takes it', () => {
     const output = 'default via fe80::1 dev eth0 proto ra metric 1024 expires 1790sec hoplimit 64 pref medium'
-    expect(rewritten(output, 'fe80::2', 6)).toBe('default via fe80::2 dev eth0 proto ra metric 1024 expires 1790 hoplimit 64 pref medium')
+    expect(rewritten(output, 'fe80::2', 6)).toBe(
+      'default via fe80::2 dev eth0 proto ra metric 1024 expires 1790 hoplimit 64 pref medium',
+    )
   })
 
   it('puts the one in use first', () => {

@@ -33,7 +33,15 @@ vms:
     'gwswitch.yaml',
   )
 
-const flags = (over: Partial<NotifyFlags>): NotifyFlags => ({vms: ['web-07'], gateway: [], from: [], probe: [], confirmS: 10, timeoutMs: 10_000, ...over})
+const flags = (over: Partial<NotifyFlags>): NotifyFlags => ({
+  vms: ['web-07'],
+  gateway: [],
+  from: [],
+  probe: [],
+  confirmS: 10,
+  timeoutMs: 10_000,
+  ...over,
+})
 
 describe('what notify-agent was asked for', () => {
   it('comes from the inventory: way, key, gateway', () => {
@@ -47,7 +55,14 @@ describe('what notify-agent was asked for', () => {
       agentKey,
       kid: null,
     })
-    expect(notice!.order).toMatchObject({run: 'run-1', site: 'y', to: {v4: '10.0.0.2', v6: null}, from: {v4: null, v6: null}, mode: null, confirmS: 10})
+    expect(notice!.order).toMatchObject({
+      run: 'run-1',
+      site: 'y',
+      to: {v4: '10.0.0.2', v6: null},
+      from: {v4: null, v6: null},
+      mode: null,
+      confirmS: 10,
+    })
     expect(notice!.key!.kid).toBe('site-y')
   })
 
@@ -64,17 +79,38 @@ describe('what notify-agent was asked for', () => {
   })
 
   it('takes an address alone, with flags for what the inventory would say', () => {
-    const given = {vms: ['10.0.0.10'], gateway: ['10.0.0.2', 'fe80::2'], from: ['10.0.0.1'], key: keyFile, kid: 'dc-y', agentKey, id: 'vm-9', port: 7000, probe: ['203.0.113.10'], mode: 'rule'}
+    const given = {
+      vms: ['10.0.0.10'],
+      gateway: ['10.0.0.2', 'fe80::2'],
+      from: ['10.0.0.1'],
+      key: keyFile,
+      kid: 'dc-y',
+      agentKey,
+      id: 'vm-9',
+      port: 7000,
+      probe: ['203.0.113.10'],
+      mode: 'rule',
+    }
     const [notice] = readNotices(flags(given), undefined, 'run-1')
     expect(notice).toMatchObject({
       target: {name: '10.0.0.10', id: 'vm-9', mac: null, transport: {kind: 'udp', address: '10.0.0.10', port: 7000}},
-      order: {to: {v4: '10.0.0.2', v6: 'fe80::2'}, from: {v4: '10.0.0.1', v6: null}, probes: ['203.0.113.10'], mode: 'rule', site: null},
+      order: {
+        to: {v4: '10.0.0.2', v6: 'fe80::2'},
+        from: {v4: '10.0.0.1', v6: null},
+        probes: ['203.0.113.10'],
+        mode: 'rule',
+        site: null,
+      },
       key: {kid: 'dc-y'},
     })
   })
 
   it('needs no key for a QEMU guest agent', () => {
-    const [notice] = readNotices(flags({vms: ['10.0.0.10'], gateway: ['10.0.0.2'], transport: 'qga', socket: '/run/web-07.qga'}), undefined, 'run-1')
+    const [notice] = readNotices(
+      flags({vms: ['10.0.0.10'], gateway: ['10.0.0.2'], transport: 'qga', socket: '/run/web-07.qga'}),
+      undefined,
+      'run-1',
+    )
     expect(notice).toMatchObject({target: {transport: {kind: 'qga', socket: '/run/web-07.qga'}}, key: undefined})
   })
 
@@ -97,14 +133,22 @@ describe('what notify-agent was asked for', () => {
     ['a gateway that is no address', {gateway: ['10.0.0.256']}, /^--gateway 10\.0\.0\.256: is not an IP address/],
     ['two gateways of one family', {gateway: ['10.0.0.2', '10.0.0.3']}, /want one address of each family/],
     ['a probe that is no address', {to: 'y', probe: ['here']}, /^--probe here: is not an IP address/],
-    ['too many probes', {to: 'y', probe: Array.from({length: 9}, () => '203.0.113.10')}, /^9 probes \(want 8 at most\)/],
+    [
+      'too many probes',
+      {to: 'y', probe: Array.from({length: 9}, () => '203.0.113.10')},
+      /^9 probes \(want 8 at most\)/,
+    ],
     ['a VM twice', {vms: ['web-07', '10.0.0.10'], to: 'y'}, /^10\.0\.0\.10 is named twice$/],
     ['one id for two VMs', {vms: ['web-07', 'six'], to: 'y', id: 'a'}, /^--id is of one VM/],
     ['an id that is none', {to: 'y', id: 'a b'}, /^--id a b: is no id/],
     ['an unknown key file', {to: 'y', key: '/nowhere/site-y.key'}, /^\/nowhere\/site-y\.key: no such file .*keygen/],
     ['a file without a key', {to: 'y', key: import.meta.filename}, /holds no Ed25519 private key/],
     ['a public key that is none', {to: 'y', agentKey: 'abc'}, /^--agent-key abc: is no Ed25519 public key/],
-    ['the old site, of which there is no key', {gateway: ['10.0.0.1']}, /no key to sign the order to web-07 with: give --key FILE, or write sites\.x\.agentKey/],
+    [
+      'the old site, of which there is no key',
+      {gateway: ['10.0.0.1']},
+      /no key to sign the order to web-07 with: give --key FILE, or write sites\.x\.agentKey/,
+    ],
     ['qga without its socket', {to: 'y', transport: 'qga'}, /transport qga needs the guest agent's socket/],
     ['unix without its socket', {to: 'y', transport: 'unix'}, /transport unix needs the agent's socket/],
   ])('is refused with a reason: %s', (_, over, message) => {
@@ -112,10 +156,14 @@ describe('what notify-agent was asked for', () => {
   })
 
   it('says what to write for a VM of which no agent is known', () => {
-    expect(() => readNotices(flags({to: 'y'}), inventory('{}'), 'run-1')).toThrow(/no agent is known in web-07: write vms\.web-07\.agent\.key .*vms\.web-07\.agent\.qga/)
+    expect(() => readNotices(flags({to: 'y'}), inventory('{}'), 'run-1')).toThrow(
+      /no agent is known in web-07: write vms\.web-07\.agent\.key .*vms\.web-07\.agent\.qga/,
+    )
   })
 
   it('says that an address needs an inventory or flags', () => {
-    expect(() => readNotices(flags({gateway: ['10.0.0.2']}), undefined, 'run-1')).toThrow(/there is no inventory that knows it/)
+    expect(() => readNotices(flags({gateway: ['10.0.0.2']}), undefined, 'run-1')).toThrow(
+      /there is no inventory that knows it/,
+    )
   })
 })

@@ -18,7 +18,11 @@ const standing = (over: Partial<Standing> = {}): Standing => ({
 })
 
 const notices = (count: number, confirmS = 10): Notice[] =>
-  Array.from({length: count}, (_, i) => ({target: {...TARGET, name: `vm-${i}`}, order: {...ORDER, confirmS}, key: SITE_KEY}))
+  Array.from({length: count}, (_, i) => ({
+    target: {...TARGET, name: `vm-${i}`},
+    order: {...ORDER, confirmS},
+    key: SITE_KEY,
+  }))
 
 /** Records what is said to whom; every word takes `ms`. */
 function script(world: FakeWorld, say: Partial<Record<keyof Conversation, (name: string) => Standing>> = {}, ms = 10) {
@@ -30,7 +34,10 @@ function script(world: FakeWorld, say: Partial<Record<keyof Conversation, (name:
     const word = (verb: 'begin' | 'confirm' | 'rollBack') => async () => {
       said.push(`${verb} ${target.name}`)
       await world.sleep(ms, signal)
-      return say[verb]?.(target.name) ?? standing({state: verb === 'begin' ? 'applied' : verb === 'confirm' ? 'confirmed' : 'rolled_back'})
+      return (
+        say[verb]?.(target.name) ??
+        standing({state: verb === 'begin' ? 'applied' : verb === 'confirm' ? 'confirmed' : 'rolled_back'})
+      )
     }
     return {begin: word('begin'), confirm: word('confirm'), rollBack: word('rollBack'), close: () => void open--}
   }
@@ -43,7 +50,12 @@ describe('telling several VMs', () => {
     const {opener, said} = script(world)
     const start = world.now()
     const done: number[] = []
-    const rows = await notifyAll(notices(3), 10, {world, signal: new AbortController().signal, open: opener, progress: (n) => done.push(n)})
+    const rows = await notifyAll(notices(3), 10, {
+      world,
+      signal: new AbortController().signal,
+      open: opener,
+      progress: (n) => done.push(n),
+    })
     expect(Number(world.now() - start) / 1e6).toBe(200 + 20)
     expect(said).toEqual(['begin vm-0', 'confirm vm-0', 'begin vm-1', 'confirm vm-1', 'begin vm-2', 'confirm vm-2'])
     expect(rows.map(({target}) => target.name)).toEqual(['vm-0', 'vm-1', 'vm-2'])
@@ -75,7 +87,14 @@ describe('telling several VMs', () => {
 
   it('says that it was applied when nobody answers the confirmation', async () => {
     const world = fakeWorld()
-    const {opener} = script(world, {confirm: () => standing({state: 'silent', detail: 'no answer', timing: {receivedMs: null, appliedMs: null, confirmedMs: null, agentApplyMs: null, agentConfirmMs: null}})})
+    const {opener} = script(world, {
+      confirm: () =>
+        standing({
+          state: 'silent',
+          detail: 'no answer',
+          timing: {receivedMs: null, appliedMs: null, confirmedMs: null, agentApplyMs: null, agentConfirmMs: null},
+        }),
+    })
     const [row] = await notifyAll(notices(1), 10, {world, signal: new AbortController().signal, open: opener})
     expect(row!.standing).toMatchObject({state: 'silent', detail: 'no answer', timing: {appliedMs: 5}})
   })
@@ -95,14 +114,26 @@ describe('telling several VMs', () => {
     const world = fakeWorld()
     const {opener} = script(world)
     const open: OpenConversation = (target, ...rest) =>
-      target.name === 'vm-1' ? Promise.reject(new Failure('runtime', 'no way to 10.0.0.10: EHOSTUNREACH')) : opener(target, ...rest)
+      target.name === 'vm-1'
+        ? Promise.reject(new Failure('runtime', 'no way to 10.0.0.10: EHOSTUNREACH'))
+        : opener(target, ...rest)
     const rows = await notifyAll(notices(3), 10, {world, signal: new AbortController().signal, open})
-    expect(rows.map(({standing: is, failure}) => is?.state ?? failure?.message)).toEqual(['confirmed', 'no way to 10.0.0.10: EHOSTUNREACH', 'confirmed'])
+    expect(rows.map(({standing: is, failure}) => is?.state ?? failure?.message)).toEqual([
+      'confirmed',
+      'no way to 10.0.0.10: EHOSTUNREACH',
+      'confirmed',
+    ])
   })
 })
 
 describe('the report', () => {
-  const row = (over: Partial<Standing>, name = 'web-07'): NotifyRow => ({target: {...TARGET, name}, order: ORDER, key: SITE_KEY, events: [], standing: standing(over)})
+  const row = (over: Partial<Standing>, name = 'web-07'): NotifyRow => ({
+    target: {...TARGET, name},
+    order: ORDER,
+    key: SITE_KEY,
+    events: [],
+    standing: standing(over),
+  })
   const failed = (failure: Failure): NotifyRow => ({target: TARGET, order: ORDER, key: SITE_KEY, events: [], failure})
 
   it.each<[number, NotifyRow[]]>([
@@ -129,7 +160,10 @@ describe('the report', () => {
   })
 
   it('is a row each for several', () => {
-    const rows = [row({}), row({state: 'rolled_back', reason: 'probe_failed', detail: 'nothing beyond 10.0.0.2 answers'}, 'db-11')]
+    const rows = [
+      row({}),
+      row({state: 'rolled_back', reason: 'probe_failed', detail: 'nothing beyond 10.0.0.2 answers'}, 'db-11'),
+    ]
     expect(notifyText(notifyDocument('run-1', rows))).toEqual([
       '             VM      gateway   mode     received  applied  confirmed  asked',
       'CONFIRMED    web-07  10.0.0.2  replace    1.0 ms   5.0 ms     9.0 ms      2',

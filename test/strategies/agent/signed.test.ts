@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest'
-import type {StrategyEvent} from '../../../src/strategies/strategy.ts'
-import {RETRANSMIT_MS, signedConversation} from '../../../src/strategies/agent/signed.ts'
 import type {AgentTarget, SwitchOrder} from '../../../src/strategies/agent/conversation.ts'
+import {RETRANSMIT_MS, signedConversation} from '../../../src/strategies/agent/signed.ts'
+import type {StrategyEvent} from '../../../src/strategies/strategy.ts'
 import type {AgentCommand} from '../../../src/wire/agent-message.ts'
 import {fakeWorld} from '../../support/world.ts'
 import {fakeAgent, ORDER, OTHER_KEY, type Reply, SITE_KEY, TARGET} from './fake-agent.ts'
@@ -17,8 +17,17 @@ function talk(answer: (command: AgentCommand, count: number) => readonly Reply[]
   const world = fakeWorld()
   const agent = fakeAgent(world, answer, given.lost)
   const events: StrategyEvent[] = []
-  const stage = {world, signal: given.signal ?? new AbortController().signal, observe: (event: StrategyEvent) => void events.push(event)}
-  const conversation = signedConversation({...TARGET, ...given.target}, {...ORDER, ...given.order}, {peer: agent.peer, key: SITE_KEY}, stage)
+  const stage = {
+    world,
+    signal: given.signal ?? new AbortController().signal,
+    observe: (event: StrategyEvent) => void events.push(event),
+  }
+  const conversation = signedConversation(
+    {...TARGET, ...given.target},
+    {...ORDER, ...given.order},
+    {peer: agent.peer, key: SITE_KEY},
+    stage,
+  )
   return {world, agent, conversation, events}
 }
 
@@ -54,16 +63,27 @@ describe('a signed switch', () => {
         : [{...CONFIRMED, afterMs: 5}],
     )
     const applied = await conversation.begin()
-    expect(applied).toMatchObject({state: 'applied', attempts: 1, timing: {receivedMs: 1, appliedMs: 20, confirmedMs: null, agentApplyMs: 4}})
+    expect(applied).toMatchObject({
+      state: 'applied',
+      attempts: 1,
+      timing: {receivedMs: 1, appliedMs: 20, confirmedMs: null, agentApplyMs: 4},
+    })
     const confirmed = await conversation.confirm()
-    expect(confirmed).toMatchObject({state: 'confirmed', gateways: {v4: '10.0.0.2', v6: null}, timing: {confirmedMs: 25}})
+    expect(confirmed).toMatchObject({
+      state: 'confirmed',
+      gateways: {v4: '10.0.0.2', v6: null},
+      timing: {confirmedMs: 25},
+    })
     expect(agent.heard.map(({op}) => op)).toEqual(['switch', 'confirm'])
     expect(agent.heard[1]!.seq).toBeGreaterThan(agent.heard[0]!.seq)
     expect(agent.heard[1]).not.toHaveProperty('gw4')
   })
 
   it('leaves the decision to the agent without a time to confirm', async () => {
-    const {conversation, agent} = talk(() => [{state: 'received'}, {state: 'applied', afterMs: 5}, {...CONFIRMED, afterMs: 30}], {order: {confirmS: 0}})
+    const {conversation, agent} = talk(
+      () => [{state: 'received'}, {state: 'applied', afterMs: 5}, {...CONFIRMED, afterMs: 30}],
+      {order: {confirmS: 0}},
+    )
     expect(await conversation.begin()).toMatchObject({state: 'confirmed', timing: {appliedMs: 5, confirmedMs: 30}})
     expect(agent.heard[0]).not.toHaveProperty('confirm_s')
   })
@@ -78,7 +98,9 @@ describe('a signed switch', () => {
   })
 
   it('asks again where an answer was lost, and learns how it stands', async () => {
-    const {conversation, agent} = talk((_, count) => (count === 0 ? [{state: 'received'}] : [{state: 'applied', gw4: '10.0.0.2'}]))
+    const {conversation, agent} = talk((_, count) =>
+      count === 0 ? [{state: 'received'}] : [{state: 'applied', gw4: '10.0.0.2'}],
+    )
     expect(await conversation.begin()).toMatchObject({state: 'applied', timing: {receivedMs: 1, appliedMs: 101}})
     expect(agent.heard).toHaveLength(2)
   })
@@ -113,7 +135,9 @@ describe('a signed switch', () => {
   })
 
   it('hears from an agent that it is another VM', async () => {
-    const {conversation} = talk(() => [{state: 'refused', reason: 'wrong_vm', vm: 'db-03', detail: 'this is db-03, not web-07'}])
+    const {conversation} = talk(() => [
+      {state: 'refused', reason: 'wrong_vm', vm: 'db-03', detail: 'this is db-03, not web-07'},
+    ])
     expect(await conversation.begin()).toMatchObject({state: 'refused', reason: 'wrong_vm'})
   })
 
@@ -123,7 +147,14 @@ describe('a signed switch', () => {
   })
 
   it('believes the later state when answers overtake each other', async () => {
-    const {conversation, events} = talk(() => [{state: 'received', afterMs: 9}, {state: 'applied', afterMs: 3}, {...CONFIRMED, afterMs: 20}], {order: {confirmS: 0}})
+    const {conversation, events} = talk(
+      () => [
+        {state: 'received', afterMs: 9},
+        {state: 'applied', afterMs: 3},
+        {...CONFIRMED, afterMs: 20},
+      ],
+      {order: {confirmS: 0}},
+    )
     expect((await conversation.begin()).state).toBe('confirmed')
     expect(events.map(({text}) => text).filter((text) => /received/.test(text))).toEqual([])
   })
@@ -143,13 +174,22 @@ describe('a signed switch', () => {
         ? [{state: 'refused', reason: 'no_switch', detail: 'run-1 is rolled_back already'}]
         : [{state: 'rolled_back', reason: 'not_confirmed', detail: 'no confirmation came in time', gw4: '10.0.0.1'}],
     )
-    expect(await conversation.confirm()).toMatchObject({state: 'rolled_back', reason: 'not_confirmed', gateways: {v4: '10.0.0.1'}})
+    expect(await conversation.confirm()).toMatchObject({
+      state: 'rolled_back',
+      reason: 'not_confirmed',
+      gateways: {v4: '10.0.0.1'},
+    })
     expect(agent.heard.map(({op}) => op)).toEqual(['confirm', 'query'])
   })
 
   it('takes a switch back that never began for taken back', async () => {
-    const {conversation} = talk(() => [{state: 'refused', reason: 'no_switch', detail: 'there is no switch of run run-1'}])
-    expect(await conversation.rollBack()).toMatchObject({state: 'rolled_back', detail: expect.stringMatching(/^it never began/)})
+    const {conversation} = talk(() => [
+      {state: 'refused', reason: 'no_switch', detail: 'there is no switch of run run-1'},
+    ])
+    expect(await conversation.rollBack()).toMatchObject({
+      state: 'rolled_back',
+      detail: expect.stringMatching(/^it never began/),
+    })
   })
 
   it('ends at once when it is aborted, with the reason', async () => {
@@ -167,7 +207,7 @@ describe('a signed switch', () => {
     expect(header).toEqual({alg: 'Ed25519', kid: 'old-name', typ: 'gwsw-cmd+jws'})
   })
 
-  it('needs the public half of the agent\'s key', () => {
+  it("needs the public half of the agent's key", () => {
     expect(() => talk(() => [], {target: {agentKey: null}})).toThrow(/web-07: no public key of its agent/)
   })
 })

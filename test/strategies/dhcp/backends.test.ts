@@ -3,9 +3,15 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
-import {dnsmasqLine, dnsmasqBackend, routerIn, withRouter} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
+import {dnsmasqBackend, dnsmasqLine, routerIn, withRouter} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
 import {iscReader} from '../../../src/strategies/dhcp/backends/isc.ts'
-import {type KeaConfig, keaBackend, keaLine, reservedRouter, withReservedRouter} from '../../../src/strategies/dhcp/backends/kea.ts'
+import {
+  type KeaConfig,
+  keaBackend,
+  keaLine,
+  reservedRouter,
+  withReservedRouter,
+} from '../../../src/strategies/dhcp/backends/kea.ts'
 import {transactionLog} from '../../../src/strategies/dhcp/backends/transaction-log.ts'
 import {parseNonceFile} from '../../../src/strategies/dhcp/nonce-file.ts'
 import {CLIENT} from './support.ts'
@@ -21,9 +27,18 @@ const context = {segment: 'tenant-a', world}
 describe('the dnsmasq options file', () => {
   it.each([
     ['', 'tag:web-07,option:router,10.0.0.2\n'],
-    ['# mine\ntag:web-07,option:router,10.0.0.1\ntag:db-03,option:router,10.0.0.1\n', '# mine\ntag:web-07,option:router,10.0.0.2\ntag:db-03,option:router,10.0.0.1\n'],
-    ['tag:web-07,3,10.0.0.1\ntag:web-07,option:dns-server,10.0.0.9', 'tag:web-07,option:router,10.0.0.2\ntag:web-07,option:dns-server,10.0.0.9\n'],
-    ['tag:web-07,option:router,10.0.0.1\nx\ntag:web-07,option:router,10.0.0.9\n', 'tag:web-07,option:router,10.0.0.2\nx\n'],
+    [
+      '# mine\ntag:web-07,option:router,10.0.0.1\ntag:db-03,option:router,10.0.0.1\n',
+      '# mine\ntag:web-07,option:router,10.0.0.2\ntag:db-03,option:router,10.0.0.1\n',
+    ],
+    [
+      'tag:web-07,3,10.0.0.1\ntag:web-07,option:dns-server,10.0.0.9',
+      'tag:web-07,option:router,10.0.0.2\ntag:web-07,option:dns-server,10.0.0.9\n',
+    ],
+    [
+      'tag:web-07,option:router,10.0.0.1\nx\ntag:web-07,option:router,10.0.0.9\n',
+      'tag:web-07,option:router,10.0.0.2\nx\n',
+    ],
     ['tag:web-070,option:router,10.0.0.1\n', 'tag:web-070,option:router,10.0.0.1\ntag:web-07,option:router,10.0.0.2\n'],
   ])('sets one line of %j', (before, after) => {
     expect(withRouter(before, 'web-07', '10.0.0.2')).toBe(after)
@@ -36,7 +51,9 @@ describe('the dnsmasq options file', () => {
     writeFileSync(optsfile, 'tag:web-07,option:router,10.0.0.1\n')
     writeFileSync(join(dir, 'pid'), `${process.pid}\n`)
     const backend = dnsmasqBackend({server: 'dnsmasq', optsfile, pidfile: join(dir, 'pid')}, context)
-    await expect(backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toThrow(`process ${process.pid} is not dnsmasq`)
+    await expect(backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toThrow(
+      `process ${process.pid} is not dnsmasq`,
+    )
     expect(readFileSync(optsfile, 'utf8')).toBe('tag:web-07,option:router,10.0.0.1\n')
     const missing = dnsmasqBackend({server: 'dnsmasq', optsfile: join(dir, 'none'), pidfile: join(dir, 'pid')}, context)
     await expect(missing.check(CLIENT)).rejects.toThrow("no such file (want the file of dnsmasq's dhcp-optsfile=)")
@@ -46,9 +63,15 @@ describe('the dnsmasq options file', () => {
 describe('server logs', () => {
   it('give the last transaction of a client', () => {
     const mac = '02:00:00:00:00:10'
-    expect(dnsmasqLine('Nov 24 07:43:28 dnsmasq-dhcp[3671]: 3614863685 DHCPACK(eth0) 10.0.0.10 02:00:00:00:00:10 web')).toEqual({mac, xid: 3614863685, acked: true})
+    expect(
+      dnsmasqLine('Nov 24 07:43:28 dnsmasq-dhcp[3671]: 3614863685 DHCPACK(eth0) 10.0.0.10 02:00:00:00:00:10 web'),
+    ).toEqual({mac, xid: 3614863685, acked: true})
     expect(dnsmasqLine('Nov 24 07:43:28 dnsmasq-dhcp[3671]: DHCPACK(eth0) 10.0.0.10 02:00:00:00:00:10')).toBeUndefined()
-    expect(keaLine('2026-11-24 07:52:41.310 INFO  [kea-dhcp4.leases/22710.140] DHCP4_LEASE_ALLOC [hwtype=1 02:00:00:00:00:10], cid=[01:02:00:00:00:00:10], tid=0xd7768805: lease 10.9.0.10 has been allocated for 3600 seconds')).toEqual({mac, xid: 0xd7768805, acked: true})
+    expect(
+      keaLine(
+        '2026-11-24 07:52:41.310 INFO  [kea-dhcp4.leases/22710.140] DHCP4_LEASE_ALLOC [hwtype=1 02:00:00:00:00:10], cid=[01:02:00:00:00:00:10], tid=0xd7768805: lease 10.9.0.10 has been allocated for 3600 seconds',
+      ),
+    ).toEqual({mac, xid: 0xd7768805, acked: true})
     const isc = iscReader()
     const ack = 'DHCPACK on 10.0.0.10 to 02:00:00:00:00:10 via eth0'
     expect(isc(ack)).toBeUndefined()
@@ -83,18 +106,45 @@ describe('server logs', () => {
 describe("Kea's configuration", () => {
   const bare: KeaConfig = {subnet4: [{id: 7, subnet: '10.0.0.0/24'}]}
   const reserved: KeaConfig = {
-    'shared-networks': [{subnet4: [{id: 7, subnet: '10.0.0.0/24', reservations: [{'hw-address': '02:00:00:00:00:10'.toUpperCase(), 'ip-address': '10.0.0.10', 'option-data': [{name: 'routers', code: 3, data: '10.0.0.1, 10.0.0.9'}, {name: 'log-servers', data: '10.0.0.5'}]}]}]}],
+    'shared-networks': [
+      {
+        subnet4: [
+          {
+            id: 7,
+            subnet: '10.0.0.0/24',
+            reservations: [
+              {
+                'hw-address': '02:00:00:00:00:10'.toUpperCase(),
+                'ip-address': '10.0.0.10',
+                'option-data': [
+                  {name: 'routers', code: 3, data: '10.0.0.1, 10.0.0.9'},
+                  {name: 'log-servers', data: '10.0.0.5'},
+                ],
+              },
+            ],
+          },
+        ],
+      },
+    ],
   }
   it('gets a reservation with the router, or another router in the one there is', () => {
     expect(withReservedRouter(bare, CLIENT, '10.0.0.2').subnet4).toEqual([
-      {id: 7, subnet: '10.0.0.0/24', reservations: [{'hw-address': CLIENT.mac, 'ip-address': CLIENT.ip, 'option-data': [{name: 'routers', data: '10.0.0.2'}]}]},
+      {
+        id: 7,
+        subnet: '10.0.0.0/24',
+        reservations: [
+          {'hw-address': CLIENT.mac, 'ip-address': CLIENT.ip, 'option-data': [{name: 'routers', data: '10.0.0.2'}]},
+        ],
+      },
     ])
     const changed = withReservedRouter(reserved, CLIENT, '10.0.0.2')
     expect(reservedRouter(reserved, CLIENT.mac)).toBe('10.0.0.1')
     expect(reservedRouter(changed, CLIENT.mac)).toBe('10.0.0.2')
     expect(JSON.stringify(changed)).toContain('log-servers')
     const global = withReservedRouter({...bare, reservations: [{'hw-address': CLIENT.mac}]}, CLIENT, '10.0.0.2')
-    expect(global.reservations).toEqual([{'hw-address': CLIENT.mac, 'option-data': [{name: 'routers', data: '10.0.0.2'}]}])
+    expect(global.reservations).toEqual([
+      {'hw-address': CLIENT.mac, 'option-data': [{name: 'routers', data: '10.0.0.2'}]},
+    ])
     expect(() => withReservedRouter({subnet4: []}, CLIENT, '10.0.0.2')).toThrow('no subnet that holds 10.0.0.10')
   })
 
@@ -106,7 +156,10 @@ describe("Kea's configuration", () => {
         socket.on('data', (data) => {
           const request = JSON.parse(data.toString()) as {command: string}
           asked.push(request)
-          const answer = {'config-get': {Dhcp4: reserved, hash: 'ab'}, 'list-commands': ['config-get', ...(hook ? ['reservation-update'] : [])]}[request.command]
+          const answer = {
+            'config-get': {Dhcp4: reserved, hash: 'ab'},
+            'list-commands': ['config-get', ...(hook ? ['reservation-update'] : [])],
+          }[request.command]
           socket.end(JSON.stringify({result: 0, arguments: answer}))
         })
       })
@@ -115,7 +168,13 @@ describe("Kea's configuration", () => {
       server.close()
       const last = asked.at(-1)!
       if (hook) {
-        expect(last).toMatchObject({command: 'reservation-update', arguments: {'operation-target': 'memory', reservation: {'subnet-id': 7, 'option-data': [{name: 'log-servers'}, {name: 'routers', data: '10.0.0.2'}]}}})
+        expect(last).toMatchObject({
+          command: 'reservation-update',
+          arguments: {
+            'operation-target': 'memory',
+            reservation: {'subnet-id': 7, 'option-data': [{name: 'log-servers'}, {name: 'routers', data: '10.0.0.2'}]},
+          },
+        })
       } else {
         expect(last.command).toBe('config-set')
         expect(Object.keys(last.arguments as object)).toEqual(['Dhcp4'])
@@ -132,19 +191,26 @@ describe("Kea's configuration", () => {
     await new Promise<void>((resolve) => server.listen(path, resolve))
     await expect(keaBackend({server: 'kea', control: path}, context).check(CLIENT)).rejects.toThrow(message)
     server.close()
-    await expect(keaBackend({server: 'kea', control: join(dir, 'nobody')}, context).check(CLIENT)).rejects.toThrow('no such socket (is kea-dhcp4 running?)')
+    await expect(keaBackend({server: 'kea', control: join(dir, 'nobody')}, context).check(CLIENT)).rejects.toThrow(
+      'no such socket (is kea-dhcp4 running?)',
+    )
   })
 })
 
 describe('nonce files', () => {
   const hex = '49f5494a9392438406bc35804a6f7342'
   it('hold one nonce, or one a MAC', () => {
-    expect(parseNonceFile(`# mine\n${hex.toUpperCase()}\n`, 'f').of(CLIENT.mac)).toEqual(Uint8Array.from(Buffer.from(hex, 'hex')))
+    expect(parseNonceFile(`# mine\n${hex.toUpperCase()}\n`, 'f').of(CLIENT.mac)).toEqual(
+      Uint8Array.from(Buffer.from(hex, 'hex')),
+    )
     const several = parseNonceFile(`${CLIENT.mac} ${hex}  # web-07\n02:00:00:00:00:11 ${'0'.repeat(32)}\n`, 'f')
     expect(several.of('02:00:00:00:00:11')).toEqual(new Uint8Array(16))
     expect(several.of('02:00:00:00:00:12')).toBeUndefined()
   })
-  it.each([`${hex}0`, 'xyz', `02:00 ${hex}`, `${CLIENT.mac} ${hex} more`, CLIENT.mac])('refuse %j with its line', (text) => {
-    expect(() => parseNonceFile(`\n${text}`, 'nonces')).toThrow('nonces:2: is neither "MAC NONCE" nor a NONCE')
-  })
+  it.each([`${hex}0`, 'xyz', `02:00 ${hex}`, `${CLIENT.mac} ${hex} more`, CLIENT.mac])(
+    'refuse %j with its line',
+    (text) => {
+      expect(() => parseNonceFile(`\n${text}`, 'nonces')).toThrow('nonces:2: is neither "MAC NONCE" nor a NONCE')
+    },
+  )
 })

@@ -4,11 +4,11 @@ import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/switchover.ts'
+import {clientTraits} from '../../../src/strategies/dhcp/client-kind.ts'
 import {openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
 import {dhcp} from '../../../src/strategies/dhcp/dhcp.ts'
-import {dhcpOptions, readOption} from '../../../src/wire/dhcp-options.ts'
-import {clientTraits} from '../../../src/strategies/dhcp/client-kind.ts'
 import {printConfig} from '../../../src/strategies/dhcp/print-config.ts'
+import {dhcpOptions, readOption} from '../../../src/wire/dhcp-options.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 import {CLIENT, NONCE} from './support.ts'
@@ -19,11 +19,23 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, {recursive: true, force: true}))
 
-const DHCP = (): string => `dhcp: {server: dnsmasq, optsfile: ${dir}/opts, pidfile: ${dir}/pid, log: ${dir}/log, nonces: ${dir}/nonces, state: ${dir}/state.db`
+const DHCP = (): string =>
+  `dhcp: {server: dnsmasq, optsfile: ${dir}/opts, pidfile: ${dir}/pid, log: ${dir}/log, nonces: ${dir}/nonces, state: ${dir}/state.db`
 
 /** The inventory with a DHCP server (and more keys of it), and more keys of web-07. */
-function inventoryWith({segment = '', vm = '', server = DHCP()}: {segment?: string; vm?: string; server?: string} = {}) {
-  const text = INVENTORY.replace('prefix: 10.0.0.0/24', `prefix: 10.0.0.0/24\n    ${server}${segment}}`).replace('strategies: [agent, dhcp] }', `strategies: [agent, dhcp]${vm} }`)
+function inventoryWith({
+  segment = '',
+  vm = '',
+  server = DHCP(),
+}: {
+  segment?: string
+  vm?: string
+  server?: string
+} = {}) {
+  const text = INVENTORY.replace('prefix: 10.0.0.0/24', `prefix: 10.0.0.0/24\n    ${server}${segment}}`).replace(
+    'strategies: [agent, dhcp] }',
+    `strategies: [agent, dhcp]${vm} }`,
+  )
   return parseInventory(text, 'gwswitch.yaml')
 }
 
@@ -35,7 +47,12 @@ interface Given {
   readonly nonces?: string
 }
 
-async function plan({log = '', nonces = '', ...keys}: Given, interfaces = [ethernetInterface({name: 'seg-a', mac: '02:00:00:00:0b:01', addresses: [{ip: '10.0.0.2', prefixLength: 24}]})]) {
+async function plan(
+  {log = '', nonces = '', ...keys}: Given,
+  interfaces = [
+    ethernetInterface({name: 'seg-a', mac: '02:00:00:00:0b:01', addresses: [{ip: '10.0.0.2', prefixLength: 24}]}),
+  ],
+) {
   writeFileSync(join(dir, 'opts'), '')
   // A process that is called dnsmasq, for as long as it is looked at, need not be one.
   writeFileSync(join(dir, 'pid'), `${process.pid}`)
@@ -59,7 +76,14 @@ describe('a plan of the dhcp strategy', () => {
   it('triggers dhcpcd by FORCERENEW, and says all of it in words', async () => {
     const made = await plan({log: ACK, nonces: NONCES})
     expect(made.triggers).toEqual([{kind: 'forcerenew', attempts: 3, timeoutMs: 1000, longestMs: 10_000}])
-    expect(made).toMatchObject({strategy: 'dhcp', interface: 'seg-a', sourceIp: '10.0.0.2', longestMs: 10_000, from: {name: 'rx'}, to: {name: 'ry', ip: '10.0.0.2'}})
+    expect(made).toMatchObject({
+      strategy: 'dhcp',
+      interface: 'seg-a',
+      sourceIp: '10.0.0.2',
+      longestMs: 10_000,
+      from: {name: 'rx'},
+      to: {name: 'ry', ip: '10.0.0.2'},
+    })
     expect(JSON.parse(JSON.stringify(made))).toEqual(made)
     const words = dhcp.describe(made).join('\n')
     expect(words).toContain('the router 10.0.0.2 (ry, site y)')
@@ -69,7 +93,11 @@ describe('a plan of the dhcp strategy', () => {
 
   it.each([
     ['a guest agent', {vm: ', dhcp: {client: networkd, guestAgent: /run/qga}'}, ['guest-agent']],
-    ['a FORCERENEW, then the guest agent, then its T1', {log: ACK, nonces: NONCES, segment: ', renewEvery: 5', vm: ', dhcp: {guestAgent: /run/qga}'}, ['forcerenew', 'guest-agent', 'wait']],
+    [
+      'a FORCERENEW, then the guest agent, then its T1',
+      {log: ACK, nonces: NONCES, segment: ', renewEvery: 5', vm: ', dhcp: {guestAgent: /run/qga}'},
+      ['forcerenew', 'guest-agent', 'wait'],
+    ],
     ['its own short T1', {segment: ', renewEvery: 10', vm: ', dhcp: {client: dhclient-hook}'}, ['wait']],
   ] as const)('takes %s', async (_, given, kinds) => {
     const made = await plan(given)
@@ -78,10 +106,18 @@ describe('a plan of the dhcp strategy', () => {
   })
 
   it.each([
-    ['stock dhclient', {vm: ', dhcp: {client: dhclient}', segment: ', renewEvery: 5'}, 'web-07 runs stock dhclient, which keeps its old router on a renewal: install the exit hook'],
+    [
+      'stock dhclient',
+      {vm: ', dhcp: {client: dhclient}', segment: ', renewEvery: 5'},
+      'web-07 runs stock dhclient, which keeps its old router on a renewal: install the exit hook',
+    ],
     ['a client that its server never heard', {nonces: NONCES}, 'was not heard by its server yet'],
     ['one without a nonce', {log: ACK}, 'was given no nonce by its server'],
-    ['one that does not listen, with a long lease', {log: ACK, nonces: NONCES, vm: ', dhcp: {client: networkd}', segment: ', renewEvery: 43200'}, 'web-07 (networkd) does not listen for FORCERENEW, and it asks by itself only within 43201 s, longer than a switch may take, and a lease cannot be shortened after the fact'],
+    [
+      'one that does not listen, with a long lease',
+      {log: ACK, nonces: NONCES, vm: ', dhcp: {client: networkd}', segment: ', renewEvery: 43200'},
+      'web-07 (networkd) does not listen for FORCERENEW, and it asks by itself only within 43201 s, longer than a switch may take, and a lease cannot be shortened after the fact',
+    ],
   ] as const)('refuses %s', async (_, given, message) => {
     await expect(plan(given)).rejects.toThrow(message)
   })
@@ -89,20 +125,42 @@ describe('a plan of the dhcp strategy', () => {
   it('knows when a client asks from the ACK that was seen', async () => {
     const store = await openClientStore(join(dir, 'state.db'))
     const now = fakeWorld().now()
-    store.learn({kind: 'ack', atNs: now - 2_000_000_000n, mac: CLIENT.mac, xid: 1, ip: CLIENT.ip, router: '10.0.0.1', serverId: undefined, nonce: undefined, leaseS: 3600, renewS: 8})
+    store.learn({
+      kind: 'ack',
+      atNs: now - 2_000_000_000n,
+      mac: CLIENT.mac,
+      xid: 1,
+      ip: CLIENT.ip,
+      router: '10.0.0.1',
+      serverId: undefined,
+      nonce: undefined,
+      leaseS: 3600,
+      renewS: 8,
+    })
     store.close()
     // Of a T1 of 8 s, 6 are left; a rollback may take all of it.
     expect((await plan({vm: ', dhcp: {client: networkd}'})).triggers).toEqual([{kind: 'wait', longestMs: 9000}])
   })
 
   it('refuses what it cannot see or cannot tell apart', async () => {
-    await expect(plan({log: ACK, nonces: NONCES}, [ethernetInterface()])).rejects.toThrow("no interface here is on segment tenant-a: name the VM's port")
-    await expect(plan({log: ACK, nonces: NONCES}, [ethernetInterface({mac: CLIENT.mac, addresses: [{ip: '10.0.0.10', prefixLength: 24}]})])).rejects.toThrow('is the VM itself')
+    await expect(plan({log: ACK, nonces: NONCES}, [ethernetInterface()])).rejects.toThrow(
+      "no interface here is on segment tenant-a: name the VM's port",
+    )
+    await expect(
+      plan({log: ACK, nonces: NONCES}, [
+        ethernetInterface({mac: CLIENT.mac, addresses: [{ip: '10.0.0.10', prefixLength: 24}]}),
+      ]),
+    ).rejects.toThrow('is the VM itself')
     const bare = parseInventory(INVENTORY, 'gwswitch.yaml')
     const ask = (vm: string) => dhcp.plan(switchoverFrom(resolveSwitchover(bare, {vm, to: 'y'})), {}, fakeWorld())
     await expect(ask('web-07')).rejects.toThrow('want segments.tenant-a.dhcp in the inventory')
-    const shared = parseInventory(INVENTORY.replace('prefix: 10.1.0.0/24', 'prefix: 10.1.0.0/24\n    dhcp: {server: gwswitch}'), 'gwswitch.yaml')
-    await expect(dhcp.plan(switchoverFrom(resolveSwitchover(shared, {vm: 'db-03', to: 'y'})), {}, fakeWorld())).rejects.toThrow('share the address 10.1.0.254')
+    const shared = parseInventory(
+      INVENTORY.replace('prefix: 10.1.0.0/24', 'prefix: 10.1.0.0/24\n    dhcp: {server: gwswitch}'),
+      'gwswitch.yaml',
+    )
+    await expect(
+      dhcp.plan(switchoverFrom(resolveSwitchover(shared, {vm: 'db-03', to: 'y'})), {}, fakeWorld()),
+    ).rejects.toThrow('share the address 10.1.0.254')
   })
 })
 
@@ -110,7 +168,10 @@ describe('the inventory of a DHCP server', () => {
   it.each([
     ['dhcp: {server: dhcpd}', 'segments.tenant-a.dhcp.server'],
     ['dhcp: {server: dnsmasq}', 'segments.tenant-a.dhcp.optsfile is missing (the server dnsmasq needs it)'],
-    ['dhcp: {server: kea, optsfile: /x}', 'segments.tenant-a.dhcp.optsfile is not for the server kea (want control, log, nonces)'],
+    [
+      'dhcp: {server: kea, optsfile: /x}',
+      'segments.tenant-a.dhcp.optsfile is not for the server kea (want control, log, nonces)',
+    ],
     ['dhcp: {server: kea, control: kea.sock}', 'segments.tenant-a.dhcp.control is not an absolute path'],
     ['dhcp: {server: isc, omapi: localhost}', 'segments.tenant-a.dhcp.omapi is not ADDRESS:PORT'],
     ['dhcp: {server: kea, adress: 10.0.0.9}', 'did you mean'],
@@ -128,7 +189,10 @@ describe('the inventory of a DHCP server', () => {
 
 describe('client kinds', () => {
   const list = (...numbers: number[]) => ({code: dhcpOptions.parameterRequestList.code, data: Uint8Array.from(numbers)})
-  const vendor = (text: string) => ({code: dhcpOptions.vendorClassIdentifier.code, data: new TextEncoder().encode(text)})
+  const vendor = (text: string) => ({
+    code: dhcpOptions.vendorClassIdentifier.code,
+    data: new TextEncoder().encode(text),
+  })
   const listens = {code: dhcpOptions.forcerenewNonceCapable.code, data: Uint8Array.of(1)}
   it.each([
     [[vendor('udhcp 1.35.0')], {kind: 'udhcpc', canListen: false}],
@@ -143,19 +207,26 @@ describe('client kinds', () => {
 })
 
 describe('printed configuration', () => {
-  it.each(['dnsmasq', 'kea', 'isc'] as const)('for %s holds the nonce of every VM in option 90, as an ACK carries it', (server) => {
-    const {segments, vms} = inventoryWith()
-    const blocks = printConfig({server, segment: segments[0]!, vms, drawNonce: () => NONCE})
-    const all = blocks.map(({text}) => text).join('\n')
-    const data = /(?:03:?01:?00(?::?[0-9a-f]{2}){25})/i.exec(all.replaceAll('\n', ' '))![0].replaceAll(':', '')
-    const authentication = dhcpOptions.authentication.read(Uint8Array.from(Buffer.from(data, 'hex')))
-    expect(authentication).toMatchObject({protocol: 3, algorithm: 1, replayMethod: 0, replay: 1n})
-    expect([...authentication.information]).toEqual([1, ...NONCE])
-    expect(blocks.every(({file, note}) => file !== '' && note !== '')).toBe(true)
-    expect(readOption([{code: 90, data: Uint8Array.from(Buffer.from(data, 'hex'))}], dhcpOptions.authentication)).toEqual(authentication)
-  })
+  it.each(['dnsmasq', 'kea', 'isc'] as const)(
+    'for %s holds the nonce of every VM in option 90, as an ACK carries it',
+    (server) => {
+      const {segments, vms} = inventoryWith()
+      const blocks = printConfig({server, segment: segments[0]!, vms, drawNonce: () => NONCE})
+      const all = blocks.map(({text}) => text).join('\n')
+      const data = /(?:03:?01:?00(?::?[0-9a-f]{2}){25})/i.exec(all.replaceAll('\n', ' '))![0].replaceAll(':', '')
+      const authentication = dhcpOptions.authentication.read(Uint8Array.from(Buffer.from(data, 'hex')))
+      expect(authentication).toMatchObject({protocol: 3, algorithm: 1, replayMethod: 0, replay: 1n})
+      expect([...authentication.information]).toEqual([1, ...NONCE])
+      expect(blocks.every(({file, note}) => file !== '' && note !== '')).toBe(true)
+      expect(
+        readOption([{code: 90, data: Uint8Array.from(Buffer.from(data, 'hex'))}], dhcpOptions.authentication),
+      ).toEqual(authentication)
+    },
+  )
   it('is nothing for a segment without VMs', () => {
     const {segments} = inventoryWith()
-    expect(() => printConfig({server: 'kea', segment: segments[0]!, vms: [], drawNonce: () => NONCE})).toThrow('segment tenant-a has no VMs')
+    expect(() => printConfig({server: 'kea', segment: segments[0]!, vms: [], drawNonce: () => NONCE})).toThrow(
+      'segment tenant-a has no VMs',
+    )
   })
 })

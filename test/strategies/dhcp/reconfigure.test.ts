@@ -7,8 +7,8 @@ import {Failure} from '../../../src/errors.ts'
 import {openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
 import {reconfigureText} from '../../../src/strategies/dhcp/reconfigure-report.ts'
 import {type ReconfigureRun, runReconfigure} from '../../../src/strategies/dhcp/run-reconfigure.ts'
-import {dhcpOptions, readOption} from '../../../src/wire/dhcp-options.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
+import {dhcpOptions, readOption} from '../../../src/wire/dhcp-options.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
@@ -22,7 +22,13 @@ afterEach(() => rmSync(dir, {recursive: true, force: true}))
 
 const ETH0 = ethernetInterface({mac: '02:00:00:00:0f:01', addresses: [{ip: '10.0.0.253', prefixLength: 24}]})
 const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
-const dhcpcd = (more: Partial<FakeClient> = {}): FakeClient => ({...CLIENT, xid: 0x6d1a2b3c, nonce: NONCE, router: '10.0.0.2', ...more})
+const dhcpcd = (more: Partial<FakeClient> = {}): FakeClient => ({
+  ...CLIENT,
+  xid: 0x6d1a2b3c,
+  nonce: NONCE,
+  router: '10.0.0.2',
+  ...more,
+})
 
 async function run(clients: readonly FakeClient[], over: Partial<ReconfigureRun> = {}, door: {dryRun?: boolean} = {}) {
   const world = fakeWorld({interfaces: [ETH0], onSend: clientsBehind(clients)})
@@ -39,7 +45,12 @@ async function run(clients: readonly FakeClient[], over: Partial<ReconfigureRun>
     state: join(dir, 'state.db'),
     ...over,
   }
-  const document = await runReconfigure(order, inventory, {world, signal: new AbortController().signal, dryRun: false, ...door})
+  const document = await runReconfigure(order, inventory, {
+    world,
+    signal: new AbortController().signal,
+    dryRun: false,
+    ...door,
+  })
   const sent = world.sent.map((bytes) => {
     const frame = parseFrame(bytes)
     if (frame.kind !== 'udp') throw new Error(frame.kind)
@@ -51,15 +62,28 @@ async function run(clients: readonly FakeClient[], over: Partial<ReconfigureRun>
 describe('send-reconfigure', () => {
   it('sees a client act, and stops there', async () => {
     const {document, sent, row, world} = await run([dhcpcd()])
-    expect(row).toMatchObject({outcome: 'acted', router: '10.0.0.2', attempts: 1, toldBy: 'wire', canListen: true, advice: null})
+    expect(row).toMatchObject({
+      outcome: 'acted',
+      router: '10.0.0.2',
+      attempts: 1,
+      toldBy: 'wire',
+      canListen: true,
+      advice: null,
+    })
     expect(row.requestMs).toBeCloseTo(0.3)
     expect(row.ackMs).toBeCloseTo(1)
     expect(document.exitCode).toBe(0)
     expect(sent).toHaveLength(1)
-    expect(sent[0]).toMatchObject({ethernet: {destination: CLIENT.mac, source: ETH0.mac}, ip: {source: '10.0.0.253', destination: CLIENT.ip}, udp: {destinationPort: 68}})
+    expect(sent[0]).toMatchObject({
+      ethernet: {destination: CLIENT.mac, source: ETH0.mac},
+      ip: {source: '10.0.0.253', destination: CLIENT.ip},
+      udp: {destinationPort: 68},
+    })
     expect(sent[0]!.udp.sourcePort).not.toBe(67)
     expect(world.openLinks).toBe(0)
-    expect(reconfigureText(document)).toEqual(['ACTED  web-07 (10.0.0.10)  02:00:00:00:00:10    router 10.0.0.2, ACK 1.0 ms after the FORCERENEW'])
+    expect(reconfigureText(document)).toEqual([
+      'ACTED  web-07 (10.0.0.10)  02:00:00:00:00:10    router 10.0.0.2, ACK 1.0 ms after the FORCERENEW',
+    ])
   })
 
   it('repeats what was lost with twice the wait and a higher replay value', async () => {
@@ -72,7 +96,17 @@ describe('send-reconfigure', () => {
 
   it('reads the xid anew before each try: a client that renewed by itself meanwhile is still reached', async () => {
     const state = join(dir, 'state.db')
-    const acked = {kind: 'ack', atNs: 1n, mac: CLIENT.mac, ip: CLIENT.ip, router: '10.0.0.1', serverId: '10.0.0.254', nonce: NONCE, leaseS: 3600, renewS: 1800} as const
+    const acked = {
+      kind: 'ack',
+      atNs: 1n,
+      mac: CLIENT.mac,
+      ip: CLIENT.ip,
+      router: '10.0.0.1',
+      serverId: '10.0.0.254',
+      nonce: NONCE,
+      leaseS: 3600,
+      renewS: 1800,
+    } as const
     // Another process listens, and writes down what it sees.
     const listener = await openClientStore(state)
     listener.learn({...acked, xid: 1})
@@ -86,9 +120,15 @@ describe('send-reconfigure', () => {
       },
     })
     const order = {client: 'web-07', all: false, unauthenticated: false, attempts: 3, timeoutMs: 1000, rate: 50, state}
-    const document = await runReconfigure(order, inventory, {world, signal: new AbortController().signal, dryRun: false})
+    const document = await runReconfigure(order, inventory, {
+      world,
+      signal: new AbortController().signal,
+      dryRun: false,
+    })
     listener.close()
-    const xids = world.sent.map((bytes) => parseDhcp((parseFrame(bytes) as {udp: {payload: Uint8Array}}).udp.payload).xid)
+    const xids = world.sent.map(
+      (bytes) => parseDhcp((parseFrame(bytes) as {udp: {payload: Uint8Array}}).udp.payload).xid,
+    )
     expect(xids).toEqual([1, 77])
     expect(document.clients[0]).toMatchObject({outcome: 'acted', attempts: 2})
   })
@@ -96,9 +136,30 @@ describe('send-reconfigure', () => {
   it.each([
     ['a client without a listener', {manner: 'deaf'}, {}, {outcome: 'unreachable', attempts: 1}, 4, 'udhcpc'],
     ['a NAK', {answer: 'nak'}, {}, {outcome: 'refused', router: null}, 4, 'begins anew'],
-    ['another router than wanted', {router: '10.0.0.1'}, {router: '10.0.0.2'}, {outcome: 'refused', router: '10.0.0.1'}, 4, 'still gives 10.0.0.1'],
-    ['a server that does not answer', {answer: 'none'}, {}, {outcome: 'unanswered', attempts: 1}, 5, 'reachable from the site'],
-    ['a client that takes no notice', {manner: 'mute'}, {}, {outcome: 'silent', attempts: 3}, 5, 'either it does not listen'],
+    [
+      'another router than wanted',
+      {router: '10.0.0.1'},
+      {router: '10.0.0.2'},
+      {outcome: 'refused', router: '10.0.0.1'},
+      4,
+      'still gives 10.0.0.1',
+    ],
+    [
+      'a server that does not answer',
+      {answer: 'none'},
+      {},
+      {outcome: 'unanswered', attempts: 1},
+      5,
+      'reachable from the site',
+    ],
+    [
+      'a client that takes no notice',
+      {manner: 'mute'},
+      {},
+      {outcome: 'silent', attempts: 3},
+      5,
+      'either it does not listen',
+    ],
     ['a wrong xid', {xid: 5}, {}, {outcome: 'silent', attempts: 3}, 5, 'xid and nonce are not its own'],
     ['a signature that is asked for and not there', {}, {unauthenticated: true}, {outcome: 'silent'}, 5, ''],
   ] as const)('tells %s', async (_, client, over, row, exitCode, advice) => {
@@ -118,20 +179,45 @@ describe('send-reconfigure', () => {
 
   it('sends to a whole segment at the rate asked for, one row a client', async () => {
     const store = await openClientStore(join(dir, 'state.db'))
-    const clients = Array.from({length: 40}, (_, i) => dhcpcd({ip: `10.0.0.${100 + i}`, mac: `02:00:00:00:01:${(16 + i).toString(16)}`, xid: i + 1, ...(i % 10 === 3 && {manner: 'mute'})}))
+    const clients = Array.from({length: 40}, (_, i) =>
+      dhcpcd({
+        ip: `10.0.0.${100 + i}`,
+        mac: `02:00:00:00:01:${(16 + i).toString(16)}`,
+        xid: i + 1,
+        ...(i % 10 === 3 && {manner: 'mute'}),
+      }),
+    )
     for (const {ip, mac, xid} of clients) {
-      store.learn({kind: 'ack', atNs: 1n, mac, xid, ip, router: '10.0.0.1', serverId: undefined, nonce: NONCE, leaseS: 60, renewS: 30})
+      store.learn({
+        kind: 'ack',
+        atNs: 1n,
+        mac,
+        xid,
+        ip,
+        router: '10.0.0.1',
+        serverId: undefined,
+        nonce: NONCE,
+        leaseS: 60,
+        renewS: 30,
+      })
     }
     store.close()
     const progress: number[] = []
-    const {document, sent} = await run(clients, {client: undefined, all: true, segment: 'tenant-a', xid: undefined, nonceFile: undefined, rate: 20, attempts: 1}, {
-      progress: (done: number) => void progress.push(done),
-    } as object)
+    const {document, sent} = await run(
+      clients,
+      {client: undefined, all: true, segment: 'tenant-a', xid: undefined, nonceFile: undefined, rate: 20, attempts: 1},
+      {
+        progress: (done: number) => void progress.push(done),
+      } as object,
+    )
     const outcomes = document.clients.map(({outcome}) => outcome)
     expect(outcomes.filter((outcome) => outcome === 'acted')).toHaveLength(36)
     expect(outcomes.filter((outcome) => outcome === 'silent')).toHaveLength(4)
     // web-07 of the inventory was never heard of.
-    expect(document.clients.find(({client}) => client === 'web-07')).toMatchObject({outcome: 'skipped', advice: expect.stringContaining('no transaction')})
+    expect(document.clients.find(({client}) => client === 'web-07')).toMatchObject({
+      outcome: 'skipped',
+      advice: expect.stringContaining('no transaction'),
+    })
     expect(document.exitCode).toBe(4)
     expect(progress.at(-1)).toBe(41)
     const replays = sent.map(({dhcp}) => readOption(dhcp.options, dhcpOptions.authentication)!.replay)
@@ -142,14 +228,16 @@ describe('send-reconfigure', () => {
     const {document, sent} = await run([dhcpcd()], {}, {dryRun: true})
     expect(sent).toEqual([])
     expect(document.frames).toMatchObject([{client: 'web-07', xid: '6d1a2b3c', authenticated: true, layer: 'ethernet'}])
-    expect(reconfigureText(document)[0]).toBe('would send web-07 (10.0.0.10, 02:00:00:00:00:10) a FORCERENEW, xid 6d1a2b3c from the command line')
+    expect(reconfigureText(document)[0]).toBe(
+      'would send web-07 (10.0.0.10, 02:00:00:00:00:10) a FORCERENEW, xid 6d1a2b3c from the command line',
+    )
   })
 
   it.each([
     [{client: 'web-8', xid: undefined}, 'gwswitch.yaml: no VM "web-8"'],
     [{client: undefined}, 'name a client'],
     [{all: true}, '--all means every client'],
-    [{client: undefined, all: true, segment: 'tenant-a'}, '--xid is one client\'s'],
+    [{client: undefined, all: true, segment: 'tenant-a'}, "--xid is one client's"],
     [{xid: '123456789'}, '--xid 123456789 is not a transaction id'],
     [{xid: 'zz'}, '--xid zz is not a transaction id'],
     [{mac: 'ff:ff:ff:ff:ff:ff'}, 'which no station has'],
@@ -170,7 +258,18 @@ describe('send-reconfigure', () => {
   it('asks for a source address where the interface has none on the subnet', async () => {
     const {ip, mac} = CLIENT
     const world = fakeWorld({interfaces: [ethernetInterface({addresses: []})], onSend: clientsBehind([dhcpcd()])})
-    const order = {client: ip, mac, all: false, interfaceName: 'eth0', xid: '6d1a2b3c', unauthenticated: true, attempts: 1, timeoutMs: 1000, rate: 1, state: join(dir, 'state.db')}
+    const order = {
+      client: ip,
+      mac,
+      all: false,
+      interfaceName: 'eth0',
+      xid: '6d1a2b3c',
+      unauthenticated: true,
+      attempts: 1,
+      timeoutMs: 1000,
+      rate: 1,
+      state: join(dir, 'state.db'),
+    }
     const door = {world, signal: new AbortController().signal, dryRun: false}
     await expect(runReconfigure(order, undefined, door)).rejects.toThrow('give --server-id')
     expect(world.sent).toEqual([])
@@ -178,9 +277,23 @@ describe('send-reconfigure', () => {
 
   it('is stopped between two tries', async () => {
     const controller = new AbortController()
-    const world = fakeWorld({interfaces: [ETH0], onSend: () => setImmediate(() => controller.abort(new Failure('runtime', 'stopped by SIGINT')))})
-    const order = {client: 'web-07', all: false, xid: '1', unauthenticated: true, attempts: 5, timeoutMs: 1000, rate: 1, state: join(dir, 'state.db')}
-    await expect(runReconfigure(order, inventory, {world, signal: controller.signal, dryRun: false})).rejects.toThrow('stopped by SIGINT')
+    const world = fakeWorld({
+      interfaces: [ETH0],
+      onSend: () => setImmediate(() => controller.abort(new Failure('runtime', 'stopped by SIGINT'))),
+    })
+    const order = {
+      client: 'web-07',
+      all: false,
+      xid: '1',
+      unauthenticated: true,
+      attempts: 5,
+      timeoutMs: 1000,
+      rate: 1,
+      state: join(dir, 'state.db'),
+    }
+    await expect(runReconfigure(order, inventory, {world, signal: controller.signal, dryRun: false})).rejects.toThrow(
+      'stopped by SIGINT',
+    )
     expect(world.sent).toHaveLength(1)
     expect(world.openLinks).toBe(0)
   })
@@ -190,16 +303,58 @@ describe('the record of clients', () => {
   it('keeps what was seen over a restart, and never gives a replay value twice', async () => {
     const file = join(dir, 'state.db')
     const first = await openClientStore(file)
-    first.learn({kind: 'request', atNs: 1n, mac: CLIENT.mac, xid: 0xfedcba98, ip: CLIENT.ip, discover: false, traits: {kind: 'dhcpcd', canListen: true}})
-    first.learn({kind: 'ack', atNs: 2n, mac: CLIENT.mac, xid: 0xfedcba98, ip: CLIENT.ip, router: '10.0.0.1', serverId: '10.0.0.254', nonce: NONCE, leaseS: 60, renewS: 30})
+    first.learn({
+      kind: 'request',
+      atNs: 1n,
+      mac: CLIENT.mac,
+      xid: 0xfedcba98,
+      ip: CLIENT.ip,
+      discover: false,
+      traits: {kind: 'dhcpcd', canListen: true},
+    })
+    first.learn({
+      kind: 'ack',
+      atNs: 2n,
+      mac: CLIENT.mac,
+      xid: 0xfedcba98,
+      ip: CLIENT.ip,
+      router: '10.0.0.1',
+      serverId: '10.0.0.254',
+      nonce: NONCE,
+      leaseS: 60,
+      renewS: 30,
+    })
     // A later ACK without a nonce leaves the key as it is.
-    first.learn({kind: 'ack', atNs: 3n, mac: CLIENT.mac, xid: 9, ip: CLIENT.ip, router: '10.0.0.2', serverId: undefined, nonce: undefined, leaseS: 60, renewS: 30})
+    first.learn({
+      kind: 'ack',
+      atNs: 3n,
+      mac: CLIENT.mac,
+      xid: 9,
+      ip: CLIENT.ip,
+      router: '10.0.0.2',
+      serverId: undefined,
+      nonce: undefined,
+      leaseS: 60,
+      renewS: 30,
+    })
     expect(first.nextReplay(CLIENT.mac, 1000n)).toBe(1000n)
     first.close()
     const second = await openClientStore(file)
-    expect(second.read(CLIENT.mac)).toMatchObject({xid: 9, nonce: NONCE, canListen: true, kind: 'dhcpcd', router: '10.0.0.2', ackedNs: 3n, serverId: '10.0.0.254'})
+    expect(second.read(CLIENT.mac)).toMatchObject({
+      xid: 9,
+      nonce: NONCE,
+      canListen: true,
+      kind: 'dhcpcd',
+      router: '10.0.0.2',
+      ackedNs: 3n,
+      serverId: '10.0.0.254',
+    })
     // The clock went back.
-    expect([second.nextReplay(CLIENT.mac, 5n), second.nextReplay(CLIENT.mac, 5n), second.nextReplay(CLIENT.mac, 2000n)]).toEqual([1001n, 1002n, 2000n])
+    expect([
+      second.nextReplay(CLIENT.mac, 5n),
+      second.nextReplay(CLIENT.mac, 5n),
+      second.nextReplay(CLIENT.mac, 2000n),
+    ]).toEqual([1001n, 1002n, 2000n])
     second.close()
   })
 
@@ -209,4 +364,3 @@ describe('the record of clients', () => {
     await expect(openClientStore(file)).rejects.toThrow(`${file}: cannot keep what DHCP clients said`)
   })
 })
-

@@ -1,11 +1,19 @@
 // A DHCP client and its server in memory.
-import {DHCPACK, DHCPNAK, DHCPREQUEST, type DhcpOption, dhcpOptions, readOption, writeOption} from '../../../src/wire/dhcp-options.ts'
+
 import {BOOTREPLY, BOOTREQUEST, type Dhcp, parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
 import {verifyReconfigure} from '../../../src/wire/dhcp-auth.ts'
-import {icmpFrame, parseFrame, udpFrame} from '../../../src/wire/frames.ts'
-import {ipv4Header} from '../../../src/wire/frames.ts'
-import {parseIpv4Header} from '../../../src/wire/ipv4.ts'
+import {
+  DHCPACK,
+  DHCPNAK,
+  DHCPREQUEST,
+  type DhcpOption,
+  dhcpOptions,
+  readOption,
+  writeOption,
+} from '../../../src/wire/dhcp-options.ts'
 import {ethernetLength} from '../../../src/wire/ethernet.ts'
+import {icmpFrame, ipv4Header, parseFrame, udpFrame} from '../../../src/wire/frames.ts'
+import {parseIpv4Header} from '../../../src/wire/ipv4.ts'
 import type {FakeWorld} from '../../support/world.ts'
 
 export const SERVER = {ip: '10.0.0.254', mac: '02:00:00:00:0f:fe'}
@@ -27,46 +35,108 @@ export interface FakeClient {
   readonly options?: readonly DhcpOption[]
 }
 
-const blank: Dhcp = {op: 1, htype: 1, hops: 0, xid: 0, secs: 0, flags: 0, ciaddr: '0.0.0.0', yiaddr: '0.0.0.0', siaddr: '0.0.0.0', giaddr: '0.0.0.0', chaddr: '', sname: '', file: '', options: []}
-
-export function requestFrame(client: Pick<FakeClient, 'ip' | 'mac' | 'xid' | 'options'>): Uint8Array {
-  const options = [writeOption(dhcpOptions.messageType, DHCPREQUEST), ...(client.options ?? [writeOption(dhcpOptions.forcerenewNonceCapable, [1])])]
-  const payload = serializeDhcp({...blank, op: BOOTREQUEST, xid: client.xid, ciaddr: client.ip, chaddr: client.mac, options})
-  return udpFrame({destination: SERVER.mac, source: client.mac}, {source: client.ip, destination: SERVER.ip}, {sourcePort: 68, destinationPort: 67, payload})
+const blank: Dhcp = {
+  op: 1,
+  htype: 1,
+  hops: 0,
+  xid: 0,
+  secs: 0,
+  flags: 0,
+  ciaddr: '0.0.0.0',
+  yiaddr: '0.0.0.0',
+  siaddr: '0.0.0.0',
+  giaddr: '0.0.0.0',
+  chaddr: '',
+  sname: '',
+  file: '',
+  options: [],
 }
 
-export function answerFrame(client: Pick<FakeClient, 'ip' | 'mac' | 'xid'>, type: number, more: readonly DhcpOption[]): Uint8Array {
-  const options = [writeOption(dhcpOptions.messageType, type), writeOption(dhcpOptions.serverIdentifier, SERVER.ip), ...more]
-  const payload = serializeDhcp({...blank, op: BOOTREPLY, xid: client.xid, yiaddr: type === DHCPACK ? client.ip : '0.0.0.0', chaddr: client.mac, options})
-  return udpFrame({destination: client.mac, source: SERVER.mac}, {source: SERVER.ip, destination: client.ip}, {sourcePort: 67, destinationPort: 68, payload})
+export function requestFrame(client: Pick<FakeClient, 'ip' | 'mac' | 'xid' | 'options'>): Uint8Array {
+  const options = [
+    writeOption(dhcpOptions.messageType, DHCPREQUEST),
+    ...(client.options ?? [writeOption(dhcpOptions.forcerenewNonceCapable, [1])]),
+  ]
+  const payload = serializeDhcp({
+    ...blank,
+    op: BOOTREQUEST,
+    xid: client.xid,
+    ciaddr: client.ip,
+    chaddr: client.mac,
+    options,
+  })
+  return udpFrame(
+    {destination: SERVER.mac, source: client.mac},
+    {source: client.ip, destination: SERVER.ip},
+    {sourcePort: 68, destinationPort: 67, payload},
+  )
+}
+
+export function answerFrame(
+  client: Pick<FakeClient, 'ip' | 'mac' | 'xid'>,
+  type: number,
+  more: readonly DhcpOption[],
+): Uint8Array {
+  const options = [
+    writeOption(dhcpOptions.messageType, type),
+    writeOption(dhcpOptions.serverIdentifier, SERVER.ip),
+    ...more,
+  ]
+  const payload = serializeDhcp({
+    ...blank,
+    op: BOOTREPLY,
+    xid: client.xid,
+    yiaddr: type === DHCPACK ? client.ip : '0.0.0.0',
+    chaddr: client.mac,
+    options,
+  })
+  return udpFrame(
+    {destination: client.mac, source: SERVER.mac},
+    {source: SERVER.ip, destination: client.ip},
+    {sourcePort: 67, destinationPort: 68, payload},
+  )
 }
 
 /** What the clients do with a sent frame, for `fakeWorld`'s onSend: as stock dhcpcd, unless their manner is another. */
-export const clientsBehind = (clients: readonly FakeClient[]) => (bytes: Uint8Array, world: FakeWorld): void => {
-  const frame = parseFrame(bytes)
-  const client = clients.find(({mac}) => mac === frame.ethernet.destination)
-  if (!client || frame.kind !== 'udp' || frame.udp.destinationPort !== 68) return
-  if ((client.lose ?? 0) > 0) {
-    client.lose!--
-    return
+export const clientsBehind =
+  (clients: readonly FakeClient[]) =>
+  (bytes: Uint8Array, world: FakeWorld): void => {
+    const frame = parseFrame(bytes)
+    const client = clients.find(({mac}) => mac === frame.ethernet.destination)
+    if (!client || frame.kind !== 'udp' || frame.udp.destinationPort !== 68) return
+    if ((client.lose ?? 0) > 0) {
+      client.lose!--
+      return
+    }
+    if (client.manner === 'mute') return
+    if (client.manner === 'deaf') {
+      const packet = bytes.subarray(ethernetLength(frame.ethernet))
+      const {headerChecksum, totalLength, ...header} = parseIpv4Header(packet)
+      const quoted = {
+        header: {...ipv4Header(header.protocol, header), totalLength, headerChecksum},
+        payload: packet.slice(20, 28),
+      }
+      const unreachable = {kind: 'destination-unreachable', code: 3, quoted, extensions: []} as const
+      world.deliver(
+        icmpFrame(
+          {destination: frame.ethernet.source, source: client.mac},
+          {source: client.ip, destination: frame.ip.source},
+          unreachable,
+        ),
+      )
+      return
+    }
+    const message = parseDhcp(frame.udp.payload)
+    if (message.xid !== client.xid) return
+    const signed = readOption(message.options, dhcpOptions.authentication) !== undefined
+    if (client.nonce && !(signed && verifyReconfigure(frame.udp.payload, client.nonce))) return
+    client.xid = (client.xid + 1) >>> 0
+    const now = {...client}
+    world.deliver(requestFrame(now), 0.3)
+    if (client.answer === 'none') return
+    const router = client.router === undefined ? [] : [writeOption(dhcpOptions.router, [client.router])]
+    world.deliver(
+      answerFrame(now, client.answer === 'nak' ? DHCPNAK : DHCPACK, client.answer === 'nak' ? [] : router),
+      1,
+    )
   }
-  if (client.manner === 'mute') return
-  if (client.manner === 'deaf') {
-    const packet = bytes.subarray(ethernetLength(frame.ethernet))
-    const {headerChecksum, totalLength, ...header} = parseIpv4Header(packet)
-    const quoted = {header: {...ipv4Header(header.protocol, header), totalLength, headerChecksum}, payload: packet.slice(20, 28)}
-    const unreachable = {kind: 'destination-unreachable', code: 3, quoted, extensions: []} as const
-    world.deliver(icmpFrame({destination: frame.ethernet.source, source: client.mac}, {source: client.ip, destination: frame.ip.source}, unreachable))
-    return
-  }
-  const message = parseDhcp(frame.udp.payload)
-  if (message.xid !== client.xid) return
-  const signed = readOption(message.options, dhcpOptions.authentication) !== undefined
-  if (client.nonce && !(signed && verifyReconfigure(frame.udp.payload, client.nonce))) return
-  client.xid = (client.xid + 1) >>> 0
-  const now = {...client}
-  world.deliver(requestFrame(now), 0.3)
-  if (client.answer === 'none') return
-  const router = client.router === undefined ? [] : [writeOption(dhcpOptions.router, [client.router])]
-  world.deliver(answerFrame(now, client.answer === 'nak' ? DHCPNAK : DHCPACK, client.answer === 'nak' ? [] : router), 1)
-}

@@ -17,7 +17,8 @@ export function nonceFrom({nonces}: SegmentDhcp): DhcpBackend['nonce'] {
   return async ({mac}) => {
     if (nonces === undefined) return undefined
     const text = readText(nonces)
-    if (text === undefined) throw new Failure('runtime', `${nonces}: no such file (want the nonces that the DHCP server hands out)`)
+    if (text === undefined)
+      throw new Failure('runtime', `${nonces}: no such file (want the nonces that the DHCP server hands out)`)
     return parseNonceFile(text, nonces).of(mac)
   }
 }
@@ -35,7 +36,11 @@ export async function alone<T>(lockFile: string, world: Pick<World, 'sleep'>, wo
         lock.release()
       }
     }
-    if (waited >= LOCK_MS) throw new Failure('runtime', `${lockFile}: another gwswitch has been changing the DHCP server for ${LOCK_MS / 1000} s`)
+    if (waited >= LOCK_MS)
+      throw new Failure(
+        'runtime',
+        `${lockFile}: another gwswitch has been changing the DHCP server for ${LOCK_MS / 1000} s`,
+      )
     await world.sleep(20)
   }
 }

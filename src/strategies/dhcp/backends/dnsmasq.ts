@@ -36,7 +36,11 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): Dhcp
     const pid = signalService(pidfile, NAME, 'SIGHUP')
     for (let waited = 0; waited < READ_MS; waited += 20) {
       await world.sleep(20)
-      if (!isService(pid, NAME)) throw new Failure('runtime', `dnsmasq (pid ${pid}) ended at SIGHUP: see its log (set: tags in a dhcp-hostsfile do that)`)
+      if (!isService(pid, NAME))
+        throw new Failure(
+          'runtime',
+          `dnsmasq (pid ${pid}) ended at SIGHUP: see its log (set: tags in a dhcp-hostsfile do that)`,
+        )
       news?.readNew((line) => {
         isRead ||= line.endsWith(` read ${optsfile}`)
       })
@@ -69,7 +73,10 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): Dhcp
 
 /** The router that the options file gives to a tag; the last line counts, as in dnsmasq. */
 export function routerIn(text: string, tag: string): Ipv4 | undefined {
-  return text.split('\n').flatMap((line) => routerLine(line, tag) ?? []).at(-1)
+  return text
+    .split('\n')
+    .flatMap((line) => routerLine(line, tag) ?? [])
+    .at(-1)
 }
 
 /** The options file with the tag's router set, every other line as it was. */
@@ -81,7 +88,10 @@ export function withRouter(text: string, tag: string, router: Ipv4): string {
 }
 
 function routerLine(line: string, tag: string): Ipv4 | undefined {
-  const [first, option, router = '', ...more] = line.trim().split(',').map((part) => part.trim())
+  const [first, option, router = '', ...more] = line
+    .trim()
+    .split(',')
+    .map((part) => part.trim())
   const isRouter = option === 'option:router' || option === '3'
   return first === `tag:${tag}` && isRouter && more.length === 0 && isIpv4(router) ? router : undefined
 }

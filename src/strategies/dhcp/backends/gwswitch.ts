@@ -1,5 +1,10 @@
 // Our own server, `gwswitch serve dhcp`, by its control socket.
-import {type ControlAnswers, type ControlRequest, type ControlResponse, DEFAULT_CONTROL_SOCKET} from '../../../domain/dhcp/control.ts'
+import {
+  type ControlAnswers,
+  type ControlRequest,
+  type ControlResponse,
+  DEFAULT_CONTROL_SOCKET,
+} from '../../../domain/dhcp/control.ts'
 import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
 import {connectJson} from '../../../net/dhcp-control.ts'
@@ -8,7 +13,9 @@ import type {DhcpBackend, DhcpClient} from './backend.ts'
 const WHAT = 'gwswitch serve dhcp'
 
 export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp, segment: string): DhcpBackend {
-  async function ask<D extends ControlRequest['do']>(request: ControlRequest & {readonly do: D}): Promise<ControlAnswers[D]> {
+  async function ask<D extends ControlRequest['do']>(
+    request: ControlRequest & {readonly do: D},
+  ): Promise<ControlAnswers[D]> {
     const peer = await connectJson(control, WHAT)
     try {
       const answer = (await peer.ask(request)) as ControlResponse
@@ -19,7 +26,10 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
     }
   }
   /** Undefined if the server holds no lease for the client. */
-  async function transaction(client: DhcpClient, reserveReplay = false): Promise<ControlAnswers['transaction'] | undefined> {
+  async function transaction(
+    client: DhcpClient,
+    reserveReplay = false,
+  ): Promise<ControlAnswers['transaction'] | undefined> {
     try {
       return await ask({do: 'transaction', vm: client.mac, reserveReplay})
     } catch (error) {
@@ -38,7 +48,10 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
     async setRouter(client, {site, ip}) {
       const {router} = await ask({do: 'relocate', vm: client.mac, site, trigger: false})
       if (router === ip) return
-      throw new Failure('refused', `${WHAT} gives ${client.name} the router ${router ?? 'none'} for site ${site}, not ${ip}: do its inventory and ours differ?`)
+      throw new Failure(
+        'refused',
+        `${WHAT} gives ${client.name} the router ${router ?? 'none'} for site ${site}, not ${ip}: do its inventory and ours differ?`,
+      )
     },
     async lastTransaction(client) {
       const found = await transaction(client)

@@ -18,11 +18,22 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBack
   /** Runs one omshell script; it ends with code 0 whatever happens, so its words are what counts. */
   async function omshell(lines: readonly string[]): Promise<string> {
     const [address, port] = omapi.split(':')
-    const login = [`server ${address}`, `port ${port}`, ...(omapiKey === undefined ? [] : [`key ${keyIn(omapiKey)}`]), 'connect']
-    const output = await runCommand('omshell', [], {input: [...login, ...lines, ''].join('\n'), signal: AbortSignal.timeout(10_000)})
+    const login = [
+      `server ${address}`,
+      `port ${port}`,
+      ...(omapiKey === undefined ? [] : [`key ${keyIn(omapiKey)}`]),
+      'connect',
+    ]
+    const output = await runCommand('omshell', [], {
+      input: [...login, ...lines, ''].join('\n'),
+      signal: AbortSignal.timeout(10_000),
+    })
     const wrong = /(?:dhcpctl_connect|connect): (.*)/.exec(output)?.[1]
     if (wrong === undefined && output.includes('obj: <null>')) return output
-    throw new Failure(wrong?.includes('refused') ? 'silent' : 'runtime', `dhcpd's OMAPI at ${omapi}: ${wrong ?? 'no connection'} (is dhcpd running, with omapi-port and this key?)`)
+    throw new Failure(
+      wrong?.includes('refused') ? 'silent' : 'runtime',
+      `dhcpd's OMAPI at ${omapi}: ${wrong ?? 'no connection'} (is dhcpd running, with omapi-port and this key?)`,
+    )
   }
   const host = (mac: Mac): string[] => ['new host', `set hardware-address = ${mac}`, 'set hardware-type = 1', 'open']
   const create = ({name, mac, ip}: DhcpClient, router: Ipv4): string[] => [
@@ -65,7 +76,10 @@ const isFound = (output: string): boolean => !/can't open object: not found/.tes
 function keyIn(file: string): string {
   const words = readText(file)?.trim().split(/\s+/)
   if (words?.length === 2) return words.join(' ')
-  throw new Failure('usage', `${file}: ${words ? 'is not "NAME SECRET"' : 'no such file'} (want the name and the secret of dhcpd's omapi-key)`)
+  throw new Failure(
+    'usage',
+    `${file}: ${words ? 'is not "NAME SECRET"' : 'no such file'} (want the name and the secret of dhcpd's omapi-key)`,
+  )
 }
 
 /**

@@ -45,7 +45,11 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBack
   const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()
 
   async function ask(command: string, args?: unknown): Promise<unknown> {
-    const text = await askUnixSocket(control, JSON.stringify({command, ...(args !== undefined && {arguments: args})}), WHAT)
+    const text = await askUnixSocket(
+      control,
+      JSON.stringify({command, ...(args !== undefined && {arguments: args})}),
+      WHAT,
+    )
     let answer: KeaAnswer
     try {
       answer = JSON.parse(text) as KeaAnswer
@@ -97,7 +101,10 @@ function* subnets(config: KeaConfig): Iterable<KeaSubnet> {
   for (const network of config['shared-networks'] ?? []) yield* network.subnet4 ?? []
 }
 
-function placeOf(config: KeaConfig, mac: Mac): {readonly reservation: KeaReservation; readonly subnet?: KeaSubnet} | undefined {
+function placeOf(
+  config: KeaConfig,
+  mac: Mac,
+): {readonly reservation: KeaReservation; readonly subnet?: KeaSubnet} | undefined {
   const of = (list: readonly KeaReservation[] | undefined): KeaReservation | undefined =>
     list?.find((each) => each['hw-address']?.toLowerCase() === mac)
   for (const subnet of subnets(config)) {
@@ -120,7 +127,10 @@ export function withReservedRouter(config: KeaConfig, client: DhcpClient, router
   const old = placeOf(config, client.mac)
   const reservation: KeaReservation = {
     ...(old?.reservation ?? {'hw-address': client.mac, 'ip-address': client.ip}),
-    'option-data': [...(old?.reservation['option-data'] ?? []).filter((option) => !isRouters(option)), {name: 'routers', data: router}],
+    'option-data': [
+      ...(old?.reservation['option-data'] ?? []).filter((option) => !isRouters(option)),
+      {name: 'routers', data: router},
+    ],
   }
   const put = (list: readonly KeaReservation[] = []): readonly KeaReservation[] =>
     old ? list.map((each) => (each === old.reservation ? reservation : each)) : [...list, reservation]
@@ -137,13 +147,18 @@ export function withReservedRouter(config: KeaConfig, client: DhcpClient, router
     ...config,
     ...(config.subnet4 && {subnet4: inSubnets(config.subnet4)}),
     ...(config['shared-networks'] && {
-      'shared-networks': config['shared-networks'].map((network) => ({...network, ...(network.subnet4 && {subnet4: inSubnets(network.subnet4)})})),
+      'shared-networks': config['shared-networks'].map((network) => ({
+        ...network,
+        ...(network.subnet4 && {subnet4: inSubnets(network.subnet4)}),
+      })),
     }),
   }
 }
 
 /** At severity INFO already Kea writes a line with the xid for every lease it gives or renews. */
 export const keaLine: LogReader = (line) => {
-  const found = /DHCP4_LEASE_(?:ALLOC|REUSE) \[hwtype=1 ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\].*?tid=0x([0-9a-f]+)/.exec(line)
+  const found = /DHCP4_LEASE_(?:ALLOC|REUSE) \[hwtype=1 ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\].*?tid=0x([0-9a-f]+)/.exec(
+    line,
+  )
   return found ? {mac: found[1]!, xid: Number.parseInt(found[2]!, 16), acked: true} : undefined
 }

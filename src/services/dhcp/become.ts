@@ -1,0 +1,47 @@
+// Turns the process that read the command line into the server.
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {dirname, join} from 'node:path'
+import type {Inventory} from '../../domain/site.ts'
+import {programPath} from '../../net/program.ts'
+import type {ServeOptions} from './serve.ts'
+
+/** All that the server needs to know, as JSON. */
+export interface ServeOrder {
+  readonly options: ServeOptions
+  readonly inventory: Inventory | undefined
+  /** Print a document on standard output. */
+  readonly json: boolean
+}
+
+/**
+ * Young objects get 4 MB a half instead of 16: most of what a packet makes is gone with its reply, and leases are old
+ * soon. (With less, half-done batches are taken for old, which costs more than it saves.) And the old ones are looked
+ * through when they have grown by 15 %, not when they have doubled.
+ */
+const NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=15']
+
+/**
+ * Becomes serve-main, under the same pid (execve(2)), so that the command line, YAML and the schema are out of memory.
+ * Returns false where Node cannot do that.
+ */
+export function becomeServer(order: ServeOrder): boolean {
+  if (typeof process.execve !== 'function') return false
+  // Not an argument: an inventory may be longer than those may be.
+  const file = join(mkdtempSync(join(tmpdir(), 'gwswitch-serve-')), 'order.json')
+  writeFileSync(file, JSON.stringify(order), {mode: 0o600})
+  const argv = [process.execPath, ...NODE_FLAGS, programPath('services/dhcp/serve-main'), file]
+  try {
+    process.execve(process.execPath, argv, {...process.env, NODE_NO_WARNINGS: '1'})
+  } catch {
+    rmSync(dirname(file), {recursive: true})
+  }
+  return false
+}
+
+/** Reads what {@link becomeServer} left, and removes it. */
+export function takeOrder(file: string): ServeOrder {
+  const order = JSON.parse(readFileSync(file, 'utf8')) as ServeOrder
+  rmSync(dirname(file), {recursive: true})
+  return order
+}
