@@ -108,6 +108,7 @@ async function measureInside(): Promise<void> {
   const link = await openLink('eth0', {filter: dhcpFilter([mac]), outgoing: true, promiscuous: true})
   const ours: number[] = []
   const inner: number[] = []
+  let ignored = 0
   try {
     for (let round = 0; round < ROUNDS; round++) {
       await backend.setRouter(client, {ip: round % 2 ? GATEWAYS.rx.ip : GATEWAYS.ry.ip, site: 'x'})
@@ -120,7 +121,9 @@ async function measureInside(): Promise<void> {
       if (report.outcome !== 'acted') throw new Error(`round ${round}: ${report.outcome}`)
       ours.push(report.ackMs!)
       await sleep(400)
-      inner.push(await renewInside(link))
+      const innerMs = await renewInside(link)
+      if (innerMs === undefined) ignored++
+      else inner.push(innerMs)
       await sleep(400)
     }
   } finally {
@@ -137,14 +140,14 @@ async function measureInside(): Promise<void> {
   ]
   const rows = [
     row('FORCERENEW', ours, `${ratio.toFixed(2)} (at most ${BUDGET})`),
-    row('dhcpcd -N in the guest', inner, '1'),
+    row('dhcpcd -N in the guest', inner, ignored === 0 ? '1' : `1; ${ignored} times it took no notice`),
   ]
   for (const line of tableLines(rows, {indent: '  '})) console.log(line)
   process.exitCode = ratio > BUDGET ? 1 : 0
 }
 
-/** From the start of `dhcpcd -N` in the guest to its ACK on the wire, ms. */
-async function renewInside(link: Awaited<ReturnType<typeof openLink>>): Promise<number> {
+/** From the start of `dhcpcd -N` in the guest to its ACK on the wire, ms; undefined if dhcpcd took no notice for 2 s. */
+async function renewInside(link: Awaited<ReturnType<typeof openLink>>): Promise<number | undefined> {
   const acked = Promise.withResolvers<bigint>()
   const beganNs = BigInt(Date.now()) * 1_000_000n
   const off = link.onFrame((received) => {
@@ -155,10 +158,9 @@ async function renewInside(link: Awaited<ReturnType<typeof openLink>>): Promise<
     const child = spawn('nsenter', ['-t', clientPid, '-n', '-m', 'dhcpcd', '-4', '-N', 'eth0'], {stdio: 'ignore'})
     const [code] = (await once(child, 'exit')) as [number]
     if (code !== 0) throw new Error(`dhcpcd -N ended with ${code}`)
-    const late = sleep(5000, undefined, {ref: false}).then(() => {
-      throw new Error('no ACK within 5 s of dhcpcd -N')
-    })
-    return Number((await Promise.race([acked.promise, late])) - beganNs) / 1e6
+    const late = sleep(2000, undefined)
+    const atNs = await Promise.race([acked.promise, late])
+    return atNs === undefined ? undefined : Number(atNs - beganNs) / 1e6
   } finally {
     off()
   }

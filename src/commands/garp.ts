@@ -61,7 +61,6 @@ export default class Garp extends BaseCommand {
       summary: 'the VM to move, by its name in the inventory',
     }),
     all: Flags.boolean({
-      exclusive: ['vm', 'vm-ip', 'form', 'broadcast', 'guard', 'before-resume', 'count', 'interval'],
       summary: "every VM of the gateway's segment, told by unicast and checked, in one batch",
     }),
     'vm-ip': Flags.string({dependsOn: ['vm-mac'], helpValue: 'IP', summary: 'the VM to move, without an inventory'}),

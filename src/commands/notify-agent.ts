@@ -27,7 +27,7 @@ export default class NotifyAgent extends BaseCommand {
     },
   ]
   static override args = {
-    vm: Args.string({description: 'VMs by their names in the inventory, or addresses', required: true}),
+    vm: Args.string({description: 'VMs by their names in the inventory, or addresses'}),
   }
   static override strict = false
   static override flags = {

@@ -48,10 +48,10 @@ export function notifyDocument(run: string, rows: readonly NotifyRow[]): NotifyD
 }
 
 /** The document of a dry run. */
-export function plannedDocument(run: string, notices: readonly Notice[], nowNs: bigint): NotifyDocument {
+export function plannedDocument(run: string, notices: readonly Notice[]): NotifyDocument {
   const vms = notices.map((notice): NotifyVm => {
     const nothing = {state: null, reason: null, detail: null, gateways: {v4: null, v6: null}, mode: notice.order.mode}
-    return {...headOf(notice), ...nothing, attempts: 0, timing: null, events: [], would: wouldOf(notice, nowNs)}
+    return {...headOf(notice), ...nothing, attempts: 0, timing: null, events: [], would: wouldOf(notice)}
   })
   return {schema: 'gwswitch.notify-agent/1', run, dryRun: true, vms, exitCode: 0}
 }
@@ -63,9 +63,10 @@ const headOf = ({target, order}: Notice) => ({
   wanted: order.to,
 })
 
-function wouldOf({target, order, key}: Notice, nowNs: bigint): unknown {
+function wouldOf({target, order, key}: Notice): unknown {
   if (!isSigned(target.transport)) return guestCommands(order.to)
-  const payload = commandOf('switch', target, order, {seq: Number(nowNs / 1000n), nonce: 'A'.repeat(16), nowNs})
+  // What is drawn when it is sent is not shown.
+  const {seq, nonce, iat, exp, ...payload} = commandOf('switch', target, order, {seq: 0, nonce: '', nowNs: 0n})
   return {kid: target.kid ?? key?.kid ?? null, payload}
 }
 

@@ -29,7 +29,7 @@ export async function runNotify(
 ): Promise<NotifyDocument> {
   const name = newRun(run.world)
   const notices = readNotices(flags, inventory, name)
-  if (run.dryRun) return plannedDocument(name, notices, run.world.now())
+  if (run.dryRun) return plannedDocument(name, notices)
   const rows = await notifyAll(notices, run.rate, {...run, open: openConversation})
   const [only, ...others] = rows
   // One VM: what could not be tried is an error of the command. Of many, each has its own row.

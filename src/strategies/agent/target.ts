@@ -40,14 +40,7 @@ export function agentTarget(
 function transportOf({name, ip, agent = {}}: Pick<Vm, 'name' | 'ip' | 'agent'>, flags: TargetFlags): AgentTransport {
   const key = flags.agentKey ?? agent.key
   const kind = flags.transport ?? agent.transport ?? usual(agent, key, flags)
-  if (kind === undefined) {
-    throw new Failure(
-      'usage',
-      `no agent is known in ${name}: write vms.${name}.agent.key (what "gwswitch agent keygen" printed there) or ` +
-        `vms.${name}.agent.qga (the socket of its QEMU guest agent) or vms.${name}.agent.domain (its libvirt domain), or give ` +
-        '--agent-key, --transport qga --socket PATH, or --domain NAME',
-    )
-  }
+  if (kind === undefined) throw new Failure('usage', noWay(name, ip))
   if (kind === 'qga') {
     const socket = flags.socket ?? agent.qga
     if (socket === undefined)
@@ -80,6 +73,15 @@ function transportOf({name, ip, agent = {}}: Pick<Vm, 'name' | 'ip' | 'agent'>, 
       `${name}: transport unix needs the agent's socket (--socket PATH, or vms.${name}.agent.socket)`,
     )
   return {kind, socket}
+}
+
+/** An address that no inventory knows is its own name. */
+function noWay(name: string, ip: string): string {
+  const flags =
+    '--agent-key KEY (what "gwswitch agent keygen" printed in the VM), --transport qga --socket PATH, or --domain NAME'
+  if (name === ip) return `no way to the agent in ${name} is known: give ${flags}`
+  const keys = [`agent.key`, `agent.qga (the socket of its QEMU guest agent)`, `agent.domain (its libvirt domain)`]
+  return `no agent is known in ${name}: write ${keys.map((key) => `vms.${name}.${key}`).join(' or ')}, or give ${flags}`
 }
 
 function usual(

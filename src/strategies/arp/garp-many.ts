@@ -63,6 +63,12 @@ export async function runGarpMany(
 ): Promise<GarpManyDocument> {
   if (!inventory) throw usage('--all needs an inventory, which says what VMs there are')
   if (order.ip6) throw usage('--all tells IPv4 addresses; IPv6 ones VM by VM (--vm)')
+  const {vm, vmIp, form, count, intervalMs, guardMs, arrivalMs} = order
+  if (order.broadcast || [vm, vmIp, form, count, intervalMs, guardMs, arrivalMs].some((given) => given !== undefined)) {
+    throw usage(
+      '--all asks every VM in rounds of its own: leave --vm, --form, --broadcast, --count, --interval, --guard and --before-resume out',
+    )
+  }
   const interfaces = await world.interfaces()
   const base = garpRequest({...order, vm: undefined, form: 'reply'}, inventory, interfaces)
   const {gateway, vlan} = base.announce

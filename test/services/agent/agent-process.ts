@@ -1,11 +1,11 @@
-// The agent as a process: agent-process CONFIG [before:N|after:N]. A trap kills it (SIGKILL, from itself) before or after
-// its Nth call that changes anything in the kernel or on disk.
-
+// The agent as a process: agent-process CONFIG. Once there is a file CONFIG.trap with a number N in it, the Nth call from
+// then on that changes anything in the kernel or on disk is the last: it kills the process (SIGKILL, from itself).
+import {readFileSync} from 'node:fs'
 import {readAgentConfig} from '../../../src/services/agent/config-file.ts'
 import {type AgentKernel, systemKernel} from '../../../src/services/agent/kernel.ts'
 import {runAgent} from '../../../src/services/agent/run-agent.ts'
 
-const [configPath = '', trap = ''] = process.argv.slice(2)
+const [configPath = ''] = process.argv.slice(2)
 const log = (line: string): void => void process.stderr.write(`${line}\n`)
 const stop = new AbortController()
 process.once('SIGTERM', () => stop.abort())
@@ -21,22 +21,32 @@ const CHANGES = [
   'writeDurably',
 ] as const
 
-function trapped(kernel: AgentKernel): AgentKernel {
-  const [when, at] = trap.split(':')
-  let count = 0
-  const die = (name: string): void => {
-    log(`killed ${when} call ${count}, ${name}`)
-    process.kill(process.pid, 'SIGKILL')
+/** Calls that are still to be made, and the last of them; undefined where no trap is set. */
+let left: number | undefined
+
+function trap(): number | undefined {
+  try {
+    left ??= Number(readFileSync(`${configPath}.trap`, 'utf8'))
+  } catch {
+    left = undefined
   }
+  return left
+}
+
+function trapped(kernel: AgentKernel): AgentKernel {
   const wrap = (name: (typeof CHANGES)[number]) => {
     const original = kernel[name] as (...args: unknown[]) => unknown
+    const after = (due: boolean): void => {
+      if (!due) return
+      log(`killed after ${name}`)
+      process.kill(process.pid, 'SIGKILL')
+    }
     return (...args: unknown[]): unknown => {
-      count++
-      const due = count === Number(at)
-      if (due && when === 'before') die(name)
+      if (trap() !== undefined) left!--
+      const due = left === 0
       const result = original(...args)
-      if (result instanceof Promise) return result.then((value) => (due ? die(name) : value))
-      if (due) die(name)
+      if (result instanceof Promise) return result.finally(() => after(due))
+      after(due)
       return result
     }
   }
@@ -48,6 +58,6 @@ await runAgent({
   config: readAgentConfig(configPath),
   signal: stop.signal,
   log,
-  kernel: trap === '' ? kernel : trapped(kernel),
+  kernel: trapped(kernel),
 })
 process.exit(0)

@@ -96,8 +96,6 @@ export interface AgentProcessOptions {
   readonly program?: readonly string[]
   /** Run in the mount namespace of this process, which is in the VM. */
   readonly inside?: number
-  /** Kill the agent itself: `before:3` or `after:3`, counting its calls that change anything. */
-  readonly trap?: string
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -171,10 +169,10 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
           ])
           return parts.join('').replace(/ +$/gm, '')
         },
-        async start({trap, inside, program = [process.execPath, AGENT], env = {}} = {}) {
+        async start({inside, program = [process.execPath, AGENT], env = {}} = {}) {
           const enter =
             inside === undefined ? ['ip', 'netns', 'exec', ns('vm')] : ['nsenter', '-t', String(inside), '-m', '-n']
-          const agent = startProcess([...enter, ...program, configFile, ...(trap === undefined ? [] : [trap])], env)
+          const agent = startProcess([...enter, ...program, configFile], env)
           children.push(agent.child)
           await Promise.race([listening(agent), agent.ended])
           return agent

@@ -31,6 +31,7 @@ import {
   VM_IP,
   VM_MAC,
 } from '../../domain/dhcp/maker.ts'
+import {captureFrames, udpPayloadOf} from '../../support/captures.ts'
 
 /** An engine in memory: what it stores, sends and says is looked at; time is moved by hand. */
 function engineFor(over: Partial<EngineOutside> = {}) {
@@ -335,9 +336,9 @@ describe('strange packets', () => {
     }
   }
 
-  it('100,000 mutated messages are answered or dropped with a reason, and none is an exception', () => {
+  it('100,000 mutated messages, most of them of real clients, are answered or dropped with a reason, and none is an exception', () => {
     const {engine, sent, stored, events} = engineFor()
-    const seeds = [
+    const made = [
       vmDiscover({forcerenewNonceCapable: [1], parameterRequestList: [1, 3, 6, 121], hostName: 'web'}),
       vmSelect({clientIdentifier: Uint8Array.of(1, 2, 3)}),
       vmRenew()[0],
@@ -349,6 +350,11 @@ describe('strange packets', () => {
         {giaddr: '10.1.0.254', hops: 1},
       ),
     ].map((message) => serializeDhcp(message))
+    const recorded = ['dhcpcd', 'udhcpc'].flatMap((name) =>
+      captureFrames(name).flatMap(({bytes}) => udpPayloadOf(bytes, 67) ?? []),
+    )
+    expect(recorded.length).toBeGreaterThan(8)
+    const seeds = [...recorded, ...made]
     const below = numbers('dhcp')
     let replies = 0
     for (let i = 0; i < 100_000; i++) {

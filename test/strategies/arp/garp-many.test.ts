@@ -85,6 +85,7 @@ describe('garp --all', () => {
 
   it.each<[string, Partial<GarpOrder>, typeof inventory | undefined, RegExp]>([
     ['without an inventory', {gateway: '10.1.0.254'}, undefined, /needs an inventory/],
+    ['beside a VM', {vm: 'vm-1'}, inventory, /every VM in rounds of its own/],
     ['for IPv6', {ip6: true}, inventory, /IPv6 ones VM by VM/],
     ['for a gateway that this host is not', {gateway: 'bx'}, inventory, /on no interface of this host/],
   ])('refuses %s', async (_name, over, known, message) => {
