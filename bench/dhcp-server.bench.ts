@@ -16,7 +16,12 @@ import {table} from '../src/render/table.ts'
 
 const MEMORY_MIB = 120
 const quick = process.argv.includes('--quick')
-const RATES = quick ? [6000] : [1000, 3000, 6000, 9000, 12_000]
+const asked = process.argv
+  .find((arg) => arg.startsWith('--rates='))
+  ?.slice(8)
+  .split(',')
+  .map(Number)
+const RATES = asked ?? (quick ? [9000] : [1000, 3000, 6000, 9000, 12_000])
 const SECONDS = quick ? 3 : 6
 const CLIENTS = 40_000
 const [SERVER, CLIENT] = [`gwb${process.pid}-s`, `gwb${process.pid}-c`]
@@ -133,6 +138,8 @@ interface Measured {
   readonly dropped: number
   /** Resident, MiB. */
   readonly memory: number
+  /** CPU time of the server for a completed exchange, µs: of all its threads, and the kernel's for it. */
+  readonly cpuUs: number
 }
 
 const perfdhcp = (...args: string[]): Promise<{stdout: string}> =>
@@ -182,6 +189,12 @@ async function end(child: ChildProcess): Promise<void> {
 
 const counts = (text: string, what: string): number[] =>
   [...text.matchAll(new RegExp(`${what}: (\\d+)`, 'g'))].map(([, value]) => Number(value))
+/** User and system time of a process and its threads, ticks of 10 ms (proc(5)). */
+const ticks = (pid: number): number =>
+  readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .split(' ')
+    .slice(13, 15)
+    .reduce((sum, field) => sum + Number(field), 0)
 const resident = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
 
@@ -189,11 +202,18 @@ async function throughput(contender: Contender, rate: number): Promise<Measured>
   return withServer(contender, async (pid) => {
     // A service that has run for a while, on both sides of the comparison.
     await perfdhcp('-r', '1500', '-p', '2')
+    const before = ticks(pid)
     const {stdout} = await perfdhcp('-r', `${rate}`, '-p', `${SECONDS}`)
+    const cpuUs = ((ticks(pid) - before) * 10_000) / Math.max(1, counts(stdout, 'received packets')[1] ?? 0)
     const [sent, received] = ['sent packets', 'received packets'].map((what) =>
       counts(stdout, what).reduce((a, b) => a + b, 0),
     ) as [number, number]
-    return {rate: Number(/Rate: ([0-9.]+)/.exec(stdout)?.[1] ?? 0), dropped: 1 - received / sent, memory: resident(pid)}
+    return {
+      rate: Number(/Rate: ([0-9.]+)/.exec(stdout)?.[1] ?? 0),
+      dropped: 1 - received / sent,
+      memory: resident(pid),
+      cpuUs,
+    }
   })
 }
 
@@ -246,12 +266,13 @@ async function main(): Promise<number> {
       best.rate.toFixed(0),
       `${(best.dropped * 100).toFixed(1)} %`,
       (first.rate / best.rate).toFixed(2),
+      best.cpuUs.toFixed(0),
       ...late,
       memory.toFixed(0),
     ])
   }
-  const head = ['server', 'exchanges/s', 'unanswered', 'ours is x', 'p50 ms', 'p99 ms', 'MiB']
-  console.log(table([head, ...rows], {align: ['left', 'right', 'right', 'right', 'right', 'right', 'right']}))
+  const head = ['server', 'exchanges/s', 'unanswered', 'ours is x', 'CPU µs', 'p50 ms', 'p99 ms', 'MiB']
+  console.log(table([head, ...rows], {align: ['left', ...Array<'right'>(7).fill('right')]}))
   console.log(
     `offered ${RATES.join(', ')} a second for ${SECONDS} s each, ${CLIENTS} clients; delays at 200/s; each warmed up for 2 s at 1500/s; ours from ${built ? 'dist' : 'src'}`,
   )

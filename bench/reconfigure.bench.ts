@@ -22,7 +22,7 @@ import {SERVERS, startDhcpcd} from '../test/peers/dhcp-servers.ts'
 
 const [inside, dir = '', mac = '', clientPid = ''] = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
 const quick = process.argv.includes('--quick')
-const ROUNDS = quick ? 6 : 60
+const ROUNDS = quick ? 4 : 60
 /** FORCERENEW to ACK, over a renewal begun inside. */
 const BUDGET = 1
 

@@ -11,10 +11,6 @@ export const BROADCAST: Mac = 'ff:ff:ff:ff:ff:ff'
 export const ZERO_MAC: Mac = '00:00:00:00:00:00'
 export const ANY_IPV4: Ipv4 = '0.0.0.0'
 
-const HEX = Array.from({length: 256}, (_, n) => n.toString(16).padStart(2, '0'))
-const HEX_COLON = HEX.map((pair) => `${pair}:`)
-const OCTET = Array.from({length: 256}, (_, n) => `${n}`)
-const OCTET_DOT = OCTET.map((octet) => `${octet}.`)
 const MAC_TEXT = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i
 const IPV4_TEXT = /^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/
 
@@ -32,43 +28,50 @@ export function readMac(text: string): Mac | undefined {
 /** The group bit (IEEE 802 I/G): set for multicast and broadcast, which no station has as its own. */
 export const isGroupMac = (mac: Mac): boolean => (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1
 
-/** Hex digits of a byte, as character codes. */
-const HIGH_DIGIT = Uint8Array.from({length: 256}, (_, n) => (n >>> 4).toString(16).charCodeAt(0))
-const LOW_DIGIT = Uint8Array.from({length: 256}, (_, n) => (n & 15).toString(16).charCodeAt(0))
-const COLON = 58
+// The same few addresses come in every packet of a segment, and their text is most of what reading one costs. So texts
+// are kept, a bounded number of them, by a hash of their value; who asks cannot tell, but by the clock.
+const KEPT_BITS = 10
+const KEPT = 1 << KEPT_BITS
+const slotOf = (value: number): number => Math.imul(value, 0x9e37_79b1) >>> (32 - KEPT_BITS)
+const macHighs = new Uint16Array(KEPT)
+const macLows = new Uint32Array(KEPT)
+const macTexts = new Array<Mac>(KEPT).fill(ZERO_MAC)
+const ipv4Values = new Uint32Array(KEPT)
+const ipv4Texts = new Array<Ipv4>(KEPT).fill(ANY_IPV4)
 
-/** A MAC from its first two bytes and its last four, as a big-endian read gives them. */
+/** A MAC from its first two bytes and its last four, unsigned, as a big-endian read gives them. */
 export function macText(high: number, low: number): Mac {
-  const [a, b, c, d, e, f] = [high >>> 8, high & 0xff, low >>> 24, (low >>> 16) & 0xff, (low >>> 8) & 0xff, low & 0xff]
-  // All at once: a string from parts of this length would be a tree of them until somebody looks into it.
-  return String.fromCharCode(
-    HIGH_DIGIT[a]!,
-    LOW_DIGIT[a]!,
-    COLON,
-    HIGH_DIGIT[b]!,
-    LOW_DIGIT[b]!,
-    COLON,
-    HIGH_DIGIT[c]!,
-    LOW_DIGIT[c]!,
-    COLON,
-    HIGH_DIGIT[d]!,
-    LOW_DIGIT[d]!,
-    COLON,
-    HIGH_DIGIT[e]!,
-    LOW_DIGIT[e]!,
-    COLON,
-    HIGH_DIGIT[f]!,
-    LOW_DIGIT[f]!,
-  )
+  const slot = slotOf(low ^ high)
+  if (macLows[slot] === low && macHighs[slot] === high) return macTexts[slot]!
+  macHighs[slot] = high
+  macLows[slot] = low
+  macTexts[slot] = formatMac(high, low)
+  return macTexts[slot]!
 }
 
-/** Dotted decimal of a 32-bit value. */
+/** Dotted decimal of a 32-bit value, unsigned. */
 export function ipv4Text(value: number): Ipv4 {
-  // Most addresses of a DHCP header are none.
-  if (value === 0) return ANY_IPV4
+  const slot = slotOf(value)
+  if (ipv4Values[slot] === value) return ipv4Texts[slot]!
+  ipv4Values[slot] = value
+  ipv4Texts[slot] = formatIpv4(value)
+  return ipv4Texts[slot]!
+}
+
+const OCTET = Array.from({length: 256}, (_, n) => `${n}`)
+const OCTET_DOT = OCTET.map((octet) => `${octet}.`)
+const HEX = Array.from({length: 256}, (_, n) => n.toString(16).padStart(2, '0'))
+
+function formatIpv4(value: number): Ipv4 {
   return (
     OCTET_DOT[value >>> 24]! + OCTET_DOT[(value >>> 16) & 0xff] + OCTET_DOT[(value >>> 8) & 0xff] + OCTET[value & 0xff]
   )
+}
+
+function formatMac(high: number, low: number): Mac {
+  return [high >>> 8, high & 0xff, low >>> 24, (low >>> 16) & 0xff, (low >>> 8) & 0xff, low & 0xff]
+    .map((byte) => HEX[byte])
+    .join(':')
 }
 
 /** The 32-bit value of an address; what is none throws {@link WireError}, reason `out-of-range`. */
@@ -130,11 +133,11 @@ export const HARDWARE_ADDRESS_ROOM = 16
 
 /** `length` bytes (at most 16) as hex pairs joined by colons: a {@link Mac} if there are six, '' if there are none. */
 export function hardwareText(bytes: Uint8Array, offset: number, length: number): string {
-  if (length === 6) return macText(u16At(bytes, offset), (u16At(bytes, offset + 2) << 16) | u16At(bytes, offset + 4))
-  let text = ''
-  const end = offset + Math.min(length, HARDWARE_ADDRESS_ROOM)
-  for (let i = offset; i < end - 1; i++) text += HEX_COLON[bytes[i]!]!
-  return end > offset ? text + HEX[bytes[end - 1]!]! : text
+  if (length === 6) {
+    return macText(u16At(bytes, offset), u16At(bytes, offset + 2) * 0x1_0000 + u16At(bytes, offset + 4))
+  }
+  const used = bytes.subarray(offset, offset + Math.min(length, HARDWARE_ADDRESS_ROOM))
+  return Array.from(used, (byte) => HEX[byte]).join(':')
 }
 
 const u16At = (bytes: Uint8Array, at: number): number => (bytes[at]! << 8) | bytes[at + 1]!

@@ -2,7 +2,7 @@
 import {type Ipv4, ipv4Text, ipv4Value, type Prefix, prefixOf, writeIpv4} from './address.ts'
 import {parseDomainNames, serializeDomainNames} from './domain-names.ts'
 import {expectWhole, WireError} from './error.ts'
-import {copyBytes} from './memory.ts'
+import {copyBytes, zeros} from './memory.ts'
 
 /** One option as it travels; those longer than 255 bytes travel in parts (RFC 3396), but are one here. */
 export interface DhcpOption {
@@ -99,7 +99,7 @@ const u32At = (data: Uint8Array, at: number): number =>
 const whole8: Value<number> = {
   read: (data) => (data.length === 1 ? data[0]! : malformed(data, 'number of 1')),
   write(value) {
-    const out = new Uint8Array(1)
+    const out = zeros(1)
     out[0] = expectWhole('dhcp option', 'value', value, 0xff)
     return out
   },
@@ -109,7 +109,7 @@ const whole16: Value<number> = {
   read: (data) => (data.length === 2 ? (data[0]! << 8) | data[1]! : malformed(data, 'number of 2')),
   write(value) {
     expectWhole('dhcp option', 'value', value, 0xffff)
-    const out = new Uint8Array(2)
+    const out = zeros(2)
     out[0] = value >>> 8
     out[1] = value & 0xff
     return out
@@ -120,7 +120,7 @@ const whole32: Value<number> = {
   read: (data) => (data.length === 4 ? u32At(data, 0) : malformed(data, 'number of 4')),
   write(value) {
     expectWhole('dhcp option', 'value', value, 0xffff_ffff)
-    const out = new Uint8Array(4)
+    const out = zeros(4)
     out[0] = value >>> 24
     out[1] = (value >>> 16) & 0xff
     out[2] = (value >>> 8) & 0xff
@@ -132,7 +132,7 @@ const whole32: Value<number> = {
 const address: Value<Ipv4> = {
   read: (data) => (data.length === 4 ? ipv4Text(u32At(data, 0)) : malformed(data, 'address')),
   write(value) {
-    const out = new Uint8Array(4)
+    const out = zeros(4)
     writeIpv4(value, out, 0)
     return out
   },
@@ -142,13 +142,13 @@ const address: Value<Ipv4> = {
 const addresses: Value<readonly Ipv4[]> = {
   read(data) {
     if (data.length === 0 || data.length % 4 !== 0) malformed(data, 'list of addresses')
-    const list: Ipv4[] = []
-    for (let at = 0; at < data.length; at += 4) list.push(ipv4Text(u32At(data, at)))
+    const list = new Array<Ipv4>(data.length / 4)
+    for (let i = 0; i < list.length; i++) list[i] = ipv4Text(u32At(data, i * 4))
     return list
   },
   write(list) {
     if (list.length === 0) throw new WireError('dhcp option', 'out-of-range', 0, 'a list of addresses is empty')
-    const out = new Uint8Array(list.length * 4)
+    const out = zeros(list.length * 4)
     for (let i = 0; i < list.length; i++) writeIpv4(list[i]!, out, i * 4)
     return out
   },
@@ -195,7 +195,7 @@ const classlessRoutes: Value<readonly ClasslessRoute[]> = {
       const length = data[at]!
       const significant = Math.ceil(length / 8)
       if (length > 32 || at + 1 + significant + 4 > data.length) malformed(data, 'list of classless routes')
-      const destination = new Uint8Array(4)
+      const destination = zeros(4)
       destination.set(data.subarray(at + 1, at + 1 + significant))
       const router = ipv4Text(u32At(data, at + 1 + significant))
       // Senders leave bits behind the prefix; RFC 3442 has the receiver clear them.
@@ -255,14 +255,14 @@ const authentication: Value<DhcpAuthentication> = {
     }
   },
   write({protocol, algorithm, replayMethod, replay, information}) {
-    const out = new Uint8Array(AUTH_HEADER + information.length)
+    const out = zeros(AUTH_HEADER + information.length)
     out[0] = expectWhole('dhcp option', 'protocol', protocol, 0xff)
     out[1] = expectWhole('dhcp option', 'algorithm', algorithm, 0xff)
     out[2] = expectWhole('dhcp option', 'replayMethod', replayMethod, 0xff)
     if (replay < 0n || replay >= 1n << 64n) {
       throw new WireError('dhcp option', 'out-of-range', 0, `replay ${replay} does not fit 64 bits`)
     }
-    new DataView(out.buffer).setBigUint64(3, replay)
+    new DataView(out.buffer, out.byteOffset).setBigUint64(3, replay)
     out.set(information, AUTH_HEADER)
     return out
   },

@@ -4,7 +4,7 @@ import type {Ipv4} from './address.ts'
 import {type DhcpOption, dhcpOptions} from './dhcp-options.ts'
 import {WireError} from './error.ts'
 import {copyBytes, zeros} from './memory.ts'
-import {constant, hardwareAddress, hardwareLength, ipv4, table, text, u8, u16, u32} from './table.ts'
+import {constant, hardwareAddress, hardwareLength, ipv4, list, table, text, u8, u16, u32} from './table.ts'
 
 export const DHCP_SERVER_PORT = 67
 export const DHCP_CLIENT_PORT = 68
@@ -37,7 +37,7 @@ export interface Dhcp {
   readonly options: readonly DhcpOption[]
 }
 
-const header = table<Omit<Dhcp, 'options'>, 'hlen' | 'cookie'>('dhcp', {
+const header = table<Dhcp, 'hlen' | 'cookie'>('dhcp', {
   op: u8,
   htype: u8,
   hlen: hardwareLength('chaddr'),
@@ -53,6 +53,7 @@ const header = table<Omit<Dhcp, 'options'>, 'hlen' | 'cookie'>('dhcp', {
   sname: text(64),
   file: text(128),
   cookie: constant(u32, 0x6382_5363, 'the magic cookie is missing (BOOTP)'),
+  options: list(),
 })
 
 /** Where each header field starts, for those who must look into a message as it was sent. */
@@ -85,18 +86,20 @@ export const DHCP_MAXIMUM = 576 - 20 - 8
  * cookie, `malformed` for `hlen` above 16, a bad option 52, and options in `file` or `sname` without an end option.
  */
 export function parseDhcp(bytes: Uint8Array): Dhcp {
-  const fields = header.parse(bytes)
-  const options: DhcpOption[] = []
+  const message = header.parse(bytes)
+  const {file, sname} = message
+  // Empty, and nobody else's yet.
+  const options = message.options as DhcpOption[]
   const overload = readOptions(bytes, header.size, bytes.length, undefined, options)
-  if (overload === 0) return {...fields, options}
-  const free = {file: fields.file, sname: fields.sname}
+  if (overload === 0) return message
+  const free = {file, sname}
   for (const field of FIELDS) {
     if ((overload & OVERLOAD[field].bit) === 0) continue
     const start = header.offsets[field]
     readOptions(bytes, start, start + OVERLOAD[field].room, field, options)
     free[field] = ''
   }
-  return {...fields, ...free, options}
+  return {...message, ...free}
 }
 
 /** Adds the options of one field to `options`, and returns the value of option 52, 0 without. */

@@ -75,7 +75,11 @@ export function table<T extends object, I extends string = never>(
     size += field.size
   }
   let read: ((bytes: Uint8Array) => T) | undefined
-  let write: Table<T>['write'] | undefined
+  let put: Table<T>['write'] | undefined
+  const write: Table<T>['write'] = (value, out, offset) => {
+    if (put === undefined) put = compile<Table<T>['write']>('value, out, offset', writerSource(columns))
+    put(value, out, offset)
+  }
   return {
     size,
     offsets,
@@ -88,13 +92,10 @@ export function table<T extends object, I extends string = never>(
     },
     serialize(value) {
       const out = zeros(size)
-      this.write(value, out, 0)
+      write(value, out, 0)
       return out
     },
-    write(value, out, offset) {
-      if (write === undefined) write = compile<Table<T>['write']>('value, out, offset', writerSource(columns))
-      write(value, out, offset)
-    },
+    write,
   }
 }
 
@@ -268,6 +269,16 @@ function putLatin1(value: string, size: number, out: Uint8Array, offset: number,
     out[offset + i] = code
   }
 }
+
+/**
+ * A property for what follows the header: read as an empty list, which the codec fills. It has no bytes here.
+ */
+export const list = <T>(): Field<readonly T[]> => ({
+  size: 0,
+  declare: () => {},
+  read: () => '[]',
+  write: () => '',
+})
 
 /**
  * A number that is always the same; anything else is refused, reason `unsupported`, with `detail` or with what would be

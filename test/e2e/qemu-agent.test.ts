@@ -13,7 +13,14 @@ import {openGuestAgent} from '../../src/net/qga.ts'
 import {gwswitch} from '../support/cli.ts'
 import {domainXml, hasBooted, startLibvirt} from '../support/libvirt.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {type GuestImage, guestImage, type RunningGuest, startGuest} from '../support/qemu-guest.ts'
+import {
+  type GuestImage,
+  type GuestOptions,
+  guestImage,
+  migrateGuest,
+  type RunningGuest,
+  startGuest,
+} from '../support/qemu-guest.ts'
 import {until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
@@ -22,6 +29,8 @@ const NEAR_Y = '203.0.113.10'
 const RX = '10.0.0.1'
 const RY = '10.0.0.2'
 const TAP = 'tap-web-07'
+/** Of the QEMU that it is migrated into. */
+const OTHER_TAP = 'tap-moved'
 
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-qemu-'))
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
@@ -32,27 +41,27 @@ describe.skipIf(typeof image === 'string')(
     const lab = useLab({dci: 'plain', dciDelayMs: 2, wanDelayMs: 2})
     let guest: RunningGuest
 
-    const boot = (name: string, block?: string): Promise<RunningGuest> => {
-      if (typeof image === 'string') throw new Error(image)
-      const guestOptions = {
-        namespace: lab().ns('hv'),
-        tap: TAP,
-        mac: '02:00:00:00:00:10',
-        mtu: 1400,
-        address: '10.0.0.10/24',
-        gateway: RX,
-        scratch,
-        name,
-      }
-      return startGuest(image, {...guestOptions, ...(block !== undefined && {block})})
-    }
+    const guestOptions = (name: string): GuestOptions => ({
+      namespace: lab().ns('hv'),
+      tap: TAP,
+      mac: '02:00:00:00:00:10',
+      mtu: 1400,
+      address: '10.0.0.10/24',
+      gateway: RX,
+      scratch,
+      name,
+    })
+    const boot = (name: string, block?: string): Promise<RunningGuest> =>
+      startGuest(image as GuestImage, {...guestOptions(name), ...(block !== undefined && {block})})
 
     beforeAll(async () => {
       // The guest takes the place of the lab's own VM: its port, its MAC and its address.
       await lab().run('web-07', 'ip', 'link', 'set', 'eth0', 'down')
       const hypervisor = lab().ns('hv')
-      await runCommand('ip', ['-n', hypervisor, 'tuntap', 'add', TAP, 'mode', 'tap'])
-      await runCommand('ip', ['-n', hypervisor, 'link', 'set', TAP, 'up', 'master', 'br-web-07'])
+      for (const tap of [TAP, OTHER_TAP]) {
+        await runCommand('ip', ['-n', hypervisor, 'tuntap', 'add', tap, 'mode', 'tap'])
+        await runCommand('ip', ['-n', hypervisor, 'link', 'set', tap, 'up', 'master', 'br-web-07'])
+      }
       guest = await boot('guest')
       await until(async () => (await inGuest('ip', 'route')).includes(RX), 30_000, 'the guest has its route')
     }, 120_000)
@@ -242,6 +251,24 @@ describe.skipIf(typeof image === 'string')(
         expect(code).toBe(3)
         expect(await routes()).toEqual([through(RX)])
       })
+    })
+
+    it('is switched where it was live-migrated to, and its open session goes on', async () => {
+      await put(RX)
+      await (await moveVm(lab().prefix, 'web-07', 'x')).announced
+      const stream = startEcho(lab().ns('user-y'))
+      await until(async () => stream.echoed() > 10, 20_000, 'the guest echoes')
+      const before = guest.agentSocket
+      guest = await migrateGuest(guest, image as GuestImage, {...guestOptions('moved'), tap: OTHER_TAP})
+      await moveVm(lab().prefix, 'web-07', 'y')
+      expect(guest.agentSocket).not.toBe(before)
+      const {code, json} = await notify('--gateway', RY, '--from', RX, '--probe', NEAR_Y)
+      expect(json.vms[0]).toMatchObject({state: 'confirmed', gateways: {v4: RY}})
+      expect(code).toBe(0)
+      const so = stream.echoed()
+      await until(async () => stream.echoed() > so + 20, 20_000, 'the session goes on')
+      const {sent, echoed} = await stream.stop()
+      expect(echoed).toBe(sent)
     })
 
     it("says what to allow where the guest's agent may not run programs", async () => {

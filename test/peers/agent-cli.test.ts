@@ -22,6 +22,12 @@ const once = (site: Site, ...messages: string[]) =>
     },
   )
 
+/** Words that run a program as nobody with these capabilities, as the unit does. */
+const asNobody = (caps: string): string[] => [
+  ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
+  ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,${caps}`),
+]
+
 it('agent keygen, enroll and status work together, and say what is missing', async () => {
   const config = ['--config', join(scratch, 'agent.yaml')]
   const key = ['--out', join(scratch, 'agent.key')]
@@ -126,25 +132,21 @@ describe.skipIf(noNamespaces)('agent', () => {
 
   it('needs no more than its two capabilities', async () => {
     await withSite({config: {probes: [FAR4]}}, async (site) => {
-      const caps = '+net_admin,+net_raw'
       await tryCommand('chown', ['-R', '65534:65534', site.directory])
-      const under = [
-        'setpriv',
-        '--reuid=65534',
-        '--regid=65534',
-        '--clear-groups',
-        `--inh-caps=-all,${caps}`,
-        `--ambient-caps=-all,${caps}`,
-        `--bounding-set=-all,${caps}`,
-        '--no-new-privs',
-      ]
-      await site.start({
-        program: [...under, process.execPath, join(import.meta.dirname, '../services/agent/agent-process.ts')],
-      })
+      const script = join(import.meta.dirname, '../services/agent/agent-process.ts')
+      const agent = await site.start({program: [...asNobody('+net_admin,+net_raw'), process.execPath, script]})
+      const withOnly = (cap: string) =>
+        gwswitch(['agent', '--config', site.configFile], {namespace: site.ns('vm'), under: asNobody(cap)})
       for (const mode of ['replace', 'rule', 'drain'] as const) {
         expect(await site.ask({run: mode, gw4: NEW4, mode}), mode).toMatchObject({state: 'confirmed'})
         expect(await site.ask({op: 'rollback', run: mode})).toMatchObject({gw4: OLD4})
       }
+      await agent.kill('SIGTERM')
+      expect(await withOnly('+net_raw')).toMatchObject({
+        code: 6,
+        stderr: expect.stringMatching(/needs CAP_NET_ADMIN.*AmbientCapabilities/),
+      })
+      expect(await withOnly('+net_admin')).toMatchObject({code: 6, stderr: expect.stringMatching(/need CAP_NET_RAW/)})
     })
   })
 })

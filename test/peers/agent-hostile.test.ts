@@ -66,10 +66,6 @@ describe.skipIf(noNamespaces)('on the wire', () => {
       site.send(firstToken)
       await until(() => site.answers.length > told)
       expect(site.answers.at(-1)).toMatchObject({seq: first.seq, state: 'rolled_back', reason: 'requested'})
-      // Signed, but of no sense.
-      const odd = {...good(), op: 'explode'} as unknown as AgentCommand
-      const input = `${part({alg: 'Ed25519', kid: 'site-y', typ: COMMAND_TYP})}.${part(odd)}`
-      site.send(`${input}.${'A'.repeat(86)}`)
       await delay(200)
 
       expect(

@@ -223,10 +223,10 @@ describe.skipIf(noNamespaces)('traffic across the switch', () => {
         await delay(300)
         expect(await site.ask({op: 'rollback', run: mode})).toMatchObject({state: 'rolled_back'})
         await delay(300)
-        const {session, sent, errors, received, missing} = await traffic.stop()
+        const {session, sent, errors, received} = await traffic.stop()
         expect(errors).toEqual({})
         expect(sent).toBeGreaterThan(500)
-        expect({received, missing}).toEqual({received: sent, missing: 0})
+        expect(received).toBe(sent)
         expect(session.error).toBe('')
         expect(session.echoes).toBeGreaterThan(20)
       })
@@ -280,6 +280,8 @@ describe.skipIf(noNamespaces)('traffic across the switch', () => {
         const traffic = await site.traffic(far)
         const routes = inNamespace(site.ns('vm'), openRouteSocket)
         try {
+          // As the trial of a gateway does: it is known where it is.
+          await site.run('vm', 'ping', '-c1', '-W3', to)
           const [before] = routes.defaultRoutes(family, RT_TABLE_MAIN)
           const ways = [before!, viaGateway(before!, to)]
           for (let i = 0; i < 20_000; i++) {
@@ -290,10 +292,10 @@ describe.skipIf(noNamespaces)('traffic across the switch', () => {
         } finally {
           routes.close()
         }
-        const {session, sent, errors, received, missing} = await traffic.stop()
+        const {session, sent, errors, received} = await traffic.stop()
         expect(errors).toEqual({})
         expect(sent).toBeGreaterThan(500)
-        expect({received, missing, error: session.error}).toEqual({received: sent, missing: 0, error: ''})
+        expect({received, error: session.error}).toEqual({received: sent, error: ''})
       })
     },
   )

@@ -97,7 +97,7 @@ const CASES: readonly Case[] = [
     title: 'systemd-networkd',
     program: '/lib/systemd/systemd-networkd',
     vm: ', dhcp: {client: networkd}',
-    segment: ', renewEvery: 8',
+    segment: '',
     serve: POLLING,
     start: startNetworkd,
     forcerenew: silent,
@@ -130,7 +130,9 @@ for (const each of CASES) {
           expect(await lab.router()).toBe(GATEWAYS.rx.ip)
           const watch = await watchClient(lab)
 
-          const told = await forcerenew(lab, each.trigger === 'forcerenew')
+          let told = await forcerenew(lab, each.trigger === 'forcerenew')
+          // One that polls may renew by itself just then; twice in a row it would be obeying.
+          if (each.serve === POLLING && told.exitCode === 0) told = await forcerenew(lab, false)
           expect(told).toMatchObject({
             exitCode: each.forcerenew.exitCode,
             clients: [{outcome: each.forcerenew.outcome}],
@@ -193,7 +195,7 @@ describe.skipIf(noGuest !== undefined)(`dhcpcd behind a guest agent${noGuest ? `
         'in web-07: no interface has 02:00:00:00:00:99',
       )
     })
-  }, 60_000)
+  }, 120_000)
 })
 
 async function forcerenew(lab: DhcpLab, signed: boolean): Promise<ReconfigureDocument> {

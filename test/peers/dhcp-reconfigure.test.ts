@@ -173,6 +173,41 @@ describe.skipIf(missing !== undefined)(`the dhcp strategy${missing ? ` (${missin
       expect(readFileSync(join(lab.dir, 'opts'), 'utf8')).toBe(options)
     })
   }, 120_000)
+
+  it('is taken back by the guard if it is killed half-way', async () => {
+    await withDhcpLab('dnsmasq', async (lab) => {
+      await SERVERS.dnsmasq.start(lab)
+      await startDhcpcd(lab)
+      // A nonce that is not the client's: the FORCERENEW is not obeyed, and the switch is still waiting when it dies.
+      writeFileSync(join(lab.dir, 'nonces'), `${lab.client.mac} ${'00'.repeat(16)}\n`)
+      const router = (): string | undefined =>
+        /^tag:web-07,option:router,(.*)$/m.exec(textOf(join(lab.dir, 'opts')))?.[1]
+      const child = lab.start(
+        lab.server,
+        'switch',
+        process.execPath,
+        CLI,
+        'switch',
+        'web-07',
+        '--to',
+        'y',
+        '-i',
+        lab.server.interface,
+        '-f',
+        lab.inventory,
+      )
+      await until(
+        () => router() === GATEWAYS.ry.ip,
+        () => lab.log('switch'),
+      )
+      child.kill('SIGKILL')
+      await until(
+        () => router() === GATEWAYS.rx.ip,
+        () => lab.log('switch'),
+      )
+      expect(await lab.router()).toBe(GATEWAYS.rx.ip)
+    })
+  }, 120_000)
 })
 
 async function switchTo(lab: DhcpLab, ...flags: string[]): Promise<SwitchDocument> {

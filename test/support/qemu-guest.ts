@@ -16,11 +16,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import {createConnection} from 'node:net'
 import {tmpdir} from 'node:os'
 import {basename, dirname, join} from 'node:path'
-import {setTimeout as delay} from 'node:timers/promises'
+import {createInterface} from 'node:readline'
 import {runCommand, tryCommand} from '../../src/net/command.ts'
 import {spawnIn} from '../../src/net/netns.ts'
+import {until} from './until.ts'
 
 /** Where images are kept, by what they are made of. */
 const CACHE = '/var/cache/gwswitch-tests'
@@ -188,13 +190,60 @@ export interface RunningGuest {
   /** The host's end of the guest agent's channel. */
   readonly agentSocket: string
   readonly console: () => string
+  /** One QMP command; resolves to its answer. */
+  qmp(execute: string, parameters?: object): Promise<Record<string, unknown>>
   stop(): Promise<void>
 }
 
 const BOOT_MS = 60_000
 
 /** Boots it; resolves when its init is through. Throws with the end of its console if it does not get there. */
-export async function startGuest({kernel, initrd}: GuestImage, options: GuestOptions): Promise<RunningGuest> {
+export async function startGuest(image: GuestImage, options: GuestOptions): Promise<RunningGuest> {
+  const guest = launch(image, options, [])
+  try {
+    await until(async () => guest.console().includes('guest ready'), BOOT_MS, 'the guest boots')
+  } catch (error) {
+    await guest.stop()
+    throw new Error(`${(error as Error).message}: ${guest.complaints()} ${guest.console().slice(-500)}`)
+  }
+  return guest
+}
+
+/**
+ * Live-migrates a running guest into a QEMU of its own with other options; resolves to that one as soon as the guest runs
+ * there, with the old one stopped for good.
+ */
+export async function migrateGuest(
+  from: RunningGuest,
+  image: GuestImage,
+  options: GuestOptions,
+): Promise<RunningGuest> {
+  const to = launch(image, options, ['-incoming', 'defer'])
+  try {
+    const socket = join(options.scratch, `${options.name}.migration`)
+    await until(
+      async () => existsSync(join(options.scratch, `${options.name}.qmp`)),
+      20_000,
+      'the destination is there',
+    )
+    await to.qmp('migrate-incoming', {uri: `unix:${socket}`})
+    await from.qmp('migrate', {uri: `unix:${socket}`})
+    // The destination's own word: only then does the guest run there.
+    await until(
+      async () => (await to.qmp('query-status')).status === 'running',
+      40_000,
+      'the guest runs at its destination',
+    )
+    await from.stop()
+    return to
+  } catch (error) {
+    await to.stop()
+    throw error
+  }
+}
+
+/** QEMU's way to reach its parts, and to look at them. */
+function launch({kernel, initrd}: GuestImage, options: GuestOptions, more: readonly string[]) {
   const file = (suffix: string): string => join(options.scratch, `${options.name}.${suffix}`)
   const words = [
     'console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests mitigations=off edd=off net.ifnames=0',
@@ -204,26 +253,41 @@ export async function startGuest({kernel, initrd}: GuestImage, options: GuestOpt
   const argv = [
     ...['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-nographic', '-no-reboot', '-accel', 'tcg'],
     ...['-machine', 'pc-i440fx-7.2', '-m', '128', '-kernel', kernel, '-initrd', initrd, '-append', words.join(' ')],
-    ...['-serial', `file:${file('console')}`],
+    ...['-serial', `file:${file('console')}`, '-qmp', `unix:${file('qmp')},server=on,wait=off`],
     ...['-netdev', `tap,id=n0,ifname=${options.tap},script=no,downscript=no`],
     ...['-device', `virtio-net-pci,netdev=n0,mac=${options.mac},romfile=,host_mtu=${options.mtu}`],
     ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=ga0,path=${file('qga')},server=on,wait=off`],
     ...['-device', 'virtserialport,chardev=ga0,name=org.qemu.guest_agent.0'],
+    ...more,
   ]
   const child = spawnIn(options.namespace, argv, {stdio: ['ignore', 'ignore', 'pipe']})
   const stderr: Buffer[] = []
   child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk))
-  const console = (): string => (existsSync(file('console')) ? readFileSync(file('console'), 'latin1') : '')
-  const stop = (): Promise<void> => ended(child)
-  const deadline = Date.now() + BOOT_MS
-  while (!console().includes('guest ready')) {
-    if (child.exitCode !== null || Date.now() > deadline) {
-      await stop()
-      throw new Error(`the guest did not come up: ${Buffer.concat(stderr)} ${console().slice(-500)}`)
-    }
-    await delay(50)
+  return {
+    agentSocket: file('qga'),
+    console: () => (existsSync(file('console')) ? readFileSync(file('console'), 'latin1') : ''),
+    complaints: () => Buffer.concat(stderr).toString(),
+    qmp: (execute: string, parameters?: object) => askQmp(file('qmp'), execute, parameters),
+    stop: () => ended(child),
   }
-  return {agentSocket: file('qga'), console, stop}
+}
+
+/** One QMP command over a connection of its own (qmp-spec: a greeting, then capabilities, then commands). */
+async function askQmp(path: string, execute: string, parameters?: object): Promise<Record<string, unknown>> {
+  const socket = createConnection(path)
+  try {
+    socket.write(
+      `{"execute": "qmp_capabilities", "id": "hello"}\n${JSON.stringify({execute, arguments: parameters, id: 'ask'})}\n`,
+    )
+    for await (const line of createInterface({input: socket})) {
+      const said = JSON.parse(line)
+      if (said.error) throw new Error(`${execute}: ${said.error.desc}`)
+      if (said.id === 'ask') return said.return
+    }
+    throw new Error(`${execute}: QEMU went away`)
+  } finally {
+    socket.destroy()
+  }
 }
 
 async function ended(child: ChildProcess): Promise<void> {

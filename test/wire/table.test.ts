@@ -1,5 +1,18 @@
 import {describe, expect, it} from 'vitest'
-import {bytes, hardwareAddress, ipv4, mac, table, text, u8, u16, u32} from '../../src/wire/table.ts'
+import {
+  bytes,
+  constant,
+  hardwareAddress,
+  hardwareLength,
+  ipv4,
+  list,
+  mac,
+  table,
+  text,
+  u8,
+  u16,
+  u32,
+} from '../../src/wire/table.ts'
 
 interface Everything {
   readonly one: number
@@ -97,5 +110,40 @@ describe('a table of fields', () => {
     expect(() => everything.serialize({...VALUE, [field]: value})).toThrow(
       expect.objectContaining({reason: 'out-of-range'}),
     )
+  })
+})
+
+describe('implied fields', () => {
+  const header = table<{readonly hardware: string; readonly rest: readonly string[]}, 'magic' | 'version' | 'length'>(
+    'implied',
+    {
+      magic: constant(u32, 0x6382_5363, 'this is something else'),
+      version: constant(u8, 4),
+      length: hardwareLength('hardware'),
+      hardware: hardwareAddress('length'),
+      rest: list(),
+    },
+  )
+  const bytes = Uint8Array.of(0x63, 0x82, 0x53, 0x63, 4, 2, 0x0a, 0x0b, ...new Uint8Array(14))
+
+  it('are not in the value, and follow from it on writing', () => {
+    expect(header.parse(bytes)).toEqual({hardware: '0a:0b', rest: []})
+    expect(header.serialize({hardware: '0a:0b', rest: ['not', 'here']})).toEqual(bytes)
+    expect(header.size).toBe(bytes.length)
+    expect(header.offsets).toEqual({magic: 0, version: 4, length: 5, hardware: 6, rest: 22})
+  })
+
+  it('give every result a list of its own', () => {
+    expect(header.parse(bytes).rest).not.toBe(header.parse(bytes).rest)
+  })
+
+  it.each([
+    ['a constant', 4, 5, 'unsupported', 'implied: version is 5, only 4 is spoken here'],
+    ['a constant with words of its own', 0, 0, 'unsupported', 'implied: this is something else'],
+    ['a length above 16', 5, 17, 'malformed', 'implied: length 17 is above 16'],
+  ])('are refused: %s', (_what, offset, value, reason, message) => {
+    const changed = bytes.slice()
+    changed[offset] = value
+    expect(() => header.parse(changed)).toThrow(expect.objectContaining({layer: 'implied', reason, offset, message}))
   })
 })

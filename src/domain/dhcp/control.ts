@@ -66,6 +66,8 @@ export interface Transaction {
   /** ISO 8601, UTC. */
   readonly lastSeen: string
   readonly expires: string
+  /** When the client asks by itself at the latest (T1 of its lease), ISO 8601, UTC. */
+  readonly renewsBy: string
   readonly serverIdentifier: Ipv4
   readonly router: Ipv4 | undefined
   readonly nextRouter: Ipv4 | undefined

@@ -9,6 +9,7 @@ import {Failure} from '../../errors.ts'
 import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
 import type {AgentKernel} from './kernel.ts'
 import {makeReceiver, type Receiver, type ReceiverCounts} from './receiver.ts'
+import {closeProbePath, PROBE_MARK} from './routes.ts'
 import {openStore} from './store.ts'
 
 /** ms in which several notifications count as one. */
@@ -39,7 +40,8 @@ export interface AgentOptions {
 
 /**
  * Finishes what an agent before it left undone, then listens.
- * @throws Failure `runtime` if a socket or the state cannot be opened, or another agent runs on this state.
+ * @throws Failure `privilege` without CAP_NET_ADMIN and CAP_NET_RAW, `runtime` if a socket or the state cannot be
+ * opened, or another agent runs on this state.
  */
 export async function startAgent({config, key, kernel, network}: AgentOptions): Promise<Agent> {
   const server = config.socket === undefined ? undefined : await ownSocket(config.socket)
@@ -67,6 +69,7 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
   let watch: {close(): Promise<void>} | undefined
   const reassert = paced(SETTLE_MS, LOOK_EVERY_MS, later, put)
   try {
+    await mayAct(kernel)
     await switcher.recover()
     if (network) for (const endpoint of config.listen) sockets.push(await bound(endpoint, receiver, kernel))
     watch = kernel.watchRoutes({
@@ -110,6 +113,18 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
       await close()
     },
   }
+}
+
+/** What is missing is said at the start, not at the first switch. @throws Failure `privilege` */
+async function mayAct(kernel: AgentKernel): Promise<void> {
+  try {
+    closeProbePath(kernel)
+  } catch (error) {
+    if ((error as {code?: string}).code !== 'EPERM') throw error
+    const how = 'run as root, or by packaging/gwswitch-agent.service (AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW)'
+    throw new Failure('privilege', `changing routes needs CAP_NET_ADMIN: ${how}`)
+  }
+  await kernel.echoAny(['127.0.0.1'], {mark: PROBE_MARK.value, timeoutMs: 1})
 }
 
 /** An IPv4 address as a dual-stack socket takes it. */

@@ -179,7 +179,7 @@ function ordered(
 ): Ordered {
   const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac)?.site)
   const bound = lease?.state === 'bound' && isActive(lease, parts.nowMs())
-  const renewsMs = bound ? lease.expiresAtMs - (scope.times.leaseS - scope.times.t1S) * 1000 : undefined
+  const renewsMs = bound ? renewsAtMs(scope, lease) : undefined
   return {
     vm: name,
     site,
@@ -188,6 +188,9 @@ function ordered(
     renewsBy: renewsMs === undefined ? undefined : isoTime(Math.max(renewsMs, parts.nowMs())),
   }
 }
+
+/** T1 of a lease. */
+const renewsAtMs = ({times}: Scope, lease: Lease): number => lease.expiresAtMs - (times.leaseS - times.t1S) * 1000
 
 function transaction(parts: ControlParts, {scope, mac, lease, name}: Target, reserve: boolean): Transaction {
   if (!lease || lease.state === 'offered') throw new Failure('usage', `${name} has no lease here`)
@@ -204,6 +207,7 @@ function transaction(parts: ControlParts, {scope, mac, lease, name}: Target, res
     capable145: lease.capable145,
     lastSeen: isoTime(lease.lastSeenMs),
     expires: isoTime(lease.expiresAtMs),
+    renewsBy: isoTime(Math.max(renewsAtMs(scope, lease), parts.nowMs())),
     serverIdentifier: parts.engine.facts.serverIdentifier,
     router: lease.router || undefined,
     nextRouter: routersAt(scope, site)[0],

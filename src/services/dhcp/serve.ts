@@ -78,7 +78,8 @@ export async function serveDhcp(
   const outside: EngineOutside = {
     now: world.now,
     newNonce: () => randomBytes(16).toString('hex'),
-    commit: (leases, directives) => store.commit(leases, directives),
+    commit: store.commit,
+    commitSoon: store.commitSoon,
     send: (departures) => send(departures),
     probe: options.probeMs === 0 ? undefined : (ip, client, relay) => probe!.probe(ip, client, relay),
     get report() {
@@ -102,7 +103,14 @@ export async function serveDhcp(
     guarded(() => engine.receive(batch), warn),
   )
   open.defer(() => socket.close())
-  send = transport(socket, link, {ip: facts.serverIdentifier, prefix: facts.scopes.get(facts.local)!.prefix}, warn)
+  const local = {ip: facts.serverIdentifier, prefix: facts.scopes.get(facts.local)!.prefix}
+  const way = transport(socket, link, local, warn)
+  send = way.send
+  open.defer(() => {
+    // A reply that was waiting for the disk comes too late.
+    send = () => {}
+    way.stop()
+  })
   const echo =
     options.probeMs > 0 && facts.scopes.size > 1 ? openEcho((from) => probe?.onEcho(from), world.random) : undefined
   if (echo) open.defer(() => echo.close())

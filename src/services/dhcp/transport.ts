@@ -7,20 +7,30 @@ import {DHCP_CLIENT_PORT, DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
 import {udpFrame} from '../../wire/frames.ts'
 import type {Departure} from './engine.ts'
 
-/** @returns what sends departures; frames that the interface does not take are reported and lost, as on any wire. */
+/** Replies at once. More, after a slow write to the disk, would overflow the receive buffer of a relay (some 270). */
+const BURST = 64
+
+export interface Transport {
+  /** Sends at most {@link BURST} at once, and the rest a millisecond apart, in order. */
+  send(departures: readonly Departure[]): void
+  /** What still waits is not sent. */
+  stop(): void
+}
+
+/** Frames that the interface does not take are reported and lost, as on any wire. */
 export function transport(
   socket: DhcpSocket,
   link: Link,
   local: {readonly ip: Ipv4; readonly prefix: Prefix},
   warn: (key: string, line: string) => void,
-): (departures: readonly Departure[]) => void {
+): Transport {
   const frame = (payload: Uint8Array, mac: string, ip: Ipv4): Uint8Array =>
     udpFrame(
       {destination: mac, source: link.mac},
       {source: local.ip, destination: ip, dontFragment: false},
       {sourcePort: DHCP_SERVER_PORT, destinationPort: DHCP_CLIENT_PORT, payload},
     )
-  return (departures) => {
+  const sendNow = (departures: readonly Departure[]): void => {
     const datagrams: OutgoingDatagram[] = []
     const frames: Uint8Array[] = []
     for (const {payload, to} of departures) {
@@ -37,5 +47,23 @@ export function transport(
     } catch (error) {
       warn('send', `${link.name}: ${(error as Error).message}`)
     }
+  }
+  let waiting: Departure[] = []
+  let timer: NodeJS.Timeout | undefined
+  const next = (): void => {
+    sendNow(waiting.slice(0, BURST))
+    waiting = waiting.slice(BURST)
+    timer = waiting.length > 0 ? setTimeout(next, 1) : undefined
+  }
+  return {
+    send(departures) {
+      if (timer === undefined && departures.length <= BURST) return sendNow(departures)
+      waiting.push(...departures)
+      if (timer === undefined) next()
+    },
+    stop() {
+      clearTimeout(timer)
+      waiting = []
+    },
   }
 }

@@ -37,7 +37,7 @@ export function adviceFor(row: Ran): string | undefined {
   }
 }
 
-function silent({sees}: Ran, kind: DhcpClientKind | undefined, canListen: boolean | undefined): string {
+function silent({sees, signed}: Ran, kind: DhcpClientKind | undefined, canListen: boolean | undefined): string {
   const unseen = sees ? '' : 'neither the wire nor a server can be watched from here: it may have acted; '
   if (kind === 'dhclient' || kind === 'dhclient-hook')
     return `${unseen}dhclient ignores FORCERENEW: use the NAK of gwswitch serve dhcp, or install the exit hook and wait for T1`
@@ -45,6 +45,8 @@ function silent({sees}: Ran, kind: DhcpClientKind | undefined, canListen: boolea
     return `${unseen}${kind} ignores FORCERENEW: renew inside (${RENEW_INSIDE[kind]}), or wait for T1`
   if (canListen === false)
     return `${unseen}it did not send option 145, so it does not listen for FORCERENEW: renew inside, use the NAK of gwswitch serve dhcp, or wait for T1`
+  if (!signed && (kind === 'dhcpcd' || canListen))
+    return `${unseen}as it comes it obeys signed FORCERENEWs alone: leave --unauthenticated out, and give its nonce`
   if (kind === 'dhcpcd' || canListen) {
     return `${unseen}it can listen, so xid or nonce are not its own: it renewed, or restarted, since they were noted; let 'send-reconfigure --learn' see its next renewal`
   }

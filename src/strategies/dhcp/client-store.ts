@@ -85,7 +85,11 @@ export async function openClientStore(file: string): Promise<ClientStore> {
       process.umask(before)
     }
   } catch (error) {
-    throw new Failure('runtime', `${file}: cannot keep what DHCP clients said: ${(error as Error).message}`)
+    const {code, message} = error as NodeJS.ErrnoException
+    if (code === 'EACCES' || (process.geteuid?.() !== 0 && /unable to open|readonly/.test(message))) {
+      throw new Failure('privilege', `${file}: is not ours to write: run as root, or give --state FILE`)
+    }
+    throw new Failure('runtime', `${file}: cannot keep what DHCP clients said: ${message}`)
   }
 }
 

@@ -27,10 +27,13 @@ export const dhcp: Strategy<DhcpPlan> = {
   },
   plan: planDhcp,
   async execute(plan, stage) {
-    await withClient(plan, stage, async (tools) => {
-      await give(plan, plan.to, tools, stage)
-      await trigger(plan, plan.to, tools, stage)
-    })
+    await withClient(plan, stage, (tools) =>
+      // Listening first: between the server's change and the trigger nothing shall take time.
+      withSender(plan, tools, stage, async (sender) => {
+        await give(plan, plan.to, tools, stage)
+        await trigger(plan, plan.to, sender, tools, stage)
+      }),
+    )
   },
   async verify(plan, stage) {
     return withClient(plan, stage, async (tools) => {
@@ -47,7 +50,7 @@ export const dhcp: Strategy<DhcpPlan> = {
         // One that never took the new router needs no telling.
         const left = await egressOf(plan, plan.from, stage)
         const untouched = left.mac === plan.from.mac && ackOf(plan, tools) !== plan.to.ip
-        if (!untouched) await trigger(plan, plan.from, tools, stage)
+        if (!untouched) await withSender(plan, tools, stage, (sender) => trigger(plan, plan.from, sender, tools, stage))
       } catch (error) {
         if (!(error instanceof Failure)) throw error
         evidence.push(error.message)
@@ -99,9 +102,12 @@ async function give(plan: DhcpPlan, gateway: PlannedGateway, {backend}: Tools, {
   observe({atNs: world.now(), text: `${plan.reach}: the router of ${plan.vm.name} is ${gateway.ip} (${gateway.name})`})
 }
 
-/** Pulls one trigger after the other until the client has acted. */
-async function trigger(plan: DhcpPlan, gateway: PlannedGateway, {store, backend}: Tools, stage: Stage): Promise<void> {
-  const {world, signal, observe} = stage
+async function withSender<T>(
+  plan: DhcpPlan,
+  {store}: Tools,
+  {world}: Stage,
+  use: (sender: OpenSender) => Promise<T>,
+): Promise<T> {
   const sender = await frameSender(world, {
     interfaceName: plan.interface,
     sourceIp: () => plan.sourceIp,
@@ -110,30 +116,38 @@ async function trigger(plan: DhcpPlan, gateway: PlannedGateway, {store, backend}
     learn: (seen) => store.learn(seen),
   })
   try {
-    for (const planned of plan.triggers) {
-      const pull = triggerFor(planned, sender, {store, backend}, stage)
-      const context = {
-        world,
-        watch: sender,
-        trigger: pull,
-        transaction: () => backend.lastTransaction(plan.vm),
-        signal,
-        observe,
-      }
-      const limits = planned.kind === 'forcerenew' ? planned : {attempts: 1, timeoutMs: planned.longestMs}
-      const report = await attempt(
-        () => reconfigureClient(plan.vm, context, {...limits, router: gateway.ip}),
-        plan,
-        stage,
-      )
-      if (report?.outcome !== 'acted') continue
-      // Where frames of the exchange do not pass, the server's word stands for the ACK.
-      if (report.toldBy === 'server') store.learnTold(plan.vm, report.router ?? gateway.ip, world.now())
-      await world.sleep(LINGER_MS, signal)
-      return
-    }
+    return await use(sender)
   } finally {
     await sender.close()
+  }
+}
+
+/** Pulls one trigger after the other until the client has acted. */
+async function trigger(
+  plan: DhcpPlan,
+  gateway: PlannedGateway,
+  sender: OpenSender,
+  {store, backend}: Tools,
+  stage: Stage,
+): Promise<void> {
+  const {world, signal, observe} = stage
+  for (const planned of plan.triggers) {
+    const context = {
+      world,
+      watch: sender,
+      trigger: triggerFor(planned, sender, {store, backend}, stage),
+      transaction: () => backend.lastTransaction(plan.vm),
+      signal,
+      observe,
+    }
+    const limits = planned.kind === 'forcerenew' ? planned : {attempts: 1, timeoutMs: planned.longestMs}
+    const work = () => reconfigureClient(plan.vm, context, {...limits, router: gateway.ip})
+    const report = await attempt(work, plan, stage)
+    if (report?.outcome !== 'acted') continue
+    // Where frames of the exchange do not pass, the server's word stands for the ACK.
+    if (report.toldBy === 'server') store.learnTold(plan.vm, report.router ?? gateway.ip, world.now())
+    await world.sleep(LINGER_MS, signal)
+    return
   }
 }
 

@@ -156,7 +156,7 @@ function renewalMs(
   nowNs: bigint,
 ): number | undefined {
   if (everyS !== undefined) return everyS * 1000 + 1000
-  const t1 = seen?.renewS ?? (seen?.leaseS === undefined ? undefined : seen.leaseS / 2)
+  const t1 = told?.renewS ?? seen?.renewS ?? (seen?.leaseS === undefined ? undefined : seen.leaseS / 2)
   const dueNs =
     told?.renewsNs ??
     (seen?.ackedNs === undefined || t1 === undefined ? undefined : seen.ackedNs + BigInt(Math.ceil(t1 * 1e9)))

@@ -13,7 +13,7 @@ export const UNAUTHENTICATED =
 
 /** One client's run; `skipped` was not sent anything. */
 export type ReportRow =
-  | (ClientReport & {readonly wanted: Ipv4 | undefined; readonly sees: boolean})
+  | (ClientReport & {readonly wanted: Ipv4 | undefined; readonly sees: boolean; readonly signed: boolean})
   | {
       readonly client: DhcpClient
       readonly outcome: 'skipped'

@@ -20,7 +20,7 @@ import type {ClientStore} from './client-store.ts'
 export interface ReconfigureOrder {
   /** Inventory name or IPv4 address; absent with `all`. */
   readonly client?: string | undefined
-  readonly all: boolean
+  readonly all: boolean | undefined
   readonly segment?: string | undefined
   readonly interfaceName?: string | undefined
   readonly mac?: string | undefined
@@ -43,7 +43,7 @@ const usage = (message: string): Failure => new Failure('usage', message)
 
 /** @throws Failure `usage` for what is no such value, or does not go together. */
 export function readFlags(order: ReconfigureOrder): ReconfigureFlags {
-  if (order.all === (order.client !== undefined)) {
+  if ((order.all ?? false) === (order.client !== undefined)) {
     throw usage(
       order.all
         ? `--all means every client: leave "${order.client}" out`

@@ -34,7 +34,7 @@ import {forcerenewTrigger} from './triggers.ts'
 
 export interface ReconfigureRun extends ReconfigureOrder {
   readonly nonceFile?: string | undefined
-  readonly unauthenticated: boolean
+  readonly unauthenticated: boolean | undefined
   readonly attempts: number
   readonly timeoutMs: number
   /** Clients begun per second, with `all`. */
@@ -74,7 +74,7 @@ export async function runReconfigure(
       xid: flags.xid,
       serverId: flags.serverId ?? segment?.dhcp?.address,
       nonces: run.nonceFile === undefined ? undefined : nonceFile(run.nonceFile),
-      unauthenticated: run.unauthenticated,
+      unauthenticated: run.unauthenticated ?? false,
       dryRun: door.dryRun,
     }
     return await perform(run, flags, clients, sources, door)
@@ -166,6 +166,7 @@ async function one(
       traits: {kind, canListen: report.traits.canListen ?? before?.canListen},
       wanted: flags.router,
       sees: sender.sees || backend !== undefined,
+      signed: !run.unauthenticated,
     }
   } catch (error) {
     if (!run.all || !(error instanceof Failure) || error.kind === 'privilege' || signal.aborted) throw error

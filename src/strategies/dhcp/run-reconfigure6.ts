@@ -44,8 +44,8 @@ export interface Reconfigure6Order {
   readonly vlanId?: number | undefined
   readonly state?: string | undefined
   /** Flags that mean nothing here. */
-  readonly all: boolean
-  readonly unauthenticated: boolean
+  readonly all: boolean | undefined
+  readonly unauthenticated: boolean | undefined
   readonly xid?: string | undefined
   readonly router?: string | undefined
   readonly serverId?: string | undefined
@@ -120,7 +120,7 @@ export async function runReconfigure6(
       return reconfigureDocument({
         ...head,
         dryRun: false,
-        rows: [{...report, wanted: undefined, sees: true}],
+        rows: [{...report, wanted: undefined, sees: true, signed: true}],
         frames: [],
       })
     } finally {

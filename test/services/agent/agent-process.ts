@@ -26,7 +26,8 @@ let left: number | undefined
 
 function trap(): number | undefined {
   try {
-    left ??= Number(readFileSync(`${configPath}.trap`, 'utf8'))
+    const set = readFileSync(`${configPath}.trap`, 'utf8')
+    left ??= Number(set)
   } catch {
     left = undefined
   }

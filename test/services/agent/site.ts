@@ -79,8 +79,8 @@ export interface Traffic {
     readonly session: Session
     readonly sent: number
     readonly errors: Record<string, number>
+    /** Datagrams that arrived at `far`. */
     readonly received: number
-    readonly missing: number
   }>
 }
 
@@ -187,7 +187,7 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
             const found = answers.find((answer) => answer.seq === asked.seq && until(answer))
             if (found) return found
           }
-          throw new Error(`no such answer to seq ${asked.seq}; got ${JSON.stringify(answers)}`)
+          throw new Error(`no such answer to seq ${asked.seq}; the last were ${JSON.stringify(answers.slice(-4))}`)
         },
         send: (bytes) => socket.send(bytes, AGENT_PORT, VM4),
         spawn(node, ...argv) {
@@ -256,6 +256,7 @@ function readMemory(path: string): AgentMemory {
 }
 
 async function startTraffic(ns: (node: string) => string, to: string, children: ChildProcess[]): Promise<Traffic> {
+  const inFar = (...argv: string[]): Promise<string> => runCommand('ip', ['netns', 'exec', ns('far'), ...argv])
   const start = async (node: string, ...args: string[]) => {
     const script = join(import.meta.dirname, 'traffic.ts')
     const child = spawn('ip', ['netns', 'exec', ns(node), process.execPath, script, ...args], {
@@ -271,14 +272,20 @@ async function startTraffic(ns: (node: string) => string, to: string, children: 
       return (await next()) as T
     }
   }
-  const server = await start('far', 'server')
+  // Counted where they arrive: a server that is not scheduled drops some, and that is not the network.
+  await inFar(
+    'nft',
+    'add table inet count; add chain inet count in { type filter hook prerouting priority 0; }; add rule inet count in udp dport 7001 counter',
+  )
+  await start('far', 'server')
   const client = await start('vm', 'client', to)
   return {
     another: async () => (await client<{from: string}>('new')).from,
     look: () => client('look'),
     async stop() {
       const sent = await client<{session: Session; sent: number; errors: Record<string, number>}>('stop')
-      return {...sent, ...(await server<{received: number; missing: number}>('stop'))}
+      const counted = /packets (\d+)/.exec(await inFar('nft', 'list table inet count'))
+      return {...sent, received: Number(counted?.[1])}
     },
   }
 }

@@ -50,6 +50,7 @@ function engineFor(over: Partial<EngineOutside> = {}) {
       stored.leases.push(...leases)
       stored.directives.push(...directives)
     },
+    commitSoon: async (leases, directives) => outside.commit(leases, directives),
     send(departures) {
       log.push('send')
       sent.push(...departures)
@@ -78,7 +79,7 @@ function engineFor(over: Partial<EngineOutside> = {}) {
       timer.fn()
     }
   }
-  const deliver = (...messages: (Dhcp | [Dhcp, string])[]): Dhcp[] => {
+  const deliver = async (...messages: (Dhcp | [Dhcp, string])[]): Promise<Dhcp[]> => {
     sent.length = 0
     engine.receive(
       messages.map((each) => {
@@ -86,9 +87,15 @@ function engineFor(over: Partial<EngineOutside> = {}) {
         return {payload: serializeDhcp(message), destination}
       }),
     )
+    await settled()
     return sent.map(({payload}) => parseDhcp(payload))
   }
   return {engine, renewer, log, sent, events, stored, clock, pass, deliver, outside}
+}
+
+/** Whatever was stored has been settled. */
+const settled = async (): Promise<void> => {
+  for (let i = 0; i < 4; i++) await null
 }
 
 const types = (messages: readonly Dhcp[]) => messages.map((message) => option(message, 'messageType'))
@@ -101,10 +108,10 @@ const vmRenew = (xid = 6): [Dhcp, string] => [
 ]
 
 describe('a batch', () => {
-  it('is stored once, and before anything of it leaves', () => {
+  it('is stored once, and before anything of it leaves', async () => {
     const {deliver, log, stored} = engineFor()
     const strangers = [1, 2].map((n) => clientMessage(DHCPDISCOVER, {}, {chaddr: `02:00:00:00:03:0${n}`}))
-    expect(types(deliver(vmDiscover(), ...strangers))).toEqual([DHCPOFFER, DHCPOFFER, DHCPOFFER])
+    expect(types(await deliver(vmDiscover(), ...strangers))).toEqual([DHCPOFFER, DHCPOFFER, DHCPOFFER])
     expect(log).toEqual(['send'])
     log.length = 0
     const select = (n: number) =>
@@ -113,10 +120,10 @@ describe('a batch', () => {
         {requestedAddress: `10.0.0.10${n - 1}`, serverIdentifier: SERVER},
         {chaddr: `02:00:00:00:03:0${n}`},
       )
-    expect(types(deliver(vmSelect(), select(1), select(2)))).toEqual([DHCPACK, DHCPACK, DHCPACK])
+    expect(types(await deliver(vmSelect(), select(1), select(2)))).toEqual([DHCPACK, DHCPACK, DHCPACK])
     expect(log).toEqual(['commit', 'send'])
     log.length = 0
-    expect(types(deliver(vmRenew(), clientMessage(DHCPDISCOVER)))).toEqual([DHCPOFFER, DHCPACK])
+    expect(types(await deliver(vmRenew(), clientMessage(DHCPDISCOVER)))).toEqual([DHCPOFFER, DHCPACK])
     expect(log).toEqual(['send', 'commit', 'send'])
     expect(stored.leases.slice(0, 3).map(({ip, state}) => [ip, state])).toEqual([
       [VM_IP, 'bound'],
@@ -125,18 +132,18 @@ describe('a batch', () => {
     ])
   })
 
-  it('that cannot be stored gets no ACK, and leaves the leases as they were', () => {
+  it('that cannot be stored gets no ACK, and leaves the leases as they were', async () => {
     const {deliver, engine, clock, log} = engineFor()
-    deliver(vmDiscover())
+    await deliver(vmDiscover())
     clock.failCommits = true
     const stranger = clientMessage(DHCPDISCOVER)
     // An offer promises nothing that the disk would have to keep.
-    expect(types(deliver(vmSelect(), stranger))).toEqual([DHCPOFFER])
+    expect(types(await deliver(vmSelect(), stranger))).toEqual([DHCPOFFER])
     expect(log).toContain('warn store')
     expect(engine.book('tenant-a').byIp(VM_IP)?.state).toBe('offered')
     expect(engine.counters.dropped()).toMatchObject({'not-stored': 1})
     clock.failCommits = false
-    expect(types(deliver(vmSelect()))).toEqual([DHCPACK])
+    expect(types(await deliver(vmSelect()))).toEqual([DHCPACK])
   })
 })
 
@@ -146,19 +153,19 @@ describe('a fresh address', () => {
     const {promise, resolve} = Promise.withResolvers<boolean>()
     const {deliver, sent} = engineFor({probe: (ip) => [asked.push(ip), promise][1] as Promise<boolean>})
     const discover = clientMessage(DHCPDISCOVER)
-    expect(deliver(discover, discover)).toEqual([])
+    expect(await deliver(discover, discover)).toEqual([])
     resolve(false)
     await promise
     await Promise.resolve()
     expect(sent.map(({to}) => to)).toEqual([{to: 'client', ip: '10.0.0.100', mac: STRANGER}])
     expect(asked).toEqual(['10.0.0.100'])
     // A reservation has no other choice, and is not asked for.
-    expect(types(deliver(vmDiscover()))).toEqual([DHCPOFFER])
+    expect(types(await deliver(vmDiscover()))).toEqual([DHCPOFFER])
   })
 
   it('that somebody uses is left alone, and the client gets the next', async () => {
     const {deliver, sent, stored, log} = engineFor({probe: async (ip) => ip === '10.0.0.100'})
-    deliver(clientMessage(DHCPDISCOVER))
+    await deliver(clientMessage(DHCPDISCOVER))
     await new Promise((resolve) => setImmediate(resolve))
     expect(sent.map(({to}) => to)).toEqual([{to: 'client', ip: '10.0.0.101', mac: STRANGER}])
     expect(stored.leases).toMatchObject([{ip: '10.0.0.100', state: 'declined'}])
@@ -192,10 +199,10 @@ describe('control', () => {
     return {...parts, ask, said, watching, session}
   }
 
-  it('relocate: stores the site, and sends FORCERENEWs that the client can verify until it asks', () => {
+  it('relocate: stores the site, and sends FORCERENEWs that the client can verify until it asks', async () => {
     const {ask, deliver, sent, stored, pass, engine} = control()
-    deliver(vmDiscover(capable))
-    deliver(vmSelect(capable, 0xaabb))
+    await deliver(vmDiscover(capable))
+    await deliver(vmSelect(capable, 0xaabb))
     sent.length = 0
     expect(ask({do: 'relocate', vm: 'web-07', site: 'y'})).toMatchObject({
       ok: true,
@@ -216,7 +223,7 @@ describe('control', () => {
     const replays = sent.map(({payload}) => option(parseDhcp(payload), 'authentication')!.replay)
     expect(replays).toEqual([...replays].sort((a, b) => Number(a - b)))
     expect(new Set(replays).size).toBe(3)
-    const [ack] = deliver(vmRenew(0xccdd))
+    const [ack] = await deliver(vmRenew(0xccdd))
     expect(option(ack, 'router')).toEqual(['10.0.0.2'])
     pass(60_000)
     expect(sent.length).toBe(1)
@@ -226,15 +233,15 @@ describe('control', () => {
     expect(engine.counters.sent()).toMatchObject({DHCPFORCERENEW: 4})
   })
 
-  it('relocate: says what a client that takes none will do', () => {
+  it('relocate: says what a client that takes none will do', async () => {
     const {ask, deliver, sent} = control()
     expect(ask({do: 'relocate', vm: 'web-07', site: 'y'})).toMatchObject({
       ok: true,
       trigger: 'none',
       router: '10.0.0.2',
     })
-    deliver(vmDiscover())
-    const [ack] = deliver(vmSelect())
+    await deliver(vmDiscover())
+    const [ack] = await deliver(vmSelect())
     expect(option(ack, 'router')).toEqual(['10.0.0.2'])
     sent.length = 0
     expect(ask({do: 'relocate', vm: VM_MAC, site: 'x'})).toMatchObject({trigger: 'renewal', site: 'x'})
@@ -242,31 +249,31 @@ describe('control', () => {
     expect(sent).toEqual([])
   })
 
-  it('nak: the next renewal is refused, once', () => {
+  it('nak: the next renewal is refused, once', async () => {
     const {ask, deliver, stored} = control()
-    deliver(vmDiscover(), vmSelect())
+    await deliver(vmDiscover(), vmSelect())
     expect(ask({do: 'nak', vm: 'web-07'})).toMatchObject({ok: true, trigger: 'nak'})
-    expect(types(deliver(vmRenew()))).toEqual([DHCPNAK])
+    expect(types(await deliver(vmRenew()))).toEqual([DHCPNAK])
     expect(stored.directives.map(({nak}) => nak)).toEqual([true, false])
-    expect(types(deliver(vmRenew()))).toEqual([DHCPACK])
+    expect(types(await deliver(vmRenew()))).toEqual([DHCPACK])
   })
 
-  it('transaction: all that a sender needs; a reserved replay value is stored and never told twice', () => {
+  it('transaction: all that a sender needs; a reserved replay value is stored and never told twice', async () => {
     const {ask, deliver, stored} = control()
     expect(ask({do: 'transaction', vm: 'web-07'})).toMatchObject({
       ok: false,
       error: {message: 'web-07 has no lease here'},
     })
-    deliver(vmDiscover(capable), vmSelect(capable, 0x1234))
+    await deliver(vmDiscover(capable), vmSelect(capable, 0x1234))
     const [one, two] = [1, 2].map(() => ask({do: 'transaction', vm: 'web-07', reserveReplay: true}) as {replay: string})
     expect(one).toMatchObject({ip: VM_IP, mac: VM_MAC, xid: '0x00001234', nonce: 'ab'.repeat(16), capable145: true})
     expect(BigInt(two!.replay)).toBeGreaterThan(BigInt(one!.replay))
     expect(stored.leases.at(-1)?.replay).toBe(BigInt(two!.replay))
   })
 
-  it('leases: in pages; status: what came and what became of it', () => {
+  it('leases: in pages; status: what came and what became of it', async () => {
     const {ask, deliver} = control()
-    deliver(vmDiscover(), vmSelect(), clientMessage(DHCPDISCOVER), clientMessage(DHCPDISCOVER, {}, {op: 2}))
+    await deliver(vmDiscover(), vmSelect(), clientMessage(DHCPDISCOVER), clientMessage(DHCPDISCOVER, {}, {op: 2}))
     const first = ask({do: 'leases', limit: 1}) as {leases: {ip: string}[]; next: number}
     const second = ask({do: 'leases', limit: 1, after: first.next}) as {leases: {ip: string}[]; next?: number}
     expect([...first.leases, ...second.leases].map(({ip}) => ip)).toEqual([VM_IP, '10.0.0.100'])
@@ -279,10 +286,10 @@ describe('control', () => {
     })
   })
 
-  it('watch: exchanges of one VM, and of nobody else, to those who asked', () => {
+  it('watch: exchanges of one VM, and of nobody else, to those who asked', async () => {
     const {ask, deliver, said, events, watching, session} = control()
     expect(ask({do: 'watch', vm: 'web-07'})).toEqual({ok: true, watching: true})
-    deliver(vmDiscover(), clientMessage(DHCPDISCOVER))
+    await deliver(vmDiscover(), clientMessage(DHCPDISCOVER))
     for (const event of events) watching.tell(event)
     expect(said.slice(1)).toMatchObject([
       {event: {vm: 'web-07', message: 'DHCPDISCOVER', answer: 'DHCPOFFER', router: '10.0.0.1'}},
@@ -314,7 +321,7 @@ describe('control', () => {
     })
   })
 
-  it('reports a store that fails as the answer to the request', () => {
+  it('reports a store that fails as the answer to the request', async () => {
     const parts = control()
     parts.clock.failCommits = true
     expect(parts.ask({do: 'relocate', vm: 'web-07', site: 'y'})).toEqual({
@@ -336,7 +343,7 @@ describe('strange packets', () => {
     }
   }
 
-  it('100,000 mutated messages, most of them of real clients, are answered or dropped with a reason, and none is an exception', () => {
+  it('100,000 mutated messages, most of them of real clients, are answered or dropped with a reason, and none is an exception', async () => {
     const {engine, sent, stored, events} = engineFor()
     const made = [
       vmDiscover({forcerenewNonceCapable: [1], parameterRequestList: [1, 3, 6, 121], hostName: 'web'}),
@@ -363,6 +370,7 @@ describe('strange packets', () => {
       if (below(5) === 0) payload = payload.subarray(0, below(payload.length + 1))
       sent.length = 0
       engine.receive([{payload, destination: below(2) === 0 ? SERVER : '255.255.255.255'}])
+      await settled()
       for (const {payload: reply} of sent) expect(parseDhcp(reply).op).toBe(2)
       replies += sent.length
       stored.leases.length = events.length = 0
@@ -375,10 +383,10 @@ describe('strange packets', () => {
     )
   }, 60_000)
 
-  it('a flood of unknown MACs holds no more than the pool, and one warning', () => {
+  it('a flood of unknown MACs holds no more than the pool, and one warning', async () => {
     const {engine, log, deliver} = engineFor()
     for (let i = 0; i < 5000; i++) {
-      deliver(
+      await deliver(
         clientMessage(
           DHCPDISCOVER,
           {},
@@ -390,21 +398,21 @@ describe('strange packets', () => {
     expect(engine.counters.dropped()).toMatchObject({'pool-exhausted': 4996})
     expect(log.filter((line) => line === 'warn pool-exhausted').length).toBe(4996)
     // A VM with a reservation is served all the same.
-    expect(types(deliver(vmDiscover()))).toEqual([DHCPOFFER])
+    expect(types(await deliver(vmDiscover()))).toEqual([DHCPOFFER])
   })
 })
 
 describe('the log', () => {
-  it('is a line an exchange, safe to read', () => {
+  it('is a line an exchange, safe to read', async () => {
     const {deliver, events} = engineFor()
-    deliver(vmDiscover(), vmSelect())
+    await deliver(vmDiscover(), vmSelect())
     expect(exchangeLine(events[1]!)).toBe(
       `at=${new Date(NOW).toISOString()} event=DHCPACK to=DHCPREQUEST state=selecting vm=web-07 mac=${VM_MAC} ip=${VM_IP} router=10.0.0.1 segment=tenant-a xid=0x00000005`,
     )
     expect(logLine({a: 'b c', d: '\x1b[0m', e: undefined, f: 'x=y', g: 1})).toBe('a="b c" d="\\u001b[0m" f="x=y" g=1')
   })
 
-  it('passes on one warning of a kind in ten seconds, and how many were held back', () => {
+  it('passes on one warning of a kind in ten seconds, and how many were held back', async () => {
     const clock = {now: 0}
     const said: [string, number][] = []
     const warn = limitedWarnings(

@@ -161,7 +161,14 @@ describe('send-reconfigure', () => {
       'either it does not listen',
     ],
     ['a wrong xid', {xid: 5}, {}, {outcome: 'silent', attempts: 3}, 5, 'xid and nonce are not its own'],
-    ['a signature that is asked for and not there', {}, {unauthenticated: true}, {outcome: 'silent'}, 5, ''],
+    [
+      'a signature that is asked for and not there',
+      {},
+      {unauthenticated: true},
+      {outcome: 'silent'},
+      5,
+      'does not listen',
+    ],
   ] as const)('tells %s', async (_, client, over, row, exitCode, advice) => {
     const {document} = await run([dhcpcd(client)], over)
     expect(document.clients[0]).toMatchObject(row)
@@ -236,6 +243,7 @@ describe('send-reconfigure', () => {
   it.each([
     [{client: 'web-8', xid: undefined}, 'gwswitch.yaml: no VM "web-8"'],
     [{client: undefined}, 'name a client'],
+    [{client: undefined, all: undefined}, 'name a client'],
     [{all: true}, '--all means every client'],
     [{client: undefined, all: true, segment: 'tenant-a'}, "--xid is one client's"],
     [{xid: '123456789'}, '--xid 123456789 is not a transaction id'],

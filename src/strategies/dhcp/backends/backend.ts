@@ -28,6 +28,8 @@ export interface Transaction {
   readonly canListen?: boolean | undefined
   /** When it will ask by itself at the latest, CLOCK_REALTIME ns. */
   readonly renewsNs?: bigint | undefined
+  /** T1 of its lease, s. */
+  readonly renewS?: number | undefined
 }
 
 /** What can be told to a DHCP server, and asked of it. Every call may throw Failure `runtime` if it is out of reach. */

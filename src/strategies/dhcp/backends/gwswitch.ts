@@ -62,8 +62,8 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
         router: found.router,
         serverId: found.serverIdentifier,
         canListen: found.capable145,
-        // Half the lease, as RFC 2131 4.4.5 has T1 where the server says nothing else.
-        renewsNs: (BigInt(Date.parse(found.lastSeen) + Date.parse(found.expires)) * 1_000_000n) / 2n,
+        renewsNs: BigInt(Date.parse(found.renewsBy)) * 1_000_000n,
+        renewS: (Date.parse(found.renewsBy) - Date.parse(found.lastSeen)) / 1000,
       }
     },
     async nonce(client) {
