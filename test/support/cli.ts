@@ -24,7 +24,7 @@ export async function gwswitch(
   args: readonly string[],
   {namespace, under = [], env = {}}: CliOptions = {},
 ): Promise<CliResult> {
-  const set = Object.entries({NO_COLOR: '1', ...env}).map(([name, value]) => `${name}=${value}`)
+  const set = Object.entries({NO_COLOR: '1', NODE_ENV: 'production', ...env}).map(([name, value]) => `${name}=${value}`)
   const inside = ['env', ...set, ...under, process.execPath, dev, ...args]
   const [program, ...rest] = namespace === undefined ? inside : namespaceCommand(namespace, inside)
   const result = await tryCommand(program!, rest)

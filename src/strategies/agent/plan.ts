@@ -1,9 +1,9 @@
 // What the agent strategy will do, decided before anything is said to the VM.
 import type {Switchover} from '../../domain/switchover.ts'
 import {Failure} from '../../errors.ts'
-import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
-import {type Ipv4, type Mac, type Prefix, prefixContains, prefixText} from '../../wire/address.ts'
+import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
+import {chooseInterface} from '../choose-interface.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import {type AgentTarget, gatewaysText, isSigned, type SwitchOrder, transportText} from './conversation.ts'
 import {readSigningKey} from './keys.ts'
@@ -62,12 +62,10 @@ export async function planAgent(switchover: Switchover, options: StrategyOptions
   }
   const key =
     !isSigned(target.transport) || file === undefined ? null : {file, kid: target.kid ?? readSigningKey(file).kid}
-  const via = chooseInterface(await world.interfaces(), {
-    name: options.interfaceName,
-    to: to.mac,
-    vm: vm.mac,
-    prefix: segment.prefix,
-    segment: segment.name,
+  const via = chooseInterface(await world.interfaces(), switchover, options.interfaceName, {
+    otherwise:
+      ", so that nobody could see where the VM sends: name the VM's port or the gateway's leg with -i, or use gwswitch notify-agent, which takes the agent's word",
+    where: "its new site's gateway or on its hypervisor",
   })
   const gateway = ({name, site, ip, mac}: PlannedGateway): PlannedGateway => ({name, site, ip, mac})
   const pair = gatewayPair(vm, to)
@@ -105,33 +103,3 @@ export const describeAgent = ({vm, target, order, key, commands, interface: via,
   `check at ${via}, by an echo from far away, that ${vm.name} leaves through ${to.mac}; then confirm`,
   `otherwise tell it to go back to ${from.ip} (${from.name}, site ${from.site})`,
 ]
-
-/** The one named, else the new gateway's own leg on the segment, else any leg on it. */
-function chooseInterface(
-  all: readonly InterfaceFacts[],
-  want: {name: string | undefined; to: Mac; vm: Mac; prefix: Prefix; segment: string},
-): InterfaceFacts {
-  const usable = all.filter((candidate) => candidate.ethernet)
-  const named = want.name === undefined ? undefined : usable.find((candidate) => candidate.name === want.name)
-  if (want.name !== undefined && !named) {
-    throw new Failure(
-      'runtime',
-      `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`,
-    )
-  }
-  const onSegment = (candidate: InterfaceFacts): boolean =>
-    candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(want.prefix, ip))
-  const chosen = named ?? usable.find(({mac}) => mac === want.to) ?? usable.find(onSegment)
-  if (!chosen) {
-    throw new Failure(
-      'usage',
-      `no interface here is on segment ${want.segment}, so that nobody could see where the VM sends: name the VM's port or the gateway's leg with -i, or use gwswitch notify-agent, which takes the agent's word`,
-    )
-  }
-  if (chosen.mac === want.vm)
-    throw new Failure(
-      'usage',
-      `${chosen.name} is the VM itself: run this at its new site's gateway or on its hypervisor`,
-    )
-  return chosen
-}

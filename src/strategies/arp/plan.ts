@@ -3,8 +3,9 @@ import type {Switchover} from '../../domain/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
-import {type Ipv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
+import type {Ipv4, Mac} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
+import {chooseInterface} from '../choose-interface.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import {announcementFrame, type Form} from './frames.ts'
 import {type FilterFinding, filterCautions, findFilter} from './preflight.ts'
@@ -83,12 +84,9 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
       `${from.name} and ${to.name} are both at ${to.mac}: one MAC at every site needs no move, only a filter that keeps it local`,
     )
   }
-  const via = chooseInterface(await world.interfaces(), {
-    name: options.interfaceName,
-    to: to.mac,
-    vm: vm.mac,
-    prefix: segment.prefix,
-    segment: segment.name,
+  const via = chooseInterface(await world.interfaces(), switchover, options.interfaceName, {
+    otherwise: ": name the VM's port or the gateway's leg with -i",
+    where: "its new site's gateway or on its hypervisor",
   })
   const vlan = options.vlanId === undefined ? undefined : {id: options.vlanId, priority: 0, dropEligible: false}
   const ip6 = plannedIp6(switchover)
@@ -164,35 +162,4 @@ function cautionsOf({vm, segment, from, to}: Switchover, via: InterfaceFacts, op
     )
   }
   return cautions
-}
-
-/** The one named, else the gateway's own leg on the segment, else any leg on it. */
-function chooseInterface(
-  all: readonly InterfaceFacts[],
-  want: {name: string | undefined; to: Mac; vm: Mac; prefix: Prefix; segment: string},
-): InterfaceFacts {
-  const usable = all.filter((candidate) => candidate.ethernet)
-  const named = want.name === undefined ? undefined : usable.find((candidate) => candidate.name === want.name)
-  if (want.name !== undefined && !named) {
-    throw new Failure(
-      'runtime',
-      `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`,
-    )
-  }
-  const onSegment = (candidate: InterfaceFacts): boolean =>
-    candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(want.prefix, ip))
-  const chosen = named ?? usable.find(({mac}) => mac === want.to) ?? usable.find(onSegment)
-  if (!chosen) {
-    throw new Failure(
-      'usage',
-      `no interface here is on segment ${want.segment}: name the VM's port or the gateway's leg with -i`,
-    )
-  }
-  if (chosen.mac === want.vm) {
-    throw new Failure(
-      'usage',
-      `${chosen.name} is the VM itself: run this at its new site's gateway or on its hypervisor`,
-    )
-  }
-  return chosen
 }

@@ -2,9 +2,9 @@
 import type {DhcpClientKind, SegmentDhcp} from '../../domain/segment-dhcp.ts'
 import type {Switchover} from '../../domain/switchover.ts'
 import {Failure} from '../../errors.ts'
-import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
-import {type Ipv4, type Mac, type Prefix, prefixContains, prefixText} from '../../wire/address.ts'
+import {type Ipv4, type Mac, prefixContains, prefixText} from '../../wire/address.ts'
+import {chooseInterface} from '../choose-interface.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {DhcpBackend, DhcpClient, Transaction} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
@@ -70,12 +70,9 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
   const client: DhcpClient = {name: vm.name, ip: vm.ip, mac: vm.mac}
   const backend = backendFor(dhcp, {segment: segment.name, world})
   await backend.check(client)
-  const via = chooseInterface(await world.interfaces(), {
-    name: options.interfaceName,
-    to: to.mac,
-    vm: vm.mac,
-    prefix: segment.prefix,
-    segment: segment.name,
+  const via = chooseInterface(await world.interfaces(), switchover, options.interfaceName, {
+    otherwise: ": name the VM's port or a gateway's leg with -i",
+    where: "its DHCP server, at its new site's gateway or on its hypervisor",
   })
   const state = dhcp.state ?? DEFAULT_STATE
   const {kind, triggers} = await chooseTriggers(switchover, client, backend, await remembered(state, vm.mac), world)
@@ -197,34 +194,4 @@ function nothingFits(
       ? 'when it will ask by itself is not known'
       : `it asks by itself only within ${Math.ceil(leftMs / 1000)} s, longer than a switch may take, and a lease cannot be shortened after the fact`
   return `${who} ${forcerenew}, and ${renewal}: configure its guest agent (vms.${name}.dhcp.guestAgent), or see docs/dhcp.md`
-}
-
-/** The one named, else the new gateway's own leg on the segment, else any leg on it. */
-function chooseInterface(
-  all: readonly InterfaceFacts[],
-  want: {name: string | undefined; to: Mac; vm: Mac; prefix: Prefix; segment: string},
-): InterfaceFacts {
-  const usable = all.filter((candidate) => candidate.ethernet)
-  const named = want.name === undefined ? undefined : usable.find((candidate) => candidate.name === want.name)
-  if (want.name !== undefined && !named) {
-    throw new Failure(
-      'runtime',
-      `no interface ${want.name} here; Ethernet interfaces are: ${usable.map(({name}) => name).join(', ') || 'none'}`,
-    )
-  }
-  const onSegment = (candidate: InterfaceFacts): boolean =>
-    candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(want.prefix, ip))
-  const chosen = named ?? usable.find(({mac}) => mac === want.to) ?? usable.find(onSegment)
-  if (!chosen)
-    throw new Failure(
-      'usage',
-      `no interface here is on segment ${want.segment}: name the VM's port or a gateway's leg with -i`,
-    )
-  if (chosen.mac === want.vm) {
-    throw new Failure(
-      'usage',
-      `${chosen.name} is the VM itself: run this at its DHCP server, at its new site's gateway or on its hypervisor`,
-    )
-  }
-  return chosen
 }

@@ -1,0 +1,35 @@
+// The interface through which a strategy acts on a segment and sees where a VM sends.
+import type {Switchover} from '../domain/switchover.ts'
+import {Failure} from '../errors.ts'
+import type {InterfaceFacts} from '../net/ip.ts'
+import {prefixContains} from '../wire/address.ts'
+
+/** What to say where none fits: what to do instead, and where to run it if this is the VM itself. */
+export interface InterfaceAdvice {
+  readonly otherwise: string
+  readonly where: string
+}
+
+/**
+ * The one named, else the new gateway's own leg on the segment, else any leg on it.
+ * @throws Failure `runtime` for a name that is not there, `usage` if none fits or it is the VM's own.
+ */
+export function chooseInterface(
+  all: readonly InterfaceFacts[],
+  {vm, segment, to}: Switchover,
+  name: string | undefined,
+  {otherwise, where}: InterfaceAdvice,
+): InterfaceFacts {
+  const usable = all.filter((candidate) => candidate.ethernet)
+  const named = name === undefined ? undefined : usable.find((candidate) => candidate.name === name)
+  if (name !== undefined && !named) {
+    const names = usable.map((candidate) => candidate.name).join(', ') || 'none'
+    throw new Failure('runtime', `no interface ${name} here; Ethernet interfaces are: ${names}`)
+  }
+  const onSegment = (candidate: InterfaceFacts): boolean =>
+    candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(segment.prefix, ip))
+  const chosen = named ?? usable.find(({mac}) => mac === to.mac) ?? usable.find(onSegment)
+  if (!chosen) throw new Failure('usage', `no interface here is on segment ${segment.name}${otherwise}`)
+  if (chosen.mac === vm.mac) throw new Failure('usage', `${chosen.name} is the VM itself: run this at ${where}`)
+  return chosen
+}
