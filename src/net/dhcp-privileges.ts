@@ -1,5 +1,5 @@
 // Giving up root once everything is open. In process: no helper program is needed, and sockets and files stay open.
-import {chownSync, existsSync, readdirSync, statSync} from 'node:fs'
+import {chownSync, readdirSync, statSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import koffi from 'koffi'
 import {Failure} from '../errors.ts'
@@ -37,23 +37,19 @@ export function ownerOf(file: string): string | undefined {
   return found === undefined || found.uid === 0 ? undefined : `${found.uid}`
 }
 
-/** Gives a file, what SQLite keeps beside it, and its directory to a user. */
+/** Gives a file and what SQLite keeps beside it to a user, and their directory too, if it holds nothing else. */
 export function giveTo(user: SystemUser, file: string): void {
   const directory = dirname(file)
-  for (const path of [directory, file, `${file}-wal`, `${file}-shm`, `${file}-journal`]) {
-    if (existsSync(path)) chownSync(path, user.uid, user.gid)
-  }
-}
-
-/** The directory of a file holds nothing but this file and what SQLite keeps beside it: it may change its owner. */
-export function isAlone(file: string): boolean {
-  const directory = dirname(file)
-  return !existsSync(directory) || readdirSync(directory).every((name) => join(directory, name).startsWith(file))
+  const own = readdirSync(directory)
+    .map((name) => join(directory, name))
+    .filter((path) => path.startsWith(file))
+  for (const path of own) chownSync(path, user.uid, user.gid)
+  if (readdirSync(directory).length === own.length) chownSync(directory, user.uid, user.gid)
 }
 
 /**
  * Becomes `user`, for good, and keeps CAP_NET_RAW and CAP_NET_BIND_SERVICE alone. The kernel keeps capabilities per
- * thread: setuid(2) takes all of them from the threads of Node's pool and of V8, and the main thread, which asked to keep
+ * thread: setuid(2) takes all of them from the threads that there are, and the main thread, which asked to keep
  * its own (PR_SET_KEEPCAPS), puts down all but the two. For root itself only the main thread puts them down.
  * @throws Failure `privilege` if the kernel refuses.
  */

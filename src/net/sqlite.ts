@@ -1,5 +1,5 @@
-// One SQLite file that one process has to itself.
-import {closeSync, fdatasync, fdatasyncSync, mkdirSync, openSync} from 'node:fs'
+// One SQLite file that one process has to itself, written durably.
+import {mkdirSync} from 'node:fs'
 import {dirname} from 'node:path'
 import type {DatabaseSync} from 'node:sqlite'
 import {Failure} from '../errors.ts'
@@ -13,6 +13,8 @@ export interface DatabaseOptions {
   readonly version: number
   /** Creates the tables of `version` in an empty file. */
   readonly schema: string
+  /** Whether a commit is on the disk when it returns (a power cut), or with the kernel (the process is killed). */
+  readonly sync: 'full' | 'normal'
   /** What it is called in messages: `lease store`. */
   readonly what: string
 }
@@ -31,6 +33,7 @@ export async function openDatabase(file: string, options: DatabaseOptions): Prom
     // Exclusive: a second server on the same file would give out the same addresses.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 1000')
     identify(database, options)
+    database.exec(`PRAGMA synchronous = ${options.sync}`)
     check(database)
     return database
   } catch (error) {
@@ -38,28 +41,6 @@ export async function openDatabase(file: string, options: DatabaseOptions): Prom
     throw error instanceof Failure ? error : new Failure('runtime', `${file}: ${reason(error as Error, options.what)}`)
   } finally {
     process.umask(before)
-  }
-}
-
-/** What was committed so far, brought to the disk. */
-export interface CommitSync {
-  /** Resolves when all that was committed before the call survives a power cut. Meanwhile more may be committed. */
-  soon(): Promise<void>
-  /** Waits for the same in this thread. */
-  now(): void
-  close(): void
-}
-
-/**
- * Syncs the write-ahead log of an open database, as `synchronous = FULL` would at every commit, but in the pool's threads:
- * fdatasync(2) is for the file, whoever wrote it. SQLite has its locks on other files, so that closing ours drops none.
- */
-export function commitSync(file: string): CommitSync {
-  const fd = openSync(`${file}-wal`, 'r+')
-  return {
-    soon: () => new Promise((resolve, reject) => fdatasync(fd, (error) => (error ? reject(error) : resolve()))),
-    now: () => fdatasyncSync(fd),
-    close: () => closeSync(fd),
   }
 }
 
@@ -71,9 +52,9 @@ function identify(database: DatabaseSync, {applicationId, version, schema, what}
   if (tables.n > 0 && found !== version) {
     throw new Error(`is a ${what} of version ${found}, and this gwswitch reads version ${version}`)
   }
-  // WAL: a commit is one append. SQLite syncs around checkpoints, and leaves it to the caller to sync commits.
-  // Checkpoints stop the caller; most of the log is the same few pages, so that a long one costs no more than a short.
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16000')
+  // WAL: a commit is one append and one fsync. Checkpoints stop the caller; most of the log is the same few pages, so
+  // that a long one costs hardly more than a short one.
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 16000')
   if (tables.n > 0) return
   database.exec(
     `BEGIN IMMEDIATE; ${schema}; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}; COMMIT`,

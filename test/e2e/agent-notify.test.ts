@@ -4,7 +4,6 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {createInterface} from 'node:readline'
 import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest'
 import {moveVm} from '../../src/lab/vms.ts'
 import {namespaceCommand, spawnIn} from '../../src/net/netns.ts'
@@ -26,6 +25,78 @@ function key(file: string): string {
   const made = newPrivateKey()
   writeFileSync(join(scratch, file), privateKeyText(made), {mode: 0o600})
   return publicKeyText(made)
+}
+
+const CLIENT = `
+import {createSocket} from 'node:dgram'
+import {connect} from 'node:net'
+const [address, tcpPort, udpPort] = process.argv.slice(1)
+const udp = {sent: 0, seen: new Set(), errors: {}}
+const tcp = {sent: 0, inOrder: 0, error: null}
+const socket = createSocket('udp4')
+socket.on('message', (bytes) => udp.seen.add(bytes.readUInt32BE()))
+const stream = connect(Number(tcpPort), address)
+let rest = ''
+stream.on('error', (error) => { tcp.error = error.code })
+stream.on('data', (chunk) => {
+  const lines = (rest + chunk).split('\\n')
+  rest = lines.pop()
+  for (const line of lines) if (Number(line) === tcp.inOrder) tcp.inOrder++
+})
+stream.on('connect', () => {
+  console.log('"ready"')
+  const timer = setInterval(() => {
+    const bytes = Buffer.alloc(4)
+    bytes.writeUInt32BE(udp.sent++)
+    socket.send(bytes, Number(udpPort), address, (error) => { if (error) udp.errors[error.code] = (udp.errors[error.code] ?? 0) + 1 })
+    if (udp.sent % 10 === 0) stream.write(tcp.sent++ + '\\n')
+  }, 1)
+  process.stdin.on('end', () => {
+    clearInterval(timer)
+    const until = Date.now() + 3000
+    setInterval(() => {
+      if ((udp.seen.size < udp.sent || tcp.inOrder < tcp.sent) && Date.now() < until) return
+      console.log(JSON.stringify({tcp, udp: {sent: udp.sent, echoed: udp.seen.size, errors: udp.errors}}))
+      process.exit()
+    }, 20)
+  })
+})
+process.stdin.resume()
+`
+
+interface TrafficReport {
+  readonly tcp: {readonly sent: number; readonly inOrder: number; readonly error: string | null}
+  readonly udp: {readonly sent: number; readonly echoed: number; readonly errors: Readonly<Record<string, number>>}
+}
+
+/** A TCP session with a line every 10 ms and a datagram every millisecond, from one namespace to an address of another. */
+async function startTraffic(far: string, near: string, address: string) {
+  const server = spawnIn(
+    far,
+    [process.execPath, join(import.meta.dirname, '../../src/lab/session-server.ts'), address],
+    {stdio: ['pipe', 'pipe', 'inherit']},
+  )
+  const {tcpPort, udpPort} = JSON.parse(await firstLine(server))
+  const inside = [process.execPath, '--input-type=module', '-e', CLIENT, address, `${tcpPort}`, `${udpPort}`]
+  const client = spawnIn(near, inside, {stdio: ['pipe', 'pipe', 'inherit']})
+  await firstLine(client)
+  return {
+    async stop(): Promise<TrafficReport> {
+      client.stdin?.end()
+      return JSON.parse(await firstLine(client))
+    },
+    [Symbol.dispose]() {
+      for (const child of [client, server]) child.kill('SIGKILL')
+    },
+  }
+}
+
+/** The next line that a child says; its end is one too. */
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.stdout?.once('data', (chunk: Buffer) => resolve(chunk.toString()))
+    child.once('exit', () => resolve('null'))
+  })
 }
 
 describe.skipIf(noNamespaces)('notify-agent', () => {
@@ -94,28 +165,9 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
       }`,
     )
 
-  /** What an application does all the while: a TCP session, and a datagram every millisecond. */
-  function traffic(node: string, ...args: string[]) {
-    const inside = [process.execPath, join(import.meta.dirname, '../services/agent/traffic.ts'), ...args]
-    const child = spawnIn(lab().ns(node), inside, {stdio: ['pipe', 'pipe', 'inherit']})
-    const lines = createInterface({input: child.stdout!})[Symbol.asyncIterator]()
-    // biome-ignore lint/suspicious/noExplicitAny: the reports of both roles come through here
-    const line = async (): Promise<any> => JSON.parse((await lines.next()).value)
-    return {
-      line,
-      stop: () => {
-        child.stdin?.write('stop\n')
-        return line()
-      },
-    }
-  }
-
   it('switches, and neither the TCP session nor a datagram every millisecond notices', async () => {
     await put(RX)
-    const server = traffic('user-y', 'server')
-    await server.line()
-    const client = traffic('web-07', 'client', NEAR_Y)
-    await client.line()
+    using traffic = await startTraffic(lab().ns('user-y'), lab().ns('web-07'), NEAR_Y)
     const {code, json} = await notify('--to', 'y')
     expect(json).toMatchObject({
       schema: 'gwswitch.notify-agent/1',
@@ -128,11 +180,10 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
     expect(timing.agentApplyMs).toBeLessThanOrEqual(timing.appliedMs)
     expect(code).toBe(0)
     expect(await defaultRoute()).toBe(`default via ${RY} dev eth0`)
-    const sent = await client.stop()
-    const {received, missing} = await server.stop()
-    expect(sent).toMatchObject({errors: {}, session: {error: '', from: '10.0.0.10'}})
-    expect(sent.session.echoes).toBeGreaterThan(10)
-    expect({received, missing}).toEqual({received: sent.sent, missing: 0})
+    const {tcp, udp} = await traffic.stop()
+    expect(udp.sent).toBeGreaterThan(100)
+    expect(udp).toEqual({sent: udp.sent, echoed: udp.sent, errors: {}})
+    expect(tcp).toEqual({sent: tcp.sent, inOrder: tcp.sent, error: null})
   })
 
   it('gets there with 30 % of the datagrams lost, and the agent obeys once', async () => {

@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(`a migrated VM and the dhcp strategy${mis
           '-m',
           'sh',
           '-c',
-          'mount -t tmpfs none /run && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -B --nodev -4 "$1"',
+          'mount -t tmpfs none /run && touch /run/resolv.conf && mount --bind /run/resolv.conf /etc/resolv.conf && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -B --nodev -4 "$1"',
           'sh',
           nic,
         )

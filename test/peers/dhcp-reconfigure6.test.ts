@@ -69,7 +69,7 @@ describe.skipIf(missing !== undefined)(`send-reconfigure --ipv6${missing ? ` (${
           'duid\noption dhcp6_reconfigure_accept\nipv6only\nnoipv6rs\ninterface eth0\nia_na 1\n',
         )
         const own =
-          'mount -t tmpfs none /run && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -B -d --nodev -6 -f "$1" "$2"'
+          'mount -t tmpfs none /run && touch /run/resolv.conf && mount --bind /run/resolv.conf /etc/resolv.conf && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -B -d --nodev -6 -f "$1" "$2"'
         start(client, 'dhcpcd', 'unshare', '-m', 'sh', '-c', own, 'sh', join(dir, 'dhcpcd.conf'), client.interface)
         await until(
           async () => (await client.run('ip', '-6', 'address')).includes('2001:db8::10'),

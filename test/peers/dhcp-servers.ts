@@ -115,8 +115,9 @@ export const SERVERS: Readonly<
 /** Stock dhcpcd, as Debian configures it, with files of its own; resolves when it has its lease. */
 export async function startDhcpcd(lab: DhcpLab): Promise<void> {
   const {client} = lab
-  const own =
-    'mount -t tmpfs none /run && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -B --nodev -4 "$1"'
+  // Its hook writes the resolver's file, which is not the test's to change.
+  const resolver = `touch ${lab.dir}/resolv.conf && mount --bind ${lab.dir}/resolv.conf /etc/resolv.conf`
+  const own = `${resolver} && mount -t tmpfs none /run && mkdir -p /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -B --nodev -4 "$1"`
   lab.start(client, 'dhcpcd', 'unshare', '-m', 'sh', '-c', own, 'sh', client.interface)
   await until(
     async () => (await lab.router()) !== undefined,

@@ -34,8 +34,6 @@ export interface EngineOutside {
   newNonce(): string
   /** Durable when it returns. @throws Failure */
   commit(leases: Iterable<Lease>, directives?: Iterable<Directive>): void
-  /** Durable when it resolves. */
-  commitSoon(leases: Iterable<Lease>, directives: Iterable<Directive>): Promise<void>
   send(departures: readonly Departure[]): void
   /** Whether somebody uses the address; undefined: do not ask. `relay` is that of the client, if it has one. */
   readonly probe: ((ip: Ipv4, client: Mac, relay: Ipv4 | undefined) => Promise<boolean>) | undefined
@@ -50,10 +48,7 @@ export interface EngineOutside {
 export interface Engine {
   readonly facts: ServerFacts
   readonly counters: Counters
-  /**
-   * Answers a batch: offers leave at once, what depends on a lease when that is stored. What comes while the disk is busy
-   * is stored together afterwards, so that load makes writes larger, not more.
-   */
+  /** Answers a batch: offers leave, then all of its leases are stored together, then what depends on them leaves. */
   receive(batch: readonly Arrival[]): void
   book(segment: string): LeaseBook
   directive(segment: string, mac: Mac): Directive | undefined
@@ -69,17 +64,6 @@ interface Judged {
   readonly scope: Scope
   readonly answer: Answer
 }
-
-/** What of one batch waits to be stored, and how to take it back. */
-interface Group {
-  readonly waiting: Judged[]
-  readonly durable: Lease[]
-  readonly naks: Directive[]
-  readonly undo: (() => void)[]
-}
-
-/** Messages that may wait for the disk; what comes beyond them would be answered too late, and is not kept. */
-const QUEUE_LIMIT = 4096
 
 const directiveKey = (segment: string, mac: Mac): string => `${segment} ${mac}`
 
@@ -222,79 +206,49 @@ export function createEngine(
     if (directive) directives.set(directiveKey(directive.segment, directive.mac), directive)
   }
 
-  const queue: Group[] = []
-  let queued = 0
-  let storing = false
-  /** Stores all groups that wait, together; those that come meanwhile are the next. */
-  const pump = (): void => {
-    if (storing || queue.length === 0) return
-    storing = true
-    const groups = queue.splice(0)
-    queued = 0
-    const leases = new Map(
-      groups.flatMap(({durable}) => durable.map((lease) => [`${lease.segment} ${lease.ip}`, lease])),
-    )
-    // As they are now: a replay value may have been stored since.
-    const now = [...leases.values()].map((lease) => {
-      const held = book(lease.segment).byIp(lease.ip)
-      return held === undefined || held.state === 'offered' ? lease : held
-    })
-    const naks = groups.flatMap((group) => group.naks)
-    outside.commitSoon(now, naks).then(
-      () => {
-        storing = false
-        settle(groups.flatMap(({waiting}) => waiting))
-        pump()
-      },
-      (error: Error) => {
-        storing = false
-        // Nothing of this is on disk, so that nobody may be told that it is, nor what was built on it.
-        for (const group of [...groups, ...queue.splice(0)].reverse()) revert(group)
-        queued = 0
-        outside.warn('store', error.message)
-      },
-    )
-  }
-  const revert = ({undo, naks}: Group): void => {
-    for (const takeBack of undo.reverse()) takeBack()
-    for (const done of naks) directives.set(directiveKey(done.segment, done.mac), {...done, nak: true})
-    count.drop('not-stored')
-  }
-
   const receive = (batch: readonly Arrival[]): void => {
     const nowNs = outside.now()
-    const free: Judged[] = []
-    const group: Group = {waiting: [], durable: [], naks: [], undo: []}
-    const full = queued >= QUEUE_LIMIT
+    const ready: Judged[] = []
+    const durable = new Map<string, Lease>()
+    const doneNaks: Directive[] = []
+    const undo: (() => void)[] = []
     for (const arrival of batch) {
-      if (full) count.drop('overload')
-      const judged = full ? undefined : judge(arrival, nowNs)
+      const judged = judge(arrival, nowNs)
       if (!judged) continue
       const {lease, probe, nakDone} = judged.answer
-      const durable = lease !== undefined && lease.state !== 'offered'
       if (lease) {
         const takeBack = apply(lease)
-        if (durable) {
-          group.undo.push(takeBack)
-          group.durable.push(lease)
+        if (lease.state !== 'offered') {
+          undo.push(takeBack)
+          durable.set(`${lease.segment} ${lease.ip}`, lease)
         }
       }
       if (nakDone) {
         const key = directiveKey(judged.scope.segment, judged.request.mac)
         const done = {...directives.get(key)!, nak: false}
         directives.set(key, done)
-        group.naks.push(done)
+        doneNaks.push(done)
       }
-      // Offers promise nothing that must outlive this process: they need not wait for the disk.
       if (probe !== undefined && outside.probe) startProbe(judged, arrival)
-      else if (durable || nakDone) group.waiting.push(judged)
-      else free.push(judged)
+      else ready.push(judged)
     }
-    settle(free)
-    if (group.waiting.length === 0) return
-    queue.push(group)
-    queued += group.waiting.length
-    pump()
+    const waits = ({answer: {lease, nakDone}}: Judged): boolean =>
+      nakDone || (lease !== undefined && lease.state !== 'offered')
+    // Offers promise nothing that must outlive this process: they need not wait for the disk.
+    const waiting = ready.filter(waits)
+    settle(waiting.length === 0 ? ready : ready.filter((judged) => !waits(judged)))
+    if (waiting.length === 0) return
+    try {
+      outside.commit(durable.values(), doneNaks)
+    } catch (error) {
+      // Nothing of this batch is on disk, so that nobody may be told that it is.
+      for (const takeBack of undo.reverse()) takeBack()
+      for (const done of doneNaks) directives.set(directiveKey(done.segment, done.mac), {...done, nak: true})
+      count.drop('not-stored')
+      outside.warn('store', (error as Error).message)
+      return
+    }
+    settle(waiting)
   }
 
   return {

@@ -1,8 +1,7 @@
 // Leases on disk: one row an address, and what operators said about VMs. A commit is durable when it returns.
-import {setTimeout as sleep} from 'node:timers/promises'
 import type {Directive, Lease, LeaseState} from '../../domain/dhcp/lease.ts'
 import {Failure} from '../../errors.ts'
-import {commitSync, openDatabase, type StatementSync} from '../../net/sqlite.ts'
+import {openDatabase, type StatementSync} from '../../net/sqlite.ts'
 
 export const DEFAULT_LEASE_STORE = '/var/lib/gwswitch/dhcp/leases.db'
 
@@ -14,13 +13,9 @@ export interface LeaseStore {
    * @throws Failure `runtime` if it cannot; then none of it is written.
    */
   commit(leases: Iterable<Lease>, directives?: Iterable<Directive>): void
-  /** The same, on disk when it resolves; rejects where `commit` throws. This thread goes on meanwhile. */
-  commitSoon(leases: Iterable<Lease>, directives?: Iterable<Directive>): Promise<void>
   close(): void
 }
 
-/** Without a disk to wait for, what comes within this is still stored together: a commit rewrites whole pages. */
-const GROUP_MS = 1
 /** "GWdl". */
 const APPLICATION_ID = 0x4757646c
 const SCHEMA = `
@@ -44,6 +39,7 @@ export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'fu
     applicationId: APPLICATION_ID,
     version: 1,
     schema: SCHEMA,
+    sync,
     what: 'lease store',
   })
   const read = (table: string): Row[] => {
@@ -58,43 +54,21 @@ export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'fu
     StatementSync,
     StatementSync,
   ]
-  const disk = sync === 'full' ? commitSync(file) : undefined
-  const failure = (error: unknown): Failure =>
-    new Failure('runtime', `${file}: cannot store leases: ${(error as Error).message}`)
-  const write = (leases: Iterable<Lease>, directives: Iterable<Directive>): void => {
-    try {
-      begin.run()
-      for (const each of leases) writeLease(lease, each)
-      for (const {segment, mac, site, nak} of directives) directive.run(segment, mac, site ?? null, nak ? 1 : 0)
-      commit.run()
-    } catch (error) {
-      if (database.isTransaction) rollback.run()
-      throw failure(error)
-    }
-  }
   return {
     leases: () => read('lease').map(leaseOf),
     directives: () => read('directive').map(directiveOf),
     commit(leases, directives = []) {
-      write(leases, directives)
       try {
-        disk?.now()
+        begin.run()
+        for (const each of leases) writeLease(lease, each)
+        for (const {segment, mac, site, nak} of directives) directive.run(segment, mac, site ?? null, nak ? 1 : 0)
+        commit.run()
       } catch (error) {
-        throw failure(error)
+        if (database.isTransaction) rollback.run()
+        throw new Failure('runtime', `${file}: cannot store leases: ${(error as Error).message}`)
       }
     },
-    async commitSoon(leases, directives = []) {
-      write(leases, directives)
-      try {
-        await (disk ? disk.soon() : sleep(GROUP_MS))
-      } catch (error) {
-        throw failure(error)
-      }
-    },
-    close() {
-      disk?.close()
-      database.close()
-    },
+    close: () => database.close(),
   }
 }
 

@@ -79,7 +79,6 @@ export async function serveDhcp(
     now: world.now,
     newNonce: () => randomBytes(16).toString('hex'),
     commit: store.commit,
-    commitSoon: store.commitSoon,
     send: (departures) => send(departures),
     probe: options.probeMs === 0 ? undefined : (ip, client, relay) => probe!.probe(ip, client, relay),
     get report() {

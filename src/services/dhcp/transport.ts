@@ -8,7 +8,7 @@ import {udpFrame} from '../../wire/frames.ts'
 import type {Departure} from './engine.ts'
 
 /** Replies at once, and for every millisecond after. */
-const BURST = 32
+const BURST = 128
 /** More than this, after a slow write to the disk, would overflow the receive buffer of a relay (some 270). */
 const MOST = 192
 

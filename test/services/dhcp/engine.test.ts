@@ -50,7 +50,6 @@ function engineFor(over: Partial<EngineOutside> = {}) {
       stored.leases.push(...leases)
       stored.directives.push(...directives)
     },
-    commitSoon: async (leases, directives) => outside.commit(leases, directives),
     send(departures) {
       log.push('send')
       sent.push(...departures)
