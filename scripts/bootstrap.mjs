@@ -41,6 +41,8 @@ const PEERS = [
   ['qemu-system-x86_64', 'qemu-system-x86'],
   ['qemu-ga', 'qemu-guest-agent'],
   ['cpio', 'cpio'],
+  ['libvirtd', 'libvirt-daemon'],
+  ['virsh', 'libvirt-clients'],
   ['/usr/lib/python3/dist-packages/scapy/__init__.py', 'python3-scapy'],
 ]
 const TASKS = {
@@ -121,6 +123,7 @@ function servicesOf(packages) {
     keepalived: 'keepalived',
     'network-manager': 'NetworkManager',
     'qemu-guest-agent': 'qemu-guest-agent',
+    'libvirt-daemon': 'libvirtd',
   }
   return packages.flatMap((name) => services[name] ?? [])
 }

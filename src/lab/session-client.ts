@@ -11,6 +11,7 @@ const [address = '', tcpPort, udpPort, interval] = process.argv.slice(2)
 const intervalMs = Number(interval)
 /** How long the last records may take to come back once sending has stopped. */
 const LAST_ECHO_MS = 3000
+const LAST_DATAGRAM_MS = 500
 
 const tcpBook = flowBook()
 const udpBook = flowBook()
@@ -103,6 +104,9 @@ async function finish(): Promise<SessionReport> {
   clearInterval(timer)
   const until = clock() + LAST_ECHO_MS
   while (clock() < until && tcpBook.report(clock()).echoed < sequence) await sleep(10)
+  // What is lost never comes back: datagrams get as long as a round trip may take, no longer.
+  const last = Math.min(until, clock() + LAST_DATAGRAM_MS)
+  while (clock() < last && udpBook.report(clock()).echoed < udpBook.report(clock()).sent) await sleep(10)
   stopping = true
   return report()
 }

@@ -1,7 +1,7 @@
 // The agent strategy: the VM itself changes its default route, told by a signed command or through its QEMU guest agent.
 import {Failure} from '../../errors.ts'
+import {askEgress, type Egress} from '../../probe/egress.ts'
 import {readPrefix} from '../../wire/address.ts'
-import {askEgress, type Egress} from '../dhcp/egress.ts'
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
 import {type Conversation, gatewaysText, isSigned, type Standing} from './conversation.ts'
 import {readSigningKey} from './keys.ts'

@@ -1,11 +1,11 @@
 // The DHCP strategy: the server gives the VM another router, and something makes the VM's client ask.
 import {Failure} from '../../errors.ts'
+import {askEgress, type Egress} from '../../probe/egress.ts'
 import {type Ipv4, readPrefix} from '../../wire/address.ts'
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
 import type {DhcpBackend} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
 import {type ClientStore, openClientStore} from './client-store.ts'
-import {askEgress, type Egress} from './egress.ts'
 import {type DhcpPlan, type PlannedGateway, type PlannedTrigger, planDhcp, serverOf} from './plan.ts'
 import {type ClientReport, reconfigureClient, type Trigger} from './reconfigure.ts'
 import {frameSender, type OpenSender} from './senders.ts'

@@ -1,12 +1,12 @@
 // Through which gateway does a VM leave its segment? Asked with an ICMP echo that claims to come from far away: the VM's
 // answer goes through its default gateway, so the destination MAC of the answer tells.
-import type {World} from '../../net/world.ts'
-import {type EchoIdentity, echoFrame, probeFrame, readSighting, vmFilter} from '../../probe/vm-watch.ts'
-import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
-import {ARP_REQUEST} from '../../wire/arp.ts'
-import {WireError} from '../../wire/error.ts'
-import type {Vlan} from '../../wire/ethernet.ts'
-import {parseFrame} from '../../wire/frames.ts'
+import type {World} from '../net/world.ts'
+import type {Ipv4, Mac, Prefix} from '../wire/address.ts'
+import {ARP_REQUEST} from '../wire/arp.ts'
+import {WireError} from '../wire/error.ts'
+import type {Vlan} from '../wire/ethernet.ts'
+import {parseFrame} from '../wire/frames.ts'
+import {type EchoIdentity, echoFrame, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
 
 /** The IPv4 dummy address (RFC 7600): nobody has it, and routers do not forward to it, so that the answers end there. */
 export const FAR_AWAY: Ipv4 = '192.0.0.8'
