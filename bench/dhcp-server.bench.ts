@@ -279,9 +279,23 @@ async function main(): Promise<number> {
   return ahead && first!.memory <= MEMORY_MIB ? 0 : 1
 }
 
+function clean(): void {
+  for (const name of [SERVER, CLIENT]) {
+    const {stdout} = spawnSync('ip', ['netns', 'pids', name], {encoding: 'utf8'})
+    for (const pid of stdout.split('\n').filter((line) => line !== '')) spawnSync('kill', ['-9', pid])
+    spawnSync('ip', ['netns', 'del', name], {stdio: 'ignore'})
+  }
+  rmSync(dir, {recursive: true, force: true})
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    clean()
+    process.exit(1)
+  })
+}
+
 try {
   process.exitCode = await main()
 } finally {
-  for (const name of [SERVER, CLIENT]) spawnSync('ip', ['netns', 'del', name], {stdio: 'ignore'})
-  rmSync(dir, {recursive: true, force: true})
+  clean()
 }
