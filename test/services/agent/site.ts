@@ -137,6 +137,7 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
       writeFileSync(configFile, JSON.stringify(config))
       const ns = (node: string): string => `${prefix}-${node}`
       const run: Site['run'] = (node, ...argv) => runCommand('ip', ['netns', 'exec', ns(node), ...argv])
+      await settled(ns)
       const answers: AgentAnswer[] = []
       const socket = inNamespace(ns('far'), () => createSocket({type: 'udp4', lookup: literally}).bind(0, FAR4))
       controller = socket
@@ -205,6 +206,16 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
       rmSync(directory, {recursive: true, force: true})
     }
   })
+}
+
+/** A fresh veth may drop what it is given for up to a second, until the kernel has noticed that its other end is up. */
+async function settled(ns: (node: string) => string): Promise<void> {
+  for (const router of ['r1', 'r2']) {
+    for (const to of [FAR4, FAR6]) {
+      const ping = ['netns', 'exec', ns(router), 'ping', '-c1', '-W1', to]
+      for (let tries = 0; tries < 10 && (await tryCommand('ip', ping)).code !== 0; tries++) await delay(50)
+    }
+  }
 }
 
 /** Node binds when the name is looked up; that must be now, while the thread is in the namespace. */
