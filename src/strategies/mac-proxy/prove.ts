@@ -48,10 +48,11 @@ export async function prove(plan: MacProxyPlan, wanted: Mac, {world, signal, obs
         link.onFrame((frame) => {
           const seen = readSighting(frame, vm, echo, segment)
           if (seen?.kind !== 'echo-reply' && seen?.kind !== 'traffic') return
+          // The first port for a MAC: a bridge that does not know yet where it is sends copies out of all.
           if (seen.destinationMac !== leaves?.mac) {
             observe({atNs: seen.atNs, text: `a packet of ${plan.vm.name} leaves ${name} for ${seen.destinationMac}`})
+            leaves = {mac: seen.destinationMac, port: name, by: seen.kind}
           }
-          leaves = {mac: seen.destinationMac, port: name, by: seen.kind}
           if (seen.destinationMac === wanted) done.abort()
         }),
       )
