@@ -1,7 +1,7 @@
 // The agent strategy: the VM itself changes its default route, told by a signed command or through its QEMU guest agent.
 import {Failure} from '../../errors.ts'
-import {askEgress, type Egress} from '../../probe/egress.ts'
-import {readPrefix} from '../../wire/address.ts'
+import type {Egress} from '../../probe/egress.ts'
+import {egressOf} from '../planned-egress.ts'
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
 import {type Conversation, gatewaysText, isSigned, type Standing} from './conversation.ts'
 import {readSigningKey} from './keys.ts'
@@ -69,19 +69,6 @@ function answerText({vm, target}: AgentPlan, {state, reason, detail, gateways}: 
   if (state === 'silent') return why
   return `${who} says: ${state.replace('_', ' ')}${uses ? `, uses ${uses}` : ''}${why ? ` (${why})` : ''}`
 }
-
-const egressOf = (plan: AgentPlan, hoped: PlannedGateway, {world, signal}: Stage): Promise<Egress> =>
-  askEgress(
-    {
-      interfaceName: plan.interface,
-      vm: plan.vm,
-      vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false},
-      segment: readPrefix(plan.segment.prefix)!,
-      hoped,
-    },
-    world,
-    signal,
-  )
 
 /** Where the VM's own packets go. What it says of itself counts only beside this. */
 function judge(

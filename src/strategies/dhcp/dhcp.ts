@@ -1,7 +1,8 @@
 // The DHCP strategy: the server gives the VM another router, and something makes the VM's client ask.
 import {Failure} from '../../errors.ts'
-import {askEgress, type Egress} from '../../probe/egress.ts'
-import {type Ipv4, readPrefix} from '../../wire/address.ts'
+import type {Egress} from '../../probe/egress.ts'
+import type {Ipv4} from '../../wire/address.ts'
+import {egressOf} from '../planned-egress.ts'
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
 import type {DhcpBackend} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
@@ -186,19 +187,6 @@ async function attempt(
 
 /** The router of the VM's last ACK, as the wire or its server told. */
 const ackOf = (plan: DhcpPlan, {store}: Tools): Ipv4 | undefined => store.read(plan.vm.mac)?.router
-
-const egressOf = (plan: DhcpPlan, hoped: PlannedGateway, {world, signal}: Stage): Promise<Egress> =>
-  askEgress(
-    {
-      interfaceName: plan.interface,
-      vm: plan.vm,
-      vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false},
-      segment: readPrefix(plan.segment.prefix)!,
-      hoped,
-    },
-    world,
-    signal,
-  )
 
 /** What the VM's traffic says about `wanted`, and its last ACK, where that must say so too. */
 function judge(

@@ -1,0 +1,25 @@
+// The question that strategies with a changing gateway IP verify by, put from a plan.
+
+import {askEgress, type Egress} from '../probe/egress.ts'
+import {type Ipv4, type Mac, readPrefix} from '../wire/address.ts'
+import type {Vlan} from '../wire/ethernet.ts'
+import type {Stage} from './strategy.ts'
+
+/** What a plan says of where to ask. */
+interface EgressPlan {
+  readonly interface: string
+  readonly vlan: number | null
+  readonly vm: {readonly ip: Ipv4; readonly mac: Mac}
+  readonly segment: {readonly prefix: string}
+}
+
+/** Where the VM's packets for far away go; ends early once they go to `hoped`. */
+export function egressOf(
+  plan: EgressPlan,
+  hoped: Parameters<typeof askEgress>[0]['hoped'],
+  {world, signal}: Stage,
+): Promise<Egress> {
+  const vlan: Vlan | undefined = plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false}
+  const segment = readPrefix(plan.segment.prefix)!
+  return askEgress({interfaceName: plan.interface, vm: plan.vm, vlan, segment, hoped}, world, signal)
+}
