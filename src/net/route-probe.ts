@@ -53,7 +53,7 @@ export interface EchoResult {
 export async function echoAny(targets: readonly string[], options: EchoOptions): Promise<EchoResult> {
   const start = performance.now()
   const {promise, resolve} = Promise.withResolvers<string | undefined>()
-  const probes: Probe[] = []
+  const probes: EchoProbe[] = []
   const timer = setTimeout(() => resolve(undefined), options.timeoutMs)
   const stop = (): void => resolve(undefined)
   if (options.signal?.aborted) stop()
@@ -74,12 +74,18 @@ export async function echoAny(targets: readonly string[], options: EchoOptions):
   }
 }
 
-interface Probe {
-  ask(): void
+export interface EchoProbe {
+  /** Sends one request; returns its sequence number. */
+  ask(): number
   close(): Promise<void>
 }
 
-function openProbe(target: string, options: EchoOptions, onAnswer: () => void): Probe {
+/** A socket of its own for one target; `onAnswer` gets the sequence number of each request that is answered. */
+export function openProbe(
+  target: string,
+  options: Pick<EchoOptions, 'mark' | 'interfaceName'>,
+  onAnswer: (sequence: number) => void,
+): EchoProbe {
   const version = isIpv4(target) ? 4 : 6
   const fd = probeSocket(version, options)
   // What comes back must carry what only we and who answers can know.
@@ -100,7 +106,8 @@ function openProbe(target: string, options: EchoOptions, onAnswer: () => void): 
           // EAGAIN, or an ICMP error for the last request: the next one asks again.
           return
         }
-        if (isReply(version, room.subarray(0, length), identifier, secret)) onAnswer()
+        const answered = answeredSequence(version, room.subarray(0, length), identifier, secret)
+        if (answered !== undefined) onAnswer(answered)
       }
     })
   } catch (error) {
@@ -111,8 +118,10 @@ function openProbe(target: string, options: EchoOptions, onAnswer: () => void): 
     ask() {
       // Connecting asks for a route, and the one of a moment ago may have been refused.
       connected ||= connect()(fd, address, address.length) === 0
-      const packet = request(version, identifier, sequence++, secret)
+      const asked = sequence++ & 0xffff
+      const packet = request(version, identifier, asked, secret)
       if (connected) libc().send(fd, packet, packet.length, 0)
+      return asked
     },
     async close() {
       await watch.stop()
@@ -121,7 +130,7 @@ function openProbe(target: string, options: EchoOptions, onAnswer: () => void): 
   }
 }
 
-function probeSocket(version: 4 | 6, {mark, interfaceName}: EchoOptions): number {
+function probeSocket(version: 4 | 6, {mark, interfaceName}: Pick<EchoOptions, 'mark' | 'interfaceName'>): number {
   const [domain, protocol] = version === 4 ? [AF_INET, IPPROTO_ICMP] : [AF_INET6, IPPROTO_ICMPV6]
   const fd = libc().socket(domain, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)
   if (fd < 0) {
@@ -154,29 +163,31 @@ function sockaddr(target: string): Buffer {
 }
 
 function request(version: 4 | 6, identifier: number, sequence: number, secret: Buffer): Uint8Array {
-  const echo = {kind: 'echo-request', identifier, sequence: sequence & 0xffff, payload: secret} as const
+  const echo = {kind: 'echo-request', identifier, sequence, payload: secret} as const
   if (version === 4) return serializeIcmp(echo)
   // ICMPv6 echo (RFC 4443 section 4.1); the kernel fills in the checksum (RFC 3542 section 3.1).
   const out = Buffer.alloc(8 + secret.length)
   out[0] = ICMPV6_ECHO_REQUEST
   out.writeUInt16BE(identifier, 4)
-  out.writeUInt16BE(sequence & 0xffff, 6)
+  out.writeUInt16BE(sequence, 6)
   out.set(secret, 8)
   return out
 }
 
-function isReply(version: 4 | 6, packet: Buffer, identifier: number, secret: Buffer): boolean {
+/** The sequence number of the request that this answers; undefined if it is no answer to one of ours. */
+function answeredSequence(version: 4 | 6, packet: Buffer, identifier: number, secret: Buffer): number | undefined {
   try {
     if (version === 6) {
-      return (
+      const fits =
         packet[0] === ICMPV6_ECHO_REPLY && packet.readUInt16BE(4) === identifier && packet.subarray(8).equals(secret)
-      )
+      return fits ? packet.readUInt16BE(6) : undefined
     }
     const header = readIpv4Header(packet)
     const message = parseIcmp(packet.subarray(20 + header.options.length))
-    return message.kind === 'echo-reply' && message.identifier === identifier && secret.equals(message.payload)
+    const fits = message.kind === 'echo-reply' && message.identifier === identifier && secret.equals(message.payload)
+    return fits ? message.sequence : undefined
   } catch {
-    return false
+    return undefined
   }
 }
 

@@ -1,16 +1,36 @@
-// What a controller and the agent in a VM say to each other: compact JWS (RFC 7515), signed with Ed25519 (RFC 8032) under
-// the fully specified algorithm name of RFC 9864, one message in one UDP datagram.
-import {createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify} from 'node:crypto'
-import {type Ipv4, isIpv4, isMac, type Mac} from './address.ts'
-import {WireError} from './error.ts'
-import {isIpv6} from './ipv6-address.ts'
+// What a controller and the agent in a VM say to each other about a switch: commands and answers.
+import type {Ipv4, Mac} from './address.ts'
+import {
+  COMMON_FIELDS,
+  type FieldCheck,
+  isAddressText,
+  isAgentId,
+  type KeyLookup,
+  listOf,
+  type MessageKind,
+  type Opened,
+  oneOf,
+  openMessage,
+  type SigningKey,
+  signMessage,
+  textLike,
+  wholeTo,
+} from './agent-jws.ts'
 
-/** UDP port of the agent. */
-export const AGENT_PORT = 6742
-/** Bytes of the longest message that is looked at. */
-export const AGENT_MESSAGE_LIMIT = 2048
-/** The only algorithm; `EdDSA` is refused, as RFC 9864 deprecates it. */
-export const AGENT_ALG = 'Ed25519'
+export {
+  AGENT_ALG,
+  AGENT_MESSAGE_LIMIT,
+  AGENT_PORT,
+  isAgentId,
+  type KeyLookup,
+  NOTE_PORT,
+  type Opened,
+  SILENT_REASONS,
+  type SigningKey,
+  type SilentReason,
+} from './agent-jws.ts'
+export {newPrivateKey, privateKeyText, publicKeyText, readPrivateKey, readPublicKey} from './agent-keys.ts'
+
 /** `typ` of the protected header: an answer can never be taken for a command, nor the other way round. */
 export const COMMAND_TYP = 'gwsw-cmd+jws'
 export const ANSWER_TYP = 'gwsw-ans+jws'
@@ -65,18 +85,6 @@ export interface AgentCommand {
 export const AGENT_STATES = ['received', 'applied', 'confirmed', 'rolled_back', 'refused'] as const
 /** `refused`: nothing was changed. `rolled_back`: it was, and is no more. `received`: not decided yet, or nothing to tell. */
 export type AgentState = (typeof AGENT_STATES)[number]
-
-/** Why a message gets no answer: whoever sent it has not shown that they may ask. */
-export const SILENT_REASONS = [
-  'oversized',
-  'malformed',
-  'wrong_alg',
-  'unknown_key',
-  'bad_signature',
-  'wrong_typ',
-  'flooded',
-] as const
-export type SilentReason = (typeof SILENT_REASONS)[number]
 
 /** Why a switch was refused or rolled back. */
 export const AGENT_REASONS = [
@@ -153,58 +161,11 @@ export interface AgentAnswer {
   readonly t_confirm_ms?: number
 }
 
-/** A private key and the name under which others know its public half. */
-export interface SigningKey {
-  readonly kid: string
-  readonly privateKey: KeyObject
-}
-
-const ID = /^[\w.:-]{1,64}$/
-const NONCE = /^[\w-]{16}$/
-const BASE64URL = /^[\w-]*$/
-const LAYER = 'agent message'
-
-/** Ids of VMs, keys and runs: 1 to 64 letters, digits, `.`, `_`, `:`, `-`. */
-export const isAgentId = (text: string): boolean => ID.test(text)
-
 /** Compact JWS of a command. Throws {@link WireError}: `out-of-range` for a field that is none, or if it is too long. */
-export const signCommand = (command: AgentCommand, key: SigningKey): string => {
-  const wrong = commandProblem(command)
-  if (wrong !== undefined) throw new WireError(LAYER, 'out-of-range', 0, wrong)
-  return signed(COMMAND_TYP, command, key)
-}
+export const signCommand = (command: AgentCommand, key: SigningKey): string => signMessage(COMMAND, command, key)
 
 /** Compact JWS of an answer. Throws {@link WireError} like {@link signCommand}. */
-export const signAnswer = (answer: AgentAnswer, key: SigningKey): string => {
-  const wrong = answerProblem(answer)
-  if (wrong !== undefined) throw new WireError(LAYER, 'out-of-range', 0, wrong)
-  return signed(ANSWER_TYP, answer, key)
-}
-
-function signed(typ: string, payload: object, {kid, privateKey}: SigningKey): string {
-  const input = `${encode({alg: AGENT_ALG, kid, typ})}.${encode(payload)}`
-  const token = `${input}.${sign(null, Buffer.from(input), privateKey).toString('base64url')}`
-  if (token.length > AGENT_MESSAGE_LIMIT) {
-    throw new WireError(LAYER, 'out-of-range', 0, `${token.length} bytes, more than ${AGENT_MESSAGE_LIMIT}`)
-  }
-  return token
-}
-
-const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-
-/** A message whose signature was checked, or why it was not one. */
-export type Opened<T> =
-  | {readonly ok: true; readonly kid: string; readonly message: T}
-  /** Unauthenticated: say nothing. */
-  | {readonly ok: false; readonly authenticated: false; readonly reason: SilentReason}
-  /** Signed by `kid`, but no valid message. `echo` is there if it can be answered. */
-  | {
-      readonly ok: false
-      readonly authenticated: true
-      readonly kid: string
-      readonly problem: string
-      readonly echo: Echo | undefined
-    }
+export const signAnswer = (answer: AgentAnswer, key: SigningKey): string => signMessage(ANSWER, answer, key)
 
 /** What an answer must carry so that its receiver knows what it answers. */
 export interface Echo {
@@ -214,99 +175,31 @@ export interface Echo {
   readonly nonce: string
 }
 
-/** The public key of a kid; undefined for one that is not trusted. */
-export type KeyLookup = (kid: string) => KeyObject | undefined
-
-/** Reads and verifies a command, as the agent does. Never throws. Checks size, alg, kid, signature, typ, fields, in this order. */
-export function openCommand(bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentCommand> {
-  return opened(bytes, COMMAND_TYP, keyOf, (value) => commandProblem(value as AgentCommand))
-}
+/** Reads and verifies a command, as the agent does; {@link echoOf} says what an answer to an invalid one needs. */
+export const openCommand = (bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentCommand> =>
+  openMessage(COMMAND, bytes, keyOf)
 
 /** Reads and verifies an answer, as a controller does. The caller compares `vm`, `run`, `seq` and `nonce`. */
-export function openAnswer(bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentAnswer> {
-  return opened(bytes, ANSWER_TYP, keyOf, (value) => answerProblem(value as AgentAnswer))
-}
+export const openAnswer = (bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentAnswer> =>
+  openMessage(ANSWER, bytes, keyOf)
 
-function opened<T>(
-  bytes: Uint8Array,
-  typ: string,
-  keyOf: KeyLookup,
-  problemOf: (value: object) => string | undefined,
-): Opened<T> {
-  const silent = (reason: SilentReason) => ({ok: false, authenticated: false, reason}) as const
-  if (bytes.length > AGENT_MESSAGE_LIMIT) return silent('oversized')
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1').trimEnd()
-  const parts = text.split('.')
-  if (parts.length !== 3 || !parts.every((part) => BASE64URL.test(part))) return silent('malformed')
-  const header = decode(parts[0]!)
-  if (header === undefined || Object.keys(header).some((name) => !['alg', 'kid', 'typ'].includes(name)))
-    return silent('malformed')
-  const {alg, kid, typ: said} = header as {alg?: unknown; kid?: unknown; typ?: unknown}
-  if (alg !== AGENT_ALG) return silent('wrong_alg')
-  const key = typeof kid === 'string' && ID.test(kid) ? keyOf(kid) : undefined
-  if (key === undefined) return silent('unknown_key')
-  const signature = Buffer.from(parts[2]!, 'base64url')
-  if (signature.length !== 64 || !verify(null, Buffer.from(`${parts[0]}.${parts[1]}`), key, signature))
-    return silent('bad_signature')
-  if (said !== typ) return silent('wrong_typ')
-  const payload = decode(parts[1]!)
-  if (payload === undefined) return silent('malformed')
-  const problem = problemOf(payload)
-  if (problem === undefined) return {ok: true, kid: kid as string, message: payload as T}
-  return {ok: false, authenticated: true, kid: kid as string, problem, echo: echoOf(payload)}
-}
-
-function decode(part: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function echoOf(payload: object): Echo | undefined {
+/** Of an invalid command's payload; undefined if it cannot be answered. */
+export function echoOf(payload: object): Echo | undefined {
   const {op, run, seq, nonce} = payload as Partial<Record<keyof Echo, unknown>>
   const fits = CHECKS.op!(op) && CHECKS.run!(run) && CHECKS.seq!(seq) && CHECKS.nonce!(nonce)
   return fits ? {op: op as AgentOp, run: run as string, seq: seq as number, nonce: nonce as string} : undefined
 }
 
-type Check = (value: unknown) => boolean
+const positive: FieldCheck = (value) => typeof value === 'number' && value >= 0 && Number.isFinite(value)
 
-const oneOf =
-  (words: readonly string[]): Check =>
-  (value) =>
-    typeof value === 'string' && words.includes(value)
-const textLike =
-  (fits: (text: string) => boolean): Check =>
-  (value) =>
-    typeof value === 'string' && fits(value)
-const wholeTo =
-  (max: number): Check =>
-  (value) =>
-    Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max
-const positive: Check = (value) => typeof value === 'number' && value >= 0 && Number.isFinite(value)
-
-const isAddress = (text: string): boolean => isIpv4(text) || isIpv6(text)
-
-/** What each field must be. What is not listed here is refused: a field that is not understood is not obeyed in part. */
-const CHECKS: Readonly<Record<string, Check>> = {
-  v: (value) => value === 1,
+const CHECKS: Readonly<Record<string, FieldCheck>> = {
+  ...COMMON_FIELDS,
   op: oneOf(AGENT_OPS),
-  vm: textLike(isAgentId),
-  mac: textLike(isMac),
   run: textLike(isAgentId),
-  seq: wholeTo(Number.MAX_SAFE_INTEGER),
-  iat: wholeTo(1e11),
-  exp: wholeTo(1e11),
-  nonce: textLike((text) => NONCE.test(text)),
-  site: textLike(isAgentId),
-  gw4: textLike(isIpv4),
-  gw6: textLike(isIpv6),
-  from_gw4: textLike(isIpv4),
-  from_gw6: textLike(isIpv6),
+  from_gw4: COMMON_FIELDS.gw4!,
+  from_gw6: COMMON_FIELDS.gw6!,
   mode: oneOf(SWITCH_MODES),
-  probe: (value) => Array.isArray(value) && value.length <= PROBE_LIMIT && value.every(textLike(isAddress)),
+  probe: listOf(PROBE_LIMIT, textLike(isAddressText)),
   confirm_s: wholeTo(3600),
   drain_s: wholeTo(86_400),
   state: oneOf(AGENT_STATES),
@@ -315,81 +208,20 @@ const CHECKS: Readonly<Record<string, Check>> = {
   t_apply_ms: positive,
   t_confirm_ms: positive,
 }
-const COMMAND_NEEDS = ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce'] as const
-const COMMAND_MAY = [
-  'mac',
-  'site',
-  'gw4',
-  'gw6',
-  'from_gw4',
-  'from_gw6',
-  'mode',
-  'probe',
-  'confirm_s',
-  'drain_s',
-] as const
-const ANSWER_NEEDS = ['v', 'op', 'vm', 'run', 'seq', 'nonce', 'state', 'iat'] as const
-const ANSWER_MAY = ['reason', 'detail', 'gw4', 'gw6', 'mode', 't_apply_ms', 't_confirm_ms'] as const
 
-function commandProblem(command: AgentCommand): string | undefined {
-  const wrong = fieldProblem(command, COMMAND_NEEDS, COMMAND_MAY)
-  if (wrong !== undefined || command.op !== 'switch') return wrong
-  return command.gw4 === undefined && command.gw6 === undefined ? 'a switch names gw4 or gw6' : undefined
+const COMMAND: MessageKind = {
+  typ: COMMAND_TYP,
+  needs: ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce'],
+  may: ['mac', 'site', 'gw4', 'gw6', 'from_gw4', 'from_gw6', 'mode', 'probe', 'confirm_s', 'drain_s'],
+  checks: CHECKS,
+  also(value) {
+    const {op, gw4, gw6} = value as AgentCommand
+    return op === 'switch' && gw4 === undefined && gw6 === undefined ? 'a switch names gw4 or gw6' : undefined
+  },
 }
-
-const answerProblem = (answer: AgentAnswer): string | undefined => fieldProblem(answer, ANSWER_NEEDS, ANSWER_MAY)
-
-function fieldProblem(value: object, needs: readonly string[], may: readonly string[]): string | undefined {
-  for (const name of needs) if (!(name in value)) return `${name} is missing`
-  for (const [name, field] of Object.entries(value)) {
-    if (field === undefined) continue
-    if (!needs.includes(name) && !may.includes(name)) return `${name.slice(0, 40)} is not a field of it`
-    if (!CHECKS[name]!(field)) return `${name} ${JSON.stringify(field)?.slice(0, 60)} is out of range`
-  }
-  return undefined
-}
-
-/** A new Ed25519 key. */
-export const newPrivateKey = (): KeyObject => generateKeyPairSync('ed25519').privateKey
-
-/** PKCS #8 PEM (RFC 8410), the form of private key files. */
-export const privateKeyText = (key: KeyObject): string => key.export({type: 'pkcs8', format: 'pem'}) as string
-
-/** The 32 bytes of the public half in base64url, 43 characters: the `x` of its JWK (RFC 8037). */
-export function publicKeyText(key: KeyObject): string {
-  const half = key.type === 'private' ? createPublicKey(key) : key
-  return (half.export({format: 'jwk'}) as {x: string}).x
-}
-
-/** A public key from its 43 characters, a JWK in JSON, or PEM; undefined if it is none of Ed25519. */
-export function readPublicKey(text: string): KeyObject | undefined {
-  const trimmed = text.trim()
-  const x = /^[\w-]{43}$/.test(trimmed) ? trimmed : (decodedJwk(trimmed)?.x as string | undefined)
-  return ed25519(() =>
-    createPublicKey(x === undefined ? trimmed : {key: {kty: 'OKP', crv: 'Ed25519', x}, format: 'jwk'}),
-  )
-}
-
-/** A private key from PEM or a JWK in JSON; undefined if it is none of Ed25519. */
-export function readPrivateKey(text: string): KeyObject | undefined {
-  const jwk = decodedJwk(text)
-  return ed25519(() => createPrivateKey(jwk === undefined ? text : {key: jwk, format: 'jwk'}))
-}
-
-function decodedJwk(text: string): Record<string, string> | undefined {
-  try {
-    const value = JSON.parse(text) as Record<string, string> | null
-    return value?.crv === 'Ed25519' ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function ed25519(make: () => KeyObject): KeyObject | undefined {
-  try {
-    const key = make()
-    return key.asymmetricKeyType === 'ed25519' ? key : undefined
-  } catch {
-    return undefined
-  }
+const ANSWER: MessageKind = {
+  typ: ANSWER_TYP,
+  needs: ['v', 'op', 'vm', 'run', 'seq', 'nonce', 'state', 'iat'],
+  may: ['reason', 'detail', 'gw4', 'gw6', 'mode', 't_apply_ms', 't_confirm_ms'],
+  checks: CHECKS,
 }

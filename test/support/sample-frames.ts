@@ -27,6 +27,7 @@ import {PROTOCOL_UDP, serializeIpv4} from '../../src/wire/ipv4.ts'
 import {parseQuoted} from '../../src/wire/quote.ts'
 import {mssOption, TCP_ACK, TCP_RST, TCP_SYN} from '../../src/wire/tcp.ts'
 import {serializeUdp} from '../../src/wire/udp.ts'
+import {udp6Frame} from '../../src/wire/udp6.ts'
 
 /** A frame, and what a dissector must say about it: the first value of each of these tshark fields. */
 export interface SampleFrame {
@@ -215,6 +216,22 @@ const TRANSPORT: SampleFrame[] = [
       'udp.length': '11',
       'udp.checksum.status': '1',
       'ip.ttl': '2',
+    },
+  },
+  {
+    name: 'udp over ipv6 to all nodes',
+    bytes: udp6Frame(
+      {destination: '33:33:00:00:00:01', source: GATEWAY},
+      {source: 'fe80::ff:fe00:a01', destination: 'ff02::1', hopLimit: 1},
+      {sourcePort: 6743, destinationPort: 6742, payload: text('odd')},
+    ),
+    fields: {
+      'ipv6.dst': 'ff02::1',
+      'ipv6.hlim': '1',
+      'udp.srcport': '6743',
+      'udp.dstport': '6742',
+      'udp.length': '11',
+      'udp.checksum.status': '1',
     },
   },
   {

@@ -9,6 +9,7 @@ import {
   type AgentCommand,
   ANSWER_TYP,
   COMMAND_TYP,
+  echoOf,
   newPrivateKey,
   openAnswer,
   openCommand,
@@ -118,7 +119,7 @@ describe('a command', () => {
     // Signed by somebody else, it is authenticated and invalid, and can be answered if it says what it is.
     const opened = openCommand(bytes(token(HEADER, {...command, ...over})), keyOf)
     expect(opened).toMatchObject({ok: false, authenticated: true, kid: 'site-y'})
-    expect((opened as {echo: unknown}).echo === undefined).toBe('seq' in over || 'nonce' in over)
+    expect(echoOf((opened as {payload: object}).payload) === undefined).toBe('seq' in over || 'nonce' in over)
   })
 })
 

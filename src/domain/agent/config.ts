@@ -5,11 +5,13 @@ import {isIpv4, type Mac, readMac} from '../../wire/address.ts'
 import {
   AGENT_PORT,
   isAgentId,
+  NOTE_PORT,
   PROBE_LIMIT,
   readPublicKey,
   SWITCH_MODES,
   type SwitchMode,
 } from '../../wire/agent-message.ts'
+import {type Endpoint, readEndpoint} from '../../wire/endpoint.ts'
 import {readIpv6} from '../../wire/ipv6-address.ts'
 import {hint} from '../suggest.ts'
 import {type Path, pathText, readYaml, type YamlFile} from '../yaml-file.ts'
@@ -63,13 +65,15 @@ export interface AgentConfig {
   readonly probes: readonly string[]
   readonly windows: AgentWindows
   /** `address:port` to listen on; empty for none. */
-  readonly listen: readonly {readonly address: string; readonly port: number}[]
+  readonly listen: readonly Endpoint[]
   /** Unix socket for `agent --once` and tools on the VM itself; undefined for none. */
   readonly socket: string | undefined
   /** Directory of what must outlive the agent. */
   readonly state: string
-  /** Controllers to ask for a gateway when the VM notices that it was moved; empty: it does not ask. */
-  readonly askOnMove: readonly {readonly address: string; readonly port: number}[]
+  /** Hear the sites' signed beacons, and ask for the gateway of the site that the VM finds itself in. */
+  readonly beacons: boolean
+  /** Controllers to ask in any case when the VM notices that it was moved. */
+  readonly askOnMove: readonly Endpoint[]
 }
 
 export const DEFAULT_WINDOWS: AgentWindows = {
@@ -102,16 +106,14 @@ const mac = z.string().transform((text, context): Mac => {
   context.issues.push({code: 'custom', message: 'is not a MAC address (want "02:00:00:00:0a:01")', input: text})
   return z.NEVER
 })
-const endpoint = z.string().transform((text, context) => {
-  const read = readEndpoint(text)
-  if (read !== undefined) return read
-  context.issues.push({
-    code: 'custom',
-    message: `is not address:port (want "0.0.0.0:${AGENT_PORT}" or "[::]:${AGENT_PORT}")`,
-    input: text,
+/** `address:port`, or an address alone for `port`. */
+const endpoint = (port: number, want: string) =>
+  z.string().transform((text, context) => {
+    const read = readEndpoint(text, port)
+    if (read !== undefined) return read
+    context.issues.push({code: 'custom', message: `is not address:port (want ${want})`, input: text})
+    return z.NEVER
   })
-  return z.NEVER
-})
 const trustedSchema = z.strictObject({
   key: z.string().refine((text) => readPublicKey(text) !== undefined, {
     error: 'is not an Ed25519 public key (want the 43 characters that "gwswitch agent keygen" prints)',
@@ -136,20 +138,14 @@ const schema = z.strictObject({
   mode: mode.default('auto'),
   probes: z.array(address).max(PROBE_LIMIT).default([]),
   windows: windowsSchema.default(DEFAULT_WINDOWS),
-  listen: z.array(endpoint).default([{address: '::', port: AGENT_PORT}]),
+  listen: z
+    .array(endpoint(AGENT_PORT, `"0.0.0.0:${AGENT_PORT}" or "[::]:${AGENT_PORT}"`))
+    .default([{address: '::', port: AGENT_PORT}]),
   socket: z.union([z.string(), z.literal(false)]).default(SOCKET),
   state: z.string().default(STATE_DIRECTORY),
-  askOnMove: z.array(endpoint).default([]),
+  beacons: z.boolean().default(false),
+  askOnMove: z.array(endpoint(NOTE_PORT, `"192.0.2.50:${NOTE_PORT}"`)).default([]),
 })
-
-/** `10.0.0.1:6742`, `[fd00::1]:6742`, or an address alone for the agent's own port; undefined for anything else. */
-export function readEndpoint(text: string): {address: string; port: number} | undefined {
-  if (isAddress(text)) return {address: canonical(text), port: AGENT_PORT}
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
-  const [host, port] = [bracketed ?? plain ?? '', Number(digits)]
-  const fits = (bracketed === undefined ? isIpv4(host) : readIpv6(host) !== undefined) && port > 0 && port < 65_536
-  return fits ? {address: canonical(host), port} : undefined
-}
 
 /** Reads an agent.yaml. Throws Failure('usage'): `file:line:column: key: what, and what would be right`. */
 export function parseAgentConfig(text: string, file: string): AgentConfig {
@@ -159,6 +155,10 @@ export function parseAgentConfig(text: string, file: string): AgentConfig {
   }
   const parsed = schema.safeParse(yaml.value)
   if (!parsed.success) throw refusal(yaml, parsed.error.issues[0]!)
+  if (parsed.data.beacons && !parsed.data.listen.some(hearsBroadcasts)) {
+    const want = `"[::]:${AGENT_PORT}" or "0.0.0.0:${AGENT_PORT}"`
+    throw at(yaml, ['beacons'], false, `needs ${want} in listen: a broadcast reaches no other socket`)
+  }
   const {version: _, trusted, interfaces, socket, ...rest} = parsed.data
   return {
     ...rest,
@@ -169,6 +169,9 @@ export function parseAgentConfig(text: string, file: string): AgentConfig {
     socket: socket === false ? undefined : socket,
   }
 }
+
+const hearsBroadcasts = ({address, port}: Endpoint): boolean =>
+  port === AGENT_PORT && (address === '::' || address === '0.0.0.0')
 
 function refusal(yaml: YamlFile, issue: z.core.$ZodIssue): Failure {
   const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))

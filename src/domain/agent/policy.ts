@@ -241,6 +241,10 @@ function onLink(nic: NicFacts, family: 4 | 6, address: string): boolean {
   )
 }
 
+/** Whether an address lies in a prefix of the NIC, or is link-local. */
+export const prefixesContain = (nic: NicFacts, address: string): boolean =>
+  onLink(nic, isIpv4(address) ? 4 : 6, address)
+
 function contains({family, address, length}: NicFacts['prefixes'][number], ip: string): boolean {
   if (family === 4) return prefixContains(prefixOf(address, length), ip)
   const [a, b] = [ipv6Bytes(address), ipv6Bytes(ip)]

@@ -1,23 +1,28 @@
 // The agent while it runs: sockets in front, the receiver behind them, the kernel's notifications at its side.
-import {createSocket, type Socket} from 'node:dgram'
 import {chmodSync, mkdirSync, rmSync} from 'node:fs'
 import {connect, createServer, type Server, type Socket as Stream} from 'node:net'
 import {dirname} from 'node:path'
 import {createInterface} from 'node:readline'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
+import {openUdpListener, type UdpListener} from '../../net/udp-listener.ts'
+import {BEACON_TYP} from '../../wire/agent-beacon.ts'
+import {claimedTyp} from '../../wire/agent-jws.ts'
 import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
+import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
 import type {AgentKernel} from './kernel.ts'
 import {makeReceiver, type Receiver, type ReceiverCounts} from './receiver.ts'
 import {closeProbePath, PROBE_MARK} from './routes.ts'
 import {openStore} from './store.ts'
+import {makeWhereabouts, type SiteStatus, type Whereabouts} from './whereabouts.ts'
 
 /** ms in which several notifications count as one. */
 const SETTLE_MS = 50
 /** At most one look a second, however often others change their routes. */
 const LOOK_EVERY_MS = 1000
-/** QEMU announces a moved VM five times within a second. */
-const MOVED_EVERY_MS = 3000
+/** What one asks the agent's unix socket for its {@link SiteStatus}: no message, which is signed, looks like it. */
+const STATUS_LINE = 'status'
+const STATUS_MS = 1000
 
 export interface Agent {
   /** Addresses that it listens on. */
@@ -25,6 +30,10 @@ export interface Agent {
   readonly counts: ReceiverCounts
   /** Takes a message as if it had come by a socket. */
   receive: Receiver['receive']
+  /** Takes a beacon as if it had come by UDP. */
+  hear: Whereabouts['hear']
+  /** What it knows of where it is. */
+  where: Whereabouts['status']
   /** Whether no switch is under way and no session drains. */
   readonly idle: boolean
   stop(): Promise<void>
@@ -46,9 +55,14 @@ export interface AgentOptions {
 export async function startAgent({config, key, kernel, network}: AgentOptions): Promise<Agent> {
   const server = config.socket === undefined ? undefined : await ownSocket(config.socket)
   const store = openStore(config.state, kernel)
-  const receiver = makeReceiver({config, kernel, store, key})
+  const listeners: UdpListener[] = []
+  const whereabouts = makeWhereabouts({
+    ...{config, kernel, key},
+    memory: () => store.memory,
+    send: (note, to) => fitting(listeners, to.address)?.send(note, to),
+  })
+  const receiver = makeReceiver({config, kernel, store, key, onSwitch: whereabouts.switched})
   const {switcher} = receiver
-  const sockets: Socket[] = []
   const streams = new Set<Stream>()
   const timers = new Set<NodeJS.Timeout>()
   const later = (ms: number, run: () => void): NodeJS.Timeout => {
@@ -60,8 +74,9 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     return timer
   }
   const close = async (): Promise<void> => {
+    whereabouts.stop()
     for (const timer of timers) clearTimeout(timer)
-    for (const socket of sockets) socket.close()
+    for (const listener of listeners) listener.close()
     for (const stream of streams) stream.destroy()
     server?.close()
     await watch?.close()
@@ -71,12 +86,11 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
   try {
     await mayAct(kernel)
     await switcher.recover()
-    if (network) for (const endpoint of config.listen) sockets.push(await bound(endpoint, receiver, kernel))
-    watch = kernel.watchRoutes({
-      onLost: reassert,
-      onNotifyPeers: paced(0, MOVED_EVERY_MS, later, moved),
-    })
-    server?.on('connection', (stream) => serve(stream, receiver, streams))
+    const onError = (error: Error): void => kernel.log(`udp: ${error.message}`)
+    if (network)
+      for (const endpoint of config.listen) listeners.push(await openUdpListener(endpoint, onMessage, onError))
+    watch = kernel.watchRoutes({onLost: reassert, onNotifyPeers: whereabouts.moved})
+    server?.on('connection', (stream) => serve(stream, {receiver, whereabouts}, streams))
   } catch (error) {
     await close()
     throw error
@@ -92,19 +106,17 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     }
   }
 
-  function moved(): void {
-    kernel.log('an interface announces itself: this VM was probably moved')
-    const token = config.askOnMove.length > 0 ? receiver.notice('moved') : ''
-    for (const {address, port} of config.askOnMove) sockets[0]?.send(token, port, mapped(address, sockets[0]), () => {})
+  function onMessage(bytes: Uint8Array, from: Endpoint, listener: UdpListener): void {
+    if (claimedTyp(bytes) === BEACON_TYP) whereabouts.hear(bytes)
+    else void receiver.receive(bytes, (token) => listener.send(token, from))
   }
 
   return {
-    listening: [
-      ...sockets.map((socket) => `${socket.address().address}:${socket.address().port}`),
-      ...(config.socket ? [config.socket] : []),
-    ],
+    listening: [...listeners.map(({endpoint}) => endpointText(endpoint)), ...(config.socket ? [config.socket] : [])],
     counts: receiver.counts,
     receive: receiver.receive,
+    hear: whereabouts.hear,
+    where: whereabouts.status,
     get idle() {
       return switcher.idle
     },
@@ -127,9 +139,10 @@ async function mayAct(kernel: AgentKernel): Promise<void> {
   await kernel.echoAny(['127.0.0.1'], {mark: PROBE_MARK.value, timeoutMs: 1})
 }
 
-/** An IPv4 address as a dual-stack socket takes it. */
-const mapped = (address: string, socket: Socket): string =>
-  socket.address().family === 'IPv6' && !address.includes(':') ? `::ffff:${address}` : address
+/** One that can send there: `::` takes IPv4 too. */
+const fitting = (listeners: readonly UdpListener[], address: string): UdpListener | undefined =>
+  listeners.find(({endpoint}) => endpoint.address === '::') ??
+  listeners.find(({endpoint}) => endpoint.address.includes(':') === address.includes(':'))
 
 /** Runs `run` once for a burst of calls, and not more often than every `everyMs`. */
 function paced(
@@ -151,31 +164,12 @@ function paced(
   }
 }
 
-function bound(endpoint: {address: string; port: number}, receiver: Receiver, kernel: AgentKernel): Promise<Socket> {
-  const open = (address: string): Promise<Socket> =>
-    new Promise((resolve, reject) => {
-      const socket = createSocket({type: address.includes(':') ? 'udp6' : 'udp4', reuseAddr: false})
-      socket.on('error', reject)
-      socket.bind(endpoint.port, address, () => {
-        socket.off('error', reject)
-        // ICMP errors for answers that nobody waited for.
-        socket.on('error', (error) => kernel.log(`udp: ${error.message}`))
-        resolve(socket)
-      })
-      socket.on('message', (bytes, from) => {
-        void receiver.receive(bytes, (token) => socket.send(token, from.port, from.address, () => {}))
-      })
-    })
-  return open(endpoint.address).catch((error: NodeJS.ErrnoException) => {
-    // A host without IPv6 has no dual-stack socket.
-    if (endpoint.address === '::' && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL'))
-      return open('0.0.0.0')
-    throw new Failure('runtime', `cannot listen on UDP ${endpoint.address} port ${endpoint.port}: ${error.code}`)
-  })
-}
-
 /** One message a line; answers come back a line each. */
-function serve(stream: Stream, receiver: Receiver, streams: Set<Stream>): void {
+function serve(
+  stream: Stream,
+  {receiver, whereabouts}: {readonly receiver: Receiver; readonly whereabouts: Whereabouts},
+  streams: Set<Stream>,
+): void {
   streams.add(stream)
   stream.on('close', () => streams.delete(stream))
   stream.on('error', () => stream.destroy())
@@ -185,7 +179,9 @@ function serve(stream: Stream, receiver: Receiver, streams: Set<Stream>): void {
     for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
       const line = pending.subarray(0, end)
       pending = pending.subarray(end + 1)
-      if (line.length > 0) void receiver.receive(line, (token) => stream.writable && stream.write(`${token}\n`))
+      const reply = (text: string): void => void (stream.writable && stream.write(`${text}\n`))
+      if (line.toString('latin1') === STATUS_LINE) reply(JSON.stringify(whereabouts.status()))
+      else if (line.length > 0) void receiver.receive(line, reply)
     }
     if (pending.length > AGENT_MESSAGE_LIMIT) stream.destroy()
   })
@@ -207,6 +203,20 @@ async function ownSocket(path: string): Promise<Server> {
     })
   })
 }
+
+/** What the agent that runs at `path` knows of where it is; undefined if none runs, or an older one that does not say. */
+export const siteStatus = (path: string): Promise<SiteStatus | undefined> =>
+  new Promise((resolve) => {
+    const stream = connect(path)
+    stream.setTimeout(STATUS_MS, () => stream.destroy())
+    stream.on('error', () => stream.destroy())
+    stream.on('close', () => resolve(undefined))
+    createInterface({input: stream}).on('line', (line) => {
+      resolve(JSON.parse(line) as SiteStatus)
+      stream.destroy()
+    })
+    stream.write(`${STATUS_LINE}\n`)
+  })
 
 export const reachable = (path: string): Promise<boolean> =>
   new Promise((resolve) => {

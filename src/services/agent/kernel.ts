@@ -4,6 +4,7 @@ import {dirname, join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {Failure} from '../../errors.ts'
 import {clearDrain, type DrainRules, setDrain} from '../../net/drain-nft.ts'
+import {echoRtts} from '../../net/echo-rtt.ts'
 import {routeOwner} from '../../net/route-owner.ts'
 import {type EchoOptions, type EchoResult, echoAny} from '../../net/route-probe.ts'
 import {openRouteSocket, type RouteEvents, type RouteSocket, watchRoutes} from '../../net/route-socket.ts'
@@ -11,6 +12,8 @@ import {openRouteSocket, type RouteEvents, type RouteSocket, watchRoutes} from '
 /** Everything outside the process that deciding and switching touch. */
 export interface AgentKernel extends Omit<RouteSocket, 'close'> {
   echoAny(targets: readonly string[], options: EchoOptions): Promise<EchoResult>
+  /** The smallest round trip to each target that answers, ms. */
+  echoRtts(targets: readonly string[], interfaceName: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>
   setDrain(rules: DrainRules, everything: boolean): Promise<void>
   clearDrain(): Promise<void>
   watchRoutes(events: RouteEvents): {close(): Promise<void>}
@@ -46,6 +49,7 @@ export function systemKernel(log: (line: string) => void): AgentKernel & {close(
   return {
     ...routes,
     echoAny,
+    echoRtts,
     setDrain,
     clearDrain,
     watchRoutes,

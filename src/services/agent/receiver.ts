@@ -3,11 +3,13 @@ import {createHash, type KeyObject} from 'node:crypto'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {type AgentMemory, answerTo, outcomeOf, remembered, type SwitchRecord, used} from '../../domain/agent/memory.ts'
 import {decide} from '../../domain/agent/policy.ts'
+import {tokenBucket} from '../../domain/agent/token-bucket.ts'
 import {
   type AgentAnswer,
   type AgentCommand,
   type AgentReason,
   type Echo,
+  echoOf,
   openCommand,
   readPublicKey,
   type SigningKey,
@@ -35,8 +37,6 @@ export interface Receiver {
   receive(bytes: Uint8Array, reply: Reply): Promise<void>
   readonly switcher: Switcher
   readonly counts: ReceiverCounts
-  /** A signed note that nobody asked for: the VM was moved. */
-  notice(detail: string): string
 }
 
 /** Signatures checked per second, and at once: more is a flood, and checking it would be its purpose. */
@@ -48,12 +48,14 @@ export interface ReceiverParts {
   readonly kernel: AgentKernel
   readonly store: AgentStore
   readonly key: SigningKey
+  /** A switch is obeyed: whoever asked for one has got an answer. */
+  onSwitch?(): void
 }
 
-export function makeReceiver({config, kernel, store, key}: ReceiverParts): Receiver {
+export function makeReceiver({config, kernel, store, key, onSwitch}: ReceiverParts): Receiver {
   const keys = new Map<string, KeyObject>(config.trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
   const counts = {obeyed: 0, refused: 0, repeated: 0, silent: {} as Partial<Record<SilentReason, number>>}
-  const bucket = {tokens: BURST, at: performance.now()}
+  const bucket = tokenBucket(RATE, BURST)
   /** Who began the switch in progress, by how to tell them. */
   let asker: Asker | undefined
   /** Digests of the commands that are being carried out now. */
@@ -101,27 +103,23 @@ export function makeReceiver({config, kernel, store, key}: ReceiverParts): Recei
     }
   }
 
-  /** True while there are signatures to spend. */
-  function affordable(): boolean {
-    const now = performance.now()
-    bucket.tokens = Math.min(BURST, bucket.tokens + ((now - bucket.at) / 1000) * RATE)
-    bucket.at = now
-    if (bucket.tokens < 1) return false
-    bucket.tokens--
-    return true
-  }
-
   const hush = (reason: SilentReason): void => {
     counts.silent[reason] = (counts.silent[reason] ?? 0) + 1
   }
 
   async function receive(bytes: Uint8Array, reply: Reply): Promise<void> {
     const receivedAt = performance.now()
-    const opened = openCommand(bytes, (kid) => (keys.has(kid) && affordable() ? keys.get(kid) : undefined))
-    if (!opened.ok && !opened.authenticated) return hush(bucket.tokens < 1 ? 'flooded' : opened.reason)
+    let flooded = false
+    const opened = openCommand(bytes, (kid) => {
+      const known = keys.get(kid)
+      flooded = known !== undefined && !bucket.take(receivedAt)
+      return flooded ? undefined : known
+    })
+    if (!opened.ok && !opened.authenticated) return hush(flooded ? 'flooded' : opened.reason)
     if (!opened.ok) {
       counts.refused++
-      const {echo, problem: detail} = opened
+      const {problem: detail} = opened
+      const echo = echoOf(opened.payload)
       if (echo) send(reply, {...echoed(echo), state: 'refused', reason: 'invalid', detail})
       return
     }
@@ -169,6 +167,7 @@ export function makeReceiver({config, kernel, store, key}: ReceiverParts): Recei
       if (beginning) return refuse('busy', 'another switch is just beginning', true)
       beginning = true
       asker = {command, kid, digest, reply}
+      onSwitch?.()
     }
     try {
       if (decision.op !== 'switch') store.save(note(store.memory))
@@ -187,19 +186,7 @@ export function makeReceiver({config, kernel, store, key}: ReceiverParts): Recei
     answer(command, kid, digest, known ? outcomeOf(last) : {state: 'received'}, reply)
   }
 
-  return {
-    receive,
-    switcher,
-    counts,
-    notice(detail) {
-      const seq = kernel.now()
-      const nonce = createHash('sha256').update(`${seq} ${detail}`).digest('base64url').slice(0, 16)
-      return signAnswer(
-        {v: 1, op: 'query', vm: config.vm, run: 'moved', seq, nonce, state: 'received', detail, ...here(), iat: nowS()},
-        key,
-      )
-    },
-  }
+  return {receive, switcher, counts}
 }
 
 interface Asker {

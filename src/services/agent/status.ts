@@ -4,10 +4,11 @@ import type {SwitchRecord} from '../../domain/agent/memory.ts'
 import {EXIT} from '../../errors.ts'
 import {drainedPackets} from '../../net/drain-nft.ts'
 import {type AgentAnswer, publicKeyText, type SigningKey} from '../../wire/agent-message.ts'
-import {reachable} from './daemon.ts'
+import {reachable, siteStatus} from './daemon.ts'
 import type {AgentKernel} from './kernel.ts'
 import {readFacts} from './routes.ts'
 import {openStore} from './store.ts'
+import type {SiteStatus} from './whereabouts.ts'
 
 export interface AgentStatus {
   readonly schema: 'gwswitch.agent-status/1'
@@ -23,6 +24,8 @@ export interface AgentStatus {
   readonly drainEndsInS?: number
   /** Packets that left by the old gateway since the drain began. */
   readonly drainedPackets?: number
+  /** Where it believes to be; null if it does not run. */
+  readonly where: SiteStatus | null
   /** Highest sequence number by key. */
   readonly sequences: Readonly<Record<string, number>>
   readonly warnings: readonly string[]
@@ -64,9 +67,11 @@ export async function agentStatus(config: AgentConfig, key: SigningKey, kernel: 
   const rollbackInS = last?.phase === 'applied' || last?.phase === 'applying' ? left(last.deadline) : undefined
   const drainEndsInS = left(last?.drainUntil)
   const packets = drainEndsInS === undefined ? undefined : await drainedPackets()
+  const running = config.socket !== undefined && (await reachable(config.socket))
   return {
     ...{schema: 'gwswitch.agent-status/1', vm: config.vm, publicKey: publicKeyText(key.privateKey), interfaces},
-    running: config.socket !== undefined && (await reachable(config.socket)),
+    running,
+    where: (running && (await siteStatus(config.socket))) || null,
     last: last && withoutSecrets(last),
     ...(rollbackInS === undefined ? {} : {rollbackInS}),
     ...(drainEndsInS === undefined ? {} : {drainEndsInS}),
@@ -111,11 +116,32 @@ export function statusText(status: AgentStatus): string[] {
     last === undefined
       ? '  no switch so far'
       : `  run ${last.run} by ${last.kid}: ${last.state}${last.phase === 'done' ? '' : ` (${last.phase})`}, mode ${last.mode}, ${age(last.startedAt)}${last.reason ? `; ${last.reason}: ${last.detail ?? ''}` : ''}`,
+    ...(status.where === null ? [] : whereText(status.where)),
     ...(status.rollbackInS === undefined ? [] : [`  rolls back in ${status.rollbackInS} s unless confirmed`]),
     ...(status.drainEndsInS === undefined
       ? []
       : [
           `  open sessions stay on the old gateway for ${status.drainEndsInS} s more (${status.drainedPackets ?? 0} packets so far)`,
+        ]),
+  ]
+}
+
+function whereText({beacons, site, phase, heard, counts, note}: SiteStatus): string[] {
+  const ignored = Object.entries(counts.ignored).map(([reason, count]) => `${count} ${reason}`)
+  const busy = phase === 'settled' ? '' : ` (${phase})`
+  return [
+    ...(beacons
+      ? [
+          `  site ${site ?? 'not known'}${busy}; ${counts.heeded} beacons heard${ignored.length > 0 ? `, ignored: ${ignored.join(', ')}` : ''}`,
+        ]
+      : []),
+    ...heard.map(
+      (each) => `  beacon of ${each.site} by ${each.kid}, ${each.ageS} s ago: gateway ${each.gateways.join(' and ')}`,
+    ),
+    ...(note === null
+      ? []
+      : [
+          `  last note ${note.ageS} s ago (${note.why}, sent ${note.sent} times): ${note.site === null ? 'site not known' : `asked for the gateway of site ${note.site}`}`,
         ]),
   ]
 }

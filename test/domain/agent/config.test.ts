@@ -2,7 +2,7 @@ import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {parse} from 'yaml'
-import {DEFAULT_WINDOWS, parseAgentConfig, readEndpoint} from '../../../src/domain/agent/config.ts'
+import {DEFAULT_WINDOWS, parseAgentConfig} from '../../../src/domain/agent/config.ts'
 import {answerTo, EMPTY_MEMORY, remembered, used} from '../../../src/domain/agent/memory.ts'
 import {Failure} from '../../../src/errors.ts'
 import type {AgentAnswer} from '../../../src/wire/agent-message.ts'
@@ -30,6 +30,7 @@ describe("the agent's configuration", () => {
         windows: DEFAULT_WINDOWS,
         socket: '/run/gwswitch/agent.sock',
         state: '/var/lib/gwswitch',
+        beacons: false,
         askOnMove: [],
       },
       trusted: [{kid: 'site-y', publicKey: KEY, gateways: ['10.0.0.2', 'fd00::2']}],
@@ -69,25 +70,17 @@ describe("the agent's configuration", () => {
     ['a MAC that is none', `${GOOD}interfaces: [{mac: eth0}]\n`, /interfaces\[0\]\.mac "eth0" is not a MAC address/],
     ['a window out of range', `${GOOD}windows: {confirmS: -1}\n`, /windows\.confirmS -1 is not right/],
     ['an endpoint that is none', `${GOOD}listen: ["eth0:1"]\n`, /listen\[0\] "eth0:1" is not address:port/],
+    [
+      'beacons where no broadcast can be heard',
+      `${GOOD}beacons: true\nlisten: ["10.0.0.10:6742"]\n`,
+      /^agent\.yaml:5:10: beacons needs "\[::\]:6742" or .* in listen/,
+    ],
     ['a second document', `${GOOD}---\nversion: 1\n`, /agent\.yaml:5:1: not YAML/],
   ])('says where it is wrong: %s', (_name, text, message) => {
     const attempt = (): unknown => parseAgentConfig(text, 'agent.yaml')
     expect(attempt).toThrow(Failure)
     expect(attempt).toThrow(message)
   })
-})
-
-describe('an endpoint', () => {
-  it.each<[string, {address: string; port: number} | undefined]>([
-    ['10.0.0.1:7000', {address: '10.0.0.1', port: 7000}],
-    ['10.0.0.1', {address: '10.0.0.1', port: 6742}],
-    ['[FD00::1]:7000', {address: 'fd00::1', port: 7000}],
-    ['fd00::1', {address: 'fd00::1', port: 6742}],
-    ['10.0.0.1:0', undefined],
-    ['10.0.0.1:70000', undefined],
-    ['web-07:7000', undefined],
-    ['', undefined],
-  ])('%j', (text, expected) => expect(readEndpoint(text)).toEqual(expected))
 })
 
 describe('the memory', () => {
@@ -149,5 +142,12 @@ describe('what is shipped', () => {
       expect(unit).toMatch(new RegExp(`^${key}=CAP_NET_ADMIN CAP_NET_RAW$`, 'm'))
     expect(unit).toMatch(/^NoNewPrivileges=yes$/m)
     expect(unit).toMatch(/^Restart=always$/m)
+  })
+
+  it("the site's unit gives one, and no more than it needs to run ip(8) and its guard", () => {
+    const unit = shipped('gwswitch-site.service')
+    for (const key of ['AmbientCapabilities', 'CapabilityBoundingSet'])
+      expect(unit).toMatch(new RegExp(`^${key}=CAP_NET_RAW$`, 'm'))
+    expect(unit).toMatch(/^ExecStart=\/usr\/bin\/gwswitch serve site y -i eth1 --key %d\/site-y\.key$/m)
   })
 })

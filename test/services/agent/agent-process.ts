@@ -1,4 +1,5 @@
-// The agent as a process: agent-process CONFIG. Once there is a file CONFIG.trap with a number N in it, the Nth call from
+// The agent as a process: agent-process CONFIG. SIGUSR2 is what the kernel says when a NIC announces itself (NOTIFY PEERS):
+// no interface that a namespace can have does so. Once there is a file CONFIG.trap with a number N in it, the Nth call from
 // then on that changes anything in the kernel or on disk is the last: it kills the process (SIGKILL, from itself).
 import {readFileSync} from 'node:fs'
 import {readAgentConfig} from '../../../src/services/agent/config-file.ts'
@@ -51,7 +52,11 @@ function trapped(kernel: AgentKernel): AgentKernel {
       return result
     }
   }
-  return {...kernel, ...Object.fromEntries(CHANGES.map((name) => [name, wrap(name)]))} as AgentKernel
+  const watchRoutes: AgentKernel['watchRoutes'] = (events) => {
+    process.on('SIGUSR2', () => events.onNotifyPeers(2))
+    return kernel.watchRoutes(events)
+  }
+  return {...kernel, watchRoutes, ...Object.fromEntries(CHANGES.map((name) => [name, wrap(name)]))} as AgentKernel
 }
 
 const kernel = systemKernel(log)

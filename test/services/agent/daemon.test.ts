@@ -4,6 +4,7 @@ import {describe, expect, it} from 'vitest'
 import {type AgentConfig, parseAgentConfig} from '../../../src/domain/agent/config.ts'
 import type {AgentMemory} from '../../../src/domain/agent/memory.ts'
 import {type Agent, startAgent} from '../../../src/services/agent/daemon.ts'
+import {type AgentNote, openNote, type SiteBeacon, signBeacon} from '../../../src/wire/agent-beacon.ts'
 import {
   type AgentAnswer,
   type AgentCommand,
@@ -194,31 +195,53 @@ describe('an agent', () => {
 })
 
 describe('an agent that notices that it was moved', () => {
-  it('asks those whom it is told to ask, once for the whole announcement', async () => {
+  /** A controller that hears notes, and the agent that sends them. */
+  async function agentAndController(
+    kernel: FakeKernel,
+    over: (port: number) => object,
+    extra: Partial<AgentConfig> = {},
+  ) {
     const controller = createSocket('udp4').bind(0, '127.0.0.1')
     await once(controller, 'listening')
-    const heard: AgentAnswer[] = []
+    const heard: AgentNote[] = []
     controller.on('message', (bytes) => {
-      const opened = openAnswer(bytes, (kid) => (kid === 'web-07' ? key.privateKey : undefined))
+      const opened = openNote(bytes, (kid) => (kid === 'web-07' ? key.privateKey : undefined))
       if (opened.ok) heard.push(opened.message)
     })
+    const {port} = controller.address()
+    const agent = await startAgent({config: {...config(over(port)), ...extra}, key, kernel, network: true})
+    return {
+      ...{agent, heard, port},
+      async [Symbol.asyncDispose]() {
+        await agent.stop()
+        controller.close()
+      },
+    }
+  }
+  const beacon = (over: Partial<SiteBeacon> = {}, by = site): Buffer => {
+    const now = Math.floor(Date.now() / 1000)
+    const said = {v: 1, site: 'y', iat: now, exp: now + 5, seq: ++seq, gw4: '10.0.0.2', ...over} as const
+    return Buffer.from(signBeacon(said, {kid: 'site-y', privateKey: by}))
+  }
+  const trusted = {'site-y': {key: publicKeyText(site), gateways: ['10.0.0.2', '10.9.9.9']}}
+
+  it('asks those whom it is told to ask, once for the whole announcement', async () => {
     const kernel = fakeKernel()
-    const port = controller.address().port
-    const options = {
-      config: config({listen: ['127.0.0.1:46742'], askOnMove: [`127.0.0.1:${port}`]}),
-      key,
-      kernel,
-      network: true,
-    }
-    const agent = await startAgent(options)
-    try {
-      for (let i = 0; i < 5; i++) kernel.events!.onNotifyPeers(2)
-      await expect.poll(() => heard.length, {timeout: 4000}).toBe(1)
-      expect(heard[0]).toMatchObject({op: 'query', vm: 'web-07', run: 'moved', state: 'received', gw4: '10.0.0.1'})
-    } finally {
-      await agent.stop()
-      controller.close()
-    }
+    await using both = await agentAndController(kernel, (port) => ({
+      ...{listen: ['127.0.0.1:46742'], askOnMove: [`127.0.0.1:${port}`]},
+    }))
+    for (let i = 0; i < 5; i++) kernel.events!.onNotifyPeers(2)
+    await expect.poll(() => both.heard.length, {timeout: 4000}).toBe(1)
+    const [note] = both.heard
+    expect(note).toMatchObject({
+      ...{vm: 'web-07', mac: '02:00:00:00:00:10', why: 'notify_peers', gw4: '10.0.0.1'},
+      ...{iat: expect.any(Number), nonce: expect.stringMatching(/^[\w-]{16}$/)},
+    })
+    expect(note).not.toHaveProperty('site')
+    // Again, as nobody answered: another note, of a higher number.
+    await expect.poll(() => both.heard.length, {timeout: 4000}).toBe(2)
+    expect(both.heard[1]!.seq).toBeGreaterThan(note!.seq)
+    expect(both.heard[1]!.nonce).not.toBe(note!.nonce)
   })
 
   it('asks nobody unless it is told whom', async () => {
@@ -226,6 +249,47 @@ describe('an agent that notices that it was moved', () => {
     const agent = await startAgent({config: config({listen: ['127.0.0.1:46743']}), key, kernel, network: true})
     kernel.events!.onNotifyPeers(2)
     await expect.poll(() => kernel.logs.join()).toMatch(/probably moved/)
+    await agent.stop()
+  })
+
+  it('asks the site that it hears, until a switch is obeyed', async () => {
+    const kernel = fakeKernel()
+    kernel.rtts.set('10.0.0.1', 10).set('10.0.0.2', 0.2)
+    await using both = await agentAndController(kernel, () => ({trusted, listen: ['127.0.0.1:46744']}), {beacons: true})
+    kernel.events!.onNotifyPeers(2)
+    both.agent.hear(beacon({ask: [`127.0.0.1:${both.port}`]}))
+    await expect.poll(() => both.heard.length, {timeout: 4000}).toBe(1)
+    expect(both.heard[0]).toMatchObject({site: 'y', why: 'notify_peers', gw4: '10.0.0.1'})
+    await both.agent.receive(signed(command()), () => {})
+    expect(inUse(kernel)).toBe('10.0.0.2')
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    expect(both.heard).toHaveLength(1)
+  })
+
+  it('heeds no beacon that says too much, and checks no more than it can afford', async () => {
+    const kernel = fakeKernel()
+    const agent = await startAgent({config: {...config({trusted}), beacons: true}, key, kernel, network: false})
+    for (const bytes of [
+      ...[
+        beacon(),
+        beacon({seq: 1}),
+        beacon({gw4: '10.0.0.1'}),
+        beacon({gw4: '10.9.9.9'}),
+        beacon({}, newPrivateKey()),
+      ],
+      ...[signed(command()), Buffer.from('noise')],
+    ])
+      agent.hear(bytes)
+    expect(agent.where().counts).toEqual({
+      heeded: 1,
+      ignored: {replayed: 1, gateway_not_allowed: 1, off_link: 1, bad_signature: 1, wrong_typ: 1, malformed: 1},
+    })
+    for (let i = 0; i < 200; i++) agent.hear(beacon({}, newPrivateKey()))
+    expect(agent.where().counts.ignored.flooded).toBeGreaterThan(100)
+    // What floods with beacons keeps no command out.
+    const answers: unknown[] = []
+    await agent.receive(signed(command()), (token) => answers.push(token))
+    expect(inUse(kernel)).toBe('10.0.0.2')
     await agent.stop()
   })
 })

@@ -13,6 +13,8 @@ export interface FakeKernel extends AgentKernel {
   room: number
   /** Gateways through which the probes answer. */
   readonly forwarding: Set<string>
+  /** Round trips by address, ms; who is not here does not answer. */
+  readonly rtts: Map<string, number>
 }
 
 /** eth0, 10.0.0.10/24, default gateway 10.0.0.1; 10.0.0.1 and 10.0.0.2 forward. */
@@ -31,6 +33,7 @@ export function fakeKernel(files = new Map<string, string>(), bootId = 'boot-1')
       room: Number.POSITIVE_INFINITY,
     },
     forwarding: new Set(['10.0.0.1', '10.0.0.2']),
+    rtts: new Map(),
     links: () => [{index: 2, name: 'eth0', mac: '02:00:00:00:00:10', up: true}],
     addresses: () => [{family: 4, interfaceIndex: 2, address: '10.0.0.10', length: 24}],
     neighbours: () =>
@@ -61,6 +64,8 @@ export function fakeKernel(files = new Map<string, string>(), bootId = 'boot-1')
       const via = mark === undefined ? inUse(kernel) : routes.find(({table}) => table === 143)?.gateway
       return {answered: kernel.forwarding.has(via ?? '') ? targets[0] : undefined, elapsedMs: 1}
     },
+    echoRtts: async (targets) =>
+      new Map(targets.flatMap((ip) => (kernel.rtts.has(ip) ? [[ip, kernel.rtts.get(ip)!]] : []))),
     setDrain: async () => {},
     clearDrain: async () => {},
     watchRoutes(events) {

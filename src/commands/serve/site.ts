@@ -1,0 +1,87 @@
+import {Args, Flags} from '@oclif/core'
+import {BaseCommand} from '../../base-command.ts'
+import {dryRunFlag, pcapFlag, whole} from '../../flags.ts'
+import type {ServeSiteDocument} from '../../services/site/serve.ts'
+import {loadStrategies} from '../../strategies/registry.ts'
+
+/** Longer than any switch and its own rollback take. */
+const GUARD_MS = 60_000
+
+export default class ServeSite extends BaseCommand {
+  static override summary = 'tell the VMs of a segment which site they are in, and switch those that ask'
+  static override description =
+    'Broadcasts a signed beacon on the segment, and listens for the notes of agents that find themselves moved (beacons: true in their agent.yaml). ' +
+    'For a note that a known VM signed, that believes to be in this site and uses the gateway of another, it does what "gwswitch switch VM --to SITE" does: verified, or taken back. ' +
+    'What it cannot act on it says in a line.\n\n' +
+    "Run it at the site's gateway, or where the VMs' frames to it pass. Runs until SIGINT or SIGTERM, and then says what it did."
+  static override examples = [
+    {
+      description: "At site y, on its router's leg in the segment",
+      command: '<%= config.bin %> <%= command.id %> y -i eth1 --key /etc/gwswitch/site-y.key',
+    },
+    {
+      description: 'See what would be said, and for each note what would be done',
+      command: '<%= config.bin %> <%= command.id %> y -i eth1 --key /etc/gwswitch/site-y.key --dry-run',
+    },
+    {
+      description: 'Answer notes only; agents find it by askOnMove',
+      command:
+        '<%= config.bin %> <%= command.id %> y -i eth1 --key /etc/gwswitch/site-y.key --no-beacon --listen 0.0.0.0:6743',
+    },
+  ]
+  static override args = {
+    site: Args.string({
+      description: 'the site, or a gateway of it where it has several on the segment',
+      required: true,
+    }),
+  }
+  static override flags = {
+    interface: Flags.string({char: 'i', helpValue: 'IF', required: true, summary: 'interface on the segment'}),
+    segment: Flags.string({
+      helpValue: 'NAME',
+      summary: "segment of the inventory (default: the one that the interface's address or MAC is of)",
+    }),
+    key: Flags.string({helpValue: 'FILE', summary: "the site's private key (default: sites.SITE.agentKey)"}),
+    kid: Flags.string({helpValue: 'ID', summary: "name under which agents know that key (default: the file's name)"}),
+    interval: whole({default: 1, helpValue: 'S', max: 5, min: 1, summary: 'seconds between beacons'}),
+    listen: Flags.string({
+      helpValue: 'ADDRESS:PORT',
+      summary:
+        "UDP address for notes, which beacons then name (default: port 6743 of any, and the interface's address)",
+    }),
+    beacon: Flags.boolean({allowNo: true, default: true, summary: 'broadcast beacons'}),
+    'dry-run': dryRunFlag,
+    pcap: pcapFlag,
+  }
+
+  async run(): Promise<ServeSiteDocument> {
+    const {args, flags} = await this.parse(ServeSite)
+    const [{serveSiteRequest}, {serveSite}, {startDeadMan}, {openUdpListener}] = await Promise.all([
+      import('../../services/site/request.ts'),
+      import('../../services/site/serve.ts'),
+      import('../../net/dead-man.ts'),
+      import('../../net/udp-listener.ts'),
+    ])
+    const world = await this.world()
+    const order = {
+      ...flags,
+      ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
+    }
+    const request = serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
+    const document = await serveSite(request, world, {
+      pcap: flags.pcap,
+      signal: this.interrupt.signal,
+      strategies: await loadStrategies(this.config),
+      deadMan: () => startDeadMan(GUARD_MS),
+      listen: openUdpListener,
+      log: (line) => void process.stderr.write(`gwswitch serve site: ${line}\n`),
+    })
+    const {valid, refused} = document.notes
+    const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)
+    this.log(
+      `${document.beacons} beacons, ${valid} notes, ${notActedOn} of them not acted on, ${document.switches.length} switches`,
+    )
+    for (const {vm, to, outcome} of document.switches) this.log(`  ${vm} to ${to}: ${outcome.replace('_', ' ')}`)
+    return document
+  }
+}

@@ -1,0 +1,215 @@
+// Where the VM is: beacons come in, round trips are measured, notes go out. What to do when is decided in domain/agent.
+import {type KeyObject, randomBytes} from 'node:crypto'
+import {type BeaconReason, judgeBeacon} from '../../domain/agent/beacons.ts'
+import type {AgentConfig} from '../../domain/agent/config.ts'
+import type {AgentMemory} from '../../domain/agent/memory.ts'
+import {type PolicyFacts, prefixesContain} from '../../domain/agent/policy.ts'
+import {
+  dueMs,
+  NOTHING_HEARD,
+  type NoteOrder,
+  type SentNote,
+  step,
+  type WatchAction,
+  type WatchEvent,
+} from '../../domain/agent/site-watch.ts'
+import {tokenBucket} from '../../domain/agent/token-bucket.ts'
+import {type AgentNote, openBeacon, type SiteBeacon, signNote} from '../../wire/agent-beacon.ts'
+import {NOTE_PORT, readPublicKey, type SigningKey, type SilentReason} from '../../wire/agent-message.ts'
+import {type Endpoint, endpointText, readEndpoint} from '../../wire/endpoint.ts'
+import type {AgentKernel} from './kernel.ts'
+import {gatewaysInUse, readFacts} from './routes.ts'
+
+/** What the agent knows of where it is, for `agent status`. Ages in seconds. */
+export interface SiteStatus {
+  readonly beacons: boolean
+  readonly site: string | null
+  readonly phase: string
+  readonly heard: readonly {
+    readonly kid: string
+    readonly site: string
+    readonly segment: string | null
+    readonly gateways: readonly string[]
+    readonly ageS: number
+  }[]
+  /** Beacons that counted, and those that did not by reason. */
+  readonly counts: BeaconCounts
+  readonly note: (Omit<SentNote, 'atMs' | 'site'> & {readonly site: string | null; readonly ageS: number}) | null
+}
+
+export interface BeaconCounts {
+  readonly heeded: number
+  readonly ignored: Readonly<Partial<Record<SilentReason | BeaconReason, number>>>
+}
+
+export interface Whereabouts {
+  /** A message that claims to be a beacon. Never throws. */
+  hear(bytes: Uint8Array): void
+  /** A NIC announces itself. */
+  moved(): void
+  /** A switch command is obeyed. */
+  switched(): void
+  status(): SiteStatus
+  stop(): void
+}
+
+export interface WhereaboutsParts {
+  readonly config: AgentConfig
+  readonly kernel: AgentKernel
+  readonly key: SigningKey
+  memory(): AgentMemory
+  send(note: string, to: Endpoint): void
+}
+
+/** Signatures of beacons checked per second, and at once: a site sends one a second. Commands have a budget of their own. */
+const RATE = 20
+const BURST = 40
+const RECENT_MS = 5000
+
+export function makeWhereabouts({config, kernel, key, memory, send}: WhereaboutsParts): Whereabouts {
+  const keys = new Map<string, KeyObject>(config.trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
+  const bucket = tokenBucket(RATE, BURST)
+  const counts = {heeded: 0, ignored: {} as Partial<Record<SilentReason | BeaconReason, number>>}
+  const lastSeq = new Map<string, number>()
+  const stopping = new AbortController()
+  let watch = NOTHING_HEARD
+  let timer: NodeJS.Timeout | undefined
+  let noteSeq = 0
+  /** Routes and addresses as of a moment ago: a beacon a second is no reason to read them all each time. */
+  let recent: {readonly facts: PolicyFacts; readonly atMs: number} | undefined
+
+  const readNow = (): PolicyFacts => readFacts(kernel, memory())
+  function readRecent(nowMs: number): PolicyFacts {
+    if (recent === undefined || nowMs - recent.atMs > RECENT_MS) recent = {facts: readNow(), atMs: nowMs}
+    return recent.facts
+  }
+
+  function take(event: WatchEvent, facts?: PolicyFacts): void {
+    if (stopping.signal.aborted) return
+    const nowMs = kernel.uptime()
+    const done = step(watch, event, {
+      nowMs,
+      beacons: config.beacons,
+      keys: keys.size,
+      askOnMove: config.askOnMove,
+      gateways: () => gatewaysInUse(facts ?? readNow()),
+    })
+    watch = done.watch
+    clearTimeout(timer)
+    const due = dueMs(watch)
+    // At least 10 ms: the kernel's uptime goes in steps of that.
+    if (due !== undefined) timer = setTimeout(() => take({kind: 'tick'}), Math.max(10, due - nowMs))
+    for (const action of done.actions) act(action)
+  }
+
+  function act(action: WatchAction): void {
+    if (action.kind === 'log') kernel.log(action.text)
+    else if (action.kind === 'note') ask(action)
+    else void measure(action)
+  }
+
+  async function measure({round, targets}: WatchAction & {kind: 'measure'}): Promise<void> {
+    const addresses = targets.map(({address}) => address)
+    const nic = nicOf(readNow())
+    let rtts: ReadonlyMap<string, number> = new Map()
+    try {
+      if (nic !== undefined) rtts = await kernel.echoRtts(addresses, nic.name, stopping.signal)
+    } catch (error) {
+      kernel.log(`round trips not measured: ${(error as Error).message}`)
+    }
+    take({kind: 'rtts', round, rtts})
+  }
+
+  function ask({why, site, to}: NoteOrder): void {
+    const facts = readNow()
+    const mac = nicOf(facts)?.mac
+    // µs since 1970: grows across restarts too.
+    noteSeq = Math.max(Math.round(kernel.now() * 1000), noteSeq + 1)
+    const note: AgentNote = {
+      ...{v: 1, vm: config.vm, ...(mac === undefined ? {} : {mac})},
+      ...{seq: noteSeq, iat: Math.floor(kernel.now() / 1000), nonce: randomBytes(12).toString('base64url')},
+      ...gatewaysInUse(facts),
+      ...{why, ...(site === undefined ? {} : {site})},
+    }
+    const token = signNote(note, key)
+    for (const endpoint of to) send(token, endpoint)
+    const what = site === undefined ? 'a gateway, wherever this is' : `the gateway of site ${site}`
+    kernel.log(`asked ${to.map(endpointText).join(', ')} for ${what} (${why})`)
+  }
+
+  function judge(bytes: Uint8Array): SilentReason | BeaconReason | undefined {
+    const nowMs = kernel.uptime()
+    let flooded = false
+    const opened = openBeacon(bytes, (kid) => {
+      const known = keys.get(kid)
+      flooded = known !== undefined && !bucket.take(nowMs)
+      return flooded ? undefined : known
+    })
+    if (!opened.ok) return opened.authenticated ? 'invalid' : flooded ? 'flooded' : opened.reason
+    const {kid, message: beacon} = opened
+    const facts = readRecent(nowMs)
+    const nic = nicOf(facts)
+    const judged = judgeBeacon(beacon, kid, config, {
+      nowMs: kernel.now(),
+      lastSeq: lastSeq.get(kid),
+      onLink: (address) => nic !== undefined && prefixesContain(nic, address),
+    })
+    if (typeof judged === 'string') return judged
+    lastSeq.set(kid, beacon.seq)
+    take({kind: 'beacon', kid, heard: heardOf(beacon, judged.gateways, nowMs)}, facts)
+    return undefined
+  }
+
+  return {
+    hear(bytes) {
+      const reason = config.beacons ? judge(bytes) : 'wrong_typ'
+      if (reason === undefined) counts.heeded++
+      else counts.ignored[reason] = (counts.ignored[reason] ?? 0) + 1
+    },
+    moved() {
+      recent = undefined
+      take({kind: 'notify_peers'})
+    },
+    switched() {
+      recent = undefined
+      take({kind: 'switch'})
+    },
+    status() {
+      const nowMs = kernel.uptime()
+      const ageS = (atMs: number): number => Math.round((nowMs - atMs) / 100) / 10
+      const {site, phase, heard, note} = watch
+      return {
+        beacons: config.beacons,
+        site: site ?? null,
+        phase: phase.kind,
+        heard: Object.entries(heard)
+          .filter(([, {untilMs}]) => untilMs > nowMs)
+          .map(([kid, each]) => ({
+            ...{kid, site: each.site, segment: each.segment ?? null},
+            ...{gateways: each.gateways, ageS: ageS(each.atMs)},
+          })),
+        counts,
+        note:
+          note === undefined ? null : {why: note.why, site: note.site ?? null, ageS: ageS(note.atMs), sent: note.sent},
+      }
+    },
+    stop() {
+      stopping.abort()
+      clearTimeout(timer)
+    },
+  }
+}
+
+const heardOf = ({site, segment, iat, exp, ask = []}: SiteBeacon, gateways: readonly string[], nowMs: number) => ({
+  ...{site, segment, gateways, atMs: nowMs, untilMs: nowMs + (exp - iat) * 1000},
+  ask: ask.map((text) => readEndpoint(text, NOTE_PORT)!),
+})
+
+/** The NIC of the host's default route. */
+function nicOf({nics, families}: PolicyFacts) {
+  const [index] = ([4, 6] as const).flatMap((family) => {
+    const {overlay, routes} = families[family]
+    return overlay?.interfaceIndex ?? routes[0]?.interfaceIndex ?? []
+  })
+  return nics.find((nic) => nic.index === index)
+}

@@ -1,0 +1,131 @@
+// From a datagram to a wish: who signed it, is it fresh, and is this the site that can grant it.
+import type {KeyObject} from 'node:crypto'
+import {DEFAULT_WINDOWS} from '../../domain/agent/config.ts'
+import {judgeNote, type NoteRefusal} from '../../domain/agent/notes.ts'
+import {type TokenBucket, tokenBucket} from '../../domain/agent/token-bucket.ts'
+import type {Gateway, Vm} from '../../domain/site.ts'
+import {type AgentNote, openNote} from '../../wire/agent-beacon.ts'
+import {readPublicKey, type SilentReason} from '../../wire/agent-message.ts'
+import type {ServeSiteRequest} from './request.ts'
+import type {Offered} from './switch-queue.ts'
+
+export interface NoteCounts {
+  /** Notes of known VMs, acted on or not. */
+  readonly valid: number
+  /** Valid ones that were not acted on, by reason. */
+  readonly refused: Readonly<Partial<Record<NoteRefusal | Exclude<Offered, 'begun' | 'queued'>, number>>>
+  /** What nobody known had signed, or too much of it. */
+  readonly silent: Readonly<Partial<Record<SilentReason, number>>>
+}
+
+export interface NoteDoor {
+  /** CLOCK_REALTIME, ms. */
+  nowMs(): number
+  /** On a clock that never goes back, ms. */
+  steadyMs(): number
+  /** Switches the VM away from that gateway, soon. */
+  offer(vm: Vm, from: Gateway): Offered
+  /** ms until a VM may be switched again. */
+  waitMs(vm: Vm): number
+  log(line: string): void
+}
+
+export interface NoteReader {
+  /** Never throws, and never answers: the switch command is the answer. */
+  receive(bytes: Uint8Array): void
+  readonly counts: NoteCounts
+}
+
+/** Signatures checked per second, and at once. */
+const RATE = 100
+const BURST = 200
+/** Notes of one VM that are looked at per second, and at once: its agent sends six a minute. */
+const VM_RATE = 0.5
+const VM_BURST = 8
+
+interface KnownVm {
+  readonly vm: Vm
+  readonly key: KeyObject
+  readonly bucket: TokenBucket
+  lastSeq: number | undefined
+}
+
+export function noteReader(request: ServeSiteRequest, door: NoteDoor): NoteReader {
+  const {inventory, segment, to} = request
+  const known = new Map<string, KnownVm>()
+  for (const vm of inventory.vms) {
+    const key = readPublicKey(vm.agent?.key ?? '')
+    if (key) known.set(idOf(vm), {vm, key, bucket: tokenBucket(VM_RATE, VM_BURST), lastSeq: undefined})
+  }
+  const bucket = tokenBucket(RATE, BURST)
+  const counts = {
+    valid: 0,
+    refused: {} as Partial<Record<NoteRefusal | Exclude<Offered, 'begun' | 'queued'>, number>>,
+    silent: {} as Partial<Record<SilentReason, number>>,
+  }
+  const startedMs = door.nowMs()
+
+  const hush = (reason: SilentReason): void => {
+    counts.silent[reason] = (counts.silent[reason] ?? 0) + 1
+  }
+  function refuse(name: string, reason: keyof NoteCounts['refused'], detail: string): void {
+    counts.refused[reason] = (counts.refused[reason] ?? 0) + 1
+    door.log(`note of ${name} not acted on: ${reason}: ${detail}`)
+  }
+
+  function act(note: AgentNote, entry: KnownVm, id: string): void {
+    const {vm} = entry
+    const facts = {vm, id, segment, to, startedMs, nowMs: door.nowMs(), skewS: DEFAULT_WINDOWS.clockSkewS}
+    const verdict = judgeNote(note, {...facts, lastSeq: entry.lastSeq})
+    if (verdict.act || !['wrong_vm', 'clock', 'replayed'].includes(verdict.reason)) entry.lastSeq = note.seq
+    if (!verdict.act) {
+      refuse(vm.name, verdict.reason, withAdvice(verdict.detail, verdict.reason, vm, request))
+      return
+    }
+    const offered = door.offer(vm, verdict.from)
+    const asks = `${vm.name} asks for the gateway of site ${to.site} (${note.why}), uses ${verdict.from.name}`
+    if (offered === 'begun' || offered === 'queued')
+      door.log(`${asks}: ${offered === 'begun' ? 'switching' : 'queued'}`)
+    else refuse(vm.name, offered, whyNot(offered, door.waitMs(vm)))
+  }
+
+  return {
+    counts,
+    receive(bytes) {
+      let flooded = false
+      const opened = openNote(bytes, (kid) => {
+        const entry = known.get(kid)
+        flooded = entry !== undefined && !bucket.take(door.steadyMs())
+        return flooded ? undefined : entry?.key
+      })
+      if (!opened.ok && !opened.authenticated) return hush(flooded ? 'flooded' : opened.reason)
+      const entry = known.get(opened.kid)!
+      // Its key may be stolen: even what is signed fills no log.
+      if (!entry.bucket.take(door.steadyMs())) return hush('flooded')
+      counts.valid++
+      if (opened.ok) act(opened.message, entry, opened.kid)
+      else refuse(entry.vm.name, 'invalid', opened.problem)
+    },
+  }
+}
+
+const idOf = ({name, agent}: Vm): string => agent?.id ?? name
+
+function withAdvice(detail: string, reason: NoteRefusal, vm: Vm, {to}: ServeSiteRequest): string {
+  if (reason !== 'no_site') return detail
+  return `${detail}; if it runs at site ${to.site} now: gwswitch switch ${vm.name} --to ${to.site}`
+}
+
+function whyNot(offered: Exclude<Offered, 'begun' | 'queued'>, waitMs: number): string {
+  const seconds = Math.ceil(waitMs / 1000)
+  switch (offered) {
+    case 'under_way':
+      return 'it is being switched'
+    case 'too_soon':
+      return `it was switched a moment ago; not again for ${seconds} s`
+    case 'backing_off':
+      return `its last switch failed; not again for ${seconds} s`
+    case 'full':
+      return 'too many others wait'
+  }
+}

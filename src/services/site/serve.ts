@@ -1,0 +1,186 @@
+// `gwswitch serve site`: says where it is, hears who asks, and switches them, until it is stopped.
+import type {Gateway, Vm} from '../../domain/site.ts'
+import {Failure} from '../../errors.ts'
+import {anyOf} from '../../net/bpf.ts'
+import type {DeadMan} from '../../net/dead-man.ts'
+import {recordingWorld} from '../../net/recording.ts'
+import type {OnMessage, UdpListener} from '../../net/udp-listener.ts'
+import type {World} from '../../net/world.ts'
+import type {Registered} from '../../strategies/registry.ts'
+import {performSwitch, prepareSwitch} from '../../strategies/run-switch.ts'
+import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
+import {beaconFrames, beaconOf} from './beacon.ts'
+import {type NoteCounts, noteReader} from './notes.ts'
+import type {ServeSiteRequest} from './request.ts'
+import {SWITCH_LIMITS, switchQueue} from './switch-queue.ts'
+
+/** One switch that a note led to. */
+export interface SiteSwitch {
+  readonly vm: string
+  readonly from: string
+  readonly to: string
+  readonly strategy: string | null
+  /** `planned`: a dry run. `failed`: it could not be tried, or broke; `detail` says why. */
+  readonly outcome: 'switched' | 'rolled_back' | 'failed' | 'planned'
+  readonly detail: string
+  /** Milliseconds from the beginning of the switch to its end. */
+  readonly ms: number
+}
+
+export interface ServeSiteDocument {
+  readonly schema: 'gwswitch.serve-site/1'
+  readonly dryRun: boolean
+  readonly site: string
+  readonly segment: string
+  readonly interface: string
+  readonly gateway: {readonly name: string; readonly ip: string; readonly ip6: string | null}
+  readonly kid: string
+  readonly listen: string
+  readonly ask: readonly string[]
+  readonly beacons: number
+  readonly notes: NoteCounts
+  /** The newest ones, oldest first. */
+  readonly switches: readonly SiteSwitch[]
+  readonly seconds: number
+  readonly exitCode: number
+}
+
+export interface ServeSiteRun {
+  readonly pcap?: string | undefined
+  /** Aborting it ends the service; switches under way are taken back. */
+  readonly signal: AbortSignal
+  readonly strategies: ReadonlyMap<string, Registered>
+  /** A guard for one switch. */
+  deadMan(): DeadMan
+  listen(endpoint: Endpoint, onMessage: OnMessage, onError: (error: Error) => void): Promise<UdpListener>
+  log(line: string): void
+}
+
+const SWITCHES_KEPT = 100
+
+/**
+ * Serves until the signal is aborted, or the interface fails.
+ * @throws Failure `privilege` without CAP_NET_RAW and `runtime` if a socket cannot be opened, before anything is sent;
+ * `runtime` if the interface goes away.
+ */
+export async function serveSite(
+  request: ServeSiteRequest,
+  world: World,
+  run: ServeSiteRun,
+): Promise<ServeSiteDocument> {
+  const {log} = run
+  const startedNs = world.now()
+  const steadyMs = (): number => performance.now()
+  const switches: SiteSwitch[] = []
+  const ending = new AbortController()
+  const end = AbortSignal.any([run.signal, ending.signal])
+  let broken: Failure | undefined
+  await using open = new AsyncDisposableStack()
+  const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
+  open.defer(() => recording?.close())
+  const outside = recording?.world ?? world
+
+  const queue = switchQueue<Gateway>(SWITCH_LIMITS, steadyMs, async (vm, from) => {
+    const done = await switchOne(vm, from, request, outside, {...run, signal: end})
+    log(outcomeText(done))
+    switches.push(done)
+    if (switches.length > SWITCHES_KEPT) switches.shift()
+    return done.outcome === 'switched' || done.outcome === 'planned'
+  })
+  const notes = noteReader(request, {
+    nowMs: () => Number(world.now() / 1_000_000n),
+    steadyMs,
+    offer: (vm: Vm, from) => queue.offer(vm.name, from),
+    waitMs: ({name}) => queue.waitMs(name),
+    log,
+  })
+  // Opened without beacons too: what a switch is verified by needs the same right, and it is missed now, not then.
+  const link = request.dryRun ? undefined : open.use(await outside.openLink(request.interfaceName, {filter: anyOf([])}))
+  link?.onError((error) => {
+    broken ??= error
+    ending.abort(error)
+  })
+  const listener = await run.listen(
+    request.listen,
+    (bytes) => notes.receive(bytes),
+    (error) => log(`udp: ${error.message}`),
+  )
+  open.defer(() => listener.close())
+
+  for (const line of startText(request, listener.endpoint)) log(line)
+  let beacons = 0
+  try {
+    for (let seq = 0; !end.aborted; ) {
+      if (link !== undefined && request.beacon) {
+        const beacon = beaconOf(request, world.now(), seq)
+        seq = beacon.seq
+        // What a full queue drops is said again soon.
+        if (link.sendMany(beaconFrames(request, beacon, link.mac)) > 0) beacons++
+      }
+      await world.sleep(request.intervalS * 1000, end).catch(() => {})
+    }
+  } finally {
+    // Nobody is heard any more, and what is under way is taken back.
+    listener.close()
+    ending.abort(run.signal.reason)
+    await queue.close()
+  }
+  if (broken !== undefined && !run.signal.aborted) throw broken
+  const {to, gw6, segment} = request
+  return {
+    ...{schema: 'gwswitch.serve-site/1', dryRun: request.dryRun, site: request.site, segment: segment.name},
+    ...{interface: request.interfaceName, gateway: {name: to.name, ip: to.ip, ip6: gw6 ?? null}, kid: request.key.kid},
+    ...{listen: endpointText(listener.endpoint), ask: request.ask, beacons, notes: notes.counts, switches},
+    ...{seconds: Number(world.now() - startedNs) / 1e9, exitCode: 0},
+  }
+}
+
+/** What `gwswitch switch VM --to SITE` does. Never rejects. */
+async function switchOne(
+  vm: string,
+  from: Gateway,
+  request: ServeSiteRequest,
+  world: World,
+  run: ServeSiteRun,
+): Promise<SiteSwitch> {
+  const {to, inventory, interfaceName, dryRun} = request
+  const startedNs = world.now()
+  let strategy: string | null = null
+  const ended = (outcome: SiteSwitch['outcome'], detail: string): SiteSwitch => ({
+    ...{vm, from: from.name, to: to.name, strategy, outcome, detail},
+    ms: Math.round(Number(world.now() - startedNs) / 1e6),
+  })
+  try {
+    const order = {vm, to: to.name, from: from.name, strategies: [], interfaceName}
+    const prepared = await prepareSwitch(order, inventory, run.strategies, world)
+    strategy = prepared.strategy.name
+    if (dryRun) return ended('planned', prepared.describe.join('; '))
+    const done = await performSwitch(prepared, world, {signal: run.signal, deadMan: run.deadMan()})
+    if (done.verified) return ended('switched', done.evidence.join('; '))
+    return ended('rolled_back', [...done.evidence, ...(done.rollback?.evidence ?? [])].join('; '))
+  } catch (error) {
+    if (error instanceof Failure) return ended('failed', error.message)
+    return ended('failed', `internal error: ${(error as Error).stack?.split('\n').slice(0, 3).join(' ')}`)
+  }
+}
+
+function outcomeText({vm, from, to, strategy, outcome, detail, ms}: SiteSwitch): string {
+  const by = strategy === null ? '' : ` by ${strategy}`
+  const took = outcome === 'planned' ? '' : ` after ${ms} ms`
+  return `${vm} from ${from} to ${to}${by}: ${outcome.replace('_', ' ')}${took}: ${detail}`
+}
+
+function startText(request: ServeSiteRequest, endpoint: Endpoint): string[] {
+  const {site, segment, interfaceName, to, gw6, key, intervalS, ask, beacon, dryRun, inventory} = request
+  const gateways = [to.ip, ...(gw6 === undefined ? [] : [gw6])].join(' and ')
+  const says = `site ${site} is on ${interfaceName} (${segment.name}), its gateway ${to.name} is ${gateways}, ask at ${ask.join(' or ')}`
+  const beacons = dryRun
+    ? `dry run: would say every ${intervalS} s, signed by ${key.kid}: ${says}`
+    : `beacon every ${intervalS} s, signed by ${key.kid}: ${says}`
+  const believed = inventory.vms.some((vm) => vm.segment === segment.name && vm.agent?.key !== undefined)
+  return [
+    beacon ? beacons : `no beacon: VMs of ${segment.name} ask here only where their askOnMove names this host`,
+    `listening for notes on UDP ${endpointText(endpoint)}${dryRun ? '; nothing will be switched' : ''}`,
+    ...(believed ? [] : [`no VM of ${segment.name} has an agent.key in ${inventory.file}: no note will be believed`]),
+  ]
+}

@@ -1,0 +1,294 @@
+// Where a VM takes itself to be, and when it asks: told as a story of events in seconds, and what it did at each.
+import {describe, expect, it} from 'vitest'
+import {nearestSite} from '../../../src/domain/agent/nearest.ts'
+import {
+  dueMs,
+  type MeasureTarget,
+  NOTHING_HEARD,
+  type NoteOrder,
+  type SiteWatch,
+  step,
+  type WatchEvent,
+} from '../../../src/domain/agent/site-watch.ts'
+
+const GATEWAYS: Readonly<Record<string, string>> = {x: '10.0.0.1', y: '10.0.0.2', z: '10.0.0.3'}
+const ASK = {address: '10.0.0.2', port: 6743}
+const ALWAYS = {address: '192.0.2.50', port: 6743}
+
+interface World {
+  gateway: string
+  beacons: boolean
+  keys: number
+  askOnMove: readonly (typeof ASK)[]
+  /** Round trips by address, ms. */
+  rtts: Record<string, number>
+}
+
+/** A VM to which things happen; time goes on by `wait`, ticks come when they are due. */
+function vm(over: Partial<World> = {}) {
+  const world: World = {
+    ...{gateway: '10.0.0.1', beacons: true, keys: 2, askOnMove: [], rtts: {'10.0.0.1': 0.2, '10.0.0.2': 10}},
+    ...over,
+  }
+  const notes: (NoteOrder & {atS: number})[] = []
+  const measured: string[] = []
+  const logs: string[] = []
+  let nowMs = 1_000_000
+  let watch: SiteWatch = NOTHING_HEARD
+  function happen(event: WatchEvent): void {
+    const done = step(watch, event, {...world, nowMs, gateways: () => ({gw4: world.gateway})})
+    watch = done.watch
+    for (const action of done.actions) {
+      if (action.kind === 'note') notes.push({...action, atS: (nowMs - 1_000_000) / 1000})
+      else if (action.kind === 'log') logs.push(action.text)
+      else answer(action.round, action.targets)
+    }
+  }
+  function answer(round: number, targets: readonly MeasureTarget[]): void {
+    measured.push(targets.map(({address}) => address).join(' '))
+    const rtts = targets.flatMap(({address}) => {
+      const ms = world.rtts[address]
+      return ms === undefined ? [] : [[address, ms] as const]
+    })
+    happen({kind: 'rtts', round, rtts: new Map(rtts)})
+  }
+  const self = {
+    world,
+    notes,
+    measured,
+    logs,
+    get watch() {
+      return watch
+    },
+    happen,
+    hear(...sites: string[]) {
+      for (const site of sites) {
+        const heard = {
+          site,
+          segment: 'tenant-a',
+          gateways: [GATEWAYS[site]!],
+          ask: [{...ASK, address: GATEWAYS[site]!}],
+        }
+        happen({kind: 'beacon', kid: `site-${site}`, heard: {...heard, atMs: nowMs, untilMs: nowMs + 5000}})
+      }
+      return self
+    },
+    moved() {
+      happen({kind: 'notify_peers'})
+      return self
+    },
+    /** Time goes on; these sites are heard every second. */
+    wait(seconds: number, ...sites: string[]) {
+      for (let i = 0; i < seconds * 10; i++) {
+        nowMs += 100
+        if ((dueMs(watch) ?? Number.POSITIVE_INFINITY) <= nowMs) happen({kind: 'tick'})
+        if ((nowMs / 100) % 10 === 0) self.hear(...sites)
+      }
+      return self
+    },
+  }
+  return self
+}
+const atY = {'10.0.0.1': 10, '10.0.0.2': 0.2}
+
+describe('a VM that was moved, and knows by NOTIFY PEERS', () => {
+  it('asks the only site it hears for that gateway, and stops once it is switched', () => {
+    const guest = vm().wait(5, 'x')
+    guest.world.rtts = atY
+    guest.moved().wait(4, 'y')
+    expect(guest.notes).toEqual([{kind: 'note', why: 'notify_peers', site: 'y', to: [ASK], atS: expect.any(Number)}])
+    expect(guest.watch).toMatchObject({site: 'y', phase: {kind: 'asking'}})
+    guest.happen({kind: 'switch'})
+    guest.world.gateway = '10.0.0.2'
+    guest.wait(60, 'y')
+    expect(guest.notes).toHaveLength(1)
+    expect(guest.watch.phase).toEqual({kind: 'settled'})
+  })
+
+  it('waits for who else may be here, unless everybody was heard', () => {
+    const alone = vm({rtts: atY}).moved()
+    alone.hear('y').wait(2.4)
+    expect(alone.notes).toEqual([])
+    alone.wait(0.1)
+    expect(alone.notes).toMatchObject([{site: 'y'}])
+    const all = vm({rtts: atY}).moved()
+    all.hear('y', 'x')
+    expect(all.notes).toMatchObject([{site: 'y', atS: 0}])
+  })
+
+  it('takes the nearest of several, and of those only one that is clearly nearer', () => {
+    const table: [Record<string, number>, string | undefined][] = [
+      [{'10.0.0.1': 10, '10.0.0.2': 0.2}, 'y'],
+      [{'10.0.0.1': 0.2, '10.0.0.2': 10}, 'x'],
+      [{'10.0.0.1': 1, '10.0.0.2': 0.6}, undefined],
+      [{'10.0.0.1': 0.4, '10.0.0.2': 0.1}, undefined],
+      [{'10.0.0.2': 0.2}, undefined],
+    ]
+    for (const [rtts, site] of table) {
+      const guest = vm({rtts}).moved().wait(3, 'x', 'y')
+      expect(guest.watch.site, JSON.stringify(rtts)).toBe(site)
+      expect([...new Set(guest.notes.map((note) => note.site))]).toEqual(site === 'y' ? ['y'] : [])
+    }
+  })
+
+  it('forgets what it heard where it was, and takes a burst of announcements for one move', () => {
+    const guest = vm({keys: 3}).wait(5, 'x')
+    guest.world.rtts = atY
+    for (let i = 0; i < 5; i++) guest.moved().wait(0.2)
+    guest.wait(3, 'y')
+    expect(guest.notes).toMatchObject([{site: 'y'}])
+    expect(guest.logs.filter((line) => /probably moved/.test(line))).toHaveLength(1)
+    guest.moved().wait(3, 'y')
+    expect(guest.logs.filter((line) => /probably moved/.test(line))).toHaveLength(2)
+  })
+
+  it('asks nobody for a gateway that it uses already', () => {
+    const guest = vm({gateway: '10.0.0.2', rtts: atY}).wait(5, 'x').moved().wait(4, 'y')
+    expect(guest.notes).toEqual([])
+    expect(guest.watch).toMatchObject({site: 'y', phase: {kind: 'settled'}})
+  })
+
+  it('asks for no gateway that is farther than the one it uses, however alone it is heard', () => {
+    const guest = vm().wait(5, 'x').moved().wait(4, 'y')
+    expect(guest.notes).toEqual([])
+    expect(guest.watch.site).toBeUndefined()
+    // The gateway in use is silent: then the only site heard is the one.
+    const dead = vm({rtts: {'10.0.0.2': 10}})
+      .wait(5, 'x')
+      .moved()
+      .wait(4, 'y')
+    expect(dead.notes).toMatchObject([{site: 'y'}])
+  })
+
+  it('asks those whom it is told to ask in any case, also if it does not know where it is', () => {
+    const guest = vm({askOnMove: [ALWAYS]})
+      .moved()
+      .wait(3)
+    expect(guest.notes).toMatchObject([{site: undefined, to: [ALWAYS], why: 'notify_peers'}])
+    const known = vm({askOnMove: [ALWAYS, ASK], rtts: atY})
+      .moved()
+      .wait(3, 'y')
+    expect(known.notes).toMatchObject([{site: 'y', to: [ASK, ALWAYS]}])
+  })
+
+  it('without beacons asks at once, once a move, or nobody', () => {
+    const guest = vm({beacons: false, askOnMove: [ALWAYS]})
+      .moved()
+      .wait(0.2)
+      .moved()
+      .wait(0.2)
+      .moved()
+    expect(guest.notes).toMatchObject([{site: undefined, to: [ALWAYS], atS: 0}])
+    expect(vm({beacons: false}).moved().wait(100).notes).toEqual([])
+  })
+
+  it('repeats with longer and longer pauses, and not for ever', () => {
+    const guest = vm({rtts: atY}).moved().wait(300, 'y')
+    const at = guest.notes.map(({atS}) => Math.round(atS - guest.notes[0]!.atS))
+    expect(at).toEqual([0, 2, 6, 14, 30, 60])
+    expect(guest.watch).toMatchObject({phase: {kind: 'settled'}, note: {sent: 6}})
+    expect(guest.logs.at(-1)).toMatch(/no answer to 6 notes/)
+  })
+
+  it('stops to ask when somebody else has changed the gateway', () => {
+    const guest = vm({rtts: atY}).moved().wait(3, 'y')
+    guest.world.gateway = '10.0.0.2'
+    guest.wait(60, 'y')
+    expect(guest.notes).toHaveLength(1)
+  })
+
+  it('heeds no measurement of where it was', () => {
+    const guest = vm({rtts: {}})
+    guest.moved().hear('x', 'y')
+    const stale = guest.watch.round
+    guest.wait(4).moved()
+    guest.happen({
+      kind: 'rtts',
+      round: stale,
+      rtts: new Map([
+        ['10.0.0.1', 10],
+        ['10.0.0.2', 0.1],
+      ]),
+    })
+    expect(guest.watch).toMatchObject({site: undefined, phase: {kind: 'listening'}})
+  })
+})
+
+describe('a VM whose NIC announces nothing', () => {
+  it('finds out where it is, which is no move', () => {
+    for (const sites of [['x'], ['x', 'y']]) {
+      const guest = vm().wait(60, ...sites)
+      expect(guest.watch.site).toBe('x')
+      expect(guest.notes).toEqual([])
+    }
+  })
+
+  it('asks when another site has been the only one heard for a while', () => {
+    const guest = vm().wait(10, 'x')
+    guest.world.rtts = atY
+    guest.wait(4, 'y')
+    expect(guest.notes).toEqual([])
+    guest.wait(10, 'y')
+    expect(guest.notes[0]).toMatchObject({why: 'beacons', site: 'y', to: [ASK]})
+  })
+
+  it('asks when another site has been the nearest one for a while, and measures seldom till then', () => {
+    const guest = vm().wait(60, 'x', 'y')
+    expect(guest.measured.length).toBeLessThanOrEqual(8)
+    guest.world.rtts = atY
+    guest.wait(20, 'x', 'y')
+    expect(guest.notes[0]).toMatchObject({why: 'beacons', site: 'y'})
+    guest.happen({kind: 'switch'})
+    guest.world.gateway = '10.0.0.2'
+    guest.world.rtts = {'10.0.0.1': 0.2, '10.0.0.2': 10}
+    guest.wait(25, 'x', 'y')
+    expect(guest.notes.at(-1)).toMatchObject({why: 'beacons', site: 'x'})
+  })
+
+  it('is not moved by a short change, nor by a site that falls silent', () => {
+    const guest = vm().wait(20, 'x', 'y')
+    guest.world.rtts = atY
+    guest.wait(3, 'x', 'y')
+    guest.world.rtts = {'10.0.0.1': 0.2, '10.0.0.2': 10}
+    guest.wait(60, 'x', 'y').wait(60, 'y').wait(60).wait(60, 'y')
+    expect(guest.notes).toEqual([])
+    expect(guest.watch.site).toBe('x')
+  })
+
+  it('has nothing to measure while it hears one site and uses its gateway', () => {
+    expect(vm().wait(60, 'x').measured).toEqual([])
+  })
+
+  it('takes two controllers of one site for one site', () => {
+    const guest = vm({keys: 3})
+    for (let i = 0; i < 20; i++) {
+      guest.wait(1, 'x')
+      const heard = {site: 'x', segment: undefined, gateways: ['10.0.0.1'], ask: []}
+      guest.happen({kind: 'beacon', kid: 'site-x2', heard: {...heard, atMs: 0, untilMs: Number.MAX_SAFE_INTEGER}})
+    }
+    expect(guest.watch.site).toBe('x')
+    expect(guest.measured).toEqual([])
+  })
+})
+
+describe('nearestSite', () => {
+  it.each<[Record<string, number | undefined>, number | undefined, string | undefined]>([
+    [{}, undefined, undefined],
+    [{x: undefined}, undefined, 'x'],
+    [{x: 10}, undefined, 'x'],
+    [{x: 10}, 0.2, undefined],
+    [{x: 0.3}, 0.2, 'x'],
+    [{x: 0.2}, 10, 'x'],
+    [{x: 0.2, y: 10}, undefined, 'x'],
+    [{x: 0.2, y: 0.6}, undefined, undefined],
+    [{x: 0.2, y: 0.8}, undefined, 'x'],
+    [{x: 10, y: 21}, undefined, 'x'],
+    [{x: 10, y: 19}, undefined, undefined],
+    [{x: 0.2, y: undefined}, undefined, undefined],
+    [{x: 0.2, y: 10, z: 0.3}, undefined, undefined],
+    [{x: 5, y: 20}, 0.2, undefined],
+    [{x: 0.2, y: 20}, 10, 'x'],
+  ])('%j with %s to the gateway in use: %s', (rtts, inUse, site) => {
+    expect(nearestSite(new Map(Object.entries(rtts)), Object.keys(rtts), inUse)).toBe(site)
+  })
+})

@@ -1,0 +1,155 @@
+import {describe, expect, it} from 'vitest'
+import type {OnMessage} from '../../../src/net/udp-listener.ts'
+import {type ServeSiteDocument, serveSite} from '../../../src/services/site/serve.ts'
+import type {Strategy} from '../../../src/strategies/strategy.ts'
+import {openBeacon} from '../../../src/wire/agent-beacon.ts'
+import {parseFrame} from '../../../src/wire/frames.ts'
+import {parseIpv6} from '../../../src/wire/ipv6.ts'
+import {fakeWorld} from '../../support/world.ts'
+import {inventory, keys, LEG, note, request, signed} from './site-fixture.ts'
+
+/** A strategy named as one of web-07's, that does what the test says. */
+const strategy = (over: Partial<Strategy>): Strategy => ({
+  ...{name: 'agent', summary: '', traits: {} as Strategy['traits']},
+  plan: async ({to}) => ({to: to.name}),
+  execute: async () => {},
+  verify: async () => ({ok: true, evidence: ['seen']}),
+  rollback: async () => ({ok: true, evidence: ['as it was']}),
+  describe: () => ['tell it'],
+  ...over,
+})
+
+/** Serves for `seconds`, and lets notes come in at their times. */
+async function serve(
+  seconds: number,
+  notesAt: readonly number[],
+  {
+    over = {},
+    own = {},
+    known = inventory(),
+  }: {over?: object; own?: Partial<Strategy>; known?: ReturnType<typeof inventory>} = {},
+) {
+  const world = fakeWorld({interfaces: [LEG]})
+  const stop = new AbortController()
+  const logs: string[] = []
+  let hear: OnMessage | undefined
+  const serving = serveSite(request(over, known), world, {
+    signal: stop.signal,
+    strategies: new Map([['agent', {strategy: strategy(own), plugin: 'test'}]]),
+    deadMan: () => ({arm: async () => {}, disarm: () => {}}),
+    async listen(endpoint, onMessage) {
+      hear = onMessage
+      return {endpoint, send: () => {}, close: () => {}}
+    },
+    log: (line) => void logs.push(line),
+  })
+  serving.catch(() => {})
+  const startMs = Number(world.now() / 1_000_000n)
+  for (const at of notesAt)
+    void world.sleep(at * 1000).then(() => {
+      const nowMs = Number(world.now() / 1_000_000n)
+      hear!(signed(note(nowMs)), {address: '10.0.0.10', port: 6742}, {} as never)
+    })
+  await world.sleep(seconds * 1000)
+  stop.abort()
+  const document: ServeSiteDocument = await serving
+  return {world, document, logs, startMs}
+}
+
+describe('serve site', () => {
+  it('says where it is, once an interval, in frames that VMs can read', async () => {
+    const known = inventory((text) => text.replace('ip: 10.0.0.2,', 'ip: 10.0.0.2, ip6: ["fd00::2"],'))
+    const {world, document, logs, startMs} = await serve(4.5, [], {known})
+    expect(document).toMatchObject({
+      ...{
+        schema: 'gwswitch.serve-site/1',
+        site: 'y',
+        segment: 'tenant-a',
+        interface: 'seg-a',
+        kid: 'site-y',
+        beacons: 5,
+      },
+      ...{gateway: {name: 'ry', ip: '10.0.0.2', ip6: 'fd00::2'}, ask: ['10.0.0.2:6743'], switches: [], exitCode: 0},
+    })
+    expect(world.sent).toHaveLength(10)
+    const [v4, v6] = world.sent
+    const frame = parseFrame(v4!)
+    expect(frame).toMatchObject({
+      ...{kind: 'udp', ethernet: {destination: 'ff:ff:ff:ff:ff:ff', source: LEG.mac}},
+      ip: {source: '10.0.0.2', destination: '255.255.255.255', ttl: 1},
+      udp: {sourcePort: 6743, destinationPort: 6742},
+    })
+    const packet = parseIpv6(v6!.subarray(14))
+    expect(packet).toMatchObject({source: 'fe80::ff:fe00:b01', destination: 'ff02::1', hopLimit: 1, nextHeader: 17})
+    const payload = frame.kind === 'udp' ? frame.udp.payload : new Uint8Array()
+    expect(packet.payload.subarray(8)).toEqual(payload)
+    expect(openBeacon(payload, (kid) => (kid === 'site-y' ? keys.site : undefined))).toMatchObject({
+      ok: true,
+      message: {
+        ...{site: 'y', segment: 'tenant-a', gw4: '10.0.0.2', gw6: 'fd00::2', ask: ['10.0.0.2:6743']},
+        ...{iat: Math.floor(startMs / 1000), exp: Math.floor(startMs / 1000) + 5},
+      },
+    })
+    expect(logs[0]).toMatch(
+      /^beacon every 1 s, signed by site-y: site y is on seg-a \(tenant-a\), its gateway ry is 10\.0\.0\.2 and fd00::2/,
+    )
+  })
+
+  it('switches whoever asks, and tells how it ended', async () => {
+    const {document, logs} = await serve(3, [1])
+    expect(document.switches).toEqual([
+      {
+        vm: 'web-07',
+        from: 'rx',
+        to: 'ry',
+        strategy: 'agent',
+        outcome: 'switched',
+        detail: 'seen',
+        ms: expect.any(Number),
+      },
+    ])
+    expect(logs.at(-1)).toMatch(/^web-07 from rx to ry by agent: switched after \d+ ms: seen$/)
+    expect(document.notes).toEqual({valid: 1, refused: {}, silent: {}})
+  })
+
+  it.each<[string, Partial<Strategy>, string, RegExp]>([
+    ['is not verified', {verify: async () => ({ok: false, evidence: ['unseen']})}, 'rolled_back', /unseen; as it was/],
+    ['fails', {execute: async () => Promise.reject(new Error('bug'))}, 'failed', /internal error: Error: bug/],
+  ])('does not try at once again what %s', async (_name, own, outcome, detail) => {
+    const {document, logs} = await serve(10, [1, 3, 8], {own})
+    expect(document.switches).toMatchObject([{outcome, detail: expect.stringMatching(detail)}])
+    expect(document.notes).toMatchObject({valid: 3, refused: {backing_off: 2}})
+    expect(logs.at(-1)).toMatch(/backing_off: its last switch failed/)
+  })
+
+  it('takes back what is under way when it is stopped', async () => {
+    let back = 0
+    const {document} = await serve(3, [1], {
+      own: {
+        execute: (_plan, {signal}) =>
+          new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+        rollback: async () => {
+          back++
+          return {ok: true, evidence: []}
+        },
+      },
+    })
+    expect(back).toBe(1)
+    expect(document.switches).toMatchObject([{outcome: 'failed'}])
+  })
+
+  it('as a dry run sends and changes nothing, and says what it would do', async () => {
+    let executed = 0
+    const own = {execute: async () => void executed++}
+    const {world, document, logs} = await serve(3, [1], {over: {dryRun: true}, own})
+    expect({sent: world.sent.length, executed}).toEqual({sent: 0, executed: 0})
+    expect(document).toMatchObject({dryRun: true, beacons: 0, switches: [{outcome: 'planned', detail: 'tell it'}]})
+    expect(logs[0]).toMatch(/^dry run: would say every 1 s/)
+  })
+
+  it('without beacons only listens', async () => {
+    const {world, document} = await serve(3, [1], {over: {beacon: false}})
+    expect(world.sent).toEqual([])
+    expect(document).toMatchObject({beacons: 0, ask: [], switches: [{outcome: 'switched'}]})
+  })
+})
