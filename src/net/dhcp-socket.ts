@@ -19,11 +19,12 @@ const IP_PKTINFO = 8
 
 /**
  * Datagrams a system call. What waits while a batch is stored comes with the next, so that the load sets the batch's
- * size, up to what a relay's receive buffer takes as replies at once (some 270). The first few go into memory of their
- * own, as readying all of it costs more than they do.
+ * size, up to a quarter of what a relay's receive buffer takes as replies at once (some 270): what has queued up behind a
+ * slow write must not come back as one burst. The first few go into memory of their own, as readying all of it costs more
+ * than they do.
  */
-const FIRST = 32
-const MORE = 256 - FIRST
+const FIRST = 8
+const MORE = 64 - FIRST
 /** An Ethernet frame's worth, and more than any client sends. */
 const SLOT = 2048
 /** Two thousand datagrams. A longer queue would hold what its client has given up on: overload must drop, not delay. */

@@ -1,6 +1,7 @@
 // Leases on disk: one row an address, and what operators said about VMs. A commit is durable when it returns.
 import type {Directive, Lease, LeaseState} from '../../domain/dhcp/lease.ts'
 import {Failure} from '../../errors.ts'
+import {fileSync} from '../../net/file-sync.ts'
 import {openDatabase, type StatementSync} from '../../net/sqlite.ts'
 
 export const DEFAULT_LEASE_STORE = '/var/lib/gwswitch/dhcp/leases.db'
@@ -13,7 +14,7 @@ export interface LeaseStore {
    * @throws Failure `runtime` if it cannot; then none of it is written.
    */
   commit(leases: Iterable<Lease>, directives?: Iterable<Directive>): void
-  close(): void
+  close(): Promise<void>
 }
 
 /** "GWdl". */
@@ -32,6 +33,12 @@ const SCHEMA = `
 `
 
 type Row = Readonly<Record<string, string | bigint | null>>
+
+/**
+ * Commits between two syncs in the background, where commits themselves do not sync. A checkpoint first writes out what the
+ * log holds, and stops the server for it: 80 ms if all of its 64 MB are still to be written, 10 ms if they are not.
+ */
+const SYNC_EVERY = 32
 
 /** @throws Failure `runtime` as `openDatabase` does: corrupt, read-only, in use. */
 export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'full'): Promise<LeaseStore> {
@@ -54,6 +61,9 @@ export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'fu
     StatementSync,
     StatementSync,
   ]
+  // The log is there: opening the store has written to it.
+  const ahead = sync === 'normal' ? fileSync(`${file}-wal`) : undefined
+  let commits = 0
   return {
     leases: () => read('lease').map(leaseOf),
     directives: () => read('directive').map(directiveOf),
@@ -67,8 +77,12 @@ export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'fu
         if (database.isTransaction) rollback.run()
         throw new Failure('runtime', `${file}: cannot store leases: ${(error as Error).message}`)
       }
+      if (++commits % SYNC_EVERY === 0) ahead?.begin()
     },
-    close: () => database.close(),
+    async close() {
+      await ahead?.close()
+      database.close()
+    },
   }
 }
 

@@ -7,13 +7,18 @@ import {DHCP_CLIENT_PORT, DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
 import {udpFrame} from '../../wire/frames.ts'
 import type {Departure} from './engine.ts'
 
-/** Replies at once, and for every millisecond after. */
-const BURST = 128
-/** More than this, after a slow write to the disk, would overflow the receive buffer of a relay (some 270). */
-const MOST = 192
+/**
+ * Replies at once, and for every millisecond after. It is what a relay, or a load generator, can take in while it sends as
+ * many itself: what comes faster after a halt overflows its receive buffer, and everybody asks again.
+ */
+const BURST = 40
+/** When the event loop was late: more at once would be what the pace is there to prevent. */
+const MOST = 64
+/** Replies that wait, some 50 ms of them. More come too late, and cost memory. */
+const LIMIT = 2048
 
 export interface Transport {
-  /** Sends at most {@link BURST} at once, and the rest a millisecond apart, in order. */
+  /** Sends at most {@link BURST} at once, and the rest a millisecond apart, in order. What exceeds {@link LIMIT} is lost. */
   send(departures: readonly Departure[]): void
   /** What still waits is not sent. */
   stop(): void
@@ -65,7 +70,9 @@ export function transport(
   return {
     send(departures) {
       if (timer === undefined && departures.length <= BURST) return sendNow(departures)
-      waiting.push(...departures)
+      const room = LIMIT - waiting.length
+      if (departures.length > room) warn('send', 'more replies than can leave in time: some are lost')
+      waiting.push(...departures.slice(0, Math.max(0, room)))
       if (timer === undefined) next()
     },
     stop() {
