@@ -22,13 +22,13 @@ const asked = process.argv
   ?.slice(8)
   .split(',')
   .map(Number)
-const RATES = asked ?? (quick ? [9000] : [1000, 5000, 9000, 11_000, 13_000, 15_000, 17_000])
-const SECONDS = quick ? 3 : 6
+const RATES = asked ?? (quick ? [9000] : [1000, 9000, 13_000, 15_000, 17_000])
+const SECONDS = quick ? 3 : 5
 const WARM_RATE = 5000
-const WARM_SECONDS = quick ? 2 : 4
+const WARM_SECONDS = quick ? 2 : 3
 const ROUNDS = quick ? 1 : 3
 /** Who completes less than this share of what was offered gets no more. */
-const HOPELESS = 0.25
+const HOPELESS = 0.4
 /** Of DISCOVERs and REQUESTs: more without an answer, and clients notice. */
 const LOSSLESS = 0.01
 const CLIENTS = 40_000
