@@ -8,8 +8,11 @@ import {join} from 'node:path'
 const [major, minor, patch] = process.versions.node.split('.').map(Number)
 const atLeast = (m, p) => minor > m || (minor === m && patch >= p)
 if (major >= 26 || (major === 24 && atLeast(15, 0)) || (major === 22 && atLeast(22, 2))) {
+  // Where a user has no entry in passwd(5), as in a container, Node throws when it or oclif looks for these.
+  process.env.SHELL = process.env.SHELL || '/bin/sh'
+  process.env.HOME = process.env.HOME || home()
   // Not Node's default under /tmp: what is cached there by one user is executed by another.
-  module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'gwswitch', 'node'))
+  module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(process.env.HOME, '.cache'), 'gwswitch', 'node'))
   // Not awaited: oclif never settles once `| head` has gone, and Node would then exit 13.
   import('../dist/main.js').then(({execute}) => execute({dir: import.meta.url}))
 } else {
@@ -18,4 +21,12 @@ if (major >= 26 || (major === 24 && atLeast(15, 0)) || (major === 22 && atLeast(
       'In a clone, `npm run gwswitch -- ...` brings its own.\n',
   )
   process.exitCode = 1
+}
+
+function home() {
+  try {
+    return homedir()
+  } catch (_error) {
+    return '/'
+  }
 }

@@ -41,6 +41,7 @@ const PEERS = [
   ['qemu-system-x86_64', 'qemu-system-x86'],
   ['qemu-ga', 'qemu-guest-agent'],
   ['cpio', 'cpio'],
+  ['mke2fs', 'e2fsprogs'],
   ['libvirtd', 'libvirt-daemon'],
   ['virsh', 'libvirt-clients'],
   ['/usr/lib/python3/dist-packages/scapy/__init__.py', 'python3-scapy'],

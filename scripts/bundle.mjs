@@ -1,4 +1,5 @@
-// Makes dist/: one entry per command, hook and program, what they share in chunks, oclif's core inside.
+// Makes dist/, or the folder that is given: one entry per command, hook and program, what they share in chunks, oclif's
+// core inside.
 // Start-up is what a migration hook waits for, and most of it is Node looking for some two hundred small files.
 import {globSync} from 'node:fs'
 import {dirname, join} from 'node:path'
@@ -18,7 +19,7 @@ const bundle = await rolldown({
   external: [/^node:/, 'koffi', 'inquirer', 'zod', 'yaml'],
 })
 await bundle.write({
-  dir: join(root, 'dist'),
+  dir: process.argv[2] ?? join(root, 'dist'),
   format: 'esm',
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name]-[hash].js',

@@ -8,9 +8,9 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {moveVm} from '../../src/lab/vms.ts'
 import {runCommand} from '../../src/net/command.ts'
-import {spawnIn} from '../../src/net/netns.ts'
 import {openGuestAgent} from '../../src/net/qga.ts'
 import {gwswitch} from '../support/cli.ts'
+import {startEcho} from '../support/echo-stream.ts'
 import {domainXml, hasBooted, startLibvirt} from '../support/libvirt.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {
@@ -350,50 +350,4 @@ async function killWhenSaid(args: readonly string[], what: RegExp): Promise<stri
     if (what.test(said)) child.kill('SIGKILL')
   })
   return promise
-}
-
-const CLIENT = `
-import {createConnection} from 'node:net'
-const socket = createConnection(7777, '10.0.0.10')
-let sent = 0, echoed = 0, rest = '', wrong = 0
-socket.on('connect', () => {
-  const timer = setInterval(() => socket.write(sent++ + '\\n'), 25)
-  process.stdin.on('end', () => {
-    clearInterval(timer)
-    const until = Date.now() + 5000
-    const last = setInterval(() => {
-      if (echoed < sent && Date.now() < until) return
-      console.log(JSON.stringify({sent, echoed: wrong ? -1 : echoed}))
-      process.exit()
-    }, 20)
-  })
-})
-socket.on('error', (error) => console.error(error))
-socket.on('data', (chunk) => {
-  const lines = (rest + chunk).split('\\n')
-  rest = lines.pop()
-  for (const line of lines) if (Number(line) !== echoed++) wrong++
-  console.log(echoed)
-})
-process.stdin.resume()
-`
-
-/** One TCP connection from a user to the guest's echo service, a number every 25 ms, each expected back in order. */
-function startEcho(namespace: string) {
-  const child = spawnIn(namespace, [process.execPath, '--input-type=module', '-e', CLIENT], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  let said = ''
-  child.stdout?.on('data', (chunk: Buffer) => {
-    said += chunk
-  })
-  const lastLine = (): string => said.trim().split('\n').at(-1) ?? ''
-  return {
-    echoed: () => Number(lastLine()),
-    async stop(): Promise<{sent: number; echoed: number}> {
-      child.stdin?.end()
-      await new Promise((resolve) => child.once('exit', resolve))
-      return JSON.parse(lastLine())
-    },
-  }
 }

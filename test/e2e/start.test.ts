@@ -34,6 +34,28 @@ describe('the program as it is installed', () => {
     },
   )
 
+  it('starts for a user whom passwd does not know', async () => {
+    // As libuv does: HOME, or what passwd says.
+    const pretend = [
+      "data:text/javascript,import os from 'node:os'",
+      "import {syncBuiltinESMExports} from 'node:module'",
+      "os.userInfo = () => { throw new Error('ENOENT') }",
+      'os.homedir = () => process.env.HOME || os.userInfo()',
+      'syncBuiltinESMExports()',
+    ].join(';')
+    const unset = ['-u', 'HOME', '-u', 'SHELL']
+    const {code, stderr} = await tryCommand('env', [
+      ...unset,
+      process.execPath,
+      '--import',
+      pretend,
+      built,
+      '--version',
+    ])
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+  })
+
   it('ends with 0 when nobody reads on', async () => {
     const {code} = await tryCommand('bash', [
       '-c',

@@ -16,18 +16,18 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import {createConnection} from 'node:net'
 import {tmpdir} from 'node:os'
 import {basename, dirname, join} from 'node:path'
-import {createInterface} from 'node:readline'
+import {labEnvironment} from '../../src/lab/processes.ts'
 import {runCommand, tryCommand} from '../../src/net/command.ts'
 import {spawnIn} from '../../src/net/netns.ts'
+import {openQmp} from './qmp.ts'
 import {until} from './until.ts'
 
 /** Where images are kept, by what they are made of. */
-const CACHE = '/var/cache/gwswitch-tests'
+export const CACHE = '/var/cache/gwswitch-tests'
 /** Raised whenever what is in the image changes. */
-const RECIPE = 4
+const RECIPE = 5
 /** In the order in which they depend on each other. */
 const MODULES = [
   'virtio_ring',
@@ -40,11 +40,17 @@ const MODULES = [
   'virtio_net',
   'virtio_console',
 ]
+/** For a disk with an ext4 file system: there, and left to whoever has one. */
+export const DISK_MODULES = ['virtio_blk', 'crc16', 'crc32c_generic', 'mbcache', 'jbd2', 'ext4']
 const PROGRAMS = ['qemu-system-x86_64', 'busybox', 'cpio', 'dpkg-deb', 'apt-get', 'ldd', 'ip', 'gzip']
 
 export interface GuestImage {
   readonly kernel: string
   readonly initrd: string
+  /** Images of disks, read only. */
+  readonly disks?: readonly string[]
+  /** RAM; 128 MB without it. */
+  readonly memoryMb?: number
 }
 
 /** The image, built if need be; or why there is none here, for a test to skip with. */
@@ -100,12 +106,12 @@ async function build(home: string, kernelPackage: string): Promise<void> {
     copyFileSync(await which('busybox'), join(root, 'bin/busybox'))
     await addProgram(root, await which('ip'), 'sbin/ip')
     await addProgram(root, join(packages, 'usr/sbin/qemu-ga'), 'sbin/qemu-ga')
-    for (const name of MODULES) copyModule(packages, name, join(root, 'modules'))
+    for (const name of [...MODULES, ...DISK_MODULES]) copyModule(packages, name, join(root, 'modules'))
     writeFileSync(join(root, 'init'), INIT, {mode: 0o755})
     const made = join(work, 'made')
     mkdirSync(made)
     copyFileSync(globSync(join(packages, 'boot/vmlinuz-*'))[0]!, join(made, 'vmlinuz'))
-    await runCommand('sh', ['-c', `cd ${root} && find . | cpio -o -H newc --quiet | gzip -1 > ${made}/initrd.img`])
+    await packInitrd(root, join(made, 'initrd.img'))
     mkdirSync(dirname(home), {recursive: true})
     await runCommand('cp', ['-r', made, `${home}.new`])
     // Another run may have built it meanwhile.
@@ -115,6 +121,10 @@ async function build(home: string, kernelPackage: string): Promise<void> {
     rmSync(work, {recursive: true, force: true})
   }
 }
+
+/** The kernel unpacks several of these one after the other, if they are in one file. */
+export const packInitrd = async (root: string, to: string): Promise<unknown> =>
+  runCommand('sh', ['-c', `cd ${root} && find . | cpio -o -H newc --quiet | gzip -1 > ${to}`])
 
 const which = async (name: string): Promise<string> =>
   realpathSync((await runCommand('sh', ['-c', `command -v ${name}`])).trim())
@@ -129,6 +139,11 @@ function copyModule(packages: string, name: string, folder: string): void {
 async function addProgram(root: string, path: string, to: string): Promise<void> {
   copyFileSync(path, join(root, to))
   chmodSync(join(root, to), 0o755)
+  await addLibraries(root, path)
+}
+
+/** The libraries that a program of this machine is linked to, at the same places. */
+export async function addLibraries(root: string, path: string): Promise<void> {
   const listed = await runCommand('ldd', [path])
   if (/not found/.test(listed))
     throw new Error(`${basename(path)} lacks libraries here: ${/(\S+) => not found/.exec(listed)?.[1]}`)
@@ -141,7 +156,8 @@ async function addProgram(root: string, path: string, to: string): Promise<void>
   if (!existsSync(join(root, 'lib64'))) symlinkSync('usr/lib64', join(root, 'lib64'))
 }
 
-/** What it is told on the kernel's command line: gw.address, gw.gateway, gw.block (commands the agent shall not take). */
+/** What it is told on the kernel's command line: gw.address, gw.gateway, gw.block (commands the agent shall not take). What more there is to
+ * start, an archive behind this one brings as /start. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/sbin:/bin
@@ -166,6 +182,7 @@ ip route add default via $gateway dev eth0 proto static metric 100
 mkfifo /run/echo
 (while :; do nc -l -p 7777 < /run/echo | tee /run/echo > /dev/null; done) &
 for port in /dev/vport*; do qemu-ga -m virtio-serial -p $port -t /run -d \${block:+-b $block}; done
+[ -e /start ] && . /start
 echo guest ready
 while :; do sleep 3600; done
 `
@@ -209,6 +226,11 @@ export async function startGuest(image: GuestImage, options: GuestOptions): Prom
   return guest
 }
 
+export interface MigratedGuest extends RunningGuest {
+  /** When it ran at its destination, ms since 1970. */
+  readonly arrivedMs: number
+}
+
 /**
  * Live-migrates a running guest into a QEMU of its own with other options; resolves to that one as soon as the guest runs
  * there, with the old one stopped for good.
@@ -217,33 +239,31 @@ export async function migrateGuest(
   from: RunningGuest,
   image: GuestImage,
   options: GuestOptions,
-): Promise<RunningGuest> {
+): Promise<MigratedGuest> {
   const to = launch(image, options, ['-incoming', 'defer'])
   try {
-    const socket = join(options.scratch, `${options.name}.migration`)
-    await until(
-      async () => existsSync(join(options.scratch, `${options.name}.qmp`)),
-      20_000,
-      'the destination is there',
-    )
-    await to.qmp('migrate-incoming', {uri: `unix:${socket}`})
-    await from.qmp('migrate', {uri: `unix:${socket}`})
+    const file = (suffix: string): string => join(options.scratch, `${options.name}.${suffix}`)
+    await until(async () => existsSync(file('qmp')), 20_000, 'the destination is there')
+    await using monitor = await openQmp(file('qmp'))
     // The destination's own word: only then does the guest run there.
-    await until(
-      async () => (await to.qmp('query-status')).status === 'running',
-      40_000,
-      'the guest runs at its destination',
-    )
+    const arrived = monitor.event('RESUME', 40_000)
+    await monitor.ask('migrate-incoming', {uri: `unix:${file('migration')}`})
+    await from.qmp('migrate', {uri: `unix:${file('migration')}`})
+    const arrivedMs = await arrived
     await from.stop()
-    return to
+    return {...to, arrivedMs}
   } catch (error) {
     await to.stop()
-    throw error
+    throw new Error(`${(error as Error).message}: ${to.complaints()}`)
   }
 }
 
 /** QEMU's way to reach its parts, and to look at them. */
-function launch({kernel, initrd}: GuestImage, options: GuestOptions, more: readonly string[]) {
+function launch(
+  {kernel, initrd, disks = [], memoryMb = 128}: GuestImage,
+  options: GuestOptions,
+  more: readonly string[],
+) {
   const file = (suffix: string): string => join(options.scratch, `${options.name}.${suffix}`)
   const words = [
     'console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests mitigations=off edd=off net.ifnames=0',
@@ -252,15 +272,23 @@ function launch({kernel, initrd}: GuestImage, options: GuestOptions, more: reado
   ]
   const argv = [
     ...['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-nographic', '-no-reboot', '-accel', 'tcg'],
-    ...['-machine', 'pc-i440fx-7.2', '-m', '128', '-kernel', kernel, '-initrd', initrd, '-append', words.join(' ')],
+    ...['-machine', 'pc-i440fx-7.2', '-m', `${memoryMb}`, '-kernel', kernel, '-initrd', initrd],
+    ...['-append', words.join(' ')],
     ...['-serial', `file:${file('console')}`, '-qmp', `unix:${file('qmp')},server=on,wait=off`],
     ...['-netdev', `tap,id=n0,ifname=${options.tap},script=no,downscript=no`],
     ...['-device', `virtio-net-pci,netdev=n0,mac=${options.mac},romfile=,host_mtu=${options.mtu}`],
     ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=ga0,path=${file('qga')},server=on,wait=off`],
     ...['-device', 'virtserialport,chardev=ga0,name=org.qemu.guest_agent.0'],
+    // Read only, so that both ends of a migration may open them.
+    ...disks.flatMap((disk, i) => [
+      ...['-drive', `file=${disk},format=raw,if=none,id=d${i},readonly=on`],
+      ...['-device', `virtio-blk-pci,drive=d${i}`],
+    ]),
     ...more,
   ]
-  const child = spawnIn(options.namespace, argv, {stdio: ['ignore', 'ignore', 'pipe']})
+  // Marked as the lab's own: it is ended with the lab, also when this process is killed.
+  const env = {...process.env, ...labEnvironment(options.namespace.split('-')[0]!)}
+  const child = spawnIn(options.namespace, argv, {stdio: ['ignore', 'ignore', 'pipe'], env})
   const stderr: Buffer[] = []
   child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk))
   return {
@@ -272,22 +300,11 @@ function launch({kernel, initrd}: GuestImage, options: GuestOptions, more: reado
   }
 }
 
-/** One QMP command over a connection of its own (qmp-spec: a greeting, then capabilities, then commands). */
+/** One QMP command over a connection of its own. */
 async function askQmp(path: string, execute: string, parameters?: object): Promise<Record<string, unknown>> {
-  const socket = createConnection(path)
-  try {
-    socket.write(
-      `{"execute": "qmp_capabilities", "id": "hello"}\n${JSON.stringify({execute, arguments: parameters, id: 'ask'})}\n`,
-    )
-    for await (const line of createInterface({input: socket})) {
-      const said = JSON.parse(line)
-      if (said.error) throw new Error(`${execute}: ${said.error.desc}`)
-      if (said.id === 'ask') return said.return
-    }
-    throw new Error(`${execute}: QEMU went away`)
-  } finally {
-    socket.destroy()
-  }
+  await using monitor = await openQmp(path)
+  // Awaited here: the connection is closed on the way out.
+  return await monitor.ask(execute, parameters)
 }
 
 async function ended(child: ChildProcess): Promise<void> {

@@ -6,6 +6,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll} from 'vitest'
 import type {LabOptions} from '../../src/lab/options.ts'
+import {labEnvironment} from '../../src/lab/processes.ts'
 import {namespaceCommand} from '../../src/net/netns.ts'
 import {newPrivateKey, privateKeyText, publicKeyText} from '../../src/wire/agent-message.ts'
 import {gwswitch} from './cli.ts'
@@ -25,6 +26,8 @@ export interface Program {
   /** What it wrote to stderr, and to stdout. */
   log(): string
   out(): string
+  /** When it wrote the last line of stderr that matches, ms since 1970. */
+  saidAt(what: RegExp): number | undefined
   /** Ends it, and waits for that. */
   end(signal?: NodeJS.Signals): Promise<void>
 }
@@ -83,11 +86,13 @@ export function useSiteLab(options: Partial<Omit<LabOptions, 'prefix'>>): SiteLa
     const [program, ...args] = namespaceCommand(lab().ns(node), argv)
     const child = spawn(program!, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: {...process.env, NODE_NO_WARNINGS: '1'},
+      env: {...process.env, ...labEnvironment(lab().prefix), NODE_NO_WARNINGS: '1'},
     })
     const said = {log: '', out: ''}
+    const chunks: {readonly text: string; readonly atMs: number}[] = []
     child.stderr.on('data', (chunk: Buffer) => {
       said.log += chunk
+      chunks.push({text: chunk.toString(), atMs: Date.now()})
     })
     child.stdout.on('data', (chunk: Buffer) => {
       said.out += chunk
@@ -97,6 +102,7 @@ export function useSiteLab(options: Partial<Omit<LabOptions, 'prefix'>>): SiteLa
       child,
       log: () => said.log,
       out: () => said.out,
+      saidAt: (what) => chunks.findLast(({text}) => what.test(text))?.atMs,
       async end(signal = 'SIGTERM') {
         child.kill(signal)
         await ended

@@ -11,6 +11,8 @@ const LISTEN_MS = 2500
 const LISTEN_LIMIT_MS = 10_000
 /** QEMU announces a moved VM five times within a second: one move. */
 const BURST_MS = 3000
+/** For how long after the first of them beacons of the place before may still come out of the socket. */
+const STALE_MS = 100
 /** For how long another site must be the nearest one before that counts as a move that no NIC announced. */
 const SETTLE_MS = 5000
 /** How old a measurement may be: while all is as it was, and while a change is settling. */
@@ -180,11 +182,15 @@ function move(turn: Turn): void {
   const lifetimes = Object.values(watch.heard).map(({atMs, untilMs}) => untilMs - atMs)
   const waitMs = Math.min(Math.max(LISTEN_MS, ...lifetimes.map((ms) => ms / 2)), LISTEN_LIMIT_MS)
   const untilMs = watch.phase.kind === 'listening' && first !== undefined ? watch.phase.untilMs : nowMs + waitMs
-  put(turn, {heard: {}, site: undefined, change: undefined, measuring: undefined, measured: undefined})
+  put(turn, {heard: first === undefined ? {} : heardSince(watch, first + STALE_MS)})
+  put(turn, {site: undefined, change: undefined, measuring: undefined, measured: undefined})
   // A measurement that is under way is of the place before.
   put(turn, {round: watch.round + 1, movedMs: first ?? nowMs, phase: {kind: 'listening', untilMs}})
   if (!now.beacons) decide(turn, undefined, 'notify_peers')
 }
+
+const heardSince = ({heard}: SiteWatch, ms: number): SiteWatch['heard'] =>
+  Object.fromEntries(Object.entries(heard).filter(([, {atMs}]) => atMs > ms))
 
 function tick(turn: Turn): void {
   const {phase} = turn.watch

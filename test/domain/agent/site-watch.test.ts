@@ -142,6 +142,15 @@ describe('a VM that was moved, and knows by NOTIFY PEERS', () => {
     expect(guest.logs.filter((line) => /probably moved/.test(line))).toHaveLength(2)
   })
 
+  it('keeps what it hears between two announcements of one move, but for what may have waited in its socket', () => {
+    const between = vm({rtts: atY}).moved().wait(0.2).hear('x').wait(0.2).moved().hear('y')
+    expect(between.notes).toMatchObject([{site: 'y'}])
+    const waited = vm({rtts: atY}).moved().hear('x').wait(0.1).moved().hear('y')
+    expect(waited.notes).toEqual([])
+    waited.wait(3)
+    expect(waited.notes[0]).toMatchObject({site: 'y'})
+  })
+
   it('asks nobody for a gateway that it uses already', () => {
     const guest = vm({gateway: '10.0.0.2', rtts: atY}).wait(5, 'x').moved().wait(4, 'y')
     expect(guest.notes).toEqual([])

@@ -1,6 +1,7 @@
 // The agent as a process: agent-process CONFIG. SIGUSR2 is what the kernel says when a NIC announces itself (NOTIFY PEERS):
-// no interface that a namespace can have does so. Once there is a file CONFIG.trap with a number N in it, the Nth call from
-// then on that changes anything in the kernel or on disk is the last: it kills the process (SIGKILL, from itself).
+// no interface that a namespace can have does so (a guest's has: e2e/agent-migration). Once there is a file CONFIG.trap with
+// a number N in it, the Nth call from then on that changes anything in the kernel or on disk is the last: it kills the
+// process (SIGKILL, from itself).
 import {readFileSync} from 'node:fs'
 import {readAgentConfig} from '../../../src/services/agent/config-file.ts'
 import {type AgentKernel, systemKernel} from '../../../src/services/agent/kernel.ts'

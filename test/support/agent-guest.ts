@@ -1,0 +1,98 @@
+// The guest of qemu-guest.ts with Node and gwswitch in it, which starts the agent. Node is on one disk, which is kept, and the
+// program as it is now on another.
+import {createHash} from 'node:crypto'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import {join} from 'node:path'
+import {runCommand} from '../../src/net/command.ts'
+import {hasProgram} from './namespaces.ts'
+import {addLibraries, CACHE, DISK_MODULES, type GuestImage, guestImage, packInitrd} from './qemu-guest.ts'
+
+const root = join(import.meta.dirname, '../..')
+/** What bin/run.js and the agent load beside what is bundled. */
+const PACKAGES = ['koffi', '@koromix/koffi-linux-x64', 'zod', 'yaml']
+/** Where the agent in the guest has its files. */
+export const GUEST_ETC = '/etc/gwswitch'
+
+const START = `
+for name in ${DISK_MODULES.join(' ')}; do [ -e /modules/$name.ko ] && insmod /modules/$name.ko; done
+mkdir -p /node /opt/gwswitch
+mount -t ext4 -o ro /dev/vda /node
+mount -t ext4 -o ro /dev/vdb /opt/gwswitch
+gwswitch agent --config ${GUEST_ETC}/agent.yaml 2> /dev/ttyS0 &
+`
+const PROGRAM = `#!/bin/sh
+export HOME=/tmp NO_COLOR=1
+exec /node/node /opt/gwswitch/bin/run.js "$@"
+`
+
+/** The guest without it, built if need be; or why there is none here. */
+export async function agentGuestBase(): Promise<GuestImage | string> {
+  const base = await guestImage()
+  if (typeof base === 'string' || (await hasProgram('mke2fs'))) return base
+  return 'mke2fs is not installed (Debian: e2fsprogs)'
+}
+
+/** Made in the folder `scratch`. `files` go to {@link GUEST_ETC}; agent.yaml is one of them. */
+export async function agentGuestImage(
+  base: GuestImage,
+  scratch: string,
+  files: Readonly<Record<string, string>>,
+): Promise<GuestImage> {
+  const [node, program] = await Promise.all([nodeDisk(), programDisk(scratch)])
+  const added = join(scratch, 'initrd')
+  for (const folder of ['sbin', GUEST_ETC]) mkdirSync(join(added, folder), {recursive: true})
+  await addLibraries(added, process.execPath)
+  writeFileSync(join(added, 'start'), START)
+  writeFileSync(join(added, 'sbin/gwswitch'), PROGRAM, {mode: 0o755})
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(added, GUEST_ETC, name), text, {mode: 0o600})
+  const initrd = join(scratch, 'initrd.img')
+  await packInitrd(added, `${initrd}.added`)
+  await runCommand('sh', ['-c', `cat ${base.initrd} ${initrd}.added > ${initrd}`])
+  return {...base, initrd, disks: [node, program], memoryMb: 320}
+}
+
+/** The Node that runs this. Only the last one is kept. */
+async function nodeDisk(): Promise<string> {
+  const {size, mtimeMs} = statSync(process.execPath)
+  const key = createHash('sha256').update(`${process.version} ${size} ${mtimeMs}`).digest('hex').slice(0, 16)
+  const disk = join(CACHE, `node-${key}.img`)
+  if (existsSync(disk)) return disk
+  mkdirSync(CACHE, {recursive: true})
+  const work = mkdtempSync(join(CACHE, 'node-'))
+  try {
+    const folder = join(work, 'disk')
+    mkdirSync(folder)
+    cpSync(process.execPath, join(folder, 'node'))
+    const made = join(work, 'node.img')
+    await makeDisk(folder, made, Math.ceil(size / 2 ** 20) + 16)
+    for (const old of readdirSync(CACHE).filter((name) => /^node-\w+\.img$/.test(name))) rmSync(join(CACHE, old))
+    renameSync(made, disk)
+    return disk
+  } finally {
+    rmSync(work, {recursive: true, force: true})
+  }
+}
+
+async function programDisk(scratch: string): Promise<string> {
+  const folder = join(scratch, 'program')
+  await runCommand(process.execPath, [join(root, 'scripts/bundle.mjs'), join(folder, 'dist')])
+  const names = ['package.json', 'oclif.manifest.json', 'bin/run.js', ...PACKAGES.map((name) => `node_modules/${name}`)]
+  for (const name of names) cpSync(join(root, name), join(folder, name), {recursive: true})
+  const disk = join(scratch, 'program.img')
+  await makeDisk(folder, disk, 64)
+  return disk
+}
+
+/** Without mounting anything here, and without a journal, which nobody would write. */
+const makeDisk = (folder: string, to: string, mb: number): Promise<string> =>
+  runCommand('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, to, `${mb}M`])
