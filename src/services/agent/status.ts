@@ -141,7 +141,7 @@ function whereText({beacons, site, phase, heard, counts, note}: SiteStatus): str
     ...(note === null
       ? []
       : [
-          `  last note ${note.ageS} s ago (${note.why}, sent ${note.sent} times): ${note.site === null ? 'site not known' : `asked for the gateway of site ${note.site}`}`,
+          `  last note ${note.ageS} s ago (${note.why}, sent ${note.sent === 1 ? 'once' : `${note.sent} times`}): ${note.site === null ? 'site not known' : `asked for the gateway of site ${note.site}`}`,
         ]),
   ]
 }
