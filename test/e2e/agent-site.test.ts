@@ -51,7 +51,7 @@ describe.skipIf(noNamespaces)('serve site, and an agent with beacons: true', () 
     expect(text.stdout).toMatch(
       /site y; \d+ beacons heard\n.*beacon of [xy] by site-[xy], [\d.]+ s ago: gateway 10\.0\.0\.[12]/,
     )
-    expect(text.stdout).toMatch(/last note [\d.]+ s ago \(beacons, sent 1 times\): asked for the gateway of site y/)
+    expect(text.stdout).toMatch(/last note [\d.]+ s ago \(beacons, sent once\): asked for the gateway of site y/)
   })
 
   it('and back, through the other controller', async () => {

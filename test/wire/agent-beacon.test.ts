@@ -1,4 +1,4 @@
-import {type KeyObject, sign} from 'node:crypto'
+import type {KeyObject} from 'node:crypto'
 import fc from 'fast-check'
 import {CompactSign, compactVerify, importJWK} from 'jose'
 import {describe, expect, it} from 'vitest'
@@ -24,16 +24,13 @@ import {
   privateKeyText,
   publicKeyText,
   readPrivateKey,
-  readPublicKey,
   signAnswer,
   signCommand,
 } from '../../src/wire/agent-message.ts'
 import {WireError} from '../../src/wire/error.ts'
+import {bytes, part, sampleKey, tokenBy} from '../support/tokens.ts'
 
-const key = newPrivateKey()
-const publicKey = readPublicKey(publicKeyText(key))!
-const keyOf = (kid: string): KeyObject | undefined => (kid === 'site-y' ? publicKey : undefined)
-const signing = {kid: 'site-y', privateKey: key}
+const {key, keyOf, signing} = sampleKey()
 
 const beacon: SiteBeacon = {
   ...{v: 1, site: 'y', segment: 'tenant-a', iat: 1_790_000_000, exp: 1_790_000_005, seq: 1_790_000_000_000_000},
@@ -44,13 +41,7 @@ const note: AgentNote = {
   ...{nonce: 'AAAAAAAAAAAAAAAA', gw4: '10.0.0.1', gw6: 'fd00::1', why: 'notify_peers', site: 'y'},
 } as const
 
-const bytes = (text: string): Buffer => Buffer.from(text)
-const part = (value: unknown): string =>
-  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
-function token(header: unknown, payload: unknown, by: KeyObject = key): string {
-  const input = `${part(header)}.${part(payload)}`
-  return `${input}.${sign(null, bytes(input), by).toString('base64url')}`
-}
+const token = (header: unknown, payload: unknown, by: KeyObject = key): string => tokenBy(by, header, payload)
 
 interface Kind {
   readonly name: string

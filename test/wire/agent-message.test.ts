@@ -22,11 +22,9 @@ import {
   signCommand,
 } from '../../src/wire/agent-message.ts'
 import {WireError} from '../../src/wire/error.ts'
+import {bytes, part, sampleKey, tokenBy} from '../support/tokens.ts'
 
-const key = newPrivateKey()
-const publicKey = readPublicKey(publicKeyText(key))!
-const keyOf = (kid: string): KeyObject | undefined => (kid === 'site-y' ? publicKey : undefined)
-const signing = {kid: 'site-y', privateKey: key}
+const {key, keyOf, signing} = sampleKey()
 
 const command: AgentCommand = {
   ...{
@@ -54,14 +52,7 @@ const answer: AgentAnswer = {
   },
 } as const
 
-const bytes = (text: string): Buffer => Buffer.from(text)
-const part = (value: unknown): string =>
-  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
-/** A token as anybody may make one, with a signature by `by`. */
-function token(header: unknown, payload: unknown, by: KeyObject = key): string {
-  const input = `${part(header)}.${part(payload)}`
-  return `${input}.${sign(null, bytes(input), by).toString('base64url')}`
-}
+const token = (header: unknown, payload: unknown, by: KeyObject = key): string => tokenBy(by, header, payload)
 const HEADER = {alg: 'Ed25519', kid: 'site-y', typ: COMMAND_TYP}
 
 describe('a command', () => {
