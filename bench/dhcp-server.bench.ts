@@ -250,9 +250,9 @@ async function sweep(contenders: readonly Contender[]): Promise<Map<Contender, M
     for (const [i, rate] of RATES.entries()) {
       for (const [contender, byRate] of runs) {
         if (i > 0 && (byRate[i - 1]!.at(-1)?.rate ?? 0) < RATES[i - 1]! * HOPELESS) continue
-        byRate[i]!.push(await throughput(contender, rate))
         if (process.stderr.isTTY)
-          process.stderr.write(`\r\x1b[Kround ${round + 1}, ${rate} a second, ${contender.name}`)
+          process.stderr.write(`\r\x1b[Kround ${round + 1} of ${ROUNDS}, ${rate} a second, ${contender.name}`)
+        byRate[i]!.push(await throughput(contender, rate))
       }
     }
   }
