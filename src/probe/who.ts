@@ -6,7 +6,7 @@ import {Failure} from '../errors.ts'
 import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../net/bpf.ts'
 import type {Link, ReceivedFrame} from '../net/link.ts'
 import type {World} from '../net/world.ts'
-import {type Ipv4, isIpv4, type Mac, type Prefix} from '../wire/address.ts'
+import {BROADCAST, type Ipv4, isIpv4, type Mac, type Prefix} from '../wire/address.ts'
 import {parseArp} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet} from '../wire/ethernet.ts'
@@ -31,6 +31,8 @@ export interface WhoOrder {
 
 /** Echoes go out at these offsets, ms, to those that have not answered. */
 const ROUNDS_MS = [0, 200, 600]
+/** Whoever speaks for a gateway's address is heard for at least this long, however fast the VMs answer. */
+const HEARD_MS = 300
 /** Longer filters than this many VMs are not attached: the kernel takes 4096 instructions. */
 const MOST_FILTERED = 400
 
@@ -147,11 +149,15 @@ async function ask(
   }
   await onPorts(order.ports, filter, world, take, async (links) => {
     const started = world.now()
-    const either = AbortSignal.any([signal, done.signal])
-    for (const [round, atMs] of [...ROUNDS_MS, ROUNDS_MS.at(-1)! + order.listenMs].entries()) {
+    const until = async (atMs: number, stop: AbortSignal): Promise<void> => {
       const leftMs = atMs - Number(world.now() - started) / 1e6
-      if (leftMs > 0) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
-      if (done.signal.aborted || round === ROUNDS_MS.length) return
+      if (leftMs > 0) await world.sleep(leftMs, stop).catch(() => signal.throwIfAborted())
+    }
+    const either = AbortSignal.any([signal, done.signal])
+    for (const link of links) link.sendMany(gatewayProbes(link, questions))
+    for (const [round, atMs] of ROUNDS_MS.entries()) {
+      await until(atMs, either)
+      if (done.signal.aborted) break
       const left = questions.filter(({found}) => found.mac === undefined)
       for (const link of links) {
         link.sendMany(
@@ -159,7 +165,18 @@ async function ask(
         )
       }
     }
+    await until(ROUNDS_MS.at(-1)! + order.listenMs, either)
+    await until(HEARD_MS, signal)
   })
+}
+
+/** Asks everybody for the gateways' addresses, by ARP probes, which change no neighbour table: strangers answer too. */
+function gatewayProbes(link: Link, questions: readonly Question[]): Uint8Array[] {
+  const addresses = new Map<Ipv4, WatchedVm>()
+  for (const {segment, watched} of questions) {
+    for (const {ip} of segment.gateways) addresses.set(ip, {...watched, ip, mac: BROADCAST})
+  }
+  return [...addresses.values()].map((gateway) => probeFrame(link, gateway))
 }
 
 /** Those that did not answer an echo may still talk to others. */

@@ -113,6 +113,14 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       } finally {
         clearInterval(claims)
       }
+
+      // One that says nothing until it is asked, and a VM that answers at once: still found.
+      await points(bridge.far, '10.1.0.254', BY)
+      await bridge.local.run('ip', 'address', 'add', '10.1.0.254/32', 'dev', 'eth0')
+      const quiet = await who(bridge, 'db-04', ...ports)
+      expect(quiet.json.rows.map(({verdict}: Row) => verdict)).toEqual(['as-expected'])
+      expect(quiet.json.strangers).toMatchObject([{mac: VMS.local.mac, ip: '10.1.0.254', segment: 'shared'}])
+      expect(quiet.code).toBe(11)
     }))
 
   it('asks for the default route where every site has its own address, and listens where ICMP is dropped', async ({
