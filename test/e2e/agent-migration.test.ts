@@ -62,7 +62,7 @@ describe.skipIf(typeof base === 'string')(
       programs.y = await site.serve('y')
       guests.push(await startGuest(image, options('x')))
       await said(agentLog, /this VM is in site x/)
-    }, 180_000)
+    }, 300_000)
     afterAll(async () => {
       for (const guest of guests) await guest.stop()
       for (const program of Object.values(programs)) await program.end()
@@ -90,7 +90,7 @@ describe.skipIf(typeof base === 'string')(
       ['x', 'ry', 'rx', RX, '10.0.0.1:6743'],
     ])(
       'to site %s notices, asks there, and is switched; its open session goes on',
-      {timeout: 120_000},
+      {timeout: 240_000},
       async ([to, from, gateway, ip, ask], {annotate}) => {
         const controller = programs[to]
         const stream = startEcho(site.lab().ns('user-y'))
@@ -153,7 +153,7 @@ describe.skipIf(typeof base === 'string')(
 
 /** Waits until a log has it; says what it has if that does not come. */
 async function said(log: () => string, what: RegExp): Promise<void> {
-  await until(async () => what.test(log()), 60_000, `${what}`).catch((error: Error) => {
+  await until(async () => what.test(log()), 120_000, `${what}`).catch((error: Error) => {
     throw new Error(`${error.message}: ${log()}`)
   })
 }

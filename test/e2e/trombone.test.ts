@@ -53,7 +53,8 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
     const {code, json} = await trace(NEAR_Y)
     expect(code).toBe(10)
     expect(json.egress).toMatchObject({verdict: 'trombone', reason: 'detour'})
-    expect(Math.abs(json.egress.penaltyMs.median - DCI_RTT_MS)).toBeLessThan(DCI_RTT_MS / 10)
+    // The median holds what a busy machine adds to its two relays; the fastest of each does not.
+    expect(Math.abs(json.egress.penaltyMs.min - DCI_RTT_MS)).toBeLessThan(DCI_RTT_MS / 10)
     expect(json.egress.penaltyMs.lo).toBeGreaterThan(json.egress.thresholdMs)
     const [current, alternative] = json.candidates
     expect(current).toMatchObject({role: 'current', name: 'bx', site: 'x', macSource: 'neigh'})
@@ -225,7 +226,7 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per sit
       namespace: lab().ns('web-07'),
     })
     expect(code).toBe(10)
-    expect(Math.abs(json.egress.penaltyMs.median - 10)).toBeLessThan(1.5)
+    expect(Math.abs(json.egress.penaltyMs.min - 10)).toBeLessThan(1.5)
     expect(json.candidates).toMatchObject([
       {ip: '10.0.0.1', name: null},
       {ip: '10.0.0.2', macSource: 'arp'},
@@ -235,7 +236,7 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per sit
   it('agrees with scamper, told to go by the same routers', async ({skip}) => {
     if (!(await hasProgram('scamper'))) skip('scamper is not installed')
     const via = async (router: string): Promise<number> => {
-      const out = await lab().run('web-07', 'scamper', '-I', `ping -c 5 -i 0.2 -r ${router} ${NEAR_Y}`)
+      const out = await lab().run('web-07', 'scamper', '-I', `ping -c 20 -i 0.2 -r ${router} ${NEAR_Y}`)
       return Number(/min\/avg\/max\/stddev = ([\d.]+)/.exec(out)![1])
     }
     const theirs = (await via('10.0.0.1')) - (await via('10.0.0.2'))

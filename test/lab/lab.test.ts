@@ -1,7 +1,7 @@
 // The lab's life: up, seen, down, and everything that can go wrong on the way.
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync} from 'node:fs'
+import {existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync} from 'node:fs'
 import {constants, tmpdir} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {fileURLToPath} from 'node:url'
@@ -17,6 +17,7 @@ import {labNamespaces} from '../../src/lab/topology.ts'
 import {runCommand, tryCommand} from '../../src/net/command.ts'
 import {inNamespace} from '../../src/net/netns.ts'
 import {noNamespaces, withLab, withPrefix} from '../support/namespaces.ts'
+import {until} from '../support/until.ts'
 
 const removeLab = (prefix: string): Promise<void> => down(prefix).then(() => {})
 
@@ -168,7 +169,8 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
     await withPrefix(removeLab, async (prefix) => {
       await up({prefix})
       const guest = spawn('ip', ['netns', 'exec', `${prefix}-db-03`, 'sleep', '60'], {stdio: 'ignore'})
-      await sleep(50)
+      // ip(8) has become the program once the namespace is the other one.
+      while (readlinkSync(`/proc/${guest.pid}/ns/net`) === readlinkSync('/proc/self/ns/net')) await sleep(5)
       await down(prefix)
       expect(traces(prefix)).toEqual([])
       expect(guest.exitCode ?? guest.signalCode).toBeNull()
@@ -321,8 +323,7 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
       // A change of our own is seen, or the silence would prove nothing.
       await runCommand('ip', ['-n', outer, 'link', 'set', 'lo', 'up'])
       await runCommand('ip', ['-n', outer, 'link', 'set', 'lo', 'down'])
-      await sleep(100)
-      expect(seen).toContain('lo')
+      await until(async () => seen.includes('lo'), 5000, 'a change of our own is seen')
       events.kill()
       await once(events, 'exit')
     })

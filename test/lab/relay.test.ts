@@ -4,9 +4,10 @@ import {once} from 'node:events'
 import {readFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
+import {quantile} from '../../src/domain/statistics.ts'
 import {spawnScript} from '../../src/lab/processes.ts'
 import {runCommand} from '../../src/net/command.ts'
-import {inNamespace, namespaces} from '../../src/net/netns.ts'
+import {inNamespace, namespaces, spawnIn} from '../../src/net/netns.ts'
 import {openPacketSocket, type PacketSocket, type ReceivedFrame} from '../../src/net/packet-socket.ts'
 import {noNamespaces, withPrefix} from '../support/namespaces.ts'
 
@@ -82,6 +83,16 @@ function received(socket: PacketSocket): ReceivedFrame[] {
   return frames.filter(({bytes}) => Buffer.from(bytes.subarray(12)).includes(Buffer.from([0x88, 0xb5])))
 }
 
+/** As {@link received}, once there are `count`; whatever there is after 5 s. */
+async function receivedAll(socket: PacketSocket, count: number): Promise<ReceivedFrame[]> {
+  const frames = received(socket)
+  for (const end = Date.now() + 5000; frames.length < count && Date.now() < end; ) {
+    await sleep(10)
+    frames.push(...received(socket))
+  }
+  return frames
+}
+
 const numberOf = ({bytes}: ReceivedFrame): number => Buffer.from(bytes).readUInt32BE(14)
 const milliseconds = (ns: bigint): number => Number(ns) / 1e6
 
@@ -95,16 +106,16 @@ describe.skipIf(noNamespaces)('relay', {timeout: 30_000}, () => {
         sentB.push(b.send(numbered(i)))
         await sleep(4)
       }
-      await sleep(100)
       for (const [sent, at] of [
-        [sentA, received(b)],
-        [sentB, received(a)],
+        [sentA, await receivedAll(b, 250)],
+        [sentB, await receivedAll(a, 250)],
       ] as const) {
         expect(at.map(numberOf)).toEqual(sent.map((_, i) => i))
         const delays = at.map(({timestampNs}, i) => milliseconds(timestampNs - sent[i]!)).toSorted((x, y) => x - y)
         // Never early; late by what a busy machine costs. The median says that it is the delay and not a multiple.
         expect(delays[0]).toBeGreaterThan(19.95)
-        expect(delays[125]).toBeLessThan(22)
+        expect(delays[0]).toBeLessThan(22)
+        expect(delays[125]).toBeLessThan(30)
       }
     })
   })
@@ -117,14 +128,14 @@ describe.skipIf(noNamespaces)('relay', {timeout: 30_000}, () => {
         sent.push(a.send(numbered(i)))
         await sleep(12)
       }
-      await sleep(150)
-      const at = received(b)
+      const at = await receivedAll(b, 100)
       expect(at.map(numberOf)).toEqual(sent.map((_, i) => i))
       const delays = at.map(({timestampNs}, i) => milliseconds(timestampNs - sent[i]!))
       expect(Math.min(...delays)).toBeGreaterThan(4.95)
-      const mean = delays.reduce((sum, delay) => sum + delay, 0) / delays.length
-      expect(mean).toBeGreaterThan(7)
-      expect(mean).toBeLessThan(13)
+      // A busy machine only adds, now and then much: it lifts the mean, and hardly the median. Expected are 9 and 7.8; with
+      // twice the jitter the median is 10.5.
+      expect(delays.reduce((sum, delay) => sum + delay, 0) / delays.length).toBeGreaterThan(7)
+      expect(quantile(delays, 0.5)).toBeLessThan(10)
     })
   })
 
@@ -151,9 +162,8 @@ describe.skipIf(noNamespaces)('relay', {timeout: 30_000}, () => {
         numbered(4, 64, [0x88, 0xa8, 0x00, 0x07, 0x81, 0x00, 0x00, 0x05]),
       ]
       for (const frame of frames) a.send(frame)
-      await sleep(100)
       const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-      expect(received(b).map(({bytes}) => hex(bytes))).toEqual(frames.map(hex))
+      expect((await receivedAll(b, frames.length)).map(({bytes}) => hex(bytes))).toEqual(frames.map(hex))
     })
   })
 
@@ -165,22 +175,20 @@ describe.skipIf(noNamespaces)('relay', {timeout: 30_000}, () => {
           .on('end', () => { console.log(n + ' ' + h.digest('hex')); process.exit() })).listen(7, () => console.log('up'))`
       const client = `const s = require('net').connect(7, '10.9.0.2'); const b = Buffer.alloc(1 << 20)
         const next = (i) => i === ${megabytes} ? s.end() : s.write(Buffer.from(b.fill(i)), () => next(i + 1)); next(0)`
-      const node = (where: string, script: string): string[] => [
-        'netns',
-        'exec',
-        `${prefix}-${where}`,
-        process.execPath,
-        '-e',
-        script,
-      ]
-      const serving = runCommand('ip', node('b', server))
-      await sleep(400)
-      await runCommand('ip', node('a', client))
+      const serving = spawnIn(`${prefix}-b`, [process.execPath, '-e', server], {stdio: ['ignore', 'pipe', 'inherit']})
+      const ended = once(serving, 'exit')
+      let said = ''
+      serving.stdout!.on('data', (chunk) => {
+        said += chunk
+      })
+      await once(serving.stdout!, 'data')
+      await runCommand('ip', ['netns', 'exec', `${prefix}-a`, process.execPath, '-e', client])
       const hash = spawnSync('sh', [
         '-c',
         `for i in $(seq 0 ${megabytes - 1}); do head -c 1048576 /dev/zero | tr '\\0' "\\\\$(printf %o $i)"; done | sha256sum`,
       ])
-      expect(await serving).toBe(`up\n${megabytes << 20} ${String(hash.stdout).split(' ')[0]}\n`)
+      expect(await ended).toEqual([0, null])
+      expect(said).toBe(`up\n${megabytes << 20} ${String(hash.stdout).split(' ')[0]}\n`)
     })
   })
 
@@ -205,8 +213,7 @@ describe.skipIf(noNamespaces)('relay', {timeout: 30_000}, () => {
       await runCommand('ip', ['-n', `${prefix}-relay`, 'link', 'set', 'rb', 'up'])
       await sleep(50)
       a.send(numbered(1))
-      await sleep(100)
-      expect(received(b).map(numberOf)).toEqual([1])
+      expect((await receivedAll(b, 1)).map(numberOf)).toEqual([1])
     })
   })
 

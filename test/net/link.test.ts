@@ -146,12 +146,16 @@ describe.skipIf(noNamespaces)('packet sockets', () => {
 
   it('are seen by tcpdump as what they are', () =>
     withPair(async (a, b) => {
-      const listener = b.run('timeout', '5', 'tcpdump', '-c', '1', '-lnei', b.interface, 'arp')
-      await delay(700)
+      const listener = b.run('timeout', '20', 'tcpdump', '-c', '1', '-lnei', b.interface, 'arp')
       const sender = a.inside(() => openPacketSocket({interfaceIndex: a.index, filter: anyOf([])}))
-      sender.send(request(a, b))
-      expect(await listener).toMatch(new RegExp(`${a.mac} > ff:ff:ff:ff:ff:ff.*who-has ${b.ip} tell ${a.ip}`))
-      sender.close()
+      // Until it listens.
+      const sending = setInterval(() => sender.send(request(a, b)), 50)
+      try {
+        expect(await listener).toMatch(new RegExp(`${a.mac} > ff:ff:ff:ff:ff:ff.*who-has ${b.ip} tell ${a.ip}`))
+      } finally {
+        clearInterval(sending)
+        sender.close()
+      }
     }))
 })
 

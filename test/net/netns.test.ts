@@ -7,6 +7,7 @@ import {runCommand, tryCommand} from '../../src/net/command.ts'
 import {inNamespace, namespaceCommand, namespaces, spawnIn} from '../../src/net/netns.ts'
 import {openPacketSocket} from '../../src/net/packet-socket.ts'
 import {noNamespaces, withPair} from '../support/namespaces.ts'
+import {until} from '../support/until.ts'
 
 const here = (): string => readlinkSync('/proc/thread-self/ns/net')
 
@@ -30,11 +31,15 @@ describe('tryCommand', () => {
 
   it('kills the program and what it started when aborted', async () => {
     const controller = new AbortController()
-    const running = tryCommand('sh', ['-c', 'sleep 61.4242 & sleep 61.4242'], {signal: controller.signal})
-    setTimeout(() => controller.abort(new Error('enough')), 100)
+    const mine = `sleep 61.${process.pid}`
+    const alive = async (): Promise<string[]> =>
+      (await tryCommand('pgrep', ['-f', `^${mine}`])).stdout.split('\n').filter(Boolean)
+    const running = tryCommand('sh', ['-c', `${mine} & ${mine}`], {signal: controller.signal})
+    void until(async () => (await alive()).length === 2, 5000, 'both run').finally(() =>
+      controller.abort(new Error('enough')),
+    )
     await expect(running).rejects.toThrow('enough')
-    await sleep(50)
-    expect((await tryCommand('pgrep', ['-f', '^sleep 61.4242'])).stdout).toBe('')
+    await until(async () => (await alive()).length === 0, 5000, 'neither runs')
   })
 
   it('does not start at all when aborted before', async () => {

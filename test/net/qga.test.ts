@@ -248,9 +248,10 @@ describe.skipIf(whyNot)(`the real guest agent${whyNot ? ` (${whyNot})` : ''}`, (
 
   it('goes back by itself, and a late confirmation does not count', async () => {
     await withGuest(async ({switching, defaults}) => {
-      const conversation = switching({confirmS: 1})
+      // From when it is armed, which is some programs before it is applied.
+      const conversation = switching({confirmS: 4})
       expect((await conversation.begin()).state).toBe('applied')
-      await until(async () => (await defaults())[0] === through(OLD)[0], 10_000, 'it goes back')
+      await until(async () => (await defaults())[0] === through(OLD)[0], 20_000, 'it goes back')
       expect(await conversation.confirm()).toMatchObject({
         state: 'rolled_back',
         reason: 'not_confirmed',

@@ -28,8 +28,16 @@ describe.skipIf(noNamespaces)('on the segment', () => {
       link.send(beaconFrames(said, beaconOf(said, now, 0), link.mac)[which]!)
       const status = async () =>
         (await gwswitch(['agent', 'status', '--config', site.configFile, '--json'], {namespace: site.ns('vm')})).json
-      await until(async () => (await status()).where.counts.heeded === 1, 10_000, 'it is heard')
-      expect((await status()).where).toMatchObject({
+      let where: {counts: {heeded: number}} | undefined
+      await until(
+        async () => {
+          where = (await status()).where
+          return where?.counts.heeded === 1
+        },
+        10_000,
+        'it is heard',
+      )
+      expect(where).toMatchObject({
         heard: [{kid: 'site-y', site: 'y', segment: 'tenant-a', gateways: [NEW4, NEW6]}],
         counts: {ignored: {}},
       })

@@ -99,12 +99,12 @@ async function trial(vm: PairEnd, wire: PairEnd, waitMs: number): Promise<Trial>
   const entries = FORMS.flatMap((_, f) =>
     STATES.flatMap((state, s) => (state === 'none' ? [] : [entry(gatewayOf(f, s), state)])),
   )
+  const before = Date.now()
   await vm.run(
     'sh',
     '-c',
     `ip -batch - <<'END'\n${entries.map((line) => `${line} dev ${vm.interface}`).join('\n')}\nEND`,
   )
-  const before = Date.now()
   await sleep(waitMs)
   const link = await linkIn(wire.namespace, wire.interface, {promiscuous: true})
   const answered = new Set<string>()

@@ -20,9 +20,9 @@ const options = (over: Partial<ResponderOptions> = {}): ResponderOptions => ({
   ...over,
 })
 
-/** The VM at site Y, where no router has the shared address: only the far one answers, a DCI away. */
+/** The VM at site Y, where no router has the shared address: only the far one answers, 0.4 s away and before the VM asks again. */
 async function withVmAtY<T>(fn: (lab: TestLab) => Promise<T>): Promise<T> {
-  return withLab({dciDelayMs: 25, wanDelayMs: 1}, async (lab) => {
+  return withLab({dciDelayMs: 200, wanDelayMs: 1}, async (lab) => {
     await setUp(lab, {filter: 'none', inbound: 'y'})
     await lab.run('ry', 'ip', 'address', 'del', '10.1.0.254/32', 'dev', 'seg-b')
     await (await moveVm(lab.prefix, 'db-03', 'y')).announced
@@ -99,15 +99,21 @@ describe.skipIf(noNamespaces)('serve arp', () => {
             (mac) => mac !== undefined,
           ),
         ).toBe(BY)
+        // The far gateway's answer to the same question comes later.
+        await until(
+          async () => ours.counters.held,
+          (held) => held > 0,
+        )
+        expect(ours.counters.held).toBe(1)
         await using far = await linkIn(lab.ns('rx'), 'seg-b')
         const vm = {ip: '10.1.0.10', mac: '02:00:00:00:01:10'}
         far.send(announcementFrame('ask', {ip: '10.1.0.254', mac: BX}, {vm}, far.mac).bytes)
         expect(
           await until(
             async () => ours.counters.held,
-            (held) => held > 0,
+            (held) => held > 1,
           ),
-        ).toBe(1)
+        ).toBe(2)
         expect(
           await until(
             () => gatewayOfVm(lab),

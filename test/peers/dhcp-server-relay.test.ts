@@ -117,6 +117,10 @@ describe.skipIf(missing !== undefined)(`a relay${missing ? ` (${missing})` : ''}
             () => textOf(`${dir}/udhcpc.log`).includes('bound 10.9.0.101 10.9.0.2'),
             () => textOf(`${dir}/udhcpc.log`) + server.log(),
           )
+          await until(
+            () => events.some(({answer}) => answer === 'DHCPACK'),
+            () => server.log(),
+          )
           expect(events.find(({answer}) => answer === 'DHCPACK')).toMatchObject({
             segment: 'lan',
             relay: '10.9.0.2',
@@ -133,6 +137,10 @@ describe.skipIf(missing !== undefined)(`a relay${missing ? ` (${missing})` : ''}
           await until(
             () => textOf(`${dir}/udhcpc.log`).includes('renew 10.9.0.101 10.9.0.3'),
             () => textOf(`${dir}/udhcpc.log`) + server.log(),
+          )
+          await until(
+            () => events.some(({state}) => state === 'renewing'),
+            () => server.log(),
           )
           // Routed straight to the server; dhcrelay's raw socket overhears and relays it as well.
           expect(events.find(({state}) => state === 'renewing')).toMatchObject({

@@ -8,6 +8,7 @@ import {labFiles} from '../../src/lab/state.ts'
 import {namespaceOf} from '../../src/lab/topology.ts'
 import {runCommand, tryCommand} from '../../src/net/command.ts'
 import {inNamespace, namespaces} from '../../src/net/netns.ts'
+import {until} from './until.ts'
 
 /** One file a prefix in use, naming the process that uses it: what a killed test run leaves is found by it. */
 const REGISTRY = '/run/gwswitch-tests'
@@ -76,8 +77,16 @@ export async function withPair<T>(fn: (a: PairEnd, b: PairEnd) => Promise<T>): P
       const lines = ['link set lo up', `address add ${end.ip}/24 dev ${end.interface}`, `link set ${end.interface} up`]
       await batch(['-n', end.namespace], lines)
     }
+    for (const end of [a, b]) await carries(end)
     return fn(a, b)
   })
+}
+
+/** Until its carrier is noticed, a new interface drops what is sent, without an error. */
+async function carries({interface: name, run}: PairEnd): Promise<void> {
+  const isUp = async (): Promise<boolean> =>
+    JSON.parse(await run('ip', '-json', 'link', 'show', 'dev', name))[0].operstate === 'UP'
+  await until(isUp, 5000, `${name} is up`)
 }
 
 const pairEnd = (namespace: string, index: number, mac: string, ip: string): PairEnd => ({
