@@ -236,6 +236,7 @@ async function throughput(contender: Contender, rate: number): Promise<Measured>
 /** Delays of both halves of an exchange at a rate that everybody can follow, ms. */
 async function delays(contender: Contender): Promise<number[]> {
   return withServer(contender, async () => {
+    await perfdhcp('-r', `${WARM_RATE}`, '-p', `${WARM_SECONDS}`)
     const {stdout} = await perfdhcp('-r', '200', '-n', quick ? '200' : '1000', '-W', '1000000', '-x', 't')
     return [...stdout.matchAll(/^sent \/ received: ([\d.]+) \/ ([\d.]+)$/gm)].map(
       ([, sent, received]) => (Number(received) - Number(sent)) * 1000,
