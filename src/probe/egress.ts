@@ -6,28 +6,32 @@ import {ARP_REQUEST} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
 import type {Vlan} from '../wire/ethernet.ts'
 import {parseFrame} from '../wire/frames.ts'
-import {type EchoIdentity, echoFrame, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
+import type {Ipv6} from '../wire/ipv6-address.ts'
+import {type EchoIdentity, echoFrame, isVersion6, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
 
 /** The IPv4 dummy address (RFC 7600): nobody has it, and routers do not forward to it, so that the answers end there. */
 export const FAR_AWAY: Ipv4 = '192.0.0.8'
+/** For IPv6 one of the discard-only prefix (RFC 6666): the same is true of it. */
+export const FAR_AWAY6: Ipv6 = '100::8'
 const ROUNDS_MS = [0, 150, 400, 900, 1600]
 const LISTEN_MS = 600
 
 export interface EgressQuestion {
   readonly interfaceName: string
-  readonly vm: {readonly ip: Ipv4; readonly mac: Mac}
+  /** One address of it, of either family: each has a default route of its own. */
+  readonly vm: {readonly ip: Ipv4 | Ipv6; readonly mac: Mac}
   readonly vlan: Vlan | undefined
   readonly segment: Prefix
   /** The gateway that is hoped for: seeing it ends the question at once. */
-  readonly hoped: {readonly ip: Ipv4; readonly mac: Mac}
+  readonly hoped: {readonly mac: Mac}
 }
 
 export interface Egress {
   /** The MAC that the VM's off-segment traffic goes to, as last seen; undefined if none passed here. */
   readonly mac: Mac | undefined
-  /** Addresses that it asked the segment for: it is about to send there. Seen also where its traffic does not pass. */
+  /** Addresses that it asked for by ARP: it is about to send there. Seen also where its traffic does not pass. */
   readonly askedFor: readonly Ipv4[]
-  /** It answers ARP. */
+  /** It answers ARP, or neighbour discovery. */
   readonly alive: boolean
   /** The MAC of the interface that watched. */
   readonly ownMac: Mac
@@ -37,7 +41,8 @@ export interface Egress {
 export async function askEgress(question: EgressQuestion, world: World, signal: AbortSignal): Promise<Egress> {
   const vm = {...question.vm, vlan: question.vlan}
   const link = await world.openLink(question.interfaceName, {filter: vmFilter(vm, true), promiscuous: true})
-  const echo: EchoIdentity = {gatewayIp: FAR_AWAY, identifier: Math.floor(world.random() * 0x10000)}
+  const farAway = isVersion6(vm.ip) ? FAR_AWAY6 : FAR_AWAY
+  const echo: EchoIdentity = {gatewayIp: farAway, identifier: Math.floor(world.random() * 0x10000)}
   const done = new AbortController()
   const asked = new Set<Ipv4>()
   let echoed: Mac | undefined

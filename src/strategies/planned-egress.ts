@@ -3,6 +3,7 @@
 import {askEgress, type Egress} from '../probe/egress.ts'
 import {type Ipv4, type Mac, readPrefix} from '../wire/address.ts'
 import type {Vlan} from '../wire/ethernet.ts'
+import type {Ipv6} from '../wire/ipv6-address.ts'
 import type {Stage} from './strategy.ts'
 
 /** What a plan says of where to ask. */
@@ -13,13 +14,15 @@ interface EgressPlan {
   readonly segment: {readonly prefix: string}
 }
 
-/** Where the VM's packets for far away go; ends early once they go to `hoped`. */
+/** Where the VM's packets for far away go, those from `ip`; ends early once they go to `hoped`. */
 export function egressOf(
   plan: EgressPlan,
   hoped: Parameters<typeof askEgress>[0]['hoped'],
   {world, signal}: Stage,
+  ip: Ipv4 | Ipv6 = plan.vm.ip,
 ): Promise<Egress> {
   const vlan: Vlan | undefined = plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false}
   const segment = readPrefix(plan.segment.prefix)!
-  return askEgress({interfaceName: plan.interface, vm: plan.vm, vlan, segment, hoped}, world, signal)
+  const vm = {ip, mac: plan.vm.mac}
+  return askEgress({interfaceName: plan.interface, vm, vlan, segment, hoped}, world, signal)
 }

@@ -29,8 +29,7 @@ export const agent: Strategy<AgentPlan> = {
     throw new Failure('silent', why || `${plan.vm.name} did not decide within ${plan.order.timeoutMs / 1000} s`)
   },
   async verify(plan, stage) {
-    const egress = await egressOf(plan, plan.to, stage)
-    const seen = judge(plan, plan.to, egress)
+    const seen = await look(plan, plan.to, stage)
     if (!seen.ok) return seen
     const standing = await converse(plan, stage, (conversation) => conversation.confirm())
     const said = answerText(plan, standing)
@@ -41,7 +40,7 @@ export const agent: Strategy<AgentPlan> = {
       if (error instanceof Failure) return error.message
       throw error
     })
-    const seen = judge(plan, plan.from, await egressOf(plan, plan.from, stage))
+    const seen = await look(plan, plan.from, stage)
     const said = typeof standing === 'string' ? standing : answerText(plan, standing)
     return {ok: seen.ok, evidence: [said, ...seen.evidence]}
   },
@@ -70,30 +69,43 @@ function answerText({vm, target}: AgentPlan, {state, reason, detail, gateways}: 
   return `${who} says: ${state.replace('_', ' ')}${uses ? `, uses ${uses}` : ''}${why ? ` (${why})` : ''}`
 }
 
-/** Where the VM's own packets go. What it says of itself counts only beside this. */
+/** Where the VM's own packets go, of each family that is switched. What it says of itself counts only beside this. */
+async function look(plan: AgentPlan, wanted: PlannedGateway, stage: Stage): Promise<Verdict> {
+  const {ip, ip6} = plan.vm
+  const egresses = await Promise.all(
+    (ip6 === null ? [ip] : [ip, ip6]).map((each) => egressOf(plan, wanted, stage, each)),
+  )
+  const verdicts = egresses.map((egress, i) => judge(plan, wanted, egress, i === 0 ? IPV4 : IPV6))
+  return {ok: verdicts.every(({ok}) => ok), evidence: verdicts.flatMap(({evidence}) => evidence)}
+}
+
+const IPV4 = {by: '', asked: 'ARP'}
+const IPV6 = {by: ' over IPv6', asked: 'neighbour discovery'}
+
 function judge(
   {vm, to, from, interface: via}: AgentPlan,
   wanted: PlannedGateway,
   {mac, alive, ownMac}: Egress,
+  {by, asked}: typeof IPV4,
 ): Verdict {
   if (mac !== undefined) {
     const known = [to, from].find((gateway) => gateway.mac === mac)
     return {
       ok: mac === wanted.mac,
       evidence: [
-        `${vm.name} leaves through ${known ? `${known.name} (${mac})` : `${mac}, which is no gateway of this switch`}`,
+        `${vm.name} leaves${by} through ${known ? `${known.name} (${mac})` : `${mac}, which is no gateway of this switch`}`,
       ],
     }
   }
-  if (!alive) return {ok: false, evidence: [`${vm.name} is silent: no answer to ARP or echo`]}
+  if (!alive) return {ok: false, evidence: [`${vm.name} is silent${by}: no answer to ${asked} or echo`]}
   // What goes to another MAC does not pass a gateway's own leg: there, hearing nothing is the evidence.
   if (wanted.mac === from.mac && ownMac === to.mac) {
-    return {ok: true, evidence: [`${vm.name} answers ARP and sends nothing to ${to.name} any more`]}
+    return {ok: true, evidence: [`${vm.name} answers ${asked} and sends nothing to ${to.name} any more`]}
   }
   return {
     ok: false,
     evidence: [
-      `${vm.name} answers ARP, but where it sends cannot be seen at ${via}: run this at ${wanted.name} or on the VM's own port; a VM that drops ICMP and sends nothing else would explain it too`,
+      `${vm.name} answers ${asked}, but where it sends${by} cannot be seen at ${via}: run this at ${wanted.name} or on the VM's own port; a VM that drops ICMP and sends nothing else would explain it too`,
     ],
   }
 }

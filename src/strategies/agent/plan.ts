@@ -3,6 +3,7 @@ import type {Switchover} from '../../domain/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
+import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import {type AgentTarget, gatewaysText, isSigned, type SwitchOrder, transportText} from './conversation.ts'
@@ -17,7 +18,13 @@ export interface AgentPlan {
   /** Where the VM's traffic is watched. */
   readonly interface: string
   readonly vlan: number | null
-  readonly vm: {readonly name: string; readonly ip: Ipv4; readonly mac: Mac}
+  readonly vm: {
+    readonly name: string
+    readonly ip: Ipv4
+    /** The address by which its IPv6 route is proved; null where only its IPv4 route is switched. */
+    readonly ip6: Ipv6 | null
+    readonly mac: Mac
+  }
   readonly segment: {readonly name: string; readonly prefix: string}
   readonly from: PlannedGateway
   readonly to: PlannedGateway
@@ -73,7 +80,7 @@ export async function planAgent(switchover: Switchover, options: StrategyOptions
     strategy: 'agent',
     interface: via.name,
     vlan: options.vlanId ?? null,
-    vm: {name: vm.name, ip: vm.ip, mac: vm.mac},
+    vm: {name: vm.name, ip: vm.ip, ip6: provable6(vm.ip6, pair.v6), mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     from: gateway(from),
     to: gateway(to),
@@ -93,6 +100,10 @@ export async function planAgent(switchover: Switchover, options: StrategyOptions
   }
 }
 
+/** From a link-local address nothing leaves the segment. */
+const provable6 = (addresses: readonly Ipv6[] | undefined, gateway: Ipv6 | null): Ipv6 | null =>
+  gateway === null ? null : (addresses?.find((ip) => !isLinkLocal(ip)) ?? null)
+
 export const describeAgent = ({vm, target, order, key, commands, interface: via, to, from}: AgentPlan): string[] => [
   commands.length > 0
     ? `run in ${vm.name} (${vm.ip}) by the ${transportText(target.transport)}: ${commands.join('; ')}`
@@ -100,6 +111,6 @@ export const describeAgent = ({vm, target, order, key, commands, interface: via,
   commands.length > 0
     ? `it looks for the new gateway first${order.probes.length > 0 ? `, for ${order.probes.join(' or ')} beyond it afterwards` : ''}; the guest goes back by itself unless it is confirmed within ${order.confirmS} s`
     : `it tries the new gateway first, and ${order.probes.length > 0 ? order.probes.join(' or ') : 'its own probes'} beyond it; it goes back by itself unless it is confirmed within ${order.confirmS} s`,
-  `check at ${via}, by an echo from far away, that ${vm.name} leaves through ${to.mac}; then confirm`,
+  `check at ${via}, by an echo from far away${vm.ip6 === null ? '' : ', over IPv6 too'}, that ${vm.name} leaves through ${to.mac}; then confirm`,
   `otherwise tell it to go back to ${from.ip} (${from.name}, site ${from.site})`,
 ]
