@@ -50,7 +50,10 @@ export default class SendReconfigure extends BaseCommand {
     xid: Flags.string({helpValue: 'HEX', summary: "transaction id of the client's last REQUEST"}),
     'nonce-file': Flags.string({helpValue: 'FILE', summary: 'nonce in 32 hex digits, or lines of MAC and nonce'}),
     'server-id': Flags.string({helpValue: 'IP', summary: 'server identifier to put in'}),
-    router: Flags.string({helpValue: 'IP', summary: 'router that the ACK must give; another one counts as refused'}),
+    router: Flags.string({
+      helpValue: 'IP',
+      summary: 'router that the ACK must give; another one or none counts as refused',
+    }),
     attempts: whole({default: 4, helpValue: 'N', min: 1, max: 10, summary: 'FORCERENEWs at most'}),
     timeout: whole({
       default: 1,

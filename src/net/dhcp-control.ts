@@ -2,7 +2,6 @@
 import {chmodSync, lstatSync, mkdirSync, unlinkSync} from 'node:fs'
 import {createConnection, createServer, type Socket} from 'node:net'
 import {dirname} from 'node:path'
-import {createInterface} from 'node:readline'
 import {Failure} from '../errors.ts'
 
 /** One end of a conversation in lines of JSON. */
@@ -25,10 +24,11 @@ const ANSWER_MS = 10_000
 
 /**
  * Connects to a control socket. @throws Failure `silent` if nobody listens there, `privilege` if it is not ours to open.
- * Answers reject with Failure `silent` after 10 s.
+ * Answers reject with Failure `silent` after 10 s, and when the other end has gone.
  */
 export async function connectJson(path: string, what: string): Promise<JsonPeer> {
   const socket = createConnection(path)
+  const peer = peerOf(socket, path, what)
   const {promise, resolve, reject} = Promise.withResolvers<void>()
   socket.once('connect', resolve)
   socket.once('error', reject)
@@ -37,8 +37,43 @@ export async function connectJson(path: string, what: string): Promise<JsonPeer>
   } catch (error) {
     throw connectFailure(path, what, (error as NodeJS.ErrnoException).code)
   }
-  socket.off('error', reject)
-  return peerOf(socket, path, what)
+  return peer
+}
+
+/** Asks over one connection, one request after the other, however many ask at once: a server takes only so many. */
+export interface JsonAsker {
+  ask(request: unknown): Promise<unknown>
+}
+
+/**
+ * The connection is there for as long as somebody waits for an answer, so that nothing is left to close. One that breaks
+ * fails those who wait; whoever asks next gets a new one. Throws as {@link connectJson} does.
+ */
+export function sharedJson(path: string, what: string): JsonAsker {
+  let shared: {readonly peer: Promise<JsonPeer>; turn: Promise<unknown>; asking: number} | undefined
+  return {
+    async ask(request) {
+      shared ??= {peer: connectJson(path, what), turn: Promise.resolve(), asking: 0}
+      const mine = shared
+      mine.asking++
+      const answer = mine.turn.then(async () => (await mine.peer).ask(request))
+      mine.turn = answer.catch(() => {})
+      try {
+        return await answer
+      } catch (error) {
+        if (shared === mine) shared = undefined
+        throw error
+      } finally {
+        if (--mine.asking === 0) {
+          if (shared === mine) shared = undefined
+          mine.peer.then(
+            (peer) => peer.close(),
+            () => {},
+          )
+        }
+      }
+    },
+  }
 }
 
 function connectFailure(path: string, what: string, code: string | undefined): Failure {
@@ -53,14 +88,19 @@ function peerOf(socket: Socket, path: string, what: string): JsonPeer {
   const waiting: {resolve(value: unknown): void; reject(error: Error): void}[] = []
   const listeners: ((event: unknown) => void)[] = []
   const {promise: closed, resolve: close} = Promise.withResolvers<void>()
-  createInterface({input: socket}).on('line', (line) => {
-    const value = JSON.parse(line) as {event?: unknown}
-    if (value.event === undefined) waiting.shift()?.resolve(value)
+  let end = new Failure('silent', `${path}: ${what} went away`)
+  onLines(socket, (line) => {
+    const value = jsonObject(line)
+    if (!value) {
+      end = new Failure('runtime', `${path}: what answers there is not ${what}`)
+      socket.destroy()
+    } else if (value.event === undefined) waiting.shift()?.resolve(value)
     else for (const listener of listeners) listener(value.event)
   })
+  // A server that takes no more connections closes ours, and what was being written fails.
   socket.on('error', () => socket.destroy())
   socket.on('close', () => {
-    for (const {reject} of waiting.splice(0)) reject(new Failure('silent', `${path}: ${what} went away`))
+    for (const {reject} of waiting.splice(0)) reject(end)
     close()
   })
   const send = (value: unknown): number => {
@@ -73,7 +113,7 @@ function peerOf(socket: Socket, path: string, what: string): JsonPeer {
     closed,
     onEvent: (listener) => void listeners.push(listener),
     ask(request) {
-      if (socket.destroyed) return Promise.reject(new Failure('silent', `${path}: ${what} went away`))
+      if (socket.destroyed) return Promise.reject(end)
       const {promise, resolve, reject} = Promise.withResolvers<unknown>()
       const late = setTimeout(() => {
         reject(new Failure('silent', `${path}: ${what} does not answer`))
@@ -84,6 +124,26 @@ function peerOf(socket: Socket, path: string, what: string): JsonPeer {
       send(request)
       return promise.finally(() => clearTimeout(late))
     },
+  }
+}
+
+/** Not by readline: its interface throws the socket's errors a second time. */
+function onLines(socket: Socket, take: (line: string) => void): void {
+  let rest = ''
+  socket.setEncoding('utf8')
+  socket.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop()!
+    for (const line of lines) if (line.trim() !== '' && !socket.destroyed) take(line)
+  })
+}
+
+function jsonObject(line: string): {readonly event?: unknown} | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null ? value : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -16,6 +16,8 @@ export interface Libc {
   sched_setscheduler(pid: number, policy: number, param: Uint8Array): number
   setns(fd: number, kind: number): number
   flock(fd: number, operation: number): number
+  /** The third argument is variadic, and named by its type. */
+  fcntl(fd: number, command: number, type: 'void *', argument: Uint8Array): number
 }
 
 /** libuv's poll handle (docs.libuv.org, "uv_poll_t"), from the Node that runs us. */
@@ -54,6 +56,7 @@ export const libc: () => Libc = lazy(() => {
     sched_setscheduler: lib.func('int sched_setscheduler(int pid, int policy, const void *param)'),
     setns: lib.func('int setns(int fd, int kind)'),
     flock: lib.func('int flock(int fd, int operation)'),
+    fcntl: lib.func('int fcntl(int fd, int command, ...)'),
   }
 })
 

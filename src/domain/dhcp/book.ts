@@ -1,6 +1,7 @@
 // The leases of one segment in memory: who has which address, and which address comes next. It does no I/O.
-import {type Ipv4, ipv4Text, ipv4Value} from '../../wire/address.ts'
+import {type Ipv4, ipv4Text, ipv4Value, type Mac} from '../../wire/address.ts'
 import {isActive, type Lease} from './lease.ts'
+import {clientKey, isHardwareKey} from './request.ts'
 
 /** Addresses from `first` to `last`, both included, as 32-bit values. */
 export interface AddressRange {
@@ -25,6 +26,8 @@ export interface LeaseBook extends LeaseView {
   /** Forgets an address, as if it had never been leased. */
   remove(ip: Ipv4): void
   all(): IterableIterator<Lease>
+  /** The lease of whoever has this hardware address, by whatever else it is known; of several, the one asked for last. */
+  byMac(mac: Mac): Lease | undefined
   /** Addresses of the pool that nobody holds, and leases that are bound, at `nowMs`. */
   count(nowMs: number): {readonly free: number; readonly bound: number}
 }
@@ -39,6 +42,7 @@ const SWEEP_MS = 1000
 export function leaseBook(pool: readonly AddressRange[], excluded: ReadonlySet<Ipv4>): LeaseBook {
   const leases = new Map<Ipv4, Lease>()
   const clients = new Map<string, Lease>()
+  const macs = macIndex()
   /** Leased once and free again, the longest free first. */
   const idle = new Set<Ipv4>()
   let range = 0
@@ -94,6 +98,10 @@ export function leaseBook(pool: readonly AddressRange[], excluded: ReadonlySet<I
       const before = leases.get(lease.ip)
       if (before && before.client !== lease.client && clients.get(before.client) === before)
         clients.delete(before.client)
+      if (before?.client !== lease.client || before.mac !== lease.mac) {
+        if (before) macs.remove(before)
+        macs.add(lease)
+      }
       leases.set(lease.ip, lease)
       if (lease.state === 'declined') {
         // The client must not be led back to it.
@@ -106,6 +114,7 @@ export function leaseBook(pool: readonly AddressRange[], excluded: ReadonlySet<I
       const before = leases.get(ip)
       if (!before) return
       if (clients.get(before.client) === before) clients.delete(before.client)
+      macs.remove(before)
       leases.delete(ip)
       idle.delete(ip)
       const value = ipv4Value(ip)
@@ -116,6 +125,14 @@ export function leaseBook(pool: readonly AddressRange[], excluded: ReadonlySet<I
       }
     },
     all: () => leases.values(),
+    byMac(mac) {
+      let found = clients.get(clientKey(mac, undefined, false))
+      for (const ip of macs.addresses(mac)) {
+        const lease = leases.get(ip)!
+        if (lease.state !== 'declined' && !(found && found.lastSeenMs > lease.lastSeenMs)) found = lease
+      }
+      return found
+    },
     count(nowMs) {
       let held = 0
       let bound = 0
@@ -125,6 +142,32 @@ export function leaseBook(pool: readonly AddressRange[], excluded: ReadonlySet<I
         if (isPooled(lease.ip)) held++
       }
       return {free: this.poolSize - held, bound}
+    },
+  }
+}
+
+/**
+ * Addresses by MAC, of those clients that are not known by it: 50 bytes each. Nearly all have one address, and a set for
+ * each would be more than the leases themselves.
+ */
+function macIndex() {
+  const ips = new Map<Mac, Ipv4 | Set<Ipv4>>()
+  return {
+    add({mac, ip, client}: Lease): void {
+      if (isHardwareKey(client)) return
+      const found = ips.get(mac)
+      if (found instanceof Set) found.add(ip)
+      else ips.set(mac, found === undefined ? ip : new Set([found, ip]))
+    },
+    remove({mac, ip, client}: Lease): void {
+      if (isHardwareKey(client)) return
+      const found = ips.get(mac)
+      if (!(found instanceof Set)) ips.delete(mac)
+      else if (found.delete(ip) && found.size === 0) ips.delete(mac)
+    },
+    addresses(mac: Mac): readonly Ipv4[] {
+      const found = ips.get(mac)
+      return found === undefined ? [] : found instanceof Set ? [...found] : [found]
     },
   }
 }

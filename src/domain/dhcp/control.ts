@@ -4,6 +4,7 @@
 // `watch`, lines `{"event": ...}` follow until the connection is closed.
 import {Failure, type FailureKind} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
+import type {DhcpClientKind} from '../segment-dhcp.ts'
 import {hint} from '../suggest.ts'
 import type {LeaseState} from './lease.ts'
 
@@ -13,7 +14,10 @@ export const CONTROL_LINE_LIMIT = 16_384
 
 /** What may be asked. `vm` is a name from the inventory, an address, or a MAC. */
 export type ControlRequest =
-  /** `site`: where the VM is now; `trigger`: send a FORCERENEW, if the client takes one (default true). */
+  /**
+   * `site`: where the VM is now; `trigger`: send a FORCERENEW, if the client takes one (default true). An order to
+   * refuse its next renewal is withdrawn: it was for another router.
+   */
   | {readonly do: 'relocate'; readonly vm: string; readonly site: string; readonly trigger?: boolean | undefined}
   | {readonly do: 'nak'; readonly vm: string}
   | {readonly do: 'forcerenew'; readonly vm: string}
@@ -66,8 +70,12 @@ export interface Transaction {
   /** ISO 8601, UTC. */
   readonly lastSeen: string
   readonly expires: string
-  /** When the client asks by itself at the latest (T1 of its lease), ISO 8601, UTC. */
+  /** When the client asks by itself at the latest, ISO 8601, UTC; past if it should have asked and did not. */
   readonly renewsBy: string
+  /** How long after an ACK that is, s: T1 as the last one told it; for udhcpc half the lease. */
+  readonly renewsEvery: number
+  /** What runs there, by what its last DHCPREQUEST said; undefined if it could be several. */
+  readonly kind: DhcpClientKind | undefined
   readonly serverIdentifier: Ipv4
   readonly router: Ipv4 | undefined
   readonly nextRouter: Ipv4 | undefined
@@ -84,7 +92,7 @@ export interface Ordered {
    * T1; `none`: it has no lease here.
    */
   readonly trigger: 'forcerenew' | 'nak' | 'renewal' | 'none'
-  /** When the client asks by itself at the latest (T1 of its lease), ISO 8601, UTC. */
+  /** When the client asks by itself at the latest, ISO 8601, UTC; past if it should have asked and did not. */
   readonly renewsBy: string | undefined
 }
 
@@ -179,8 +187,9 @@ export function parseControlRequest(line: string): ControlRequest {
   } catch {
     throw new Failure('usage', 'the request is not JSON (want one object a line, {"do": "status"})')
   }
-  const what = String(request.do)
-  if (!Object.hasOwn(KEYS, what)) throw new Failure('usage', `"do" must be one of ${Object.keys(KEYS).join(', ')}`)
+  const what = request.do
+  if (typeof what !== 'string' || !Object.hasOwn(KEYS, what))
+    throw new Failure('usage', `"do" must be one of ${Object.keys(KEYS).join(', ')}`)
   const checks = KEYS[what as ControlRequest['do']]
   const stray = Object.keys(request).find((key) => key !== 'do' && !Object.hasOwn(checks, key))
   if (stray !== undefined) throw new Failure('usage', `${what} has no "${stray}"${hint(stray, Object.keys(checks))}`)

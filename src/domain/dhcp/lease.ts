@@ -1,5 +1,6 @@
 // What a DHCP server holds about its clients. Plain data; times are milliseconds since 1970 by the caller's clock.
 import type {Ipv4, Mac} from '../../wire/address.ts'
+import type {DhcpClientKind} from '../segment-dhcp.ts'
 
 /**
  * `offered`: held for a client that has not asked for it yet; `bound`: leased; `released`: given back, kept so that the
@@ -29,6 +30,10 @@ export interface Lease {
   readonly router: Ipv4
   /** What it calls itself; '' if it does not say. Printable ASCII only. */
   readonly hostName: string
+  /** T1 of its last ACK, s: what it goes by until the next one, whatever is configured now. 0 if it is not bound. */
+  readonly t1S: number
+  /** What runs there, by what its last DHCPREQUEST said; '' if it could be several. */
+  readonly kind: DhcpClientKind | ''
 }
 
 /** What operators said about a client, by its MAC; it outlives leases. */
@@ -37,10 +42,14 @@ export interface Directive {
   readonly mac: Mac
   /** The site the VM is in; undefined leaves it to the inventory. */
   readonly site: string | undefined
-  /** Answer its next renewal with a NAK. */
+  /** Answer its next renewal with a NAK. Done with once it has begun anew, by that NAK or by itself. */
   readonly nak: boolean
 }
 
 /** Whether the lease holds its address at `nowMs`. */
 export const isActive = (lease: Lease, nowMs: number): boolean =>
   lease.state !== 'released' && lease.expiresAtMs > nowMs
+
+/** When the client of a bound lease asks by itself at the latest. What udhcpc goes by is half its lease: it reads no T1. */
+export const renewsAtMs = ({lastSeenMs, expiresAtMs, t1S, kind}: Lease): number =>
+  kind === 'udhcpc' ? lastSeenMs + (expiresAtMs - lastSeenMs) / 2 : lastSeenMs + t1S * 1000

@@ -118,10 +118,13 @@ function echoClient(options: DhcpOption[], {clientId}: ClientRequest): void {
   if (clientId !== undefined) options.push({code: dhcpOptions.clientIdentifier.code, data: clientId})
 }
 
-/** RFC 3046 2.2: option 82 goes back as it came, behind all others. */
+/**
+ * RFC 3046 2.2: option 82 goes back as it came, behind all others, in every reply: a switch that adds it (DHCP snooping)
+ * leaves giaddr alone.
+ */
 function echoRelay(options: DhcpOption[], {message}: ClientRequest): void {
   const {code} = dhcpOptions.relayAgentInformation
-  const relay = message.giaddr === ANY_IPV4 ? undefined : message.options.find((option) => option.code === code)
+  const relay = message.options.find((option) => option.code === code)
   if (relay) options.push({code, data: relay.data})
 }
 

@@ -132,3 +132,6 @@ export function clientKey(mac: Mac, clientId: Uint8Array | undefined, reserved: 
   if (reserved || clientId === undefined || clientId.length === 0) return `hw:1:${mac}`
   return `id:${Buffer.from(clientId.buffer, clientId.byteOffset, clientId.length).toString('hex')}`
 }
+
+/** Whether a client is known by its hardware address alone. */
+export const isHardwareKey = (client: string): boolean => client.startsWith('hw:')

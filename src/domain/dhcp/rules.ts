@@ -13,6 +13,7 @@ import {
   DHCPREQUEST,
 } from '../../wire/dhcp-options.ts'
 import type {LeaseView} from './book.ts'
+import {clientKind} from './client-kind.ts'
 import {type Directive, isActive, type Lease} from './lease.ts'
 import {nak, nakTo, offerOrAck, type ReplyTo, replyTo} from './reply.ts'
 import {type ClientRequest, clientKey} from './request.ts'
@@ -55,7 +56,7 @@ export interface Answer {
   readonly lease: Lease | undefined
   /** Ask the segment whether somebody uses the address, before the reply leaves. */
   readonly probe: Ipv4 | undefined
-  /** The order to refuse the client's next renewal has been carried out. */
+  /** The order to refuse the client's next renewal has been carried out, or it has begun anew without. */
   readonly nakDone: boolean
   readonly reason: Reason | undefined
   /** What it is about: the address offered, leased, refused or given back. */
@@ -162,6 +163,8 @@ function offered({request, scope, nowMs}: Case, client: string, ip: Ipv4, before
     replay: before?.replay ?? 0n,
     router: '',
     hostName: request.hostName,
+    t1S: 0,
+    kind: '',
   }
 }
 
@@ -193,7 +196,8 @@ function onRequest(at: Case): Answer {
     const withdrawn = offer?.state === 'offered' ? {...offer, expiresAtMs: nowMs} : undefined
     return silence('other-server', ip, withdrawn)
   }
-  if (directive?.nak && state !== 'selecting') return {...refuse(at, ip, 'ordered'), nakDone: true}
+  if (directive?.nak && (state === 'renewing' || state === 'rebinding'))
+    return {...refuse(at, ip, 'ordered'), nakDone: true}
   const found = standing(at, client, ip)
   if (found === 'own') return acknowledge(at, client, ip)
   if (found === 'free') {
@@ -233,6 +237,8 @@ function acknowledge(at: Case, client: string, ip: Ipv4): Answer {
     replay,
     router: routers[0] ?? '',
     hostName: request.hostName || (mine?.hostName ?? ''),
+    t1S: scope.times.t1S,
+    kind: clientKind(request.message.options, request.wants, request.capable145) ?? '',
   }
   const message = offerOrAck(request, scope, {
     type: DHCPACK,
@@ -246,6 +252,8 @@ function acknowledge(at: Case, client: string, ip: Ipv4): Answer {
     ...NOTHING,
     reply: {message, type: DHCPACK, to: replyTo(request, ip)},
     lease,
+    // Only one that begins anew gets here with the order standing: it takes the router without being refused.
+    nakDone: at.directive?.nak ?? false,
     ip,
     router: routers[0],
   }

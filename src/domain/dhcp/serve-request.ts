@@ -97,7 +97,7 @@ export function serverFacts(
     const reservations = reservationsOf(segment, inventory, segment === local ? request.reserve : [])
     const pool = pools.filter((each) => each.segment === segment).map(({range}) => range)
     const excluded = excludedOf(segment.prefix, [
-      serverIdentifier,
+      ...own.map(({ip}) => ip),
       ...routers.map(({ip}) => ip),
       ...[...reservations.values()].map(({ip}) => ip),
     ])

@@ -9,15 +9,16 @@ import {
   type ServerStatus,
   type Transaction,
 } from '../../domain/dhcp/control.ts'
-import {isActive, type Lease} from '../../domain/dhcp/lease.ts'
-import {routersAt, type Scope, siteOf} from '../../domain/dhcp/scope.ts'
+import {isActive, type Lease, renewsAtMs} from '../../domain/dhcp/lease.ts'
+import {type Reservation, routersAt, type Scope, siteOf} from '../../domain/dhcp/scope.ts'
 import {hint} from '../../domain/suggest.ts'
 import {Failure} from '../../errors.ts'
 import type {JsonLines, JsonSession} from '../../net/dhcp-control.ts'
 import {isMac, type Mac, readMac} from '../../wire/address.ts'
-import type {Engine} from './engine.ts'
+import type {Engine, EngineOutside} from './engine.ts'
 import {isoTime, leaseRow, xidText} from './events.ts'
 import type {Forcerenewer} from './forcerenew.ts'
+import {whereOf} from './guarded.ts'
 
 /** Bytes that may wait for a watcher before it is cut off: the server's memory is not its to fill. */
 const WATCHER_BACKLOG = 1 << 20
@@ -31,6 +32,7 @@ export interface ControlParts {
   readonly interfaceName: string
   readonly sinceMs: number
   residentBytes(): number
+  warn: EngineOutside['warn']
 }
 
 /** Those who asked to be told of exchanges. */
@@ -62,8 +64,11 @@ export function watchers(): Watchers {
 /** One connection. Every request is answered, whatever is wrong with it. */
 export function controlSession(parts: ControlParts, lines: JsonLines): JsonSession {
   const refuse = (error: unknown): void => {
-    if (!(error instanceof Failure)) throw error
-    lines.send({ok: false, error: {kind: error.kind, message: error.message}})
+    const known = error instanceof Failure
+    // A bug in one command must not stop the service for all.
+    if (!known) parts.warn('internal', `a control command met an internal error: ${whereOf(error)}`)
+    const message = known ? error.message : `internal error: ${(error as Error).message}`
+    lines.send({ok: false, error: {kind: known ? error.kind : 'runtime', message}})
   }
   return {
     onLine(line) {
@@ -117,16 +122,10 @@ function find({engine}: ControlParts, vm: string): Target {
   const mac = readMac(vm)
   for (const scope of engine.facts.scopes.values()) {
     const book = engine.book(scope.segment)
-    const reservation = [...scope.reservations.values()].find(
-      (each) => each.vm === vm || each.ip === vm || each.mac === mac,
-    )
+    const reservation = mac === undefined ? reservationOf(scope, vm) : scope.reservations.get(mac)
     const wanted = reservation?.mac ?? mac
-    let lease: Lease | undefined
-    for (const each of wanted === undefined ? [book.byIp(vm)] : book.all()) {
-      // After a move within the pool a client may have two; the one it asked for last is the one it uses.
-      const fits = each !== undefined && (wanted === undefined || each.mac === wanted)
-      if (fits && each.state !== 'declined' && !(lease && lease.lastSeenMs > each.lastSeenMs)) lease = each
-    }
+    const held = wanted === undefined ? book.byIp(vm) : book.byMac(wanted)
+    const lease = held?.state === 'declined' ? undefined : held
     const owner = reservation?.mac ?? lease?.mac
     if (owner !== undefined) {
       return {scope, mac: owner, name: scope.reservations.get(owner)?.vm ?? owner, lease}
@@ -139,6 +138,11 @@ function find({engine}: ControlParts, vm: string): Target {
   throw new Failure('usage', `no VM "${vm}" here${where}`)
 }
 
+function reservationOf({reservations}: Scope, nameOrIp: string): Reservation | undefined {
+  for (const each of reservations.values()) if (each.vm === nameOrIp || each.ip === nameOrIp) return each
+  return undefined
+}
+
 function relocate(parts: ControlParts, target: Target, site: string, trigger: boolean): Ordered {
   const {engine, forcerenewer} = parts
   const {scope, mac, lease} = target
@@ -146,8 +150,8 @@ function relocate(parts: ControlParts, target: Target, site: string, trigger: bo
   if (!sites.includes(site)) {
     throw new Failure('usage', `site "${site}" has no router on segment ${scope.segment}${hint(site, sites)}`)
   }
-  const before = engine.directive(scope.segment, mac)
-  engine.store({directive: {segment: scope.segment, mac, site, nak: before?.nak ?? false}})
+  // An order to refuse its next renewal was for another router, and went with a switch that is over.
+  engine.store({directive: {segment: scope.segment, mac, site, nak: false}})
   const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
   if (sends) forcerenewer.start(scope, lease)
   return ordered(parts, target, sends ? 'forcerenew' : undefined)
@@ -179,18 +183,14 @@ function ordered(
 ): Ordered {
   const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac)?.site)
   const bound = lease?.state === 'bound' && isActive(lease, parts.nowMs())
-  const renewsMs = bound ? renewsAtMs(scope, lease) : undefined
   return {
     vm: name,
     site,
     router: routersAt(scope, site)[0],
     trigger: bound ? (trigger ?? 'renewal') : 'none',
-    renewsBy: renewsMs === undefined ? undefined : isoTime(Math.max(renewsMs, parts.nowMs())),
+    renewsBy: bound ? isoTime(renewsAtMs(lease)) : undefined,
   }
 }
-
-/** T1 of a lease. */
-const renewsAtMs = ({times}: Scope, lease: Lease): number => lease.expiresAtMs - (times.leaseS - times.t1S) * 1000
 
 function transaction(parts: ControlParts, {scope, mac, lease, name}: Target, reserve: boolean): Transaction {
   if (!lease || lease.state === 'offered') throw new Failure('usage', `${name} has no lease here`)
@@ -207,7 +207,9 @@ function transaction(parts: ControlParts, {scope, mac, lease, name}: Target, res
     capable145: lease.capable145,
     lastSeen: isoTime(lease.lastSeenMs),
     expires: isoTime(lease.expiresAtMs),
-    renewsBy: isoTime(Math.max(renewsAtMs(scope, lease), parts.nowMs())),
+    renewsBy: isoTime(renewsAtMs(lease)),
+    renewsEvery: (renewsAtMs(lease) - lease.lastSeenMs) / 1000,
+    kind: lease.kind || undefined,
     serverIdentifier: parts.engine.facts.serverIdentifier,
     router: lease.router || undefined,
     nextRouter: routersAt(scope, site)[0],

@@ -13,6 +13,7 @@ import {DHCPDISCOVER} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
 import {type Counters, counters} from './counters.ts'
 import {exchangeEvent} from './events.ts'
+import {guarded} from './guarded.ts'
 
 /** A packet that came to port 67; its bytes are valid until `receive` returns. */
 export interface Arrival {
@@ -178,26 +179,40 @@ export function createEngine(
   const startProbe = (judged: Judged, arrival: Arrival): void => {
     const {request, scope, answer: given} = judged
     const key = directiveKey(scope.segment, request.mac)
-    const payload = Uint8Array.from(arrival.payload)
+    const again = {...arrival, payload: Uint8Array.from(arrival.payload)}
     const relay = request.message.giaddr === '0.0.0.0' ? undefined : request.message.giaddr
     probing.add(key)
     outside.probe!(given.probe!, request.mac, relay).then(
       (used) => {
         probing.delete(key)
-        if (!used) return settle([judged])
-        const nowMs = Number(outside.now() / 1_000_000n)
-        const lease = given.lease && declined(given.lease, scope, nowMs)
-        outside.warn(
-          'conflict',
-          `${given.probe} is in use by a host that did not get it here (segment ${scope.segment})`,
-        )
-        count.drop('conflict')
-        // The offer was never sent; the client gets another one for the same message.
-        if (lease) store({lease})
-        receive([{payload, destination: arrival.destination}])
+        guarded(() => (used ? onConflict(judged, again) : settle([judged])), outside.warn)
       },
-      () => probing.delete(key),
+      (error: Error) => {
+        probing.delete(key)
+        // Or it would count as the client's own when it asks again, and be offered without a question.
+        const held = book(scope.segment)
+        if (held.byIp(given.probe!) === given.lease) held.remove(given.probe!)
+        outside.warn('probe', `nobody could be asked for ${given.probe}, so it is not offered: ${error.message}`)
+      },
     )
+  }
+
+  /** Somebody else has what was to be offered: the client, who never saw the offer, gets another for the same message. */
+  const onConflict = ({scope, answer: given}: Judged, again: Arrival): void => {
+    const segment = `segment ${scope.segment}`
+    outside.warn('conflict', `${given.probe} is in use by a host that did not get it here (${segment})`)
+    count.drop('conflict')
+    if (given.lease) {
+      const lease = declined(given.lease, scope, Number(outside.now() / 1_000_000n))
+      // What cannot be stored is known until a restart, after which the address is asked for again.
+      apply(lease)
+      try {
+        outside.commit([lease])
+      } catch (error) {
+        outside.warn('store', (error as Error).message)
+      }
+    }
+    receive([again])
   }
 
   const store: Engine['store'] = ({lease, directive}) => {

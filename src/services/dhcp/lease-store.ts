@@ -25,12 +25,22 @@ const SCHEMA = `
   CREATE TABLE lease (
     segment TEXT, ip TEXT, client TEXT NOT NULL, mac TEXT NOT NULL, state TEXT NOT NULL, expiresAtMs INTEGER NOT NULL,
     xid INTEGER NOT NULL, lastSeenMs INTEGER NOT NULL, capable145 INTEGER NOT NULL, nonce TEXT NOT NULL,
-    replay INTEGER NOT NULL, router TEXT NOT NULL, hostName TEXT NOT NULL, PRIMARY KEY (segment, ip)
+    replay INTEGER NOT NULL, router TEXT NOT NULL, hostName TEXT NOT NULL, t1S INTEGER NOT NULL, kind TEXT NOT NULL,
+    PRIMARY KEY (segment, ip)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE directive (
     segment TEXT, mac TEXT, site TEXT, nak INTEGER NOT NULL, PRIMARY KEY (segment, mac)
   ) STRICT, WITHOUT ROWID
 `
+
+const UPGRADES = {
+  // Nobody wrote down which T1 the client was given. It asks before its lease ends, as far as is known.
+  1: `
+  ALTER TABLE lease ADD COLUMN t1S INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lease ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+  UPDATE lease SET t1S = max(0, expiresAtMs - lastSeenMs) / 1000 WHERE state = 'bound'
+`,
+}
 
 type Row = Readonly<Record<string, string | bigint | null>>
 
@@ -41,20 +51,28 @@ type Row = Readonly<Record<string, string | bigint | null>>
 const SYNC_EVERY = 32
 
 /** @throws Failure `runtime` as `openDatabase` does: corrupt, read-only, in use. */
-export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'full'): Promise<LeaseStore> {
+export async function openLeaseStore(
+  file: string,
+  sync: 'full' | 'normal' = 'full',
+  warn: (line: string) => void = () => {},
+): Promise<LeaseStore> {
   const database = await openDatabase(file, {
     applicationId: APPLICATION_ID,
-    version: 1,
+    version: 2,
     schema: SCHEMA,
+    upgrades: UPGRADES,
     sync,
+    // While one sync is under way, the commits of another round go on.
+    mayTear: sync === 'full' ? 1 : 2 * SYNC_EVERY,
     what: 'lease store',
+    warn,
   })
   const read = (table: string): Row[] => {
     const statement = database.prepare(`SELECT * FROM ${table}`)
     statement.setReadBigInts(true)
     return statement.all() as Row[]
   }
-  const lease = database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const lease = database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const directive = database.prepare('INSERT OR REPLACE INTO directive VALUES (?, ?, ?, ?)')
   const [begin, commit, rollback] = ['BEGIN IMMEDIATE', 'COMMIT', 'ROLLBACK'].map((sql) => database.prepare(sql)) as [
     StatementSync,
@@ -65,7 +83,7 @@ export async function openLeaseStore(file: string, sync: 'full' | 'normal' = 'fu
   const ahead = sync === 'normal' ? fileSync(`${file}-wal`) : undefined
   let commits = 0
   return {
-    leases: () => read('lease').map(leaseOf),
+    leases: () => read('lease').map(leaseReader()),
     directives: () => read('directive').map(directiveOf),
     commit(leases, directives = []) {
       try {
@@ -90,24 +108,36 @@ function writeLease(statement: StatementSync, lease: Lease): void {
   const {segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable145, nonce, replay, router, hostName} =
     lease
   const capable = capable145 ? 1 : 0
-  statement.run(segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable, nonce, replay, router, hostName)
+  const start = [segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable] as const
+  statement.run(...start, nonce, replay, router, hostName, lease.t1S, lease.kind)
 }
 
-const leaseOf = (row: Row): Lease => ({
-  segment: String(row.segment),
-  ip: String(row.ip),
-  client: String(row.client),
-  mac: String(row.mac),
-  state: row.state as LeaseState,
-  expiresAtMs: Number(row.expiresAtMs),
-  xid: Number(row.xid),
-  lastSeenMs: Number(row.lastSeenMs),
-  capable145: row.capable145 === 1n,
-  nonce: String(row.nonce),
-  replay: row.replay as bigint,
-  router: String(row.router),
-  hostName: String(row.hostName),
-})
+/** A reader of rows. The few texts that many leases share are kept once, as they are where leases are made. */
+function leaseReader(): (row: Row) => Lease {
+  const texts = new Map<unknown, string>()
+  const shared = (value: Row[string]): string => {
+    const text = texts.get(value) ?? String(value)
+    texts.set(text, text)
+    return text
+  }
+  return (row) => ({
+    segment: shared(row.segment!),
+    ip: String(row.ip),
+    client: String(row.client),
+    mac: String(row.mac),
+    state: shared(row.state!) as LeaseState,
+    expiresAtMs: Number(row.expiresAtMs),
+    xid: Number(row.xid),
+    lastSeenMs: Number(row.lastSeenMs),
+    capable145: row.capable145 === 1n,
+    nonce: String(row.nonce),
+    replay: row.replay as bigint,
+    router: shared(row.router!),
+    hostName: String(row.hostName),
+    t1S: Number(row.t1S),
+    kind: shared(row.kind!) as Lease['kind'],
+  })
+}
 
 const directiveOf = (row: Row): Directive => ({
   segment: String(row.segment),

@@ -25,6 +25,7 @@ import {controlSession, status, watchers} from './control.ts'
 import {createEngine, type EngineOutside} from './engine.ts'
 import {isoTime} from './events.ts'
 import {forcerenewer} from './forcerenew.ts'
+import {guarded} from './guarded.ts'
 import {type LeaseStore, openLeaseStore} from './lease-store.ts'
 import {exchangeLine, limitedWarnings, logLine} from './log.ts'
 import {transport} from './transport.ts'
@@ -60,16 +61,16 @@ export async function serveDhcp(
   const facts = serverFacts(options, inventory, face.addresses)
   const user =
     process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
-  await using open = new AsyncDisposableStack()
-  const store = await openLeaseStore(options.store, options.sync)
-  open.defer(() => store.close())
-  const {books, dropped} = booksOf(facts, store)
-  const link = open.use(await world.openLink(options.interfaceName, {filter: anyOf([[etherType(ETHERTYPE_ARP)]])}))
-
   const nowMs = (): number => Number(world.now() / 1_000_000n)
   const at = (): string => isoTime(nowMs())
   const say = (fields: Record<string, string | number | undefined>): void => outlet.log(logLine({at: at(), ...fields}))
   const warn = limitedWarnings(nowMs, (line, held) => say({event: 'warning', message: line, held: held || undefined}))
+
+  await using open = new AsyncDisposableStack()
+  const store = await openLeaseStore(options.store, options.sync, (line) => warn('store-log', line))
+  open.defer(() => store.close())
+  const {books, dropped} = booksOf(facts, store)
+  const link = open.use(await world.openLink(options.interfaceName, {filter: anyOf([[etherType(ETHERTYPE_ARP)]])}))
   link.onError((error) => warn('link', error.message))
 
   const watching = watchers()
@@ -123,6 +124,7 @@ export async function serveDhcp(
     interfaceName: options.interfaceName,
     sinceMs: nowMs(),
     residentBytes: () => process.memoryUsage.rss(),
+    warn,
   }
   const listening =
     options.control ?? (inventory && findSegment(inventory, facts.local)?.dhcp?.control) ?? DEFAULT_CONTROL_SOCKET
@@ -162,18 +164,6 @@ function booksOf(facts: ServerFacts, store: LeaseStore): {books: Map<string, Lea
     else dropped++
   }
   return {books, dropped}
-}
-
-/** A bug in one packet's handling must not stop the service for all; it is said, with where. */
-function guarded(fn: () => void, warn: (key: string, line: string) => void): void {
-  try {
-    fn()
-  } catch (error) {
-    warn(
-      'internal',
-      `a batch of packets was lost to an internal error: ${(error as Error).stack?.split('\n').slice(0, 3).join(' ')}`,
-    )
-  }
 }
 
 function openEcho(onReply: (from: string) => void, random: () => number): EchoSocket {

@@ -23,9 +23,9 @@ export function adviceFor(row: Ran): string | undefined {
         ? 'stock dhclient takes no new router on a renewal: install the exit hook, or use the NAK of gwswitch serve dhcp'
         : undefined
     case 'refused':
-      return row.router !== undefined
-        ? `its DHCP server still gives ${row.router}, not ${row.wanted}: set the router there first (gwswitch switch does both)`
-        : 'it begins anew with a DISCOVER and takes whatever router the server then gives'
+      return row.ackMs === undefined
+        ? 'it begins anew with a DISCOVER and takes whatever router the server then gives'
+        : `its DHCP server ${row.router === undefined ? 'gives no router' : `still gives ${row.router}`}, not ${row.wanted}: set the router there first (gwswitch switch does both)`
     case 'unanswered':
       return 'is its DHCP server up, and reachable from the site it is in now?'
     case 'unreachable':
@@ -35,6 +35,13 @@ export function adviceFor(row: Ran): string | undefined {
     case 'silent':
       return silent(row, kind, canListen)
   }
+}
+
+/** The same of DHCPv6. */
+export function adviceFor6({outcome}: Ran): string | undefined {
+  if (outcome === 'acted') return undefined
+  if (outcome === 'unanswered') return 'is its DHCPv6 server up, and reachable from the site it is in now?'
+  return "either it takes no Reconfigure (dhcpcd: option dhcp6_reconfigure_accept), or key and DUIDs are not its own: let 'send-reconfigure --learn' see its next Reply"
 }
 
 function silent({sees, signed}: Ran, kind: DhcpClientKind | undefined, canListen: boolean | undefined): string {

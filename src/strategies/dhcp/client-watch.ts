@@ -1,4 +1,5 @@
 // What a DHCP client and its server say to each other, seen on the wire.
+import {type ClientTraits, clientTraits} from '../../domain/dhcp/client-kind.ts'
 import {anyOf, etherType, type Instruction, ipProtocol, macTests, type Test} from '../../net/bpf.ts'
 import type {ReceivedFrame} from '../../net/link.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
@@ -8,6 +9,7 @@ import {readReconfigureNonce} from '../../wire/dhcp-auth.ts'
 import {
   DHCPACK,
   DHCPDISCOVER,
+  DHCPFORCERENEW,
   DHCPNAK,
   DHCPREQUEST,
   type DhcpOptionCodec,
@@ -20,7 +22,6 @@ import {parseFrame} from '../../wire/frames.ts'
 import {UNREACHABLE_PORT} from '../../wire/icmp.ts'
 import {PROTOCOL_ICMP, PROTOCOL_UDP} from '../../wire/ipv4.ts'
 import {quotedProbe} from '../../wire/quote.ts'
-import {type ClientTraits, clientTraits} from './client-kind.ts'
 
 /** One thing seen of a client. */
 export type ClientSighting = {readonly atNs: bigint; readonly mac: Mac} & (
@@ -40,10 +41,14 @@ export type ClientSighting = {readonly atNs: bigint; readonly mac: Mac} & (
       readonly nonce: Uint8Array | undefined
       readonly leaseS: number | undefined
       readonly renewS: number | undefined
+      /** Of option 90: what the client compares the next one with. */
+      readonly replay?: bigint | undefined
     }
   | {readonly kind: 'nak'; readonly xid: number}
   /** It has no socket on port 68; `sourcePort` is that of the datagram it refuses. */
   | {readonly kind: 'unreachable'; readonly ip: Ipv4; readonly sourcePort: number}
+  /** Somebody tells it to renew, signed; whether with its nonce is for others to check. */
+  | {readonly kind: 'forcerenew'; readonly replay: bigint; readonly message: Uint8Array}
   /** It asks the segment where an address is: it is about to send there. */
   | {readonly kind: 'arp-request'; readonly target: Ipv4}
 )
@@ -95,14 +100,15 @@ export function readClientSighting(received: ReceivedFrame, vlanId?: number): Cl
     }
     if (frame.kind !== 'udp' || ![DHCP_SERVER_PORT, DHCP_CLIENT_PORT].includes(frame.udp.destinationPort))
       return undefined
-    return readDhcp(parseDhcp(frame.udp.payload), seen)
+    return readDhcp(frame.udp.payload, seen)
   } catch (error) {
     if (error instanceof WireError) return undefined
     throw error
   }
 }
 
-function readDhcp(message: Dhcp, seen: {readonly atNs: bigint}): ClientSighting | undefined {
+function readDhcp(payload: Uint8Array, seen: {readonly atNs: bigint}): ClientSighting | undefined {
+  const message = parseDhcp(payload)
   const {options, xid, chaddr: mac} = message
   const type = readOption(options, dhcpOptions.messageType)
   if (message.op === BOOTREQUEST && (type === DHCPREQUEST || type === DHCPDISCOVER)) {
@@ -112,20 +118,31 @@ function readDhcp(message: Dhcp, seen: {readonly atNs: bigint}): ClientSighting 
   }
   if (message.op !== BOOTREPLY) return undefined
   if (type === DHCPNAK) return {...seen, mac, kind: 'nak', xid}
-  if (type !== DHCPACK) return undefined
   const authentication = value(options, dhcpOptions.authentication)
+  if (type === DHCPFORCERENEW && authentication)
+    return {...seen, mac, kind: 'forcerenew', replay: authentication.replay, message: payload.slice()}
+  if (type !== DHCPACK) return undefined
+  const nonce = authentication && readReconfigureNonce(authentication)
   return {
     ...seen,
     mac,
     kind: 'ack',
     xid,
     ip: message.yiaddr,
-    router: value(options, dhcpOptions.router)?.[0],
+    router: routerIn(options),
     serverId: value(options, dhcpOptions.serverIdentifier),
-    nonce: authentication && readReconfigureNonce(authentication),
+    nonce,
     leaseS: value(options, dhcpOptions.leaseTime),
     renewS: value(options, dhcpOptions.renewalTime),
+    ...(nonce && {replay: authentication?.replay}),
   }
+}
+
+/** A client that gets option 121 ignores option 3 (RFC 3442): its default route is in there, or it has none. */
+function routerIn(options: Dhcp['options']): Ipv4 | undefined {
+  const classless = value(options, dhcpOptions.classlessStaticRoute)
+  if (!classless) return value(options, dhcpOptions.router)?.[0]
+  return classless.find(({prefix}) => prefix.length === 0)?.router
 }
 
 /** An option that is malformed counts as absent. */

@@ -1,12 +1,11 @@
 // The DHCP strategy: the server gives the VM another router, and something makes the VM's client ask.
 import {Failure} from '../../errors.ts'
 import type {Egress} from '../../probe/egress.ts'
-import type {Ipv4} from '../../wire/address.ts'
 import {egressOf} from '../planned-egress.ts'
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
 import type {DhcpBackend} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
-import {type ClientStore, openClientStore} from './client-store.ts'
+import {type ClientStore, openClientStore, type SwitchEvidence} from './client-store.ts'
 import {type DhcpPlan, type PlannedGateway, type PlannedTrigger, planDhcp, serverOf} from './plan.ts'
 import {type ClientReport, reconfigureClient, type Trigger} from './reconfigure.ts'
 import {frameSender, type OpenSender} from './senders.ts'
@@ -28,29 +27,34 @@ export const dhcp: Strategy<DhcpPlan> = {
   },
   plan: planDhcp,
   async execute(plan, stage) {
-    await withClient(plan, stage, (tools) =>
+    await withClient(plan, stage, (tools) => {
+      tools.store.beginSwitch(plan.vm.mac, stage.world.now())
       // Listening first: between the server's change and the trigger nothing shall take time.
-      withSender(plan, tools, stage, async (sender) => {
+      return withSender(plan, tools, stage, async (sender) => {
         await give(plan, plan.to, tools, stage)
         await trigger(plan, plan.to, sender, tools, stage)
-      }),
-    )
+      })
+    })
   },
   async verify(plan, stage) {
-    return withClient(plan, stage, async (tools) => {
-      const told = ackOf(plan, tools)
+    return withClient(plan, stage, async ({store}) => {
       const egress = await egressOf(plan, plan.to, stage)
-      return judge(plan, plan.to, told, egress, tools.store, true)
+      return judge(plan, plan.to, seenSince(plan, store, 0n), egress, true)
     })
   },
   async rollback(plan, stage) {
     return withClient(plan, stage, async (tools) => {
+      const {store} = tools
+      const sinceNs = stage.world.now()
+      // None if the switch ended before it began.
+      if (!store.evidence(plan.vm.mac)) store.beginSwitch(plan.vm.mac, sinceNs)
       const evidence: string[] = []
       try {
+        // Always: it takes back an order to refuse the VM's renewal, too.
         await give(plan, plan.from, tools, stage)
         // One that never took the new router needs no telling.
         const left = await egressOf(plan, plan.from, stage)
-        const untouched = left.mac === plan.from.mac && ackOf(plan, tools) !== plan.to.ip
+        const untouched = left.mac === plan.from.mac && seenSince(plan, store, 0n).router !== plan.to.ip
         if (!untouched) await withSender(plan, tools, stage, (sender) => trigger(plan, plan.from, sender, tools, stage))
       } catch (error) {
         if (!(error instanceof Failure)) throw error
@@ -58,7 +62,7 @@ export const dhcp: Strategy<DhcpPlan> = {
       }
       const egress = await egressOf(plan, plan.from, stage)
       // A VM that never took the new router may never have got an ACK: what it does is what counts.
-      const verdict = judge(plan, plan.from, ackOf(plan, tools), egress, tools.store, false)
+      const verdict = judge(plan, plan.from, seenSince(plan, store, sinceNs), egress, false)
       return {ok: evidence.length === 0 && verdict.ok, evidence: [...evidence, ...verdict.evidence]}
     })
   },
@@ -103,6 +107,15 @@ async function give(plan: DhcpPlan, gateway: PlannedGateway, {backend}: Tools, {
   observe({atNs: world.now(), text: `${plan.reach}: the router of ${plan.vm.name} is ${gateway.ip} (${gateway.name})`})
 }
 
+/**
+ * The next renewal of a client that began anew by itself, or never asked in time, would still be refused. Setting the
+ * router again takes the order back. One that is cut short here is taken back by the rollback.
+ */
+async function takeBackNak(plan: DhcpPlan, gateway: PlannedGateway, {backend}: Tools, stage: Stage): Promise<void> {
+  await backend.setRouter(plan.vm, gateway)
+  stage.observe({atNs: stage.world.now(), text: `${plan.reach}: refuses no renewal of ${plan.vm.name} any more`})
+}
+
 async function withSender<T>(
   plan: DhcpPlan,
   {store}: Tools,
@@ -128,15 +141,16 @@ async function trigger(
   plan: DhcpPlan,
   gateway: PlannedGateway,
   sender: OpenSender,
-  {store, backend}: Tools,
+  tools: Tools,
   stage: Stage,
 ): Promise<void> {
+  const {store, backend} = tools
   const {world, signal, observe} = stage
   for (const planned of plan.triggers) {
     const context = {
       world,
       watch: sender,
-      trigger: triggerFor(planned, sender, {store, backend}, stage),
+      trigger: triggerFor(planned, sender, tools, stage),
       transaction: () => backend.lastTransaction(plan.vm),
       signal,
       observe,
@@ -144,6 +158,7 @@ async function trigger(
     const limits = planned.kind === 'forcerenew' ? planned : {attempts: 1, timeoutMs: planned.longestMs}
     const work = () => reconfigureClient(plan.vm, context, {...limits, router: gateway.ip})
     const report = await attempt(work, plan, stage)
+    if (planned.kind === 'nak') await takeBackNak(plan, gateway, tools, stage)
     if (report?.outcome !== 'acted') continue
     // Where frames of the exchange do not pass, the server's word stands for the ACK.
     if (report.toldBy === 'server') store.learnTold(plan.vm, report.router ?? gateway.ip, world.now())
@@ -185,25 +200,26 @@ async function attempt(
   }
 }
 
-/** The router of the VM's last ACK, as the wire or its server told. */
-const ackOf = (plan: DhcpPlan, {store}: Tools): Ipv4 | undefined => store.read(plan.vm.mac)?.router
+type Seen = Pick<SwitchEvidence, 'router' | 'askedFor'>
+
+/** Of this switch: the router of the VM's last ACK, as the wire or its server told, and whom it asked for after that. */
+function seenSince({vm}: DhcpPlan, store: ClientStore, sinceNs: bigint): Seen {
+  const seen = store.evidence(vm.mac)
+  if (seen?.ackedNs === undefined || seen.ackedNs < sinceNs) return {router: undefined, askedFor: undefined}
+  const {router, ackedNs, askedFor, askedNs} = seen
+  return {router, askedFor: askedNs !== undefined && askedNs >= ackedNs ? askedFor : undefined}
+}
 
 /** What the VM's traffic says about `wanted`, and its last ACK, where that must say so too. */
-function judge(
-  plan: DhcpPlan,
-  wanted: PlannedGateway,
-  acked: string | undefined,
-  egress: Egress,
-  store: ClientStore,
-  needsAck: boolean,
-): Verdict {
+function judge(plan: DhcpPlan, wanted: PlannedGateway, seen: Seen, egress: Egress, needsAck: boolean): Verdict {
   const {vm, to, from} = plan
+  const acked = seen.router
   const acknowledged = acked === wanted.ip || !needsAck
   const ack =
     acked === wanted.ip
       ? `its last ACK gave it ${wanted.ip}`
       : acked === undefined
-        ? 'no ACK to it was seen'
+        ? 'no new ACK to it was seen'
         : `its last ACK gave it ${acked}, not ${wanted.ip}`
   if (egress.mac !== undefined) {
     const known = [to, from].find(({mac}) => mac === egress.mac)
@@ -212,10 +228,7 @@ function judge(
   }
   if (!egress.alive) return {ok: false, evidence: [ack, `${vm.name} is silent: no answer to ARP or echo`]}
   // Its traffic does not pass here. That it looks for the gateway does: ARP requests reach the whole segment.
-  const record = store.read(vm.mac)
-  const asked =
-    egress.askedFor.includes(wanted.ip) ||
-    (record?.askedFor === wanted.ip && record.ackedNs !== undefined && (record.askedNs ?? 0n) >= record.ackedNs)
+  const asked = egress.askedFor.includes(wanted.ip) || seen.askedFor === wanted.ip
   if (asked) return {ok: acknowledged, evidence: [ack, `${vm.name} asked the segment where ${wanted.ip} is`]}
   // What goes to another MAC does not pass a gateway's own leg: there, hearing nothing is the evidence.
   if (wanted.mac === from.mac && egress.ownMac === to.mac)

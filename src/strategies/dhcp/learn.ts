@@ -7,7 +7,7 @@ import {tableLines} from '../../render/table.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {DEFAULT_STATE, openClientStore} from './client-store.ts'
 import {dhcpClauses, readClientSighting} from './client-watch.ts'
-import {dhcp6Clauses, readClientSighting6} from './client-watch6.ts'
+import {dhcp6Clauses, learnSighting6, readClientSighting6} from './client-watch6.ts'
 
 /** More than any segment has: a flood of made-up MACs ends here. */
 const MOST_CLIENTS = 50_000
@@ -59,12 +59,17 @@ export async function learn(order: LearnOrder, world: World, signal: AbortSignal
     const macs6 = new Set<Mac>()
     link.onFrame((received) => {
       const seen6 = readClientSighting6(received, vlanId)
-      if (seen6?.learned && (macs6.size < MOST_CLIENTS || macs6.has(seen6.learned.mac))) {
-        store.learn6(seen6.learned)
-        macs6.add(seen6.learned.mac)
-        world.log(`${seen6.learned.mac}: DHCPv6 Reply${seen6.learned.key ? ', with a reconfigure key' : ''}`)
+      const mac6 = seen6?.learned?.mac ?? seen6?.reconfigure?.mac
+      if (seen6 && mac6 !== undefined && (macs6.size < MOST_CLIENTS || macs6.has(mac6))) {
+        learnSighting6(store, seen6)
+        if (seen6.learned) {
+          macs6.add(mac6)
+          world.log(`${mac6}: DHCPv6 Reply${seen6.learned.key ? ', with a reconfigure key' : ''}`)
+        }
       }
       const sighting = readClientSighting(received, vlanId)
+      // A replay value counts for a client that is known already, and adds none.
+      if (sighting?.kind === 'forcerenew') store.learn(sighting)
       if (sighting?.kind !== 'request' && sighting?.kind !== 'ack') return
       if (macs.size >= MOST_CLIENTS && !macs.has(sighting.mac)) return
       store.learn(sighting)

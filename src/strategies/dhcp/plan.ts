@@ -136,7 +136,10 @@ async function chooseTriggers(
   if (guestAgent !== undefined && kind !== 'dhclient' && kind !== 'dhclient-hook') {
     triggers.push({kind: 'guest-agent', socket: guestAgent, longestMs: GUEST_MS})
   }
-  const leftMs = renewalMs(told, seen, segment.dhcp?.renewEvery, world.now())
+  const known = knownRenewal(told, seen, kind)
+  // udhcpc reads no T1, so that what is configured says nothing about it.
+  const configuredS = known && kind === 'udhcpc' ? undefined : segment.dhcp?.renewEvery
+  const leftMs = renewalMs(known, configuredS, world.now())
   const spentMs = triggers.reduce((sum, {longestMs}) => sum + longestMs, 0)
   if (leftMs !== undefined && spentMs + leftMs <= LONGEST_MS) {
     triggers.push({kind: kind === 'dhclient' ? 'nak' : 'wait', longestMs: leftMs})
@@ -145,22 +148,35 @@ async function chooseTriggers(
   throw new Failure('usage', nothingFits(vm.name, {takesNonce, hasXid, hasNonce, leftMs, kind, reach: backend.reach}))
 }
 
-/** Until the client asks by itself, with a second for the exchange; a rollback may need a whole T1. */
-function renewalMs(
+/** When a client will ask by itself, and how often it does. */
+interface Renewal {
+  readonly dueNs: bigint
+  readonly everyS: number
+}
+
+/** By its last ACK, as its server tells it or as it was seen. */
+function knownRenewal(
   told: Transaction | undefined,
   seen: ClientRecord | undefined,
-  everyS: number | undefined,
-  nowNs: bigint,
-): number | undefined {
-  if (everyS !== undefined) return everyS * 1000 + 1000
-  const t1 = told?.renewS ?? seen?.renewS ?? (seen?.leaseS === undefined ? undefined : seen.leaseS / 2)
-  const dueNs =
-    told?.renewsNs ??
-    (seen?.ackedNs === undefined || t1 === undefined ? undefined : seen.ackedNs + BigInt(Math.ceil(t1 * 1e9)))
-  if (dueNs === undefined) return undefined
-  const leftMs = Math.ceil(Number(dueNs - nowNs) / 1e6)
+  kind: DhcpClientKind | undefined,
+): Renewal | undefined {
+  if (told?.renewsNs !== undefined) return {dueNs: told.renewsNs, everyS: told.renewS ?? 0}
+  const half = seen?.leaseS === undefined ? undefined : seen.leaseS / 2
+  const everyS = kind === 'udhcpc' ? half : (seen?.renewS ?? half)
+  if (seen?.ackedNs === undefined || everyS === undefined) return undefined
+  return {dueNs: seen.ackedNs + BigInt(Math.ceil(everyS * 1e9)), everyS}
+}
+
+/**
+ * Until the client asks by itself, with a second for the exchange. What its last ACK told it holds until then, whatever
+ * the inventory says by now; how long a rollback may have to wait after that, the inventory knows best.
+ */
+function renewalMs(known: Renewal | undefined, configuredS: number | undefined, nowNs: bigint): number | undefined {
+  const leftMs = known && Math.ceil(Number(known.dueNs - nowNs) / 1e6)
   // Overdue: it renewed where nobody saw it, and nothing is known.
-  return leftMs < -5000 ? undefined : Math.max(leftMs, (t1 ?? 0) * 1000, 0) + 1000
+  const isKnown = leftMs !== undefined && leftMs >= -5000
+  const againS = configuredS ?? (isKnown ? known!.everyS : undefined)
+  return againS === undefined ? undefined : Math.max(isKnown ? leftMs : 0, againS * 1000) + 1000
 }
 
 function nothingFits(

@@ -3,7 +3,7 @@ import {EXIT} from '../../errors.ts'
 import {tableLines} from '../../render/table.ts'
 import {hexDump} from '../../render/timeline.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {adviceFor} from './advice.ts'
+import {adviceFor, adviceFor6} from './advice.ts'
 import type {DhcpClient} from './backends/backend.ts'
 import type {ClientReport, Outcome} from './reconfigure.ts'
 
@@ -11,21 +11,28 @@ export const UNAUTHENTICATED =
   'unauthenticated: only clients that were told not to check (dhcpcd: noauthrequired) obey, and anybody on their LAN can then ' +
   'make them renew and, by winning the race for the ACK, give them his own gateway and DNS (CVE-2020-13529): isolated LANs only'
 
-/** One client's run; `skipped` was not sent anything. */
+/** What is sent: by DHCPv4, or by DHCPv6. */
+export type ReconfigureMessage = 'FORCERENEW' | 'Reconfigure'
+
+/** A client that is not sent anything. */
+export interface SkippedRow {
+  readonly client: DhcpClient
+  readonly outcome: 'skipped'
+  readonly reason: string
+  readonly traits: ClientReport['traits']
+}
+
+/** One client's run. */
 export type ReportRow =
   | (ClientReport & {readonly wanted: Ipv4 | undefined; readonly sees: boolean; readonly signed: boolean})
-  | {
-      readonly client: DhcpClient
-      readonly outcome: 'skipped'
-      readonly reason: string
-      readonly traits: ClientReport['traits']
-    }
+  | SkippedRow
 
 /** A frame (or, off the segment, a message) of a dry run. */
 export interface ReconfigureFrame {
   readonly client: string
   readonly ip: Ipv4
   readonly mac: Mac
+  readonly message: ReconfigureMessage
   readonly xid: string
   readonly authenticated: boolean
   readonly source: string
@@ -40,7 +47,7 @@ export interface ReconfigureRow {
   readonly outcome: Outcome | 'skipped'
   readonly router: Ipv4 | null
   readonly attempts: number
-  /** From the last FORCERENEW to the client's REQUEST and to the ACK, ms. */
+  /** From the last FORCERENEW to the client's REQUEST and to the ACK (DHCPv6: the Reply), ms. */
   readonly requestMs: number | null
   readonly ackMs: number | null
   /** Who told of the ACK: a frame, or the server (then its time is that of asking). */
@@ -53,9 +60,11 @@ export interface ReconfigureRow {
 
 export interface ReconfigureDocument {
   readonly schema: 'gwswitch.send-reconfigure/1'
+  readonly message: ReconfigureMessage
   /** Null: sent as datagrams through the routing table. */
   readonly interface: string | null
   readonly dryRun: boolean
+  /** Of a dry run: those that would be skipped. */
   readonly clients: readonly ReconfigureRow[]
   readonly frames: readonly ReconfigureFrame[]
   readonly warnings: readonly string[]
@@ -63,6 +72,7 @@ export interface ReconfigureDocument {
 }
 
 interface Result {
+  readonly message: ReconfigureMessage
   readonly interfaceName: string | undefined
   readonly dryRun: boolean
   readonly router: Ipv4 | undefined
@@ -71,19 +81,21 @@ interface Result {
   readonly warnings: readonly string[]
 }
 
-export function reconfigureDocument({interfaceName, dryRun, rows, frames, warnings}: Result): ReconfigureDocument {
+export function reconfigureDocument(result: Result): ReconfigureDocument {
+  const {message, interfaceName, dryRun, rows, frames, warnings} = result
   return {
     schema: 'gwswitch.send-reconfigure/1',
+    message,
     interface: interfaceName ?? null,
     dryRun,
-    clients: rows.map(rowOf),
+    clients: rows.map((row) => rowOf(row, message)),
     frames,
     warnings,
     exitCode: exitOf(rows.map(({outcome}) => outcome)),
   }
 }
 
-function rowOf(row: ReportRow): ReconfigureRow {
+function rowOf(row: ReportRow, message: ReconfigureMessage): ReconfigureRow {
   const ran = row.outcome === 'skipped' ? undefined : row
   const {client, outcome, traits} = row
   return {
@@ -98,8 +110,13 @@ function rowOf(row: ReportRow): ReconfigureRow {
     toldBy: ran?.toldBy ?? null,
     kind: traits.kind ?? null,
     canListen: traits.canListen ?? null,
-    advice: row.outcome === 'skipped' ? row.reason : (adviceFor(row) ?? null),
+    advice: adviceOf(row, message) ?? null,
   }
+}
+
+function adviceOf(row: ReportRow, message: ReconfigureMessage): string | undefined {
+  if (row.outcome === 'skipped') return row.reason
+  return message === 'FORCERENEW' ? adviceFor(row) : adviceFor6(row)
 }
 
 /** A client that said no outweighs one that said nothing. */
@@ -110,51 +127,59 @@ function exitOf(outcomes: readonly ReportRow['outcome'][]): number {
 
 /** The document as lines for a terminal: one row a client, then what to do about those that did not act. */
 export function reconfigureText(document: ReconfigureDocument): string[] {
-  if (document.dryRun) return document.frames.flatMap(frameText)
-  const rows = document.clients.map((row) => [
+  const {clients, frames, message} = document
+  if (clients.length + frames.length === 0) return ['no client has a lease: nothing to send']
+  if (document.dryRun) return [...frames.flatMap(frameText), ...clients.map(skippedText)]
+  const rows = clients.map((row) => [
     row.outcome.toUpperCase(),
     row.client === row.ip ? row.ip : `${row.client} (${row.ip})`,
     row.mac,
     row.kind ?? '',
-    wordsFor(row),
+    wordsFor(row, message),
   ])
-  const acted = document.clients.filter(({outcome}) => outcome === 'acted').length
-  const advice = document.clients.flatMap(({client, advice: text}) => (text === null ? [] : [`  ${client}: ${text}`]))
+  const acted = clients.filter(({outcome}) => outcome === 'acted').length
+  const advice = clients.flatMap(({client, advice: text}) => (text === null ? [] : [`  ${client}: ${text}`]))
   return [
     ...tableLines(rows),
     ...(advice.length > 0 ? ['', ...advice] : []),
-    ...(document.clients.length > 1 ? ['', `${acted} of ${document.clients.length} clients acted`] : []),
+    ...(clients.length > 1 ? ['', `${acted} of ${clients.length} clients acted`] : []),
   ]
 }
 
-function wordsFor({outcome, router, ackMs, requestMs, toldBy, attempts}: ReconfigureRow): string {
-  const times = attempts === 1 ? 'one FORCERENEW' : `${attempts} FORCERENEWs`
+function wordsFor(row: ReconfigureRow, message: ReconfigureMessage): string {
+  const {outcome, router, ackMs, requestMs, toldBy, attempts} = row
+  const answer = message === 'FORCERENEW' ? 'ACK' : 'Reply'
   switch (outcome) {
     case 'acted': {
       const when =
         toldBy === 'wire'
-          ? `ACK ${ackMs!.toFixed(1)} ms after the FORCERENEW`
+          ? `${answer} ${ackMs!.toFixed(1)} ms after the ${message}`
           : `its server tells so, within ${ackMs!.toFixed(0)} ms`
       return `${router === null ? 'renewed' : `router ${router}`}, ${when}${attempts > 1 ? ` (attempt ${attempts})` : ''}`
     }
     case 'refused':
-      return router === null
+      return ackMs === null
         ? 'the server answered its REQUEST with a NAK'
-        : `renewed, but the ACK gives router ${router}`
+        : `renewed, but the ACK gives ${router === null ? 'no router' : `router ${router}`}`
     case 'unanswered':
-      return `asked ${requestMs!.toFixed(1)} ms after the FORCERENEW, and no server answered`
+      return `asked ${requestMs!.toFixed(1)} ms after the ${message}, and no server answered`
     case 'unreachable':
       return 'port 68 unreachable: no listener'
     case 'silent':
-      return `nothing after ${times}`
+      return `nothing after ${attempts === 1 ? `one ${message}` : `${attempts} ${message}s`}`
     case 'skipped':
       return 'nothing sent'
   }
 }
 
-function frameText({client, ip, mac, xid, authenticated, source, layer, hex}: ReconfigureFrame): string[] {
+const skippedText = ({client, ip, mac, advice}: ReconfigureRow): string =>
+  `would send ${client} (${ip}, ${mac}) nothing: ${advice}`
+
+function frameText({client, ip, mac, message, xid, authenticated, source, layer, hex}: ReconfigureFrame): string[] {
+  const signed = authenticated ? '' : ', not signed'
+  const known = message === 'FORCERENEW' ? `xid ${xid} from ${source}` : `its key from ${source}`
   return [
-    `would send ${client} (${ip}, ${mac}) a FORCERENEW${authenticated ? '' : ', not signed'}, xid ${xid} from ${source}${layer === 'dhcp' ? ', by UDP to port 68' : ''}`,
+    `would send ${client} (${ip}, ${mac}) a ${message}${signed}, ${known}${layer === 'dhcp' ? ', by UDP to port 68' : ''}`,
     ...hexDump(Buffer.from(hex, 'hex')),
     '',
   ]

@@ -164,8 +164,13 @@ export function interfaceFor(
   ip: Ipv4,
   all: readonly InterfaceFacts[],
 ): InterfaceFacts | undefined {
+  if (name !== undefined) return namedInterface(name, all)
+  return all.find((each) => each.ethernet && each.up && ownAddress(each, ip) !== undefined)
+}
+
+/** @throws Failure `runtime` if there is no such Ethernet interface. */
+export function namedInterface(name: string, all: readonly InterfaceFacts[]): InterfaceFacts {
   const usable = all.filter(({ethernet}) => ethernet)
-  if (name === undefined) return usable.find((each) => each.up && ownAddress(each, ip) !== undefined)
   const found = usable.find((each) => each.name === name)
   if (found) return found
   throw new Failure(

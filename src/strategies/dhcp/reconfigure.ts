@@ -5,7 +5,7 @@ import type {DhcpClient, Transaction} from './backends/backend.ts'
 import type {ClientSighting} from './client-watch.ts'
 
 /**
- * `acted`: it asked and got an ACK. `refused`: the server answered with a NAK, or with another router than wanted.
+ * `acted`: it asked and got an ACK. `refused`: the server answered with a NAK, or without the router that was wanted.
  * `unanswered`: it asked, and no server answered. `unreachable`: it has no listener (ICMP port unreachable).
  * `silent`: nothing was seen.
  */
@@ -69,8 +69,9 @@ export interface ClientReport {
 
 /** How often the server is asked while waiting, ms. */
 const ASK_MS = 200
-/** How long a frame may lag behind the server's log, ms. */
+/** How long a frame may lag behind the server's log, ms: where the client's REQUEST passed, its ACK is waited for longer. */
 const FRAME_MS = 50
+const LATE_FRAME_MS = 500
 /** How long a REQUEST may stay unanswered before the server counts as silent, ms. */
 const ACK_MS = 3000
 
@@ -150,14 +151,19 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
     }
   })
 
+  const either = AbortSignal.any([signal, done.signal])
+  /** Ends early once it is decided. */
+  const nap = (ms: number): Promise<void> => world.sleep(ms, either).catch(() => signal.throwIfAborted())
+
   async function askServer(): Promise<void> {
     const told = await context.transaction?.(client)
     if (!told) return
     seen.traits = {kind: seen.traits.kind ?? told.kind, canListen: seen.traits.canListen ?? told.canListen}
     if (before === told.serial) return
-    // The frame itself, where it can be seen, says more and when; it may still be in the queue.
+    // The frame itself, where it can be seen, says more and when; it may still be in the queue, or not even sent.
     const atNs = world.now()
-    await world.sleep(FRAME_MS, signal)
+    await nap(FRAME_MS)
+    if (seen.request) await nap(LATE_FRAME_MS)
     acked(atNs, told.router, 'server')
   }
 
@@ -181,12 +187,10 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
     /** Until `ms` are over or it is decided; asks the server meanwhile. */
     async wait(ms: number): Promise<void> {
       const endNs = world.now() + BigInt(Math.round(ms * 1e6))
-      const either = AbortSignal.any([signal, done.signal])
       while (!done.signal.aborted) {
         const leftMs = Number(endNs - world.now()) / 1e6
         if (leftMs <= 0) return
-        const nap = context.transaction ? Math.min(ASK_MS, leftMs) : leftMs
-        await world.sleep(nap, either).catch(() => signal.throwIfAborted())
+        await nap(context.transaction ? Math.min(ASK_MS, leftMs) : leftMs)
         if (!done.signal.aborted) await askServer()
       }
     },
@@ -208,9 +212,12 @@ function startRun(client: DhcpClient, context: ReconfigureContext, options: Reco
   }
 }
 
-function outcomeOf({ackNs, router, refused, request}: Seen, wanted: Ipv4 | undefined): Outcome {
-  if (ackNs !== undefined)
-    return wanted !== undefined && router !== undefined && router !== wanted ? 'refused' : 'acted'
+function outcomeOf({ackNs, router, toldBy, refused, request}: Seen, wanted: Ipv4 | undefined): Outcome {
+  if (ackNs !== undefined) {
+    if (wanted === undefined || router === wanted) return 'acted'
+    // An ACK on the wire without a router gives none; a server's word without one leaves it open.
+    return router === undefined && toldBy === 'server' ? 'acted' : 'refused'
+  }
   if (refused) return refused === 'nak' ? 'refused' : 'unreachable'
   return request ? 'unanswered' : 'silent'
 }

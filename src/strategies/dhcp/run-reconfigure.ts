@@ -4,19 +4,20 @@ import {Failure} from '../../errors.ts'
 import {recordingWorld} from '../../net/recording.ts'
 import {readText} from '../../net/replace-file.ts'
 import type {World} from '../../net/world.ts'
-import type {Ipv4} from '../../wire/address.ts'
+import {ANY_IPV4, type Ipv4} from '../../wire/address.ts'
 import type {DhcpClient} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
 import {DEFAULT_STATE, openClientStore} from './client-store.ts'
 import {type CredentialSources, findCredentials} from './credentials.ts'
-import {forcerenewFrame, forcerenewMessage} from './forcerenew.ts'
 import {parseNonceFile} from './nonce-file.ts'
+import {type PlannedVia, plannedFrame} from './planned-frames.ts'
 import {type ClientReport, reconfigureClient} from './reconfigure.ts'
 import {
   type ReconfigureDocument,
   type ReconfigureFrame,
   type ReportRow,
   reconfigureDocument,
+  type SkippedRow,
   UNAUTHENTICATED,
 } from './reconfigure-report.ts'
 import {
@@ -96,7 +97,7 @@ async function perform(
   sources: CredentialSources,
   door: ReconfigureDoor,
 ): Promise<ReconfigureDocument> {
-  const via = interfaceFor(run.interfaceName, clients[0]!.ip, await door.world.interfaces())
+  const via = interfaceFor(run.interfaceName, clients[0]?.ip ?? ANY_IPV4, await door.world.interfaces())
   const sourceIp = ({ip}: DhcpClient): Ipv4 => {
     const own = via && (ownAddress(via, ip) ?? sources.serverId)
     if (own !== undefined) return own
@@ -105,16 +106,20 @@ async function perform(
       `${via?.name} has no address on the subnet of ${ip}: give --server-id, which the frame then comes from`,
     )
   }
+  const head = {
+    message: 'FORCERENEW' as const,
+    interfaceName: via?.name,
+    dryRun: door.dryRun,
+    router: flags.router,
+    warnings: run.unauthenticated ? [UNAUTHENTICATED] : [],
+  }
+  const [first] = clients
+  if (!first) return reconfigureDocument({...head, rows: [], frames: []})
   // One client: what is missing is an error of the command. Of many, each has its own row.
-  if (!run.all) await findCredentials(clients[0]!, {...sources, dryRun: true})
-  const head = {interfaceName: via?.name, router: flags.router, warnings: run.unauthenticated ? [UNAUTHENTICATED] : []}
+  if (!run.all) await findCredentials(first, {...sources, dryRun: true})
   if (door.dryRun) {
-    const frames = await Promise.all(
-      clients.map((client) =>
-        plannedFrame(client, sources, via && {...via, sourceIp: sourceIp(client), vlanId: run.vlanId}),
-      ),
-    )
-    return reconfigureDocument({...head, dryRun: true, rows: [], frames})
+    const planned = await planAll(run, clients, sources, via && {mac: via.mac, sourceIp, vlanId: run.vlanId}, door)
+    return reconfigureDocument({...head, ...planned})
   }
   const recording = door.pcap === undefined ? undefined : recordingWorld(door.world, door.pcap)
   const world = recording?.world ?? door.world
@@ -128,11 +133,50 @@ async function perform(
       })
     : datagramSender(world)
   try {
-    const rows = await eachAtRate(clients, run, door, (client) => one(client, run, flags, sources, sender, door))
-    return reconfigureDocument({...head, dryRun: false, rows, frames: []})
+    const rows = await eachAtRate(clients, run, door, (client) =>
+      orSkipped(client, run, sources, door, () => one(client, run, flags, sources, sender, door)),
+    )
+    return reconfigureDocument({...head, rows, frames: []})
   } finally {
     await sender.close()
     recording?.close()
+  }
+}
+
+/** Of all clients the frame, or the row that says why it gets none. One after the other: nothing waits for them. */
+async function planAll(
+  run: ReconfigureRun,
+  clients: readonly DhcpClient[],
+  sources: CredentialSources,
+  via: PlannedVia | undefined,
+  door: ReconfigureDoor,
+): Promise<{readonly rows: readonly SkippedRow[]; readonly frames: readonly ReconfigureFrame[]}> {
+  const rows: SkippedRow[] = []
+  const frames: ReconfigureFrame[] = []
+  for (const [i, client] of clients.entries()) {
+    door.signal.throwIfAborted()
+    const planned = await orSkipped(client, run, sources, door, () => plannedFrame(client, sources, via))
+    if ('outcome' in planned) rows.push(planned)
+    else frames.push(planned)
+    door.progress?.(i + 1, clients.length)
+  }
+  return {rows, frames}
+}
+
+/** With --all, what one client lacks is that client's row, and stops no other. */
+async function orSkipped<T>(
+  client: DhcpClient,
+  {all}: ReconfigureRun,
+  {store}: CredentialSources,
+  {signal}: ReconfigureDoor,
+  work: () => Promise<T>,
+): Promise<T | SkippedRow> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!all || !(error instanceof Failure) || error.kind === 'privilege' || signal.aborted) throw error
+    const {kind, canListen} = store.read(client.mac) ?? {kind: undefined, canListen: undefined}
+    return {client, outcome: 'skipped', reason: error.message, traits: {kind, canListen}}
   }
 }
 
@@ -145,59 +189,29 @@ async function one(
   {world, signal}: ReconfigureDoor,
 ): Promise<ReportRow> {
   const before = sources.store.read(client.mac)
-  try {
-    const {backend} = sources
-    const context = {
-      world,
-      watch: sender,
-      signal,
-      trigger: forcerenewTrigger(sender, sources),
-      ...(backend && {transaction: () => backend.lastTransaction(client)}),
-      observe: ({text}: {text: string}) => world.log(text),
-    }
-    const report: ClientReport = await reconfigureClient(client, context, {
-      attempts: run.attempts,
-      timeoutMs: run.timeoutMs,
-      router: flags.router,
-    })
-    const kind = report.traits.kind ?? before?.kind
-    return {
-      ...report,
-      traits: {kind, canListen: report.traits.canListen ?? before?.canListen},
-      wanted: flags.router,
-      sees: sender.sees || backend !== undefined,
-      signed: !run.unauthenticated,
-    }
-  } catch (error) {
-    if (!run.all || !(error instanceof Failure) || error.kind === 'privilege' || signal.aborted) throw error
-    return {
-      client,
-      outcome: 'skipped',
-      reason: error.message,
-      traits: {kind: before?.kind, canListen: before?.canListen},
-    }
+  const {backend} = sources
+  const context = {
+    world,
+    watch: sender,
+    signal,
+    trigger: forcerenewTrigger(sender, sources),
+    ...(backend && {transaction: () => backend.lastTransaction(client)}),
+    observe: ({text}: {text: string}) => world.log(text),
   }
-}
-
-async function plannedFrame(
-  client: DhcpClient,
-  sources: CredentialSources,
-  via: {readonly mac: string; readonly sourceIp: Ipv4; readonly vlanId: number | undefined} | undefined,
-): Promise<ReconfigureFrame> {
-  const credentials = await findCredentials(client, sources)
-  const message = forcerenewMessage(client, credentials)
-  const vlan = via?.vlanId === undefined ? undefined : {id: via.vlanId, priority: 0, dropEligible: false}
-  // The real port is drawn when it is sent.
-  const bytes = via ? forcerenewFrame(message, client, {mac: via.mac, ip: via.sourceIp, port: 20_000, vlan}) : message
+  const report: ClientReport = await reconfigureClient(client, context, {
+    attempts: run.attempts,
+    timeoutMs: run.timeoutMs,
+    router: flags.router,
+  })
   return {
-    client: client.name,
-    ip: client.ip,
-    mac: client.mac,
-    xid: credentials.xid.toString(16).padStart(8, '0'),
-    authenticated: credentials.key !== undefined,
-    source: credentials.source,
-    layer: via ? 'ethernet' : 'dhcp',
-    hex: Buffer.from(bytes).toString('hex'),
+    ...report,
+    traits: {
+      kind: report.traits.kind ?? before?.kind,
+      canListen: report.traits.canListen ?? before?.canListen,
+    },
+    wanted: flags.router,
+    sees: sender.sees || backend !== undefined,
+    signed: !run.unauthenticated,
   }
 }
 

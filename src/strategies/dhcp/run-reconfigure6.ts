@@ -21,10 +21,11 @@ import {UDP_LENGTH} from '../../wire/udp.ts'
 import type {DhcpClient} from './backends/backend.ts'
 import {type Client6Record, type ClientStore, DEFAULT_STATE, openClientStore} from './client-store.ts'
 import type {ClientSighting} from './client-watch.ts'
-import {dhcp6Clauses, readClientSighting6} from './client-watch6.ts'
+import {dhcp6Clauses, learnSighting6, readClientSighting6} from './client-watch6.ts'
 import {parseNonceFile} from './nonce-file.ts'
 import {reconfigureClient} from './reconfigure.ts'
 import {type ReconfigureDocument, reconfigureDocument} from './reconfigure-report.ts'
+import {namedInterface} from './reconfigure-request.ts'
 import type {ReconfigureDoor} from './run-reconfigure.ts'
 
 export const REQUESTS = {renew: DHCPV6_RENEW, rebind: DHCPV6_REBIND, information: DHCPV6_INFORMATION_REQUEST} as const
@@ -70,28 +71,31 @@ export async function runReconfigure6(
   try {
     const client = clientOf(order, inventory)
     const facts = factsOf(client, order, store)
-    const via = (await door.world.interfaces()).find(({name}) => name === interfaceName)
+    const via = namedInterface(interfaceName, await door.world.interfaces())
     const frame = (replay: bigint): Uint8Array =>
-      reconfigureFrame(
-        client,
-        {...facts, messageType: REQUESTS[order.ask], replay},
-        via?.mac ?? client.mac,
-        order.vlanId,
-      )
-    const head = {interfaceName, router: undefined, warnings: [NO_ROUTER]}
+      reconfigureFrame(client, {...facts, messageType: REQUESTS[order.ask], replay}, via.mac, order.vlanId)
+    const head = {
+      message: 'Reconfigure' as const,
+      interfaceName,
+      dryRun: door.dryRun,
+      router: undefined,
+      warnings: [NO_ROUTER],
+    }
     if (door.dryRun) {
       const hex = Buffer.from(frame(door.world.now())).toString('hex')
       const planned = {
         client: client.name,
         ip: client.ip,
         mac: client.mac,
+        message: head.message,
+        // A Reconfigure has none (RFC 8415 18.3.11).
         xid: '000000',
         authenticated: true,
-        source: 'DHCPv6',
+        source: order.nonceFile ?? 'what was seen on the wire',
         layer: 'ethernet' as const,
         hex,
       }
-      return reconfigureDocument({...head, dryRun: true, rows: [], frames: [planned]})
+      return reconfigureDocument({...head, rows: [], frames: [planned]})
     }
     const link = await (recording?.world ?? door.world).openLink(interfaceName, {
       filter: anyOf(dhcp6Clauses()),
@@ -102,8 +106,9 @@ export async function runReconfigure6(
       const watch = (_: DhcpClient, listener: (sighting: ClientSighting) => void) =>
         link.onFrame((received) => {
           const seen = readClientSighting6(received, order.vlanId)
-          if (seen?.learned) store.learn6(seen.learned)
-          if (seen?.sighting.mac === client.mac) listener(seen.sighting)
+          if (!seen) return
+          learnSighting6(store, seen)
+          if (seen.sighting?.mac === client.mac) listener(seen.sighting)
         })
       const fire = async () => ({
         atNs: link.send(frame(store.nextReplay(client.mac, door.world.now()))),
@@ -119,7 +124,6 @@ export async function runReconfigure6(
       const report = await reconfigureClient(client, context, order)
       return reconfigureDocument({
         ...head,
-        dryRun: false,
         rows: [{...report, wanted: undefined, sees: true, signed: true}],
         frames: [],
       })

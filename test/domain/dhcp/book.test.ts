@@ -20,6 +20,8 @@ const lease = (ip: string, client: string, over: Partial<Lease> = {}): Lease => 
   replay: 0n,
   router: '',
   hostName: '',
+  t1S: 0,
+  kind: '',
   ...over,
 })
 
@@ -81,6 +83,60 @@ describe('leaseBook', () => {
     book.remove('10.0.0.1')
     expect(book.byClient('a')).toBeUndefined()
     expect(book.pick(T)).toBe('10.0.0.1')
+  })
+
+  it('finds by MAC whoever has it, the lease asked for last, whatever the client calls itself', () => {
+    const book = leaseBook(POOL, new Set())
+    const [a, b] = ['02:00:00:00:00:0a', '02:00:00:00:00:0b']
+    const put = (ip: string, client: string, mac: string, over: Partial<Lease> = {}) =>
+      book.put(lease(ip, client, {mac, ...over}))
+    expect(book.byMac(a)).toBeUndefined()
+    put('10.0.0.1', `hw:1:${a}`, a)
+    put('10.0.0.2', 'id:b1', b)
+    expect([book.byMac(a)?.ip, book.byMac(b)?.ip]).toEqual(['10.0.0.1', '10.0.0.2'])
+    // A second identifier on the same card, and then a renewal of the first.
+    put('10.0.0.3', 'id:b2', b, {lastSeenMs: T + 1})
+    put('10.0.0.4', 'id:a', a, {lastSeenMs: T + 1})
+    expect([book.byMac(a)?.ip, book.byMac(b)?.ip]).toEqual(['10.0.0.4', '10.0.0.3'])
+    put('10.0.0.2', 'id:b1', b, {lastSeenMs: T + 2})
+    expect(book.byMac(b)?.ip).toBe('10.0.0.2')
+    // Another card, or somebody else, has the address now.
+    put('10.0.0.2', 'id:b1', a, {lastSeenMs: T + 3})
+    expect([book.byMac(a)?.ip, book.byMac(b)?.ip]).toEqual(['10.0.0.2', '10.0.0.3'])
+    put('10.0.0.3', 'id:b2', b, {state: 'declined'})
+    expect(book.byMac(b)).toBeUndefined()
+    for (const ip of ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4']) book.remove(ip)
+    expect([book.byMac(a), book.byMac(b)]).toEqual([undefined, undefined])
+  })
+
+  it('finds by MAC what a search through all finds', () => {
+    const [macs, clients] = [
+      ['m1', 'm2', 'm3'],
+      ['id:1', 'id:2', 'id:3'],
+    ]
+    const step = fc.record({
+      ip: fc.integer({min: 1, max: 4}).map((n) => `10.0.0.${n}`),
+      mac: fc.constantFrom(...macs),
+      client: fc.constantFrom('hw', ...clients),
+      state: fc.constantFrom('offered', 'bound', 'declined', 'remove'),
+    })
+    fc.assert(
+      fc.property(fc.array(step, {maxLength: 40}), (steps) => {
+        const book = leaseBook(POOL, new Set())
+        for (const [i, {ip, mac, client, state}] of steps.entries()) {
+          const key = client === 'hw' ? `hw:1:${mac}` : client
+          if (state === 'remove') book.remove(ip)
+          else book.put(lease(ip, key, {mac, state: state as Lease['state'], lastSeenMs: T + i}))
+          for (const each of macs) {
+            const all = [...book.all()].filter((lease) => lease.mac === each && lease.state !== 'declined')
+            // Of a client known by its MAC the book itself says which address is its own.
+            const own = all.filter(({client, ip}) => client.startsWith('id:') || book.byClient(client)?.ip === ip)
+            const latest = own.sort((x, y) => y.lastSeenMs - x.lastSeenMs)[0]
+            expect(book.byMac(each)).toBe(latest)
+          }
+        }
+      }),
+    )
   })
 
   it('never gives an address that somebody holds, whatever happens before', () => {

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import type {Directive, Lease} from '../../../src/domain/dhcp/lease.ts'
+import {type Directive, type Lease, renewsAtMs} from '../../../src/domain/dhcp/lease.ts'
 import {serializeReply} from '../../../src/domain/dhcp/reply.ts'
 import type {ClientRequest} from '../../../src/domain/dhcp/request.ts'
 import {answer, DECLINED_RESERVATION_MS, nextReplay, OFFER_MS} from '../../../src/domain/dhcp/rules.ts'
@@ -182,8 +182,33 @@ describe('REQUEST', () => {
     const refused = ask(renew(VM_IP, {}, VM))
     expect(refused.reply).toMatchObject({type: DHCPNAK, to: {to: 'client', ip: VM_IP, mac: VM_MAC}})
     expect([refused.nakDone, refused.reason]).toEqual([true, 'ordered'])
+    expect(ask(rebind(VM_IP, {}, VM))).toMatchObject({nakDone: true, reason: 'ordered'})
+    state.directive = {...state.directive, nak: false}
     expect(ask(discover({}, VM)).ip).toBe(VM_IP)
-    expect(ask(select(VM_IP, {}, VM)).reply?.type).toBe(DHCPACK)
+    expect(ask(select(VM_IP, {}, VM))).toMatchObject({nakDone: false, reply: {type: DHCPACK}})
+  })
+
+  it('takes the order to refuse for done once the client begins anew by itself', () => {
+    for (const begin of [select, reboot]) {
+      const {ask, state} = server()
+      state.directive = {segment: 'tenant-a', mac: VM_MAC, site: 'y', nak: true}
+      expect(ask(discover({}, VM)).nakDone).toBe(false)
+      const ack = ask(begin(VM_IP, {}, VM))
+      expect([ack.reply?.type, ack.nakDone, ack.router]).toEqual([DHCPACK, true, '10.0.0.2'])
+      // One that is refused has not begun.
+      expect(ask(begin('192.0.2.7', {}, VM)).nakDone).toBe(false)
+    }
+  })
+
+  it('keeps which T1 the client was given, and what it says it is', () => {
+    const {ask} = server({leaseS: 3600, t1S: 10})
+    expect(ask(discover({vendorClassIdentifier: 'udhcp 1.35.0'}, VM)).lease).toMatchObject({t1S: 0, kind: ''})
+    const dhclient = {parameterRequestList: [1, 28, 2, 3, 15, 6, 119, 12, 44, 47, 26, 121, 42]}
+    expect(ask(select(VM_IP, dhclient, VM)).lease).toMatchObject({t1S: 10, kind: 'dhclient'})
+    const udhcpc = ask(renew(VM_IP, {vendorClassIdentifier: 'udhcp 1.35.0'}, VM)).lease!
+    expect([udhcpc.kind, renewsAtMs(udhcpc)]).toEqual(['udhcpc', NOW + 1_800_000])
+    const other = ask(renew(VM_IP, {}, VM)).lease!
+    expect([other.kind, renewsAtMs(other)]).toEqual(['', NOW + 10_000])
   })
 })
 
@@ -301,6 +326,21 @@ describe('what a reply carries, and where it goes', () => {
     const refused = ask(reboot('192.0.2.7', {relayAgentInformation: agent}, {giaddr: '10.0.0.1'}))
     expect(refused.reply?.to).toEqual({to: 'relay', ip: '10.0.0.1'})
     expect([refused.message?.flags, refused.message?.options.at(-1)?.code]).toEqual([0x8000, 82])
+  })
+
+  it('carries option 82 back without a relay too: a switch that adds it leaves giaddr alone', () => {
+    const agent = [{code: 1, data: Uint8Array.of(7)}]
+    const {ask} = server()
+    const given = [
+      ask(discover({relayAgentInformation: agent})),
+      ask(select('10.0.0.100', {relayAgentInformation: agent})),
+      ask(reboot('192.0.2.7', {relayAgentInformation: agent})),
+      ask(clientRequest(DHCPINFORM, {relayAgentInformation: agent}, {ciaddr: '10.0.0.50'}, SERVER)),
+    ]
+    expect(given.map(({reply}) => reply?.type)).toEqual([DHCPOFFER, DHCPACK, DHCPNAK, DHCPACK])
+    for (const {message} of given)
+      expect(parseDhcp(serializeDhcp(message!)).options.at(-1)).toEqual({code: 82, data: Uint8Array.of(1, 1, 7)})
+    expect(option(ask(discover()).message, 'relayAgentInformation')).toBeUndefined()
   })
 
   it('heeds the broadcast flag', () => {

@@ -1,4 +1,5 @@
 import {describe, expect, it} from 'vitest'
+import {leaseBook} from '../../../src/domain/dhcp/book.ts'
 import {clientKey, readRequest} from '../../../src/domain/dhcp/request.ts'
 import {rangeText, routersAt, scopeFor, siteOf} from '../../../src/domain/dhcp/scope.ts'
 import {type ServeRequest, serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
@@ -24,6 +25,19 @@ describe('serverFacts', () => {
     for (const ip of ['10.0.0.0', '10.0.0.255', '10.0.0.1', '10.0.0.2', SERVER, VM_IP])
       expect(scope.excluded.has(ip)).toBe(true)
     expect(scope.times).toEqual({leaseS: 3600, t1S: 1800, t2S: 3150})
+  })
+
+  it('gives out no address of its own, whichever of them it is known by', () => {
+    const own = ['10.0.0.100', SERVER, '10.0.0.102'].map((ip) => ({ip, prefixLength: 24}))
+    const {scopes, serverIdentifier} = serverFacts(asked(), inventory, own)
+    const {pool, excluded} = scopes.get('tenant-a')!
+    const book = leaseBook(pool, excluded)
+    expect([serverIdentifier, book.poolSize, book.pick(0), book.pick(0, '10.0.0.102')]).toEqual([
+      '10.0.0.100',
+      2,
+      '10.0.0.101',
+      '10.0.0.101',
+    ])
   })
 
   it('takes pool, lease and T1 of each segment from the inventory, and flags before them', () => {

@@ -1,110 +1,11 @@
 import {createHash} from 'node:crypto'
 import {describe, expect, it} from 'vitest'
-import type {ExchangeEvent} from '../../../src/domain/dhcp/control.ts'
-import type {Directive, Lease} from '../../../src/domain/dhcp/lease.ts'
-import {Failure} from '../../../src/errors.ts'
-import {controlSession, watchers} from '../../../src/services/dhcp/control.ts'
-import {createEngine, type Departure, type EngineOutside} from '../../../src/services/dhcp/engine.ts'
-import {forcerenewer} from '../../../src/services/dhcp/forcerenew.ts'
 import {exchangeLine, limitedWarnings, logLine} from '../../../src/services/dhcp/log.ts'
-import {type Dhcp, parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
-import {verifyReconfigure} from '../../../src/wire/dhcp-auth.ts'
-import {
-  DHCPACK,
-  DHCPDISCOVER,
-  DHCPFORCERENEW,
-  DHCPINFORM,
-  DHCPNAK,
-  DHCPOFFER,
-  DHCPRELEASE,
-  DHCPREQUEST,
-} from '../../../src/wire/dhcp-options.ts'
-import {
-  booksFor,
-  clientMessage,
-  factsFor,
-  NOW,
-  type Options,
-  option,
-  SERVER,
-  STRANGER,
-  VM_IP,
-  VM_MAC,
-} from '../../domain/dhcp/maker.ts'
+import {parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
+import {DHCPACK, DHCPDISCOVER, DHCPINFORM, DHCPOFFER, DHCPRELEASE, DHCPREQUEST} from '../../../src/wire/dhcp-options.ts'
+import {clientMessage, NOW, SERVER, STRANGER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
 import {captureFrames, udpPayloadOf} from '../../support/captures.ts'
-
-/** An engine in memory: what it stores, sends and says is looked at; time is moved by hand. */
-function engineFor(over: Partial<EngineOutside> = {}) {
-  const log: string[] = []
-  const sent: Departure[] = []
-  const events: ExchangeEvent[] = []
-  const stored = {leases: [] as Lease[], directives: [] as Directive[]}
-  const timers: {atMs: number; fn: () => void; live: boolean}[] = []
-  const clock = {nowMs: NOW, failCommits: false}
-  const outside: EngineOutside = {
-    now: () => BigInt(clock.nowMs) * 1_000_000n,
-    newNonce: () => 'ab'.repeat(16),
-    commit(leases, directives = []) {
-      log.push('commit')
-      if (clock.failCommits) throw new Failure('runtime', 'the disk is full')
-      stored.leases.push(...leases)
-      stored.directives.push(...directives)
-    },
-    send(departures) {
-      log.push('send')
-      sent.push(...departures)
-    },
-    probe: undefined,
-    report: (event) => void events.push(event),
-    warn: (key) => void log.push(`warn ${key}`),
-    maximum: 1472,
-    ...over,
-  }
-  const facts = factsFor()
-  const engine = createEngine(facts, booksFor(facts), [], outside)
-  const renewer = forcerenewer(engine, outside, (ms, fn) => {
-    const timer = {atMs: clock.nowMs + ms, fn, live: true}
-    timers.push(timer)
-    return {
-      cancel() {
-        timer.live = false
-      },
-    }
-  })
-  const pass = (ms: number): void => {
-    clock.nowMs += ms
-    for (const timer of timers.filter(({atMs, live}) => live && atMs <= clock.nowMs)) {
-      timer.live = false
-      timer.fn()
-    }
-  }
-  const deliver = async (...messages: (Dhcp | [Dhcp, string])[]): Promise<Dhcp[]> => {
-    sent.length = 0
-    engine.receive(
-      messages.map((each) => {
-        const [message, destination] = Array.isArray(each) ? each : [each, '255.255.255.255']
-        return {payload: serializeDhcp(message), destination}
-      }),
-    )
-    await settled()
-    return sent.map(({payload}) => parseDhcp(payload))
-  }
-  return {engine, renewer, log, sent, events, stored, clock, pass, deliver, outside}
-}
-
-/** Whatever was stored has been settled. */
-const settled = async (): Promise<void> => {
-  for (let i = 0; i < 4; i++) await null
-}
-
-const types = (messages: readonly Dhcp[]) => messages.map((message) => option(message, 'messageType'))
-const vmDiscover = (options: Options = {}) => clientMessage(DHCPDISCOVER, options, {chaddr: VM_MAC})
-const vmSelect = (options: Options = {}, xid = 5) =>
-  clientMessage(DHCPREQUEST, {requestedAddress: VM_IP, serverIdentifier: SERVER, ...options}, {chaddr: VM_MAC, xid})
-const vmRenew = (xid = 6): [Dhcp, string] => [
-  clientMessage(DHCPREQUEST, {forcerenewNonceCapable: [1]}, {chaddr: VM_MAC, ciaddr: VM_IP, xid}),
-  SERVER,
-]
+import {engineFor, settled, types, vmDiscover, vmRenew, vmSelect} from './engine-in-memory.ts'
 
 describe('a batch', () => {
   it('is stored once, and before anything of it leaves', async () => {
@@ -170,164 +71,36 @@ describe('a fresh address', () => {
     expect(stored.leases).toMatchObject([{ip: '10.0.0.100', state: 'declined'}])
     expect(log).toContain('warn conflict')
   })
-})
 
-describe('control', () => {
-  const capable = {forcerenewNonceCapable: [1]}
-  function control(parts = engineFor()) {
-    const {engine, renewer, clock} = parts
-    const said: Record<string, unknown>[] = []
-    const watching = watchers()
-    const lines = {send: (value: unknown) => said.push(value as Record<string, unknown>) * 0, close: () => {}}
-    const session = controlSession(
-      {
-        engine,
-        forcerenewer: renewer,
-        nowMs: () => clock.nowMs,
-        watchers: watching,
-        interfaceName: 'eth0',
-        sinceMs: NOW,
-        residentBytes: () => 1,
-      },
-      lines,
-    )
-    const ask = (request: unknown) => {
-      session.onLine(typeof request === 'string' ? request : JSON.stringify(request))
-      return said.at(-1)!
-    }
-    return {...parts, ask, said, watching, session}
-  }
-
-  it('relocate: stores the site, and sends FORCERENEWs that the client can verify until it asks', async () => {
-    const {ask, deliver, sent, stored, pass, engine} = control()
-    await deliver(vmDiscover(capable))
-    await deliver(vmSelect(capable, 0xaabb))
-    sent.length = 0
-    expect(ask({do: 'relocate', vm: 'web-07', site: 'y'})).toMatchObject({
-      ok: true,
-      router: '10.0.0.2',
-      trigger: 'forcerenew',
-      renewsBy: new Date(NOW + 1_800_000).toISOString(),
-    })
-    expect(stored.directives).toEqual([{segment: 'tenant-a', mac: VM_MAC, site: 'y', nak: false}])
-    expect(sent).toMatchObject([{to: {to: 'client', ip: VM_IP, mac: VM_MAC}}])
-    const message = parseDhcp(sent[0]!.payload)
-    expect([option(message, 'messageType'), message.xid]).toEqual([DHCPFORCERENEW, 0xaabb])
-    expect(verifyReconfigure(sent[0]!.payload, Uint8Array.from(Buffer.from('ab'.repeat(16), 'hex')))).toBe(true)
-    pass(999)
-    expect(sent.length).toBe(1)
-    pass(1)
-    pass(2000)
-    expect(sent.length).toBe(3)
-    const replays = sent.map(({payload}) => option(parseDhcp(payload), 'authentication')!.replay)
-    expect(replays).toEqual([...replays].sort((a, b) => Number(a - b)))
-    expect(new Set(replays).size).toBe(3)
-    const [ack] = await deliver(vmRenew(0xccdd))
-    expect(option(ack, 'router')).toEqual(['10.0.0.2'])
-    pass(60_000)
-    expect(sent.length).toBe(1)
-    // The next one carries the xid of the renewal.
-    ask({do: 'forcerenew', vm: VM_IP})
-    expect(parseDhcp(sent[1]!.payload).xid).toBe(0xccdd)
-    expect(engine.counters.sent()).toMatchObject({DHCPFORCERENEW: 4})
-  })
-
-  it('relocate: says what a client that takes none will do', async () => {
-    const {ask, deliver, sent} = control()
-    expect(ask({do: 'relocate', vm: 'web-07', site: 'y'})).toMatchObject({
-      ok: true,
-      trigger: 'none',
-      router: '10.0.0.2',
-    })
-    await deliver(vmDiscover())
-    const [ack] = await deliver(vmSelect())
-    expect(option(ack, 'router')).toEqual(['10.0.0.2'])
-    sent.length = 0
-    expect(ask({do: 'relocate', vm: VM_MAC, site: 'x'})).toMatchObject({trigger: 'renewal', site: 'x'})
-    expect(ask({do: 'forcerenew', vm: 'web-07'})).toMatchObject({ok: false, error: {kind: 'refused'}})
-    expect(sent).toEqual([])
-  })
-
-  it('nak: the next renewal is refused, once', async () => {
-    const {ask, deliver, stored} = control()
-    await deliver(vmDiscover(), vmSelect())
-    expect(ask({do: 'nak', vm: 'web-07'})).toMatchObject({ok: true, trigger: 'nak'})
-    expect(types(await deliver(vmRenew()))).toEqual([DHCPNAK])
-    expect(stored.directives.map(({nak}) => nak)).toEqual([true, false])
-    expect(types(await deliver(vmRenew()))).toEqual([DHCPACK])
-  })
-
-  it('transaction: all that a sender needs; a reserved replay value is stored and never told twice', async () => {
-    const {ask, deliver, stored} = control()
-    expect(ask({do: 'transaction', vm: 'web-07'})).toMatchObject({
-      ok: false,
-      error: {message: 'web-07 has no lease here'},
-    })
-    await deliver(vmDiscover(capable), vmSelect(capable, 0x1234))
-    const [one, two] = [1, 2].map(() => ask({do: 'transaction', vm: 'web-07', reserveReplay: true}) as {replay: string})
-    expect(one).toMatchObject({ip: VM_IP, mac: VM_MAC, xid: '0x00001234', nonce: 'ab'.repeat(16), capable145: true})
-    expect(BigInt(two!.replay)).toBeGreaterThan(BigInt(one!.replay))
-    expect(stored.leases.at(-1)?.replay).toBe(BigInt(two!.replay))
-  })
-
-  it('leases: in pages; status: what came and what became of it', async () => {
-    const {ask, deliver} = control()
-    await deliver(vmDiscover(), vmSelect(), clientMessage(DHCPDISCOVER), clientMessage(DHCPDISCOVER, {}, {op: 2}))
-    const first = ask({do: 'leases', limit: 1}) as {leases: {ip: string}[]; next: number}
-    const second = ask({do: 'leases', limit: 1, after: first.next}) as {leases: {ip: string}[]; next?: number}
-    expect([...first.leases, ...second.leases].map(({ip}) => ip)).toEqual([VM_IP, '10.0.0.100'])
-    expect(second.next).toBeUndefined()
-    expect(ask({do: 'status'})).toMatchObject({
-      received: {DHCPDISCOVER: 2, DHCPREQUEST: 1},
-      sent: {DHCPOFFER: 2, DHCPACK: 1},
-      dropped: {'not-a-request': 1},
-      segments: [{segment: 'tenant-a', pool: {size: 4, free: 3}, bound: 1}, {segment: 'tenant-b'}],
-    })
-  })
-
-  it('watch: exchanges of one VM, and of nobody else, to those who asked', async () => {
-    const {ask, deliver, said, events, watching, session} = control()
-    expect(ask({do: 'watch', vm: 'web-07'})).toEqual({ok: true, watching: true})
-    await deliver(vmDiscover(), clientMessage(DHCPDISCOVER))
-    for (const event of events) watching.tell(event)
-    expect(said.slice(1)).toMatchObject([
-      {event: {vm: 'web-07', message: 'DHCPDISCOVER', answer: 'DHCPOFFER', router: '10.0.0.1'}},
+  it('that somebody uses is left alone also while nothing can be stored', async () => {
+    const {deliver, sent, stored, log, clock, engine} = engineFor({probe: async (ip) => ip === '10.0.0.100'})
+    clock.failCommits = true
+    await deliver(clientMessage(DHCPDISCOVER))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(sent.map(({to}) => to)).toEqual([{to: 'client', ip: '10.0.0.101', mac: STRANGER}])
+    expect([stored.leases, log.filter((line) => line.startsWith('warn'))]).toEqual([
+      [],
+      ['warn conflict', 'warn store'],
     ])
-    session.onClose()
-    expect(watching.size).toBe(0)
+    expect(engine.book('tenant-a').byIp('10.0.0.100')?.state).toBe('declined')
   })
 
-  it.each([
-    ['{', 'the request is not JSON (want one object a line, {"do": "status"})'],
-    [[], '"do" must be one of relocate, nak, forcerenew, transaction, leases, status, watch'],
-    [{do: 'stop'}, '"do" must be one of relocate, nak, forcerenew, transaction, leases, status, watch'],
-    [{do: 'status', loud: 1}, 'status has no "loud"'],
-    [{do: 'leases', limt: 1}, 'leases has no "limt" (did you mean "limit"?)'],
-    [{do: 'leases', limit: 0}, 'leases: "limit" is not a whole number from 1 to 1000'],
-    [{do: 'relocate', vm: 'web-07', site: 'y', trigger: 'yes'}, 'relocate: "trigger" is not true or false'],
-    [{do: 'toString'}, '"do" must be one of relocate'],
-    ['null', '"do" must be one of relocate'],
-    [{do: 'nak'}, 'nak: "vm" is not a text of 1 to 255 characters'],
-    [{do: 'nak', vm: 'web-08'}, 'no VM "web-08" here (did you mean "web-07"?)'],
-    [{do: 'nak', vm: '10.0.0.99'}, 'no VM "10.0.0.99" here (no lease and no reservation)'],
-    [{do: 'relocate', vm: 'web-07', site: 'q'}, 'site "q" has no router on segment tenant-a (known: x, y)'],
-    [{do: 'leases', segment: 'tenant'}, 'no segment "tenant" here (did you mean "tenant-a"?)'],
-    ['x'.repeat(20_000), 'the request is longer than 16384 bytes'],
-  ])('answers %j with an error', (request, message) => {
-    expect(control().ask(request)).toMatchObject({
-      ok: false,
-      error: {kind: 'usage', message: expect.stringContaining(message)},
-    })
+  it('is a warning, and not the end, where the answer to the question meets a bug', async () => {
+    const send = (): never => {
+      throw new TypeError('a bug')
+    }
+    const {deliver, log} = engineFor({probe: async () => false, send})
+    await deliver(clientMessage(DHCPDISCOVER))
+    expect(log).toEqual(['warn internal'])
   })
 
-  it('reports a store that fails as the answer to the request', async () => {
-    const parts = control()
-    parts.clock.failCommits = true
-    expect(parts.ask({do: 'relocate', vm: 'web-07', site: 'y'})).toEqual({
-      ok: false,
-      error: {kind: 'runtime', message: 'the disk is full'},
-    })
-    expect(parts.engine.directive('tenant-a', VM_MAC)).toBeUndefined()
+  it('is not offered where nobody could be asked, not even when the client asks again', async () => {
+    const {deliver, log, engine} = engineFor({probe: () => Promise.reject(new Error('the interface is down'))})
+    for (let i = 1; i <= 2; i++) {
+      expect(await deliver(clientMessage(DHCPDISCOVER))).toEqual([])
+      expect(log).toEqual(Array(i).fill('warn probe'))
+    }
+    expect([...engine.book('tenant-a').all()]).toEqual([])
   })
 })
 

@@ -2,9 +2,9 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {clientTraits} from '../../../src/domain/dhcp/client-kind.ts'
 import {parseInventory} from '../../../src/domain/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/switchover.ts'
-import {clientTraits} from '../../../src/strategies/dhcp/client-kind.ts'
 import {openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
 import {dhcp} from '../../../src/strategies/dhcp/dhcp.ts'
 import {printConfig} from '../../../src/strategies/dhcp/print-config.ts'
@@ -140,6 +140,30 @@ describe('a plan of the dhcp strategy', () => {
     store.close()
     // Of a T1 of 8 s, 6 are left; a rollback may take all of it.
     expect((await plan({vm: ', dhcp: {client: networkd}'})).triggers).toEqual([{kind: 'wait', longestMs: 9000}])
+  })
+
+  it.each([
+    ['T1 of a day', {leaseS: 86_400, renewS: 43_200}, ', dhcp: {client: networkd}', 43_141],
+    ['udhcpc, which reads no T1', {leaseS: 3600, renewS: 10}, ', dhcp: {client: udhcpc}', 1801],
+  ])('goes by the ACK that was seen, and not by the inventory that was changed since: %s', async (_, times, vm, s) => {
+    const store = await openClientStore(join(dir, 'state.db'))
+    const now = fakeWorld().now()
+    const ack = {kind: 'ack', mac: CLIENT.mac, ip: CLIENT.ip, xid: 1, router: '10.0.0.1'} as const
+    store.learn({...ack, ...times, atNs: now - 60_000_000_000n, serverId: undefined, nonce: undefined})
+    store.close()
+    await expect(plan({vm, segment: ', renewEvery: 10'})).rejects.toThrow(
+      `it asks by itself only within ${s} s, longer than a switch may take`,
+    )
+  })
+
+  it('goes by the inventory where the ACK that was seen is of another time', async () => {
+    const store = await openClientStore(join(dir, 'state.db'))
+    const ack = {kind: 'ack', mac: CLIENT.mac, ip: CLIENT.ip, xid: 1, router: '10.0.0.1', leaseS: 86_400} as const
+    const atNs = fakeWorld().now() - 90_000_000_000_000n
+    store.learn({...ack, renewS: 43_200, atNs, serverId: undefined, nonce: undefined})
+    store.close()
+    const given = {vm: ', dhcp: {client: networkd}', segment: ', renewEvery: 10'}
+    expect((await plan(given)).triggers).toEqual([{kind: 'wait', longestMs: 11_000}])
   })
 
   it('refuses what it cannot see or cannot tell apart', async () => {

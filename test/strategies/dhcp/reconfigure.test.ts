@@ -160,6 +160,14 @@ describe('send-reconfigure', () => {
       5,
       'either it does not listen',
     ],
+    [
+      'an ACK without a router where one is wanted',
+      {router: undefined},
+      {router: '10.0.0.2'},
+      {outcome: 'refused', router: null},
+      4,
+      'gives no router, not 10.0.0.2',
+    ],
     ['a wrong xid', {xid: 5}, {}, {outcome: 'silent', attempts: 3}, 5, 'xid and nonce are not its own'],
     [
       'a signature that is asked for and not there',
@@ -174,6 +182,12 @@ describe('send-reconfigure', () => {
     expect(document.clients[0]).toMatchObject(row)
     expect(document.exitCode).toBe(exitCode)
     expect(document.clients[0]!.advice).toContain(advice)
+  })
+
+  it('says of an ACK without a router that it is no NAK', async () => {
+    const {document} = await run([dhcpcd({router: undefined})], {router: '10.0.0.2'})
+    expect(reconfigureText(document)[0]).toContain('renewed, but the ACK gives no router')
+    expect((await run([dhcpcd({router: undefined})])).row).toMatchObject({outcome: 'acted', router: null})
   })
 
   it('says what --unauthenticated opens, and reaches a client that does not check', async () => {
@@ -304,71 +318,5 @@ describe('send-reconfigure', () => {
     )
     expect(world.sent).toHaveLength(1)
     expect(world.openLinks).toBe(0)
-  })
-})
-
-describe('the record of clients', () => {
-  it('keeps what was seen over a restart, and never gives a replay value twice', async () => {
-    const file = join(dir, 'state.db')
-    const first = await openClientStore(file)
-    first.learn({
-      kind: 'request',
-      atNs: 1n,
-      mac: CLIENT.mac,
-      xid: 0xfedcba98,
-      ip: CLIENT.ip,
-      discover: false,
-      traits: {kind: 'dhcpcd', canListen: true},
-    })
-    first.learn({
-      kind: 'ack',
-      atNs: 2n,
-      mac: CLIENT.mac,
-      xid: 0xfedcba98,
-      ip: CLIENT.ip,
-      router: '10.0.0.1',
-      serverId: '10.0.0.254',
-      nonce: NONCE,
-      leaseS: 60,
-      renewS: 30,
-    })
-    // A later ACK without a nonce leaves the key as it is.
-    first.learn({
-      kind: 'ack',
-      atNs: 3n,
-      mac: CLIENT.mac,
-      xid: 9,
-      ip: CLIENT.ip,
-      router: '10.0.0.2',
-      serverId: undefined,
-      nonce: undefined,
-      leaseS: 60,
-      renewS: 30,
-    })
-    expect(first.nextReplay(CLIENT.mac, 1000n)).toBe(1000n)
-    first.close()
-    const second = await openClientStore(file)
-    expect(second.read(CLIENT.mac)).toMatchObject({
-      xid: 9,
-      nonce: NONCE,
-      canListen: true,
-      kind: 'dhcpcd',
-      router: '10.0.0.2',
-      ackedNs: 3n,
-      serverId: '10.0.0.254',
-    })
-    // The clock went back.
-    expect([
-      second.nextReplay(CLIENT.mac, 5n),
-      second.nextReplay(CLIENT.mac, 5n),
-      second.nextReplay(CLIENT.mac, 2000n),
-    ]).toEqual([1001n, 1002n, 2000n])
-    second.close()
-  })
-
-  it('says in one line that its file is none', async () => {
-    const file = join(dir, 'state.db')
-    writeFileSync(file, 'no database at all, but long enough to be looked at as one')
-    await expect(openClientStore(file)).rejects.toThrow(`${file}: cannot keep what DHCP clients said`)
   })
 })

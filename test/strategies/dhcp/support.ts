@@ -11,9 +11,11 @@ import {
   readOption,
   writeOption,
 } from '../../../src/wire/dhcp-options.ts'
-import {ethernetLength} from '../../../src/wire/ethernet.ts'
-import {icmpFrame, ipv4Header, parseFrame, udpFrame} from '../../../src/wire/frames.ts'
+import {ETHERTYPE_IPV6, ethernetLength, serializeEthernet} from '../../../src/wire/ethernet.ts'
+import {arpFrame, icmpFrame, ipv4Header, parseFrame, udpFrame} from '../../../src/wire/frames.ts'
 import {parseIpv4Header} from '../../../src/wire/ipv4.ts'
+import {fillChecksum6, NEXT_HEADER_UDP, serializeIpv6} from '../../../src/wire/ipv6.ts'
+import {linkLocalOf} from '../../../src/wire/ipv6-address.ts'
 import type {FakeWorld} from '../../support/world.ts'
 
 export const SERVER = {ip: '10.0.0.254', mac: '02:00:00:00:0f:fe'}
@@ -28,7 +30,7 @@ export interface FakeClient {
   /** `deaf`: no listener; `mute`: it takes no notice. */
   readonly manner?: 'deaf' | 'mute'
   /** What the server answers. */
-  router?: string
+  router?: string | undefined
   readonly answer?: 'ack' | 'nak' | 'none'
   /** FORCERENEWs that are lost before one arrives. */
   lose?: number
@@ -140,3 +142,45 @@ export const clientsBehind =
       1,
     )
   }
+
+/** A VM on the segment: what it answers to ARP and to an echo from far away, which passes here if `through` is given. */
+export const vmBehind =
+  (through: () => string | undefined = () => undefined) =>
+  (bytes: Uint8Array, world: FakeWorld): void => {
+    const frame = parseFrame(bytes)
+    if (frame.kind === 'arp' && frame.arp.targetIp === CLIENT.ip) {
+      const {senderMac, senderIp} = frame.arp
+      world.deliver(
+        arpFrame(
+          {destination: frame.ethernet.source, source: CLIENT.mac},
+          {operation: 2, senderMac: CLIENT.mac, senderIp: CLIENT.ip, targetMac: senderMac, targetIp: senderIp},
+        ),
+      )
+    }
+    const gateway = through()
+    if (frame.kind !== 'icmp' || frame.icmp.kind !== 'echo-request' || gateway === undefined) return
+    world.deliver(
+      icmpFrame(
+        {destination: gateway, source: CLIENT.mac},
+        {source: CLIENT.ip, destination: frame.ip.source},
+        {...frame.icmp, kind: 'echo-reply'},
+      ),
+    )
+  }
+
+/** A DHCPv6 message of the server to the client. */
+export function frame6(message: Uint8Array): Uint8Array {
+  const udp = new Uint8Array(8 + message.length)
+  const view = new DataView(udp.buffer)
+  for (const [at, word] of [547, 546, udp.length].entries()) view.setUint16(at * 2, word)
+  udp.set(message, 8)
+  const ends = {source: linkLocalOf(SERVER.mac), destination: linkLocalOf(CLIENT.mac)}
+  fillChecksum6(ends, NEXT_HEADER_UDP, udp, 0, udp.length, 6)
+  const packet = {trafficClass: 0, flowLabel: 0, nextHeader: NEXT_HEADER_UDP, hopLimit: 64, ...ends, payload: udp}
+  return serializeEthernet({
+    destination: CLIENT.mac,
+    source: SERVER.mac,
+    etherType: ETHERTYPE_IPV6,
+    payload: serializeIpv6(packet),
+  })
+}

@@ -7,23 +7,19 @@ import {
 } from '../../../domain/dhcp/control.ts'
 import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
-import {connectJson} from '../../../net/dhcp-control.ts'
+import {sharedJson} from '../../../net/dhcp-control.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 
 const WHAT = 'gwswitch serve dhcp'
 
 export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp, segment: string): DhcpBackend {
+  const server = sharedJson(control, WHAT)
   async function ask<D extends ControlRequest['do']>(
     request: ControlRequest & {readonly do: D},
   ): Promise<ControlAnswers[D]> {
-    const peer = await connectJson(control, WHAT)
-    try {
-      const answer = (await peer.ask(request)) as ControlResponse
-      if (!answer.ok) throw new Failure(answer.error.kind, `${WHAT}: ${answer.error.message}`)
-      return answer as unknown as ControlAnswers[D]
-    } finally {
-      peer.close()
-    }
+    const answer = (await server.ask(request)) as ControlResponse
+    if (!answer.ok) throw new Failure(answer.error.kind, `${WHAT}: ${answer.error.message}`)
+    return answer as unknown as ControlAnswers[D]
   }
   /** Undefined if the server holds no lease for the client. */
   async function transaction(
@@ -61,9 +57,10 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
         serial: found.lastSeen,
         router: found.router,
         serverId: found.serverIdentifier,
+        kind: found.kind,
         canListen: found.capable145,
         renewsNs: BigInt(Date.parse(found.renewsBy)) * 1_000_000n,
-        renewS: (Date.parse(found.renewsBy) - Date.parse(found.lastSeen)) / 1000,
+        renewS: found.renewsEvery,
       }
     },
     async nonce(client) {

@@ -1,0 +1,48 @@
+// Which DHCP client is that? Told by what it says of itself, so that what is done about it fits.
+import {type DhcpOption, dhcpOptions, readOption} from '../../wire/dhcp-options.ts'
+import {WireError} from '../../wire/error.ts'
+import type {DhcpClientKind} from '../segment-dhcp.ts'
+
+/** What a client's DISCOVER or REQUEST tells about it. */
+export interface ClientTraits {
+  /** Undefined if it could be several. */
+  readonly kind: DhcpClientKind | undefined
+  /** It sent option 145 with HMAC-MD5: it takes a nonce, and then an authenticated FORCERENEW. */
+  readonly canListen: boolean
+}
+
+/** Debian's dhclient.conf asks for these, in this order. */
+const DHCLIENT_ASKS = [1, 28, 2, 3, 15, 6, 119, 12, 44, 47, 26, 121, 42]
+const HMAC_MD5 = 1
+
+/** Reads the options of a client's message; what is malformed counts as absent. */
+export function clientTraits(options: readonly DhcpOption[]): ClientTraits {
+  const asks = attempt(() => readOption(options, dhcpOptions.parameterRequestList))
+  const canListen = attempt(() => readOption(options, dhcpOptions.forcerenewNonceCapable))?.includes(HMAC_MD5) ?? false
+  return {kind: clientKind(options, asks, canListen), canListen}
+}
+
+/** The kind alone, where the list of options it asks for and whether it takes a nonce are read already. */
+export function clientKind(
+  options: readonly DhcpOption[],
+  asks: readonly number[] = [],
+  canListen: boolean,
+): DhcpClientKind | undefined {
+  const vendor = attempt(() => readOption(options, dhcpOptions.vendorClassIdentifier)) ?? ''
+  if (vendor.startsWith('dhcpcd')) return 'dhcpcd'
+  if (vendor.startsWith('udhcp')) return 'udhcpc'
+  if (vendor !== '') return undefined
+  // As Debian configures it, it keeps its name to itself, but no other client of the kind sends option 145.
+  if (canListen && asks[0] === 1 && asks[1] === 121) return 'dhcpcd'
+  const asDhclient = asks.length === DHCLIENT_ASKS.length && asks.every((code, i) => code === DHCLIENT_ASKS[i])
+  return asDhclient ? 'dhclient' : undefined
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof WireError) return undefined
+    throw error
+  }
+}
