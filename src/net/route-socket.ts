@@ -5,39 +5,47 @@ import {readSync, writeSync} from 'node:fs'
 import {constants} from 'node:os'
 import {Failure} from '../errors.ts'
 import {errorName, libc} from './libc.ts'
-import {watchReadable} from './readable.ts'
 import {
-  addRule,
-  appendRoute,
-  type DefaultRoute,
-  deleteRoute,
-  deleteRule,
-  dumpAddresses,
-  dumpLinks,
-  dumpNeighbours,
-  dumpRoutes,
-  dumpRules,
   type Family,
-  isNotifyPeers,
-  type LinkFacts,
-  type NeighbourFacts,
   type NetlinkMessage,
   NLMSG_DONE,
   NLMSG_ERROR,
   netlinkMessages,
-  type PolicyRule,
+  OWN_PROTOCOL,
+  parseError,
+} from './netlink-message.ts'
+import {watchReadable} from './readable.ts'
+import {
+  appendRoute,
+  type DefaultRoute,
+  deleteRoute,
+  dumpAddresses,
+  dumpLinks,
+  dumpNeighbours,
+  dumpRoutes,
+  isNotifyPeers,
+  type LinkFacts,
+  type NeighbourFacts,
   type PrefixFacts,
   parseAddress,
   parseDefaultRoute,
-  parseError,
   parseLink,
   parseNeighbour,
-  parseOwnRule,
   RTM_DELROUTE,
-  RTM_DELRULE,
   RTM_NEWLINK,
+  RTM_NEWROUTE,
   replaceRoute,
 } from './route-message.ts'
+import {
+  addRule,
+  deleteRule,
+  dumpRules,
+  type ListedRule,
+  type PolicyRule,
+  parseRule,
+  RTM_DELRULE,
+  RTM_NEWRULE,
+} from './rule-message.ts'
 
 const AF_NETLINK = 16
 const SOCK_RAW = 3
@@ -68,8 +76,8 @@ export interface RouteSocket {
   neighbours(): NeighbourFacts[]
   /** The default routes of a table, lowest metric first; none if there is no such table or family. */
   defaultRoutes(family: Family, table: number): DefaultRoute[]
-  /** Rules of our own. */
-  ownRules(family: Family): PolicyRule[]
+  /** All rules, in the order in which the kernel asks them. */
+  listRules(family: Family): ListedRule[]
   /** Over the route of the same table and metric. @throws RouteError, ENOENT if there is none and `create` is not set. */
   replace(route: DefaultRoute, create: boolean): void
   /** Behind those of the same key; there afterwards, once. IPv4 only. @throws RouteError */
@@ -144,10 +152,11 @@ export function openRouteSocket(): RouteSocket {
     neighbours: () => dump(dumpNeighbours(), parseNeighbour),
     defaultRoutes: (family, table) =>
       dump(dumpRoutes(family, table), parseDefaultRoute)
-        // Kernels without strict checking send all tables.
-        .filter((route) => route.table === table)
+        // Kernels without strict checking send all tables; those that were started without IPv6, when asked for that, all
+        // families.
+        .filter((route) => route.table === table && route.family === family)
         .toSorted((a, b) => a.metric - b.metric),
-    ownRules: (family) => dump(dumpRules(family), parseOwnRule),
+    listRules: (family) => dump(dumpRules(family), parseRule).filter((rule) => rule.family === family),
     replace: (route, create) => change(replaceRoute(route, create), []),
     append: (route) => change(appendRoute(route), ['EEXIST']),
     deleteRoute: (route) => change(deleteRoute(route), ['ESRCH', 'ENOENT']),
@@ -161,7 +170,10 @@ export function openRouteSocket(): RouteSocket {
 export interface RouteEvents {
   /** The interface announces itself to its neighbours: the VM was moved, or a bond failed over. */
   onNotifyPeers(interfaceIndex: number): void
-  /** A default route or one of our rules went away or changed; look again. Several changes may come as one call. */
+  /**
+   * A default route or one of our rules went away, or somebody else has made another default route, or another rule, which
+   * may lie before ours; look again. Several changes may come as one call.
+   */
   onLost(): void
 }
 
@@ -184,8 +196,10 @@ export function watchRoutes(events: RouteEvents): {close(): Promise<void>} {
       for (const message of netlinkMessages(buffer.subarray(0, length))) {
         if (message.type === RTM_NEWLINK) {
           if (isNotifyPeers(message.body)) events.onNotifyPeers(message.body.readInt32LE(4))
-        } else if (message.type === RTM_DELRULE) lost ||= parseOwnRule(message.body) !== undefined
+        } else if (message.type === RTM_DELRULE) lost ||= parseRule(message.body)?.own === true
+        else if (message.type === RTM_NEWRULE) lost ||= parseRule(message.body)?.own === false
         else if (message.type === RTM_DELROUTE) lost ||= parseDefaultRoute(message.body) !== undefined
+        else if (message.type === RTM_NEWROUTE) lost ||= isForeign(parseDefaultRoute(message.body))
       }
     }
     if (lost) events.onLost()
@@ -197,6 +211,8 @@ export function watchRoutes(events: RouteEvents): {close(): Promise<void>} {
     },
   }
 }
+
+const isForeign = (route: DefaultRoute | undefined): boolean => route !== undefined && route.protocol !== OWN_PROTOCOL
 
 function netlinkSocket(groups: number): number {
   const fd = libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (groups === 0 ? 0 : SOCK_NONBLOCK), 0)

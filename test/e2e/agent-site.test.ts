@@ -44,14 +44,18 @@ describe.skipIf(noNamespaces)('serve site, and an agent with beacons: true', () 
     )
     const status = await site.status()
     expect(status).toMatchObject({
-      ...{where: {site: 'y', phase: 'settled', note: {why: 'beacons', site: 'y', sent: 1}}},
+      // More than once where the controller takes longer than the agent waits, which asks again then.
+      ...{where: {site: 'y', phase: 'settled', note: {why: 'beacons', site: 'y', sent: expect.any(Number)}}},
       last: {kid: 'site-y', state: 'confirmed'},
     })
     const text = await gwswitch(['agent', 'status', '--config', site.agentConfig], {namespace: site.lab().ns('web-07')})
+    // One that is on its way while the VM moves may come twice, at either place.
     expect(text.stdout).toMatch(
-      /site y; \d+ beacons heard\n.*beacon of [xy] by site-[xy], [\d.]+ s ago: gateway 10\.0\.0\.[12]/,
+      /site y; \d+ beacons heard(, ignored: \d+ replayed)?\n.*beacon of [xy] by site-[xy], [\d.]+ s ago: gateway 10\.0\.0\.[12]/,
     )
-    expect(text.stdout).toMatch(/last note [\d.]+ s ago \(beacons, sent once\): asked for the gateway of site y/)
+    expect(text.stdout).toMatch(
+      /last note [\d.]+ s ago \(beacons, sent (once|\d+ times)\): asked for the gateway of site y/,
+    )
   })
 
   it('and back, through the other controller', async () => {

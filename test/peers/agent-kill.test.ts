@@ -8,14 +8,15 @@ import {noNamespaces} from '../support/namespaces.ts'
 /** More than any switch has. */
 const LAST_CALL = 40
 
+const CONFIG = {probes: [FAR4], windows: {probeMs: 1500, guardS: 0}}
+
 describe.skipIf(noNamespaces)('an agent that is killed', () => {
   // Not `rule`: drain does all that rule does, and more.
   it.each<SwitchMode>(['replace', 'drain'])(
     'after any one of its calls that change something (%s), leaves a VM that the next one puts right',
     {timeout: 300_000},
     async (mode) => {
-      await withSite({config: {probes: [FAR4], windows: {probeMs: 1500, guardS: 0}}}, async (site) => {
-        const trap = `${site.configFile}.trap`
+      await withSite({config: CONFIG}, async (site) => {
         const before = await site.routing()
         const ends: string[] = []
         let agent = await site.start()
@@ -23,35 +24,94 @@ describe.skipIf(noNamespaces)('an agent that is killed', () => {
         for (; call < LAST_CALL; call++) {
           const run = `kill-${call}`
           const token = site.sign(site.command({run, gw4: NEW4, mode}))
-          writeFileSync(trap, String(call))
-          const killed = await doomed(site, token, run, agent)
-          rmSync(trap)
+          const killed = await killedAt(`${call}`, site, () => doomed(site, token, run, agent))
           const how = killed ? `${call} ${agent.log().match(/killed .*/)?.[0]}` : 'not killed'
           if (killed) agent = await site.start()
-          // The very same message again, as a controller would that heard nothing: it is obeyed once, or not at all.
-          const end = `${how}: ${await decision(site, token, run)}`
-          ends.push(end)
-          if (end.endsWith('confirmed')) {
-            expect(await site.gateway(), end).toBe(NEW4)
-          } else {
-            expect(await site.gateway(), end).toBe(OLD4)
-            expect(await site.routing(), end).toBe(before)
-            expect(await site.run('vm', 'nft', 'list', 'tables'), end).not.toMatch(/gwswitch/)
-          }
-          await site.run('vm', 'ping', '-c1', '-W2', FAR4)
-          if (end.endsWith('confirmed')) await site.ask({op: 'rollback', run})
-          expect(await site.routing(), end).toBe(before)
+          ends.push(await putRight(site, {token, run, how, before}))
           if (!killed) break
         }
         expect(call).toBeLessThan(LAST_CALL)
         // Killed before there was anything to undo, in the middle, and after it was proved.
-        expect(ends[0]).toMatch(/^1 killed after replace: confirmed/)
+        expect(ends[0]).toMatch(/^1 killed after writeDurably: refused/)
+        expect(ends[1]).toMatch(/^2 killed after replace: refused/)
         expect(ends.join('\n')).toMatch(/rolled_back/)
         expect(ends.at(-2)).toMatch(/killed after writeDurably: confirmed/)
       })
     },
   )
+
+  // While the gateway is tried, while the routes change, and when that is done. All of them, in memory: services/agent/kill.
+  it.each<[SwitchMode, string, AgentState]>([
+    ['replace', '1 addRule', 'refused'],
+    ['replace', '1 append', 'rolled_back'],
+    ['replace', '3 writeDurably', 'confirmed'],
+    ['drain', '1 setDrain', 'rolled_back'],
+    ['drain', '4 addRule', 'rolled_back'],
+  ])(
+    'in a switch (%s, call %s) and again while the next one recovers, leaves a VM that the third one puts right: %s',
+    {timeout: 300_000},
+    async (mode, call, end) => {
+      await withSite({config: CONFIG}, async (site) => {
+        const before = await site.routing()
+        let agent = await site.start()
+        for (let again = 1; again < LAST_CALL; again++) {
+          const run = `twice-${again}`
+          const token = site.sign(site.command({run, gw4: NEW4, mode}))
+          expect(await killedAt(call, site, () => doomed(site, token, run, agent))).toBe(true)
+          const killed = await killedAt(`${again}`, site, async () => {
+            agent = await site.start()
+            return agent.child.signalCode !== null
+          })
+          const how = killed ? `${call}, ${again} ${agent.log().match(/killed .*/)?.[0]}` : `${call}, not killed again`
+          if (killed) agent = await site.start()
+          expect(await putRight(site, {token, run, how, before})).toBe(`${how}: ${end}`)
+          if (killed) continue
+          // At least how it ended was written down.
+          expect(again).toBeGreaterThan(1)
+          return
+        }
+        throw new Error(`killed ${LAST_CALL} times while it recovered`)
+      })
+    },
+  )
 })
+
+/** Sets the trap for a change: the one of that number from now on, see agent-process. */
+async function killedAt(call: string, site: Site, run: () => Promise<boolean>): Promise<boolean> {
+  const trap = `${site.configFile}.trap`
+  writeFileSync(trap, call)
+  try {
+    return await run()
+  } finally {
+    rmSync(trap)
+  }
+}
+
+interface Killed {
+  readonly token: string
+  readonly run: string
+  readonly how: string
+  /** The VM's routing as it was. */
+  readonly before: string
+}
+
+/** What the agent that runs now makes of it, and that the VM is as it says; then everything is undone. */
+async function putRight(site: Site, {token, run, how, before}: Killed): Promise<string> {
+  // The very same message again, as a controller would that heard nothing: it is obeyed once, or not at all.
+  const end = `${how}: ${await decision(site, token, run)}`
+  if (end.endsWith('confirmed')) {
+    expect(await site.gateway(), end).toBe(NEW4)
+  } else {
+    expect(site.memory().last, end).toMatchObject({reason: 'agent_stopped'})
+    expect(await site.gateway(), end).toBe(OLD4)
+    expect(await site.routing(), end).toBe(before)
+    expect(await site.run('vm', 'nft', 'list', 'tables'), end).not.toMatch(/gwswitch/)
+  }
+  await site.run('vm', 'ping', '-c1', '-W2', FAR4)
+  if (end.endsWith('confirmed')) await site.ask({op: 'rollback', run})
+  expect(await site.routing(), end).toBe(before)
+  return end
+}
 
 /** Sends until the agent is dead; false if the switch was carried through instead. */
 async function doomed(site: Site, token: string, run: string, agent: AgentProcess): Promise<boolean> {

@@ -66,6 +66,14 @@ describe.skipIf(noNamespaces)('beacons and notes', () => {
   const send = (socket: Socket, to: typeof AGENT, ...tokens: string[]): void => {
     for (const token of tokens) socket.send(token, to.port, to.address)
   }
+  /** A move, and a new one: what comes within 3 s of an announcement is the same move. Resolves when the agent has seen it. */
+  const announced = async (agent: Program): Promise<void> => {
+    const moves = (): number => agent.log().split('probably moved').length
+    if (moves() > 1) await delay(3100)
+    const before = moves()
+    agent.child.kill('SIGUSR2')
+    await until(async () => moves() > before, 10_000, `it notices that it was moved: ${agent.log()}`)
+  }
   const ignored = async () => ((await site.status()).where.counts as {ignored: Record<string, number>}).ignored
 
   beforeAll(() => site.configure('beacons: true'))
@@ -92,6 +100,27 @@ describe.skipIf(noNamespaces)('beacons and notes', () => {
       /probably moved\n.*in site y\n.*asked 10\.0\.0\.2:6743 for the gateway of site y \(notify_peers\)/,
     )
     expect(await site.status()).toMatchObject({last: {state: 'confirmed'}, where: {site: 'y', heard: [{site: 'y'}]}})
+  })
+
+  it('lead to the switch in the end, where the gateway leads nowhere at first', {timeout: 150_000}, async () => {
+    const {run} = site.lab()
+    await site.filterBeacons(true)
+    const y = await started(site.serve('y'))
+    const agent = await started(site.agent(true))
+    const chain = 'chain forward { type filter hook forward priority 0; icmp type echo-request drop; }'
+    await run('ry', 'nft', `table inet upstream { ${chain}; }`)
+    try {
+      await place('y')
+      agent.child.kill('SIGUSR2')
+      await until(async () => agent.log().includes('asked again in 30 s'), 30_000, 'the first switch fails')
+    } finally {
+      await run('ry', 'nft', 'delete table inet upstream')
+    }
+    expect(await site.status()).toMatchObject({last: {state: 'refused', reason: 'probe_failed'}})
+    expect(await site.gateway()).toBe(RX)
+    await until(async () => y.log().includes('switched after'), 90_000, 'it is asked for again')
+    expect(await site.gateway()).toBe(RY)
+    expect(await site.status()).toMatchObject({last: {state: 'confirmed'}, where: {site: 'y', phase: 'settled'}})
   })
 
   it('of an attacker are counted by reason, and the VM asks nobody', async () => {
@@ -125,15 +154,11 @@ describe.skipIf(noNamespaces)('beacons and notes', () => {
     expect(await ignored()).toEqual({bad_signature: 1, unknown_key: 1, clock: 3, gateway_not_allowed: 1, replayed: 2})
     // What was heard once is over; what is replayed after the move says nothing.
     await delay(2200)
-    agent.child.kill('SIGUSR2')
-    await delay(300)
+    await announced(agent)
     send(attacker, AGENT, heard, signBeacon(beacon({iat: nowS() - 60, exp: nowS() - 55}), byY))
     await until(async () => agent.log().includes('no beacon heard'), 10_000, agent.log())
     // A true one, relayed here while the own site is silent: its gateway is farther than the one in use.
-    agent.child.kill('SIGUSR2')
-    await delay(3100)
-    agent.child.kill('SIGUSR2')
-    await delay(300)
+    await announced(agent)
     send(attacker, AGENT, signBeacon(beacon(), byY))
     await until(async () => agent.log().includes('none of them is clearly where this VM is'), 10_000, agent.log())
     expect(said).not.toContain(NOTE_TYP)

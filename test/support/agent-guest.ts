@@ -1,4 +1,4 @@
-// The guest of qemu-guest.ts with Node and gwswitch in it, which starts the agent. Node is on one disk, which is kept, and the
+// The guest of qemu-guest.ts with Node and gwswitch in it, which may start the agent. Node is on one disk, which is kept, and the
 // program as it is now on another.
 import {createHash} from 'node:crypto'
 import {
@@ -28,7 +28,8 @@ for name in ${DISK_MODULES.join(' ')}; do [ -e /modules/$name.ko ] && insmod /mo
 mkdir -p /node /opt/gwswitch
 mount -t ext4 -o ro /dev/vda /node
 mount -t ext4 -o ro /dev/vdb /opt/gwswitch
-gwswitch agent --config ${GUEST_ETC}/agent.yaml 2> /dev/ttyS0 &
+`
+const SERVICE = `gwswitch agent --config ${GUEST_ETC}/agent.yaml 2> /dev/ttyS0 &
 `
 const PROGRAM = `#!/bin/sh
 export HOME=/tmp NO_COLOR=1
@@ -42,17 +43,21 @@ export async function agentGuestBase(): Promise<GuestImage | string> {
   return 'mke2fs is not installed (Debian: e2fsprogs)'
 }
 
-/** Made in the folder `scratch`. `files` go to {@link GUEST_ETC}; agent.yaml is one of them. */
+/**
+ * Made in the folder `scratch`. `files` go to {@link GUEST_ETC}; agent.yaml is one of them. Without `service` nothing of
+ * gwswitch runs in it.
+ */
 export async function agentGuestImage(
   base: GuestImage,
   scratch: string,
   files: Readonly<Record<string, string>>,
+  {service = true}: {readonly service?: boolean} = {},
 ): Promise<GuestImage> {
   const [node, program] = await Promise.all([nodeDisk(), programDisk(scratch)])
   const added = join(scratch, 'initrd')
   for (const folder of ['sbin', GUEST_ETC]) mkdirSync(join(added, folder), {recursive: true})
   await addLibraries(added, process.execPath)
-  writeFileSync(join(added, 'start'), START)
+  writeFileSync(join(added, 'start'), service ? START + SERVICE : START)
   writeFileSync(join(added, 'sbin/gwswitch'), PROGRAM, {mode: 0o755})
   for (const [name, text] of Object.entries(files)) writeFileSync(join(added, GUEST_ETC, name), text, {mode: 0o600})
   const initrd = join(scratch, 'initrd.img')

@@ -198,6 +198,8 @@ export interface GuestOptions {
   readonly gateway: string
   /** Commands that its guest agent shall not take. */
   readonly block?: string
+  /** For its kernel. */
+  readonly kernelWords?: string
   /** Folder of its sockets and its console. */
   readonly scratch: string
   readonly name: string
@@ -269,6 +271,7 @@ function launch(
     'console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests mitigations=off edd=off net.ifnames=0',
     `gw.address=${options.address} gw.gateway=${options.gateway}`,
     options.block === undefined ? '' : `gw.block=${options.block}`,
+    options.kernelWords ?? '',
   ]
   const argv = [
     ...['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-nographic', '-no-reboot', '-accel', 'tcg'],

@@ -13,7 +13,7 @@ export default class Agent extends BaseCommand {
   static override description =
     'Runs until it is stopped. With --once it acts on the signed messages on standard input, prints its signed answers, ' +
     'and ends when they are decided: for the QEMU guest agent (guest-exec).\n\n' +
-    'Exit with --once: 0 confirmed, 3 rolled back, 4 refused, 5 no valid message.'
+    'Exit with --once: 0 confirmed, 3 rolled back, 4 refused, 5 no valid message, or not decided in time.'
   static override examples = [
     {description: 'Run, with /etc/gwswitch/agent.yaml', command: '<%= config.bin %> <%= command.id %>'},
     {description: 'Act on one message', command: '<%= config.bin %> <%= command.id %> --once < message.jws'},
@@ -33,12 +33,11 @@ export default class Agent extends BaseCommand {
       await becomeAgent({config, signal: this.interrupt.signal, log})
       return {schema: 'gwswitch.agent/1', exitCode: 0}
     }
-    const {runOnce} = await import('../../services/agent/run-agent.ts')
-    const {onceExit} = await import('../../services/agent/status.ts')
+    const {onceExit, runOnce} = await import('../../services/agent/once.ts')
     const {answers} = await runOnce({config, signal: this.interrupt.signal, log}, process.stdin, (token) =>
       this.log(token),
     )
-    const exitCode = onceExit(answers.at(-1)?.answer)
+    const exitCode = onceExit(answers.map(({answer}) => answer))
     process.exitCode = exitCode
     return {schema: 'gwswitch.agent/1', answers: answers.map(({answer}) => answer), exitCode}
   }

@@ -24,13 +24,17 @@ export interface RouteChange {
   readonly to: string
   /** `replace`: the owner's route before and after. */
   readonly route?: {readonly before: SavedRoute; readonly after: SavedRoute}
-  /** `rule` and `drain`: the gateway that the overlay had before (null: there was none) and has after (null: it goes). */
-  readonly overlay?: {readonly before: string | null; readonly after: string | null; readonly onlink: boolean}
+  /**
+   * `rule` and `drain`: the gateway that the overlay had before (null: there was none) and has after (null: it goes), and
+   * the owner's route that it lies over and is made after.
+   */
+  readonly overlay?: {readonly before: string | null; readonly after: string | null; readonly route: SavedRoute}
 }
 
 /**
  * Where a switch is. `probing`: nothing is changed. `applying`: the change may be made, in part or not at all. `applied`:
- * made, not proved. `rolling_back`: undoing it. `done`: `state` says how it ended.
+ * made, not proved. `rolling_back`: undoing it, until it is undone; `state` is `applied` for so long. `done`: `state` says
+ * how it ended.
  */
 export type SwitchPhase = 'probing' | 'applying' | 'applied' | 'rolling_back' | 'done'
 
@@ -45,14 +49,21 @@ export interface SwitchRecord {
   readonly state: AgentState
   readonly reason?: AgentReason
   readonly detail?: string
+  /** While `rolling_back`: what could not be undone when it was last tried. Absent before the first attempt has failed. */
+  readonly trouble?: string
   readonly changes: readonly RouteChange[]
   readonly probes: readonly string[]
   /** Whether a `confirm` must come; without it the agent's own probes confirm. */
   readonly needsConfirm: boolean
   /** When to roll back, on a clock that no one sets: ms since boot, of this boot. Absent before anything is changed. */
   readonly deadline?: Deadline
-  /** Until when open sessions stay on the old gateway. Absent where they do not, or no longer. */
+  /**
+   * Until when open sessions stay on the old gateway. Absent where they do not, or no longer. While another gateway is
+   * tried, it is that of the switch before.
+   */
   readonly drainUntil?: Deadline
+  /** Until when the confirmed gateway is watched. Absent where it cannot be. */
+  readonly guardUntil?: Deadline
   readonly drainMs: number
   /** ms since 1970, by the VM's clock. */
   readonly startedAt: number
@@ -126,14 +137,38 @@ export const isOpen = (record: SwitchRecord | undefined): record is OpenSwitch =
   record !== undefined && record.phase !== 'done'
 export type OpenSwitch = SwitchRecord & {readonly phase: Exclude<SwitchPhase, 'done'>}
 
+/** Why it was refused or rolled back, or is not rolled back yet. */
+export const detailOf = ({detail, trouble}: Pick<SwitchRecord, 'detail' | 'trouble'>): string | undefined =>
+  trouble === undefined
+    ? detail
+    : [detail, `not undone yet, it is tried again: ${trouble}`].filter((part) => part !== undefined).join('; ')
+
 /** What a switch's answer says about it. */
-export const outcomeOf = (
+export function outcomeOf(
   record: SwitchRecord,
-): Pick<AgentAnswer, 'state' | 'reason' | 'detail' | 'mode' | 't_apply_ms' | 't_confirm_ms'> => ({
-  state: record.state,
-  mode: record.mode,
-  ...(record.reason === undefined ? {} : {reason: record.reason}),
-  ...(record.detail === undefined ? {} : {detail: record.detail.slice(0, 300)}),
-  ...(record.applyMs === undefined ? {} : {t_apply_ms: record.applyMs}),
-  ...(record.confirmMs === undefined ? {} : {t_confirm_ms: record.confirmMs}),
-})
+): Pick<AgentAnswer, 'state' | 'reason' | 'detail' | 'mode' | 't_apply_ms' | 't_confirm_ms'> {
+  const detail = detailOf(record)
+  return {
+    state: record.state,
+    mode: record.mode,
+    ...(record.reason === undefined ? {} : {reason: record.reason}),
+    ...(detail === undefined ? {} : {detail: detail.slice(0, 300)}),
+    ...(record.applyMs === undefined ? {} : {t_apply_ms: record.applyMs}),
+    ...(record.confirmMs === undefined ? {} : {t_confirm_ms: record.confirmMs}),
+  }
+}
+
+/**
+ * The memory with what is now known of a switch in every answer that speaks of it and was not the last word: who asked
+ * for it to be taken back, and asks again, hears how that went.
+ */
+export function toldAgain(memory: AgentMemory, record: SwitchRecord): AgentMemory {
+  const outdated = ({kid, answer: {op, run, state}}: AnsweredCommand): boolean =>
+    kid === record.kid && run === record.run && state === 'applied' && (op === 'rollback' || op === 'confirm')
+  if (!memory.answered.some(outdated)) return memory
+  const now = outcomeOf(record)
+  return {
+    ...memory,
+    answered: memory.answered.map((each) => (outdated(each) ? {...each, answer: {...each.answer, ...now}} : each)),
+  }
+}

@@ -21,6 +21,8 @@ export interface FamilyFacts {
   readonly routes: readonly SavedRoute[]
   /** The gateway of our own table, while our rule is in force. */
   readonly overlay: {readonly gateway: string; readonly interfaceIndex: number} | undefined
+  /** A policy rule that keeps the main table's default route, and ours, from being used: in words. */
+  readonly obstacle?: string | undefined
 }
 
 export interface PolicyFacts {
@@ -158,11 +160,10 @@ function planFamily(
   if (routes[0]?.interfaceIndex === 0) {
     return refuse('mode', `the IPv${family} default route has several next hops: there is no one gateway to change`)
   }
-  const nicOf = (index: number): NicFacts | undefined => facts.nics.find((nic) => nic.index === index)
   const nic =
     mac === undefined
-      ? nicOf(overlay?.interfaceIndex ?? routes[0]?.interfaceIndex ?? 0)
-      : facts.nics.find((each) => each.mac === mac && each.up)
+      ? facts.nics.find(({index}) => index === (overlay?.interfaceIndex ?? routes[0]?.interfaceIndex))
+      : nicOfMac(mac, routes, facts)
   if (nic === undefined) {
     return refuse(
       'interface',
@@ -177,6 +178,16 @@ function planFamily(
     return refuse('interface', `${nic.name} has no IPv${family} default route with a gateway`)
   const own = overlay?.interfaceIndex === nic.index ? overlay.gateway : undefined
   return {family, nic, route, from: own ?? route.gateway, to, overlay: own}
+}
+
+/**
+ * A bond, a VLAN, a bridge or a failover pair has the MAC of what it is made of: what is meant is the one with the default
+ * route.
+ */
+function nicOfMac(mac: string, routes: readonly SavedRoute[], {nics}: PolicyFacts): NicFacts | undefined {
+  const sharing = nics.filter((nic) => nic.mac === mac && nic.up)
+  const used = routes.find((route) => sharing.some(({index}) => index === route.interfaceIndex))
+  return sharing.find(({index}) => index === used?.interfaceIndex) ?? sharing[0]
 }
 
 function withMode(
@@ -216,7 +227,8 @@ function modeProblem(
   mode: SwitchMode,
   facts: PolicyFacts,
 ): string | undefined {
-  const {routes} = facts.families[family]
+  const {routes, obstacle} = facts.families[family]
+  if (obstacle !== undefined) return `${obstacle}: a change of the main table's would change nothing`
   if (mode === 'replace') {
     if (overlay !== undefined)
       return `a rule of an earlier switch lies over the route of ${nic.name}: use rule or drain`

@@ -20,6 +20,13 @@ const MEASURE_EVERY_MS = 10_000
 const MEASURE_AGAIN_MS = 2000
 /** Pauses between notes, ms. With the first, one note more than pauses. */
 const REPEAT_MS: readonly number[] = [2000, 4000, 8000, 16_000, 30_000]
+/**
+ * Pauses before it asks again after a switch that failed, ms: as long as a site's controller leaves the VM alone then
+ * (`backOffMs` in services/site/switch-queue). Each try may move the VM's traffic for a moment: not for ever.
+ */
+const BACK_OFF_MS: readonly number[] = [30_000, 60_000, 120_000, 300_000, 600_000]
+/** A failure after this long without one is the first of its kind, ms. */
+const FORGET_MS = 3_600_000
 const TARGET_LIMIT = 8
 
 /** The last beacon of a key. */
@@ -43,6 +50,8 @@ export type WatchPhase =
   | {readonly kind: 'listening'; readonly untilMs: number}
   | {readonly kind: 'measuring'}
   | {readonly kind: 'asking'; readonly note: NoteOrder; readonly sent: number; readonly againMs: number}
+  /** A switch failed: it asks again, if that is still to be wished then. */
+  | {readonly kind: 'backing_off'; readonly untilMs: number}
 
 export interface NoteOrder {
   readonly why: NoteReason
@@ -72,6 +81,8 @@ export interface SiteWatch {
   readonly measuring: readonly MeasureTarget[] | undefined
   readonly measured: {readonly key: string; readonly atMs: number; readonly nearest: string | undefined} | undefined
   readonly note: SentNote | undefined
+  /** Tries that came to nothing since it came here, and when the last one did; none before a switch has failed. */
+  readonly failed: {readonly count: number; readonly atMs: number} | undefined
 }
 
 /** The last one. */
@@ -94,6 +105,7 @@ export const NOTHING_HEARD: SiteWatch = {
   measuring: undefined,
   measured: undefined,
   note: undefined,
+  failed: undefined,
 }
 
 export type WatchEvent =
@@ -104,8 +116,10 @@ export type WatchEvent =
   | {readonly kind: 'rtts'; readonly round: number; readonly rtts: ReadonlyMap<string, number>}
   /** {@link dueMs} is over. */
   | {readonly kind: 'tick'}
-  /** A switch command was obeyed: that is the answer. */
+  /** A switch command was obeyed: that is the answer, whatever becomes of it. */
   | {readonly kind: 'switch'}
+  /** It came to nothing, or was undone: refused, rolled back. */
+  | {readonly kind: 'switch_failed'}
 
 export type WatchAction =
   | {readonly kind: 'measure'; readonly round: number; readonly targets: readonly MeasureTarget[]}
@@ -131,7 +145,7 @@ export interface WatchStep {
 
 /** When a `tick` is wanted, ms; undefined if none is. */
 export const dueMs = ({phase}: SiteWatch): number | undefined =>
-  phase.kind === 'listening' ? phase.untilMs : phase.kind === 'asking' ? phase.againMs : undefined
+  'untilMs' in phase ? phase.untilMs : phase.kind === 'asking' ? phase.againMs : undefined
 
 type Turn = {now: WatchNow; watch: SiteWatch; actions: WatchAction[]}
 
@@ -151,7 +165,10 @@ export function step(watch: SiteWatch, event: WatchEvent, now: WatchNow): WatchS
       tick(turn)
       break
     case 'switch':
-      if (watch.phase.kind === 'asking') put(turn, {phase: {kind: 'settled'}})
+      if (watch.phase.kind === 'asking' || watch.phase.kind === 'backing_off') put(turn, {phase: {kind: 'settled'}})
+      break
+    case 'switch_failed':
+      failed(turn)
   }
   return {watch: turn.watch, actions: turn.actions}
 }
@@ -198,6 +215,7 @@ function tick(turn: Turn): void {
   if (due === undefined || due > turn.now.nowMs) return
   if (phase.kind === 'listening') conclude(turn)
   else if (phase.kind === 'asking') askAgain(turn, phase)
+  else if (phase.kind === 'backing_off') retry(turn)
 }
 
 /** The sites whose beacons count now, each with all that was heard of it. */
@@ -292,14 +310,17 @@ function settle(turn: Turn, site: string): void {
 
 function decide(turn: Turn, site: string | undefined, why: NoteReason): void {
   if (site !== undefined) settle(turn, site)
-  put(turn, {phase: {kind: 'settled'}})
+  put(turn, {phase: {kind: 'settled'}, failed: undefined})
   const heard = freshSites(turn)
-  const to = distinct([...(heard.get(site ?? '')?.ask ?? []), ...turn.now.askOnMove])
+  const to = askedFor(turn, site)
   if (site === undefined && turn.now.beacons) say(turn, unknownText([...heard.keys()]))
   if (site !== undefined && usesGatewayOf(turn)) say(turn, 'its gateway is in use: nothing to ask for')
   else if (to.length === 0) say(turn, 'there is nobody to ask for a gateway')
   else send(turn, {why, site, to}, 1)
 }
+
+const askedFor = (turn: Turn, site: string | undefined): Endpoint[] =>
+  distinct([...(freshSites(turn).get(site ?? '')?.ask ?? []), ...turn.now.askOnMove])
 
 const unknownText = (heard: readonly string[]): string =>
   heard.length === 0
@@ -330,8 +351,44 @@ function send(turn: Turn, note: NoteOrder, sent: number): void {
 function askAgain(turn: Turn, {note, sent}: WatchPhase & {kind: 'asking'}): void {
   const arrived = note.site !== undefined && usesGatewayOf(turn)
   if (!arrived && sent <= REPEAT_MS.length) send(turn, note, sent + 1)
+  // Its controller may be waiting for longer than that after the failure.
+  else if (!arrived && turn.watch.failed !== undefined) backOff(turn, `no answer to ${sent} notes`)
   else {
     put(turn, {phase: {kind: 'settled'}})
     if (!arrived) say(turn, `no answer to ${sent} notes: not asked again`)
   }
+}
+
+/** After a move it finds out anew where it is, and asks in any case. */
+function failed(turn: Turn): void {
+  const {now, watch} = turn
+  const {phase, site} = watch
+  if (!now.beacons || phase.kind === 'listening' || phase.kind === 'measuring') return
+  // An agent that was just started does not know its site yet: that is seen when the pause is over.
+  if (site === undefined || !usesGatewayOf(turn)) backOff(turn, 'the switch came to nothing')
+}
+
+function backOff(turn: Turn, why: string): void {
+  const {now, watch} = turn
+  const {nowMs} = now
+  const before = watch.failed !== undefined && nowMs - watch.failed.atMs < FORGET_MS ? watch.failed.count : 0
+  const pauseMs = BACK_OFF_MS[before]
+  put(turn, {failed: {count: before + 1, atMs: nowMs}})
+  if (pauseMs === undefined) {
+    put(turn, {phase: {kind: 'settled'}})
+    say(turn, `${why}, ${before + 1} times now: not asked again until the next move`)
+    return
+  }
+  put(turn, {phase: {kind: 'backing_off', untilMs: nowMs + pauseMs}})
+  say(turn, `${why}: asked again in ${pauseMs / 1000} s if another site's gateway is in use then`)
+}
+
+/** Asks again for the gateway of the site it is in; that may be another one by now, or in use. */
+function retry(turn: Turn): void {
+  const {site, note} = turn.watch
+  put(turn, {phase: {kind: 'settled'}})
+  if (site === undefined || usesGatewayOf(turn)) return
+  const to = askedFor(turn, site)
+  if (to.length === 0) backOff(turn, 'there is nobody to ask for a gateway')
+  else send(turn, {why: note?.why ?? 'beacons', site, to}, 1)
 }

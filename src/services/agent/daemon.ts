@@ -11,9 +11,9 @@ import {claimedTyp} from '../../wire/agent-jws.ts'
 import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
 import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
 import type {AgentKernel} from './kernel.ts'
+import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
 import {makeReceiver, type Receiver, type ReceiverCounts} from './receiver.ts'
-import {closeProbePath, PROBE_MARK} from './routes.ts'
-import {openStore} from './store.ts'
+import {type AgentStore, openStore} from './store.ts'
 import {makeWhereabouts, type SiteStatus, type Whereabouts} from './whereabouts.ts'
 
 /** ms in which several notifications count as one. */
@@ -54,14 +54,18 @@ export interface AgentOptions {
  */
 export async function startAgent({config, key, kernel, network}: AgentOptions): Promise<Agent> {
   const server = config.socket === undefined ? undefined : await ownSocket(config.socket)
-  const store = openStore(config.state, kernel)
+  const store = openStoreOr(config.state, kernel, () => server?.close())
   const listeners: UdpListener[] = []
   const whereabouts = makeWhereabouts({
     ...{config, kernel, key},
     memory: () => store.memory,
     send: (note, to) => fitting(listeners, to.address)?.send(note, to),
   })
-  const receiver = makeReceiver({config, kernel, store, key, onSwitch: whereabouts.switched})
+  const receiver = makeReceiver({
+    ...{config, kernel, store, key},
+    onSwitch: whereabouts.switched,
+    onSwitchFailed: whereabouts.switchFailed,
+  })
   const {switcher} = receiver
   const streams = new Set<Stream>()
   const timers = new Set<NodeJS.Timeout>()
@@ -83,8 +87,13 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
   }
   let watch: {close(): Promise<void>} | undefined
   const reassert = paced(SETTLE_MS, LOOK_EVERY_MS, later, put)
+  let recovering = false
   try {
     await mayAct(kernel)
+    recovering = true
+    const {last} = store.memory
+    // What comes to its end now says so itself.
+    if (last?.phase === 'done' && last.state !== 'confirmed') whereabouts.switchFailed()
     await switcher.recover()
     const onError = (error: Error): void => kernel.log(`udp: ${error.message}`)
     if (network)
@@ -92,6 +101,8 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     watch = kernel.watchRoutes({onLost: reassert, onNotifyPeers: whereabouts.moved})
     server?.on('connection', (stream) => serve(stream, {receiver, whereabouts}, streams))
   } catch (error) {
+    // What it began to finish would keep a process alive that hears nobody.
+    if (recovering) await switcher.stop().catch((why: Error) => kernel.log(`not undone: ${why.message}`))
     await close()
     throw error
   }
@@ -121,16 +132,29 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
       return switcher.idle
     },
     async stop() {
+      // What is undone now, because the agent stops, is no reason to ask.
+      whereabouts.stop()
       await switcher.stop()
       await close()
     },
   }
 }
 
+/** A socket that is listened on would keep the process alive that cannot start. */
+function openStoreOr(directory: string, kernel: AgentKernel, close: () => void): AgentStore {
+  try {
+    return openStore(directory, kernel)
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
 /** What is missing is said at the start, not at the first switch. @throws Failure `privilege` */
 async function mayAct(kernel: AgentKernel): Promise<void> {
   try {
-    closeProbePath(kernel)
+    // Of a rule that is not there: whether one may is asked before it is looked for.
+    kernel.deleteRule({family: 4, priority: 1, table: PROBE_TABLE, mark: PROBE_MARK})
   } catch (error) {
     if ((error as {code?: string}).code !== 'EPERM') throw error
     const how = 'run as root, or by packaging/gwswitch-agent.service (AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW)'
@@ -187,21 +211,25 @@ function serve(
   })
 }
 
-/** Listens on a unix socket, for root alone. It is the lock too: two agents on one VM would undo each other's work. */
+/**
+ * Listens on a unix socket, for root alone. It is the lock too: two agents on one VM would undo each other's work.
+ * @throws Failure `privilege` where the place is not ours, else `runtime`.
+ */
 async function ownSocket(path: string): Promise<Server> {
   if (await reachable(path)) throw new Failure('runtime', `another agent runs already: ${path} answers`)
-  mkdirSync(dirname(path), {recursive: true, mode: 0o755})
-  rmSync(path, {force: true})
-  const server = createServer()
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new Failure('runtime', `cannot listen on ${path}: ${error.code}`)),
-    )
-    server.listen(path, () => {
-      chmodSync(path, 0o600)
-      resolve(server)
-    })
-  })
+  try {
+    mkdirSync(dirname(path), {recursive: true, mode: 0o755})
+    rmSync(path, {force: true})
+    const server = createServer()
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
+    chmodSync(path, 0o600)
+    return server
+  } catch (error) {
+    const {code} = error as NodeJS.ErrnoException
+    const what = `cannot listen on ${path}: ${code ?? error}`
+    if (code !== 'EACCES' && code !== 'EPERM') throw new Failure('runtime', what)
+    throw new Failure('privilege', `${what} (run as root, or by packaging/gwswitch-agent.service)`)
+  }
 }
 
 /** What the agent that runs at `path` knows of where it is; undefined if none runs, or an older one that does not say. */

@@ -1,10 +1,11 @@
 // Makes keys and writes them where they belong.
 import {createHash, type KeyObject} from 'node:crypto'
-import {closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync} from 'node:fs'
+import {mkdirSync, readFileSync} from 'node:fs'
 import {dirname} from 'node:path'
 import {Document, isMap, parseDocument} from 'yaml'
 import {parseAgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
+import {createFile, fileFailure, replaceFile} from '../../net/replace-file.ts'
 import {newPrivateKey, privateKeyText, publicKeyText, readPrivateKey, readPublicKey} from '../../wire/agent-message.ts'
 
 export interface MadeKey {
@@ -21,7 +22,11 @@ export interface MadeKey {
 export function makeKey(file: string, force: boolean): MadeKey {
   const present = force ? undefined : existingKey(file)
   const key = present ?? newPrivateKey()
-  if (present === undefined) writeNew(file, privateKeyText(key), 0o600, force)
+  if (present === undefined) {
+    makeFolder(file)
+    if (force) replaceFile(file, privateKeyText(key), {mode: 0o600})
+    else createFile(file, privateKeyText(key), 0o600)
+  }
   const publicKey = publicKeyText(key)
   return {
     schema: 'gwswitch.agent-keygen/1',
@@ -91,7 +96,10 @@ export function enroll({file, vm, kid, key, gateways, probes, dmiUuid, dryRun}: 
   const text = document.toString({lineWidth: 0})
   // What is written must be what the agent will read.
   const config = parseAgentConfig(text, file)
-  if (!dryRun) writeNew(file, text, 0o644, true)
+  if (!dryRun) {
+    makeFolder(file)
+    replaceFile(file, text)
+  }
   return {schema: 'gwswitch.agent-enroll/1', file, vm: config.vm, kid, fingerprint: fingerprint(x), gateways, text}
 }
 
@@ -101,33 +109,16 @@ function textOf(file: string): string | undefined {
   } catch (error) {
     const {code} = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENAMETOOLONG') return undefined
+    if (code === 'EACCES') throw fileFailure(file, 'read', error)
     throw new Failure('usage', `${file}: ${code}`)
   }
 }
 
-/** Whole or not at all; a file that is there is overwritten only if `over`. */
-function writeNew(file: string, text: string, mode: number, over: boolean): void {
+function makeFolder(file: string): void {
   try {
     mkdirSync(dirname(file), {recursive: true, mode: 0o755})
-    if (!over) {
-      writeFileSync(file, text, {mode, flag: 'wx', flush: true})
-      return
-    }
-    const temporary = `${file}.new`
-    const fd = openSync(temporary, 'w', mode)
-    try {
-      writeSync(fd, text)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-    renameSync(temporary, file)
   } catch (error) {
-    const {code} = error as NodeJS.ErrnoException
-    throw new Failure(
-      code === 'EACCES' || code === 'EPERM' ? 'privilege' : 'runtime',
-      `${file}: cannot be written: ${code}`,
-    )
+    throw fileFailure(file, 'written', error)
   }
 }
 

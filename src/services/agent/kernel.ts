@@ -1,10 +1,10 @@
 // The agent's door to the outside. Tests put their own behind it, or this one with a trap at every call.
-import {closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync} from 'node:fs'
+import {mkdirSync, readFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
-import {Failure} from '../../errors.ts'
-import {clearDrain, type DrainRules, setDrain} from '../../net/drain-nft.ts'
+import {clearDrain, type DrainPhase, type DrainRules, setDrain} from '../../net/drain-nft.ts'
 import {echoRtts} from '../../net/echo-rtt.ts'
+import {fileFailure, readText, replaceFile} from '../../net/replace-file.ts'
 import {routeOwner} from '../../net/route-owner.ts'
 import {type EchoOptions, type EchoResult, echoAny} from '../../net/route-probe.ts'
 import {openRouteSocket, type RouteEvents, type RouteSocket, watchRoutes} from '../../net/route-socket.ts'
@@ -14,7 +14,7 @@ export interface AgentKernel extends Omit<RouteSocket, 'close'> {
   echoAny(targets: readonly string[], options: EchoOptions): Promise<EchoResult>
   /** The smallest round trip to each target that answers, ms. */
   echoRtts(targets: readonly string[], interfaceName: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>
-  setDrain(rules: DrainRules, everything: boolean): Promise<void>
+  setDrain(rules: DrainRules, phase: DrainPhase): Promise<void>
   clearDrain(): Promise<void>
   watchRoutes(events: RouteEvents): {close(): Promise<void>}
   routeOwner(nic: {readonly index: number; readonly name: string}, protocol: number): string | undefined
@@ -27,9 +27,12 @@ export interface AgentKernel extends Omit<RouteSocket, 'close'> {
   /** DMI product UUID, lower case; undefined if it cannot be read. */
   dmiUuid(): string | undefined
   sleep(ms: number, signal: AbortSignal): Promise<void>
-  /** The text of a file; undefined if there is none. */
+  /** The text of a file; undefined if there is none. @throws Failure `privilege` or `runtime` if it cannot be read. */
   read(path: string): string | undefined
-  /** On the disk when it returns: neither a crash of the process nor of the VM leaves half of it. */
+  /**
+   * On the disk when it returns: neither a crash of the process nor of the VM, nor a full disk, leaves half of it.
+   * @throws Failure `privilege` or `runtime`; the file is then as it was.
+   */
   writeDurably(path: string, text: string): void
   log(line: string): void
 }
@@ -41,8 +44,8 @@ export function systemKernel(log: (line: string) => void): AgentKernel & {close(
   // Root's alone; systemd may hand a copy to an agent that is not root (packaging/bind-dmi.conf).
   const handed = process.env.CREDENTIALS_DIRECTORY
   const uuid = (
-    (handed === undefined ? undefined : readText(join(handed, 'product_uuid'))) ??
-    readText('/sys/class/dmi/id/product_uuid')
+    (handed === undefined ? undefined : readable(join(handed, 'product_uuid'))) ??
+    readable('/sys/class/dmi/id/product_uuid')
   )
     ?.trim()
     .toLowerCase()
@@ -65,36 +68,21 @@ export function systemKernel(log: (line: string) => void): AgentKernel & {close(
   }
 }
 
-function readText(path: string): string | undefined {
+/** The text of a file that not everybody may read; undefined if it is none for us. */
+function readable(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (['ENOENT', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
+  } catch {
+    return undefined
   }
 }
 
-/** Write, fsync, rename, fsync the directory (rename(2), fsync(2)). */
+/** As {@link AgentKernel.writeDurably}. Its owner can read it, whoever wrote it: root may run `--once` beside the service. */
 export function writeDurably(path: string, text: string): void {
-  const directory = dirname(path)
-  const temporary = `${path}.new`
   try {
-    mkdirSync(directory, {recursive: true, mode: 0o700})
-    const fd = openSync(temporary, 'w', 0o600)
-    try {
-      writeSync(fd, text)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-    renameSync(temporary, path)
-    const folder = openSync(directory, 'r')
-    try {
-      fsyncSync(folder)
-    } finally {
-      closeSync(folder)
-    }
+    mkdirSync(dirname(path), {recursive: true, mode: 0o700})
   } catch (error) {
-    throw new Failure('runtime', `${path}: cannot be written: ${(error as NodeJS.ErrnoException).code ?? error}`)
+    throw fileFailure(path, 'written', error)
   }
+  replaceFile(path, text, {mode: 0o600, newOwner: 'directory'})
 }

@@ -1,7 +1,15 @@
 // From a datagram to an answer: who signed it, was it answered before, does the policy allow it, and what came of it.
 import {createHash, type KeyObject} from 'node:crypto'
 import type {AgentConfig} from '../../domain/agent/config.ts'
-import {type AgentMemory, answerTo, outcomeOf, remembered, type SwitchRecord, used} from '../../domain/agent/memory.ts'
+import {
+  type AgentMemory,
+  answerTo,
+  outcomeOf,
+  remembered,
+  type SwitchRecord,
+  toldAgain,
+  used,
+} from '../../domain/agent/memory.ts'
 import {decide} from '../../domain/agent/policy.ts'
 import {tokenBucket} from '../../domain/agent/token-bucket.ts'
 import {
@@ -19,7 +27,7 @@ import {
 import type {AgentKernel} from './kernel.ts'
 import {gatewaysInUse, readFacts} from './routes.ts'
 import type {AgentStore} from './store.ts'
-import {makeSwitcher, type Switcher} from './switcher.ts'
+import {makeSwitcher, type Switcher, SwitchRefused} from './switcher.ts'
 
 /** Sends a signed answer to whoever asked; a way that is gone is no error. */
 export type Reply = (token: string) => void
@@ -43,6 +51,9 @@ export interface Receiver {
 const RATE = 100
 const BURST = 200
 
+/** Who is told without asking again. */
+const WAITING = 16
+
 export interface ReceiverParts {
   readonly config: AgentConfig
   readonly kernel: AgentKernel
@@ -50,14 +61,18 @@ export interface ReceiverParts {
   readonly key: SigningKey
   /** A switch is obeyed: whoever asked for one has got an answer. */
   onSwitch?(): void
+  /** A switch has ended otherwise than confirmed, or is undone after that. */
+  onSwitchFailed?(): void
 }
 
-export function makeReceiver({config, kernel, store, key, onSwitch}: ReceiverParts): Receiver {
+export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFailed}: ReceiverParts): Receiver {
   const keys = new Map<string, KeyObject>(config.trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
   const counts = {obeyed: 0, refused: 0, repeated: 0, silent: {} as Partial<Record<SilentReason, number>>}
   const bucket = tokenBucket(RATE, BURST)
   /** Who began the switch in progress, by how to tell them. */
   let asker: Asker | undefined
+  /** Who asked for a rollback that could not be done at once. */
+  const waiting: Asker[] = []
   /** Digests of the commands that are being carried out now. */
   const underway = new Set<string>()
   let beginning = false
@@ -69,22 +84,38 @@ export function makeReceiver({config, kernel, store, key, onSwitch}: ReceiverPar
     const begun = asker?.command.seq === record.seq && asker.kid === record.kid ? asker : undefined
     const before = memory.answered.find(({kid, seq}) => kid === record.kid && seq === record.seq)
     const digest = begun?.digest ?? before?.digest
-    if (digest === undefined) return memory
+    const told = toldAgain(memory, record)
+    if (digest === undefined) return told
     const {kid, run, seq, nonce} = record
     const answer: AgentAnswer = {...echoed({op: 'switch', run, seq, nonce}), ...outcomeOf(record), ...here()}
-    return remembered(memory, {kid, seq, digest, answer})
+    return remembered(told, {kid, seq, digest, answer})
   }
 
   function tellAsker(record: SwitchRecord): void {
+    if (record.phase === 'done' && record.state !== 'confirmed') onSwitchFailed?.()
+    if (record.phase === 'done') for (const each of waiting.splice(0)) tell(each)
     if (asker === undefined || asker.command.seq !== record.seq || asker.kid !== record.kid) return
-    // What is under way is told when it is decided.
-    if (record.phase === 'applying' || record.phase === 'rolling_back') return
-    const entry = answerTo(store.memory, asker.kid, record.seq, asker.digest)
-    if (entry) send(asker.reply, entry.answer)
+    // What is under way is told when it is decided, or when it turns out that this may take long.
+    if (record.phase === 'applying' || (record.phase === 'rolling_back' && record.trouble === undefined)) return
+    tell(asker)
+  }
+
+  /** What is stored for it by now. */
+  function tell({kid, command, digest, reply}: Asker): void {
+    const entry = answerTo(store.memory, kid, command.seq, digest)
+    if (entry) send(reply, entry.answer)
   }
 
   const nowS = (): number => Math.floor(kernel.now() / 1000)
-  const here = () => gatewaysInUse(readFacts(kernel, store.memory))
+  const here = (): Partial<AgentAnswer> => {
+    try {
+      return gatewaysInUse(readFacts(kernel, store.memory))
+    } catch (error) {
+      // An answer says what it can; without one, a switch would not be written down.
+      kernel.log(`gateways not known: ${(error as Error).message}`)
+      return {}
+    }
+  }
 
   const echoed = ({op, run, seq, nonce}: Echo) => ({v: 1, op, vm: config.vm, run, seq, nonce, iat: nowS()}) as const
 
@@ -151,7 +182,7 @@ export function makeReceiver({config, kernel, store, key, onSwitch}: ReceiverPar
     reply: Reply,
   ): Promise<void> {
     const decision = decide(command, kid, config, readFacts(kernel, store.memory))
-    // On disk before anything is done: a command is obeyed at most once, also across a crash.
+    // On disk before anything is done, trying the gateway included: a command is obeyed at most once, also across a crash.
     const note = (memory: AgentMemory): AgentMemory => used(memory, kid, command, nowS())
     const refuse = (reason: AgentReason, detail: string, consumes: boolean): void => {
       counts.refused++
@@ -173,7 +204,9 @@ export function makeReceiver({config, kernel, store, key, onSwitch}: ReceiverPar
       if (decision.op !== 'switch') store.save(note(store.memory))
       else await switcher.begin(command, kid, decision.plan, {receivedAt, note})
     } catch (error) {
-      return refuse('persist_failed', (error as Error).message, true)
+      if (decision.op === 'switch') onSwitchFailed?.()
+      const reason = error instanceof SwitchRefused ? error.reason : 'persist_failed'
+      return refuse(reason, (error as Error).message, true)
     } finally {
       if (decision.op === 'switch') beginning = false
     }
@@ -184,6 +217,10 @@ export function makeReceiver({config, kernel, store, key, onSwitch}: ReceiverPar
     const {last} = store.memory
     const known = last !== undefined && (decision.op !== 'query' || last.run === command.run)
     answer(command, kid, digest, known ? outcomeOf(last) : {state: 'received'}, reply)
+    if (decision.op === 'rollback' && last?.phase === 'rolling_back') {
+      waiting.push({command, kid, digest, reply})
+      if (waiting.length > WAITING) waiting.shift()
+    }
   }
 
   return {receive, switcher, counts}

@@ -3,41 +3,24 @@
 
 import type {AgentMemory, RouteChange} from '../../domain/agent/memory.ts'
 import type {NicFacts, PolicyFacts, SwitchPlan} from '../../domain/agent/policy.ts'
-import {DRAIN_MARK, type DrainRules} from '../../net/drain-nft.ts'
-import {
-  type DefaultRoute,
-  type Family,
-  ownRoute,
-  type PolicyRule,
-  RT_TABLE_MAIN,
-  viaGateway,
-} from '../../net/route-message.ts'
+import type {DrainFamily, DrainRules} from '../../net/drain-nft.ts'
+import {type Family, RT_TABLE_MAIN} from '../../net/netlink-message.ts'
+import {type DefaultRoute, inOwnTable, sameTraits, viaGateway} from '../../net/route-message.ts'
 import type {AgentKernel} from './kernel.ts'
-
-/** Tables of our own: the old gateway for draining sessions, the new one, and one to try a gateway by marked packets. */
-export const DRAIN_TABLE = 141
-export const OVERLAY_TABLE = 142
-export const PROBE_TABLE = 143
-export const PROBE_MARK = {value: 0x6e0000, mask: 0xff0000} as const
+import {
+  DRAIN_TABLE,
+  inPlace,
+  OVERLAY_TABLE,
+  obstacleOf,
+  PROBE_TABLE,
+  putProbeRule,
+  putRules,
+  type RuleGroup,
+  takeProbeRule,
+  takeRules,
+} from './overlay-rules.ts'
 
 const FAMILIES = [4, 6] as const
-
-/** All but default routes of the main table come first: what is on-link or has a route of its own keeps it. */
-const aside = (family: Family, priority: number): PolicyRule => ({
-  family,
-  priority,
-  table: RT_TABLE_MAIN,
-  suppressPrefixLength: 0,
-})
-const drainRules = (family: Family): PolicyRule[] => [
-  aside(family, 6696),
-  {family, priority: 6697, table: DRAIN_TABLE, mark: DRAIN_MARK},
-]
-const probeRule = (family: Family): PolicyRule => ({family, priority: 6698, table: PROBE_TABLE, mark: PROBE_MARK})
-const overlayRules = (family: Family): PolicyRule[] => [
-  aside(family, 6699),
-  {family, priority: 6700, table: OVERLAY_TABLE},
-]
 
 /** What the policy needs to know, as it is now. */
 export function readFacts(kernel: AgentKernel, memory: AgentMemory): PolicyFacts {
@@ -46,7 +29,11 @@ export function readFacts(kernel: AgentKernel, memory: AgentMemory): PolicyFacts
     const own = addresses.filter((each) => each.interfaceIndex === link.index)
     return {...link, prefixes: own.map(({family, address, length}) => ({family, address, length}))}
   })
-  const family = (of: Family) => ({routes: kernel.defaultRoutes(of, RT_TABLE_MAIN), overlay: overlay(kernel, of)})
+  const family = (of: Family) => ({
+    routes: kernel.defaultRoutes(of, RT_TABLE_MAIN),
+    overlay: overlay(kernel, of),
+    obstacle: obstacleOf(kernel, of),
+  })
   return {
     nowMs: kernel.now(),
     dmiUuid: kernel.dmiUuid(),
@@ -61,7 +48,7 @@ export function readFacts(kernel: AgentKernel, memory: AgentMemory): PolicyFacts
 }
 
 function overlay(kernel: AgentKernel, family: Family): {gateway: string; interfaceIndex: number} | undefined {
-  if (!kernel.ownRules(family).some((rule) => rule.table === OVERLAY_TABLE)) return undefined
+  if (!kernel.listRules(family).some((rule) => rule.own && rule.table === OVERLAY_TABLE)) return undefined
   const [route] = kernel.defaultRoutes(family, OVERLAY_TABLE)
   return route?.gateway === undefined ? undefined : {gateway: route.gateway, interfaceIndex: route.interfaceIndex}
 }
@@ -79,26 +66,21 @@ export function changesOf({mode, families}: SwitchPlan): RouteChange[] {
     if (mode === 'replace') return {...common, route: {before: route, after: viaGateway(route, to)}}
     // Back to the owner's own gateway: no overlay is needed any more.
     const after = to === route.gateway ? null : to
-    return {...common, overlay: {before: own ?? null, after, onlink: route.onlink}}
+    return {...common, overlay: {before: own ?? null, after, route}}
   })
 }
 
 /** Changes the kernel's routes. @throws RouteError or Failure; {@link undo} then puts right what was done. */
 export async function make(kernel: AgentKernel, changes: readonly RouteChange[]): Promise<void> {
   const rules = drainOf(kernel, changes)
-  if (rules) {
-    // First everything is held on the old gateway, which changes nothing; then the routes; then new sessions are let go.
-    await kernel.setDrain(rules, true)
-    for (const {family, from, interfaceIndex, overlay} of changes) {
-      kernel.replace(ownRoute(family, DRAIN_TABLE, from, interfaceIndex, overlay?.onlink ?? false), true)
-      for (const rule of drainRules(family)) kernel.addRule(rule)
-    }
-  }
+  if (rules) await hold(kernel, changes, rules)
   for (const change of changes) {
     if (change.route) exchange(kernel, change.route.before, change.route.after)
     else setOverlay(kernel, change, change.overlay!.after)
   }
-  if (rules) await kernel.setDrain(rules, false)
+  if (rules) await kernel.setDrain(rules, 'new')
+  // One that was not over: what it held on the gateway that is now in use again stays there.
+  else if (drains(kernel)) await endDrain(kernel)
 }
 
 /** Puts the old gateway back, whatever part of {@link make} was done. */
@@ -109,6 +91,26 @@ export async function undo(kernel: AgentKernel, changes: readonly RouteChange[])
   }
   if (changes.some(({mode}) => mode === 'drain')) await endDrain(kernel)
 }
+
+/** Every session is held on the old gateway before routes change; then new ones are let go. */
+async function hold(kernel: AgentKernel, changes: readonly RouteChange[], rules: DrainRules): Promise<void> {
+  const another = drains(kernel)
+  // Sessions of its gateways would be sent to each other's for a moment.
+  if (another) await kernel.setDrain(rules, 'none')
+  for (const family of FAMILIES) if (!changes.some((change) => change.family === family)) clearDrain(kernel, family)
+  for (const change of changes) keepOld(kernel, change)
+  if (!another) await kernel.setDrain(rules, 'old')
+}
+
+/** What is marked takes the old gateway; nothing is yet. */
+function keepOld(kernel: AgentKernel, {family, from, overlay}: RouteChange): void {
+  kernel.replace(inOwnTable(ownersOf(kernel, overlay!.route) ?? overlay!.route, DRAIN_TABLE, from), true)
+  putRules(kernel, family, 'drain')
+}
+
+/** Whether a drain is not over, of whichever switch. */
+export const drains = (kernel: AgentKernel): boolean =>
+  FAMILIES.some((family) => kernel.defaultRoutes(family, DRAIN_TABLE).length > 0)
 
 /**
  * Puts a route in another's place, so that there is one at any moment. IPv4's own way to replace one has a gap of a
@@ -146,75 +148,86 @@ function restore(kernel: AgentKernel, before: DefaultRoute, after: DefaultRoute)
   else if (ours) swap(kernel, after, before)
 }
 
-function setOverlay(kernel: AgentKernel, {family, interfaceIndex, overlay}: RouteChange, gateway: string | null): void {
-  if (gateway !== null) {
-    const own = ownRoute(family, OVERLAY_TABLE, gateway, interfaceIndex, overlay?.onlink ?? false)
-    const present = kernel.defaultRoutes(family, OVERLAY_TABLE)
-    const others = present.filter((route) => route.gateway !== gateway)
-    if (others.length < present.length) for (const route of others) kernel.deleteRoute(route)
-    else if (present[0] === undefined) kernel.replace(own, true)
-    else swap(kernel, present[0], own)
-    for (const rule of overlayRules(family)) kernel.addRule(rule)
+function setOverlay(kernel: AgentKernel, {family, overlay}: RouteChange, gateway: string | null): void {
+  if (gateway === null) {
+    takeRules(kernel, family, 'overlay')
+    clearTable(kernel, family, OVERLAY_TABLE)
     return
   }
-  for (const rule of overlayRules(family).toReversed()) kernel.deleteRule(rule)
-  clearTable(kernel, family, OVERLAY_TABLE)
+  const own = inOwnTable(ownersOf(kernel, overlay!.route) ?? overlay!.route, OVERLAY_TABLE, gateway)
+  const present = kernel.defaultRoutes(family, OVERLAY_TABLE)
+  const others = present.filter((route) => route.gateway !== gateway || !sameTraits(route, own))
+  if (others.length < present.length) for (const route of others) kernel.deleteRoute(route)
+  else if (present[0] === undefined) kernel.replace(own, true)
+  else swap(kernel, present[0], own)
+  putRules(kernel, family, 'overlay')
 }
 
-/** Puts back what of a confirmed overlay somebody took away. Returns whether there was anything to do. */
-export function reassert(kernel: AgentKernel, changes: readonly RouteChange[]): boolean {
+/** What the owner has made of its route by now; undefined if there is none. */
+const ownersOf = (kernel: AgentKernel, route: DefaultRoute): DefaultRoute | undefined =>
+  kernel
+    .defaultRoutes(route.family, RT_TABLE_MAIN)
+    .find(({interfaceIndex, gateway}) => interfaceIndex === route.interfaceIndex && gateway !== undefined)
+
+/**
+ * Puts back what of a confirmed overlay, and of its drain, somebody took away or put a rule behind; returns whether there
+ * was anything to put back. And follows the owner's route: a source address that the VM has no longer must not stay.
+ */
+export function reassert(kernel: AgentKernel, changes: readonly RouteChange[], draining: boolean): boolean {
   let lost = false
   for (const change of changes) {
-    const gateway = change.overlay?.after
-    if (gateway === undefined || gateway === null) continue
-    const rules = kernel.ownRules(change.family).filter((rule) => rule.priority === 6699 || rule.priority === 6700)
-    const present = rules.length === 2 && kernel.defaultRoutes(change.family, OVERLAY_TABLE)[0]?.gateway === gateway
-    if (present) continue
-    lost = true
-    setOverlay(kernel, change, gateway)
+    const {family, overlay, from} = change
+    if (overlay === undefined) continue
+    const owners = ownersOf(kernel, overlay.route)
+    const look = (table: number, gateway: string, group: RuleGroup, put: () => void): void => {
+      const [present] = kernel.defaultRoutes(family, table)
+      const gone = present?.gateway !== gateway || !inPlace(kernel, family, group)
+      lost ||= gone
+      if (gone || (owners !== undefined && !sameTraits(present!, owners))) put()
+    }
+    if (draining) look(DRAIN_TABLE, from, 'drain', () => keepOld(kernel, change))
+    const {after} = overlay
+    if (after !== null) look(OVERLAY_TABLE, after, 'overlay', () => setOverlay(kernel, change, after))
   }
   return lost
 }
 
 /** Sessions that were kept on the old gateway take the new one from now on. */
 export async function endDrain(kernel: AgentKernel): Promise<void> {
-  for (const family of FAMILIES) {
-    for (const rule of drainRules(family).toReversed()) kernel.deleteRule(rule)
-    clearTable(kernel, family, DRAIN_TABLE)
+  try {
+    // First: what was marked would else be without a route of its own for a moment, and take that of the main table.
+    await kernel.clearDrain()
+  } finally {
+    for (const family of FAMILIES) clearDrain(kernel, family)
   }
-  await kernel.clearDrain()
+}
+
+function clearDrain(kernel: AgentKernel, family: Family): void {
+  takeRules(kernel, family, 'drain')
+  clearTable(kernel, family, DRAIN_TABLE)
 }
 
 function drainOf(kernel: AgentKernel, changes: readonly RouteChange[]): DrainRules | undefined {
-  const [first] = changes
-  if (first?.mode !== 'drain') return undefined
+  if (changes[0]?.mode !== 'drain') return undefined
   const known = kernel.neighbours()
-  const macs = (ips: readonly string[]): string[] =>
-    known.flatMap(({ip, mac, interfaceIndex}) =>
-      mac !== undefined && interfaceIndex === first.interfaceIndex && ips.includes(ip) ? [mac] : [],
-    )
-  return {
-    interfaceIndex: first.interfaceIndex,
-    oldMacs: macs(changes.map(({from}) => from)),
-    newMacs: macs(changes.map(({to}) => to)),
-  }
+  return changes.map(({family, interfaceIndex, from, to}): DrainFamily => {
+    const macs = (of: string): string[] =>
+      known.flatMap(({ip, mac, interfaceIndex: on}) =>
+        mac !== undefined && on === interfaceIndex && ip === of ? [mac] : [],
+      )
+    return {family, interfaceIndex, from, to, oldMacs: macs(from), newMacs: macs(to)}
+  })
 }
 
 /** Lets marked packets, and nothing else, go through a gateway that is to be tried. */
-export function openProbePath(
-  kernel: AgentKernel,
-  family: Family,
-  gateway: string,
-  interfaceIndex: number,
-  onlink: boolean,
-): void {
-  kernel.replace(ownRoute(family, PROBE_TABLE, gateway, interfaceIndex, onlink), true)
-  kernel.addRule(probeRule(family))
+export function openProbePath(kernel: AgentKernel, route: DefaultRoute, gateway: string): void {
+  kernel.replace(inOwnTable(ownersOf(kernel, route) ?? route, PROBE_TABLE, gateway), true)
+  putProbeRule(kernel, route.family)
 }
 
 export function closeProbePath(kernel: AgentKernel): void {
   for (const family of FAMILIES) {
-    kernel.deleteRule(probeRule(family))
+    takeProbeRule(kernel, family)
     clearTable(kernel, family, PROBE_TABLE)
   }
 }
@@ -230,6 +243,6 @@ export const backwards = (changes: readonly RouteChange[], probes: readonly stri
     family,
     to: from,
     nic: {index: interfaceIndex, name: interfaceName},
-    route: {onlink: own?.onlink ?? route?.before.onlink ?? false},
+    route: own?.route ?? route!.before,
   })),
 })

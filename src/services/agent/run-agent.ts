@@ -1,12 +1,10 @@
-// The agent as a process: its files, its messages from standard input, its end.
+// The agent as a process: its files, its start, its end.
 import {existsSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {createInterface} from 'node:readline'
-import type {Readable} from 'node:stream'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
-import {type AgentAnswer, openAnswer, readPrivateKey, type SigningKey} from '../../wire/agent-message.ts'
-import {type Agent, forward, reachable, startAgent} from './daemon.ts'
+import {readPrivateKey, type SigningKey} from '../../wire/agent-message.ts'
+import {startAgent} from './daemon.ts'
 import {type AgentKernel, systemKernel} from './kernel.ts'
 
 /**
@@ -54,61 +52,3 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), {once: true})
   })
-
-/** How the messages of `--once` ended: the last answer, if there was one. */
-export interface OnceResult {
-  readonly answers: readonly {readonly token: string; readonly answer: AgentAnswer}[]
-}
-
-/**
- * Acts on the messages that `input` brings, one a line, and ends when it has ended and every switch is decided: for the
- * QEMU guest agent's guest-exec. An agent that runs already gets them, and its answers are passed on.
- */
-export async function runOnce(
-  options: RunOptions,
-  input: Readable,
-  onToken: (token: string) => void,
-): Promise<OnceResult> {
-  const {config} = options
-  const key = readAgentKey(config)
-  const answers: {token: string; answer: AgentAnswer}[] = []
-  const take = (token: string): AgentAnswer | undefined => {
-    const opened = openAnswer(Buffer.from(token), () => key.privateKey)
-    if (!opened.ok) return undefined
-    onToken(token)
-    answers.push({token, answer: opened.message})
-    return opened.message
-  }
-  const tokens: string[] = []
-  if (config.socket !== undefined && (await reachable(config.socket))) {
-    for await (const line of createInterface({input})) if (line !== '') tokens.push(line)
-    const deadline = AbortSignal.any([options.signal, AbortSignal.timeout(forwardWait(config))])
-    await forward(config.socket, tokens, (token) => isFinal(take(token), tokens.length === 1), deadline)
-    return {answers}
-  }
-  const agent: Agent = await startAgent({
-    config,
-    key,
-    kernel: options.kernel ?? systemKernel(options.log),
-    network: false,
-  })
-  try {
-    const under: Promise<void>[] = []
-    for await (const line of createInterface({input, signal: options.signal})) {
-      if (line !== '') under.push(agent.receive(Buffer.from(line), take))
-    }
-    await Promise.all(under)
-    while (!agent.idle && !options.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50))
-  } finally {
-    await agent.stop()
-  }
-  return {answers}
-}
-
-/** With one message, a decided answer is the last; with several, the agent's silence is. */
-const isFinal = (answer: AgentAnswer | undefined, alone: boolean): boolean =>
-  alone &&
-  answer !== undefined &&
-  (answer.op !== 'switch' || ['confirmed', 'rolled_back', 'refused'].includes(answer.state))
-
-const forwardWait = ({windows}: AgentConfig): number => windows.probeMs * 4 + windows.confirmS * 1000 + 1000

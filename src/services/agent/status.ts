@@ -1,9 +1,8 @@
 // What an agent would say of itself, read from its files and the kernel: works whether it runs or not.
 import type {AgentConfig} from '../../domain/agent/config.ts'
-import type {SwitchRecord} from '../../domain/agent/memory.ts'
-import {EXIT} from '../../errors.ts'
+import {detailOf, type SwitchRecord} from '../../domain/agent/memory.ts'
 import {drainedPackets} from '../../net/drain-nft.ts'
-import {type AgentAnswer, publicKeyText, type SigningKey} from '../../wire/agent-message.ts'
+import {publicKeyText, type SigningKey} from '../../wire/agent-message.ts'
 import {reachable, siteStatus} from './daemon.ts'
 import type {AgentKernel} from './kernel.ts'
 import {readFacts} from './routes.ts'
@@ -115,7 +114,7 @@ export function statusText(status: AgentStatus): string[] {
     ),
     last === undefined
       ? '  no switch so far'
-      : `  run ${last.run} by ${last.kid}: ${last.state}${last.phase === 'done' ? '' : ` (${last.phase})`}, mode ${last.mode}, ${age(last.startedAt)}${last.reason ? `; ${last.reason}: ${last.detail ?? ''}` : ''}`,
+      : `  run ${last.run} by ${last.kid}: ${last.state}${last.phase === 'done' ? '' : ` (${last.phase})`}, mode ${last.mode}, ${age(last.startedAt)}${last.reason ? `; ${last.reason}: ${detailOf(last) ?? ''}` : ''}`,
     ...(status.where === null ? [] : whereText(status.where)),
     ...(status.rollbackInS === undefined ? [] : [`  rolls back in ${status.rollbackInS} s unless confirmed`]),
     ...(status.drainEndsInS === undefined
@@ -128,7 +127,7 @@ export function statusText(status: AgentStatus): string[] {
 
 function whereText({beacons, site, phase, heard, counts, note}: SiteStatus): string[] {
   const ignored = Object.entries(counts.ignored).map(([reason, count]) => `${count} ${reason}`)
-  const busy = phase === 'settled' ? '' : ` (${phase})`
+  const busy = phase === 'settled' ? '' : ` (${phase.replace('_', ' ')})`
   return [
     ...(beacons
       ? [
@@ -144,11 +143,4 @@ function whereText({beacons, site, phase, heard, counts, note}: SiteStatus): str
           `  last note ${note.ageS} s ago (${note.why}, sent ${note.sent === 1 ? 'once' : `${note.sent} times`}): ${note.site === null ? 'site not known' : `asked for the gateway of site ${note.site}`}`,
         ]),
   ]
-}
-
-/** Exit code of `agent --once` for its last answer. */
-export function onceExit(answer: AgentAnswer | undefined): number {
-  if (answer === undefined) return EXIT.silent
-  if (answer.state === 'refused') return EXIT.refused
-  return answer.state === 'rolled_back' && answer.op !== 'rollback' ? EXIT['rolled-back'] : 0
 }

@@ -10,8 +10,11 @@ export interface AgentStore {
   save(memory: AgentMemory): void
   /** The same where the disk is not decisive: what it does not take is kept in memory at least. Returns the error. */
   keep(memory: AgentMemory): Error | undefined
-  /** Not written until the next of the two above: what a restart may forget. */
-  hold(memory: AgentMemory): void
+  /**
+   * Makes the file if there is none, so that a directory in which it cannot be made is noticed before it is needed.
+   * Returns the error where that may pass, as on a full disk. @throws Failure `privilege`
+   */
+  make(): Error | undefined
 }
 
 export const stateFile = (directory: string): string => join(directory, 'agent-state.json')
@@ -42,28 +45,45 @@ export function readMemory(text: string | undefined, path: string): AgentMemory 
   return value
 }
 
+/** @throws Failure `privilege` or `runtime` for a file that is there and cannot be read or understood. */
 export function openStore(directory: string, kernel: Pick<AgentKernel, 'read' | 'writeDurably'>): AgentStore {
   const path = stateFile(directory)
-  let memory = readMemory(kernel.read(path), path)
+  const text = asItsUser(() => kernel.read(path))
+  let memory = readMemory(text, path)
+  let there = text !== undefined
   const save = (next: AgentMemory): void => {
-    kernel.writeDurably(path, `${JSON.stringify(next)}\n`)
+    asItsUser(() => kernel.writeDurably(path, `${JSON.stringify(next)}\n`))
     memory = next
+    there = true
+  }
+  const keep = (next: AgentMemory): Error | undefined => {
+    try {
+      save(next)
+    } catch (error) {
+      memory = next
+      return error as Error
+    }
   }
   return {
     get memory() {
       return memory
     },
     save,
-    hold(next) {
-      memory = next
+    keep,
+    make() {
+      const error = there ? undefined : keep(memory)
+      if (error instanceof Failure && error.kind === 'privilege') throw error
+      return error
     },
-    keep(next) {
-      try {
-        save(next)
-      } catch (error) {
-        memory = next
-        return error as Error
-      }
-    },
+  }
+}
+
+/** The state is its user's alone: who is somebody else is told what to do. */
+function asItsUser<T>(touch: () => T): T {
+  try {
+    return touch()
+  } catch (error) {
+    if (!(error instanceof Failure) || error.kind !== 'privilege') throw error
+    throw new Failure('privilege', `${error.message}: run this as root, or as the user that the agent runs as`)
   }
 }

@@ -1,11 +1,13 @@
 // Proves that a gateway forwards before any traffic of the VM goes through it: marked echo requests take it, nothing else
 // does.
+import type {SavedRoute} from '../../domain/agent/memory.ts'
 import type {SwitchPlan} from '../../domain/agent/policy.ts'
 import {NUD_FAILED, NUD_INCOMPLETE} from '../../net/route-message.ts'
 import {isIpv4} from '../../wire/address.ts'
 import type {AgentReason} from '../../wire/agent-message.ts'
 import type {AgentKernel} from './kernel.ts'
-import {closeProbePath, openProbePath, PROBE_MARK} from './routes.ts'
+import {PROBE_MARK} from './overlay-rules.ts'
+import {closeProbePath, openProbePath} from './routes.ts'
 
 /** What a gateway is tried for. */
 export type Trial = Pick<SwitchPlan, 'probes'> & {
@@ -13,7 +15,7 @@ export type Trial = Pick<SwitchPlan, 'probes'> & {
     readonly family: 4 | 6
     readonly to: string
     readonly nic: {readonly index: number; readonly name: string}
-    readonly route: {readonly onlink: boolean}
+    readonly route: SavedRoute
   }[]
 }
 
@@ -28,7 +30,7 @@ export async function tryGateways(
     const beyond = probes.filter((probe) => isIpv4(probe) === (family === 4))
     const targets = beyond.length > 0 ? beyond : [to]
     try {
-      if (beyond.length > 0) openProbePath(kernel, family, to, nic.index, route.onlink)
+      if (beyond.length > 0) openProbePath(kernel, route, to)
       const mark = beyond.length > 0 ? {mark: PROBE_MARK.value} : {}
       const {answered} = await kernel.echoAny(targets, {...mark, interfaceName: nic.name, timeoutMs, signal})
       if (answered !== undefined) continue

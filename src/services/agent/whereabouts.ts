@@ -49,6 +49,8 @@ export interface Whereabouts {
   moved(): void
   /** A switch command is obeyed. */
   switched(): void
+  /** It has ended otherwise than confirmed. */
+  switchFailed(): void
   status(): SiteStatus
   stop(): void
 }
@@ -173,6 +175,11 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
     switched() {
       recent = undefined
       take({kind: 'switch'})
+    },
+    switchFailed() {
+      recent = undefined
+      // Not in the middle of what the switcher still has to do: this reads the routes.
+      setImmediate(() => take({kind: 'switch_failed'}))
     },
     status() {
       const nowMs = kernel.uptime()

@@ -94,18 +94,18 @@ export function qgaConversation(
     return {v4: await get(4), v6: await get(6)}
   }
 
-  async function plan(nic: GuestInterface): Promise<readonly Change[]> {
-    const changes: Change[] = []
+  async function plan(nics: readonly GuestInterface[]): Promise<readonly Change[]> {
+    const changes: (Change & {readonly nic: GuestInterface})[] = []
     for (const family of families) {
       const to = toOf(order.to, family)!
       const from = toOf(order.from, family)
-      const route = pickRoute(await routes(family), nic, family)
+      const {route, nic} = pickRoute(await routes(family), nics, family)
       if (from !== null && route.gateway !== from)
         throw new Refused('from_gw', `the gateway in use is ${route.gateway}, not ${from}`)
       if (!onLink(nic, to)) throw new Refused('gateway_off_link', `${to} is in no prefix of ${nic.name}`)
-      changes.push({route, to})
+      changes.push({route, to, nic})
     }
-    for (const {to} of changes) await resolve(to, nic)
+    for (const {to, nic} of changes) await resolve(to, nic)
     return changes
   }
 
@@ -197,8 +197,7 @@ export function qgaConversation(
         !families.every((family) => order.probes.some((probe) => isIpv4(probe) === (family === 4)))
       )
         throw new Refused('no_probe', 'no probe beyond the gateway and no confirmation asked for: give one of them')
-      const nic = pickNic(await (await guest()).interfaces(), target)
-      const changes = await plan(nic)
+      const changes = await plan(pickNics(await (await guest()).interfaces(), target))
       await arm(changes)
       const wrong = await apply(changes)
       if (wrong !== undefined) return await undone({reason: 'apply_failed', detail: wrong})
@@ -279,21 +278,27 @@ const ipLine = ({family}: GuestRoute, words: readonly string[]): string => `-${f
 const whyOf = ({code, stderr}: CommandResult): string =>
   stderr.trim().split('\n').at(-1) || `it ended with code ${code}`
 
-function pickNic(nics: readonly GuestInterface[], {mac, ip, name}: AgentTarget): GuestInterface {
-  const found = nics.find((nic) => (mac === null ? nic.addresses.some((each) => each.ip === ip) : nic.mac === mac))
-  if (found !== undefined) return found
+/** One, or those that share its MAC: a bond, a VLAN, a bridge or a failover pair, and what it is made of. */
+function pickNics(nics: readonly GuestInterface[], {mac, ip, name}: AgentTarget): readonly GuestInterface[] {
+  const found = nics.filter((nic) => (mac === null ? nic.addresses.some((each) => each.ip === ip) : nic.mac === mac))
+  if (found.length > 0) return found
   throw new Refused('interface', `no interface in ${name} has ${mac === null ? `the address ${ip}` : `MAC ${mac}`}`)
 }
 
-function pickRoute(all: readonly GuestRoute[], nic: GuestInterface, family: 4 | 6): GuestRoute {
+function pickRoute(
+  all: readonly GuestRoute[],
+  nics: readonly GuestInterface[],
+  family: 4 | 6,
+): {readonly route: GuestRoute; readonly nic: GuestInterface} {
   const [used] = all
   if (used === undefined) throw new Refused('interface', `the guest has no IPv${family} default route`)
   if (used.compound)
     throw new Refused('mode', `the IPv${family} default route has several next hops: there is no one gateway to change`)
-  if (used.device !== nic.name || used.gateway === undefined) {
+  const nic = nics.find(({name}) => name === used.device)
+  if (nic === undefined || used.gateway === undefined) {
     throw new Refused(
       'interface',
-      `the IPv${family} default route goes out of ${used.device}, not through a gateway on ${nic.name}`,
+      `the IPv${family} default route goes out of ${used.device}, not through a gateway on ${nics.map(({name}) => name).join(' or ')}`,
     )
   }
   const same = all.filter(({metric}) => metric === used.metric)
@@ -302,7 +307,7 @@ function pickRoute(all: readonly GuestRoute[], nic: GuestInterface, family: 4 | 
       'mode',
       `${same.length} IPv${family} default routes have metric ${used.metric}: replacing one is ambiguous`,
     )
-  return used
+  return {route: used, nic}
 }
 
 const onLink = ({addresses}: GuestInterface, gateway: Ipv4 | Ipv6): boolean =>

@@ -163,6 +163,18 @@ const refusals: Row[] = [
     {},
     'mode',
   ],
+  [
+    'a change that another rule would keep from having an effect',
+    {},
+    {
+      families: {
+        4: {routes: [route()], overlay: undefined, obstacle: 'rule 1000'},
+        6: {routes: [], overlay: undefined},
+      },
+    },
+    {},
+    'mode',
+  ],
   ['nothing to prove it by', {}, {}, {probes: []}, 'no_probe'],
   ['probes on-link only', {probe: ['10.0.0.77']}, {}, {}, 'no_probe'],
   ['probes of the other family only', {probe: ['2001:db8::10']}, {}, {}, 'no_probe'],
@@ -221,6 +233,24 @@ describe('a command is accepted', () => {
     ['rule where somebody owns it', {}, {ownerOf: () => 'networkd'}, {}, {mode: 'rule', owner: 'networkd'}],
     ['replace in spite of an owner, if told to', {mode: 'replace'}, {ownerOf: () => 'dhcpcd'}, {}, {mode: 'replace'}],
     ['the mode of the interface', {}, {}, {interfaces: [{mac: MAC, mode: 'drain'}]}, {mode: 'drain'}],
+    [
+      'a NIC that shares its MAC with what it is made of: the one with the default route of the family',
+      {mac: MAC, gw6: 'fd00::2', probe: ['203.0.113.10', '2001:db8::10']},
+      {
+        nics: [{...eth0, index: 5, name: 'slave'}, eth0, {...eth0, index: 7, name: 'vlan'}, eth1],
+        families: {
+          4: {routes: [route({metric: 9, interfaceIndex: 3}), route({metric: 50})], overlay: undefined},
+          6: {routes: [route({family: 6, gateway: 'fd00::1', interfaceIndex: 7})], overlay: undefined},
+        },
+      },
+      {},
+      {
+        families: [
+          expect.objectContaining({family: 4, nic: expect.objectContaining({name: 'eth0'})}),
+          expect.objectContaining({family: 6, nic: expect.objectContaining({name: 'vlan'})}),
+        ],
+      },
+    ],
     [
       'rule over a rule',
       {},

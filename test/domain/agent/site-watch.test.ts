@@ -223,6 +223,101 @@ describe('a VM that was moved, and knows by NOTIFY PEERS', () => {
   })
 })
 
+describe('a VM whose switch came to nothing', () => {
+  /** Moved to y, it has asked once, and a command has come. */
+  const switching = (over: Parameters<typeof vm>[0] = {}) => {
+    const guest = vm({rtts: atY, ...over})
+      .moved()
+      .wait(3, 'y')
+    guest.happen({kind: 'switch'})
+    return guest
+  }
+
+  it("asks again after a pause, until the gateway of its site is in use, as long as its controller's back-off", () => {
+    const guest = switching()
+    guest.wait(2, 'y').happen({kind: 'switch_failed'})
+    expect(guest.watch.phase.kind).toBe('backing_off')
+    guest.wait(29, 'y')
+    expect(guest.notes).toHaveLength(1)
+    guest.wait(1, 'y')
+    expect(guest.notes).toMatchObject([{}, {why: 'notify_peers', site: 'y', to: [ASK]}])
+    guest.happen({kind: 'switch'})
+    guest.happen({kind: 'switch_failed'})
+    guest.wait(59, 'y')
+    expect(guest.notes).toHaveLength(2)
+    guest.wait(1, 'y')
+    expect(guest.notes).toHaveLength(3)
+    guest.happen({kind: 'switch'})
+    guest.world.gateway = '10.0.0.2'
+    guest.wait(3000, 'y')
+    expect(guest.notes).toHaveLength(3)
+    expect(guest.watch.phase).toEqual({kind: 'settled'})
+  })
+
+  it('asks with longer and longer pauses, and not for ever', () => {
+    const guest = switching()
+    const pausesS: number[] = []
+    for (let i = 0; i < 10; i++) {
+      guest.happen({kind: 'switch'})
+      guest.happen({kind: 'switch_failed'})
+      const {phase, failed} = guest.watch
+      if (phase.kind !== 'backing_off') break
+      pausesS.push((phase.untilMs - failed!.atMs) / 1000)
+      guest.wait(pausesS.at(-1)!, 'y')
+    }
+    expect(pausesS).toEqual([30, 60, 120, 300, 600])
+    expect(guest.notes).toHaveLength(6)
+    expect(guest.logs.at(-1)).toMatch(/6 times now: not asked again until the next move/)
+    expect(guest.wait(4000, 'y').notes).toHaveLength(6)
+  })
+
+  it('repeats its note after each pause, as its controller may wait for longer after the failure', () => {
+    const guest = switching()
+    guest.happen({kind: 'switch_failed'})
+    guest.wait(4000, 'y')
+    expect(guest.notes).toHaveLength(1 + 5 * 6)
+    expect(guest.logs.at(-1)).toMatch(/no answer to 6 notes, 6 times now: not asked again/)
+    expect(guest.watch.phase).toEqual({kind: 'settled'})
+  })
+
+  it('begins anew after a move, and asks where it is then', () => {
+    const guest = switching()
+    guest.happen({kind: 'switch_failed'})
+    guest.wait(10, 'y')
+    guest.world.gateway = '10.0.0.2'
+    guest.world.rtts = {'10.0.0.1': 0.2, '10.0.0.2': 10}
+    guest.moved().wait(5, 'x')
+    expect(guest.notes.at(-1)).toMatchObject({site: 'x', why: 'notify_peers'})
+    guest.happen({kind: 'switch'})
+    guest.happen({kind: 'switch_failed'})
+    const before = guest.notes.length
+    guest.wait(30, 'x')
+    expect(guest.notes.slice(before)).toMatchObject([{site: 'x'}])
+  })
+
+  it('asks for nothing where the gateway of its site is in use, or becomes so', () => {
+    const away = vm().wait(10, 'x')
+    away.happen({kind: 'switch'})
+    away.happen({kind: 'switch_failed'})
+    expect(away.watch.phase).toEqual({kind: 'settled'})
+    const helped = switching()
+    helped.happen({kind: 'switch_failed'})
+    helped.wait(10, 'y').world.gateway = '10.0.0.2'
+    expect(helped.wait(100, 'y').notes).toHaveLength(1)
+  })
+
+  it('knows it of the agent before it, as soon as it knows where it is', () => {
+    const guest = vm({rtts: atY})
+    guest.happen({kind: 'switch_failed'})
+    guest.wait(35, 'y')
+    expect(guest.notes[0]).toMatchObject({site: 'y', to: [ASK], why: 'beacons'})
+    for (const quiet of [vm({beacons: false, askOnMove: [ALWAYS]}), vm({askOnMove: [ALWAYS]})]) {
+      quiet.happen({kind: 'switch_failed'})
+      expect(quiet.wait(100).notes).toEqual([])
+    }
+  })
+})
+
 describe('a VM whose NIC announces nothing', () => {
   it('finds out where it is, which is no move', () => {
     for (const sites of [['x'], ['x', 'y']]) {

@@ -1,7 +1,7 @@
 // The agent as a process: agent-process CONFIG. SIGUSR2 is what the kernel says when a NIC announces itself (NOTIFY PEERS):
 // no interface that a namespace can have does so (a guest's has: e2e/agent-migration). Once there is a file CONFIG.trap with
 // a number N in it, the Nth call from then on that changes anything in the kernel or on disk is the last: it kills the
-// process (SIGKILL, from itself).
+// process (SIGKILL, from itself). With `N NAME`, it is the Nth call of that name.
 import {readFileSync} from 'node:fs'
 import {readAgentConfig} from '../../../src/services/agent/config-file.ts'
 import {type AgentKernel, systemKernel} from '../../../src/services/agent/kernel.ts'
@@ -23,17 +23,18 @@ const CHANGES = [
   'writeDurably',
 ] as const
 
-/** Calls that are still to be made, and the last of them; undefined where no trap is set. */
-let left: number | undefined
+/** Calls that are still to be made, the last of them included, and of which name; undefined where no trap is set. */
+let trap: {left: number; readonly name: string | undefined} | undefined
 
-function trap(): number | undefined {
+function isLast(name: string): boolean {
   try {
-    const set = readFileSync(`${configPath}.trap`, 'utf8')
-    left ??= Number(set)
+    const [count, only] = readFileSync(`${configPath}.trap`, 'utf8').split(' ')
+    trap ??= {left: Number(count), name: only}
   } catch {
-    left = undefined
+    trap = undefined
   }
-  return left
+  if (trap === undefined || (trap.name ?? name) !== name) return false
+  return --trap.left === 0
 }
 
 function trapped(kernel: AgentKernel): AgentKernel {
@@ -45,8 +46,7 @@ function trapped(kernel: AgentKernel): AgentKernel {
       process.kill(process.pid, 'SIGKILL')
     }
     return (...args: unknown[]): unknown => {
-      if (trap() !== undefined) left!--
-      const due = left === 0
+      const due = isLast(name)
       const result = original(...args)
       if (result instanceof Promise) return result.finally(() => after(due))
       after(due)

@@ -1,16 +1,14 @@
 import {describe, expect, it} from 'vitest'
+import {netlinkMessages, parseError} from '../../../src/net/netlink-message.ts'
 import {
-  addRule,
   type DefaultRoute,
+  inOwnTable,
   isNotifyPeers,
-  netlinkMessages,
-  ownRoute,
   parseDefaultRoute,
-  parseError,
-  parseOwnRule,
   replaceRoute,
   viaGateway,
 } from '../../../src/net/route-message.ts'
+import {addRule, parseRule} from '../../../src/net/rule-message.ts'
 
 const attribute = (type: number, ...data: number[]): number[] => {
   const length = data.length + 4
@@ -90,24 +88,72 @@ describe('a default route', () => {
     ['cut off', [2, 0, 0, 0]],
   ])('is none %s', (_name, bytes) => expect(parseDefaultRoute(Buffer.from(bytes))).toBeUndefined())
 
-  it('of our own comes back, for both families and a table above 255', () => {
-    for (const route of [ownRoute(4, 142, '10.0.0.2', 2, false), ownRoute(6, 1000, 'fd00::2', 3, true)]) {
-      const {raw: _, ...read} = parseDefaultRoute(Buffer.from(route.raw, 'base64')) as DefaultRoute
-      const {raw: __, ...made} = route
+  it('of our own has what the one has that it lies over, but its table, protocol, metric and lifetime', () => {
+    for (const table of [142, 1000]) {
+      const own = inOwnTable(parseDefaultRoute(DHCP)!, table, '10.0.0.2')
+      expect(own).toMatchObject({table, protocol: 142, metric: 0, gateway: '10.0.0.2', interfaceIndex: 2})
+      const {raw: _, ...read} = parseDefaultRoute(Buffer.from(own.raw, 'base64')) as DefaultRoute
+      const {raw: __, ...made} = own
       expect(read).toEqual(made)
+      const bytes = Buffer.from(own.raw, 'base64')
+      for (const kept of [attribute(2, ...U32(1400)), attribute(7, 10, 0, 0, 10)])
+        expect(bytes.includes(Buffer.from(kept))).toBe(true)
+      expect(bytes.includes(Buffer.from(attribute(6, ...U32(100))))).toBe(false)
     }
+  })
+
+  it('of our own is a plain one and has no lifetime, whatever it lies over', () => {
+    const [gateway, oif] = [attribute(5, 0xfd, ...new Array<number>(14).fill(0), 1), attribute(4, ...U32(2))]
+    const over = (...more: number[]): Buffer =>
+      Buffer.from([10, 0, 0, 0, 254, 9, 0, 1, 0, 0, 0, 0, ...gateway, ...oif, ...more])
+    const plain = inOwnTable(parseDefaultRoute(over())!, 142, 'fd00::2')
+    const dressed = parseDefaultRoute(over(...attribute(23, ...U32(1800)), ...attribute(30, ...U32(7))))!
+    expect(dressed.compound).toBe(true)
+    expect(inOwnTable(dressed, 142, 'fd00::2')).toEqual(plain)
+    expect(plain.compound).toBe(false)
   })
 })
 
-it('a rule of our own comes back, and nobody else is read', () => {
-  const rule = {family: 4, priority: 6697, table: 141, mark: {value: 0x670000, mask: 0xff0000}} as const
-  const [message] = netlinkMessages(addRule(rule))
-  expect(parseOwnRule(message!.body)).toEqual(rule)
-  const aside = {family: 6, priority: 6699, table: 254, suppressPrefixLength: 0} as const
-  expect(parseOwnRule([...netlinkMessages(addRule(aside))][0]!.body)).toEqual(aside)
-  const foreign = Buffer.from(message!.body)
-  foreign[foreign.indexOf(Buffer.from([5, 0, 21, 0])) + 4] = 3
-  expect(parseOwnRule(foreign)).toBeUndefined()
+describe('a rule', () => {
+  it('of our own comes back as such, with its mark or without', () => {
+    for (const rule of [
+      {family: 4, priority: 6697, table: 141, mark: {value: 0x670000, mask: 0xff0000}},
+      {family: 6, priority: 1, table: 254, mark: {value: 0x670000, mask: 0xff0000, not: true}, suppressPrefixLength: 0},
+      {family: 6, priority: 6699, table: 1000},
+    ] as const) {
+      const [message] = netlinkMessages(addRule(rule))
+      expect(parseRule(message!.body)).toEqual({...rule, own: true, catchAll: rule.table === 1000})
+    }
+  })
+
+  it.each<[string, number[], number[], boolean]>([
+    ['for everything', [], [], true],
+    ['for everything, from a kernel that always tells what it ignores', [], attribute(14, ...U32(0xffffffff)), true],
+    ['from a prefix', [0, 24], attribute(2, 10, 0, 0, 0), false],
+    ['to a prefix', [24], attribute(1, 10, 0, 0, 0), false],
+    ['for a type of service', [0, 0, 16], [], false],
+    ['for a mark', [], attribute(10, ...U32(51820)), false],
+    ['for an interface', [], attribute(3, 101, 116, 104, 48, 0), false],
+    ['for what nobody knows yet', [], attribute(99, ...U32(1)), false],
+    ['for all but something', [0, 0, 0, 254, 0, 0, 1, 2], [], false],
+    ['that looks at no default route', [], attribute(14, ...U32(0)), false],
+    ['that rejects', [0, 0, 0, 254, 0, 0, 7], [], false],
+  ])('of somebody else, %s', (_name, header, attributes, catchAll) => {
+    const start = [...header, ...[0, 0, 0, 254, 0, 0, 1].slice(header.length), 0, 0, 0, 0].slice(0, 11)
+    const body = Buffer.from([
+      2,
+      ...start,
+      ...attribute(6, ...U32(32765)),
+      ...attribute(15, ...U32(254)),
+      ...attributes,
+    ])
+    expect(parseRule(body)).toMatchObject({family: 4, priority: 32765, table: 254, own: false, catchAll})
+  })
+
+  it('of another family is none', () => {
+    expect(parseRule(Buffer.from([128, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0]))).toBeUndefined()
+    expect(parseRule(Buffer.from([2]))).toBeUndefined()
+  })
 })
 
 it('an announcement of the interface is told from other news of it', () => {

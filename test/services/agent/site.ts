@@ -8,7 +8,6 @@ import {once} from 'node:events'
 import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {createInterface} from 'node:readline'
 import {setTimeout as delay} from 'node:timers/promises'
 import {type AgentMemory, EMPTY_MEMORY} from '../../../src/domain/agent/memory.ts'
 import {runCommand, tryCommand} from '../../../src/net/command.ts'
@@ -24,6 +23,7 @@ import {
   signCommand,
 } from '../../../src/wire/agent-message.ts'
 import {withPrefix} from '../../support/namespaces.ts'
+import {startTraffic, type Traffic} from './start-traffic.ts'
 
 export const VM_MAC = '02:00:00:00:00:10'
 export const FAR4 = '203.0.113.10'
@@ -47,6 +47,8 @@ export interface Site {
   readonly prefix: string
   readonly directory: string
   readonly configFile: string
+  /** Private keys, of site y's controller and of the agent. */
+  readonly keys: {readonly site: ReturnType<typeof newPrivateKey>; readonly agent: ReturnType<typeof newPrivateKey>}
   ns(node: string): string
   /** Runs a program in a node; its standard output. */
   run(node: string, ...argv: readonly string[]): Promise<string>
@@ -66,29 +68,8 @@ export interface Site {
   memory(): AgentMemory
   /** Starts a program in a node; it is ended with the site. */
   spawn(node: string, ...argv: readonly string[]): {readonly child: ChildProcess; readonly log: () => string}
-  /** Starts traffic from the VM to `far` (see traffic.ts); ended with the site. */
-  traffic(to?: string): Promise<Traffic>
-}
-
-export interface Traffic {
-  /** Opens another session; the address that `far` sees it come from, '' if it does not get through. */
-  another(): Promise<string>
-  /** The session that is open. */
-  look(): Promise<Session & {readonly sinceMs: number}>
-  stop(): Promise<{
-    readonly session: Session
-    readonly sent: number
-    readonly errors: Record<string, number>
-    /** Datagrams that arrived at `far`. */
-    readonly received: number
-  }>
-}
-
-export interface Session {
-  readonly echoes: number
-  readonly from: string
-  readonly longestGapMs: number
-  readonly error: string
+  /** Starts traffic from the VM, or another node, to `far` (see traffic.ts); ended with the site. */
+  traffic(to?: string, from?: string): Promise<Traffic>
 }
 
 export interface AgentProcessOptions {
@@ -118,6 +99,7 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
     const directory = mkdtempSync(join(tmpdir(), 'gwswitch-agent-'))
     const children: ChildProcess[] = []
     let controller: Socket | undefined
+    let traffics = 0
     try {
       await build(prefix, options)
       const keys = {site: newPrivateKey(), agent: newPrivateKey()}
@@ -154,7 +136,7 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
         return {v: 1, op: 'switch', vm: 'web-07', run: `run-${seq}`, seq, iat: now, exp: now + 60, nonce, ...over}
       }
       const site: Site = {
-        ...{prefix, directory, configFile, ns, run, answers, command, sign},
+        ...{prefix, directory, configFile, keys, ns, run, answers, command, sign},
         async gateway(to = FAR4) {
           const family = to.includes(':') ? '-6' : '-4'
           const {stdout} = await tryCommand('ip', ['-n', ns('vm'), '-json', family, 'route', 'get', to])
@@ -196,7 +178,7 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
           children.push(child)
           return {child, log: textOf(child)}
         },
-        traffic: (to = FAR4) => startTraffic(ns, to, children),
+        traffic: (to = FAR4, from = 'vm') => startTraffic(ns, {from, to, first: traffics++ === 0}, children),
         memory: () => readMemory(join(directory, 'state/agent-state.json')),
       }
       return await fn(site)
@@ -263,41 +245,6 @@ function readMemory(path: string): AgentMemory {
     return JSON.parse(readFileSync(path, 'utf8')) as AgentMemory
   } catch {
     return EMPTY_MEMORY
-  }
-}
-
-async function startTraffic(ns: (node: string) => string, to: string, children: ChildProcess[]): Promise<Traffic> {
-  const inFar = (...argv: string[]): Promise<string> => runCommand('ip', ['netns', 'exec', ns('far'), ...argv])
-  const start = async (node: string, ...args: string[]) => {
-    const script = join(import.meta.dirname, 'traffic.ts')
-    const child = spawn('ip', ['netns', 'exec', ns(node), process.execPath, script, ...args], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: {...process.env, NODE_OPTIONS: '', NODE_NO_WARNINGS: '1'},
-    })
-    children.push(child)
-    const lines = createInterface({input: child.stdout})[Symbol.asyncIterator]()
-    const next = async (): Promise<unknown> => JSON.parse((await lines.next()).value as string) as unknown
-    await next()
-    return async <T>(line: string): Promise<T> => {
-      child.stdin.write(`${line}\n`)
-      return (await next()) as T
-    }
-  }
-  // Counted where they arrive: a server that is not scheduled drops some, and that is not the network.
-  await inFar(
-    'nft',
-    'add table inet count; add chain inet count in { type filter hook prerouting priority 0; }; add rule inet count in udp dport 7001 counter',
-  )
-  await start('far', 'server')
-  const client = await start('vm', 'client', to)
-  return {
-    another: async () => (await client<{from: string}>('new')).from,
-    look: () => client('look'),
-    async stop() {
-      const sent = await client<{session: Session; sent: number; errors: Record<string, number>}>('stop')
-      const counted = /packets (\d+)/.exec(await inFar('nft', 'list table inet count'))
-      return {...sent, received: Number(counted?.[1])}
-    },
   }
 }
 

@@ -1,0 +1,92 @@
+// netlink(7) and rtnetlink(7) as bytes: messages and their attributes, for route-message.ts and rule-message.ts.
+
+export type Family = 4 | 6
+
+export const NLMSG_ERROR = 2
+export const NLMSG_DONE = 3
+
+export const NLM_F_REQUEST = 1
+export const NLM_F_ACK = 4
+export const NLM_F_DUMP = 0x300
+export const NLM_F_REPLACE = 0x100
+export const NLM_F_EXCL = 0x200
+export const NLM_F_CREATE = 0x400
+export const NLM_F_APPEND = 0x800
+
+export const RT_TABLE_MAIN = 254
+/** Rules and routes that gwswitch makes carry this protocol number. */
+export const OWN_PROTOCOL = 142
+const HEADER = 16
+
+/** One message of a netlink datagram. */
+export interface NetlinkMessage {
+  readonly type: number
+  readonly flags: number
+  readonly sequence: number
+  readonly body: Buffer
+}
+
+/** Splits a datagram. The bodies are views of it. */
+export function* netlinkMessages(datagram: Buffer): Generator<NetlinkMessage> {
+  for (let at = 0; at + HEADER <= datagram.length; ) {
+    const length = datagram.readUInt32LE(at)
+    if (length < HEADER || at + length > datagram.length) return
+    yield {
+      type: datagram.readUInt16LE(at + 4),
+      flags: datagram.readUInt16LE(at + 6),
+      sequence: datagram.readUInt32LE(at + 8),
+      body: datagram.subarray(at + HEADER, at + length),
+    }
+    at += (length + 3) & ~3
+  }
+}
+
+export function request(type: number, flags: number, body: Uint8Array): Buffer {
+  const out = Buffer.alloc(HEADER + body.length)
+  out.writeUInt32LE(out.length, 0)
+  out.writeUInt16LE(type, 4)
+  out.writeUInt16LE(NLM_F_REQUEST | flags, 6)
+  out.set(body, HEADER)
+  return out
+}
+
+export const af = (family: Family): number => (family === 4 ? 2 : 10)
+export const familyOf = (value: number): Family | undefined => (value === 2 ? 4 : value === 10 ? 6 : undefined)
+const attributeLength = (data: Uint8Array): number => (data.length + 7) & ~3
+
+export function attribute(type: number, data: Uint8Array): Buffer {
+  const out = Buffer.alloc(attributeLength(data))
+  out.writeUInt16LE(data.length + 4, 0)
+  out.writeUInt16LE(type, 2)
+  out.set(data, 4)
+  return out
+}
+
+export function u32(value: number): Buffer {
+  const out = Buffer.alloc(4)
+  out.writeUInt32LE(value >>> 0)
+  return out
+}
+
+export function* attributes(body: Buffer, from: number): Generator<{type: number; data: Buffer}> {
+  for (let at = from; at + 4 <= body.length; ) {
+    const length = body.readUInt16LE(at)
+    if (length < 4 || at + length > body.length) return
+    yield {type: body.readUInt16LE(at + 2) & 0x3fff, data: body.subarray(at + 4, at + length)}
+    at += (length + 3) & ~3
+  }
+}
+
+export const attributeMap = (body: Buffer, from: number): Map<number, Buffer> =>
+  new Map([...attributes(body, from)].map(({type, data}) => [type, data]))
+
+/** errno (positive) and the kernel's own words from an NLMSG_ERROR body; errno 0 is an acknowledgement. */
+export function parseError(message: NetlinkMessage): {readonly errno: number; readonly text: string | undefined} {
+  const errno = -message.body.readInt32LE(0)
+  // With NETLINK_CAP_ACK only the header of the request is repeated; the attributes of NETLINK_EXT_ACK follow.
+  const text = attributeMap(message.body, 4 + HEADER)
+    .get(1)
+    ?.toString('utf8')
+    .replace(/\0.*$/s, '')
+  return {errno, text}
+}

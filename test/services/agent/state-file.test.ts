@@ -1,0 +1,148 @@
+// The state is an agent's memory of whom it obeyed. What cannot be read is no reason to begin a new one.
+import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, describe, expect, it} from 'vitest'
+import {EMPTY_MEMORY} from '../../../src/domain/agent/memory.ts'
+import {Failure} from '../../../src/errors.ts'
+import {systemKernel} from '../../../src/services/agent/kernel.ts'
+import {openStore} from '../../../src/services/agent/store.ts'
+import {memoryOf, orders} from './agent-in-memory.ts'
+import {fakeKernel} from './fake-kernel.ts'
+
+const {command, on} = orders()
+const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-state-'))
+chmodSync(scratch, 0o755)
+afterAll(() => rmSync(scratch, {recursive: true, force: true}))
+
+/** Calls `fn` as somebody who is not root and owns nothing here. */
+function asNobody<T>(fn: () => T): T {
+  if (process.geteuid?.() !== 0) return fn()
+  process.seteuid!(65534)
+  try {
+    return fn()
+  } finally {
+    process.seteuid!(0)
+  }
+}
+
+/** A directory with a state in it; `closed` to everybody else. */
+function state(name: string, closed: 'directory' | 'file'): string {
+  const directory = join(scratch, name)
+  mkdirSync(directory)
+  writeFileSync(
+    join(directory, 'agent-state.json'),
+    JSON.stringify({...EMPTY_MEMORY, keys: {'site-y': {seq: 7, nonces: []}}}),
+  )
+  chmodSync(closed === 'directory' ? directory : join(directory, 'agent-state.json'), 0)
+  return directory
+}
+
+describe('a state that is there and cannot be read', () => {
+  const kernel = systemKernel(() => {})
+  afterAll(() => kernel.close())
+
+  it.each(['directory', 'file'] as const)('is a missing privilege, not an empty state (%s closed)', (closed) => {
+    const directory = state(`closed-${closed}`, closed)
+    const open = () => asNobody(() => openStore(directory, kernel))
+    expect(open).toThrow(Failure)
+    expect(open).toThrow(
+      expect.objectContaining({
+        kind: 'privilege',
+        message: `${directory}/agent-state.json: cannot be read: EACCES: run this as root, or as the user that the agent runs as`,
+      }),
+    )
+  })
+
+  it('is a failure also for any other reason', () => {
+    const directory = join(scratch, 'odd')
+    mkdirSync(join(directory, 'agent-state.json'), {recursive: true})
+    expect(() => openStore(directory, kernel)).toThrow(/agent-state\.json: cannot be read: EISDIR$/)
+    writeFileSync(join(scratch, 'plain'), '')
+    expect(() => openStore(join(scratch, 'plain'), kernel)).toThrow(/cannot be read: ENOTDIR$/)
+  })
+
+  it('is none only if there is none', () => {
+    expect(openStore(join(scratch, 'nowhere'), kernel).memory).toEqual(EMPTY_MEMORY)
+  })
+
+  it('where it cannot be made, that is said in one line', () => {
+    const closed = join(scratch, 'parent')
+    mkdirSync(closed, {mode: 0o555})
+    const make = (): unknown => asNobody(() => openStore(join(closed, 'gwswitch'), kernel).make())
+    expect(make).toThrow(
+      expect.objectContaining({
+        kind: 'privilege',
+        message: `${closed}/gwswitch/agent-state.json: cannot be written: EACCES: run this as root, or as the user that the agent runs as`,
+      }),
+    )
+  })
+})
+
+describe('an agent', () => {
+  it('does not start on a state that it may not read, and leaves it alone', async () => {
+    const kernel = fakeKernel()
+    await (await on(kernel)).ask(command())
+    const before = new Map(kernel.files)
+    kernel.read = (path) => {
+      throw new Failure('privilege', `${path}: cannot be read: EACCES`)
+    }
+    await expect(on(kernel)).rejects.toMatchObject({kind: 'privilege'})
+    expect(kernel.files).toEqual(before)
+  })
+
+  it('notices at its start that it may not write its state, and starts on a disk that is full for now', async () => {
+    const closed = fakeKernel()
+    closed.writeDurably = (path) => {
+      throw new Failure('privilege', `${path}: cannot be written: EACCES`)
+    }
+    await expect(on(closed)).rejects.toMatchObject({
+      kind: 'privilege',
+      message: expect.stringMatching(/run this as root/),
+    })
+    const full = fakeKernel()
+    full.room = 0
+    const {ask} = await on(full)
+    expect((await ask(command())).at(-1)).toMatchObject({state: 'refused', reason: 'persist_failed'})
+    expect(full.logs.join('\n')).toMatch(/state not written: ENOSPC/)
+  })
+
+  it('has a command written down before it does anything for it', async () => {
+    const kernel = fakeKernel()
+    const {ask} = await on(kernel)
+    const order = command()
+    const seen: unknown[] = []
+    const {replace} = kernel
+    kernel.replace = (route, create) => {
+      if (route.table === 143) seen.push(memoryOf(kernel).keys['site-y']?.seq, memoryOf(kernel).last?.phase)
+      replace(route, create)
+    }
+    await ask(order)
+    expect(seen).toEqual([order.seq, 'probing'])
+  })
+
+  // One write more than before the trial, and the ways to fail that are told apart by whether anything was changed.
+  it.each([
+    [0, 'refused'],
+    [1, 'refused'],
+    [2, 'rolled_back'],
+    [3, 'rolled_back'],
+    [4, 'confirmed'],
+  ])('on a disk with room for %i writes ends in %s', async (room, end) => {
+    const kernel = fakeKernel()
+    const {ask} = await on(kernel)
+    kernel.room = room
+    expect((await ask(command())).at(-1)).toMatchObject(
+      end === 'confirmed' ? {state: end} : {state: end, reason: 'persist_failed', gw4: '10.0.0.1'},
+    )
+  })
+})
+
+it('a state that was written is read back', () => {
+  const kernel = systemKernel(() => {})
+  const directory = join(scratch, 'kept')
+  openStore(directory, kernel).save({...EMPTY_MEMORY, keys: {'site-y': {seq: 9, nonces: []}}})
+  expect(openStore(directory, kernel).memory.keys['site-y']).toMatchObject({seq: 9})
+  expect(readFileSync(join(directory, 'agent-state.json'), 'utf8')).toMatch(/\n$/)
+  kernel.close()
+})
