@@ -6,6 +6,7 @@ import {runCommand} from '../../src/net/command.ts'
 import {FAR4, FAR6, NEW4, NEW6, OLD4, OLD6, type Site, VM4, withSite} from '../services/agent/site.ts'
 import type {Traffic} from '../services/agent/start-traffic.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {eventually} from '../support/until.ts'
 
 /** Addresses by which `far` knows the gateways. */
 const FAMILIES = [
@@ -183,17 +184,4 @@ async function addContainer(site: Site): Promise<void> {
   )
   await eventually(async () => void (await site.run('box', 'ping', '-c1', '-W1', 'fd88::1')))
   await eventually(async () => void (await site.run('box', 'ping', '-c1', '-W1', VM4)))
-}
-
-/** Tries again until it holds. */
-async function eventually(check: () => Promise<void>, withinMs = 8_000): Promise<void> {
-  const deadline = Date.now() + withinMs
-  for (;;) {
-    try {
-      return await check()
-    } catch (error) {
-      if (Date.now() > deadline) throw error
-    }
-    await delay(50)
-  }
 }

@@ -9,6 +9,7 @@ import {swap} from '../../src/services/agent/routes.ts'
 import type {AgentReason, SwitchMode} from '../../src/wire/agent-message.ts'
 import {FAR4, FAR6, NEW4, NEW6, OLD4, OLD6, type Site, withSite} from '../services/agent/site.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {eventually} from '../support/until.ts'
 
 const MODES: readonly SwitchMode[] = ['replace', 'rule', 'drain']
 
@@ -317,17 +318,4 @@ async function attributed(site: Site, ...only: string[]): Promise<void> {
 async function writeConfig(site: Site, config: unknown): Promise<void> {
   const {writeFileSync} = await import('node:fs')
   writeFileSync(site.configFile, JSON.stringify(config))
-}
-
-/** Tries again until it holds. */
-async function eventually(check: () => Promise<void>, withinMs = 8_000): Promise<void> {
-  const deadline = Date.now() + withinMs
-  for (;;) {
-    try {
-      return await check()
-    } catch (error) {
-      if (Date.now() > deadline) throw error
-    }
-    await delay(50)
-  }
 }

@@ -1,9 +1,9 @@
 // A VM that has policy rules of its own: by rule and drain, they go on to mean what they meant.
-import {setTimeout as delay} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
 import type {SwitchMode} from '../../src/wire/agent-message.ts'
 import {FAR4, FAR6, NEW4, NEW6, OLD4, OLD6, type Site, withSite} from '../services/agent/site.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {eventually} from '../support/until.ts'
 
 const OVERLAYS: readonly SwitchMode[] = ['rule', 'drain']
 /** Of the VM's second NIC. */
@@ -217,17 +217,4 @@ const routeOf = (site: Site, to: string, ...how: string[]): Promise<string> =>
 
 async function batch(site: Site, node: string, lines: readonly string[]): Promise<void> {
   for (const line of lines) await site.run(node, 'ip', ...line.split(' '))
-}
-
-/** Tries again until it holds. */
-async function eventually(check: () => Promise<void>, withinMs = 8_000): Promise<void> {
-  const deadline = Date.now() + withinMs
-  for (;;) {
-    try {
-      return await check()
-    } catch (error) {
-      if (Date.now() > deadline) throw error
-    }
-    await delay(50)
-  }
 }

@@ -5,3 +5,14 @@ export async function until(test: () => Promise<boolean>, ms: number, what: stri
   for (const end = Date.now() + ms; Date.now() < end; await delay(100)) if (await test()) return
   throw new Error(`not within ${ms} ms: ${what}`)
 }
+
+/** Tries again until it holds, or throws what it threw last. */
+export async function eventually(check: () => Promise<void>, withinMs = 8000): Promise<void> {
+  for (const end = Date.now() + withinMs; ; await delay(50)) {
+    try {
+      return await check()
+    } catch (error) {
+      if (Date.now() > end) throw error
+    }
+  }
+}

@@ -12,23 +12,24 @@ import {
 } from '../../../src/wire/agent-message.ts'
 import type {FakeKernel} from './fake-kernel.ts'
 
-const STATE = '/state/agent-state.json'
+export const STATE = '/state/agent-state.json'
 
 export interface Orders {
   readonly key: {readonly kid: string; readonly privateKey: ReturnType<typeof newPrivateKey>}
   readonly site: ReturnType<typeof newPrivateKey>
+  config(over?: object): AgentConfig
   command(over?: Partial<AgentCommand>): AgentCommand
   signed(order: AgentCommand): Buffer
   on(
     kernel: FakeKernel,
     over?: object,
-  ): Promise<{readonly agent: Agent; ask(order: AgentCommand): Promise<AgentAnswer[]>}>
+  ): Promise<{readonly agent: Agent; ask(order: AgentCommand | Buffer): Promise<AgentAnswer[]>}>
 }
 
 export function orders(): Orders {
   const site = newPrivateKey()
   const key = {kid: 'web-07', privateKey: newPrivateKey()}
-  const config = (over: object): AgentConfig =>
+  const config = (over: object = {}): AgentConfig =>
     parseAgentConfig(
       JSON.stringify({
         ...{version: 1, vm: 'web-07', probes: ['203.0.113.10'], socket: false, state: '/state', windows: {guardS: 0}},
@@ -40,7 +41,7 @@ export function orders(): Orders {
   let seq = 0
   const signed = (order: AgentCommand): Buffer => Buffer.from(signCommand(order, {kid: 'site-y', privateKey: site}))
   return {
-    ...{key, site, signed},
+    ...{key, site, config, signed},
     command(over = {}) {
       const now = Math.floor(Date.now() / 1000)
       seq++
@@ -56,7 +57,7 @@ export function orders(): Orders {
         /** Resolves when the agent has said what it can say now. */
         async ask(order) {
           const answers: AgentAnswer[] = []
-          await agent.receive(signed(order), (token) => {
+          await agent.receive(Buffer.isBuffer(order) ? order : signed(order), (token) => {
             const opened = openAnswer(Buffer.from(token), () => key.privateKey)
             if (opened.ok) answers.push(opened.message)
           })

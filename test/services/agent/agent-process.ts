@@ -6,22 +6,12 @@ import {readFileSync} from 'node:fs'
 import {readAgentConfig} from '../../../src/services/agent/config-file.ts'
 import {type AgentKernel, systemKernel} from '../../../src/services/agent/kernel.ts'
 import {runAgent} from '../../../src/services/agent/run-agent.ts'
+import {CHANGES} from './changes.ts'
 
 const [configPath = ''] = process.argv.slice(2)
 const log = (line: string): void => void process.stderr.write(`${line}\n`)
 const stop = new AbortController()
 process.once('SIGTERM', () => stop.abort())
-
-const CHANGES = [
-  'replace',
-  'append',
-  'deleteRoute',
-  'addRule',
-  'deleteRule',
-  'setDrain',
-  'clearDrain',
-  'writeDurably',
-] as const
 
 /** Calls that are still to be made, the last of them included, and of which name; undefined where no trap is set. */
 let trap: {left: number; readonly name: string | undefined} | undefined

@@ -1,66 +1,16 @@
 import {createSocket} from 'node:dgram'
 import {once} from 'node:events'
 import {afterEach, describe, expect, it, vi} from 'vitest'
-import {type AgentConfig, parseAgentConfig} from '../../../src/domain/agent/config.ts'
-import type {AgentMemory} from '../../../src/domain/agent/memory.ts'
-import {type Agent, startAgent} from '../../../src/services/agent/daemon.ts'
+import type {AgentConfig} from '../../../src/domain/agent/config.ts'
+import {startAgent} from '../../../src/services/agent/daemon.ts'
 import {type AgentNote, openNote, type SiteBeacon, signBeacon} from '../../../src/wire/agent-beacon.ts'
-import {
-  type AgentAnswer,
-  type AgentCommand,
-  newPrivateKey,
-  openAnswer,
-  publicKeyText,
-  signCommand,
-} from '../../../src/wire/agent-message.ts'
+import {newPrivateKey, publicKeyText, signCommand} from '../../../src/wire/agent-message.ts'
+import {memoryOf, orders, STATE} from './agent-in-memory.ts'
 import {type FakeKernel, fakeKernel, inUse} from './fake-kernel.ts'
 
-const site = newPrivateKey()
-const key = {kid: 'web-07', privateKey: newPrivateKey()}
-const STATE = '/state/agent-state.json'
-const config = (over: object = {}): AgentConfig =>
-  parseAgentConfig(
-    JSON.stringify({
-      ...{version: 1, vm: 'web-07', probes: ['203.0.113.10'], socket: false, state: '/state', windows: {guardS: 0}},
-      trusted: {'site-y': {key: publicKeyText(site), gateways: ['10.0.0.1', '10.0.0.2']}},
-      ...over,
-    }),
-    'agent.yaml',
-  )
-
-let seq = 0
-const command = (over: Partial<AgentCommand> = {}): AgentCommand => {
-  const now = Math.floor(Date.now() / 1000)
-  seq++
-  return {
-    v: 1,
-    op: 'switch',
-    vm: 'web-07',
-    run: `r${seq}`,
-    seq,
-    iat: now,
-    exp: now + 60,
-    nonce: String(seq).padStart(16, '0'),
-    gw4: '10.0.0.2',
-    ...over,
-  }
-}
-const signed = (order: AgentCommand): Buffer => Buffer.from(signCommand(order, {kid: 'site-y', privateKey: site}))
-
-/** An agent without sockets, and what it says. */
-async function agentOn(kernel: FakeKernel, over: object = {}) {
-  const agent: Agent = await startAgent({config: config(over), key, kernel, network: false})
-  const ask = async (order: AgentCommand | Buffer): Promise<AgentAnswer[]> => {
-    const answers: AgentAnswer[] = []
-    await agent.receive(Buffer.isBuffer(order) ? order : signed(order), (token) => {
-      const opened = openAnswer(Buffer.from(token), () => key.privateKey)
-      if (opened.ok) answers.push(opened.message)
-    })
-    return answers
-  }
-  return {agent, ask}
-}
-const memory = (kernel: FakeKernel): AgentMemory => JSON.parse(kernel.files.get(STATE)!) as AgentMemory
+const {key, site, config, command, signed, on: agentOn} = orders()
+/** Their sequence numbers. */
+let beacons = 1
 
 describe('an agent', () => {
   it('tells each state once, by signed answers bound to the command', async () => {
@@ -84,7 +34,7 @@ describe('an agent', () => {
     const append = kernel.append
     const seen: unknown[] = []
     kernel.append = (route) => {
-      if (route.table === 254) seen.push(memory(kernel).last, memory(kernel).keys['site-y'])
+      if (route.table === 254) seen.push(memoryOf(kernel).last, memoryOf(kernel).keys['site-y'])
       append(route)
     }
     const order = command()
@@ -107,7 +57,7 @@ describe('an agent', () => {
       const end = answers.at(-1)!
       if (end.state === 'confirmed') {
         expect(room).toBeGreaterThan(2)
-        expect(memory(kernel).last).toMatchObject({state: 'confirmed'})
+        expect(memoryOf(kernel).last).toMatchObject({state: 'confirmed'})
       } else {
         // The first write is that the command is used up, the second is the way back; then something is changed.
         expect(end).toMatchObject({state: room < 2 ? 'refused' : 'rolled_back', reason: 'persist_failed'})
@@ -144,7 +94,7 @@ describe('an agent', () => {
     expect(inUse(kernel)).toBe('10.0.0.2')
     await agent.stop()
     expect(inUse(kernel)).toBe('10.0.0.1')
-    expect(memory(kernel).last).toMatchObject({state: 'rolled_back', reason: 'agent_stopped'})
+    expect(memoryOf(kernel).last).toMatchObject({state: 'rolled_back', reason: 'agent_stopped'})
   })
 
   it('goes on waiting for a confirmation after a restart, for what is left of its time', async () => {
@@ -167,7 +117,7 @@ describe('an agent', () => {
     const booted = fakeKernel(kernel.files, 'boot-2')
     const {ask} = await agentOn(booted)
     expect(inUse(booted)).toBe('10.0.0.1')
-    expect(memory(booted).last).toMatchObject({state: 'rolled_back', reason: 'rebooted'})
+    expect(memoryOf(booted).last).toMatchObject({state: 'rolled_back', reason: 'rebooted'})
     expect((await ask(command())).at(-1)).toMatchObject({state: 'confirmed'})
   })
 
@@ -223,7 +173,7 @@ describe('an agent that notices that it was moved', () => {
   }
   const beacon = (over: Partial<SiteBeacon> = {}, by = site): Buffer => {
     const now = Math.floor(Date.now() / 1000)
-    const said = {v: 1, site: 'y', iat: now, exp: now + 5, seq: ++seq, gw4: '10.0.0.2', ...over} as const
+    const said = {v: 1, site: 'y', iat: now, exp: now + 5, seq: ++beacons, gw4: '10.0.0.2', ...over} as const
     return Buffer.from(signBeacon(said, {kid: 'site-y', privateKey: by}))
   }
   const trusted = {'site-y': {key: publicKeyText(site), gateways: ['10.0.0.2', '10.9.9.9']}}
@@ -285,7 +235,7 @@ describe('an agent that notices that it was moved', () => {
       await expect.poll(() => heard.length, {timeout: 4000}).toBe(1)
       kernel.forwarding.delete('10.0.0.2')
       await agent.receive(signed(command()), () => {})
-      expect(memory(kernel).last).toMatchObject({state: 'refused', reason: 'probe_failed'})
+      expect(memoryOf(kernel).last).toMatchObject({state: 'refused', reason: 'probe_failed'})
       await expect.poll(() => agent.where().phase).toBe('backing_off')
       await vi.advanceTimersByTimeAsync(28_000)
       hear()

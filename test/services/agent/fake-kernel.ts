@@ -4,6 +4,7 @@ import {type DefaultRoute, parseDefaultRoute} from '../../../src/net/route-messa
 import {RouteError, type RouteEvents} from '../../../src/net/route-socket.ts'
 import type {PolicyRule} from '../../../src/net/rule-message.ts'
 import type {AgentKernel} from '../../../src/services/agent/kernel.ts'
+import {CHANGES} from './changes.ts'
 
 /** What outlives the agent, until the VM is started again. */
 export interface FakeMachine {
@@ -167,18 +168,6 @@ export function takeDown({down, routes}: FakeKernel, index: number): void {
   const kept = routes.filter(({interfaceIndex}) => interfaceIndex !== index)
   routes.splice(0, routes.length, ...kept)
 }
-
-/** Calls that change something outside the process. */
-export const CHANGES = [
-  'replace',
-  'append',
-  'deleteRoute',
-  'addRule',
-  'deleteRule',
-  'setDrain',
-  'clearDrain',
-  'writeDurably',
-] as const
 
 export interface Doom {
   /** What the last call was; undefined while it has not come to that. */

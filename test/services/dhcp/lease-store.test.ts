@@ -55,15 +55,16 @@ const VERSION_1 = `
   PRAGMA application_id = ${0x4757646c}; PRAGMA user_version = 1
 `
 
-describe('the lease store', () => {
-  let dir = ''
-  let file = ''
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'gwswitch-leases-'))
-    file = join(dir, 'leases.db')
-  })
-  afterEach(() => rmSync(dir, {recursive: true, force: true}))
+/** Of every test's own. */
+let dir = ''
+let file = ''
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'gwswitch-leases-'))
+  file = join(dir, 'leases.db')
+})
+afterEach(() => rmSync(dir, {recursive: true, force: true}))
 
+describe('the lease store', () => {
   it('gives back what it was given, also replay values beyond 2^53, and keeps the last of each address', async () => {
     const store = await openLeaseStore(file)
     store.commit(
@@ -147,14 +148,6 @@ describe('the lease store', () => {
 })
 
 describe('a lease store whose server was killed', () => {
-  let dir = ''
-  let file = ''
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'gwswitch-leases-'))
-    file = join(dir, 'leases.db')
-  })
-  afterEach(() => rmSync(dir, {recursive: true, force: true}))
-
   /** What is on the disk after three commits, of one lease each, and no goodbye. */
   async function killed(): Promise<void> {
     const store = await openLeaseStore(join(dir, 'running'))
@@ -292,14 +285,6 @@ describe('a lease store whose server was killed', () => {
 })
 
 describe('a lease store of version 1', () => {
-  let dir = ''
-  let file = ''
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'gwswitch-leases-'))
-    file = join(dir, 'leases.db')
-  })
-  afterEach(() => rmSync(dir, {recursive: true, force: true}))
-
   it.each(['closed', 'killed before anything was in the file itself'])('is taken over: %s', async (how) => {
     const old = new DatabaseSync(join(dir, 'old'))
     old.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; BEGIN; ${VERSION_1}; COMMIT`)
