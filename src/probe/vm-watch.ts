@@ -3,9 +3,9 @@
 // (An ARP answer proves nothing: a VM with a permanent entry answers, and keeps its entry.) The same for IPv6, by ICMPv6
 // and Neighbour Discovery, in vm-watch6.ts.
 
-import type {Instruction} from '../net/bpf.ts'
-import {anyOf, etherType, ipProtocol, macTests} from '../net/bpf.ts'
-import type {Link, ReceivedFrame} from '../net/link.ts'
+import type {Instruction} from '../net/packet/bpf.ts'
+import {anyOf, etherType, ipProtocol, macTests} from '../net/packet/bpf.ts'
+import type {Link, ReceivedFrame} from '../net/packet/link.ts'
 import {ANY_IPV4, type Ipv4, type Mac, type Prefix, prefixContains, ZERO_MAC} from '../wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, parseArp} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'

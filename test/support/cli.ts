@@ -1,7 +1,7 @@
 // Runs the CLI from source, as a person would, in a namespace or here.
 import {join} from 'node:path'
-import {type CommandResult, tryCommand} from '../../src/net/command.ts'
-import {namespaceCommand} from '../../src/net/netns.ts'
+import {type CommandResult, tryCommand} from '../../src/net/process/command.ts'
+import {namespaceCommand} from '../../src/net/process/netns.ts'
 
 const dev = join(import.meta.dirname, '../../bin/dev.js')
 

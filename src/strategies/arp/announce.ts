@@ -1,5 +1,5 @@
 // Announces a gateway and, where a VM is named, proves that the VM follows.
-import type {Link} from '../../net/link.ts'
+import type {Link} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
 import {
   type EchoIdentity,

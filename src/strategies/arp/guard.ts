@@ -1,8 +1,8 @@
 // Holds a switched VM on its gateway: watches for frames that move it back, answers each, and says who sent it.
 
-import type {Instruction} from '../../net/bpf.ts'
-import {anyOf, etherType, macTests} from '../../net/bpf.ts'
-import type {Link, ReceivedFrame} from '../../net/link.ts'
+import type {Instruction} from '../../net/packet/bpf.ts'
+import {anyOf, etherType, macTests} from '../../net/packet/bpf.ts'
+import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
 import {type EchoIdentity, echoFrame, isVersion6, readSighting, type Sighting} from '../../probe/vm-watch.ts'
 import {type Ipv4, isGroupMac, type Mac, type Prefix} from '../../wire/address.ts'

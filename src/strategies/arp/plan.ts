@@ -1,5 +1,5 @@
 // What the ARP strategy will do, decided before anything is sent.
-import type {Switchover} from '../../domain/switchover.ts'
+import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
