@@ -110,3 +110,9 @@ const oneLine = (message: string): string =>
     .replace(/^Parsing (--[\w-]+)\s*\n\s*/, '$1: ')
     .replace(/\s*\n\s*/g, ' ')
     .trim()
+
+/** @throws Failure `usage` without an inventory. */
+export function neededInventory(inventory: Inventory | undefined): Inventory {
+  if (inventory) return inventory
+  throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
+}

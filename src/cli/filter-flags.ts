@@ -1,7 +1,5 @@
 // Flags that the `filter` commands share, and what they mean together.
 import {Flags} from '@oclif/core'
-import type {Inventory} from '../domain/inventory/inventory.ts'
-import {Failure} from '../errors.ts'
 import {whole} from './flags.ts'
 
 export const filterFlags = {
@@ -62,9 +60,3 @@ export const filterOrder = (flags: ParsedFilterFlags) => ({
   keepInbound: flags['keep-inbound'] ?? [],
   force: flags.force,
 })
-
-/** @throws Failure `usage` without an inventory. */
-export function neededInventory(inventory: Inventory | undefined): Inventory {
-  if (inventory) return inventory
-  throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
-}

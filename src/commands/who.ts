@@ -1,6 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../cli/base-command.ts'
-import {neededInventory} from '../cli/filter-flags.ts'
+import {BaseCommand, neededInventory} from '../cli/base-command.ts'
 import {pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {WhoDocument} from '../domain/who.ts'
 

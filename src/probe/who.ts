@@ -12,7 +12,8 @@ import {WireError} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet} from '../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
-import {type EchoIdentity, echoFrame, probeFrame, readSighting, type WatchedVm} from './vm-watch.ts'
+import type {EchoIdentity, WatchedVm} from './sighting.ts'
+import {echoFrame, probeFrame, readSighting} from './vm-watch.ts'
 
 export interface WhoOrder {
   /** Names or addresses; empty: every VM of the inventory. */

@@ -1,5 +1,5 @@
-import {BaseCommand} from '../../cli/base-command.ts'
-import {filterFlags, filterOrder, hookFlag, neededInventory} from '../../cli/filter-flags.ts'
+import {BaseCommand, neededInventory} from '../../cli/base-command.ts'
+import {filterFlags, filterOrder, hookFlag} from '../../cli/filter-flags.ts'
 import {dryRunFlag} from '../../cli/flags.ts'
 import type {FilterDocument} from '../../orders/filter/apply.ts'
 

@@ -1,6 +1,6 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
-import {filterFlags, filterOrder, neededInventory} from '../../cli/filter-flags.ts'
+import {BaseCommand, neededInventory} from '../../cli/base-command.ts'
+import {filterFlags, filterOrder} from '../../cli/filter-flags.ts'
 import type {FilterShowDocument} from '../../orders/filter/run-filter.ts'
 
 const {force: _, ...flags} = filterFlags

@@ -7,7 +7,8 @@ import {type BridgePort, portOf} from '../../net/bridge-ports.ts'
 import type {NftTable} from '../../net/nft/nft-listing.ts'
 import {checkFilter, type FilterState} from '../../probe/filter/check.ts'
 import type {FilterHost} from '../../probe/filter/host.ts'
-import {type DciPorts, dciPorts, type Remembered, remembered, setUpKept, undoKept} from './keep-inbound.ts'
+import {type DciPorts, dciPorts, type Remembered, remembered} from '../../probe/filter/kept.ts'
+import {setUpKept, undoKept} from './keep-inbound.ts'
 
 export interface FilterDocument {
   readonly schema: 'gwswitch.filter-apply/1' | 'gwswitch.filter-check/1'

@@ -5,9 +5,11 @@ import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
-import {type EchoIdentity, echoFrame, readSighting} from '../../probe/vm-watch.ts'
+import type {EchoIdentity} from '../../probe/sighting.ts'
+import {echoFrame, readSighting} from '../../probe/vm-watch.ts'
 import type {AnnounceVerdict} from '../../strategies/arp/announce.ts'
-import {type AnnouncedGateway, announcementFrame} from '../../strategies/arp/frames.ts'
+import type {AnnouncedGateway} from '../../strategies/arp/announcement.ts'
+import {announcementFrame} from '../../strategies/arp/frames.ts'
 import {type Ipv4, type Mac, writeIpv4, writeMac} from '../../wire/address.ts'
 import {
   ETHERNET_LENGTH,

@@ -11,7 +11,7 @@ import {hint} from '../../domain/suggest.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {AnnounceRequest} from '../../strategies/arp/announce.ts'
-import type {Form} from '../../strategies/arp/frames.ts'
+import type {Form} from '../../strategies/arp/announcement.ts'
 import {type Ipv4, isGroupMac, isIpv4, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 

@@ -10,7 +10,7 @@ import {
 import {hint} from '../../domain/suggest.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
-import type {Form} from '../../strategies/arp/frames.ts'
+import type {Form} from '../../strategies/arp/announcement.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
 import {type Ipv4, isIpv4, type Prefix, prefixContains, prefixOf, prefixText} from '../../wire/address.ts'
 import {isIpv6} from '../../wire/ipv6-address.ts'

@@ -1,7 +1,7 @@
 // What `gwswitch garp` was asked to do about an IPv6 gateway, checked before any frame leaves.
 import {allGateways, type Gateway, type Inventory, type Segment} from '../../domain/inventory/site.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
-import type {Form} from '../../strategies/arp/frames.ts'
+import type {Form} from '../../strategies/arp/announcement.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
 import type {Mac} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal, isMulticastIpv6, readIpv6} from '../../wire/ipv6-address.ts'

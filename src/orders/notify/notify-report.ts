@@ -1,4 +1,5 @@
 // What `notify-agent` says afterwards: the JSON document gwswitch.notify-agent/1, and the same for people.
+
 import {EXIT} from '../../errors.ts'
 import {tableLines} from '../../render/table.ts'
 import {timeline} from '../../render/timeline.ts'
@@ -10,6 +11,7 @@ import {
   type Standing,
   transportText,
 } from '../../strategies/agent/conversation.ts'
+import {guestCommands} from '../../strategies/agent/guest-route.ts'
 import {commandOf} from '../../strategies/agent/signed.ts'
 import type {Notice, NotifyRow} from './notify.ts'
 
@@ -69,12 +71,6 @@ function wouldOf({target, order, key}: Notice): unknown {
   const {seq, nonce, iat, exp, ...payload} = commandOf('switch', target, order, {seq: 0, nonce: '', nowNs: 0n})
   return {kid: target.kid ?? key?.kid ?? null, payload}
 }
-
-/** What runs in a guest without an agent of ours; everything else about the route stays. */
-export const guestCommands = ({v4, v6}: GatewayPair): readonly string[] => [
-  ...(v4 === null ? [] : [`ip -4 route replace default via ${v4} (its device, metric and protocol kept)`]),
-  ...(v6 === null ? [] : [`ip -6 route replace default via ${v6} (its device, metric and protocol kept)`]),
-]
 
 function vmOf(row: NotifyRow): NotifyVm {
   const startNs = row.events[0]?.atNs ?? 0n

@@ -1,6 +1,8 @@
 // From the command line to the document: what `gwswitch notify-agent` does between its flags and its words.
+
 import type {Inventory} from '../../domain/inventory/site.ts'
 import type {World} from '../../net/world.ts'
+import {newRun} from '../../strategies/agent/conversation.ts'
 import {openConversation} from '../../strategies/agent/transports.ts'
 import {notifyAll} from './notify.ts'
 import {type NotifyDocument, notifyDocument, plannedDocument} from './notify-report.ts'
@@ -14,12 +16,6 @@ export interface NotifyRun {
   readonly rate: number
   progress?(done: number, all: number): void
 }
-
-/** Names of runs: readable by age, and no two alike. */
-export const newRun = ({now, random}: Pick<World, 'now' | 'random'>): string =>
-  `${(now() / 1_000_000n).toString(36)}-${Math.floor(random() * 36 ** 6)
-    .toString(36)
-    .padStart(6, '0')}`
 
 /** @throws Failure `usage` before anything is sent; what happens to a VM is in its row. */
 export async function runNotify(

@@ -1,6 +1,6 @@
 // What to do next about a client that did not act, by its kind.
 import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
-import type {ReportRow} from './reconfigure-report.ts'
+import type {ReportRow} from './row.ts'
 
 /** How each kind of client is made to renew from inside. */
 export const RENEW_INSIDE: Readonly<Record<DhcpClientKind, string>> = {

@@ -1,11 +1,12 @@
 // What `send-reconfigure` says afterwards: the JSON document gwswitch.send-reconfigure/1, and the same for people.
+
 import {EXIT} from '../../errors.ts'
 import {tableLines} from '../../render/table.ts'
 import {hexDump} from '../../render/timeline.ts'
-import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
-import type {ClientReport, Outcome} from '../../strategies/dhcp/reconfigure.ts'
+import type {Outcome} from '../../strategies/dhcp/reconfigure.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {adviceFor, adviceFor6} from './advice.ts'
+import type {ReportRow} from './row.ts'
 
 export const UNAUTHENTICATED =
   'unauthenticated: only clients that were told not to check (dhcpcd: noauthrequired) obey, and anybody on their LAN can then ' +
@@ -13,19 +14,6 @@ export const UNAUTHENTICATED =
 
 /** What is sent: by DHCPv4, or by DHCPv6. */
 export type ReconfigureMessage = 'FORCERENEW' | 'Reconfigure'
-
-/** A client that is not sent anything. */
-export interface SkippedRow {
-  readonly client: DhcpClient
-  readonly outcome: 'skipped'
-  readonly reason: string
-  readonly traits: ClientReport['traits']
-}
-
-/** One client's run. */
-export type ReportRow =
-  | (ClientReport & {readonly wanted: Ipv4 | undefined; readonly sees: boolean; readonly signed: boolean})
-  | SkippedRow
 
 /** A frame (or, off the segment, a message) of a dry run. */
 export interface ReconfigureFrame {

@@ -17,9 +17,7 @@ import {type PlannedVia, plannedFrame} from './planned-frames.ts'
 import {
   type ReconfigureDocument,
   type ReconfigureFrame,
-  type ReportRow,
   reconfigureDocument,
-  type SkippedRow,
   UNAUTHENTICATED,
 } from './reconfigure-report.ts'
 import {
@@ -32,6 +30,7 @@ import {
   readFlags,
   segmentOf,
 } from './reconfigure-request.ts'
+import type {ReportRow, SkippedRow} from './row.ts'
 
 export interface ReconfigureRun extends ReconfigureOrder {
   readonly nonceFile?: string | undefined

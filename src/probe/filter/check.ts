@@ -2,9 +2,9 @@
 import type {FilterIntent} from '../../domain/filter/intent.ts'
 import {FILTER_TABLE, NFT_HOOKS, type NftHook, nftFilter} from '../../domain/filter/nft-text.ts'
 import type {NftTable} from '../../net/nft/nft-listing.ts'
-import {keptProblems, type Remembered, remembered} from '../../orders/filter/keep-inbound.ts'
 import {compareTables} from './compare.ts'
 import type {FilterHost} from './host.ts'
+import {keptProblems, type Remembered, remembered} from './kept.ts'
 
 export interface RuleCounter {
   readonly rule: string
