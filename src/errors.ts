@@ -14,6 +14,8 @@ export const EXIT = {
   silent: 5,
   /** A capability is missing; the message names it. */
   privilege: 6,
+  /** Something was done, and whether the VM is as it was, or served, is not known. */
+  unknown: 7,
 } as const
 
 export type FailureKind = keyof typeof EXIT

@@ -24,19 +24,24 @@ export abstract class BaseCommand extends Command {
     verbose: Flags.boolean({helpGroup: 'GLOBAL', summary: 'say on stderr what is done and when'}),
   }
 
-  /** Aborted by Ctrl-C and SIGTERM, so that what was begun can be put back before the process ends. */
+  /** Aborted by Ctrl-C, SIGTERM and SIGHUP, so that what was begun can be put back before the process ends. */
   protected readonly interrupt = new AbortController()
-  private stoppedBy: 'SIGINT' | 'SIGTERM' | undefined
+  private stoppedBy: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | undefined
 
   protected override async init(): Promise<void> {
     await super.init()
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       // Once: a second one ends the process at once.
       process.once(signal, () => {
         this.stoppedBy = signal
         this.interrupt.abort(new Failure('runtime', `stopped by ${signal}`))
       })
     }
+  }
+
+  /** The exit code that a shell expects of what a signal ended; undefined if none did. */
+  protected get stopCode(): number | undefined {
+    return this.stoppedBy === undefined ? undefined : 128 + constants.signals[this.stoppedBy]
   }
 
   /** How this gwswitch is called, in words that work when they are pasted: its name where it is installed, else its path. */
@@ -82,8 +87,7 @@ export abstract class BaseCommand extends Command {
       process.stderr.write(`gwswitch: ${oneLine(error.message)} (see --help)\n`)
       return undefined
     }
-    // A shell expects 128 + the signal's number of what a signal ended.
-    process.exitCode = this.stoppedBy === undefined ? EXIT[error.kind] : 128 + constants.signals[this.stoppedBy]
+    process.exitCode = this.stopCode ?? EXIT[error.kind]
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
     else process.stderr.write(`gwswitch: ${oneLine(error.message)}\n`)
     return undefined

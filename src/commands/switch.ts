@@ -1,20 +1,30 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
+import type {Inventory} from '../domain/inventory/site.ts'
 import {Failure} from '../errors.ts'
-import type {SwitchDocument} from '../orders/switch/run-switch.ts'
+import type {DeadMan} from '../net/process/dead-man.ts'
+import type {SwitchDocument, SwitchOrder} from '../orders/switch/run-switch.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 
-/** Longer than any switch and its own rollback take. */
+/** Longer than any switch and its own rollback take, a strategy that waits for renewals included. */
 const GUARD_MS = 60_000
+
+const STEPS = {
+  look: 'looking how things stand',
+  execute: 'telling',
+  verify: 'asking the network whether it worked',
+  hold: 'verified; holding it there',
+  rollback: 'taking it back',
+} as const
 
 const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
 
 export default class Switch extends BaseCommand {
   static override summary = 'move a VM to the gateway of the site it is in now, prove it, or take it back'
   static override description =
-    'Plans, executes, and asks the network whether it worked; what it cannot prove it rolls back. ' +
-    'Needs an inventory (gwswitch.yaml).\n\nExit: 0 switched and verified, 3 not verified and rolled back.'
+    'Looks, acts, and asks the network whether the VM is served; what it cannot prove it takes back, to what it saw before. ' +
+    'Needs an inventory (gwswitch.yaml).\n\nExit: 0 switched and verified (or it was so already), 3 the VM is as it was, 5 the VM is silent and nothing was done, 7 how the VM is now is not known.'
   static override examples = [
     {description: 'Move db-03 to the gateway of site y', command: '<%= config.bin %> <%= command.id %> db-03 --to y'},
     {description: 'See what would be done', command: '<%= config.bin %> <%= command.id %> db-03 --to y --dry-run'},
@@ -55,6 +65,13 @@ export default class Switch extends BaseCommand {
       min: 1,
       summary: 'the VM does not run here yet: queue the frames in its tap (-i) and wait at most S seconds for it (arp)',
     }),
+    'verify-to': Flags.string({
+      helpValue: 'DESTINATION',
+      summary: 'the address beyond the gateway that proves it (default: what the inventory knows near a site)',
+    }),
+    'accept-unverified': Flags.boolean({
+      summary: 'leave the VM on the new gateway where nothing speaks against it and it cannot be proved from here',
+    }),
     'dry-run': dryRunFlag,
     pcap: pcapFlag,
   }
@@ -64,9 +81,6 @@ export default class Switch extends BaseCommand {
     const inventory = await this.inventory(flags.inventory)
     if (!inventory)
       throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
-    const {performSwitch, plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
-    const {switchText} = await import('../orders/switch/switch-text.ts')
-    const world = await this.world()
     const {canAsk, completeSwitch} = await import('../cli/prompt.ts')
     const choice = await completeSwitch({vm: args.vm, to: flags.to}, inventory, canAsk(this.jsonEnabled()))
     const order = {
@@ -77,19 +91,47 @@ export default class Switch extends BaseCommand {
       vlanId: flags.vlan,
       guardMs: seconds(flags.guard),
       arrivalMs: seconds(flags['before-resume']),
+      verifyTo: flags['verify-to'],
     }
+    // Another Node, which takes as long to start as all the looking up: it starts beside that.
+    const deadMan = flags['dry-run'] ? undefined : await this.deadMan(GUARD_MS + (order.arrivalMs ?? 0))
+    try {
+      const document = await this.switched(order, inventory, deadMan, flags)
+      const {switchText} = await import('../orders/switch/switch-text.ts')
+      for (const line of switchText(document)) this.log(line)
+      process.exitCode = document.exitCode
+      return document
+    } catch (error) {
+      // Nothing was begun. What was and could not be put back keeps its guard.
+      deadMan?.disarm()
+      throw error
+    }
+  }
+
+  private async deadMan(deadlineMs: number): Promise<DeadMan> {
+    const {startDeadMan} = await import('../net/process/dead-man.ts')
+    return startDeadMan(deadlineMs)
+  }
+
+  private async switched(
+    order: SwitchOrder,
+    inventory: Inventory,
+    deadMan: DeadMan | undefined,
+    flags: {readonly pcap?: string | undefined; readonly 'accept-unverified': boolean},
+  ): Promise<SwitchDocument> {
+    const {performSwitch, plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
+    const world = await this.world()
     const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
-    const perform = async (): Promise<SwitchDocument> => {
-      const {startDeadMan} = await import('../net/process/dead-man.ts')
-      return performSwitch(prepared, world, {
-        pcap: flags.pcap,
-        signal: this.interrupt.signal,
-        deadMan: startDeadMan(GUARD_MS + (order.guardMs ?? 0) + (order.arrivalMs ?? 0)),
+    if (deadMan === undefined) return plannedSwitch(prepared)
+    try {
+      return await performSwitch(prepared, world, {
+        ...{deadMan, pcap: flags.pcap, signal: this.interrupt.signal, acceptUnverified: flags['accept-unverified']},
+        stopped: () => this.stopCode,
+        onStep: (step) => this.meter(STEPS[step]),
+        onEvent: ({atMs, text}) => this.meter(`${atMs.toFixed(0)} ms: ${text}`),
       })
+    } finally {
+      this.meter('')
     }
-    const document = flags['dry-run'] ? plannedSwitch(prepared) : await perform()
-    for (const line of switchText(document)) this.log(line)
-    process.exitCode = document.exitCode
-    return document
   }
 }

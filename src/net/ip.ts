@@ -221,3 +221,26 @@ export async function redirectFacts(interfaceName: string): Promise<RedirectFact
     return {acceptRedirects: undefined, rawSocketsOpen}
   }
 }
+
+/** What an interface is to a bridge. */
+export interface BridgePlace {
+  /** The bridge that it is a port of. */
+  readonly portOf: string | undefined
+  readonly isBridge: boolean
+}
+
+/** Asked of ip-link(8): sysfs shows the network namespace in which it was mounted, which need not be ours. */
+export async function bridgeOf(interfaceName: string): Promise<BridgePlace> {
+  const [link] = await ipJson<{
+    master?: string
+    linkinfo?: {info_kind?: string; info_slave_kind?: string}
+  }>('-d', 'link', 'show', 'dev', interfaceName)
+  const {info_kind: kind, info_slave_kind: slaveKind} = link?.linkinfo ?? {}
+  return {portOf: slaveKind === 'bridge' ? link?.master : undefined, isBridge: kind === 'bridge'}
+}
+
+/** Whether this host forwards IPv4 packets from an interface (ip-sysctl, `forwarding`). */
+export async function forwards(interfaceName: string): Promise<boolean | undefined> {
+  const text = await readFile(`/proc/sys/net/ipv4/conf/${interfaceName}/forwarding`, 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : text.trim() !== '0'
+}

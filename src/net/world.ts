@@ -1,7 +1,7 @@
 // Everything outside the process that gwswitch may touch, as one argument.
 
 import type {Ipv4} from '../wire/address.ts'
-import type {InterfaceFacts, Neighbour, RedirectFacts, Route} from './ip.ts'
+import type {BridgePlace, InterfaceFacts, Neighbour, RedirectFacts, Route} from './ip.ts'
 import type {NftTable} from './nft/nft-listing.ts'
 import type {Link, LinkOptions} from './packet/link.ts'
 
@@ -16,6 +16,12 @@ export interface World {
   /** The kernel's own answer to where an on-link address is; it asks the segment if it does not know. */
   resolveNeighbour(ip: Ipv4, interfaceName: string): Promise<Neighbour | undefined>
   redirectFacts(interfaceName: string): Promise<RedirectFacts>
+  /** The bridge that an interface is a port of, or is itself. Absent where nobody can look. */
+  bridgeOf?(interfaceName: string): Promise<BridgePlace>
+  /** Whether this host forwards IPv4 packets that come in at an interface; undefined if it cannot be read. */
+  forwards?(interfaceName: string): Promise<boolean | undefined>
+  /** The first of these addresses that answers an ICMP echo of this host's own, within a second. */
+  echo?(addresses: readonly Ipv4[], signal: AbortSignal): Promise<Ipv4 | undefined>
   /** A table of this host's packet filter; undefined if there is none of that name. Absent where nobody can look. */
   nftTable?(family: string, name: string): Promise<NftTable | undefined>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */

@@ -1,21 +1,29 @@
-// Through which gateway does a VM leave its segment? Asked with an ICMP echo that claims to come from far away: the VM's
-// answer goes through its default gateway, so the destination MAC of the answer tells.
+// Through which gateway does a VM leave its segment? Asked with ICMP echoes that claim to come from several places far
+// away: the VM's answers take its routes, so their destination MACs tell. What it sends by itself tells too.
+import type {EgressSeen, PathSeen} from '../domain/proof/proof.ts'
+import type {ReceivedFrame} from '../net/packet/link.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac, Prefix} from '../wire/address.ts'
 import {ARP_REQUEST} from '../wire/arp.ts'
-import {WireError} from '../wire/error.ts'
 import type {Vlan} from '../wire/ethernet.ts'
-import {parseFrame} from '../wire/frames.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
-import {type EchoIdentity, isVersion6} from './sighting.ts'
+import {cameFrom, frameOf, sentTo} from './ip-ends.ts'
+import {type EchoIdentity, isVersion6, type Sighting} from './sighting.ts'
 import {echoFrame, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
 
-/** The IPv4 dummy address (RFC 7600): nobody has it, and routers do not forward to it, so that the answers end there. */
-export const FAR_AWAY: Ipv4 = '192.0.0.8'
-/** For IPv6 one of the discard-only prefix (RFC 6666): the same is true of it. */
-export const FAR_AWAY6: Ipv6 = '100::8'
+/**
+ * Places that nobody is at: the IPv4 dummy address (RFC 7600), and one of the shared address space (RFC 6598), which no
+ * Internet router knows. One in each half of the address space: a VPN that takes the default by 0.0.0.0/1 and 128.0.0.0/1,
+ * or by one of them, is seen.
+ */
+export const FAR_AWAY: readonly Ipv4[] = ['192.0.0.8', '100.127.255.254']
+/** The same of IPv6: of the discard-only prefix (RFC 6666), and of what is reserved in the upper half (RFC 4291). */
+export const FAR_AWAY6: readonly Ipv6[] = ['100::8', '8000::8']
+/** Rounds of questions, ms. */
 const ROUNDS_MS = [0, 150, 400, 900, 1600]
 const LISTEN_MS = 600
+/** Destinations of the VM's own traffic that are told apart, at most. */
+const MOST_PATHS = 32
 
 export interface EgressQuestion {
   readonly interfaceName: string
@@ -23,17 +31,22 @@ export interface EgressQuestion {
   readonly vm: {readonly ip: Ipv4 | Ipv6; readonly mac: Mac}
   readonly vlan: Vlan | undefined
   readonly segment: Prefix
-  /** The gateway that is hoped for: seeing it ends the question at once. */
-  readonly hoped: {readonly mac: Mac}
+  /** Further places off the segment that echoes claim to come from, of the VM's family. */
+  readonly destinations?: readonly (Ipv4 | Ipv6)[]
+  /** An address of this host on the segment, where this interface has it: an echo from there tells silence from absence. */
+  readonly control?: Ipv4 | undefined
+  /** Called after each frame that tells something: true ends the question. Without it the last round ends it. */
+  enough?(seen: EgressSeen): boolean
+  /** How long the questions go on, ms; default: 2.2 s. */
+  readonly waitMs?: number
+  /** How long a VM that lives, but answered no echo, is listened to for what it says by itself, ms. */
+  readonly listenMs?: number
+  /** A frame that told something, for the timeline. */
+  onSighting?(sighting: Sighting, destination: Ipv4 | Ipv6): void
 }
 
-export interface Egress {
-  /** The MAC that the VM's off-segment traffic goes to, as last seen; undefined if none passed here. */
-  readonly mac: Mac | undefined
-  /** Addresses that it asked for by ARP: it is about to send there. Seen also where its traffic does not pass. */
-  readonly askedFor: readonly Ipv4[]
-  /** It answers ARP, or neighbour discovery. */
-  readonly alive: boolean
+/** What a question found. */
+export interface Egress extends EgressSeen {
   /** The MAC of the interface that watched. */
   readonly ownMac: Mac
 }
@@ -41,55 +54,118 @@ export interface Egress {
 /** Sends nothing but the echoes and ARP probes. Aborting ends it with the signal's reason. */
 export async function askEgress(question: EgressQuestion, world: World, signal: AbortSignal): Promise<Egress> {
   const vm = {...question.vm, vlan: question.vlan}
-  const link = await world.openLink(question.interfaceName, {filter: vmFilter(vm, true), promiscuous: true})
-  const farAway = isVersion6(vm.ip) ? FAR_AWAY6 : FAR_AWAY
-  const echo: EchoIdentity = {gatewayIp: farAway, identifier: Math.floor(world.random() * 0x10000)}
+  const filter = vmFilter(vm, true, true)
+  const link = await world.openLink(question.interfaceName, {filter, promiscuous: true, outgoing: true})
+  const ears = makeEars(question, world)
   const done = new AbortController()
-  const asked = new Set<Ipv4>()
-  let echoed: Mac | undefined
-  let passing: Mac | undefined
-  let alive = false
+  const either = AbortSignal.any([signal, done.signal])
   try {
     link.onFrame((received) => {
-      const target = askedAddress(received.bytes, vm)
-      if (target !== undefined) asked.add(target)
-      const sighting = readSighting(received, vm, echo, question.segment)
-      if (!sighting) return
-      alive = true
-      // Its ordinary traffic may follow a route of its own; the echo follows the default route.
-      if (sighting.kind === 'traffic') passing = sighting.destinationMac
-      if (sighting.kind !== 'echo-reply') return
-      echoed = sighting.destinationMac
-      if (echoed === question.hoped.mac) done.abort()
+      if (ears.hear(received) && question.enough?.(ears.seen())) done.abort()
     })
     const startNs = world.now()
     const until = async (atMs: number): Promise<void> => {
       const leftMs = atMs - Number(world.now() - startNs) / 1e6
       signal.throwIfAborted()
-      if (leftMs > 0 && !done.signal.aborted)
-        await world.sleep(leftMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted())
+      if (leftMs > 0 && !done.signal.aborted) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
     }
-    for (const [round, atMs] of ROUNDS_MS.entries()) {
+    const endMs = question.waitMs ?? ROUNDS_MS.at(-1)! + LISTEN_MS
+    for (const [round, atMs] of ROUNDS_MS.filter((each) => each < endMs).entries()) {
       await until(atMs)
       if (done.signal.aborted) break
-      link.send(echoFrame(link, vm, echo, round + 1))
-      link.send(probeFrame(link, vm))
+      for (const echo of [...ears.echoes, ...ears.controls]) link.send(echoFrame(link, vm, echo, round + 1))
+      ears.asked(link.send(probeFrame(link, vm)))
     }
-    await until(ROUNDS_MS.at(-1)! + LISTEN_MS)
-    return {mac: echoed ?? passing, askedFor: [...asked], alive, ownMac: link.mac}
+    await until(endMs)
+    const {alive, paths} = ears.seen()
+    if (alive && paths.length === 0) await until(endMs + (question.listenMs ?? 0))
+    return {...ears.seen(), ownMac: link.mac}
   } finally {
     await link.close()
   }
 }
 
+/** One destination: where the VM's packets for it went last, and whether something came back. */
+interface HeardPath {
+  mac: Mac
+  by: PathSeen['by']
+  answered: boolean
+}
+
+/** Takes frames for what they say about the VM, and remembers it. */
+function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: EgressQuestion, world: World) {
+  const family = isVersion6(vm.ip) ? 6 : 4
+  const watched = {...vm, vlan}
+  const first = Math.floor(world.random() * 0x10000)
+  const places: readonly (Ipv4 | Ipv6)[] = [...new Set([...(family === 6 ? FAR_AWAY6 : FAR_AWAY), ...destinations])]
+  const echoes = places.map((from, i): EchoIdentity => ({gatewayIp: from, identifier: (first + i) & 0xffff, from}))
+  const controls =
+    control === undefined || family === 6
+      ? []
+      : [{gatewayIp: control, identifier: (first + places.length) & 0xffff, from: control}]
+  let controlled = false
+  const paths = new Map<string, HeardPath>()
+  const asked = new Set<Ipv4>()
+  const sentNs: bigint[] = []
+  let alive = false
+  let rttMs: number | null = null
+
+  const saw = (destination: string, mac: Mac, by: PathSeen['by']): void => {
+    const known = paths.get(destination)
+    if (known === undefined && paths.size >= MOST_PATHS) return
+    // What came back through another gateway before says nothing about this one.
+    paths.set(destination, {mac, by, answered: known?.mac === mac && known.answered})
+  }
+  const answers = (sighting: Sighting): void => {
+    alive = true
+    if (sighting.kind === 'traffic' || sighting.kind === 'echo-reply') return
+    const sent = sentNs.findLast((at) => at <= sighting.atNs)
+    const ms = sent === undefined ? null : Number(sighting.atNs - sent) / 1e6
+    if (ms !== null) rttMs = Math.min(rttMs ?? ms, ms)
+  }
+  return {
+    echoes,
+    controls,
+    asked: (atNs: bigint): void => void sentNs.push(atNs),
+    /** True if the frame told something. */
+    hear(received: ReceivedFrame): boolean {
+      const target = askedAddress(received.bytes, watched)
+      if (target !== undefined) asked.add(target)
+      const back = cameFrom(received.bytes, watched)
+      const returning = back === undefined ? undefined : paths.get(back)
+      if (returning?.by === 'traffic') returning.answered = true
+      controlled ||= controls.some((echo) => readSighting(received, watched, echo, undefined)?.kind === 'echo-reply')
+      for (const echo of echoes) {
+        const sighting = readSighting(received, watched, echo, segment)
+        if (sighting === undefined) continue
+        answers(sighting)
+        const destination = sighting.kind === 'echo-reply' ? echo.gatewayIp : sentTo(received.bytes)
+        if (destination === undefined) return true
+        if (sighting.kind === 'echo-reply') saw(destination, sighting.destinationMac, 'echo')
+        // Its answer to another of the echoes is no traffic of its own.
+        else if (sighting.kind === 'traffic') {
+          if (places.includes(destination)) continue
+          saw(destination, sighting.destinationMac, 'traffic')
+        } else return true
+        onSighting?.(sighting, destination)
+        return true
+      }
+      return target !== undefined || returning !== undefined
+    },
+    seen: (): EgressSeen => ({
+      family,
+      alive,
+      rttMs,
+      askedFor: [...asked],
+      elsewhere: controlled && paths.size === 0,
+      paths: [...paths].map(([destination, path]) => ({destination, ...path})),
+    }),
+  }
+}
+
 /** The address that the VM asks for in an ARP request; undefined for any other frame. */
 function askedAddress(bytes: Uint8Array, vm: {readonly mac: Mac; readonly vlan: Vlan | undefined}): Ipv4 | undefined {
-  try {
-    const frame = parseFrame(bytes)
-    if (frame.kind !== 'arp' || frame.arp.operation !== ARP_REQUEST) return undefined
-    return frame.ethernet.source === vm.mac && frame.ethernet.vlan?.id === vm.vlan?.id ? frame.arp.targetIp : undefined
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  const frame = frameOf(bytes)
+  if (frame?.kind !== 'arp' || frame.arp.operation !== ARP_REQUEST) return undefined
+  return frame.ethernet.source === vm.mac && frame.ethernet.vlan?.id === vm.vlan?.id ? frame.arp.targetIp : undefined
 }

@@ -16,15 +16,20 @@ import {type Ipv4Packet, PROTOCOL_ICMP, parseIpv4} from '../wire/ipv4.ts'
 import {type EchoIdentity, isVersion6, type Sighting, type WatchedVm} from './sighting.ts'
 import {echoFrame6, probeFrame6, readPacket6} from './vm-watch6.ts'
 
-/** Lets through what {@link readSighting} understands, and RARP, by which a hypervisor announces a resumed VM. */
-export function vmFilter(vm: Pick<WatchedVm, 'mac'>, withTraffic: boolean): Instruction[] {
+/**
+ * Lets through what {@link readSighting} understands, and RARP, by which a hypervisor announces a resumed VM; `answers`:
+ * also the IP packets that are for it.
+ */
+export function vmFilter(vm: Pick<WatchedVm, 'mac'>, withTraffic: boolean, answers = false): Instruction[] {
   const from = macTests('source', vm.mac)
+  const to = macTests('destination', vm.mac)
   const ip = withTraffic ? [etherType(ETHERTYPE_IPV4)] : [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]
   return anyOf([
     [etherType(ETHERTYPE_ARP), ...from],
     [...ip, ...from],
     [etherType(ETHERTYPE_IPV6), ...from],
     [etherType(ETHERTYPE_RARP), ...from],
+    ...(answers ? [ETHERTYPE_IPV4, ETHERTYPE_IPV6].map((type) => [etherType(type), ...to]) : []),
   ])
 }
 

@@ -1,6 +1,6 @@
 // Where strategies come from: every oclif plugin, ours included, answers one hook.
 import {Failure} from '../errors.ts'
-import type {Strategy} from './strategy.ts'
+import {CONTRACT, type Strategy} from './strategy.ts'
 
 /** The hook's name. A plugin's package.json: `"oclif": {"hooks": {"gwswitch:strategies": "./dist/strategies.js"}}`. */
 export const STRATEGIES_HOOK = 'gwswitch:strategies'
@@ -39,6 +39,13 @@ export async function loadStrategies(runner: HookRunner): Promise<ReadonlyMap<st
     if (!Array.isArray(result))
       throw new Failure('runtime', `the plugin ${plugin.name} answers ${STRATEGIES_HOOK} with no list`)
     for (const strategy of result as Strategy[]) {
+      if (strategy.contract !== CONTRACT) {
+        const theirs = strategy.contract === undefined ? 'none' : String(strategy.contract)
+        throw new Failure(
+          'runtime',
+          `the plugin ${plugin.name} brings ${strategy.name} for version ${theirs} of the strategy contract, and this gwswitch speaks ${CONTRACT}: update the plugin`,
+        )
+      }
       const taken = found.get(strategy.name)
       if (taken)
         throw new Failure('runtime', `both ${taken.plugin} and ${plugin.name} bring a strategy called ${strategy.name}`)

@@ -1,6 +1,11 @@
 // The contract between gwswitch and a way to move a VM's gateway. Plugins implement it.
 import type {Switchover} from '../domain/inventory/switchover.ts'
+import type {NamedGateway, ProofCode} from '../domain/proof/proof.ts'
 import type {World} from '../net/world.ts'
+import type {Ipv4} from '../wire/address.ts'
+
+/** The version of this contract. A strategy of another one is refused: gwswitch would misread its verdicts. */
+export const CONTRACT = 1
 
 /** What a strategy is like, for `gwswitch strategies` and for whoever has to choose. */
 export interface StrategyTraits {
@@ -25,7 +30,17 @@ export interface StrategyOptions {
   readonly guardMs?: number | undefined
   /** The VM does not run at its new site yet: wait for it at most this long, ms, with everything laid ready. */
   readonly arrivalMs?: number | undefined
+  /** The destination beyond the gateway by which the switch is proved; default: what the inventory knows. */
+  readonly verifyTo?: Ipv4 | undefined
+  /** What cannot be proved from here is left in place: a strategy whose peer goes back by itself confirms it then too. */
+  readonly acceptUnverified?: boolean | undefined
 }
+
+/** Codes that `acceptUnverified` is about: nothing speaks against the switch, or not all. */
+export const ACCEPTABLE: readonly ProofCode[] = ['unverified', 'partial']
+
+/** Options that not every strategy takes; those that it does not declare are never passed over in silence. */
+export type OptionName = 'guardMs' | 'arrivalMs' | 'vlanId' | 'verifyTo'
 
 /** Something that happened, for the timeline. */
 export interface StrategyEvent {
@@ -52,9 +67,23 @@ export interface Stage {
 
 /** What the network says. */
 export interface Verdict {
+  /** The VM is as it should be: served by the new gateway, or after a rollback by what it used before. */
   readonly ok: boolean
+  readonly code: ProofCode
+  /** The gateway that the VM was seen to use; null: it was not seen, or it is none of the segment's. */
+  readonly uses: NamedGateway | null
   /** One line a piece, for people. */
   readonly evidence: readonly string[]
+}
+
+/** How things stand before anything is done. */
+export interface Before<Plan> {
+  /** The plan with what was observed in it: what `rollback` goes back to. */
+  readonly plan: Plan
+  /** The gateway that the VM was seen to use; null: not seen. */
+  readonly uses: NamedGateway | null
+  /** Why there is nothing to do, or nothing can be done; null: go on. `already` is `ok`. */
+  readonly ends: Verdict | null
 }
 
 /** A plan is JSON: it is printed, stored, and read back by a process that did not make it. */
@@ -63,19 +92,31 @@ export type Json = string | number | boolean | null | readonly Json[] | {readonl
 /**
  * One way to make a VM use its new gateway.
  *
- * `plan` looks and never touches; what it returns is what --dry-run prints. It throws Failure `usage` for a switchover
- * that this strategy cannot make, saying why and what could. `execute` does the plan and nothing else. `verify` asks the
- * network, not the plan. `rollback` gets the same plan, also after an `execute` that was cut short, and may be run twice;
- * its verdict says whether the VM uses the old gateway again.
+ * `plan` looks at this host and never touches or sends; what it returns is what --dry-run prints. It throws Failure
+ * `usage` for a switchover that this strategy cannot make, saying why and what could. `look` asks the network, changing
+ * nothing, which gateway the VM uses now and whether the new one serves. `execute` does the plan and nothing else; what it
+ * returns is handed to `verify`. `verify` asks the network, not the plan: is the VM served? `hold` keeps a verified VM
+ * where it is, for as long as was asked; nothing that happens in it undoes the switch. `rollback` gets the plan with what
+ * was observed before, also after an `execute` that was cut short, also in another process, and may be run twice; its
+ * verdict says whether the VM is as it was. The forms for many do the same for several plans in one go.
  */
-export interface Strategy<Plan = unknown> {
+export interface Strategy<Plan = unknown, Seen = unknown> {
+  readonly contract: typeof CONTRACT
   readonly name: string
   readonly summary: string
   readonly traits: StrategyTraits
+  /** The options that it heeds. */
+  readonly takes: readonly OptionName[]
   plan(switchover: Switchover, options: StrategyOptions, world: World): Promise<Plan>
-  execute(plan: Plan, stage: Stage): Promise<void>
-  verify(plan: Plan, stage: Stage): Promise<Verdict>
+  look(plan: Plan, stage: Stage): Promise<Before<Plan>>
+  execute(plan: Plan, stage: Stage): Promise<Seen>
+  verify(plan: Plan, stage: Stage, seen: Seen | undefined): Promise<Verdict>
+  hold?(plan: Plan, stage: Stage, verified: Verdict): Promise<Verdict>
   rollback(plan: Plan, stage: Stage): Promise<Verdict>
   /** One line per step, for people. */
   describe(plan: Plan): readonly string[]
+  planMany?(switchovers: readonly Switchover[], options: StrategyOptions, world: World): Promise<readonly Plan[]>
+  executeMany?(plans: readonly Plan[], stage: Stage): Promise<readonly Seen[]>
+  verifyMany?(plans: readonly Plan[], stage: Stage, seen: readonly (Seen | undefined)[]): Promise<readonly Verdict[]>
+  rollbackMany?(plans: readonly Plan[], stage: Stage): Promise<readonly Verdict[]>
 }

@@ -111,6 +111,7 @@ const emptyIfNull = <T extends z.ZodType>(schema: T, empty: object) => z.preproc
 
 const siteSchema = z.strictObject({
   prefixes: z.array(prefixField).default([]),
+  probes: z.array(ipField).optional(),
   dciRttMs: z.number().optional(),
   agentKey: pathField('/etc/gwswitch/site-y.key').optional(),
 })
@@ -186,6 +187,7 @@ function inventoryOf(parsed: Parsed, file: string): Inventory {
     sites: Object.entries(parsed.sites).map(([name, site]) => ({
       name,
       prefixes: site.prefixes,
+      ...(site.probes && {probes: site.probes}),
       dciRttMs: site.dciRttMs,
     })),
     segments: Object.entries(parsed.segments).map(([name, segment]) => ({

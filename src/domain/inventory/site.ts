@@ -10,6 +10,8 @@ export interface Site {
   readonly name: string
   /** Destinations near this site. */
   readonly prefixes: readonly Prefix[]
+  /** Addresses beyond its gateways that answer echoes: a switch is proved by them. */
+  readonly probes?: readonly Ipv4[] | undefined
   /** Round trip over the DCI to the other site in ms, if known. */
   readonly dciRttMs: number | undefined
 }

@@ -2,7 +2,16 @@
 import {Failure} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {hint} from '../suggest.ts'
-import {findSegment, findVm, type Gateway, gatewaysAtSite, type Inventory, type Segment, type Vm} from './site.ts'
+import {
+  findSegment,
+  findVm,
+  type Gateway,
+  gatewaysAtSite,
+  type Inventory,
+  type Segment,
+  type Site,
+  type Vm,
+} from './site.ts'
 
 /** The move to make. Plain JSON: plans carry it. */
 export interface Switchover {
@@ -12,6 +21,8 @@ export interface Switchover {
   readonly from: Gateway
   /** The gateway it shall use. */
   readonly to: Gateway
+  /** The sites, for what lies near them and how far they are apart; none if nobody wrote them down. */
+  readonly sites?: readonly Site[] | undefined
 }
 
 /** A switchover of which only the network can say where it starts. */
@@ -42,7 +53,7 @@ export function resolveSwitchover(
       `${inventory.file}: segment ${segment.name} has no gateway outside site ${to.site}: nothing to leave`,
     )
   }
-  return {vm, segment, to, from}
+  return {vm, segment, to, from, sites: inventory.sites}
 }
 
 function targetGateway(inventory: Inventory, segment: Segment, to: string): Gateway {
@@ -79,10 +90,10 @@ export function gatewayInUse(
 
 /** The switchover from one of the choice's candidates, named, or the only one there is. Throws Failure('usage'). */
 export function switchoverFrom(choice: SwitchoverChoice, from?: string): Switchover {
-  const {vm, segment, to} = choice
+  const {vm, segment, to, sites} = choice
   const names = choice.from.map((gateway) => gateway.name)
   const fits = from === undefined ? choice.from : choice.from.filter((gateway) => gateway.name === from)
-  if (fits.length === 1) return {vm, segment, to, from: fits[0]!}
+  if (fits.length === 1) return {vm, segment, to, from: fits[0]!, sites}
   if (from === undefined) throw new Failure('usage', `${vm.name} may use any of ${names.join(', ')}: say which`)
   throw new Failure('usage', `"${from}" is not a gateway that ${vm.name} could leave${hint(from, names)}`)
 }

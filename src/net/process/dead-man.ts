@@ -1,6 +1,7 @@
 // A second process that acts when we die. It holds the reading end of a pipe: whatever ends us, closes it.
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
+import type {Socket} from 'node:net'
 import {createInterface} from 'node:readline'
 import type {Readable} from 'node:stream'
 import {Failure} from '../../errors.ts'
@@ -27,12 +28,19 @@ export function startDeadMan(deadlineMs: number): DeadMan {
   })
   failed.catch(() => {})
   guard.stdin.on('error', () => {})
+  // Nothing of the guard keeps this process alive: when it ends is when the guard acts.
+  const pipes = [guard.stdin, guard.stdout] as unknown as Socket[]
   guard.unref()
+  for (const pipe of pipes) pipe.unref()
   return {
     async arm(order) {
+      for (const pipe of pipes) pipe.ref()
       guard.stdin.write(`${JSON.stringify(order)}\n`)
-      await Promise.race([once(guard.stdout, 'data'), failed])
-      ;(guard.stdout as unknown as {unref?(): void}).unref?.()
+      try {
+        await Promise.race([once(guard.stdout, 'data'), failed])
+      } finally {
+        for (const pipe of pipes) pipe.unref()
+      }
     },
     disarm: () => {
       guard.stdin.end('disarm\n')

@@ -1,13 +1,20 @@
 // From "this VM to that site" to the document gwswitch.switch/1.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {resolveSwitchover, type Switchover, switchoverFrom} from '../../domain/inventory/switchover.ts'
-import {EXIT, Failure} from '../../errors.ts'
+import {Failure, type FailureKind} from '../../errors.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {World} from '../../net/world.ts'
+import {
+  carryOut,
+  exitOf,
+  type StepName,
+  type SwitchEnd,
+  type SwitchOutcome,
+  type SwitchStep,
+} from '../../strategies/carry-out.ts'
 import {chooseStrategies, type Registered} from '../../strategies/registry.ts'
-import type {Strategy, StrategyOptions, Verdict} from '../../strategies/strategy.ts'
-import {carryOut, type SwitchStep} from '../../strategies/switch.ts'
+import type {OptionName, Strategy, StrategyOptions, Verdict} from '../../strategies/strategy.ts'
 
 export interface SwitchOrder extends StrategyOptions {
   readonly vm: string
@@ -28,23 +35,54 @@ export interface Prepared {
   readonly passedOver: readonly {readonly strategy: string; readonly reason: string}[]
 }
 
+type GatewayRow = Pick<Switchover['to'], 'name' | 'site' | 'ip' | 'mac'>
+
 export interface SwitchDocument {
   readonly schema: 'gwswitch.switch/1'
   readonly dryRun: boolean
   readonly vm: {readonly name: string; readonly ip: string; readonly mac: string; readonly segment: string}
-  readonly from: {readonly name: string; readonly site: string; readonly ip: string; readonly mac: string}
-  readonly to: {readonly name: string; readonly site: string; readonly ip: string; readonly mac: string}
+  /** The gateway that the switch is away from, by the inventory. */
+  readonly from: GatewayRow
+  readonly to: GatewayRow
+  /** The gateway that the VM was seen to use before; null: not seen, or not looked. */
+  readonly before: GatewayRow | null
+  /** The gateway that the VM uses now, as last seen; null: unknown. */
+  readonly uses: GatewayRow | null
   readonly strategy: string
   readonly passedOver: Prepared['passedOver']
   readonly plan: unknown
   readonly describe: readonly string[]
   readonly steps: readonly SwitchStep[]
+  /** How it ended; null for a dry run. */
+  readonly end: SwitchEnd | null
+  /** What the network said; null where it was not asked. */
+  readonly code: Verdict['code'] | null
   readonly verified: boolean | null
   readonly evidence: readonly string[]
   readonly rolledBack: boolean
   readonly rollback: Verdict | null
+  /** What went wrong, and in the rollback after it. */
+  readonly error: DocumentError | null
+  readonly rollbackError: DocumentError | null
+  /** That of the process. */
   readonly exitCode: number
 }
+
+export interface DocumentError {
+  readonly kind: FailureKind
+  readonly message: string
+}
+
+const OPTION_FLAGS: Readonly<Record<OptionName, string>> = {
+  guardMs: '--guard',
+  arrivalMs: '--before-resume',
+  vlanId: '--vlan',
+  verifyTo: '--verify-to',
+}
+
+/** The options of the order that not every strategy takes. */
+const optionsOf = (order: StrategyOptions): OptionName[] =>
+  (Object.keys(OPTION_FLAGS) as OptionName[]).filter((name) => order[name] !== undefined)
 
 /**
  * Finds the first strategy that can make the switchover. Sends nothing.
@@ -59,6 +97,11 @@ export async function prepareSwitch(
   const switchover = switchoverFrom(resolveSwitchover(inventory, order), order.from)
   const passedOver: {strategy: string; reason: string}[] = []
   for (const strategy of chooseStrategies(installed, order.strategies, switchover.vm.strategies)) {
+    const untaken = optionsOf(order).find((name) => !strategy.takes.includes(name))
+    if (untaken !== undefined) {
+      passedOver.push({strategy: strategy.name, reason: `does not take ${OPTION_FLAGS[untaken]}`})
+      continue
+    }
     try {
       const plan = await strategy.plan(switchover, order, world)
       return {switchover, strategy, plan, describe: strategy.describe(plan), passedOver}
@@ -74,67 +117,87 @@ export async function prepareSwitch(
   throw new Failure('usage', reasons)
 }
 
-function document(
-  prepared: Prepared,
-  result: Pick<SwitchDocument, 'dryRun' | 'steps' | 'verified' | 'evidence' | 'rolledBack' | 'rollback' | 'exitCode'>,
-): SwitchDocument {
-  const {switchover, strategy, plan, describe, passedOver} = prepared
-  const {vm, segment, from, to} = switchover
-  const gateway = ({name, site, ip, mac}: Switchover['to']) => ({name, site, ip, mac})
-  return {
-    schema: 'gwswitch.switch/1',
-    vm: {name: vm.name, ip: vm.ip, mac: vm.mac, segment: segment.name},
-    from: gateway(from),
-    to: gateway(to),
-    strategy: strategy.name,
-    passedOver,
-    plan,
-    describe,
-    ...result,
-  }
-}
+const row = ({name, site, ip, mac}: GatewayRow): GatewayRow => ({name, site, ip, mac})
+const rowOf = (gateway: GatewayRow | null | undefined): GatewayRow | null => (gateway ? row(gateway) : null)
+
+const errorRow = (error: Error | undefined): DocumentError | null =>
+  error === undefined
+    ? null
+    : {kind: error instanceof Failure ? error.kind : 'runtime', message: error.message.replaceAll(/\s*\n\s*/g, ' ')}
 
 /** The document of a dry run. */
 export const plannedSwitch = (prepared: Prepared): SwitchDocument =>
   document(prepared, {
-    dryRun: true,
-    steps: [],
-    verified: null,
-    evidence: [],
-    rolledBack: false,
-    rollback: null,
-    exitCode: 0,
+    ...{dryRun: true, before: null, uses: null, steps: [], end: null, code: null, verified: null, evidence: []},
+    ...{rolledBack: false, rollback: null, error: null, rollbackError: null, exitCode: 0},
   })
+
+type Ended = Omit<SwitchDocument, 'schema' | 'vm' | 'from' | 'to' | 'strategy' | 'passedOver' | 'describe' | 'plan'> & {
+  readonly plan?: unknown
+}
+
+function document(prepared: Prepared, ended: Ended): SwitchDocument {
+  const {switchover, strategy, plan, describe, passedOver} = prepared
+  const {vm, segment, from, to} = switchover
+  return {
+    schema: 'gwswitch.switch/1',
+    vm: {name: vm.name, ip: vm.ip, mac: vm.mac, segment: segment.name},
+    ...{from: row(from), to: row(to), strategy: strategy.name, passedOver, plan, describe},
+    ...ended,
+  }
+}
 
 /** What `performSwitch` needs beside the plan. */
 export interface PerformOptions {
   readonly pcap?: string | undefined
   readonly signal: AbortSignal
+  /** The exit code that goes with the signal that ended it; undefined if none did. */
+  stopped?(): number | undefined
   /** Rolls back if this process dies in between. */
   readonly deadMan: DeadMan
+  readonly acceptUnverified?: boolean | undefined
+  readonly onStep?: ((step: StepName) => void) | undefined
+  readonly onEvent?: ((event: {readonly atMs: number; readonly text: string}) => void) | undefined
 }
 
-/** Carries the plan out, verifies it and takes it back if the network does not agree. */
+/**
+ * Carries the plan out, verifies it and takes it back if the network does not agree. Whatever happens after the look began
+ * is in the document. @throws Failure `runtime` for a --pcap file that cannot be written, before anything is sent.
+ */
 export async function performSwitch(
   prepared: Prepared,
   world: World,
   options: PerformOptions,
 ): Promise<SwitchDocument> {
-  const recording = options.pcap === undefined ? undefined : recordingWorld(world, options.pcap)
+  const {strategy, switchover} = prepared
+  const {deadMan, pcap, acceptUnverified, onStep, onEvent, signal} = options
+  const recording = pcap === undefined ? undefined : recordingWorld(world, pcap)
   try {
-    await options.deadMan.arm({strategy: prepared.strategy.name, plan: prepared.plan, vm: prepared.switchover.vm.name})
-    const outcome = await carryOut(prepared.strategy, prepared.plan, recording?.world ?? world, options.signal)
-    return document(prepared, {
-      dryRun: false,
-      steps: outcome.steps,
-      verified: outcome.verdict.ok,
-      evidence: outcome.verdict.evidence,
-      rolledBack: outcome.rollback !== undefined,
-      rollback: outcome.rollback ?? null,
-      exitCode: outcome.verdict.ok ? 0 : EXIT['rolled-back'],
+    const outcome = await carryOut(strategy, prepared.plan, recording?.world ?? world, {
+      ...{signal, acceptUnverified, onStep, onEvent},
+      arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name}),
+      disarm: () => deadMan.disarm(),
     })
+    return document(prepared, endOf(outcome, options.stopped?.()))
   } finally {
-    options.deadMan.disarm()
     recording?.close()
+  }
+}
+
+function endOf(outcome: SwitchOutcome, stopped: number | undefined): Ended {
+  const {end, steps, plan, before, verdict, rollback, error, rollbackError} = outcome
+  const asked = rollback ?? (end === 'not-begun' || end === 'unknown' ? undefined : verdict)
+  return {
+    ...{dryRun: false, plan, steps, end},
+    before: rowOf(before),
+    uses: rowOf(asked?.uses ?? (end === 'not-begun' ? (verdict?.uses ?? before) : null)),
+    code: verdict?.code ?? null,
+    verified: verdict === undefined ? null : verdict.ok,
+    evidence: verdict?.evidence ?? [],
+    rolledBack: end === 'rolled-back',
+    rollback: rollback ?? null,
+    error: errorRow(error),
+    rollbackError: errorRow(rollbackError),
+    exitCode: exitOf(outcome, stopped),
   }
 }

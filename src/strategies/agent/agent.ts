@@ -1,14 +1,14 @@
 // The agent strategy: the VM itself changes its default route, told by a signed command or through its QEMU guest agent.
 import {Failure} from '../../errors.ts'
-import type {Egress} from '../../probe/egress.ts'
-import {egressOf} from '../planned-egress.ts'
-import type {Stage, Strategy, Verdict} from '../strategy.ts'
+import {lookBefore, proveServed, putBack} from '../standing.ts'
+import {ACCEPTABLE, CONTRACT, type Stage, type Strategy} from '../strategy.ts'
 import {type Conversation, gatewaysText, isSigned, type Standing} from './conversation.ts'
 import {readSigningKey} from './keys.ts'
-import {type AgentPlan, describeAgent, type PlannedGateway, planAgent} from './plan.ts'
+import {type AgentPlan, describeAgent, fromObserved, planAgent} from './plan.ts'
 import {openConversation} from './transports.ts'
 
 export const agent: Strategy<AgentPlan> = {
+  contract: CONTRACT,
   name: 'agent',
   summary: 'makes the VM change its own default route, and go back by itself if that is not proved',
   traits: {
@@ -18,7 +18,12 @@ export const agent: Strategy<AgentPlan> = {
     sessions: 'kept; where gateways translate addresses or keep state, by mode drain',
     needs: 'gwswitch agent in the VM, or its QEMU guest agent on this host',
   },
+  takes: ['vlanId', 'verifyTo'],
   plan: planAgent,
+  async look(plan, stage) {
+    const {standing, ends} = await lookBefore(plan.scene, stage)
+    return {plan: fromObserved(plan, standing), uses: standing.uses, ends}
+  },
   async execute(plan, stage) {
     const standing = await converse(plan, stage, (conversation) => conversation.begin())
     if (standing.state === 'applied' || standing.state === 'confirmed') return
@@ -29,20 +34,40 @@ export const agent: Strategy<AgentPlan> = {
     throw new Failure('silent', why || `${plan.vm.name} did not decide within ${plan.order.timeoutMs / 1000} s`)
   },
   async verify(plan, stage) {
-    const seen = await look(plan, plan.to, stage)
-    if (!seen.ok) return seen
+    const seen = await proveServed(plan.scene, stage)
+    if (!seen.ok && !(plan.acceptUnverified && ACCEPTABLE.includes(seen.code))) return seen
     const standing = await converse(plan, stage, (conversation) => conversation.confirm())
-    const said = answerText(plan, standing)
-    return {ok: standing.state === 'confirmed', evidence: [...seen.evidence, said]}
+    const evidence = [...seen.evidence, answerText(plan, standing)]
+    if (standing.state === 'confirmed') return {...seen, evidence}
+    // The network saw it on the new gateway, and it says otherwise: it may be on its way back.
+    return {...seen, ok: false, code: standing.state === 'silent' ? 'unverified' : 'elsewhere', evidence}
   },
   async rollback(plan, stage) {
-    const standing = await converse(plan, stage, (conversation) => conversation.rollBack()).catch((error: unknown) => {
-      if (error instanceof Failure) return error.message
-      throw error
-    })
-    const seen = await look(plan, plan.from, stage)
-    const said = typeof standing === 'string' ? standing : answerText(plan, standing)
-    return {ok: seen.ok, evidence: [said, ...seen.evidence]}
+    const said: string[] = []
+    let isBack = false
+    const say = async (what: (conversation: Conversation) => Promise<Standing>): Promise<void> => {
+      try {
+        const standing = await converse(plan, stage, what)
+        isBack = standing.state === 'rolled_back'
+        said.push(answerText(plan, standing))
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error
+        said.push(error.message)
+      }
+    }
+    const verdict = await putBack(
+      plan.scene,
+      plan.before,
+      {
+        // It remembers itself what it used before, whatever was seen from here.
+        remembers: true,
+        tell: () => say((conversation) => conversation.rollBack()),
+        stay: () => say((conversation) => conversation.confirm()),
+      },
+      stage,
+    )
+    // Where it cannot be seen from here, the VM's own word, signed or read back, must do.
+    return {...verdict, ok: verdict.ok || (isBack && verdict.uses === null), evidence: [...said, ...verdict.evidence]}
   },
   describe: describeAgent,
 }
@@ -67,45 +92,4 @@ function answerText({vm, target}: AgentPlan, {state, reason, detail, gateways}: 
   const why = [reason, detail].filter((part) => part !== null).join(': ')
   if (state === 'silent') return why
   return `${who} says: ${state.replace('_', ' ')}${uses ? `, uses ${uses}` : ''}${why ? ` (${why})` : ''}`
-}
-
-/** Where the VM's own packets go, of each family that is switched. What it says of itself counts only beside this. */
-async function look(plan: AgentPlan, wanted: PlannedGateway, stage: Stage): Promise<Verdict> {
-  const {ip, ip6} = plan.vm
-  const egresses = await Promise.all(
-    (ip6 === null ? [ip] : [ip, ip6]).map((each) => egressOf(plan, wanted, stage, each)),
-  )
-  const verdicts = egresses.map((egress, i) => judge(plan, wanted, egress, i === 0 ? IPV4 : IPV6))
-  return {ok: verdicts.every(({ok}) => ok), evidence: verdicts.flatMap(({evidence}) => evidence)}
-}
-
-const IPV4 = {by: '', asked: 'ARP'}
-const IPV6 = {by: ' over IPv6', asked: 'neighbour discovery'}
-
-function judge(
-  {vm, to, from, interface: via}: AgentPlan,
-  wanted: PlannedGateway,
-  {mac, alive, ownMac}: Egress,
-  {by, asked}: typeof IPV4,
-): Verdict {
-  if (mac !== undefined) {
-    const known = [to, from].find((gateway) => gateway.mac === mac)
-    return {
-      ok: mac === wanted.mac,
-      evidence: [
-        `${vm.name} leaves${by} through ${known ? `${known.name} (${mac})` : `${mac}, which is no gateway of this switch`}`,
-      ],
-    }
-  }
-  if (!alive) return {ok: false, evidence: [`${vm.name} is silent${by}: no answer to ${asked} or echo`]}
-  // What goes to another MAC does not pass a gateway's own leg: there, hearing nothing is the evidence.
-  if (wanted.mac === from.mac && ownMac === to.mac) {
-    return {ok: true, evidence: [`${vm.name} answers ${asked} and sends nothing to ${to.name} any more`]}
-  }
-  return {
-    ok: false,
-    evidence: [
-      `${vm.name} answers ${asked}, but where it sends${by} cannot be seen at ${via}: run this at ${wanted.name} or on the VM's own port; a VM that drops ICMP and sends nothing else would explain it too`,
-    ],
-  }
 }

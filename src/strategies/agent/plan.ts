@@ -5,6 +5,8 @@ import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
+import {type Scene, sceneOf} from '../scene.ts'
+import type {Standing as Before} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import {type AgentTarget, gatewaysText, isSigned, newRun, type SwitchOrder, transportText} from './conversation.ts'
 import {guestCommands} from './guest-route.ts'
@@ -33,6 +35,11 @@ export interface AgentPlan {
   readonly key: {readonly file: string; readonly kid: string} | null
   /** What runs in the guest, where no agent of ours does. */
   readonly commands: readonly string[]
+  readonly scene: Scene
+  /** How things stood before; null: not looked at yet. */
+  readonly before: Before | null
+  /** The VM is told to stay where it was told to go, also where that cannot be proved from here. */
+  readonly acceptUnverified: boolean
 }
 
 export interface PlannedGateway {
@@ -55,9 +62,6 @@ export async function planAgent(switchover: Switchover, options: StrategyOptions
       `${from.name} and ${to.name} share the address ${to.ip}: no route in the VM tells them apart, the arp strategy can`,
     )
   }
-  if (options.arrivalMs !== undefined) {
-    throw new Failure('usage', 'the agent strategy tells a VM that runs: it cannot wait for one that does not run yet')
-  }
   const target = agentTarget(vm)
   const file = to.agentKey
   if (isSigned(target.transport) && file === undefined) {
@@ -75,11 +79,16 @@ export async function planAgent(switchover: Switchover, options: StrategyOptions
   })
   const gateway = ({name, site, ip, mac}: PlannedGateway): PlannedGateway => ({name, site, ip, mac})
   const pair = gatewayPair(vm, to)
+  const ip6 = provable6(vm.ip6, pair.v6)
+  const scene = await sceneOf(switchover, options, world, via, {
+    families: leavesIp6(switchover, pair.v6) || ip6 !== null ? [4, 6] : [4],
+    keepsSessions: vm.agent?.mode === 'drain',
+  })
   return {
     strategy: 'agent',
     interface: via.name,
     vlan: options.vlanId ?? null,
-    vm: {name: vm.name, ip: vm.ip, ip6: provable6(vm.ip6, pair.v6), mac: vm.mac},
+    vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     from: gateway(from),
     to: gateway(to),
@@ -96,7 +105,19 @@ export async function planAgent(switchover: Switchover, options: StrategyOptions
     },
     key,
     commands: isSigned(target.transport) ? [] : guestCommands(pair),
+    ...{scene, before: null, acceptUnverified: options.acceptUnverified ?? false},
   }
+}
+
+/** Its gateways route IPv6 and it speaks it, but the order has no gateway for it: what is left behind is looked at too. */
+const leavesIp6 = ({vm, to}: Switchover, gateway: Ipv6 | null): boolean =>
+  gateway === null && (to.ip6?.length ?? 0) > 0 && (vm.ip6 ?? []).some((ip) => !isLinkLocal(ip))
+
+/** The order that goes with what was seen: a VM is not told to leave a gateway that it does not use. */
+export function fromObserved(plan: AgentPlan, before: Before): AgentPlan {
+  const {uses} = before
+  if (uses === null || uses.mac === plan.from.mac || uses.mac === plan.to.mac) return {...plan, before}
+  return {...plan, before, from: uses, order: {...plan.order, from: {v4: uses.ip, v6: null}}}
 }
 
 /** From a link-local address nothing leaves the segment. */

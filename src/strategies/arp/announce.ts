@@ -1,6 +1,7 @@
 // Announces a gateway and, where a VM is named, proves that the VM follows.
 import type {Link} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
+import {sentTo} from '../../probe/ip-ends.ts'
 import {type EchoIdentity, isVersion6, type Sighting} from '../../probe/sighting.ts'
 import {echoFrame, probeFrame, readSighting} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
@@ -57,6 +58,8 @@ export interface AnnounceReport {
   readonly gatewayUsed?: Mac
   /** From the first frame to the proof, ms. */
   readonly movedAfterMs?: number
+  /** Where the VM last sent traffic of its own, and for whom. */
+  readonly spoke?: {readonly mac: Mac; readonly destination: Ipv4 | Ipv6}
 }
 
 /**
@@ -97,6 +100,7 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
   let arrivedNs: bigint | undefined
   let last: Sighting | undefined
   let movedAtNs: bigint | undefined
+  let spoke: AnnounceReport['spoke']
   const wake = new AbortController()
   const heard = new AbortController()
 
@@ -113,6 +117,8 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
         events.push(incoming(sighting))
       if (sighting.kind === 'arp-reply' || sighting.kind === 'nd-reply' || sighting.kind === 'alive') return
       last = sighting
+      const destination = sighting.kind === 'traffic' ? sentTo(received.bytes) : undefined
+      if (destination !== undefined) spoke = {mac: sighting.destinationMac, destination}
       if (sighting.destinationMac !== request.gateway.mac || movedAtNs !== undefined) return
       movedAtNs = sighting.atNs
       wake.abort()
@@ -167,6 +173,7 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
         events: events.toSorted((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0)),
         verdict: !vm ? 'unchecked' : movedAtNs !== undefined ? 'moved' : answered ? 'not-moved' : 'silent',
         ...(last && {gatewayUsed: last.destinationMac}),
+        ...(spoke && {spoke}),
         ...(request.arrivalMs !== undefined && arrivedNs !== undefined && {arrivedNs}),
         ...(movedAtNs !== undefined && {movedAfterMs: Number(movedAtNs - (events[0]?.atNs ?? startedNs)) / 1e6}),
       }

@@ -228,15 +228,21 @@ export function guardEvidence({attempts, watchedMs, holds, gatewayIp, unlisted}:
   return [...lines, ...(more > 0 ? [`and ${more} more in ${watched}`] : [])]
 }
 
-/** One attempt in one line. */
-export function attemptText({afterMs, frame, mac, host, took, recoveredMs}: Repoison): string {
+/** Who tried, and how. */
+export function attemptHead({afterMs, frame, mac, host}: Repoison): string {
   const who = host ? `${host}, ${mac}` : `${mac}, no gateway of the inventory`
   const elsewhere = mac ? `it sends to ${who}` : 'it sends elsewhere'
   const what = frame ? `${frame}, from ${who}` : `${elsewhere}; the frame that told it did not pass here`
+  return `after ${(afterMs / 1000).toFixed(2)} s: ${what}`
+}
+
+/** One attempt in one line, and what came of it. */
+export function attemptText(attempt: Repoison): string {
+  const {took, recoveredMs} = attempt
   const then = !took
     ? 'without effect'
     : recoveredMs === undefined
       ? 'not won back'
       : `won back after ${recoveredMs.toFixed(1)} ms`
-  return `after ${(afterMs / 1000).toFixed(2)} s: ${what}: ${then}`
+  return `${attemptHead(attempt)}: ${then}`
 }

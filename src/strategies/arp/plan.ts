@@ -6,6 +6,8 @@ import type {World} from '../../net/world.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
+import {type Scene, sceneOf} from '../scene.ts'
+import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {Form} from './announcement.ts'
 import {announcementFrame} from './frames.ts'
@@ -47,6 +49,9 @@ export interface ArpPlan {
   readonly ip6: readonly PlannedIp6[]
   /** How long the VM is held on its new gateway once it was verified. */
   readonly guardMs: number
+  readonly scene: Scene
+  /** How things stood before; null: not looked at yet. */
+  readonly before: Standing | null
   /** How long to wait for a VM that does not run yet; null: it does. */
   readonly arrivalMs: number | null
   /** What is known of the filter that keeps the gateways local. */
@@ -113,6 +118,8 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     gateways: segment.gateways.map(gateway),
     ip6,
     guardMs: options.guardMs ?? 0,
+    scene: await sceneOf(switchover, options, world, via),
+    before: null,
     arrivalMs: options.arrivalMs ?? null,
     filter,
     cautions: [

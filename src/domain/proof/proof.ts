@@ -1,0 +1,283 @@
+// Is a VM served through a gateway? One judgement for every strategy, from what was seen on the wire and nothing else.
+//
+// Seen from one place only: `EgressSeen` says where the VM's packets went, `GatewaySeen` whether a gateway lives and takes
+// packets on to somewhere beyond it. Both are needed: a VM that sends to a dead router is cut off, not switched.
+import type {Ipv4, Mac} from '../../wire/address.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
+
+/**
+ * How a question about a VM ends. `served`: its packets leave through the gateway and something comes back from beyond.
+ * `already`: it was served so before anything was done. `unverified`: nothing speaks against it, but from here it cannot be
+ * seen. `silent`: the VM does not answer. `elsewhere`: it sends to another gateway. `target-dead`: the gateway does not
+ * answer, or takes nothing on. `not-here`: the VM is at another site than the switch says. `partial`: one family of two, or
+ * some destinations.
+ */
+export const PROOF_CODES = [
+  'served',
+  'already',
+  'unverified',
+  'silent',
+  'elsewhere',
+  'target-dead',
+  'not-here',
+  'partial',
+] as const
+export type ProofCode = (typeof PROOF_CODES)[number]
+
+export type Family = 4 | 6
+
+/** A gateway of the segment, as evidence names it. */
+export interface NamedGateway {
+  readonly name: string
+  readonly site: string
+  readonly ip: Ipv4
+  readonly mac: Mac
+}
+
+/** Where the VM's packets for one destination off its segment went, as last seen. */
+export interface PathSeen {
+  readonly destination: Ipv4 | Ipv6
+  readonly mac: Mac
+  /** `echo`: its answer to an echo that claimed to come from there. `traffic`: a packet of its own. */
+  readonly by: 'echo' | 'traffic'
+  /** Something came from there to the VM after that. */
+  readonly answered: boolean
+}
+
+/** What was seen of one family of the VM. JSON: plans carry it. */
+export interface EgressSeen {
+  readonly family: Family
+  readonly paths: readonly PathSeen[]
+  /** It answered ARP, neighbour discovery or an echo, or was heard. */
+  readonly alive: boolean
+  /** The shortest round trip to it, ms; null if it answered nothing that was asked. */
+  readonly rttMs: number | null
+  /** Addresses that it asked for by ARP: it is about to send there. Seen also where its traffic does not pass. */
+  readonly askedFor: readonly Ipv4[]
+  /** It answers echoes from the segment here, and those from far away somewhere else: it does not send through here. */
+  readonly elsewhere: boolean
+}
+
+/** What one gateway did when it was asked. JSON. */
+export interface GatewaySeen {
+  readonly mac: Mac
+  /** `self`: it is this host. `elsewhere`: its address is at MACs that the inventory does not know, and its own is silent. */
+  readonly resolved: 'yes' | 'self' | 'silent' | 'elsewhere'
+  readonly claimedBy: readonly Mac[]
+  /**
+   * `answers`: an answer came from at least one router beyond it. `refuses`: it says itself that it has no way.
+   * `not-asked`: nothing was known to ask for.
+   */
+  readonly beyond: 'answers' | 'refuses' | 'silent' | 'not-asked'
+  /** Who answered, or what was asked for in vain; for people. */
+  readonly witness: string
+  /** The shortest round trip to the gateway itself, ms. */
+  readonly rttMs: number | null
+}
+
+/** All that was asked in one go. JSON. */
+export interface Observation {
+  readonly egress: readonly EgressSeen[]
+  readonly target: GatewaySeen
+  /** The gateway that is left; null where it was not asked. */
+  readonly old: GatewaySeen | null
+}
+
+/** What the switch is about, for the judgement. */
+export interface ProofSubject {
+  readonly vm: {readonly name: string}
+  readonly gateways: readonly NamedGateway[]
+  readonly to: NamedGateway
+  /** The watching place: what can be seen there, in words (`vnet0`). */
+  readonly interface: string
+  /** `all`: what the VM sends passes there, whoever it is for. `to`: it is the gateway's own leg. `none`: neither. */
+  readonly sees: 'all' | 'to' | 'none'
+  /** Round trip between the sites, ms, if the inventory says so. */
+  readonly dciRttMs: number | null
+  /** Sessions that began before are meant to stay where they are: the VM's own traffic says nothing against the switch. */
+  readonly keepsSessions: boolean
+}
+
+export interface Proof {
+  readonly code: ProofCode
+  /** It was seen not to use `to`, whatever it uses. */
+  readonly away: boolean
+  /** The gateway that the VM uses; null: unknown, or none of the segment's. */
+  readonly uses: NamedGateway | null
+  /** For people, one line a piece. Nothing is decided by them. */
+  readonly evidence: readonly string[]
+}
+
+/** Below this part of the round trip between the sites something is on this side, from {@link FAR} on, on the other. */
+const NEAR = 0.5
+const FAR = 0.75
+
+/** Where one family goes. `seen`: to these MACs, one or several. */
+type Direction =
+  | {readonly kind: 'silent'}
+  | {readonly kind: 'unseen'}
+  | {readonly kind: 'away'}
+  | {readonly kind: 'seen'; readonly macs: readonly Mac[]; readonly paths: readonly PathSeen[]}
+
+function directionOf(subject: ProofSubject, {paths, alive, elsewhere}: EgressSeen): Direction {
+  const speaking = subject.keepsSessions ? paths.filter(({by}) => by === 'echo') : paths
+  if (speaking.length > 0) return {kind: 'seen', macs: [...new Set(speaking.map(({mac}) => mac))], paths: speaking}
+  // What does not come to the gateway's own leg goes to another; elsewhere it means nothing.
+  return {kind: !alive ? 'silent' : elsewhere && subject.sees === 'to' ? 'away' : 'unseen'}
+}
+
+/** Whether the gateway is out of order, as far as it was asked: not only silent beyond where nobody answers through any. */
+export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean {
+  if (gateway.beyond === 'answers') return false
+  if (gateway.resolved === 'silent' || gateway.resolved === 'elsewhere') return true
+  return gateway.beyond === 'refuses' || (gateway.beyond === 'silent' && other?.beyond === 'answers')
+}
+
+/** It was seen to take packets on. */
+export const forwards = (gateway: GatewaySeen): boolean => gateway.beyond === 'answers'
+
+export function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
+  if (gateway.resolved === 'elsewhere')
+    return `${ip} is at ${gateway.claimedBy.join(' and ')} here, and nobody answers at ${mac}, which the inventory gives ${name}`
+  if (gateway.resolved === 'silent' && gateway.beyond !== 'answers')
+    return `${name} (${mac}) does not answer: no ARP for ${ip}, nothing beyond it`
+  switch (gateway.beyond) {
+    case 'answers':
+      return `${name} (${mac}) takes packets on: ${gateway.witness}`
+    case 'refuses':
+      return `${name} (${mac}) takes nothing on: ${gateway.witness}`
+    case 'silent':
+      return `${name} (${mac}) answers, but nothing beyond it does: ${gateway.witness}`
+    case 'not-asked':
+      return `nothing beyond ${name} (${mac}) could be asked for: ${gateway.witness}`
+  }
+}
+
+const named = (subject: ProofSubject, mac: Mac): NamedGateway | undefined =>
+  [subject.to, ...subject.gateways].find((gateway) => gateway.mac === mac)
+
+const nameText = (subject: ProofSubject, mac: Mac): string => {
+  const gateway = named(subject, mac)
+  return gateway ? `${gateway.name} (${mac})` : `${mac}, which is no gateway of this segment`
+}
+
+const byFamily = (family: Family): string => (family === 6 ? ' over IPv6' : '')
+
+/** Where a family's packets go, one line; several where destinations differ. */
+function egressText(subject: ProofSubject, {family}: EgressSeen, direction: Direction): string[] {
+  if (direction.kind !== 'seen') return [`${subject.vm.name} ${unseenText(subject, family, direction.kind)}`]
+  return direction.macs.map((mac) => {
+    const to = direction.paths.filter((path) => path.mac === mac)
+    const only = to.some(({by}) => by === 'echo') ? '' : ` (its own traffic to ${listed(to)})`
+    const what = direction.macs.length === 1 ? only : ` for ${listed(to)}`
+    return `${subject.vm.name} leaves${byFamily(family)} through ${nameText(subject, mac)}${what}`
+  })
+}
+
+function unseenText(
+  {interface: here, sees, to}: ProofSubject,
+  family: Family,
+  kind: Exclude<Direction['kind'], 'seen'>,
+): string {
+  const [asked, by] = family === 6 ? ['neighbour discovery', ' over IPv6'] : ['ARP', '']
+  switch (kind) {
+    case 'silent':
+      return `is silent${by}: no answer to ${asked} or echo`
+    case 'away':
+      return `answers echoes from the segment, but its answers to far away do not come to ${here}${by}: it does not use ${to.name}`
+    case 'unseen':
+      return sees === 'all'
+        ? `answers ${asked}, but nothing of its own was heard at ${here}, and no answer to an echo${by}: it drops ICMP and says nothing`
+        : `answers ${asked}, but where it sends${by} cannot be seen at ${here}: run this at ${to.name} or on the VM's own port`
+  }
+}
+
+const listed = (paths: readonly PathSeen[]): string => {
+  const [first, second, ...others] = [...new Set(paths.map(({destination}) => destination))]
+  const shown = second === undefined ? `${first}` : `${first} and ${second}`
+  return others.length === 0 ? shown : `${first}, ${second} and ${others.length} more`
+}
+
+/** The one gateway that all that was seen of the VM goes to. */
+function gatewayUsed(subject: ProofSubject, directions: readonly Direction[]): NamedGateway | null {
+  const macs = new Set(directions.flatMap((direction) => (direction.kind === 'seen' ? direction.macs : [])))
+  const [only, ...others] = macs
+  return only === undefined || others.length > 0 ? null : (named(subject, only) ?? null)
+}
+
+/**
+ * How things stand before anything is done: `code` is null where the switch can begin. A VM that does not run yet
+ * (`awaited`) may be silent.
+ */
+export function judgeBefore(
+  subject: ProofSubject,
+  seen: Observation,
+  awaited: boolean,
+): Omit<Proof, 'code'> & {readonly code: ProofCode | null} {
+  const directions = seen.egress.map((each) => directionOf(subject, each))
+  const uses = gatewayUsed(subject, directions)
+  const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
+  const target = gatewayText(seen.target, subject.to)
+  const away = isAway(subject, directions)
+  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, away, evidence})
+  if (isDead(seen.target, seen.old)) return ends('target-dead', [target, ...egress])
+  const place = placeText(subject, seen)
+  if (place !== undefined) return ends('not-here', [place, ...egress])
+  if (awaited) return ends(null, [target])
+  const onTarget = directions.map((direction) => isOnTarget(subject, direction))
+  if (onTarget.every(Boolean)) return ends('already', [...egress, target])
+  if (directions.every(({kind}) => kind === 'silent')) return ends('silent', egress)
+  return ends(null, [...egress, target])
+}
+
+const isAway = ({to}: ProofSubject, directions: readonly Direction[]): boolean =>
+  directions.length > 0 &&
+  directions.every(
+    (direction) => direction.kind === 'away' || (direction.kind === 'seen' && !direction.macs.includes(to.mac)),
+  )
+
+const isOnTarget = ({to}: ProofSubject, direction: Direction): boolean =>
+  direction.kind === 'seen' && direction.macs.every((mac) => mac === to.mac)
+
+/** On which sides of the inter-site link the VM and the new gateway are, seen from here; undefined if nothing is amiss. */
+function placeText({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observation): string | undefined {
+  const rtts = egress.flatMap(({rttMs}) => rttMs ?? [])
+  if (dciRttMs === null || rtts.length === 0) return undefined
+  const vmMs = Math.min(...rtts)
+  const gatewayMs = target.resolved === 'self' ? 0 : target.rttMs
+  const side = (ms: number | null): 'near' | 'far' | undefined =>
+    ms === null ? undefined : ms < NEAR * dciRttMs ? 'near' : ms >= FAR * dciRttMs ? 'far' : undefined
+  const [ofVm, ofGateway] = [side(vmMs), side(gatewayMs)]
+  if (ofVm === undefined || ofGateway === undefined || ofVm === ofGateway) return undefined
+  return (
+    `${vm.name} is not at site ${to.site}: ${vmMs.toFixed(1)} ms away from here, where ${to.name} is ` +
+    `${gatewayMs === 0 ? 'this host' : `${gatewayMs!.toFixed(1)} ms away`} (the sites are ${dciRttMs} ms apart, dciRttMs)`
+  )
+}
+
+/** Whether the VM is served through `to`. Every family that was to move must say so. */
+export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
+  const directions = seen.egress.map((each) => directionOf(subject, each))
+  const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
+  const onTarget = directions.map((direction) => isOnTarget(subject, direction))
+  const touched = directions.map((direction) => direction.kind === 'seen' && direction.macs.includes(subject.to.mac))
+  const target = gatewayText(seen.target, subject.to)
+  const evidence = [...egress, target]
+  const facts = {uses: gatewayUsed(subject, directions), away: isAway(subject, directions)}
+  const ends = (code: ProofCode): Proof => ({code, ...facts, evidence})
+  if (!onTarget.every(Boolean)) {
+    if (touched.some(Boolean)) return ends('partial')
+    if (directions.some(({kind}) => kind === 'seen' || kind === 'away')) return ends('elsewhere')
+    return ends(directions.every(({kind}) => kind === 'silent') ? 'silent' : 'unverified')
+  }
+  const returned = seen.egress.flatMap(({paths}) => paths).find(({mac, answered}) => answered && mac === subject.to.mac)
+  if (returned !== undefined) {
+    const back = `${returned.destination} answers ${subject.vm.name} through it`
+    return {code: 'served', ...facts, evidence: [...egress, back]}
+  }
+  if (isDead(seen.target, seen.old)) return ends('target-dead')
+  return ends(forwards(seen.target) ? 'served' : 'unverified')
+}
+
+/** Whether a judgement lets a switch stand. */
+export const isProved = (code: ProofCode): boolean => code === 'served' || code === 'already'
