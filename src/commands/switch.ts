@@ -92,6 +92,7 @@ export default class Switch extends BaseCommand {
       guardMs: seconds(flags.guard),
       arrivalMs: seconds(flags['before-resume']),
       verifyTo: flags['verify-to'],
+      acceptUnverified: flags['accept-unverified'],
     }
     // Another Node, which takes as long to start as all the looking up: it starts beside that.
     const deadMan = flags['dry-run'] ? undefined : await this.deadMan(GUARD_MS + (order.arrivalMs ?? 0))
@@ -126,6 +127,7 @@ export default class Switch extends BaseCommand {
     try {
       return await performSwitch(prepared, world, {
         ...{deadMan, pcap: flags.pcap, signal: this.interrupt.signal, acceptUnverified: flags['accept-unverified']},
+        hold: order.guardMs !== undefined,
         stopped: () => this.stopCode,
         onStep: (step) => this.meter(STEPS[step]),
         onEvent: ({atMs, text}) => this.meter(`${atMs.toFixed(0)} ms: ${text}`),

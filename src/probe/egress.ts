@@ -39,9 +39,11 @@ export interface EgressQuestion {
   enough?(seen: EgressSeen): boolean
   /** How long the questions go on, ms; default: 2.2 s. */
   readonly waitMs?: number
+  /** How long a VM that has given a sign of life is waited for, ms at most; default: no limit of its own. */
+  readonly graceMs?: number
   /** How long a VM that lives, but answered no echo, is listened to for what it says by itself, ms. */
   readonly listenMs?: number
-  /** A frame that told something, for the timeline. */
+  /** A frame that showed a new way, for the timeline. */
   onSighting?(sighting: Sighting, destination: Ipv4 | Ipv6): void
 }
 
@@ -59,9 +61,21 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
   const ears = makeEars(question, world)
   const done = new AbortController()
   const either = AbortSignal.any([signal, done.signal])
+  let ending = false
+  const endIn = (ms: number): void => {
+    if (ending) return
+    ending = true
+    world.sleep(ms, either).then(
+      () => done.abort(),
+      () => {},
+    )
+  }
   try {
     link.onFrame((received) => {
-      if (ears.hear(received) && question.enough?.(ears.seen())) done.abort()
+      if (!ears.hear(received)) return
+      const seen = ears.seen()
+      if (question.enough?.(seen)) done.abort()
+      else if (seen.alive && question.graceMs !== undefined) endIn(question.graceMs)
     })
     const startNs = world.now()
     const until = async (atMs: number): Promise<void> => {
@@ -110,9 +124,11 @@ function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: E
   let alive = false
   let rttMs: number | null = null
 
-  const saw = (destination: string, mac: Mac, by: PathSeen['by']): void => {
+  const saw = (destination: Ipv4 | Ipv6, sighting: Sighting, by: PathSeen['by']): void => {
+    const mac = sighting.destinationMac
     const known = paths.get(destination)
     if (known === undefined && paths.size >= MOST_PATHS) return
+    if (known?.mac !== mac) onSighting?.(sighting, destination)
     // What came back through another gateway before says nothing about this one.
     paths.set(destination, {mac, by, answered: known?.mac === mac && known.answered})
   }
@@ -141,13 +157,12 @@ function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: E
         answers(sighting)
         const destination = sighting.kind === 'echo-reply' ? echo.gatewayIp : sentTo(received.bytes)
         if (destination === undefined) return true
-        if (sighting.kind === 'echo-reply') saw(destination, sighting.destinationMac, 'echo')
+        if (sighting.kind === 'echo-reply') saw(destination, sighting, 'echo')
         // Its answer to another of the echoes is no traffic of its own.
         else if (sighting.kind === 'traffic') {
           if (places.includes(destination)) continue
-          saw(destination, sighting.destinationMac, 'traffic')
+          saw(destination, sighting, 'traffic')
         } else return true
-        onSighting?.(sighting, destination)
         return true
       }
       return target !== undefined || returning !== undefined

@@ -40,6 +40,8 @@ export interface GatewayQuestion {
   readonly destinations: readonly Ipv4[]
   /** Only an answer of a destination itself counts, not one of a router on the way. */
   readonly strict?: boolean | undefined
+  /** Routers that must lie behind the one that is asked; default 1. 0: it is itself beyond what is to be proved. */
+  readonly hops?: number
 }
 
 /** Asks all gateways at once; at most 1.2 s. Sends ARP probes and echoes alone. Aborting ends it with the signal's reason. */
@@ -120,7 +122,7 @@ function makeAsked(gateway: AskedGateway, identifier: number, question: GatewayQ
       if (answer === undefined || answer.kind === 'redirect') continue
       const from = answer.packet.source
       const counts = answer.kind === 'reached' || !question.strict
-      if (counts && hopsBack(answer) >= 1) {
+      if (counts && hopsBack(answer) >= (question.hops ?? 1)) {
         witness ??= from === destination ? `${from} answers` : `${from} answers for ${destination}`
       } else if (answer.kind === 'refused' && hopsBack(answer) === 0) {
         refused.add(destination)

@@ -61,7 +61,16 @@ async function askWay(
   const neighbour = await world.resolveNeighbour(nextHop, interfaceName)
   if (neighbour?.mac === undefined) return undefined
   const gateways = [{ip: nextHop, mac: neighbour.mac}]
-  const question = {interfaceName, source, vlan: undefined, gateways, known: [], destinations: [destination], strict}
+  const question = {
+    interfaceName,
+    source,
+    vlan: undefined,
+    gateways,
+    known: [],
+    destinations: [destination],
+    strict,
+    hops: 0,
+  }
   const [seen] = await askGateways(question, world, signal)
   if (seen === undefined || (seen.beyond !== 'answers' && (strict || seen.resolved !== 'yes'))) return undefined
   return seen.beyond === 'answers' ? seen.witness : `its next hop ${nextHop} answers`

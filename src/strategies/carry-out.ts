@@ -41,6 +41,8 @@ export interface SwitchOutcome<Plan = unknown> {
 
 export interface CarryOutOptions {
   readonly signal: AbortSignal
+  /** A verified VM is to be held where it is. */
+  readonly hold?: boolean | undefined
   /** Leave in place what could not be verified: codes `unverified` and `partial`. */
   readonly acceptUnverified?: boolean | undefined
   /** Called with the plan as it is after the look, before anything is done; resolves when the way back is safe. */
@@ -109,7 +111,7 @@ export async function carryOut<Plan, Seen>(
   /** What is verified stays, whatever happens while it is held. */
   async function held(verified: Verdict): Promise<Pick<SwitchOutcome, 'end' | 'verdict'>> {
     const hold = strategy.hold?.bind(strategy)
-    if (!hold) return {end: 'switched', verdict: verified}
+    if (!hold || !options.hold) return {end: 'switched', verdict: verified}
     try {
       const after = await run('hold', (stage) => hold(plan, stage, verified))
       return {end: after.ok ? 'switched' : 'lost', verdict: after}

@@ -130,8 +130,11 @@ export interface LookOptions {
   readonly vm: boolean
   /** How long a VM that answers no echo is listened to, ms. */
   readonly listenMs: number
-  /** How long the VM is asked, ms. */
+  /** How long the VM is asked, ms, and how long once it gave a sign of life. */
   readonly waitMs?: number
+  readonly graceMs?: number
+  /** Any gateway is an answer; otherwise the one that is hoped for ends the question. */
+  readonly any?: boolean
 }
 
 /** Asks the VM and the gateways at the same time. Changes nothing. */
@@ -147,7 +150,9 @@ export async function look(scene: Scene, options: LookOptions, {world, signal, o
         segment: readPrefix(scene.segment.prefix)!,
         destinations: ip.includes(':') ? [] : scene.destinations.slice(0, 1),
         ...(scene.ask.interface === scene.interface && scene.ask.source !== scene.vm.ip && {control: scene.ask.source}),
-        enough: ({paths}) => ENOUGH <= paths.filter(({by, mac}) => by === 'echo' && mac === wanted.mac).length,
+        enough: ({paths}) =>
+          ENOUGH <= paths.filter(({by, mac}) => by === 'echo' && (options.any || mac === wanted.mac)).length,
+        ...(options.graceMs !== undefined && {graceMs: options.graceMs}),
         listenMs: options.listenMs,
         ...(options.waitMs !== undefined && {waitMs: options.waitMs}),
         onSighting: ({kind, destinationMac, atNs, frame}, destination) => {

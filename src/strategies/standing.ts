@@ -11,8 +11,9 @@ export interface Standing {
   readonly away: boolean
 }
 
-/** How long a VM that runs is asked before it is told, ms: longer would only make it wait. */
-const BEFORE_MS = 1200
+/** How long a VM is asked before it is told, ms, and how long once it is known to live: longer would only make it wait. */
+const BEFORE_MS = 1500
+const GRACE_MS = 250
 /** A VM that drops ICMP is proved by what it says by itself, in this time, ms. */
 export const LISTEN_MS = 5000
 
@@ -24,7 +25,7 @@ export async function lookBefore(
 ): Promise<{standing: Standing; ends: Verdict | null}> {
   const seen = await look(
     scene,
-    {wanted: scene.to, other: scene.from, vm: !awaited, listenMs: 0, waitMs: BEFORE_MS},
+    {wanted: scene.to, other: scene.from, vm: !awaited, listenMs: 0, waitMs: BEFORE_MS, graceMs: GRACE_MS, any: true},
     stage,
   )
   const {code, uses, away, evidence} = judgeBefore(subjectOf(scene), seen, awaited)

@@ -156,6 +156,8 @@ export interface PerformOptions {
   /** Rolls back if this process dies in between. */
   readonly deadMan: DeadMan
   readonly acceptUnverified?: boolean | undefined
+  /** Hold it on its new gateway once verified, for as long as the plan says. */
+  readonly hold?: boolean | undefined
   readonly onStep?: ((step: StepName) => void) | undefined
   readonly onEvent?: ((event: {readonly atMs: number; readonly text: string}) => void) | undefined
 }
@@ -174,7 +176,7 @@ export async function performSwitch(
   const recording = pcap === undefined ? undefined : recordingWorld(world, pcap)
   try {
     const outcome = await carryOut(strategy, prepared.plan, recording?.world ?? world, {
-      ...{signal, acceptUnverified, onStep, onEvent},
+      ...{signal, acceptUnverified, onStep, onEvent, hold: options.hold},
       arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name}),
       disarm: () => deadMan.disarm(),
     })

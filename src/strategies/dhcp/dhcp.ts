@@ -2,7 +2,7 @@
 import {Failure} from '../../errors.ts'
 import type {Egress} from '../../probe/egress.ts'
 import {egressOf} from '../planned-egress.ts'
-import type {Stage, Strategy, Verdict} from '../strategy.ts'
+import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import type {DhcpBackend} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
 import {type ClientStore, openClientStore, type SwitchEvidence} from './client-store.ts'
@@ -15,6 +15,7 @@ import {forcerenewTrigger, guestTrigger, nakTrigger, waitTrigger} from './trigge
 const LINGER_MS = 100
 
 export const dhcp: Strategy<DhcpPlan> = {
+  contract: CONTRACT,
   name: 'dhcp',
   summary: "gives the VM's lease another router and makes its DHCP client ask for it",
   traits: {
@@ -25,7 +26,9 @@ export const dhcp: Strategy<DhcpPlan> = {
     needs:
       'a DHCP server in the inventory (gwswitch, dnsmasq, Kea, ISC dhcpd) and a client that can be made to renew (dhcpcd as it comes)',
   },
+  takes: ['vlanId', 'verifyTo'],
   plan: planDhcp,
+  look: async (plan) => ({plan, uses: null, ends: null}),
   async execute(plan, stage) {
     await withClient(plan, stage, (tools) => {
       tools.store.beginSwitch(plan.vm.mac, stage.world.now())

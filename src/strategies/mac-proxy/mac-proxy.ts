@@ -1,5 +1,5 @@
 // The redirection: the VM keeps sending to the old gateway's MAC, and its bridge hands the frames to the new gateway.
-import type {Stage, Strategy, Verdict} from '../strategy.ts'
+import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import {type ProxyHost, systemProxyHost} from './host.ts'
 import {type MacProxyPlan, type ProxiedGateway, planMacProxy} from './plan.ts'
 import {type Proof, prove} from './prove.ts'
@@ -7,6 +7,7 @@ import {chainOf, PROXY_TABLE, removeProxyTable} from './ruleset.ts'
 
 /** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. */
 export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
+  contract: CONTRACT,
   name: 'mac-proxy',
   summary: "lets the VM's bridge redirect its packets to the new gateway; neither VM nor routers notice",
   traits: {
@@ -18,6 +19,8 @@ export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
       "nft on the VM's hypervisor, and the new gateway on the same segment; egress only (inbound comes as it came), " +
       'and the old gateway must stay reachable for ARP',
   },
+  takes: ['vlanId', 'verifyTo'],
+  look: async (plan) => ({plan, uses: null, ends: null}),
   plan: (switchover, options) => planMacProxy(switchover, options, host),
   async execute(plan, {observe, world}) {
     await host.loadNft(plan.ruleset)
