@@ -19,6 +19,8 @@ const LISTEN_MS = 500
 /** Of an echo that shall find out who is next, where its destination may be nobody's: what expires behind the gateway. */
 const NEXT_HOP_TTL = 2
 const TTLS = [64, NEXT_HOP_TTL]
+/** Addresses beyond that are asked, at most. */
+export const MOST_DESTINATIONS = 6
 
 /** A gateway on the segment, by its own addresses. */
 export interface AskedGateway {
@@ -83,7 +85,7 @@ async function inRounds(world: World, signal: AbortSignal, done: AbortSignal, as
 
 function makeAsked(gateway: AskedGateway, identifier: number, question: GatewayQuestion, link: Link) {
   const {source, vlan, known} = question
-  const destinations = question.destinations.slice(0, 4)
+  const destinations = question.destinations.slice(0, MOST_DESTINATIONS)
   const towards = (destination: Mac) => ({destination, source: link.mac, ...(vlan && {vlan})})
   const claims = new Set<Mac>()
   const refused = new Set<Ipv4>()

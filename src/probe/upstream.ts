@@ -2,7 +2,7 @@
 import type {GatewaySeen} from '../domain/proof/proof.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
-import {askGateways, nobody} from './gateways.ts'
+import {askGateways, MOST_DESTINATIONS, nobody} from './gateways.ts'
 
 export interface UpstreamQuestion {
   /** The leg on the segment. What is routed back to it does not go beyond. */
@@ -25,7 +25,7 @@ export async function askUpstream(
   if ((await world.forwards?.(leg)) === false)
     return found('refuses', `this host does not forward what comes in at ${leg} (net.ipv4.ip_forward)`)
   if (destinations.length === 0) return found('not-asked', nobody(destinations))
-  const ways = await Promise.all(destinations.slice(0, 4).map((to) => wayTo(to, leg, world)))
+  const ways = await Promise.all(destinations.slice(0, MOST_DESTINATIONS).map((to) => wayTo(to, leg, world)))
   const open = ways.filter((way) => way !== undefined)
   if (open.length === 0) return found('refuses', `it has no route beyond ${leg} to ${destinations.join(', ')}`)
   const answers = await Promise.all(open.map((way) => askWay(way, strict ?? false, world, signal)))

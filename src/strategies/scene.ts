@@ -4,6 +4,7 @@
 import type {Gateway} from '../domain/inventory/site.ts'
 import type {Switchover} from '../domain/inventory/switchover.ts'
 import {
+  type EgressSeen,
   type Family,
   forwards,
   type GatewaySeen,
@@ -13,8 +14,8 @@ import {
 } from '../domain/proof/proof.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
-import {askEgress} from '../probe/egress.ts'
-import {askGateways} from '../probe/gateways.ts'
+import {askEgress, type EgressQuestion} from '../probe/egress.ts'
+import {askGateways, MOST_DESTINATIONS} from '../probe/gateways.ts'
 import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
 import type {Vlan} from '../wire/ethernet.ts'
@@ -28,6 +29,8 @@ export interface Scene {
   readonly vlan: number | null
   /** What that interface is: the new gateway's own leg, a port of a bridge, a bridge, or another host's leg. */
   readonly vantage: 'target' | 'port' | 'bridge' | 'host'
+  /** The interface by which this host is the new gateway; null: it is not. */
+  readonly own: string | null
   /** Where gateways are asked: an interface that reaches them, and the source of echoes (the VM's own if there is none). */
   readonly ask: {readonly interface: string; readonly source: Ipv4}
   readonly vm: {readonly name: string; readonly ip: Ipv4; readonly ip6: Ipv6 | null; readonly mac: Mac}
@@ -50,6 +53,8 @@ export interface SceneExtras {
   /** The families that the strategy moves; default: IPv4, and IPv6 where VM and new gateway have it. */
   readonly families?: readonly Family[]
   readonly keepsSessions?: boolean
+  /** The bridge that the interface is a port of, where the strategy knows it. */
+  readonly bridge?: string
 }
 
 /** Looks at this host alone; sends nothing. */
@@ -58,17 +63,20 @@ export async function sceneOf(
   options: StrategyOptions,
   world: World,
   via: InterfaceFacts,
-  {families, keepsSessions = false}: SceneExtras = {},
+  {families, keepsSessions = false, bridge}: SceneExtras = {},
 ): Promise<Scene> {
   const {vm, segment, from, to, sites = []} = switchover
-  const place = (await world.bridgeOf?.(via.name)) ?? {portOf: undefined, isBridge: false}
+  const place = bridge === undefined ? await world.bridgeOf?.(via.name) : {portOf: bridge, isBridge: false}
+  const {portOf, isBridge} = place ?? {portOf: undefined, isBridge: false}
   const ip6 = vm.ip6?.find((ip) => !isLinkLocal(ip)) ?? null
-  const ask = place.portOf === undefined ? via : (await world.interfaces()).find(({name}) => name === place.portOf)
+  const all = await world.interfaces()
+  const ask = portOf === undefined ? via : all.find(({name}) => name === portOf)
   const own = ask?.addresses.find(({ip}) => prefixContains(segment.prefix, ip) && !(from.ip === to.ip && ip === to.ip))
   return {
     interface: via.name,
     vlan: options.vlanId ?? null,
-    vantage: via.mac === to.mac ? 'target' : place.isBridge ? 'bridge' : place.portOf !== undefined ? 'port' : 'host',
+    vantage: isBridge ? 'bridge' : via.mac === to.mac ? 'target' : portOf !== undefined ? 'port' : 'host',
+    own: all.find(({mac, ethernet}) => ethernet && mac === to.mac)?.name ?? null,
     ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip},
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
@@ -86,21 +94,27 @@ export async function sceneOf(
   }
 }
 
-/** What can be asked beyond the gateways: what the inventory says answers, else the first address of what lies there. */
+/** Where something often answers in a LAN: its router first. Which of them exist, nobody wrote down. */
+const USUAL_HOSTS = [1, 10, 2, 254]
+
+/** What can be asked beyond the gateways: what the inventory says answers, else the usual places where it says things lie. */
 function destinationsOf({vm, segment, to, sites = []}: Switchover): Ipv4[] {
   const nearFirst = sites.toSorted((a, b) => Number(b.name === to.site) - Number(a.name === to.site))
   const named = [...(vm.agent?.probes ?? []), ...nearFirst.flatMap(({probes = []}) => probes)]
-  const first = nearFirst.flatMap(({prefixes}) => prefixes.map(firstAddress))
-  const beyond = [...named, ...first].filter(
+  const guessed = nearFirst.flatMap(({name, prefixes}) =>
+    prefixes.flatMap((prefix) => usualHosts(prefix).slice(0, name === to.site ? USUAL_HOSTS.length : 1)),
+  )
+  const beyond = [...named, ...guessed].filter(
     (ip): ip is Ipv4 => !ip.includes(':') && !prefixContains(segment.prefix, ip),
   )
-  return [...new Set(beyond)].slice(0, 4)
+  return [...new Set(beyond)].slice(0, MOST_DESTINATIONS)
 }
 
-function firstAddress({address, length}: {readonly address: Ipv4; readonly length: number}): Ipv4 {
-  if (length >= 31) return address
+function usualHosts({address, length}: {readonly address: Ipv4; readonly length: number}): Ipv4[] {
+  if (length > 30) return [address]
   const bytes = address.split('.').map(Number)
-  return [...bytes.slice(0, 3), bytes[3]! | 1].join('.')
+  const room = 2 ** Math.min(8, 32 - length) - 1
+  return USUAL_HOSTS.filter((host) => host < room).map((host) => [...bytes.slice(0, 3), bytes[3]! + host].join('.'))
 }
 
 export const vlanOf = ({vlan}: Pick<Scene, 'vlan'>): Vlan | undefined =>
@@ -137,41 +151,48 @@ export interface LookOptions {
   readonly any?: boolean
 }
 
-/** Asks the VM and the gateways at the same time. Changes nothing. */
-export async function look(scene: Scene, options: LookOptions, {world, signal, observe}: Stage): Promise<Observation> {
-  const {wanted, other} = options
+/** How a VM is asked where it sends. A strategy that changes what others see of it looks elsewhere than at its port. */
+export type Eyes = (scene: Scene, options: LookOptions, stage: Stage) => Promise<readonly EgressSeen[]>
+
+/** Asks the VM, each family by an address of it, through the scene's interface. */
+export const askVm: Eyes = (scene, options, {world, signal, observe}) => {
+  const {wanted, any, graceMs, waitMs, listenMs} = options
   const addresses = scene.families
     .map((family) => (family === 4 ? scene.vm.ip : scene.vm.ip6))
     .filter((ip) => ip !== null)
-  const egress = (ip: Ipv4 | Ipv6) =>
-    askEgress(
-      {
-        ...{interfaceName: scene.interface, vm: {ip, mac: scene.vm.mac}, vlan: vlanOf(scene)},
-        segment: readPrefix(scene.segment.prefix)!,
-        destinations: ip.includes(':') ? [] : scene.destinations.slice(0, 1),
-        ...(scene.ask.interface === scene.interface && scene.ask.source !== scene.vm.ip && {control: scene.ask.source}),
-        enough: ({paths}) =>
-          ENOUGH <= paths.filter(({by, mac}) => by === 'echo' && (options.any || mac === wanted.mac)).length,
-        ...(options.graceMs !== undefined && {graceMs: options.graceMs}),
-        listenMs: options.listenMs,
-        ...(options.waitMs !== undefined && {waitMs: options.waitMs}),
-        onSighting: ({kind, destinationMac, atNs, frame}, destination) => {
-          if (kind !== 'echo-reply' && kind !== 'traffic') return
-          const text = `${scene.vm.name}, for ${destination}, sends to ${destinationMac}`
-          observe({atNs, text, frame: {direction: 'in', kind, hex: Buffer.from(frame).toString('hex')}})
-        },
-      },
-      world,
-      signal,
-    )
-  const [seen, target] = await Promise.all([
-    options.vm ? Promise.all(addresses.map(egress)) : [],
-    askAbout(scene, wanted, world, signal),
+  const hasOwnAddress = scene.ask.interface === scene.interface && scene.ask.source !== scene.vm.ip
+  const question = (ip: Ipv4 | Ipv6): EgressQuestion => ({
+    ...{interfaceName: scene.interface, vm: {ip, mac: scene.vm.mac}, vlan: vlanOf(scene)},
+    ...{segment: readPrefix(scene.segment.prefix)!, listenMs},
+    destinations: ip.includes(':') ? [] : scene.destinations.slice(0, 1),
+    control: hasOwnAddress ? scene.ask.source : undefined,
+    enough: ({paths}) => ENOUGH <= paths.filter(({by, mac}) => by === 'echo' && (any || mac === wanted.mac)).length,
+    ...(graceMs !== undefined && {graceMs}),
+    ...(waitMs !== undefined && {waitMs}),
+    onSighting: ({kind, destinationMac, atNs, frame}, destination) => {
+      const text = `${scene.vm.name}, for ${destination}, sends to ${destinationMac}`
+      observe({atNs, text, frame: {direction: 'in', kind, hex: Buffer.from(frame).toString('hex')}})
+    },
+  })
+  return Promise.all(
+    addresses.map(async (ip) => {
+      const {ownMac: _, ...seen} = await askEgress(question(ip), world, signal)
+      return seen
+    }),
+  )
+}
+
+/** Asks the VM and the gateway at the same time, and the other gateway where that says nothing yet. Changes nothing. */
+export async function look(scene: Scene, options: LookOptions, stage: Stage, eyes: Eyes = askVm): Promise<Observation> {
+  const {wanted, other} = options
+  const [egress, target] = await Promise.all([
+    options.vm ? eyes(scene, options, stage) : [],
+    askAbout(scene, wanted, stage.world, stage.signal),
   ])
   // Silence beyond it means something only where the other gateway is answered.
   const compared = other !== null && !forwards(target)
-  const old = compared ? await askAbout(scene, other, world, signal) : null
-  return {egress: seen.map(({ownMac: _, ...rest}) => rest), target, old}
+  const old = compared ? await askAbout(scene, other, stage.world, stage.signal) : null
+  return {egress, target, old}
 }
 
 /** Two unrelated places, at least: one route may be for one of them alone. */
@@ -185,8 +206,8 @@ export async function askAbout(
   signal: AbortSignal,
 ): Promise<GatewaySeen> {
   const {ask, destinations, strict} = scene
-  if (scene.vantage === 'target' && gateway.mac === scene.to.mac)
-    return askUpstream({leg: scene.interface, mac: gateway.mac, destinations, strict}, world, signal)
+  if (scene.own !== null && gateway.mac === scene.to.mac)
+    return askUpstream({leg: scene.own, mac: gateway.mac, destinations, strict}, world, signal)
   const question = {
     ...{interfaceName: ask.interface, source: ask.source, vlan: vlanOf(scene), destinations, strict},
     ...{gateways: [gateway], known: scene.gateways.map(({mac}) => mac)},

@@ -1,6 +1,13 @@
 // What a plan remembers of before: which gateway the VM was seen to use. A rollback goes back to that, and to nothing else.
-import {isDead, judgeAfter, judgeBefore, type NamedGateway, type Proof} from '../domain/proof/proof.ts'
-import {askAbout, look, type Scene, subjectOf} from './scene.ts'
+import {
+  isDead,
+  judgeAfter,
+  judgeBefore,
+  type NamedGateway,
+  type Observation,
+  type Proof,
+} from '../domain/proof/proof.ts'
+import {askAbout, type Eyes, look, type Scene, subjectOf} from './scene.ts'
 import type {Stage, Verdict} from './strategy.ts'
 
 /** JSON. */
@@ -21,12 +28,13 @@ export const LISTEN_MS = 5000
 export async function lookBefore(
   scene: Scene,
   stage: Stage,
-  awaited = false,
+  {awaited = false, eyes}: {readonly awaited?: boolean; readonly eyes?: Eyes} = {},
 ): Promise<{standing: Standing; ends: Verdict | null}> {
   const seen = await look(
     scene,
     {wanted: scene.to, other: scene.from, vm: !awaited, listenMs: 0, waitMs: BEFORE_MS, graceMs: GRACE_MS, any: true},
     stage,
+    eyes,
   )
   const {code, uses, away, evidence} = judgeBefore(subjectOf(scene), seen, awaited)
   const ends = code === null ? null : {ok: code === 'already', code, uses, evidence}
@@ -37,9 +45,9 @@ export async function lookBefore(
 export async function proveServed(
   scene: Scene,
   stage: Stage,
-  add: (seen: Awaited<ReturnType<typeof look>>) => Awaited<ReturnType<typeof look>> = (seen) => seen,
+  {add = (seen) => seen, eyes}: {readonly add?: (seen: Observation) => Observation; readonly eyes?: Eyes} = {},
 ): Promise<Verdict> {
-  const seen = await look(scene, {wanted: scene.to, other: scene.from, vm: true, listenMs: LISTEN_MS}, stage)
+  const seen = await look(scene, {wanted: scene.to, other: scene.from, vm: true, listenMs: LISTEN_MS}, stage, eyes)
   return verdictOf(judgeAfter(subjectOf(scene), add(seen)))
 }
 
@@ -54,6 +62,7 @@ export interface WayBack {
   tell(gateway: NamedGateway): Promise<void>
   /** The other end knows itself what was before, and is told to go back to it in any case. */
   readonly remembers?: boolean
+  readonly eyes?: Eyes
   /** Tells a VM that would go back by itself to stay: there is nothing to go back to. */
   stay?(): Promise<void>
 }
@@ -64,7 +73,7 @@ export interface WayBack {
  */
 export async function putBack(scene: Scene, before: Standing | null, way: WayBack, stage: Stage): Promise<Verdict> {
   const old = before?.uses ?? (before?.away ? scene.from : null)
-  const now = await howItIs(scene, old ?? scene.from, stage)
+  const now = await howItIs(scene, old ?? scene.from, stage, way.eyes)
   const isBack = (proof: Proof): boolean =>
     before?.uses ? proof.uses?.mac === before.uses.mac : before?.away === true && proof.away
   if (isBack(now.back) && !way.remembers)
@@ -80,13 +89,13 @@ export async function putBack(scene: Scene, before: Standing | null, way: WayBac
     return {ok: false, code: now.back.code, uses: now.back.uses, evidence: [why, ...now.back.evidence]}
   }
   await way.tell(old ?? scene.from)
-  const after = await howItIs(scene, old ?? scene.from, stage)
+  const after = await howItIs(scene, old ?? scene.from, stage, way.eyes)
   return {ok: isBack(after.back), code: after.back.code, uses: after.back.uses, evidence: after.back.evidence}
 }
 
 /** Where the VM sends now, judged from the gateway that is hoped for. */
-async function howItIs(scene: Scene, wanted: NamedGateway, stage: Stage): Promise<{back: Proof}> {
-  const seen = await look(scene, {wanted, other: null, vm: true, listenMs: 0}, stage)
+async function howItIs(scene: Scene, wanted: NamedGateway, stage: Stage, eyes?: Eyes): Promise<{back: Proof}> {
+  const seen = await look(scene, {wanted, other: null, vm: true, listenMs: 0}, stage, eyes)
   const judged = judgeAfter(subjectOf(scene, wanted), seen)
   // `away` is asked of the new gateway, also where another one is hoped for.
   return {back: {...judged, away: judgeAfter(subjectOf(scene), seen).away}}

@@ -31,7 +31,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
   takes: ['guardMs', 'arrivalMs', 'vlanId', 'verifyTo'],
   plan: planArp,
   async look(plan, stage) {
-    const {standing, ends} = await lookBefore(plan.scene, stage, plan.arrivalMs !== null)
+    const {standing, ends} = await lookBefore(plan.scene, stage, {awaited: plan.arrivalMs !== null})
     return {plan: {...plan, before: standing}, uses: standing.uses, ends}
   },
   async execute(plan, stage) {
@@ -39,7 +39,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     return answers.map(({target, report}) => ({vmIp: target.vmIp, spoke: report.spoke ?? null}))
   },
   async verify(plan, stage, seen) {
-    const prove = () => proveServed(plan.scene, stage, (found) => withWhatWasHeard(plan, found, seen ?? []))
+    const prove = () => proveServed(plan.scene, stage, {add: (found) => withWhatWasHeard(plan, found, seen ?? [])})
     const verdict = await prove()
     if (verdict.ok || verdict.code !== 'elsewhere' || plan.guardMs === 0) return verdict
     // It was moved back since: what is to be held is told again.

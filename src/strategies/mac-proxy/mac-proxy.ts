@@ -1,9 +1,12 @@
 // The redirection: the VM keeps sending to the old gateway's MAC, and its bridge hands the frames to the new gateway.
+import type {Mac} from '../../wire/address.ts'
+import type {Eyes} from '../scene.ts'
+import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import {type ProxyHost, systemProxyHost} from './host.ts'
-import {type MacProxyPlan, type ProxiedGateway, planMacProxy} from './plan.ts'
-import {type Proof, prove} from './prove.ts'
-import {chainOf, PROXY_TABLE, removeProxyTable} from './ruleset.ts'
+import {type MacProxyPlan, planMacProxy, rulesFor} from './plan.ts'
+import {askLeaving} from './prove.ts'
+import {chainOf, PROXY_TABLE, redirectIn, removeProxyTable} from './ruleset.ts'
 
 /** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. */
 export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
@@ -20,23 +23,31 @@ export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
       'and the old gateway must stay reachable for ARP',
   },
   takes: ['vlanId', 'verifyTo'],
-  look: async (plan) => ({plan, uses: null, ends: null}),
-  plan: (switchover, options) => planMacProxy(switchover, options, host),
-  async execute(plan, {observe, world}) {
-    await host.loadNft(plan.ruleset)
-    observe({
-      atNs: world.now(),
-      text: `${plan.bridge} redirects ${plan.vm.name} from ${plan.from.mac} to ${plan.to.mac}`,
-    })
+  plan: (switchover, options, world) => planMacProxy(switchover, options, host, world),
+  async look(plan, stage) {
+    const redirect = redirectIn((await host.readTable('bridge', PROXY_TABLE))?.rules, plan.vm.mac) ?? null
+    const {eyes, sends} = eyesOn(plan)
+    const {standing, ends} = await lookBefore(plan.scene, stage, {eyes})
+    const before = {...standing, sends: sends(), redirect}
+    return {plan: {...plan, before}, uses: standing.uses, ends}
   },
-  verify: (plan, stage) => verdict(plan, plan.to, stage, host),
+  async execute(plan, {observe, world}) {
+    const sends = plan.before?.sends ?? plan.from.mac
+    await host.loadNft(rulesFor(plan, sends, plan.to.mac))
+    const text =
+      sends === plan.to.mac
+        ? `${plan.vm.name} sends to ${plan.to.mac} by itself: ${plan.bridge} redirects it no more`
+        : `${plan.bridge} redirects ${plan.vm.name} from ${sends} to ${plan.to.mac}`
+    observe({atNs: world.now(), text})
+  },
+  verify: async (plan, stage) => withCount(plan, await proveServed(plan.scene, stage, eyesOn(plan)), host),
   async rollback(plan, stage) {
-    await host.loadNft(plan.release)
-    const left = await host.readTable('bridge', PROXY_TABLE)
-    const isEmpty = left !== undefined && !left.rules.some(({chain}) => chain !== 'from_vms')
-    if (isEmpty) await host.loadNft(removeProxyTable())
-    stage.observe({atNs: stage.world.now(), text: `${plan.bridge} redirects ${plan.vm.name} no more`})
-    return verdict(plan, plan.from, stage, host)
+    const {before} = plan
+    const {eyes} = eyesOn(plan)
+    const tell = (): Promise<void> => restoreRules(plan, host, stage)
+    // The rules that were there are known, whether or not a packet was seen.
+    const verdict = await putBack(plan.scene, before, {remembers: true, eyes, tell}, stage)
+    return {...verdict, ok: verdict.ok || before?.uses == null}
   },
   describe: ({vm, bridge, port, from, to, segment}) => [
     `let ${bridge} rewrite, on ${port}, what ${vm.name} (${vm.mac}) sends off ${segment.prefix} by way of ${from.name} (${from.mac}, site ${from.site}) to ${to.name} (${to.mac}, site ${to.site})`,
@@ -48,39 +59,40 @@ export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
 
 export const macProxy: Strategy<MacProxyPlan> = macProxyOn(systemProxyHost)
 
-async function verdict(plan: MacProxyPlan, wanted: ProxiedGateway, stage: Stage, host: ProxyHost): Promise<Verdict> {
-  const proof = await prove(plan, wanted.mac, stage)
-  const table = await host.readTable('bridge', PROXY_TABLE)
-  const packets = table?.rules
-    .filter(({chain}) => chain === chainOf(plan.vm.mac))
-    .reduce((sum, {counter}) => sum + (counter?.packets ?? 0), 0)
-  return {
-    ok: proof.leaves?.mac === wanted.mac,
-    evidence: [
-      ...evidenceOf(plan, wanted, proof),
-      ...(packets === undefined ? [] : [`${packets} packets redirected so far`]),
-    ],
+/** Looks where packets leave the bridge, and remembers where the VM itself sends them. */
+function eyesOn(plan: MacProxyPlan): {eyes: Eyes; sends(): Mac | null} {
+  let sends: Mac | null = null
+  const eyes: Eyes = async (scene, {wanted, any, listenMs}, stage) => {
+    const addresses = scene.families.map((family) => (family === 4 ? scene.vm.ip : scene.vm.ip6))
+    const question = {wanted: any ? undefined : wanted.mac, listenMs}
+    const seen = await Promise.all(
+      addresses.filter((ip) => ip !== null).map((ip) => askLeaving(plan, ip, question, stage)),
+    )
+    sends = seen[0]?.sends ?? sends
+    return seen.map(({egress}) => egress)
   }
+  return {eyes, sends: () => sends}
 }
 
-function evidenceOf(
-  {vm, from, to, bridge, port, watch}: MacProxyPlan,
-  wanted: ProxiedGateway,
-  {leaves, sends}: Proof,
-): string[] {
-  const named = (mac: string): string =>
-    [from, to].find((gateway) => gateway.mac === mac)?.name ?? 'no gateway of this segment'
-  if (leaves !== undefined) {
-    const own =
-      sends === undefined || sends === leaves.mac
-        ? ''
-        : `, though ${vm.name} itself sends them to ${named(sends)} (${sends})`
-    const where = `packets of ${vm.name} leave ${bridge} through ${leaves.port} for ${named(leaves.mac)} (${leaves.mac})${own}`
-    return leaves.mac === wanted.mac ? [where] : [where, `they should leave for ${wanted.name} (${wanted.mac})`]
-  }
-  if (sends === undefined)
-    return [`${vm.name} is silent on ${port}: no answer to an echo from off the segment, and no traffic`]
-  return [
-    `${vm.name} sends to ${named(sends)} (${sends}), but nothing of it was seen to leave through ${watch.join(', ') || 'any port'}`,
-  ]
+/** Exactly the redirection that was there before, none included. */
+async function restoreRules(plan: MacProxyPlan, host: ProxyHost, {world, observe}: Stage): Promise<void> {
+  const back = plan.before?.redirect ?? null
+  await host.loadNft(back === null ? plan.release : rulesFor(plan, back.from, back.to))
+  if (back === null) await removeIfEmpty(host)
+  const text = back === null ? 'redirects it no more' : `redirects it from ${back.from} to ${back.to} again`
+  observe({atNs: world.now(), text: `${plan.bridge}: ${plan.vm.name}: ${text}`})
+}
+
+async function removeIfEmpty(host: ProxyHost): Promise<void> {
+  const left = await host.readTable('bridge', PROXY_TABLE)
+  const isEmpty = left !== undefined && !left.rules.some(({chain}) => chain !== 'from_vms')
+  if (isEmpty) await host.loadNft(removeProxyTable())
+}
+
+async function withCount(plan: MacProxyPlan, verdict: Verdict, host: ProxyHost): Promise<Verdict> {
+  const table = await host.readTable('bridge', PROXY_TABLE)
+  const rules = table?.rules.filter(({chain}) => chain === chainOf(plan.vm.mac)) ?? []
+  if (rules.length === 0) return verdict
+  const packets = rules.reduce((sum, {counter}) => sum + (counter?.packets ?? 0), 0)
+  return {...verdict, evidence: [...verdict.evidence, `${packets} packets redirected so far`]}
 }

@@ -3,7 +3,11 @@ import type {Gateway} from '../../domain/inventory/site.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {BridgePort, FdbEntry} from '../../net/bridge-ports.ts'
+import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Scene, sceneOf} from '../scene.ts'
+import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {ProxyHost} from './host.ts'
 import {redirectRuleset, releaseRuleset} from './ruleset.ts'
@@ -28,9 +32,26 @@ export interface MacProxyPlan {
   readonly to: ProxiedGateway
   /** Where the VM's packets leave the bridge: the proof is looked for there. The bridge itself, if it is the gateway. */
   readonly watch: readonly string[]
-  /** What `nft -f` is given, and what takes it back. */
+  /** The new gateway is this very bridge. */
+  readonly isBridge: boolean
+  /** IPv6 is redirected too: the new gateway routes it. */
+  readonly ipv6: boolean
+  /** By gateway MAC: what is for these addresses is for the gateway itself. */
+  readonly gatewaysIp6: Readonly<Record<Mac, readonly Ipv6[]>>
+  /** What `nft -f` is given where the VM sends to the gateway that it is expected to, and what takes the redirection away altogether. */
   readonly ruleset: string
   readonly release: string
+  readonly scene: Scene
+  /** How things stood before; null: not looked at yet. */
+  readonly before: ProxyBefore | null
+}
+
+/** JSON. */
+export interface ProxyBefore extends Standing {
+  /** The MAC to which the VM itself sends, whatever the bridge makes of it; null: not seen. */
+  readonly sends: Mac | null
+  /** The MACs of the redirection that was there; null: none was. */
+  readonly redirect: {readonly from: Mac; readonly to: Mac} | null
 }
 
 /** As many ports are watched for the proof, at most. */
@@ -43,6 +64,7 @@ export async function planMacProxy(
   switchover: Switchover,
   options: StrategyOptions,
   host: ProxyHost,
+  world: World,
 ): Promise<MacProxyPlan> {
   const {vm, segment, from, to} = switchover
   if (from.mac === to.mac) {
@@ -57,7 +79,11 @@ export async function planMacProxy(
   const fdb = await host.bridgeFdb(port.bridge)
   const isBridge = fdb.some(({mac, own}) => own && mac === to.mac)
   const prefix = prefixText(segment.prefix)
+  const ipv6 = (to.ip6 ?? []).length > 0
   const gateway = ({name, site, ip, mac}: Gateway): ProxiedGateway => ({name, site, ip, mac})
+  const via = (await world.interfaces()).find(({name}) => name === port.name)
+  if (!via) throw new Failure('runtime', `${port.name}, behind which ${vm.name} is, carries no frames: is it up?`)
+  const scene = await sceneOf(switchover, options, world, via, {bridge: port.bridge})
   return {
     strategy: 'mac-proxy',
     bridge: port.bridge,
@@ -68,17 +94,31 @@ export async function planMacProxy(
     from: gateway(from),
     to: gateway(to),
     watch: isBridge ? [port.bridge] : watchedPorts(port, [from.mac, to.mac], fdb, ports),
+    ...{isBridge, ipv6, gatewaysIp6: Object.fromEntries(segment.gateways.map(({mac, ip6 = []}) => [mac, ip6]))},
     ruleset: redirectRuleset({
-      vm,
-      port: port.name,
-      prefix,
+      ...{vm, port: port.name, prefix, to, isBridge, ipv6},
       from: {mac: from.mac, ip6: from.ip6 ?? []},
-      to,
-      isBridge,
-      ipv6: (to.ip6 ?? []).length > 0,
     }),
     release: releaseRuleset(vm.mac),
+    ...{scene, before: null},
   }
+}
+
+/** The rules that make the bridge hand packets that the VM sends to one gateway to another; none where that is the same. */
+export function rulesFor(plan: MacProxyPlan, from: Mac, to: Mac): string {
+  if (from === to) return plan.release
+  const {vm, port, segment, isBridge, ipv6} = plan
+  const ip6 = plan.gatewaysIp6[from] ?? []
+  const ofBridge = isBridge && to === plan.to.mac
+  return redirectRuleset({
+    vm,
+    port,
+    prefix: segment.prefix,
+    from: {mac: from, ip6},
+    to: {mac: to},
+    isBridge: ofBridge,
+    ipv6,
+  })
 }
 
 /** The port named, or the one behind which a bridge has learned the VM. */

@@ -1,74 +1,105 @@
-// Where do the VM's packets leave the bridge to? The VM cannot say: to it nothing has changed. So an echo from off the
-// segment makes it send one, and what comes out of the bridge's other ports is looked at.
+// Where do the VM's packets leave the bridge to? The VM cannot say: to it nothing has changed. So echoes from off the
+// segment make it send some, and what comes out of the bridge's other ports is looked at.
+import type {EgressSeen, PathSeen} from '../../domain/proof/proof.ts'
 import type {Link} from '../../net/packet/link.ts'
-import type {WatchedVm} from '../../probe/sighting.ts'
-import {echoFrame, readSighting, vmFilter} from '../../probe/vm-watch.ts'
-import {type Mac, readPrefix} from '../../wire/address.ts'
+import {FAR_AWAY, FAR_AWAY6} from '../../probe/egress.ts'
+import {sentTo} from '../../probe/ip-ends.ts'
+import {isVersion6, type Sighting, type WatchedVm} from '../../probe/sighting.ts'
+import {echoFrame, probeFrame, readSighting, vmFilter} from '../../probe/vm-watch.ts'
+import {type Ipv4, type Mac, readPrefix} from '../../wire/address.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {vlanOf} from '../scene.ts'
 import type {Stage} from '../strategy.ts'
 import type {MacProxyPlan} from './plan.ts'
 
-/** Nobody's address (RFC 5737): the VM can answer to it only through its default gateway. */
-const OFF_SEGMENT = '192.0.2.1'
-/** Echoes go out at these offsets, ms, until an answer is seen to leave. */
+/** Questions go out at these offsets, ms, until what is enough was seen to leave. */
 const ROUNDS_MS = [0, 100, 300, 700, 1500]
 const LISTEN_MS = 1000
 
-export interface Proof {
-  /** The MAC to which the VM's packets leave the bridge, and where. */
-  readonly leaves: {readonly mac: Mac; readonly port: string; readonly by: string} | undefined
+export interface Leaving {
+  /** The VM's packets as they leave the bridge. */
+  readonly egress: EgressSeen
   /** The MAC to which the VM itself sends them. */
-  readonly sends: Mac | undefined
+  readonly sends: Mac | null
 }
 
-/** Waits for a packet to `wanted`; ends early with it, and after the last round with what was seen instead. */
-export async function prove(plan: MacProxyPlan, wanted: Mac, {world, signal, observe}: Stage): Promise<Proof> {
-  const vm: WatchedVm = {
-    ...plan.vm,
-    vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false},
-  }
-  const echo = {gatewayIp: plan.from.ip, identifier: Math.floor(world.random() * 0x10000), from: OFF_SEGMENT}
+export interface LeavingQuestion {
+  /** Seeing packets for this MAC leave ends the question; undefined: any. */
+  readonly wanted: Mac | undefined
+  /** How long to listen for a VM that answers no echo, ms. */
+  readonly listenMs: number
+}
+
+/** Asks by one address of the VM, of either family. */
+export async function askLeaving(
+  plan: MacProxyPlan,
+  ip: Ipv4 | Ipv6,
+  {wanted, listenMs}: LeavingQuestion,
+  {world, signal, observe}: Stage,
+): Promise<Leaving> {
+  const vm: WatchedVm = {ip, mac: plan.vm.mac, vlan: vlanOf(plan)}
+  const first = Math.floor(world.random() * 0x10000)
+  const places: readonly string[] = isVersion6(ip) ? FAR_AWAY6 : FAR_AWAY
+  const echoes = places.map((from, i) => ({gatewayIp: from, identifier: (first + i) & 0xffff, from}))
   const segment = readPrefix(plan.segment.prefix)
   const done = new AbortController()
-  let leaves: Proof['leaves']
-  let sends: Mac | undefined
-  const links: Link[] = []
-  const open = async (name: string, take: (link: Link) => void): Promise<Link> => {
-    const link = await world.openLink(name, {filter: vmFilter(vm, true), promiscuous: true, outgoing: true})
-    links.push(link)
-    take(link)
+  const paths = new Map<string, PathSeen>()
+  let sends: Mac | null = null
+  let alive = false
+  const read = (frame: Parameters<typeof readSighting>[0]): Sighting | undefined =>
+    echoes.map((echo) => readSighting(frame, vm, echo, segment)).find((seen) => seen !== undefined)
+  const isEnough = (): boolean =>
+    [...paths.values()].filter(({by, mac}) => by === 'echo' && (wanted === undefined || mac === wanted)).length >=
+    echoes.length
+
+  await using open = new AsyncDisposableStack()
+  const listen = async (name: string, take: (seen: Sighting, bytes: Uint8Array) => void): Promise<Link> => {
+    const link = open.use(await world.openLink(name, {filter: vmFilter(vm, true), promiscuous: true, outgoing: true}))
+    link.onFrame((frame) => {
+      const seen = read(frame)
+      if (seen !== undefined) take(seen, frame.bytes)
+    })
     return link
   }
-  try {
-    const port = await open(plan.port, (link) =>
-      link.onFrame((frame) => {
-        sends = readSighting(frame, vm, echo, segment)?.destinationMac ?? sends
-      }),
-    )
-    for (const name of plan.watch) {
-      await open(name, (link) =>
-        link.onFrame((frame) => {
-          const seen = readSighting(frame, vm, echo, segment)
-          if (seen?.kind !== 'echo-reply' && seen?.kind !== 'traffic') return
-          // The first port for a MAC: a bridge that does not know yet where it is sends copies out of all.
-          if (seen.destinationMac !== leaves?.mac) {
-            observe({atNs: seen.atNs, text: `a packet of ${plan.vm.name} leaves ${name} for ${seen.destinationMac}`})
-            leaves = {mac: seen.destinationMac, port: name, by: seen.kind}
-          }
-          if (seen.destinationMac === wanted) done.abort()
-        }),
-      )
-    }
-    const startedNs = world.now()
-    const either = AbortSignal.any([signal, done.signal])
-    for (const [round, atMs] of [...ROUNDS_MS, ROUNDS_MS.at(-1)! + LISTEN_MS].entries()) {
-      const leftMs = atMs - Number(world.now() - startedNs) / 1e6
-      if (leftMs > 0) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
-      if (done.signal.aborted || round === ROUNDS_MS.length) break
-      const atNs = port.send(echoFrame(port, vm, echo, round + 1))
-      observe({atNs, text: `${OFF_SEGMENT} pings ${plan.vm.ip} through ${plan.port}, sequence ${round + 1}`})
-    }
-    return {leaves, sends}
-  } finally {
-    await Promise.all(links.map((link) => link.close()))
+  const port = await listen(plan.port, ({kind, destinationMac}) => {
+    alive = true
+    if (kind === 'echo-reply' || kind === 'traffic') sends = destinationMac
+  })
+  for (const name of plan.watch) {
+    await listen(name, ({kind, destinationMac: mac, atNs}, bytes) => {
+      const destination = sentTo(bytes)
+      if (destination === undefined || (kind !== 'echo-reply' && kind !== 'traffic')) return
+      if (paths.get(destination)?.mac !== mac)
+        observe({atNs, text: `a packet of ${plan.vm.name} for ${destination} leaves ${name} for ${mac}`})
+      const by = kind === 'echo-reply' || places.includes(destination) ? 'echo' : 'traffic'
+      paths.set(destination, {destination, mac, by, answered: false})
+      if (isEnough()) done.abort()
+    })
+  }
+  const startedNs = world.now()
+  const either = AbortSignal.any([signal, done.signal])
+  const until = async (atMs: number): Promise<void> => {
+    const leftMs = atMs - Number(world.now() - startedNs) / 1e6
+    signal.throwIfAborted()
+    if (leftMs > 0) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
+  }
+  for (const [round, atMs] of ROUNDS_MS.entries()) {
+    await until(atMs)
+    if (done.signal.aborted) break
+    for (const echo of echoes) port.send(echoFrame(port, vm, echo, round + 1))
+    port.send(probeFrame(port, vm))
+  }
+  await until(ROUNDS_MS.at(-1)! + LISTEN_MS)
+  if (alive && paths.size === 0) await until(ROUNDS_MS.at(-1)! + LISTEN_MS + listenMs)
+  return {
+    egress: {
+      family: isVersion6(ip) ? 6 : 4,
+      paths: [...paths.values()],
+      alive,
+      rttMs: null,
+      askedFor: [],
+      elsewhere: false,
+    },
+    sends,
   }
 }

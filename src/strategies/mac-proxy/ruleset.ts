@@ -1,5 +1,5 @@
 // The rules that redirect one VM's packets from one gateway's MAC to another's, in the bridge, as nft(8) takes them.
-import type {Mac} from '../../wire/address.ts'
+import {isMac, type Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 
 /** The table that is ours alone; every redirected VM has a chain in it. */
@@ -36,7 +36,7 @@ const frame = (mac: Mac): string[] => [
 export function redirectRuleset({vm, port, prefix, from, to, isBridge, ipv6}: Redirect): string {
   const chain = `bridge ${PROXY_TABLE} ${chainOf(vm.mac)}`
   // A frame was for another station when it came in; the bridge takes it for itself only if it is told so.
-  const action = `counter ${isBridge ? 'meta pkttype set host ' : ''}ether daddr set ${to.mac}`
+  const action = `counter ${isBridge ? 'meta pkttype set host ' : ''}ether daddr set ${to.mac} comment "${commentOf(from.mac, to.mac)}"`
   const rule = (protocol: string, match: string): string =>
     `add rule ${chain} iifname "${port}" ether daddr ${from.mac} meta protocol ${protocol} ${match} ${action}`
   const own = ['fe80::/10', 'ff00::/8', ...from.ip6.filter((ip) => !ip.startsWith('fe80:'))]
@@ -62,3 +62,16 @@ export const releaseRuleset = (mac: Mac): string =>
 export const removeProxyTable = (): string => `delete table bridge ${PROXY_TABLE}\n`
 
 const lines = (text: readonly string[]): string => `${text.join('\n')}\n`
+
+/** Our rules carry in their comment what they redirect, so that a later run can put it back. */
+const commentOf = (from: Mac, to: Mac): string => `${from} > ${to}`
+
+/** The redirection of a VM that a table holds; undefined if there is none. */
+export function redirectIn(
+  rules: readonly {readonly chain: string; readonly comment: string | undefined}[] | undefined,
+  vm: Mac,
+): {readonly from: Mac; readonly to: Mac} | undefined {
+  const comments = rules?.filter(({chain}) => chain === chainOf(vm)).map(({comment}) => comment) ?? []
+  const [from, to] = comments.find((comment) => comment !== undefined)?.split(' > ') ?? []
+  return from !== undefined && to !== undefined && isMac(from) && isMac(to) ? {from, to} : undefined
+}
