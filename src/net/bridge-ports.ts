@@ -9,6 +9,7 @@ export interface BridgePort {
   readonly name: string
   readonly bridge: string
   readonly mac: Mac
+  /** Up, and the other end of the wire is too. */
   readonly up: boolean
   /** The bridge answers ARP and neighbour solicitations for hosts behind this port, from its neighbour table. */
   readonly neighSuppress: boolean
@@ -45,7 +46,7 @@ export async function bridgePorts(): Promise<BridgePort[]> {
           name: ifname,
           bridge: master,
           mac: address ?? '00:00:00:00:00:00',
-          up: flags.includes('UP'),
+          up: flags.includes('UP') && flags.includes('LOWER_UP'),
           neighSuppress: linkinfo.info_slave_data?.neigh_suppress === true,
         },
   )

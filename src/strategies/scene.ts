@@ -102,7 +102,7 @@ function destinationsOf({vm, segment, to, sites = []}: Switchover): Ipv4[] {
   const nearFirst = sites.toSorted((a, b) => Number(b.name === to.site) - Number(a.name === to.site))
   const named = [...(vm.agent?.probes ?? []), ...nearFirst.flatMap(({probes = []}) => probes)]
   const guessed = nearFirst.flatMap(({name, prefixes}) =>
-    prefixes.flatMap((prefix) => usualHosts(prefix).slice(0, name === to.site ? USUAL_HOSTS.length : 1)),
+    prefixes.flatMap((prefix) => usualHosts(prefix).slice(0, name === to.site ? USUAL_HOSTS.length : 2)),
   )
   const beyond = [...named, ...guessed].filter(
     (ip): ip is Ipv4 => !ip.includes(':') && !prefixContains(segment.prefix, ip),

@@ -1,5 +1,5 @@
 // `gwswitch garp --all`: every VM of a segment at once. All are told before any is checked, in few system calls.
-import type {Inventory, Vm} from '../../domain/inventory/site.ts'
+import {allGateways, type Inventory, type Vm} from '../../domain/inventory/site.ts'
 import {EXIT} from '../../errors.ts'
 import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
 import type {Link} from '../../net/packet/link.ts'
@@ -72,16 +72,25 @@ export async function runGarpMany(
     )
   }
   const interfaces = await world.interfaces()
-  const base = garpRequest({...order, vm: undefined, form: 'reply'}, inventory, interfaces)
+  const base = garpRequest({...order, vm: undefined, form: 'reply'}, inventory, interfaces, {everybody: false})
   const {gateway, vlan} = base.announce
   const segments = new Set(
     inventory.segments.filter(({gateways}) => gateways.some(({ip}) => ip === gateway.ip)).map(({name}) => name),
   )
-  const targets = inventory.vms
-    .filter((vm) => segments.has(vm.segment))
-    .map((vm): Target => ({vm, answered: false, used: undefined}))
-  if (targets.length === 0) throw usage(`${inventory.file}: no VM is on a segment of ${gateway.ip}`)
-  const warnings = base.warnings.filter((line) => !line.startsWith('broadcast'))
+  const vms = inventory.vms.filter((vm) => segments.has(vm.segment))
+  if (vms.length === 0) throw usage(`${inventory.file}: no VM is on a segment of ${gateway.ip}`)
+  const site = allGateways(inventory).find(({name}) => name === base.gatewayName)?.site
+  const away = vms.filter((vm) => site !== undefined && vm.site !== undefined && vm.site !== site)
+  const targets = vms.filter((vm) => !away.includes(vm)).map((vm): Target => ({vm, answered: false, used: undefined}))
+  if (targets.length === 0)
+    throw usage(`${inventory.file}: every VM on a segment of ${gateway.ip} is at another site than ${site}`)
+  const warnings = [
+    ...base.warnings,
+    ...away.map(
+      ({name, site: at}) =>
+        `${name} is not told: the inventory says that it is at site ${at}, and ${base.gatewayName} is at ${site}`,
+    ),
+  ]
   if (run.dryRun)
     return document(base, order.interfaceName, targets, {dryRun: true, framesSent: 0, toldAfterMs: null, warnings})
   const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)

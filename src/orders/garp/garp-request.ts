@@ -24,6 +24,8 @@ export function garpRequest(
   order: GarpOrder,
   inventory: Inventory | undefined,
   interfaces: readonly InterfaceFacts[],
+  /** Whether it is sent to everybody, where that does not follow from the order. */
+  to: {readonly everybody?: boolean} = {},
 ): GarpRequest {
   const via = interfaces.find(({name}) => name === order.interfaceName)
   if (!via) {
@@ -50,7 +52,7 @@ export function garpRequest(
   checkAddresses(ip, vm, prefix, segment)
   const forms = formsOf(order, vm !== undefined)
   const vlan = order.vlanId === undefined ? undefined : {id: order.vlanId, priority: 0, dropEligible: false}
-  const everybody = order.broadcast || vm === undefined
+  const everybody = to.everybody ?? (order.broadcast || vm === undefined)
   return {
     gatewayName: known?.name ?? segment?.gateways.find((gateway) => gateway.mac === mac)?.name,
     vmName: vm?.name,
