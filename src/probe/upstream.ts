@@ -3,6 +3,7 @@ import type {GatewaySeen} from '../domain/proof/proof.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import {askGateways, MOST_DESTINATIONS, nobody} from './gateways.ts'
+import {together} from './together.ts'
 
 export interface UpstreamQuestion {
   /** The leg on the segment. What is routed back to it does not go beyond. */
@@ -28,7 +29,10 @@ export async function askUpstream(
   const ways = await Promise.all(destinations.slice(0, MOST_DESTINATIONS).map((to) => wayTo(to, leg, world)))
   const open = ways.filter((way) => way !== undefined)
   if (open.length === 0) return found('refuses', `it has no route beyond ${leg} to ${destinations.join(', ')}`)
-  const answers = await Promise.all(open.map((way) => askWay(way, strict ?? false, world, signal)))
+  const answers = await together<(string | undefined)[]>(
+    signal,
+    open.map((way) => (either: AbortSignal) => askWay(way, strict ?? false, world, either)),
+  )
   const witness = answers.find((answer) => answer !== undefined)
   return witness === undefined ? found('silent', nobody(destinations)) : found('answers', witness)
 }

@@ -16,6 +16,7 @@ import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
 import {askEgress, type EgressQuestion} from '../probe/egress.ts'
 import {askGateways, MOST_DESTINATIONS} from '../probe/gateways.ts'
+import {together} from '../probe/together.ts'
 import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
 import type {Vlan} from '../wire/ethernet.ts'
@@ -174,9 +175,10 @@ export const askVm: Eyes = (scene, options, {world, signal, observe}) => {
       observe({atNs, text, frame: {direction: 'in', kind, hex: Buffer.from(frame).toString('hex')}})
     },
   })
-  return Promise.all(
-    addresses.map(async (ip) => {
-      const {ownMac: _, ...seen} = await askEgress(question(ip), world, signal)
+  return together<EgressSeen[]>(
+    signal,
+    addresses.map((ip) => async (either: AbortSignal) => {
+      const {ownMac: _, ...seen} = await askEgress(question(ip), world, either)
       return seen
     }),
   )
@@ -185,9 +187,9 @@ export const askVm: Eyes = (scene, options, {world, signal, observe}) => {
 /** Asks the VM and the gateway at the same time, and the other gateway where that says nothing yet. Changes nothing. */
 export async function look(scene: Scene, options: LookOptions, stage: Stage, eyes: Eyes = askVm): Promise<Observation> {
   const {wanted, other} = options
-  const [egress, target] = await Promise.all([
-    options.vm ? eyes(scene, options, stage) : [],
-    askAbout(scene, wanted, stage.world, stage.signal),
+  const [egress, target] = await together<[readonly EgressSeen[], GatewaySeen]>(stage.signal, [
+    async (signal) => (options.vm ? eyes(scene, options, {...stage, signal}) : []),
+    (signal) => askAbout(scene, wanted, stage.world, signal),
   ])
   // Silence beyond it means something only where the other gateway is answered.
   const compared = other !== null && !forwards(target)

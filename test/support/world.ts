@@ -1,7 +1,8 @@
 // A world without an operating system: links in memory and a clock that jumps to the next thing due.
-import type {InterfaceFacts} from '../../src/net/ip.ts'
+import type {InterfaceFacts, Route} from '../../src/net/ip.ts'
 import type {Link, ReceivedFrame} from '../../src/net/packet/link.ts'
 import type {World} from '../../src/net/world.ts'
+import type {Ipv4, Mac} from '../../src/wire/address.ts'
 
 export interface FakeWorld extends World {
   /** Frames sent on any link, in order. */
@@ -9,12 +10,19 @@ export interface FakeWorld extends World {
   /** Hands a frame to every open link, `afterMs` from now. */
   deliver(frame: Uint8Array, afterMs?: number): void
   readonly openLinks: number
+  onSend?: FakeWorldOptions['onSend']
 }
 
 export interface FakeWorldOptions {
   readonly interfaces?: readonly InterfaceFacts[]
   /** What the other end does with a sent frame. */
-  onSend?(frame: Uint8Array, world: FakeWorld): void
+  readonly onSend?: ((frame: Uint8Array, world: FakeWorld) => void) | undefined
+  /** The first that there is goes everywhere; none: there is no route. Undefined: nothing is known of routes. */
+  readonly routes?: readonly Pick<Route, 'gateway' | 'interface' | 'source'>[]
+  /** Of the neighbour table: MACs by address. */
+  readonly neighbours?: Readonly<Record<Ipv4, Mac>>
+  /** Bridges by the names of their ports. */
+  readonly bridges?: Readonly<Record<string, string>>
 }
 
 export const ethernetInterface = (over: Partial<InterfaceFacts> = {}): InterfaceFacts => ({
@@ -35,7 +43,13 @@ interface Timer {
   readonly fire: () => void
 }
 
-export function fakeWorld({interfaces = [ethernetInterface()], onSend}: FakeWorldOptions = {}): FakeWorld {
+export function fakeWorld({
+  interfaces = [ethernetInterface()],
+  onSend,
+  routes = [],
+  neighbours = {},
+  bridges = {},
+}: FakeWorldOptions = {}): FakeWorld {
   let nowNs = 1_700_000_000_000_000_000n
   let order = 0
   const timers = new Set<Timer>()
@@ -91,7 +105,7 @@ export function fakeWorld({interfaces = [ethernetInterface()], onSend}: FakeWorl
         mtu: facts.mtu,
         send(frame) {
           sent.push(frame)
-          onSend?.(frame, world)
+          world.onSend?.(frame, world)
           return nowNs
         },
         sendMany: (frames) => frames.map((frame) => sent.push(frame)).length,
@@ -107,9 +121,12 @@ export function fakeWorld({interfaces = [ethernetInterface()], onSend}: FakeWorl
     },
     interfaces: async () => [...interfaces],
     neighbours: async () => [],
-    routeTo: async () => undefined,
+    ...(onSend && {onSend}),
+    routeTo: async () => routes[0] && {...routes[0], redirected: false, expiresS: undefined},
+    bridgeOf: async (name) => ({portOf: bridges[name], isBridge: Object.values(bridges).includes(name)}),
     tableGateway: async () => undefined,
-    resolveNeighbour: async () => undefined,
+    resolveNeighbour: async (ip) =>
+      neighbours[ip] === undefined ? undefined : {ip, mac: neighbours[ip], state: 'REACHABLE'},
     redirectFacts: async () => ({acceptRedirects: undefined, rawSocketsOpen: 0}),
     now: () => nowNs,
     sleep: (ms, signal) =>

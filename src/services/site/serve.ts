@@ -156,8 +156,11 @@ async function switchOne(
     strategy = prepared.strategy.name
     if (dryRun) return ended('planned', prepared.describe.join('; '))
     const done = await performSwitch(prepared, world, {signal: run.signal, deadMan: run.deadMan()})
-    if (done.verified) return ended('switched', done.evidence.join('; '))
-    return ended('rolled_back', [...done.evidence, ...(done.rollback?.evidence ?? [])].join('; '))
+    const {error, rollbackError, evidence, rollback} = done
+    const said = [error?.message, ...evidence, ...(rollback?.evidence ?? []), rollbackError?.message]
+    const detail = said.filter((line) => line !== undefined).join('; ')
+    if (done.verified) return ended('switched', detail)
+    return ended(error === null && done.rolledBack ? 'rolled_back' : 'failed', detail)
   } catch (error) {
     if (error instanceof Failure) return ended('failed', error.message)
     return ended('failed', `internal error: ${(error as Error).stack?.split('\n').slice(0, 3).join(' ')}`)

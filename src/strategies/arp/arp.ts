@@ -1,5 +1,6 @@
 // The ARP strategy: the gateway IP stays, the VM's neighbour entry for it moves to the new site's MAC. IPv6 likewise.
 import type {Observation} from '../../domain/proof/proof.ts'
+import {together} from '../../probe/together.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
@@ -83,11 +84,13 @@ async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, arriva
   // Promiscuous: on the VM's own port its answers pass by, but they are for the gateway.
   const link = await world.openLink(plan.interface, {filter: vmFilter(plan.vm, true), promiscuous: true})
   try {
-    const run = async (target: Target): Promise<Answer> => {
-      const request = {...target.request, scheduleMs: plan.scheduleMs, arrivalMs}
-      return {target, report: await announce(link, world, request, signal)}
-    }
-    const answers = await Promise.all(targets(plan, gateway).map(run))
+    const answers = await together<Answer[]>(
+      signal,
+      targets(plan, gateway).map((target) => async (either: AbortSignal) => {
+        const request = {...target.request, scheduleMs: plan.scheduleMs, arrivalMs}
+        return {target, report: await announce(link, world, request, either)}
+      }),
+    )
     const events = answers.flatMap(({report}) => report.events).toSorted((a, b) => Number(a.atNs - b.atNs))
     for (const {atNs, text, direction, kind, bytes} of events)
       observe({atNs, text, frame: {direction, kind, hex: Buffer.from(bytes).toString('hex')}})

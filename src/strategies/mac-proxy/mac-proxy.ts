@@ -1,11 +1,12 @@
 // The redirection: the VM keeps sending to the old gateway's MAC, and its bridge hands the frames to the new gateway.
+import {together} from '../../probe/together.ts'
 import type {Mac} from '../../wire/address.ts'
 import type {Eyes} from '../scene.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import {type ProxyHost, systemProxyHost} from './host.ts'
 import {type MacProxyPlan, planMacProxy, rulesFor} from './plan.ts'
-import {askLeaving} from './prove.ts'
+import {askLeaving, type Leaving} from './prove.ts'
 import {chainOf, PROXY_TABLE, redirectIn, removeProxyTable} from './ruleset.ts'
 
 /** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. */
@@ -65,8 +66,11 @@ function eyesOn(plan: MacProxyPlan): {eyes: Eyes; sends(): Mac | null} {
   const eyes: Eyes = async (scene, {wanted, any, listenMs}, stage) => {
     const addresses = scene.families.map((family) => (family === 4 ? scene.vm.ip : scene.vm.ip6))
     const question = {wanted: any ? undefined : wanted.mac, listenMs}
-    const seen = await Promise.all(
-      addresses.filter((ip) => ip !== null).map((ip) => askLeaving(plan, ip, question, stage)),
+    const seen = await together<Leaving[]>(
+      stage.signal,
+      addresses
+        .filter((ip) => ip !== null)
+        .map((ip) => (signal: AbortSignal) => askLeaving(plan, ip, question, {...stage, signal})),
     )
     sends = seen[0]?.sends ?? sends
     return seen.map(({egress}) => egress)

@@ -5,19 +5,13 @@ import type {Strategy} from '../../../src/strategies/strategy.ts'
 import {openBeacon} from '../../../src/wire/agent-beacon.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {parseIpv6} from '../../../src/wire/ipv6.ts'
+import {strategyNamed, verdict} from '../../support/strategy.ts'
 import {fakeWorld} from '../../support/world.ts'
 import {inventory, keys, LEG, note, request, signed} from './site-fixture.ts'
 
 /** A strategy named as one of web-07's, that does what the test says. */
-const strategy = (over: Partial<Strategy>): Strategy => ({
-  ...{name: 'agent', summary: '', traits: {} as Strategy['traits']},
-  plan: async ({to}) => ({to: to.name}),
-  execute: async () => {},
-  verify: async () => ({ok: true, evidence: ['seen']}),
-  rollback: async () => ({ok: true, evidence: ['as it was']}),
-  describe: () => ['tell it'],
-  ...over,
-})
+const strategy = (over: Partial<Strategy>): Strategy =>
+  strategyNamed('agent', {plan: async ({to}) => ({to: to.name}), describe: () => ['tell it'], ...over})
 
 /** Serves for `seconds`, and lets notes come in at their times. */
 async function serve(
@@ -113,8 +107,8 @@ describe('serve site', () => {
   })
 
   it.each<[string, Partial<Strategy>, string, RegExp]>([
-    ['is not verified', {verify: async () => ({ok: false, evidence: ['unseen']})}, 'rolled_back', /unseen; as it was/],
-    ['fails', {execute: async () => Promise.reject(new Error('bug'))}, 'failed', /internal error: Error: bug/],
+    ['is not verified', {verify: async () => verdict('unverified', ['unseen'])}, 'rolled_back', /unseen; as it was/],
+    ['fails', {execute: async () => Promise.reject(new Error('bug'))}, 'failed', /^bug; as it was$/],
   ])('does not try at once again what %s', async (_name, own, outcome, detail) => {
     const {document, logs} = await serve(10, [1, 3, 8], {own})
     expect(document.switches).toMatchObject([{outcome, detail: expect.stringMatching(detail)}])
@@ -130,7 +124,7 @@ describe('serve site', () => {
           new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
         rollback: async () => {
           back++
-          return {ok: true, evidence: []}
+          return {...verdict('elsewhere'), ok: true}
         },
       },
     })

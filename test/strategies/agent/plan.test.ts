@@ -107,10 +107,4 @@ describe('the plan of the strategy agent', () => {
       /no interface eth7 here; Ethernet interfaces are: seg-a/,
     )
   })
-
-  it('cannot wait for a VM that does not run yet', async () => {
-    await expect(planAgent(move(SIGNED), {arrivalMs: 1000}, fakeWorld({interfaces: [LEG]}))).rejects.toThrow(
-      /cannot wait for one that does not run yet/,
-    )
-  })
 })

@@ -2,9 +2,11 @@ import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
 import {arp} from '../../../src/strategies/arp/arp.ts'
-import {carryOut} from '../../../src/strategies/switch.ts'
+import {carryOut, type SwitchEnd} from '../../../src/strategies/carry-out.ts'
+import {parseFrame} from '../../../src/wire/frames.ts'
 import {INVENTORY} from '../../support/inventory.ts'
-import {type FakeVm, vmBehind} from '../../support/vm.ts'
+import {type FakeGateway, segmentOf} from '../../support/segment.ts'
+import type {FakeVm} from '../../support/vm.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 
 const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
@@ -12,14 +14,55 @@ const switchover = (vm: string, to: string) => switchoverFrom(resolveSwitchover(
 const BX = '02:00:00:00:0a:02'
 const BY = '02:00:00:00:0b:02'
 
-async function switchVm(over: Partial<FakeVm>) {
+interface Situation extends Partial<FakeVm> {
+  readonly x?: Partial<FakeGateway>
+  readonly y?: Partial<FakeGateway>
+  /** Where it is run: at the new gateway, or on the VM's own port of a bridge. */
+  readonly at?: 'gateway' | 'port'
+  readonly acceptUnverified?: boolean
+}
+
+const AT_GATEWAY = [
+  ethernetInterface(),
+  ethernetInterface({name: 'core', mac: '02:00:00:00:ee:01', addresses: [{ip: '172.16.2.1', prefixLength: 30}]}),
+]
+const AT_PORT = [
+  ethernetInterface({name: 'vnet0', mac: '02:00:00:00:fe:01', addresses: []}),
+  ethernetInterface({name: 'br0', mac: '02:00:00:00:fe:02', addresses: []}),
+]
+
+/** The segment with a VM on it, at one of the places from which a switch can be run. */
+function placed({x = {}, y = {}, at = 'gateway', acceptUnverified: _, ...over}: Situation) {
   const vm: FakeVm = {ip: '10.1.0.10', mac: '02:00:00:00:01:10', gatewayMac: BX, ...over}
-  const world = fakeWorld({onSend: vmBehind(vm, '10.1.0.254')})
-  const plan = await arp.plan(switchover('db-03', 'y'), {}, world)
+  const gateways: FakeGateway[] = [
+    {ip: '10.1.0.254', mac: BX, ...x},
+    // At its own leg nobody answers for it but this host.
+    {ip: '10.1.0.254', mac: BY, ...(at === 'gateway' && {dead: true}), ...y},
+    // What is upstream of the new gateway.
+    {ip: '172.16.2.2', mac: '02:00:00:00:ee:02', ...(y.beyond && {beyond: y.beyond})},
+  ]
+  const world = fakeWorld({
+    interfaces: at === 'gateway' ? AT_GATEWAY : AT_PORT,
+    onSend: segmentOf(vm, gateways, '10.1.0.254'),
+    routes: y.beyond === 'refuses' ? [] : [{gateway: '172.16.2.2', interface: 'core', source: '172.16.2.1'}],
+    neighbours: {'172.16.2.2': '02:00:00:00:ee:02'},
+    bridges: {vnet0: 'br0'},
+  })
+  return {vm, world, options: at === 'port' ? {interfaceName: 'vnet0'} : {}}
+}
+
+async function switchVm(situation: Situation, signal = new AbortController().signal) {
+  const {vm, world, options} = placed(situation)
+  const plan = await arp.plan(switchover('db-03', 'y'), options, world)
   expect(world.sent).toHaveLength(0)
-  const outcome = await carryOut(arp, plan, world, new AbortController().signal)
+  const {acceptUnverified} = situation
+  const outcome = await carryOut(arp, plan, world, {signal, acceptUnverified})
   expect(world.openLinks).toBe(0)
-  return {vm, plan, outcome, steps: outcome.steps.map(({step}) => step)}
+  /** Frames that told the VM, or everybody, where its gateway is. */
+  const told = world.sent
+    .map((bytes) => parseFrame(bytes))
+    .filter((frame) => frame.kind === 'arp' && frame.arp.senderIp === '10.1.0.254')
+  return {vm, plan, outcome, told, steps: outcome.steps.map(({step}) => step)}
 }
 
 describe('the arp strategy', () => {
@@ -37,77 +80,157 @@ describe('the arp strategy', () => {
     })
   })
 
-  it('switches, and the network agrees', async () => {
-    const {vm, outcome, steps} = await switchVm({})
+  it.each(['gateway', 'port'] as const)('switches, and the network agrees, seen from the %s', async (at) => {
+    const {vm, outcome, steps} = await switchVm({at})
     expect(vm.gatewayMac).toBe(BY)
-    expect(steps).toEqual(['execute', 'verify'])
-    expect(outcome.verdict).toEqual({ok: true, evidence: [`db-03 sends to by (${BY})`]})
+    expect(steps).toEqual(['look', 'execute', 'verify'])
+    expect(outcome).toMatchObject({
+      end: 'switched',
+      before: {name: 'bx'},
+      verdict: {ok: true, code: 'served', uses: {name: 'by'}},
+    })
+    expect(outcome.verdict?.evidence[0]).toBe(`db-03 leaves through by (${BY})`)
   })
 
-  it.each<[string, Partial<FakeVm>, RegExp, boolean]>([
-    ['that keeps a permanent entry', {permanent: true}, /sends to bx/, true],
+  const DROPS = {dropsIcmp: true, at: 'port'} as const
+  it.each<[string, Situation, SwitchEnd, string, 'X' | 'Y', string | null]>([
+    ['is there already', {gatewayMac: BY}, 'already', 'already', 'Y', 'by'],
+    ['is there already, seen on its port', {gatewayMac: BY, at: 'port'}, 'already', 'already', 'Y', 'by'],
+    ['is off', {silent: true}, 'not-begun', 'silent', 'X', null],
+    ['has a new gateway that is dead', {at: 'port', y: {dead: true}}, 'not-begun', 'target-dead', 'X', 'bx'],
+    ['has a new gateway with no route', {at: 'port', y: {beyond: 'refuses'}}, 'not-begun', 'target-dead', 'X', 'bx'],
     [
-      'that keeps it and is watched from the gateway',
-      {permanent: true, heard: (to) => to === BY},
-      /none of its echo answers come to by/,
-      true,
+      'has this host as its gateway, which has no route',
+      {y: {beyond: 'refuses'}},
+      'not-begun',
+      'target-dead',
+      'X',
+      'bx',
     ],
-    ['that is silent', {silent: true}, /is silent/, false],
-  ])('takes it back for a VM %s', async (_name, over, evidence, confirmed) => {
-    const {vm, outcome, steps} = await switchVm(over)
-    expect(vm.gatewayMac).toBe(BX)
-    expect(steps).toEqual(['execute', 'verify', 'rollback'])
-    expect(outcome.verdict.evidence.join()).toMatch(evidence)
-    expect(outcome.rollback?.ok).toBe(confirmed)
+    [
+      'has a new gateway behind which packets vanish',
+      {at: 'port', y: {beyond: 'silent'}},
+      'not-begun',
+      'target-dead',
+      'X',
+      'bx',
+    ],
+    [
+      'has a new gateway at another MAC',
+      {at: 'port', y: {mac: '02:00:00:00:0b:99'}},
+      'not-begun',
+      'target-dead',
+      'X',
+      'bx',
+    ],
+    ['keeps a permanent entry', {permanent: true}, 'rolled-back', 'elsewhere', 'X', 'bx'],
+    [
+      'keeps it, and is watched from the gateway',
+      {permanent: true, heard: (to) => to === BY || to === AT_GATEWAY[0]!.mac},
+      'unknown',
+      'unverified',
+      'X',
+      null,
+    ],
+    ['drops ICMP and says nothing', DROPS, 'unknown', 'unverified', 'Y', null],
+    [
+      'drops ICMP and says nothing, as accepted',
+      {...DROPS, acceptUnverified: true},
+      'accepted',
+      'unverified',
+      'Y',
+      null,
+    ],
+    [
+      'nobody answers beyond either gateway',
+      {at: 'port', x: {beyond: 'silent'}, y: {beyond: 'silent'}},
+      'rolled-back',
+      'unverified',
+      'X',
+      'bx',
+    ],
+  ])('a VM that %s', async (_name, situation, end, code, uses, seen) => {
+    const {vm, outcome, told} = await switchVm(situation)
+    expect({end: outcome.end, code: outcome.verdict?.code}).toEqual({end, code})
+    expect(vm.gatewayMac).toBe(uses === 'X' ? BX : BY)
+    expect((outcome.rollback ?? outcome.verdict)?.uses?.name ?? null).toBe(seen)
+    if (end === 'already' || end === 'not-begun') expect(told, 'nothing was said').toEqual([])
+    const back = told.filter((frame) => frame.kind === 'arp' && frame.arp.senderMac === BX)
+    expect(
+      back.every(({ethernet}) => ethernet.destination === vm.mac),
+      'a rollback is for the VM alone',
+    ).toBe(true)
+  })
+
+  it('names the MAC at which a gateway really is', async () => {
+    const {outcome} = await switchVm({at: 'port', y: {mac: '02:00:00:00:0b:99'}})
+    expect(outcome.verdict?.evidence[0]).toBe(
+      `10.1.0.254 is at 02:00:00:00:0b:99 here, and nobody answers at ${BY}, which the inventory gives by`,
+    )
+  })
+
+  it('does not go back to a gateway that no longer serves', async () => {
+    // It died while the VM was switched, and nothing beyond the new one can be proved.
+    const {vm, world} = placed({at: 'port'})
+    const plan = {...(await arp.plan(switchover('db-03', 'y'), {interfaceName: 'vnet0'}, world))}
+    const stage = {world, signal: new AbortController().signal, observe: () => {}}
+    const before = (await arp.look(plan, stage)).plan
+    vm.gatewayMac = BY
+    const dead = placed({at: 'port', x: {dead: true}, gatewayMac: BY})
+    const found = await arp.rollback(before, {...stage, world: dead.world})
+    expect(found).toMatchObject({
+      ok: false,
+      uses: {name: 'by'},
+      evidence: [expect.stringMatching(/does not serve any more/), expect.anything(), expect.anything()],
+    })
+    expect(dead.vm.gatewayMac).toBe(BY)
   })
 
   it('takes back a switch that the check does not confirm', async () => {
     // It follows at first, then somebody at the old site wins it back.
-    const vm: FakeVm = {ip: '10.1.0.10', mac: '02:00:00:00:01:10', gatewayMac: BX}
-    const behind = vmBehind(vm, '10.1.0.254')
-    let echoes = 0
-    const world = fakeWorld({
-      onSend(frame, fake) {
-        if (frame[12] === 0x08 && frame[13] === 0x00 && ++echoes === 2) vm.gatewayMac = BX
-        behind(frame, fake)
-      },
-    })
-    const plan = await arp.plan(switchover('db-03', 'y'), {}, world)
-    const outcome = await carryOut(arp, plan, world, new AbortController().signal)
-    expect(outcome.verdict.ok).toBe(false)
-    expect(outcome.rollback?.ok).toBe(true)
+    const {vm, world} = placed({at: 'port'})
+    const send = world.onSend!
+    let moved = false
+    world.onSend = (frame, fake) => {
+      const isEchoFromFarAway = frame[12] === 0x08 && frame[13] === 0x00 && frame[26] === 192
+      if (moved && isEchoFromFarAway) vm.gatewayMac = BX
+      send(frame, fake)
+      moved ||= vm.gatewayMac === BY
+    }
+    const plan = await arp.plan(switchover('db-03', 'y'), {interfaceName: 'vnet0'}, world)
+    const outcome = await carryOut(arp, plan, world, {signal: new AbortController().signal})
+    expect(outcome).toMatchObject({end: 'rolled-back', rollback: {ok: true, uses: {name: 'bx'}}})
   })
 
   it('holds the VM for as long as it was asked to, and leaves a verified switch where that is cut short', async () => {
     const run = async (stopAfterMs: number | undefined) => {
-      const vm: FakeVm = {ip: '10.1.0.10', mac: '02:00:00:00:01:10', gatewayMac: BX}
-      const world = fakeWorld({onSend: vmBehind(vm, '10.1.0.254')})
+      const {vm, world} = placed({})
       const plan = await arp.plan(switchover('db-03', 'y'), {guardMs: 60_000}, world)
       const stop = new AbortController()
       if (stopAfterMs !== undefined)
         void world.sleep(stopAfterMs).then(() => stop.abort(new Error('stopped by SIGINT')))
       const startedNs = world.now()
-      const {verdict, rollback} = await carryOut(arp, plan, world, stop.signal)
+      const {verdict, rollback, end} = await carryOut(arp, plan, world, {signal: stop.signal, hold: true})
       expect(world.openLinks).toBe(0)
       expect(vm.gatewayMac).toBe(BY)
-      return {verdict, rollback, ms: Number(world.now() - startedNs) / 1e6}
+      return {verdict, rollback, end, ms: Number(world.now() - startedNs) / 1e6}
     }
     const whole = await run(undefined)
     expect(whole.ms).toBeGreaterThan(60_000)
-    expect(whole.verdict).toEqual({
-      ok: true,
-      evidence: [expect.any(String), expect.stringMatching(/nothing moved it back in 60\.\d s/)],
-    })
+    expect(whole.end).toBe('switched')
+    expect(whole.verdict?.evidence.at(-1)).toMatch(/nothing moved it back in 60\.\d s/)
     const cut = await run(5000)
     expect(cut.ms).toBeLessThan(6000)
-    expect(cut.rollback).toBeUndefined()
-    expect(cut.verdict).toEqual({ok: true, evidence: [expect.any(String), 'no longer guarded: stopped by SIGINT']})
+    expect(cut).toMatchObject({end: 'switched', rollback: undefined, verdict: {ok: true, code: 'served'}})
+    expect(cut.verdict?.evidence.at(-1)).toBe('no longer held: stopped by SIGINT')
   })
 
   it('can be rolled back twice', async () => {
-    const {vm, plan} = await switchVm({})
-    const world = fakeWorld({onSend: vmBehind(vm, '10.1.0.254')})
+    const {vm, world} = placed({})
     const stage = {world, signal: new AbortController().signal, observe: () => {}}
+    const {plan} = await arp.look(await arp.plan(switchover('db-03', 'y'), {}, world), stage)
+    await arp.execute(plan, stage)
+    expect(vm.gatewayMac).toBe(BY)
     for (let i = 0; i < 2; i++) expect((await arp.rollback(plan, stage)).ok).toBe(true)
     expect(vm.gatewayMac).toBe(BX)
   })

@@ -6,11 +6,9 @@ import type {NftTable} from '../../../src/net/nft/nft-listing.ts'
 import type {ProxyHost} from '../../../src/strategies/mac-proxy/host.ts'
 import {macProxyOn} from '../../../src/strategies/mac-proxy/mac-proxy.ts'
 import type {Stage} from '../../../src/strategies/strategy.ts'
-import {parseEthernet} from '../../../src/wire/ethernet.ts'
-import {icmpFrame} from '../../../src/wire/frames.ts'
-import {parseIcmp} from '../../../src/wire/icmp.ts'
-import {parseIpv4} from '../../../src/wire/ipv4.ts'
 import {INVENTORY} from '../../support/inventory.ts'
+import {segmentOf} from '../../support/segment.ts'
+import type {FakeVm} from '../../support/vm.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 
 const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
@@ -39,6 +37,7 @@ function hypervisor({
   ports = [port('tap0'), port('uplink')],
   fdb = [behind(VM, 'tap0'), behind(RY, 'uplink')],
   obeys = true,
+  sends = RX,
 } = {}) {
   const loaded: string[] = []
   const redirects = (): boolean =>
@@ -50,21 +49,25 @@ function hypervisor({
     bridgePorts: async () => ports,
     bridgeFdb: async () => fdb,
   }
-  const world = fakeWorld({
-    interfaces: ports.map(({name, mac}) => ethernetInterface({name, mac})),
-    onSend(bytes, at) {
-      const packet = parseIpv4(parseEthernet(bytes).payload)
-      const request = parseIcmp(packet.payload)
-      if (request.kind !== 'echo-request') throw new Error('only echoes are sent')
-      const destination = redirects() ? RY : RX
-      at.deliver(
-        icmpFrame(
-          {destination, source: VM},
-          {source: packet.destination, destination: packet.source},
-          {...request, kind: 'echo-reply'},
-        ),
-      )
+  const vm: FakeVm = {
+    ip: '10.0.0.10',
+    mac: VM,
+    get gatewayMac() {
+      return redirects() && sends === RX ? RY : sends
     },
+    set gatewayMac(_mac) {},
+  }
+  const gateways = [
+    {ip: '10.0.0.1', mac: RX},
+    {ip: '10.0.0.2', mac: RY},
+  ]
+  const bridges = Object.fromEntries(ports.map(({name}) => [name, 'br0']))
+  const world = fakeWorld({
+    interfaces: ['br0', ...ports.map(({name}) => name)].map((name) =>
+      ethernetInterface({name, mac: '02:00:00:00:ff:01', addresses: []}),
+    ),
+    onSend: segmentOf(vm, gateways, '10.0.0.1'),
+    bridges,
   })
   const told: string[] = []
   const stage: Stage = {world, signal: new AbortController().signal, observe: ({text}) => void told.push(text)}
@@ -103,23 +106,32 @@ describe('the strategy mac-proxy', () => {
 
   it('proves it, and proves that it is taken back, twice over', async () => {
     const {strategy, stage, world, loaded} = hypervisor()
-    const plan = await strategy.plan(switchover('web-07'), {}, world)
+    const {plan, ends} = await strategy.look(await strategy.plan(switchover('web-07'), {}, world), stage)
+    expect(ends).toBeNull()
+    expect(loaded, 'looking changes nothing').toEqual([])
     await strategy.execute(plan, stage)
-    expect(await strategy.verify(plan, stage)).toMatchObject({ok: true})
-    for (let i = 0; i < 2; i++) expect(await strategy.rollback(plan, stage)).toMatchObject({ok: true})
+    expect(await strategy.verify(plan, stage, undefined)).toMatchObject({ok: true, code: 'served', uses: {name: 'ry'}})
+    for (let i = 0; i < 2; i++)
+      expect(await strategy.rollback(plan, stage)).toMatchObject({ok: true, uses: {name: 'rx'}})
     expect(loaded.at(-1), 'nothing is left').toBe('delete table bridge gwswitch_proxy\n')
     expect(world.openLinks).toBe(0)
   })
 
   it('says where the packets go instead', async () => {
     const {strategy, stage, world} = hypervisor({obeys: false})
-    const plan = await strategy.plan(switchover('web-07'), {}, world)
+    const {plan} = await strategy.look(await strategy.plan(switchover('web-07'), {}, world), stage)
     await strategy.execute(plan, stage)
-    const {ok, evidence} = await strategy.verify(plan, stage)
-    expect(ok).toBe(false)
-    expect(evidence.join('\n')).toMatch(
-      /leave br0 through uplink for rx \(02:00:00:00:0a:01\)\nthey should leave for ry/,
-    )
+    const verdict = await strategy.verify(plan, stage, undefined)
+    expect(verdict).toMatchObject({ok: false, code: 'elsewhere', uses: {name: 'rx'}})
+    expect(verdict.evidence[0]).toBe(`web-07 leaves through rx (${RX})`)
+  })
+
+  it('has nothing to do for a VM that sends to the new gateway by itself, and redirects it nowhere', async () => {
+    const {strategy, stage, world, loaded} = hypervisor({sends: RY})
+    const {plan, ends, uses} = await strategy.look(await strategy.plan(switchover('web-07'), {}, world), stage)
+    expect({code: ends?.code, uses: uses?.name}).toEqual({code: 'already', uses: 'ry'})
+    await strategy.execute(plan, stage)
+    expect(loaded.join(), 'an inverse redirection would only do harm').not.toContain('ether daddr set')
   })
 
   it.each([

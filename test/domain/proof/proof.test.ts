@@ -1,0 +1,210 @@
+import {describe, expect, it} from 'vitest'
+import {
+  type EgressSeen,
+  type GatewaySeen,
+  isDead,
+  judgeAfter,
+  judgeBefore,
+  type Observation,
+  type ProofCode,
+  type ProofSubject,
+} from '../../../src/domain/proof/proof.ts'
+
+const X = {name: 'bx', site: 'x', ip: '10.1.0.254', mac: '02:00:00:00:0a:02'}
+const Y = {name: 'by', site: 'y', ip: '10.1.0.254', mac: '02:00:00:00:0b:02'}
+const OTHER = '02:00:00:00:0c:02'
+
+const subject = (over: Partial<ProofSubject> = {}): ProofSubject => ({
+  ...{vm: {name: 'db-03'}, gateways: [X, Y], to: Y, interface: 'vnet0', sees: 'all'},
+  ...{dciRttMs: 20, keepsSessions: false},
+  ...over,
+})
+
+const gateway = (over: Partial<GatewaySeen> = {}): GatewaySeen => ({
+  ...{mac: Y.mac, resolved: 'yes', claimedBy: [], beyond: 'answers', witness: '203.0.113.1 answers', rttMs: 0.1},
+  ...over,
+})
+
+const path = (mac: string, destination = '192.0.0.8', over = {}) =>
+  ({destination, mac, by: 'echo', answered: false, ...over}) as EgressSeen['paths'][number]
+const vm = (macs: readonly string[], over: Partial<EgressSeen> = {}): EgressSeen => ({
+  ...{family: 4, alive: true, rttMs: 0.2, askedFor: [], elsewhere: false},
+  paths: macs.map((mac, i) => path(mac, `192.0.${i}.8`)),
+  ...over,
+})
+const SILENT = vm([], {alive: false, rttMs: null})
+const MUTE = vm([])
+const observed = (egress: readonly EgressSeen[], target = gateway(), old: GatewaySeen | null = null): Observation => ({
+  egress,
+  target,
+  old,
+})
+
+describe('before', () => {
+  it.each<[string, Observation, Partial<ProofSubject>, ProofCode | null, string | null]>([
+    ['it uses the old one', observed([vm([X.mac, X.mac])]), {}, null, 'bx'],
+    ['it uses the new one', observed([vm([Y.mac, Y.mac])]), {}, 'already', 'by'],
+    ['it uses the new one for some destinations', observed([vm([Y.mac, X.mac])]), {}, null, null],
+    ['IPv4 is there, IPv6 is not', observed([vm([Y.mac]), vm([X.mac], {family: 6})]), {}, null, null],
+    ['both families are there', observed([vm([Y.mac]), vm([Y.mac], {family: 6})]), {}, 'already', 'by'],
+    ['it uses a third router', observed([vm([OTHER])]), {}, null, null],
+    ['it is silent', observed([SILENT]), {}, 'silent', null],
+    ['it drops ICMP and says nothing', observed([MUTE]), {}, null, null],
+    [
+      'the new one answers no ARP',
+      observed([vm([X.mac])], gateway({resolved: 'silent', beyond: 'silent'})),
+      {},
+      'target-dead',
+      'bx',
+    ],
+    [
+      'the new one is at another MAC',
+      observed([vm([X.mac])], gateway({resolved: 'elsewhere', claimedBy: [OTHER], beyond: 'silent'})),
+      {},
+      'target-dead',
+      'bx',
+    ],
+    ['the new one has no route', observed([vm([X.mac])], gateway({beyond: 'refuses'})), {}, 'target-dead', 'bx'],
+    [
+      'the new one is used and has no route',
+      observed([vm([Y.mac])], gateway({beyond: 'refuses'})),
+      {},
+      'target-dead',
+      'by',
+    ],
+    [
+      'nothing answers beyond it, and does beyond the old one',
+      observed([vm([X.mac])], gateway({beyond: 'silent'}), gateway({mac: X.mac})),
+      {},
+      'target-dead',
+      'bx',
+    ],
+    [
+      'nothing answers beyond either',
+      observed([vm([X.mac])], gateway({beyond: 'silent'}), gateway({mac: X.mac, beyond: 'silent'})),
+      {},
+      null,
+      'bx',
+    ],
+    ['nothing beyond could be asked', observed([vm([X.mac])], gateway({beyond: 'not-asked'})), {}, null, 'bx'],
+    [
+      'it is across the inter-site link, the new one is here',
+      observed([vm([X.mac], {rttMs: 20.4})], gateway({resolved: 'self', rttMs: 0})),
+      {},
+      'not-here',
+      'bx',
+    ],
+    [
+      'it is here, the new one is across the link',
+      observed([vm([X.mac])], gateway({rttMs: 20.4})),
+      {},
+      'not-here',
+      'bx',
+    ],
+    ['both are across the link', observed([vm([X.mac], {rttMs: 20.4})], gateway({rttMs: 21})), {}, null, 'bx'],
+    ['how far the sites are apart is not known', observed([vm([X.mac], {rttMs: 20.4})]), {dciRttMs: null}, null, 'bx'],
+  ])('%s', (_name, seen, over, code, uses) => {
+    const judged = judgeBefore(subject(over), seen, false)
+    expect({code: judged.code, uses: judged.uses?.name ?? null}).toEqual({code, uses})
+  })
+
+  it('lets a VM be silent that does not run yet, but not its gateway', () => {
+    expect(judgeBefore(subject(), observed([]), true).code).toBeNull()
+    expect(judgeBefore(subject(), observed([], gateway({beyond: 'refuses'})), true).code).toBe('target-dead')
+  })
+})
+
+describe('after', () => {
+  const said = (mac: string, answered: boolean) =>
+    vm([], {paths: [path(mac, '203.0.113.9', {by: 'traffic', answered})]})
+  it.each<[string, Observation, Partial<ProofSubject>, ProofCode]>([
+    ['it leaves through it, and something beyond answers', observed([vm([Y.mac, Y.mac])]), {}, 'served'],
+    [
+      'it leaves through it, and its own traffic is answered',
+      observed([said(Y.mac, true)], gateway({beyond: 'silent'})),
+      {},
+      'served',
+    ],
+    ['it drops ICMP and talks', observed([said(Y.mac, false)]), {}, 'served'],
+    [
+      'it leaves through it, and nothing beyond could be asked',
+      observed([vm([Y.mac])], gateway({beyond: 'not-asked'})),
+      {},
+      'unverified',
+    ],
+    [
+      'it leaves through it, and nobody answers beyond either',
+      observed([vm([Y.mac])], gateway({beyond: 'silent'})),
+      {},
+      'unverified',
+    ],
+    [
+      'it leaves through it, and the old one alone takes packets on',
+      observed([vm([Y.mac])], gateway({beyond: 'silent'}), gateway({mac: X.mac})),
+      {},
+      'target-dead',
+    ],
+    [
+      'it leaves through it, and it says that it has no way',
+      observed([vm([Y.mac])], gateway({beyond: 'refuses'})),
+      {},
+      'target-dead',
+    ],
+    [
+      'it is cut off by a dead one',
+      observed([vm([Y.mac])], gateway({resolved: 'silent', beyond: 'silent'})),
+      {},
+      'target-dead',
+    ],
+    ['it stayed', observed([vm([X.mac])]), {}, 'elsewhere'],
+    ['half of its destinations stayed', observed([vm([Y.mac, X.mac])]), {}, 'partial'],
+    ['IPv6 stayed', observed([vm([Y.mac]), vm([X.mac], {family: 6})]), {}, 'partial'],
+    ['IPv6 was not seen', observed([vm([Y.mac]), vm([], {family: 6})]), {}, 'partial'],
+    ['it drops ICMP and says nothing', observed([MUTE]), {}, 'unverified'],
+    ['it is gone', observed([SILENT]), {}, 'silent'],
+    [
+      'its own sessions stay where they were, as meant',
+      observed([vm([Y.mac], {paths: [path(Y.mac), path(X.mac, '203.0.113.9', {by: 'traffic'})]})]),
+      {keepsSessions: true},
+      'served',
+    ],
+    [
+      'its own traffic goes elsewhere, as not meant',
+      observed([vm([Y.mac], {paths: [path(Y.mac), path(X.mac, '203.0.113.9', {by: 'traffic'})]})]),
+      {},
+      'partial',
+    ],
+    [
+      'at the new gateway: answers the segment, nothing else comes',
+      observed([vm([], {elsewhere: true})]),
+      {sees: 'to'},
+      'elsewhere',
+    ],
+    [
+      'at another host: answers the segment, nothing else comes',
+      observed([vm([], {elsewhere: true})]),
+      {sees: 'none'},
+      'unverified',
+    ],
+  ])('%s', (_name, seen, over, code) => {
+    expect(judgeAfter(subject(over), seen).code).toBe(code)
+  })
+
+  it('names what it saw, every piece of it', () => {
+    const seen = observed([vm([Y.mac]), vm([OTHER], {family: 6})])
+    expect(judgeAfter(subject(), seen)).toEqual({
+      ...{code: 'partial', uses: null, away: false},
+      evidence: [
+        `db-03 leaves through by (${Y.mac})`,
+        `db-03 leaves over IPv6 through ${OTHER}, which is no gateway of this segment`,
+        `by (${Y.mac}) takes packets on: 203.0.113.1 answers`,
+      ],
+    })
+  })
+})
+
+describe('a gateway', () => {
+  it('that takes packets on is not dead, whatever it answers to ARP', () => {
+    expect(isDead(gateway({resolved: 'silent'}), null)).toBe(false)
+  })
+})
