@@ -62,6 +62,7 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
   const done = new AbortController()
   const either = AbortSignal.any([signal, done.signal])
   let ending = false
+  let listening = false
   const endIn = (ms: number): void => {
     if (ending) return
     ending = true
@@ -74,7 +75,7 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
     link.onFrame((received) => {
       if (!ears.hear(received)) return
       const seen = ears.seen()
-      if (question.enough?.(seen)) done.abort()
+      if (question.enough?.(seen) || (listening && seen.paths.length > 0)) done.abort()
       else if (seen.alive && question.graceMs !== undefined) endIn(question.graceMs)
     })
     const startNs = world.now()
@@ -92,6 +93,7 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
     }
     await until(endMs)
     const {alive, paths} = ears.seen()
+    listening = true
     if (alive && paths.length === 0) await until(endMs + (question.listenMs ?? 0))
     return {...ears.seen(), ownMac: link.mac}
   } finally {

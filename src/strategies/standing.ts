@@ -41,13 +41,20 @@ export async function lookBefore(
   return {standing: {uses, away}, ends}
 }
 
+export interface ProofExtras {
+  /** Puts what was seen while it was told beside what is seen now. */
+  readonly add?: (seen: Observation) => Observation
+  readonly eyes?: Eyes
+  readonly listenMs?: number
+}
+
 /** Whether the VM is served by the new gateway now. */
 export async function proveServed(
   scene: Scene,
   stage: Stage,
-  {add = (seen) => seen, eyes}: {readonly add?: (seen: Observation) => Observation; readonly eyes?: Eyes} = {},
+  {add = (seen) => seen, eyes, listenMs = LISTEN_MS}: ProofExtras = {},
 ): Promise<Verdict> {
-  const seen = await look(scene, {wanted: scene.to, other: scene.from, vm: true, listenMs: LISTEN_MS}, stage, eyes)
+  const seen = await look(scene, {wanted: scene.to, other: scene.from, vm: true, listenMs}, stage, eyes)
   return verdictOf(judgeAfter(subjectOf(scene), add(seen)))
 }
 

@@ -9,8 +9,8 @@ import {moveVm} from '../../src/lab/vms.ts'
 import {runCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
+import {carryOut, type SwitchOutcome} from '../../src/strategies/carry-out.ts'
 import type {StrategyOptions} from '../../src/strategies/strategy.ts'
-import {carryOut, type SwitchOutcome} from '../../src/strategies/switch.ts'
 import type {TestLab} from '../support/namespaces.ts'
 import {worldIn} from './arp-link.ts'
 
@@ -96,7 +96,7 @@ export async function switchVm(lab: TestLab, options: StrategyOptions = {}): Pro
   const world = worldIn(lab.ns('hv'))
   const switchover = switchoverFrom(resolveSwitchover(inventoryOf(lab), {vm: 'db-03', to: 'y'}))
   const plan = await arp.plan(switchover, {interfaceName: 'db-03', ...options}, world)
-  return carryOut(arp, plan, world, new AbortController().signal)
+  return carryOut(arp, plan, world, {signal: new AbortController().signal, hold: true})
 }
 
 /** The MAC that the VM holds for the shared gateway address. */

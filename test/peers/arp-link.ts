@@ -1,10 +1,10 @@
 // Links of this process into network namespaces that a test made.
 
-import type {InterfaceFacts} from '../../src/net/ip.ts'
+import type {BridgePlace, InterfaceFacts, Neighbour, Route} from '../../src/net/ip.ts'
 import type {Link, LinkOptions, ReceivedFrame} from '../../src/net/packet/link.ts'
 import {openPacketSocket} from '../../src/net/packet/packet-socket.ts'
 import {watchReadable} from '../../src/net/packet/readable.ts'
-import {runCommand} from '../../src/net/process/command.ts'
+import {runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {inNamespace} from '../../src/net/process/netns.ts'
 import {systemWorld} from '../../src/net/system-world.ts'
 import type {World} from '../../src/net/world.ts'
@@ -73,9 +73,49 @@ export async function linkIn(namespace: string, interfaceName: string, options: 
   }
 }
 
-/** The world as a process inside the namespace sees it, as far as frames and interfaces go. */
+/** What `ip -json` says of a namespace; undefined where it says that there is no such thing. */
+async function ipIn<T>(namespace: string, ...args: string[]): Promise<T[] | undefined> {
+  const {code, stdout} = await tryCommand('ip', ['-n', namespace, '-json', ...args])
+  return code === 0 ? (JSON.parse(stdout.trim() || '[]') as T[]) : undefined
+}
+
+async function routeIn(namespace: string, destination: string): Promise<Route | undefined> {
+  const [route] =
+    (await ipIn<{gateway?: string; dev: string; prefsrc?: string}>(namespace, 'route', 'get', destination)) ?? []
+  return (
+    route && {
+      gateway: route.gateway,
+      interface: route.dev,
+      source: route.prefsrc,
+      redirected: false,
+      expiresS: undefined,
+    }
+  )
+}
+
+async function bridgePlaceIn(namespace: string, name: string): Promise<BridgePlace> {
+  const [link] =
+    (await ipIn<{master?: string; linkinfo?: {info_kind?: string}}>(namespace, '-d', 'link', 'show', 'dev', name)) ?? []
+  return {portOf: link?.master, isBridge: link?.linkinfo?.info_kind === 'bridge'}
+}
+
+/** As the kernel resolves it for a ping of its own. */
+async function neighbourIn(namespace: string, ip: string, interfaceName: string): Promise<Neighbour | undefined> {
+  await tryCommand('ip', ['netns', 'exec', namespace, 'ping', '-c1', '-W1', ip])
+  const [entry] = (await ipIn<{lladdr?: string}>(namespace, 'neigh', 'show', ip, 'dev', interfaceName)) ?? []
+  return entry && {ip, mac: entry.lladdr, state: 'REACHABLE'}
+}
+
+/** The world as a process inside the namespace sees it, as far as a switch looks at it. */
 export const worldIn = (namespace: string): World => ({
   ...systemWorld(() => {}),
   openLink: (name, options) => linkIn(namespace, name, options),
   interfaces: () => interfacesIn(namespace),
+  routeTo: (destination) => routeIn(namespace, destination),
+  bridgeOf: (name) => bridgePlaceIn(namespace, name),
+  resolveNeighbour: (ip, name) => neighbourIn(namespace, ip, name),
+  forwards: async (name) =>
+    (
+      await runCommand('ip', ['netns', 'exec', namespace, 'cat', `/proc/sys/net/ipv4/conf/${name}/forwarding`])
+    ).trim() !== '0',
 })

@@ -5,7 +5,7 @@ import {parseInventory} from '../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../src/domain/inventory/switchover.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
 import {announcementFrame} from '../../src/strategies/arp/frames.ts'
-import {carryOut} from '../../src/strategies/switch.ts'
+import {carryOut} from '../../src/strategies/carry-out.ts'
 import {INVENTORY} from '../support/inventory.ts'
 import {noNamespaces, type PairEnd, withPair} from '../support/namespaces.ts'
 import {BX, BY, until} from './arp-lab.ts'
@@ -57,7 +57,7 @@ describe.skipIf(noNamespaces)('the arp strategy with IPv6', () => {
     await withVm(ip6, async (vm, wire) => {
       const world = worldIn(wire.namespace)
       const plan = await planned(ip6, vm, wire)
-      const {verdict} = await carryOut(arp, plan, world, new AbortController().signal)
+      const {verdict} = await carryOut(arp, plan, world, {signal: new AbortController().signal, hold: true})
       expect(verdict).toEqual({
         ok: true,
         evidence: [`db-03 sends to by (${BY})`, `db-03 sends to by (${BY}) for fe80::1`],
@@ -72,7 +72,9 @@ describe.skipIf(noNamespaces)('the arp strategy with IPv6', () => {
     await withVm(ip6, async (vm, wire) => {
       const world = worldIn(wire.namespace)
       const plan = await planned(ip6, vm, wire)
-      expect((await carryOut(arp, plan, world, new AbortController().signal)).verdict).toMatchObject({ok: true})
+      expect(
+        (await carryOut(arp, plan, world, {signal: new AbortController().signal, hold: true})).verdict,
+      ).toMatchObject({ok: true})
       expect(await routers(vm)).toEqual(['fe80::b'])
       const stage = {world, signal: new AbortController().signal, observe: () => {}}
       expect(await arp.rollback(plan, stage)).toMatchObject({ok: true})
@@ -87,7 +89,9 @@ describe.skipIf(noNamespaces)('the arp strategy with IPv6', () => {
       await sleep(50)
       await vm.run('ip', 'neigh', 'replace', 'fe80::1', 'lladdr', BX, 'dev', 'eth0', 'nud', 'permanent')
       const plan = await planned(ip6, vm, wire)
-      const {verdict, rollback} = await carryOut(arp, plan, worldIn(wire.namespace), new AbortController().signal)
+      const {verdict, rollback} = await carryOut(arp, plan, worldIn(wire.namespace), {
+        signal: new AbortController().signal,
+      })
       expect(verdict).toMatchObject({
         ok: false,
         evidence: expect.arrayContaining([`db-03 sends to bx (${BX}) for fe80::1`]),

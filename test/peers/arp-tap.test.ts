@@ -9,7 +9,7 @@ import {runCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand, namespaces} from '../../src/net/process/netns.ts'
 import {runGarp} from '../../src/orders/garp/run-garp.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
-import {carryOut} from '../../src/strategies/switch.ts'
+import {carryOut} from '../../src/strategies/carry-out.ts'
 import {INVENTORY} from '../support/inventory.ts'
 import {hasProgram, noNamespaces, withPrefix} from '../support/namespaces.ts'
 import {until} from './arp-lab.ts'
@@ -94,7 +94,7 @@ describe.skipIf(noNamespaces ?? noPython)('a VM that does not run yet', () => {
       const switchover = switchoverFrom(resolveSwitchover(inventory, {vm: 'db-03', to: 'y'}))
       const plan = await arp.plan(switchover, {interfaceName: 'tap0', arrivalMs: 20_000}, world)
       expect(plan).toMatchObject({interface: 'tap0', arrivalMs: 20_000})
-      const running = carryOut(arp, plan, world, never)
+      const running = carryOut(arp, plan, world, {signal: never})
       await sleep(700)
       expect(await gatewayOf(guest)).toBe(A)
       guest.resume()

@@ -40,7 +40,13 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     return answers.map(({target, report}) => ({vmIp: target.vmIp, spoke: report.spoke ?? null}))
   },
   async verify(plan, stage, seen) {
-    const prove = () => proveServed(plan.scene, stage, {add: (found) => withWhatWasHeard(plan, found, seen ?? [])})
+    const heard = seen ?? []
+    // What said where it sends while it was told need not be waited for again.
+    const extras = {
+      add: (found: Observation) => withWhatWasHeard(plan, found, heard),
+      ...(heard.some(({spoke}) => spoke?.mac === plan.to.mac) && {listenMs: 0}),
+    }
+    const prove = () => proveServed(plan.scene, stage, extras)
     const verdict = await prove()
     if (verdict.ok || verdict.code !== 'elsewhere' || plan.guardMs === 0) return verdict
     // It was moved back since: what is to be held is told again.

@@ -1,0 +1,127 @@
+// One segment with everything that a switch looks at, in namespaces: a bridge, the VM behind a port of it, two gateways with
+// their upstreams, and somewhere beyond both. Smaller than the lab, and without its inter-site link.
+import {writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {runCommand} from '../../src/net/process/command.ts'
+import {namespaces} from '../../src/net/process/netns.ts'
+import {withPrefix} from './namespaces.ts'
+
+export const VM_MAC = '02:00:00:00:01:10'
+export const X_MAC = '02:00:00:00:0a:02'
+export const Y_MAC = '02:00:00:00:0b:02'
+/** What answers beyond both gateways. */
+export const BEYOND = '203.0.113.1'
+
+export type SegmentNode = 'sw' | 'vm' | 'gx' | 'gy' | 'net'
+const NODES: readonly SegmentNode[] = ['sw', 'vm', 'gx', 'gy', 'net']
+
+export interface SegmentLab {
+  /** Of `gwswitch.yaml`: sites x and y, gateways bx and by, the VM db-03. */
+  readonly inventoryFile: string
+  readonly inventory: string
+  ns(node: SegmentNode): string
+  /** Runs a shell script in a node; throws if it fails. */
+  run(node: SegmentNode, script: string): Promise<string>
+  /** The VM's way to its gateway: its IPv4 default route and the MAC behind it. */
+  gateway(): Promise<string>
+}
+
+export interface SegmentOptions {
+  /** The gateways share 10.1.0.254; else they are 10.1.0.1 and 10.1.0.2. */
+  readonly shared?: boolean
+  /** IPv6 addresses of both gateways, shared or not, and of the VM. */
+  readonly ip6?: {readonly x: string; readonly y: string; readonly vm: string}
+  /** Keys of the VM and the segment in the inventory, as YAML. */
+  readonly vmKeys?: string
+  readonly segmentKeys?: string
+}
+
+/** Builds it, calls `fn`, and takes it away, also after a failure or a signal. The VM begins at gateway X. */
+export async function withSegmentLab<T>(options: SegmentOptions, fn: (lab: SegmentLab) => Promise<T>): Promise<T> {
+  return withPrefix(remove, async (prefix) => {
+    const ns = (node: SegmentNode): string => `${prefix}-${node}`
+    const run = (node: SegmentNode, script: string) =>
+      runCommand('ip', ['netns', 'exec', ns(node), 'sh', '-ec', script])
+    await runCommand('sh', ['-ec', script(ns, options)])
+    const inventoryFile = join(tmpdir(), `${prefix}-gwswitch.yaml`)
+    const inventory = inventoryOf(options)
+    writeFileSync(inventoryFile, inventory)
+    const gateway = async (): Promise<string> => {
+      const [, , ip] = (await run('vm', 'ip -4 route show default')).split(' ')
+      return (await run('vm', `ip neigh show ${ip} dev eth0`)).split(' ')[2] ?? 'nobody'
+    }
+    return fn({inventoryFile, inventory, ns, run, gateway})
+  })
+}
+
+async function remove(prefix: string): Promise<void> {
+  for (const name of namespaces().filter((each) => NODES.some((node) => each === `${prefix}-${node}`)))
+    await runCommand('ip', ['netns', 'del', name])
+}
+
+const addressesOf = ({shared = true}: SegmentOptions) =>
+  shared
+    ? {x: '10.1.0.254', y: '10.1.0.254', own: ['10.1.0.252/24', '10.1.0.253/24']}
+    : {x: '10.1.0.1', y: '10.1.0.2', own: ['10.1.0.1/24', '10.1.0.2/24']}
+
+/** In the order in which each namespace is ready before something is put into it. */
+function script(ns: (node: SegmentNode) => string, options: SegmentOptions): string {
+  const {x, y, own} = addressesOf(options)
+  const {ip6, shared = true} = options
+  const leg = (
+    node: 'gx' | 'gy',
+    mac: string,
+    address: string,
+    gatewayIp: string,
+    up: string,
+    upNet: string,
+  ): string => `
+ip link add eth0 netns ${ns(node)} address ${mac} type veth peer name p-${node} netns ${ns('sw')}
+ip -n ${ns('sw')} link set p-${node} master br0 up
+ip -n ${ns(node)} address add ${address} dev eth0
+${shared ? `ip -n ${ns(node)} address add ${gatewayIp}/24 dev eth0` : ''}
+ip -n ${ns(node)} link set eth0 up
+ip link add up0 netns ${ns(node)} type veth peer name ${node} netns ${ns('net')}
+ip -n ${ns(node)} address add ${up} dev up0; ip -n ${ns(node)} link set up0 up
+ip -n ${ns('net')} address add ${upNet}/30 dev ${node}; ip -n ${ns('net')} link set ${node} up
+ip -n ${ns(node)} route add default via ${upNet}`
+  const six = (node: 'gx' | 'gy', ip: string): string => `ip -n ${ns(node)} address add ${ip}/64 dev eth0 nodad`
+  return `
+for n in ${NODES.map(ns).join(' ')}; do
+  ip netns add $n; ip -n $n link set lo up
+  ip netns exec $n sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv6.conf.all.disable_ipv6=${ip6 ? 0 : 1} net.ipv6.conf.default.disable_ipv6=${ip6 ? 0 : 1} net.ipv6.conf.default.accept_dad=0 net.ipv4.icmp_ratelimit=0 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0
+done
+for n in ${[ns('gx'), ns('gy'), ns('net')].join(' ')}; do ip netns exec $n sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.default.arp_announce=2; done
+ip -n ${ns('sw')} link add br0 type bridge; ip -n ${ns('sw')} link set br0 type bridge forward_delay 0; ip -n ${ns('sw')} link set br0 up
+ip link add eth0 netns ${ns('vm')} address ${VM_MAC} type veth peer name vnet0 netns ${ns('sw')}
+ip -n ${ns('sw')} link set vnet0 master br0 up
+ip -n ${ns('vm')} address add 10.1.0.10/24 dev eth0; ip -n ${ns('vm')} link set eth0 up
+${leg('gx', X_MAC, own[0]!, x, '172.16.1.1/30', '172.16.1.2')}
+${leg('gy', Y_MAC, own[1]!, y, '172.16.2.1/30', '172.16.2.2')}
+ip -n ${ns('net')} address add ${BEYOND}/32 dev lo; ip -n ${ns('net')} route add 10.1.0.0/24 via 172.16.1.1
+ip -n ${ns('vm')} route add default via ${x}
+ip -n ${ns('vm')} neigh replace ${x} lladdr ${X_MAC} dev eth0 nud reachable
+${ip6 ? `${six('gx', ip6.x)}; ${six('gy', ip6.y)}; ip -n ${ns('vm')} address add ${ip6.vm}/64 dev eth0 nodad; ip -n ${ns('vm')} -6 route replace default via ${ip6.x} dev eth0; ip -n ${ns('vm')} neigh replace ${ip6.x} lladdr ${X_MAC} dev eth0 nud reachable` : ''}
+for i in $(seq 50); do ip netns exec ${ns('vm')} ping -c1 -W1 ${BEYOND} >/dev/null && exit 0; sleep 0.1; done; echo "the segment does not carry" >&2; exit 1`
+}
+
+function inventoryOf(options: SegmentOptions): string {
+  const {x, y} = addressesOf(options)
+  const {ip6, vmKeys, segmentKeys} = options
+  const six = (ip: string | undefined): string => (ip === undefined ? '' : `, ip6: ["${ip}"]`)
+  return `version: 1
+sites:
+  x: { prefixes: [198.51.100.0/24] }
+  y: { prefixes: [203.0.113.0/24] }
+segments:
+  tenant-b:
+    prefix: 10.1.0.0/24
+    gateways:
+      - { name: bx, site: x, ip: ${x}, mac: "${X_MAC}"${six(ip6?.x)} }
+      - { name: by, site: y, ip: ${y}, mac: "${Y_MAC}"${six(ip6?.y)} }
+${segmentKeys ?? ''}
+vms:
+  db-03: { segment: tenant-b, ip: 10.1.0.10, mac: "${VM_MAC}"${six(ip6?.vm)}${vmKeys === undefined ? '' : `, ${vmKeys}`} }
+`
+}
