@@ -114,8 +114,10 @@ function startRun(
   const lanes: Lane[] = candidates.map((candidate) => ({candidate, scan: hopScan(), firstHop: []}))
   const pairs: PairEvidence[] = []
   const pending = new Set<Promise<void>>()
+  /** Aborted by the first probe that could not be sent: the interface is gone, and no more are tried. */
+  const broken = new AbortController()
   const track = (work: Promise<void>): void => {
-    const settled = work.finally(() => pending.delete(settled))
+    const settled = work.catch((error: unknown) => broken.abort(error)).finally(() => pending.delete(settled))
     pending.add(settled)
   }
   const limited = async (lane: Lane, ttl: number): Promise<void> => {
@@ -137,6 +139,8 @@ function startRun(
     const second = first === 'current' ? 'alternative' : 'current'
     const sentAtMs = Number(world.now() - startedNs) / 1e6
     const one = prober.send({via: vias[first], ttl: DEFAULT_TTL, flow})
+    // Awaited below: until then, a failure is nobody's yet.
+    one.catch(() => {})
     await world.sleep(10 + 20 * world.random())
     const other = prober.send({via: vias[second], ttl: DEFAULT_TTL, flow})
     const index = pairs.length
@@ -151,7 +155,8 @@ function startRun(
     /** Sends pairs until `count` countable ones per alternative are out, then waits for the last answers. */
     async pairsUpTo(count: number, onPair: (sent: number) => void, signal?: AbortSignal): Promise<void> {
       // Pair 0 only warms caches: the first packet through a cold gateway waits for ARP.
-      for (; slots <= count && !signal?.aborted; slots++) {
+      const stop = signal ? AbortSignal.any([signal, broken.signal]) : broken.signal
+      for (; slots <= count && !stop.aborted; slots++) {
         for (let alternative = 0; alternative + 1 < candidates.length; alternative++)
           track(pair(alternative, slots, slots === 0))
         for (const lane of lanes) {
@@ -160,9 +165,10 @@ function startRun(
           if (ttl !== undefined) track(limited(lane, ttl))
         }
         onPair(slots)
-        await world.sleep(request.intervalMs * (0.5 + world.random()), signal).catch(() => {})
+        await world.sleep(request.intervalMs * (0.5 + world.random()), stop).catch(() => {})
       }
       await Promise.all(pending)
+      broken.signal.throwIfAborted()
     },
   }
 }
