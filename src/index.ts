@@ -1,16 +1,37 @@
 // What oclif plugins that bring strategies may import from gwswitch.
 export type {Gateway, Segment, Vm} from './domain/inventory/site.ts'
 export type {Switchover} from './domain/inventory/switchover.ts'
+export {
+  type EgressSeen,
+  type GatewaySeen,
+  isDead,
+  judgeAfter,
+  judgeBefore,
+  type NamedGateway,
+  type Observation,
+  PROOF_CODES,
+  type Proof,
+  type ProofCode,
+  type ProofSubject,
+} from './domain/proof/proof.ts'
 export {Failure, type FailureKind} from './errors.ts'
 export type {Link, LinkOptions, ReceivedFrame} from './net/packet/link.ts'
 export type {World} from './net/world.ts'
+export {askEgress, type Egress, type EgressQuestion} from './probe/egress.ts'
+export {askGateways, type GatewayQuestion} from './probe/gateways.ts'
 export {STRATEGIES_HOOK} from './strategies/registry.ts'
-export type {
-  Json,
-  Stage,
-  Strategy,
-  StrategyEvent,
-  StrategyOptions,
-  StrategyTraits,
-  Verdict,
+export {askAbout, look, type Scene, sceneOf, subjectOf} from './strategies/scene.ts'
+export {lookBefore, proveServed, putBack, type Standing, type WayBack} from './strategies/standing.ts'
+export {
+  ACCEPTABLE,
+  type Before,
+  CONTRACT,
+  type Json,
+  type OptionName,
+  type Stage,
+  type Strategy,
+  type StrategyEvent,
+  type StrategyOptions,
+  type StrategyTraits,
+  type Verdict,
 } from './strategies/strategy.ts'
