@@ -88,7 +88,10 @@ export async function interfaces(): Promise<InterfaceFacts[]> {
   return (await ipJson<RawInterface>('address', 'show')).map(facts)
 }
 
-/** One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are. */
+/**
+ * One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are.
+ * @internal
+ */
 export async function interfaceByName(name: string): Promise<InterfaceFacts> {
   const all = await interfaces()
   const found = all.find((candidate) => candidate.name === name)

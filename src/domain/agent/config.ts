@@ -84,7 +84,6 @@ export const DEFAULT_WINDOWS: AgentWindows = {
   drainS: 300,
   guardS: 60,
 }
-export const SYSTEM_AGENT_CONFIG = '/etc/gwswitch/agent.yaml'
 const STATE_DIRECTORY = '/var/lib/gwswitch'
 const SOCKET = '/run/gwswitch/agent.sock'
 const KEY_FILE = '/etc/gwswitch/agent.key'

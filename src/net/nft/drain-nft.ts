@@ -37,7 +37,7 @@ export type DrainRules = readonly DrainFamily[]
  */
 export type DrainPhase = 'old' | 'none' | 'new'
 
-/** The ruleset, replacing an earlier one in one transaction. */
+/** The ruleset, replacing an earlier one in one transaction. @internal */
 export function drainRuleset(rules: DrainRules, phase: DrainPhase): string {
   return [
     `table ${TABLE}`,

@@ -115,13 +115,14 @@ function placeOf(
   return reservation && {reservation}
 }
 
-/** The router that a client's reservation gives it. */
+/** The router that a client's reservation gives it. @internal */
 export const reservedRouter = (config: KeaConfig, mac: Mac): Ipv4 | undefined =>
   placeOf(config, mac)?.reservation['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
 
 /**
  * The configuration with the client's router in its reservation, which is added where there is none.
  * @throws Failure `usage` if no subnet holds the client's address.
+ * @internal
  */
 export function withReservedRouter(config: KeaConfig, client: DhcpClient, router: Ipv4): KeaConfig {
   const old = placeOf(config, client.mac)
@@ -155,7 +156,7 @@ export function withReservedRouter(config: KeaConfig, client: DhcpClient, router
   }
 }
 
-/** At severity INFO already Kea writes a line with the xid for every lease it gives or renews. */
+/** At severity INFO already Kea writes a line with the xid for every lease it gives or renews. @internal */
 export const keaLine: LogReader = (line) => {
   const found = /DHCP4_LEASE_(?:ALLOC|REUSE) \[hwtype=1 ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\].*?tid=0x([0-9a-f]+)/.exec(
     line,
