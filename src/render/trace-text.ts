@@ -1,4 +1,5 @@
 // A trace for a terminal: the verdict first, then what it rests on, then what to do.
+import displayWidth from 'string-width'
 import {
   type CandidateReport,
   type EgressReport,
@@ -8,7 +9,7 @@ import {
 } from '../domain/trace/report.ts'
 import type {EgressVerdict} from '../domain/trace/verdict.ts'
 import {candidateLabel, chosenAlternative, ms, percent, placed, signedMs, whereabouts} from './measures.ts'
-import {displayWidth, harmless, type Paint, paintWith} from './paint.ts'
+import {harmless, type Paint, paintWith} from './paint.ts'
 import {crossingsText, pathSketch} from './path-sketch.ts'
 import {sideBySide, tableLines} from './table.ts'
 import {adviceOn} from './trace-advice.ts'
@@ -161,7 +162,7 @@ function hopColumns(report: TraceReport, paint: Paint, columns: number): string[
   if (report.candidates.every((candidate) => candidate.hops.length === 0)) return []
   const together = sideBySide(blocks)
   const lines =
-    Math.max(...together.map(displayWidth)) + 2 <= columns
+    Math.max(...together.map((line) => displayWidth(line))) + 2 <= columns
       ? together
       : blocks.flatMap((block, i) => (i === 0 ? block : ['', ...block]))
   const returns = report.candidates.some((candidate) =>

@@ -1,8 +1,9 @@
+import displayWidth from 'string-width'
 import {describe, expect, it} from 'vitest'
 import {reportsOf, type SingleTraceDocument, traceDocument} from '../../src/domain/trace/report.ts'
 import {judge, type Reason} from '../../src/domain/trace/verdict.ts'
 import {ms, percent, signedMs} from '../../src/render/measures.ts'
-import {displayWidth, harmless, pad, paintWith} from '../../src/render/paint.ts'
+import {harmless, paintWith} from '../../src/render/paint.ts'
 import {crossingsText, pathSketch} from '../../src/render/path-sketch.ts'
 import {sideBySide, table, tableLines} from '../../src/render/table.ts'
 import {adviceOn} from '../../src/render/trace-advice.ts'
@@ -226,7 +227,7 @@ describe('tables', () => {
       ['e\u0301', '400'],
     ]
     const lines = tableLines(rows, {align: ['left', 'right'], indent: '> '})
-    expect(lines.map(displayWidth)).toEqual([11, 11, 11])
+    expect(lines.map((line) => displayWidth(line))).toEqual([11, 11, 11])
     expect(lines[1]).toBe('> 日本    3')
   })
 
@@ -237,12 +238,6 @@ describe('tables', () => {
 
   it('put blocks side by side', () => {
     expect(sideBySide([['one', 'two two'], ['1']], ' | ')).toEqual(['one     | 1', 'two two |'])
-  })
-
-  it('pad to a width', () => {
-    expect(pad('ab', 4)).toBe('ab  ')
-    expect(pad('ab', 4, 'right')).toBe('  ab')
-    expect(pad('abcde', 4)).toBe('abcde')
   })
 
   it('replace what a terminal would obey', () => expect(harmless('a\u001b[31mb\r\n')).toBe('a?[31mb??'))
