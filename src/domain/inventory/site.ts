@@ -1,4 +1,5 @@
-// Sites, segments, gateways and VMs as an inventory knows them, and how to find one.
+// Sites, segments, gateways and VMs as an inventory knows them, and how to find one. Written out and not inferred from the
+// schema of the file: strategies of others are compiled against them, and the file may change where they do not.
 import {Failure} from '../../errors.ts'
 import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
