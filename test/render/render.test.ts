@@ -1,8 +1,9 @@
+import {readFileSync} from 'node:fs'
 import displayWidth from 'string-width'
 import {describe, expect, it} from 'vitest'
 import {reportsOf, type SingleTraceDocument, traceDocument} from '../../src/domain/trace/report.ts'
 import {judge, type Reason} from '../../src/domain/trace/verdict.ts'
-import {ms, percent, signedMs} from '../../src/render/measures.ts'
+import {EGRESS_WORD, INBOUND_WORD, ms, percent, signedMs} from '../../src/render/measures.ts'
 import {harmless, paintWith} from '../../src/render/paint.ts'
 import {crossingsText, pathSketch} from '../../src/render/path-sketch.ts'
 import {sideBySide, table, tableLines} from '../../src/render/table.ts'
@@ -42,6 +43,18 @@ const documentOf = (...specs: Spec[]) => traceDocument(specs.map(judged))
 const reportOf = (spec: Spec) => documentOf(spec) as SingleTraceDocument
 const plain = {colour: false, columns: 110}
 const snapshot = (name: string) => `./snapshots/${name}`
+
+it('has one word for a verdict, in text, in pictures and in the documentation', () => {
+  const said = readFileSync(new URL('../../docs/trace.md', import.meta.url), 'utf8').split('## What it says')[1]!
+  const [egress, inbound] = [said.split('**INBOUND**')[0]!, said.split('**INBOUND**')[1]!.split('\n')[0]!]
+  expect([...egress.matchAll(/^\| `([^`]+)`/gm)].map(([, word]) => word)).toEqual(Object.values(EGRESS_WORD))
+  for (const word of Object.values(INBOUND_WORD)) expect(inbound).toContain(`\`${word}\``)
+  for (const spec of [TROMBONE, scenario('S3'), scenario('S10'), scenario('S17')]) {
+    const word = EGRESS_WORD[reportOf(spec).egress.verdict]
+    expect(traceText(documentOf(spec), plain).join('\n')).toMatch(new RegExp(`EGRESS +${word} `))
+    expect(traceSvg(reportOf(spec))).toContain(`: ${word} (`)
+  }
+})
 
 describe('a trace as text', () => {
   it.each([
