@@ -41,7 +41,7 @@ export function echoFrame(link: Pick<Link, 'mac'>, vm: WatchedVm, echo: EchoIden
 const towards = (vm: WatchedVm, link: Pick<Link, 'mac'>) => ({
   destination: vm.mac,
   source: link.mac,
-  ...(vm.vlan && {vlan: vm.vlan}),
+  vlan: vm.vlan,
 })
 
 /**

@@ -1,6 +1,6 @@
 // The questions of vm-watch.ts for IPv6: echo by ICMPv6, sign of life by a neighbour solicitation (RFC 4861).
 import type {Mac} from '../wire/address.ts'
-import type {FrameAddresses} from '../wire/frames.ts'
+import type {FrameAddresses} from '../wire/ethernet.ts'
 import {type Icmpv6, icmpv6Frame, parseIcmpv6} from '../wire/icmpv6.ts'
 import {NEXT_HEADER_ICMPV6, parseIpv6} from '../wire/ipv6.ts'
 import {type Ipv6, ipv6Bytes, isLinkLocal, isMulticastIpv6, linkLocalOf} from '../wire/ipv6-address.ts'

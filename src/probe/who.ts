@@ -9,7 +9,7 @@ import type {World} from '../net/world.ts'
 import {BROADCAST, type Ipv4, isIpv4, type Mac, type Prefix} from '../wire/address.ts'
 import {parseArp} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
-import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet} from '../wire/ethernet.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet, vlanTag} from '../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
 import type {EchoIdentity, WatchedVm} from './sighting.ts'
@@ -89,7 +89,7 @@ function namedVms({vms, site}: WhoOrder, inventory: Inventory): Vm[] {
 /** IPv4 always; IPv6 where the VM and its gateways have addresses to ask with. */
 function questionsOf(vm: Vm, {vlanId, source}: WhoOrder, inventory: Inventory, identifier: number): Question[] {
   const segment = inventory.segments.find(({name}) => name === vm.segment)!
-  const vlan = vlanId === undefined ? undefined : {id: vlanId, priority: 0, dropEligible: false}
+  const vlan = vlanTag(vlanId)
   const question = (ip: Ipv4 | Ipv6, echo: EchoIdentity): Question => ({
     vm,
     segment,

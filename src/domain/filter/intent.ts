@@ -1,5 +1,5 @@
 // What a filter is meant to do, decided from the inventory before anything is generated or touched.
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {findSegment, findVm, type Inventory, type Segment} from '../inventory/site.ts'
@@ -45,8 +45,6 @@ export interface DecidedFilter {
   /** Why this filter would cut traffic, with the cures; see {@link permitFilter}. */
   readonly refusals: readonly string[]
 }
-
-const usage = (message: string): Failure => new Failure('usage', message)
 
 /** Longest interface name, IFNAMSIZ less the NUL; the kernel allows neither blanks nor slashes. */
 const INTERFACE = /^[^\s/"\\]{1,15}$/

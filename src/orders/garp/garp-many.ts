@@ -1,6 +1,6 @@
 // `gwswitch garp --all`: every VM of a segment at once. All are told before any is checked, in few system calls.
 import type {Inventory, Vm} from '../../domain/inventory/site.ts'
-import {EXIT} from '../../errors.ts'
+import {EXIT, usage} from '../../errors.ts'
 import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
@@ -11,16 +11,8 @@ import type {AnnounceVerdict} from '../../strategies/arp/announce.ts'
 import type {AnnouncedGateway} from '../../strategies/arp/announcement.ts'
 import {announcementFrame} from '../../strategies/arp/frames.ts'
 import {type Ipv4, type Mac, writeIpv4, writeMac} from '../../wire/address.ts'
-import {
-  ETHERNET_LENGTH,
-  ETHERTYPE_ARP,
-  ETHERTYPE_IPV4,
-  ethernetLength,
-  parseEthernetHeader,
-  type Vlan,
-} from '../../wire/ethernet.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ethernetLength, parseEthernetHeader, type Vlan} from '../../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
-import {usage} from './garp-order.ts'
 import {type GarpOrder, type GarpRequest, garpRequest} from './garp-request.ts'
 import type {GarpRun} from './run-garp.ts'
 
@@ -161,10 +153,7 @@ export function askFrames(
   const [first] = vms
   if (!first) return []
   const model = announcementFrame('ask', gateway, {vm: first, vlan}, sourceMac).bytes
-  const targetAt =
-    (vlan
-      ? ethernetLength({vlan, destination: first.mac, source: sourceMac, etherType: ETHERTYPE_ARP})
-      : ETHERNET_LENGTH) + TARGET_IP
+  const targetAt = ethernetLength({vlan}) + TARGET_IP
   return vms.map(({ip, mac}) => {
     const frame = new Uint8Array(model)
     writeMac(mac, frame, 0)

@@ -8,7 +8,7 @@ import {
   segmentOfIp,
 } from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {AnnounceRequest} from '../../strategies/arp/announce.ts'
 import type {Form} from '../../strategies/arp/announcement.ts'
@@ -52,8 +52,6 @@ export interface GarpRequest {
   /** Gateways of the segment, to name whoever moves it back. */
   readonly gateways: readonly Gateway[]
 }
-
-export const usage = (message: string): Failure => new Failure('usage', message)
 
 export interface NamedVm {
   readonly name: string | undefined

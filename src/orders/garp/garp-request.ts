@@ -8,13 +8,14 @@ import {
   segmentOfIp,
 } from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
+import {Failure, usage} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {Form} from '../../strategies/arp/announcement.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
 import {type Ipv4, isIpv4, type Prefix, prefixContains, prefixOf, prefixText} from '../../wire/address.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import {isIpv6} from '../../wire/ipv6-address.ts'
-import {announcedMac, type GarpOrder, type GarpRequest, type NamedVm, namedVm, usage, warningsOf} from './garp-order.ts'
+import {announcedMac, type GarpOrder, type GarpRequest, type NamedVm, namedVm, warningsOf} from './garp-order.ts'
 import {ip6Request} from './garp-request6.ts'
 
 export type {GarpOrder, GarpRequest} from './garp-order.ts'
@@ -49,7 +50,6 @@ export function garpRequest(
   const mac = announcedMac(order, known, ip, segment, via, own)
   checkAddresses(ip, vm, prefix, segment)
   const forms = formsOf(order, vm !== undefined)
-  const vlan = order.vlanId === undefined ? undefined : {id: order.vlanId, priority: 0, dropEligible: false}
   const everybody = order.broadcast || vm === undefined
   return {
     gatewayName: known?.name ?? segment?.gateways.find((gateway) => gateway.mac === mac)?.name,
@@ -59,7 +59,7 @@ export function garpRequest(
     announce: {
       gateway: {ip, mac},
       ...(vm && {vm: {ip: vm.ip, mac: vm.mac}}),
-      vlan,
+      vlan: vlanTag(order.vlanId),
       segment: prefix,
       forms: forms.map((form) => ({form, fromMs: 0})),
       scheduleMs: scheduleMs(order),

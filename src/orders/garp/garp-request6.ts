@@ -1,11 +1,13 @@
 // What `gwswitch garp` was asked to do about an IPv6 gateway, checked before any frame leaves.
 import {allGateways, type Gateway, type Inventory, type Segment} from '../../domain/inventory/site.ts'
+import {usage} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {Form} from '../../strategies/arp/announcement.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
 import type {Mac} from '../../wire/address.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal, isMulticastIpv6, readIpv6} from '../../wire/ipv6-address.ts'
-import {announcedMac, type GarpOrder, type GarpRequest, namedVm, stationMac, usage, warningsOf} from './garp-order.ts'
+import {announcedMac, type GarpOrder, type GarpRequest, namedVm, stationMac, warningsOf} from './garp-order.ts'
 
 /** RFC 6666, discard-only: an address off every segment, from which an echo asks where the default route leads. */
 const OFF_SEGMENT: Ipv6 = '100::1'
@@ -50,7 +52,7 @@ export function ip6Request(
         ...(destination !== undefined && {destination}),
       },
       ...(vm && {vm: {ip: vm.ip, mac: vm.mac}}),
-      vlan: order.vlanId === undefined ? undefined : {id: order.vlanId, priority: 0, dropEligible: false},
+      vlan: vlanTag(order.vlanId),
       segment: segment?.prefix,
       forms: forms.map((form) => ({form, fromMs: 0})),
       scheduleMs: scheduleMs(order),

@@ -1,7 +1,7 @@
 // What `gwswitch send-reconfigure` was asked to do, checked before anything is sent.
 import {findSegment, findVm, type Inventory, type Segment, segmentOfIp} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
+import {Failure, usage} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {DhcpBackend, DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import type {ClientStore} from '../../strategies/dhcp/client-store.ts'
@@ -38,8 +38,6 @@ export interface ReconfigureFlags {
   readonly router: Ipv4 | undefined
   readonly mac: Mac | undefined
 }
-
-const usage = (message: string): Failure => new Failure('usage', message)
 
 /** @throws Failure `usage` for what is no such value, or does not go together. */
 export function readFlags(order: ReconfigureOrder): ReconfigureFlags {

@@ -1,6 +1,6 @@
 // `gwswitch send-reconfigure --ipv6`: a DHCPv6 Reconfigure, for the sake of DNS and other options.
 import {findVm, type Inventory} from '../../domain/inventory/site.ts'
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import {readText} from '../../net/file/replace-file.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
@@ -25,10 +25,9 @@ import {
   type Dhcpv6Reconfigure,
   serializeDhcpv6Reconfigure,
 } from '../../wire/dhcpv6-reconfigure.ts'
-import {ETHERTYPE_IPV6, serializeEthernet} from '../../wire/ethernet.ts'
-import {type Ends6, fillChecksum6, NEXT_HEADER_UDP, serializeIpv6} from '../../wire/ipv6.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import {isLinkLocal, linkLocalOf, readIpv6} from '../../wire/ipv6-address.ts'
-import {UDP_LENGTH} from '../../wire/udp.ts'
+import {udp6Frame} from '../../wire/udp6.ts'
 import {type ReconfigureDocument, reconfigureDocument} from './reconfigure-report.ts'
 import {namedInterface} from './reconfigure-request.ts'
 import type {ReconfigureDoor} from './run-reconfigure.ts'
@@ -58,8 +57,6 @@ export interface Reconfigure6Order {
 }
 
 const NO_ROUTER = 'DHCPv6 gives no default route: that comes from router advertisements alone'
-const usage = (message: string): Failure => new Failure('usage', message)
-
 /** @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface. */
 export async function runReconfigure6(
   order: Reconfigure6Order,
@@ -195,26 +192,13 @@ function reconfigureFrame(
   source: Mac,
   vlanId: number | undefined,
 ): Uint8Array {
-  const ends: Ends6 = {source: linkLocalOf(source), destination: client.ip}
-  const message = serializeDhcpv6Reconfigure(reconfigure)
-  const udp = new Uint8Array(UDP_LENGTH + message.length)
-  const view = new DataView(udp.buffer)
-  for (const [at, value] of [DHCPV6_SERVER_PORT, DHCPV6_CLIENT_PORT, udp.length].entries())
-    view.setUint16(at * 2, value)
-  udp.set(message, UDP_LENGTH)
-  fillChecksum6(ends, NEXT_HEADER_UDP, udp, 0, udp.length, 6)
-  return serializeEthernet({
-    destination: client.mac,
-    source,
-    ...(vlanId !== undefined && {vlan: {id: vlanId, priority: 0, dropEligible: false}}),
-    etherType: ETHERTYPE_IPV6,
-    payload: serializeIpv6({
-      trafficClass: 0,
-      flowLabel: 0,
-      nextHeader: NEXT_HEADER_UDP,
-      hopLimit: 255,
-      ...ends,
-      payload: udp,
-    }),
-  })
+  return udp6Frame(
+    {destination: client.mac, source, vlan: vlanTag(vlanId)},
+    {source: linkLocalOf(source), destination: client.ip, hopLimit: 255},
+    {
+      sourcePort: DHCPV6_SERVER_PORT,
+      destinationPort: DHCPV6_CLIENT_PORT,
+      payload: serializeDhcpv6Reconfigure(reconfigure),
+    },
+  )
 }

@@ -57,7 +57,7 @@ function arpAnswer(frame: Ethernet, arp: Arp, gateways: readonly LocalGateway[],
     targetMac: vm.mac,
     targetIp: vm.ip,
   }
-  const addresses = {destination: vm.mac, source, ...(frame.vlan && {vlan: frame.vlan})}
+  const addresses = {destination: vm.mac, source, vlan: frame.vlan}
   return {gateway, vm, vlan: frame.vlan, checksAnother: asksAnother(frame, gateway), frame: arpFrame(addresses, reply)}
 }
 
@@ -77,7 +77,7 @@ function ndAnswer(
   const gateway = gateways.find(({ip}) => ip === message.target)
   if (!gateway || packet.source === gateway.ip) return undefined
   const vm = {ip: packet.source, mac: frame.source}
-  const addresses = {destination: vm.mac, source, ...(frame.vlan && {vlan: frame.vlan})}
+  const addresses = {destination: vm.mac, source, vlan: frame.vlan}
   const answer = icmpv6Frame(
     addresses,
     {source: gateway.ip, destination: vm.ip},

@@ -1,7 +1,7 @@
 // `gwswitch serve arp` between its flags and its words: which gateways, on which ports, until it is stopped.
 import {findSite, findVm, type Inventory} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import {bridgePorts} from '../../net/bridge-ports.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
@@ -34,8 +34,6 @@ export interface ServeArpDocument {
   readonly seconds: number
   readonly exitCode: number
 }
-
-const usage = (message: string): Failure => new Failure('usage', message)
 
 /** @throws Failure `usage` for what must not be answered. */
 export function serveArpRequest(order: ServeArpOrder, inventory: Inventory | undefined): ServeArpRequest {

@@ -9,7 +9,7 @@ import {
   sharesGatewayIp,
 } from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
+import {Failure, usage} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import {readSigningKey} from '../../strategies/agent/keys.ts'
 import {type Ipv4, prefixContains} from '../../wire/address.ts'
@@ -50,8 +50,6 @@ export interface ServeSiteRequest {
   /** With the site's key as it was given. */
   readonly inventory: Inventory
 }
-
-const usage = (message: string): Failure => new Failure('usage', message)
 
 /** @throws Failure `usage` for what cannot be served, `runtime` for an interface that is not there. */
 export function serveSiteRequest(

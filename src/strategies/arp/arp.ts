@@ -2,7 +2,7 @@
 import type {Link} from '../../net/packet/link.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import {type Ipv4, readPrefix} from '../../wire/address.ts'
-import type {Vlan} from '../../wire/ethernet.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
 import {type AnnounceReport, type AnnounceRequest, announce} from './announce.ts'
@@ -69,9 +69,6 @@ const describe6 = (plan: ArpPlan, {way, from, to, vmIp}: PlannedIp6): string =>
     ? `and that ${to} is there too, by a neighbour solicitation for ${vmIp}`
     : `and that ${to} (${plan.to.name}) routes from now on, and ${from} (${plan.from.name}) does not, by router advertisements`
 
-const vlanOf = (plan: ArpPlan): Vlan | undefined =>
-  plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false}
-
 async function onLink<T>(
   plan: ArpPlan,
   {world}: Stage,
@@ -103,7 +100,7 @@ type Side = 'to' | 'from'
 /** Everything that the plan moves, as seen from the gateway that it shall move to. */
 function targets(plan: ArpPlan, side: Side): readonly Target[] {
   const {mac} = plan[side]
-  const common = {vlan: vlanOf(plan), segment: readPrefix(plan.segment.prefix), listenMs: LISTEN_MS}
+  const common = {vlan: vlanTag(plan.vlan), segment: readPrefix(plan.segment.prefix), listenMs: LISTEN_MS}
   const ip4: Target = {
     gatewayIp: plan.gatewayIp,
     vmIp: plan.vm.ip,

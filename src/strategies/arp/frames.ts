@@ -21,7 +21,7 @@ export function announcementFrame(
   const broadcast = to.broadcast === true || to.vm === undefined
   if (isVersion6(gateway.ip)) return {form, broadcast, ...announcement6(form, gateway, to, sourceMac)}
   const destination = broadcast ? BROADCAST : to.vm!.mac
-  const addresses = {destination, source: sourceMac, ...(to.vlan && {vlan: to.vlan})}
+  const addresses = {destination, source: sourceMac, vlan: to.vlan}
   const {arp, says} = arpOf(form, gateway, to.vm?.ip)
   return {
     form,

@@ -21,7 +21,7 @@ export function announcement6(form: Form, gateway: AnnouncedGateway, to: Announc
   // A redirect is for one host, whatever is asked for.
   const everybody = (to.broadcast === true || to.vm === undefined) && isMulticastIpv6(destination)
   const mac = everybody ? multicastMac(destination) : to.vm!.mac
-  const addresses = {destination: mac, source: sourceMac, ...(to.vlan && {vlan: to.vlan})}
+  const addresses = {destination: mac, source: sourceMac, vlan: to.vlan}
   return {
     bytes: icmpv6Frame(addresses, {source, destination}, message),
     text: `${says}, to ${everybody ? 'everybody' : mac}`,

@@ -1,7 +1,7 @@
 // What the redirection will do, decided before anything is touched.
 import type {Gateway} from '../../domain/inventory/site.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import type {BridgePort, FdbEntry} from '../../net/bridge-ports.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
 import type {StrategyOptions} from '../strategy.ts'
@@ -35,8 +35,6 @@ export interface MacProxyPlan {
 
 /** As many ports are watched for the proof, at most. */
 const MOST_WATCHED = 64
-
-const usage = (message: string): Failure => new Failure('usage', message)
 
 /** @throws Failure `usage` where there is nothing to redirect, or no bridge port of the VM here. */
 export async function planMacProxy(

@@ -4,6 +4,7 @@ import type {Link} from '../../net/packet/link.ts'
 import type {WatchedVm} from '../../probe/sighting.ts'
 import {echoFrame, readSighting, vmFilter} from '../../probe/vm-watch.ts'
 import {type Mac, readPrefix} from '../../wire/address.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import type {Stage} from '../strategy.ts'
 import type {MacProxyPlan} from './plan.ts'
 
@@ -22,10 +23,7 @@ export interface Proof {
 
 /** Waits for a packet to `wanted`; ends early with it, and after the last round with what was seen instead. */
 export async function prove(plan: MacProxyPlan, wanted: Mac, {world, signal, observe}: Stage): Promise<Proof> {
-  const vm: WatchedVm = {
-    ...plan.vm,
-    vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false},
-  }
+  const vm: WatchedVm = {...plan.vm, vlan: vlanTag(plan.vlan)}
   const echo = {gatewayIp: plan.from.ip, identifier: Math.floor(world.random() * 0x10000), from: OFF_SEGMENT}
   const segment = readPrefix(plan.segment.prefix)
   const done = new AbortController()
