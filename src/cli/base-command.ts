@@ -65,6 +65,12 @@ export abstract class BaseCommand extends Command {
     return parseInventory(file.text, file.path)
   }
 
+  /** @throws Failure `usage` without an inventory. */
+  protected async neededInventory(flag: string | undefined): Promise<Inventory> {
+    const {neededInventory} = await import('../domain/inventory/site.ts')
+    return neededInventory(await this.inventory(flag))
+  }
+
   /** A line for whoever watches; never part of the result. */
   protected progress(line: string): void {
     if (process.argv.includes('--verbose')) process.stderr.write(`${line}\n`)
@@ -110,9 +116,3 @@ const oneLine = (message: string): string =>
     .replace(/^Parsing (--[\w-]+)\s*\n\s*/, '$1: ')
     .replace(/\s*\n\s*/g, ' ')
     .trim()
-
-/** @throws Failure `usage` without an inventory. */
-export function neededInventory(inventory: Inventory | undefined): Inventory {
-  if (inventory) return inventory
-  throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
-}

@@ -8,7 +8,7 @@ import {anyOf, etherType, ipProtocol, macTests} from '../net/packet/bpf.ts'
 import type {Link, ReceivedFrame} from '../net/packet/link.ts'
 import {ANY_IPV4, type Prefix, prefixContains, ZERO_MAC} from '../wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, parseArp} from '../wire/arp.ts'
-import {WireError} from '../wire/error.ts'
+import {ifWellFormed} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_RARP, parseEthernet} from '../wire/ethernet.ts'
 import {arpFrame, icmpFrame} from '../wire/frames.ts'
 import {parseIcmp} from '../wire/icmp.ts'
@@ -69,16 +69,13 @@ export function readSighting(
   echo: EchoIdentity,
   segment: Prefix | undefined,
 ): Sighting | undefined {
-  try {
+  return ifWellFormed(() => {
     const frame = parseEthernet(received.bytes)
     if (frame.source !== vm.mac || frame.vlan?.id !== vm.vlan?.id) return undefined
     const seen = {destinationMac: frame.destination, atNs: received.timestampNs, frame: received.bytes}
     const said = readPayload(frame, vm, echo, segment)
     return said && {...said, ...seen}
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }
 
 type Said = Pick<Sighting, 'kind' | 'sequence'>

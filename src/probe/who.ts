@@ -1,14 +1,13 @@
 // Asks many VMs at once which gateway they use. One echo a VM and round; who does not answer is then only listened to.
-import {findVm, type Inventory, type Segment, type Vm} from '../domain/inventory/site.ts'
-import {hint} from '../domain/suggest.ts'
+import {type Inventory, neededSite, neededVm, type Segment, type Vm} from '../domain/inventory/site.ts'
 import {type Found, judgeVm, type Stranger, type WhoDocument, whoDocument} from '../domain/who.ts'
-import {Failure} from '../errors.ts'
+import {usage} from '../errors.ts'
 import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../net/packet/bpf.ts'
 import type {Link, ReceivedFrame} from '../net/packet/link.ts'
 import type {World} from '../net/world.ts'
 import {BROADCAST, type Ipv4, isIpv4, type Mac, type Prefix} from '../wire/address.ts'
 import {parseArp} from '../wire/arp.ts'
-import {WireError} from '../wire/error.ts'
+import {ifWellFormed} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet, vlanTag} from '../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
@@ -71,19 +70,10 @@ export async function who(
 }
 
 function namedVms({vms, site}: WhoOrder, inventory: Inventory): Vm[] {
-  const sites = inventory.sites.map(({name}) => name)
-  if (site !== undefined && !sites.includes(site)) {
-    throw new Failure('usage', `${inventory.file}: no site "${site}"${hint(site, sites)}`)
-  }
+  if (site !== undefined) neededSite(inventory, site)
   if (vms.length === 0 && inventory.vms.length > 0) return [...inventory.vms]
-  const names = inventory.vms.map(({name}) => name)
-  if (vms.length === 0)
-    throw new Failure('usage', `${inventory.file}: has no VMs (want some under vms, or name gateways for them)`)
-  return vms.map((name) => {
-    const vm = findVm(inventory, name)
-    if (vm) return vm
-    throw new Failure('usage', `${inventory.file}: no VM "${name}"${hint(name, names)}`)
-  })
+  if (vms.length === 0) throw usage(`${inventory.file}: has no VMs (want some under vms, or name gateways for them)`)
+  return vms.map((name) => neededVm(inventory, name))
 }
 
 /** IPv4 always; IPv6 where the VM and its gateways have addresses to ask with. */
@@ -237,11 +227,8 @@ function noteStranger({bytes}: ReceivedFrame, questions: readonly Question[], st
 
 function arpOf(bytes: Uint8Array) {
   if (bytes.length < 14) return undefined
-  try {
+  return ifWellFormed(() => {
     const {etherType: type, payload} = parseEthernet(bytes)
     return type === ETHERTYPE_ARP ? parseArp(payload) : undefined
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }

@@ -1,13 +1,12 @@
 // The order that `gwswitch garp` was given, and what both families read from it.
 import {
   findSegment,
-  findVm,
   type Gateway,
   type Inventory,
+  neededVm,
   type Segment,
   segmentOfIp,
 } from '../../domain/inventory/site.ts'
-import {hint} from '../../domain/suggest.ts'
 import {usage} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {AnnounceRequest} from '../../strategies/arp/announce.ts'
@@ -64,14 +63,7 @@ export interface NamedVm {
 export function namedVm(order: GarpOrder, inventory: Inventory | undefined): NamedVm | undefined {
   if (order.vm !== undefined) {
     if (!inventory) throw usage(`--vm ${order.vm} needs an inventory; without one give --vm-ip and --vm-mac`)
-    const vm = findVm(inventory, order.vm)
-    if (!vm)
-      throw usage(
-        `${inventory.file}: no VM "${order.vm}"${hint(
-          order.vm,
-          inventory.vms.map(({name}) => name),
-        )}`,
-      )
+    const vm = neededVm(inventory, order.vm)
     return {name: vm.name, ip: vm.ip, ip6: vm.ip6 ?? [], mac: vm.mac, segment: findSegment(inventory, vm.segment)}
   }
   if (order.vmIp === undefined || order.vmMac === undefined) return undefined

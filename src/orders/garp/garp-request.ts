@@ -8,8 +8,8 @@ import {
   segmentOfIp,
 } from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {Failure, usage} from '../../errors.ts'
-import type {InterfaceFacts} from '../../net/ip.ts'
+import {usage} from '../../errors.ts'
+import {type InterfaceFacts, interfaceIn} from '../../net/ip.ts'
 import type {Form} from '../../strategies/arp/announcement.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
 import {type Ipv4, isIpv4, type Prefix, prefixContains, prefixOf, prefixText} from '../../wire/address.ts'
@@ -26,14 +26,7 @@ export function garpRequest(
   inventory: Inventory | undefined,
   interfaces: readonly InterfaceFacts[],
 ): GarpRequest {
-  const via = interfaces.find(({name}) => name === order.interfaceName)
-  if (!via) {
-    const names = interfaces.filter(({ethernet}) => ethernet).map(({name}) => name)
-    throw new Failure(
-      'runtime',
-      `no interface ${order.interfaceName} here; Ethernet interfaces are: ${names.join(', ') || 'none'}`,
-    )
-  }
+  const via = interfaceIn(interfaces, order.interfaceName)
   const known = namedGateway(order.gateway, inventory)
   if (order.ip6 || isIpv6(order.gateway)) return ip6Request(order, known, inventory, interfaces, via)
   const form6 = (['ra', 'redirect'] as const).find((form) => form === order.form)

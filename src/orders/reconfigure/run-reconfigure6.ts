@@ -2,6 +2,7 @@
 import {findVm, type Inventory} from '../../domain/inventory/site.ts'
 import {usage} from '../../errors.ts'
 import {readText} from '../../net/file/replace-file.ts'
+import {ethernetIn, interfaceIn} from '../../net/ip.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
@@ -29,7 +30,6 @@ import {vlanTag} from '../../wire/ethernet.ts'
 import {isLinkLocal, linkLocalOf, readIpv6} from '../../wire/ipv6-address.ts'
 import {udp6Frame} from '../../wire/udp6.ts'
 import {type ReconfigureDocument, reconfigureDocument} from './reconfigure-report.ts'
-import {namedInterface} from './reconfigure-request.ts'
 import type {ReconfigureDoor} from './run-reconfigure.ts'
 
 export const REQUESTS = {renew: DHCPV6_RENEW, rebind: DHCPV6_REBIND, information: DHCPV6_INFORMATION_REQUEST} as const
@@ -73,7 +73,7 @@ export async function runReconfigure6(
   try {
     const client = clientOf(order, inventory)
     const facts = factsOf(client, order, store)
-    const via = namedInterface(interfaceName, await door.world.interfaces())
+    const via = interfaceIn(ethernetIn(await door.world.interfaces()), interfaceName)
     const frame = (replay: bigint): Uint8Array =>
       reconfigureFrame(client, {...facts, messageType: REQUESTS[order.ask], replay}, via.mac, order.vlanId)
     const head = {

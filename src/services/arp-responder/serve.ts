@@ -1,5 +1,5 @@
 // `gwswitch serve arp` between its flags and its words: which gateways, on which ports, until it is stopped.
-import {findSite, findVm, type Inventory} from '../../domain/inventory/site.ts'
+import {findVm, type Inventory, neededSite} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
 import {usage} from '../../errors.ts'
 import {bridgePorts} from '../../net/bridge-ports.ts'
@@ -61,14 +61,7 @@ function gatewayOf(text: string): LocalGateway {
 /** Its gateways that other sites' gateways share an address with: of the others there is one, which answers itself. */
 function gatewaysOfSite(name: string, inventory: Inventory | undefined): LocalGateway[] {
   if (!inventory) throw usage(`--site ${name} needs an inventory; without one give --gateway ADDRESS=MAC`)
-  if (!findSite(inventory, name)) {
-    throw usage(
-      `${inventory.file}: no site "${name}"${hint(
-        name,
-        inventory.sites.map((site) => site.name),
-      )}`,
-    )
-  }
+  neededSite(inventory, name)
   const found = inventory.segments.flatMap(({gateways}) => {
     const others = gateways.filter(({site}) => site !== name).flatMap(({ip, ip6}) => [ip, ...(ip6 ?? [])])
     return gateways
