@@ -1,5 +1,4 @@
 // The question that strategies with a changing gateway IP verify by, put from a plan.
-
 import {askEgress, type Egress} from '../probe/egress.ts'
 import {type Ipv4, type Mac, readPrefix} from '../wire/address.ts'
 import {vlanTag} from '../wire/ethernet.ts'

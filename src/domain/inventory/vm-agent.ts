@@ -1,8 +1,8 @@
 // What an inventory says about the agent in a VM: where it is, whom to believe, how it is to be told.
 import {z} from 'zod'
-import {type Ipv4, isIpv4} from '../../wire/address.ts'
+import type {Ipv4} from '../../wire/address.ts'
 import {isAgentId, PROBE_LIMIT, readPublicKey, SWITCH_MODES, type SwitchMode} from '../../wire/agent-message.ts'
-import {type Ipv6, readIpv6} from '../../wire/ipv6-address.ts'
+import {type Ipv6, readIp} from '../../wire/ipv6-address.ts'
 
 /**
  * Ways to an agent. `qga` is the QEMU guest agent's own protocol, by its socket, and `libvirt` the same where libvirt holds
@@ -47,7 +47,7 @@ const text = (what: string, read: (value: string) => string | undefined) =>
   })
 
 const id = text('1 to 64 of letters, digits, ".", "_", ":", "-"', (value) => (isAgentId(value) ? value : undefined))
-const address = text('an IP address, 10.0.0.10', (value) => (isIpv4(value) ? value : readIpv6(value)))
+const address = text('an IP address, 10.0.0.10', readIp)
 /** A file of the host that gwswitch runs on. */
 export const pathField = (example: string) =>
   text(`an absolute path, ${example}`, (value) => (value.startsWith('/') ? value : undefined))

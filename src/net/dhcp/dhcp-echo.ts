@@ -1,5 +1,4 @@
 // ICMP echo from the kernel's own stack, for addresses behind routers: who answers, uses the address.
-
 import koffi from 'koffi'
 import {Failure} from '../../errors.ts'
 import {type Ipv4, writeIpv4} from '../../wire/address.ts'

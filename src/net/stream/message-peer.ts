@@ -3,7 +3,7 @@ import {createSocket} from 'node:dgram'
 import {createConnection} from 'node:net'
 import {Failure} from '../../errors.ts'
 import type {Ipv4} from '../../wire/address.ts'
-import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Ipv6, isVersion6} from '../../wire/ipv6-address.ts'
 
 /** Sending promises nothing; what comes back comes from the peer's address, which proves nothing either. */
 export interface MessagePeer {
@@ -19,7 +19,7 @@ const LINE_LIMIT = 65_536
 
 /** A UDP socket of its own for one peer. @throws Failure `runtime` if there is no way to `address`. */
 export async function openUdpPeer(address: Ipv4 | Ipv6, port: number): Promise<MessagePeer> {
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+  const socket = createSocket(isVersion6(address) ? 'udp6' : 'udp4')
   const {promise, resolve, reject} = Promise.withResolvers<void>()
   socket.once('error', reject)
   socket.connect(port, address, () => resolve())

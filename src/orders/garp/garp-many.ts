@@ -13,7 +13,8 @@ import {announcementFrame} from '../../strategies/arp/frames.ts'
 import {type Ipv4, type Mac, writeIpv4, writeMac} from '../../wire/address.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ethernetLength, parseEthernetHeader, type Vlan} from '../../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
-import {type GarpOrder, type GarpRequest, garpRequest} from './garp-request.ts'
+import type {GarpOrder} from './garp-order.ts'
+import {type GarpRequest, garpRequest} from './garp-request.ts'
 import type {GarpRun} from './run-garp.ts'
 
 export interface GarpManyDocument {
@@ -73,7 +74,8 @@ export async function runGarpMany(
     .filter((vm) => segments.has(vm.segment))
     .map((vm): Target => ({vm, answered: false, used: undefined}))
   if (targets.length === 0) throw usage(`${inventory.file}: no VM is on a segment of ${gateway.ip}`)
-  const warnings = base.warnings.filter((line) => !line.startsWith('broadcast'))
+  // It tells every VM by unicast.
+  const warnings = base.warnings.filter(({code}) => code !== 'everybody').map(({text}) => text)
   if (run.dryRun)
     return document(base, order.interfaceName, targets, {dryRun: true, framesSent: 0, toldAfterMs: null, warnings})
   const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)

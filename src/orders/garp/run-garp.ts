@@ -5,8 +5,9 @@ import type {World} from '../../net/world.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import {type AnnounceReport, announce} from '../../strategies/arp/announce.ts'
 import {type GuardReport, guard, guardFilter} from '../../strategies/arp/guard.ts'
+import type {GarpOrder} from './garp-order.ts'
 import {type GarpDocument, garpDocument, garpPlan} from './garp-report.ts'
-import {type GarpOrder, type GarpRequest, garpRequest} from './garp-request.ts'
+import {type GarpRequest, garpRequest} from './garp-request.ts'
 
 export interface GarpRun {
   readonly dryRun: boolean

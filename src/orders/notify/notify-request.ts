@@ -8,7 +8,7 @@ import {readAgentKey, readSigningKey} from '../../strategies/agent/keys.ts'
 import {agentTarget, gatewayPair} from '../../strategies/agent/target.ts'
 import {type Ipv4, isIpv4} from '../../wire/address.ts'
 import {isAgentId, PROBE_LIMIT, type SigningKey, type SwitchMode} from '../../wire/agent-message.ts'
-import {type Ipv6, readIpv6} from '../../wire/ipv6-address.ts'
+import {type Ipv6, readIp} from '../../wire/ipv6-address.ts'
 import type {Notice} from './notify.ts'
 
 /** The command line, as it came. */
@@ -121,7 +121,7 @@ function noticeFor(
 
 /** A VM that is in no inventory: its address is all that is known. */
 function stranger(name: string, inventory: Inventory | undefined): Pick<Vm, 'name' | 'ip'> {
-  const ip = isIpv4(name) ? name : readIpv6(name)
+  const ip = readIp(name)
   if (ip !== undefined) return {name: ip, ip}
   throw new Failure(
     'usage',
@@ -162,7 +162,7 @@ function pairOf(flag: string, texts: readonly string[]): GatewayPair {
 }
 
 function addressOf(flag: string, text: string): Ipv4 | Ipv6 {
-  const ip = isIpv4(text) ? text : readIpv6(text)
+  const ip = readIp(text)
   if (ip !== undefined) return ip
   throw new Failure('usage', `${flag} ${text}: is not an IP address (want 10.0.0.2 or fe80::2)`)
 }

@@ -1,5 +1,4 @@
 // What a dry run of `send-reconfigure` shows: the frames that would be sent, and who would get none.
-
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import {type CredentialSources, findCredentials} from '../../strategies/dhcp/credentials.ts'
 import {forcerenewFrame, forcerenewMessage} from '../../strategies/dhcp/forcerenew.ts'

@@ -10,6 +10,7 @@ import {BEACON_TYP} from '../../wire/agent-beacon.ts'
 import {claimedTyp} from '../../wire/agent-jws.ts'
 import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
 import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
+import {isVersion6} from '../../wire/ipv6-address.ts'
 import type {AgentKernel} from './kernel.ts'
 import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
 import {makeReceiver, type Receiver, type ReceiverCounts} from './receiver.ts'
@@ -166,7 +167,7 @@ async function mayAct(kernel: AgentKernel): Promise<void> {
 /** One that can send there: `::` takes IPv4 too. */
 const fitting = (listeners: readonly UdpListener[], address: string): UdpListener | undefined =>
   listeners.find(({endpoint}) => endpoint.address === '::') ??
-  listeners.find(({endpoint}) => endpoint.address.includes(':') === address.includes(':'))
+  listeners.find(({endpoint}) => isVersion6(endpoint.address) === isVersion6(address))
 
 /** Runs `run` once for a burst of calls, and not more often than every `everyMs`. */
 function paced(

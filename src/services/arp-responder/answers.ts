@@ -1,5 +1,4 @@
 // What a site-local responder says to one frame: the paper's router that answers only for the VMs of its own site.
-
 import {type Ipv4, isGroupMac, type Mac, ZERO_MAC} from '../../wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, type Arp, parseArp} from '../../wire/arp.ts'
 import {ifWellFormed} from '../../wire/error.ts'

@@ -5,8 +5,8 @@ import {usage} from '../../errors.ts'
 import {bridgePorts} from '../../net/bridge-ports.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
-import {isGroupMac, isIpv4, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
-import {isMulticastIpv6, readIpv6} from '../../wire/ipv6-address.ts'
+import {isGroupMac, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
+import {isMulticastIpv6, readIp} from '../../wire/ipv6-address.ts'
 import type {LocalGateway} from './answers.ts'
 import {type ResponderCounters, responderFilter, startResponder} from './responder.ts'
 
@@ -48,7 +48,7 @@ export function serveArpRequest(order: ServeArpOrder, inventory: Inventory | und
 
 function gatewayOf(text: string): LocalGateway {
   const [address = '', macText = ''] = text.split('=')
-  const ip = isIpv4(address) ? address : readIpv6(address)
+  const ip = readIp(address)
   const mac = readMac(macText)
   if (ip === undefined || mac === undefined)
     throw usage(`--gateway ${text}: want ADDRESS=MAC, 10.1.0.254=02:00:00:00:0b:02`)

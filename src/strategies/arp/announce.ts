@@ -1,8 +1,8 @@
 // Announces a gateway and, where a VM is named, proves that the VM follows.
 import type {Link} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import {type EchoIdentity, isVersion6, type Sighting} from '../../probe/sighting.ts'
-import {echoFrame, probeFrame, readSighting} from '../../probe/vm-watch.ts'
+import type {EchoIdentity, Sighting} from '../../probe/sighting.ts'
+import {echoFrame, probeFrame, probeName, readSighting} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
 import type {Vlan} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
@@ -153,12 +153,7 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
         echoFrame(link, vm, echo, round + 1),
         `${echo.from ?? echo.gatewayIp} pings ${vm.ip}, sequence ${round + 1}`,
       )
-      if (!hearsAnswer)
-        out(
-          'probe',
-          probeFrame(link, vm),
-          `${isVersion6(vm.ip) ? 'solicitation from us' : 'ARP probe'}: who has ${vm.ip}`,
-        )
+      if (!hearsAnswer) out('probe', probeFrame(link, vm), `${probeName(vm)}: who has ${vm.ip}`)
     },
     report(): AnnounceReport {
       const answered = last !== undefined || events.some((event) => event.direction === 'in')

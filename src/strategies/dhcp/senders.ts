@@ -1,5 +1,4 @@
 // The two ways a FORCERENEW leaves: as a frame on the client's own segment, or as a datagram from somewhere else.
-
 import type {Link} from '../../net/packet/link.ts'
 import {openDatagram} from '../../net/stream/datagram.ts'
 import type {World} from '../../net/world.ts'
