@@ -48,8 +48,6 @@ const SYSTEM_ELSEWHERE: Record<string, string> = {
   'services/agent/kernel.ts': "is the agent's door to the guest, which tests put a made-up one in place of",
   'services/agent/enroll.ts': 'lays down keys and configuration',
   'services/agent/daemon.ts': 'its status socket',
-  'orders/trace/run-traces.ts': 'writes the picture that was asked for',
-  'strategies/dhcp/client-store.ts': 'the store of what clients said, on SQLite',
 }
 
 interface Import {

@@ -27,6 +27,15 @@ export function readText(path: string): string | undefined {
   }
 }
 
+/** Writes where somebody asked for it, a pipe or a device too. @throws Failure `privilege` or `runtime` if that fails. */
+export function writeText(path: string, text: string): void {
+  try {
+    writeFileSync(path, text)
+  } catch (error) {
+    throw fileFailure(path, 'written', error)
+  }
+}
+
 export interface ReplaceOptions {
   /** Default: the old file's; 0644 if there was none. */
   readonly mode?: number
