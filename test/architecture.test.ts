@@ -47,7 +47,6 @@ const SYSTEM_ELSEWHERE: Record<string, string> = {
   'services/agent/run-agent.ts': 'reads the key that systemd hands over',
   'services/agent/kernel.ts': "is the agent's door to the guest, which tests put a made-up one in place of",
   'services/agent/enroll.ts': 'lays down keys and configuration',
-  'services/agent/daemon.ts': 'its status socket',
 }
 
 interface Import {
