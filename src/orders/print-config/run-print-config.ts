@@ -1,7 +1,7 @@
 // `gwswitch serve dhcp --print-config SERVER`: between its flags and its words.
 import {type Inventory, neededSegment, type Segment} from '../../domain/inventory/site.ts'
 import {Failure, usage} from '../../errors.ts'
-import {readText} from '../../net/file/replace-file.ts'
+import {readText} from '../../net/file/text-file.ts'
 import {parseNonceFile} from '../../strategies/dhcp/nonce-file.ts'
 import {RECONFIGURE_KEY_LENGTH} from '../../wire/dhcp-auth.ts'
 import {type ConfigBlock, configText, type PrintableServer, printConfig} from './print-config.ts'

@@ -1,7 +1,7 @@
 // From the order to the document: what `gwswitch send-reconfigure` does between its flags and its words.
 import type {Inventory} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
-import {readText} from '../../net/file/replace-file.ts'
+import {readText} from '../../net/file/text-file.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'

@@ -1,7 +1,7 @@
 // `gwswitch send-reconfigure --ipv6`: a DHCPv6 Reconfigure, for the sake of DNS and other options.
 import {findVm, type Inventory} from '../../domain/inventory/site.ts'
 import {usage} from '../../errors.ts'
-import {readText} from '../../net/file/replace-file.ts'
+import {readText} from '../../net/file/text-file.ts'
 import {ethernetIn, interfaceIn} from '../../net/ip.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'

@@ -1,7 +1,7 @@
 // Every destination of one `gwswitch trace`, one after the other: two at a time would queue on each other.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {reportsOf, type TraceDocument, traceDocument} from '../../domain/trace/report.ts'
-import {writeText} from '../../net/file/replace-file.ts'
+import {writeText} from '../../net/file/text-file.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
 import {traceSvg} from '../../render/trace-svg.ts'

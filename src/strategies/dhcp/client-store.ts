@@ -1,6 +1,6 @@
 // What is remembered of DHCP clients between two runs: the last transaction, the nonce, the replay value, the last ACK.
 import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
-import {type DatabaseSync, openSharedDatabase} from '../../net/file/sqlite.ts'
+import {type DatabaseSync, openSharedDatabase, type StatementSync} from '../../net/file/sqlite.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {verifyReconfigure} from '../../wire/dhcp-auth.ts'
 import {verifyDhcpv6Reconfigure} from '../../wire/dhcpv6-reconfigure.ts'
@@ -164,7 +164,7 @@ function storeOn(database: DatabaseSync): ClientStore {
   }
 }
 
-type Prepare = (sql: string) => import('node:sqlite').StatementSync
+type Prepare = (sql: string) => StatementSync
 
 /**
  * Evidence of a switch stands in a table of its own, emptied when the switch begins: times alone would let in what was
