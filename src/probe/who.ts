@@ -11,6 +11,7 @@ import {ifWellFormed} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet, vlanTag} from '../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
+import {pause, startSchedule} from './schedule.ts'
 import type {EchoIdentity, WatchedVm} from './sighting.ts'
 import {echoFrame, probeFrame, readSighting} from './vm-watch.ts'
 
@@ -139,15 +140,10 @@ async function ask(
     if (questions.every(({found}) => found.mac !== undefined)) done.abort()
   }
   await onPorts(order.ports, filter, world, take, async (links) => {
-    const started = world.now()
-    const until = async (atMs: number, stop: AbortSignal): Promise<void> => {
-      const leftMs = atMs - Number(world.now() - started) / 1e6
-      if (leftMs > 0) await world.sleep(leftMs, stop).catch(() => signal.throwIfAborted())
-    }
-    const either = AbortSignal.any([signal, done.signal])
+    const schedule = startSchedule(world, signal)
     for (const link of links) link.sendMany(gatewayProbes(link, questions))
     for (const [round, atMs] of ROUNDS_MS.entries()) {
-      await until(atMs, either)
+      await schedule.until(atMs, done.signal)
       if (done.signal.aborted) break
       const left = questions.filter(({found}) => found.mac === undefined)
       for (const link of links) {
@@ -156,8 +152,8 @@ async function ask(
         )
       }
     }
-    await until(ROUNDS_MS.at(-1)! + order.listenMs, either)
-    await until(HEARD_MS, signal)
+    await schedule.until(ROUNDS_MS.at(-1)! + order.listenMs, done.signal)
+    await schedule.until(HEARD_MS)
   })
 }
 
@@ -185,9 +181,7 @@ async function listen(
     if (readAnswer(frame, bySource, true) && left.every(({found}) => found.mac !== undefined)) done.abort()
   }
   const filter = anyOf(macs.length > MOST_FILTERED ? [[]] : macs.map((mac) => macTests('source', mac)))
-  await onPorts(order.ports, filter, world, take, () =>
-    world.sleep(order.passiveMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted()),
-  )
+  await onPorts(order.ports, filter, world, take, () => pause(world, order.passiveMs, done.signal, signal))
 }
 
 function grouped(questions: readonly Question[]): ReadonlyMap<Mac, readonly Question[]> {

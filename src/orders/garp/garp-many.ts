@@ -5,6 +5,7 @@ import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
+import {startSchedule} from '../../probe/schedule.ts'
 import type {EchoIdentity} from '../../probe/sighting.ts'
 import {echoFrame, readSighting} from '../../probe/vm-watch.ts'
 import type {AnnounceVerdict} from '../../strategies/arp/announce.ts'
@@ -113,13 +114,7 @@ async function tellAll(
     target.used = sighting.destinationMac
     if (left.every(({used}) => used === gateway.mac)) done.abort()
   })
-  const startedNs = world.now()
-  const until = async (atMs: number): Promise<void> => {
-    signal.throwIfAborted()
-    const restMs = atMs - Number(world.now() - startedNs) / 1e6
-    if (restMs <= 0 || done.signal.aborted) return
-    await world.sleep(restMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted())
-  }
+  const schedule = startSchedule(world, signal)
   const send = async (frames: readonly Uint8Array[]): Promise<void> => {
     for (let sent = 0; sent < frames.length; ) {
       const taken = link.sendMany(sent === 0 ? frames : frames.slice(sent))
@@ -130,15 +125,15 @@ async function tellAll(
   }
   try {
     for (const [round, atMs] of ROUNDS_MS.entries()) {
-      await until(atMs)
+      await schedule.until(atMs, done.signal)
       left = targets.filter(({used}) => used !== gateway.mac)
       if (left.length === 0) break
       const vms = left.map(({vm}) => vm)
       await send(askFrames(gateway, vms, vlan, link.mac))
-      if (round === 0) toldAfterMs = Number(world.now() - startedNs) / 1e6
+      if (round === 0) toldAfterMs = schedule.elapsedMs()
       await send(vms.map((vm) => echoFrame(link, {...vm, vlan}, echo, round + 1)))
     }
-    await until(ROUNDS_MS.at(-1)! + listenMs)
+    await schedule.until(ROUNDS_MS.at(-1)! + listenMs, done.signal)
   } finally {
     unsubscribe()
   }
