@@ -72,7 +72,8 @@ export default class Trace extends BaseCommand {
       minPenaltyMs: flags['min-penalty'],
       failOnInbound: flags['fail-on'] === 'inbound',
     }
-    const document = await runTraces(argv as string[], order, inventory, await this.world(), {
+    const document = await runTraces(argv as string[], order, inventory, {
+      world: await this.world(flags.pcap),
       onProgress: (text) => this.meter(text),
       signal: this.interrupt.signal,
     })

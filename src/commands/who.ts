@@ -70,8 +70,8 @@ export default class Who extends BaseCommand {
       listenMs: flags.timeout,
       passiveMs: flags.listen,
     }
-    const document = await runWho(order, inventory, await this.world(), {
-      pcap: flags.pcap,
+    const document = await runWho(order, inventory, {
+      world: await this.world(flags.pcap),
       signal: this.interrupt.signal,
     })
     for (const line of whoText(document, paintWith(this.colour))) this.log(line)

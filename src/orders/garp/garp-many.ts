@@ -3,7 +3,6 @@ import type {Inventory, Vm} from '../../domain/inventory/site.ts'
 import {EXIT, usage} from '../../errors.ts'
 import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
 import type {Link} from '../../net/packet/link.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
 import {startSchedule} from '../../probe/schedule.ts'
 import type {EchoIdentity} from '../../probe/sighting.ts'
@@ -16,7 +15,7 @@ import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ethernetLength, parseEthernetHeader, type
 import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
 import type {GarpOrder} from './garp-order.ts'
 import {type GarpRequest, garpRequest} from './garp-request.ts'
-import type {GarpRun} from './run-garp.ts'
+import type {GarpStage} from './run-garp.ts'
 
 export interface GarpManyDocument {
   readonly schema: 'gwswitch.garp-many/1'
@@ -54,8 +53,7 @@ interface Target {
 export async function runGarpMany(
   order: GarpOrder,
   inventory: Inventory | undefined,
-  world: World,
-  run: GarpRun,
+  {world, signal, dryRun}: GarpStage,
 ): Promise<GarpManyDocument> {
   if (!inventory) throw usage('--all needs an inventory, which says what VMs there are')
   if (order.ip6) throw usage('--all tells IPv4 addresses; IPv6 ones VM by VM (--vm)')
@@ -77,17 +75,12 @@ export async function runGarpMany(
   if (targets.length === 0) throw usage(`${inventory.file}: no VM is on a segment of ${gateway.ip}`)
   // It tells every VM by unicast.
   const warnings = base.warnings.filter(({code}) => code !== 'everybody').map(({text}) => text)
-  if (run.dryRun)
+  if (dryRun)
     return document(base, order.interfaceName, targets, {dryRun: true, framesSent: 0, toldAfterMs: null, warnings})
-  const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
-  try {
-    const filter = anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]])
-    await using link = await (recording?.world ?? world).openLink(order.interfaceName, {filter, promiscuous: true})
-    const sent = await tellAll(link, world, gateway, vlan, targets, order.listenMs, run.signal)
-    return document(base, order.interfaceName, targets, {dryRun: false, ...sent, warnings})
-  } finally {
-    recording?.close()
-  }
+  const filter = anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]])
+  await using link = await world.openLink(order.interfaceName, {filter, promiscuous: true})
+  const sent = await tellAll(link, world, gateway, vlan, targets, order.listenMs, signal)
+  return document(base, order.interfaceName, targets, {dryRun: false, ...sent, warnings})
 }
 
 async function tellAll(

@@ -36,10 +36,17 @@ export interface ReconfigureOrder {
   readonly serverId?: string | undefined
   readonly router?: string | undefined
   readonly vlanId?: number | undefined
+  readonly nonceFile?: string | undefined
+  readonly unauthenticated: boolean | undefined
+  readonly attempts: number
+  readonly timeoutMs: number
+  /** Clients begun per second, with `all`. */
+  readonly rate: number
+  readonly state?: string | undefined
 }
 
 /** The flags that are addresses and numbers, as such. */
-export interface ReconfigureFlags {
+export interface ReconfigureRequest {
   readonly xid: number | undefined
   readonly serverId: Ipv4 | undefined
   readonly router: Ipv4 | undefined
@@ -47,7 +54,7 @@ export interface ReconfigureFlags {
 }
 
 /** @throws Failure `usage` for what is no such value, or does not go together. */
-export function readFlags(order: ReconfigureOrder): ReconfigureFlags {
+export function readRequest(order: ReconfigureOrder): ReconfigureRequest {
   if ((order.all ?? false) === (order.client !== undefined)) {
     throw usage(
       order.all
@@ -111,7 +118,7 @@ export function segmentOf(order: ReconfigureOrder, inventory: Inventory | undefi
 /** The one client that was named. Its MAC: from the flag, the inventory, what was seen on the wire, or the neighbour table. */
 export async function namedClient(
   order: ReconfigureOrder,
-  {mac: macFlag}: ReconfigureFlags,
+  {mac: macFlag}: ReconfigureRequest,
   inventory: Inventory | undefined,
   store: ClientStore,
   resolve: (ip: Ipv4) => Promise<Mac | undefined>,

@@ -4,7 +4,6 @@ import {usage} from '../../errors.ts'
 import {readText} from '../../net/file/text-file.ts'
 import {ethernetIn, interfaceIn} from '../../net/ip.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import {
   type Client6Record,
@@ -30,7 +29,7 @@ import {vlanTag} from '../../wire/ethernet.ts'
 import {isLinkLocal, linkLocalOf, readIpv6} from '../../wire/ipv6-address.ts'
 import {udp6Frame} from '../../wire/udp6.ts'
 import {type ReconfigureDocument, reconfigureDocument} from './reconfigure-report.ts'
-import type {ReconfigureDoor} from './run-reconfigure.ts'
+import type {SendReconfigureStage} from './run-reconfigure.ts'
 
 export const REQUESTS = {renew: DHCPV6_RENEW, rebind: DHCPV6_REBIND, information: DHCPV6_INFORMATION_REQUEST} as const
 
@@ -61,7 +60,7 @@ const NO_ROUTER = 'DHCPv6 gives no default route: that comes from router adverti
 export async function runReconfigure6(
   order: Reconfigure6Order,
   inventory: Inventory | undefined,
-  door: ReconfigureDoor,
+  stage: SendReconfigureStage,
 ): Promise<ReconfigureDocument> {
   const {interfaceName} = order
   const {all, unauthenticated, xid, router, serverId} = order
@@ -69,22 +68,21 @@ export async function runReconfigure6(
   if (strange) throw usage(`--${strange[0]} is for DHCPv4: it does not go with --ipv6`)
   if (interfaceName === undefined) throw usage('--ipv6 sends on the segment, from a link-local address: give -i IF')
   const store = await openClientStore(order.state ?? DEFAULT_STATE)
-  const recording = door.pcap === undefined || door.dryRun ? undefined : recordingWorld(door.world, door.pcap)
   try {
     const client = clientOf(order, inventory)
     const facts = factsOf(client, order, store)
-    const via = interfaceIn(ethernetIn(await door.world.interfaces()), interfaceName)
+    const via = interfaceIn(ethernetIn(await stage.world.interfaces()), interfaceName)
     const frame = (replay: bigint): Uint8Array =>
       reconfigureFrame(client, {...facts, messageType: REQUESTS[order.ask], replay}, via.mac, order.vlanId)
     const head = {
       message: 'Reconfigure' as const,
       interfaceName,
-      dryRun: door.dryRun,
+      dryRun: stage.dryRun,
       router: undefined,
       warnings: [NO_ROUTER],
     }
-    if (door.dryRun) {
-      const hex = Buffer.from(frame(door.world.now())).toString('hex')
+    if (stage.dryRun) {
+      const hex = Buffer.from(frame(stage.world.now())).toString('hex')
       const planned = {
         client: client.name,
         ip: client.ip,
@@ -99,7 +97,7 @@ export async function runReconfigure6(
       }
       return reconfigureDocument({...head, rows: [], frames: [planned]})
     }
-    const link = await (recording?.world ?? door.world).openLink(interfaceName, {
+    const link = await stage.world.openLink(interfaceName, {
       filter: anyOf(dhcp6Clauses()),
       promiscuous: true,
       outgoing: true,
@@ -113,15 +111,15 @@ export async function runReconfigure6(
           if (seen.sighting?.mac === client.mac) listener(seen.sighting)
         })
       const fire = async () => ({
-        atNs: link.send(frame(store.nextReplay(client.mac, door.world.now()))),
+        atNs: link.send(frame(store.nextReplay(client.mac, stage.world.now()))),
         text: `DHCPv6 Reconfigure (${order.ask})`,
       })
       const context = {
-        world: door.world,
+        world: stage.world,
         watch: {watch},
         trigger: {fire},
-        signal: door.signal,
-        observe: ({text}: {text: string}) => door.world.log(text),
+        signal: stage.signal,
+        observe: ({text}: {text: string}) => stage.world.log(text),
       }
       const report = await reconfigureClient(client, context, order)
       return reconfigureDocument({
@@ -133,7 +131,6 @@ export async function runReconfigure6(
       await link.close()
     }
   } finally {
-    recording?.close()
     store.close()
   }
 }

@@ -2,7 +2,6 @@
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {reportsOf, type TraceDocument, traceDocument} from '../../domain/trace/report.ts'
 import {writeText} from '../../net/file/text-file.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
 import {traceSvg} from '../../render/trace-svg.ts'
 import {runTrace, type Traced, type TraceOrder} from './run-trace.ts'
@@ -10,10 +9,10 @@ import {runTrace, type Traced, type TraceOrder} from './run-trace.ts'
 export interface TracesOrder extends TraceOrder {
   /** File to draw into. */
   readonly svg: string | undefined
-  readonly pcap: string | undefined
 }
 
-export interface TracesRun {
+export interface TraceStage {
+  readonly world: World
   readonly signal: AbortSignal
   /** A line that replaces the one before it. */
   onProgress(text: string): void
@@ -24,21 +23,15 @@ export async function runTraces(
   destinations: readonly string[],
   order: TracesOrder,
   inventory: Inventory | undefined,
-  world: World,
-  run: TracesRun,
+  {world, signal, onProgress}: TraceStage,
 ): Promise<TraceDocument> {
-  const recording = order.pcap === undefined ? undefined : recordingWorld(world, order.pcap)
   const traced: Traced[] = []
-  try {
-    for (const [i, destination] of destinations.entries()) {
-      if (run.signal.aborted) break
-      const which = destinations.length > 1 ? ` (${i + 1} of ${destinations.length})` : ''
-      const onPair = (sent: number, wanted: number): void =>
-        run.onProgress(`${destination}${which}: pair ${sent} of ${wanted}`)
-      traced.push(await runTrace(destination, order, inventory, recording?.world ?? world, {onPair}, run.signal))
-    }
-  } finally {
-    recording?.close()
+  for (const [i, destination] of destinations.entries()) {
+    if (signal.aborted) break
+    const which = destinations.length > 1 ? ` (${i + 1} of ${destinations.length})` : ''
+    const onPair = (sent: number, wanted: number): void =>
+      onProgress(`${destination}${which}: pair ${sent} of ${wanted}`)
+    traced.push(await runTrace(destination, order, inventory, world, {onPair}, signal))
   }
   const document = traceDocument(traced)
   if (order.svg !== undefined) writeText(order.svg, traceSvg(reportsOf(document)[0]!))

@@ -3,7 +3,6 @@ import {findVm, type Inventory, neededSite} from '../../domain/inventory/site.ts
 import {hint} from '../../domain/suggest.ts'
 import {usage} from '../../errors.ts'
 import {bridgePorts} from '../../net/bridge-ports.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
 import {isGroupMac, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
 import {isMulticastIpv6, readIp} from '../../wire/ipv6-address.ts'
@@ -87,8 +86,8 @@ function vmMac(name: string, inventory: Inventory | undefined): Mac {
   return vm.mac
 }
 
-export interface ServeArpRun {
-  readonly pcap?: string | undefined
+export interface ServeArpStage {
+  readonly world: World
   /** Aborting it ends the service. */
   readonly signal: AbortSignal
   /** Called once every port is served. */
@@ -100,20 +99,22 @@ export interface ServeArpRun {
  * Serves until the signal is aborted, or a port fails.
  * @throws Failure `usage` for a bridge in place of a VM port, `runtime` if a port goes away.
  */
-export async function serveArp(request: ServeArpRequest, world: World, run: ServeArpRun): Promise<ServeArpDocument> {
+export async function serveArp(
+  request: ServeArpRequest,
+  {world, signal, ready, log}: ServeArpStage,
+): Promise<ServeArpDocument> {
   await refuseStrangePorts(request, world)
   const startedNs = world.now()
-  const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
   const open: {name: string; counters: ResponderCounters; close(): Promise<void>}[] = []
   const failed = new AbortController()
   try {
     for (const name of request.interfaceNames) {
-      const link = await (recording?.world ?? world).openLink(name, {
+      const link = await world.openLink(name, {
         filter: responderFilter,
         promiscuous: true,
         outgoing: request.hold,
       })
-      const {counters, stop} = startResponder(link, world, {...request, log: run.log})
+      const {counters, stop} = startResponder(link, world, {...request, log})
       link.onError((error) => failed.abort(error))
       open.push({
         name,
@@ -124,13 +125,12 @@ export async function serveArp(request: ServeArpRequest, world: World, run: Serv
         },
       })
     }
-    run.ready(request)
-    const end = AbortSignal.any([run.signal, failed.signal])
+    ready(request)
+    const end = AbortSignal.any([signal, failed.signal])
     if (!end.aborted) await new Promise<void>((resolve) => end.addEventListener('abort', () => resolve(), {once: true}))
-    if (failed.signal.aborted && !run.signal.aborted) throw failed.signal.reason
+    if (failed.signal.aborted && !signal.aborted) throw failed.signal.reason
   } finally {
     for (const {close} of open) await close()
-    recording?.close()
   }
   return {
     schema: 'gwswitch.serve-arp/1',

@@ -7,7 +7,7 @@ import type {World} from '../../../net/world.ts'
 import {parseNonceFile} from '../nonce-file.ts'
 import type {DhcpBackend} from './backend.ts'
 
-export interface BackendContext {
+export interface BackendStage {
   readonly segment: string
   readonly world: Pick<World, 'sleep'>
 }
