@@ -4,7 +4,7 @@ import {Failure} from '../../../errors.ts'
 import {askUnixSocket} from '../../../net/stream/unix-request.ts'
 import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {alone, type BackendContext, nonceFrom} from './context.ts'
+import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's kea-dhcp4 listens. */
@@ -39,7 +39,7 @@ interface KeaAnswer {
   readonly arguments?: unknown
 }
 
-export function keaBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
+export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
   const {control = KEA_CONTROL, log: logFile} = dhcp
   const log = logFile === undefined ? undefined : transactionLog(logFile, keaLine)
   const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()
