@@ -66,9 +66,6 @@ const tagged = table<Tagged>('ethernet', {
   etherType: u16,
 })
 
-/** Bytes of a header without a tag. */
-const ETHERNET_LENGTH = untagged.size
-
 /** Bytes of this header: 14, or 18 with a tag. */
 export const ethernetLength = ({vlan}: {readonly vlan?: Vlan | undefined}): number =>
   vlan ? tagged.size : untagged.size
@@ -114,7 +111,10 @@ export function serializeEthernet(frame: Ethernet, minimumPayload = ETHERNET_MIN
   return out
 }
 
-/** Writes the header into `out` at `offset`; the caller has made {@link ethernetLength} bytes of room. */
+/**
+ * Writes the header into `out` at `offset`; the caller has made {@link ethernetLength} bytes of room.
+ * @internal
+ */
 export function writeEthernetHeader(header: EthernetHeader, out: Uint8Array, offset: number): void {
   const {destination, source, vlan, etherType} = header
   if (!vlan) {

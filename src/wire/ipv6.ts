@@ -80,7 +80,10 @@ function parseIpv6Header(bytes: Uint8Array): Ipv6Header & {readonly payloadLengt
   }
 }
 
-/** The bytes of a packet. Throws `WireError`, reason `out-of-range`. */
+/**
+ * The bytes of a packet. Throws `WireError`, reason `out-of-range`.
+ * @internal
+ */
 export function serializeIpv6(packet: Ipv6Packet): Uint8Array {
   const out = zeros(fixed.size + packet.payload.length)
   writeIpv6Header(packet, packet.payload.length, out, 0)
