@@ -236,11 +236,15 @@ describe('the same message again', () => {
 describe('a switch that was accepted', () => {
   it('keeps another one out until its turn is over', () => {
     const agent = new Agent()
+    const busy = ['log', 'use up', 'answer controller: refused busy']
     agent.hear(command(1))
-    expect(agent.hear(command(2))).toEqual(['log', 'use up', 'answer controller: refused busy'])
+    expect(agent.hear(command(2))).toEqual(busy)
+    // Nor does the end of something else let one in.
+    agent.take({kind: 'done', asker: agent.asker(command(3, 'rollback', 'r0'))})
+    expect(agent.hear(command(4))).toEqual(busy)
     agent.take({kind: 'done', asker: agent.asker(command(1))})
-    expect(agent.hear(command(3))).toEqual(['switch_obeyed', 'switch'])
-    expect(agent.state.counts).toMatchObject({obeyed: 1, refused: 1})
+    expect(agent.hear(command(5))).toEqual(['switch_obeyed', 'switch'])
+    expect(agent.state.counts).toMatchObject({obeyed: 2, refused: 2})
   })
 
   it('and did not begin, is refused, and nobody waits for it any more', () => {
