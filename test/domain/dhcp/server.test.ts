@@ -181,6 +181,13 @@ describe('messages that arrive', () => {
     expect(taken.dropped()).toEqual({'held-by-another': 1, 'reservation-in-use': 1})
   })
 
+  it('a NAK for what another client holds is no warning: nobody has complained of a host', () => {
+    const {receive, dropped} = server().leased(FIRST)
+    const reboot = clientMessage(DHCPREQUEST, {requestedAddress: FIRST}, {chaddr: '02:00:00:00:00:98'})
+    expect(receive(reboot)).toEqual(['send DHCPNAK:0.0.0.0', 'tell DHCPREQUEST'])
+    expect(dropped()).toEqual({})
+  })
+
   it('a reply that is too long is cut, or is none', () => {
     const search = Array.from({length: 20}, (_, i) => `a-rather-long-name-${i}.example.org`)
     const options: Options = {parameterRequestList: [1, 3, 51, 58, 59, 119]}
