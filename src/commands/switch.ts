@@ -2,7 +2,6 @@ import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {Inventory} from '../domain/inventory/site.ts'
-import {Failure} from '../errors.ts'
 import type {DeadMan} from '../net/process/dead-man.ts'
 import type {SwitchDocument, SwitchOrder} from '../orders/switch/run-switch.ts'
 import {loadStrategies} from '../strategies/registry.ts'
@@ -78,9 +77,7 @@ export default class Switch extends BaseCommand {
 
   async run(): Promise<SwitchDocument> {
     const {args, flags} = await this.parse(Switch)
-    const inventory = await this.inventory(flags.inventory)
-    if (!inventory)
-      throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
+    const inventory = await this.neededInventory(flags.inventory)
     const {canAsk, completeSwitch} = await import('../cli/prompt.ts')
     const choice = await completeSwitch({vm: args.vm, to: flags.to}, inventory, canAsk(this.jsonEnabled()))
     const order = {
@@ -121,12 +118,12 @@ export default class Switch extends BaseCommand {
     flags: {readonly pcap?: string | undefined; readonly 'accept-unverified': boolean},
   ): Promise<SwitchDocument> {
     const {performSwitch, plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
-    const world = await this.world()
+    const world = await this.world(flags.pcap)
     const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
     if (deadMan === undefined) return plannedSwitch(prepared)
     try {
       return await performSwitch(prepared, world, {
-        ...{deadMan, pcap: flags.pcap, signal: this.interrupt.signal, acceptUnverified: flags['accept-unverified']},
+        ...{deadMan, signal: this.interrupt.signal, acceptUnverified: flags['accept-unverified']},
         hold: order.guardMs !== undefined,
         stopped: () => this.stopCode,
         onStep: (step) => this.meter(STEPS[step]),

@@ -6,9 +6,10 @@ import type {World} from '../net/world.ts'
 import type {Ipv4, Mac, Prefix} from '../wire/address.ts'
 import {ARP_REQUEST} from '../wire/arp.ts'
 import type {Vlan} from '../wire/ethernet.ts'
-import type {Ipv6} from '../wire/ipv6-address.ts'
+import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
 import {cameFrom, frameOf, sentTo} from './ip-ends.ts'
-import {type EchoIdentity, isVersion6, type Sighting} from './sighting.ts'
+import {startSchedule} from './schedule.ts'
+import type {EchoIdentity, Sighting} from './sighting.ts'
 import {echoFrame, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
 
 /**
@@ -78,12 +79,8 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
       if (question.enough?.(seen) || (listening && seen.paths.length > 0)) done.abort()
       else if (seen.alive && question.graceMs !== undefined) endIn(question.graceMs)
     })
-    const startNs = world.now()
-    const until = async (atMs: number): Promise<void> => {
-      const leftMs = atMs - Number(world.now() - startNs) / 1e6
-      signal.throwIfAborted()
-      if (leftMs > 0 && !done.signal.aborted) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
-    }
+    const schedule = startSchedule(world, signal)
+    const until = (atMs: number): Promise<void> => schedule.until(atMs, done.signal)
     const endMs = question.waitMs ?? ROUNDS_MS.at(-1)! + LISTEN_MS
     for (const [round, atMs] of ROUNDS_MS.filter((each) => each < endMs).entries()) {
       await until(atMs)

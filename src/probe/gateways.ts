@@ -11,6 +11,7 @@ import {WireError} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, parseEthernet, type Vlan} from '../wire/ethernet.ts'
 import {arpFrame, icmpFrame} from '../wire/frames.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
+import {startSchedule} from './schedule.ts'
 import {type EchoAnswer, readEchoAnswer} from './trace/echo-probe.ts'
 
 /** Rounds of questions, ms. */
@@ -62,24 +63,16 @@ export async function askGateways(
       for (const each of asked) each.hear(received)
       if (asked[0]?.answered()) done.abort()
     })
-    await inRounds(world, signal, done.signal, (round) => {
+    const schedule = startSchedule(world, signal)
+    for (const [round, atMs] of ROUNDS_MS.entries()) {
+      await schedule.until(atMs, done.signal)
+      if (done.signal.aborted) break
       for (const each of asked) each.ask(round)
-    })
+    }
+    await schedule.until(ROUNDS_MS.at(-1)! + LISTEN_MS, done.signal)
     return asked.map((each) => each.seen())
   } finally {
     await link.close()
-  }
-}
-
-async function inRounds(world: World, signal: AbortSignal, done: AbortSignal, ask: (round: number) => void) {
-  const startNs = world.now()
-  const either = AbortSignal.any([signal, done])
-  for (const [round, atMs] of [...ROUNDS_MS, ROUNDS_MS.at(-1)! + LISTEN_MS].entries()) {
-    const leftMs = atMs - Number(world.now() - startNs) / 1e6
-    signal.throwIfAborted()
-    if (leftMs > 0) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
-    if (done.aborted || round === ROUNDS_MS.length) return
-    ask(round)
   }
 }
 

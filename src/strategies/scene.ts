@@ -19,7 +19,7 @@ import {askGateways, MOST_DESTINATIONS} from '../probe/gateways.ts'
 import {together} from '../probe/together.ts'
 import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
-import type {Vlan} from '../wire/ethernet.ts'
+import {type Vlan, vlanTag} from '../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
 import type {Stage, StrategyOptions} from './strategy.ts'
 
@@ -118,8 +118,7 @@ function usualHosts({address, length}: {readonly address: Ipv4; readonly length:
   return USUAL_HOSTS.filter((host) => host < room).map((host) => [...bytes.slice(0, 3), bytes[3]! + host].join('.'))
 }
 
-export const vlanOf = ({vlan}: Pick<Scene, 'vlan'>): Vlan | undefined =>
-  vlan === null ? undefined : {id: vlan, priority: 0, dropEligible: false}
+export const vlanOf = ({vlan}: Pick<Scene, 'vlan'>): Vlan | undefined => vlanTag(vlan)
 
 export const subjectOf = (scene: Scene, wanted: NamedGateway = scene.to): ProofSubject => ({
   vm: scene.vm,

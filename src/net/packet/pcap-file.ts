@@ -4,8 +4,10 @@ import {Failure} from '../../errors.ts'
 import {pcapHeader, pcapRecord} from '../../wire/pcap.ts'
 
 export interface PcapWriter {
+  /** Never throws: what is recorded is worth more than its recording. */
   write(timestampNs: bigint, frame: Uint8Array): void
-  close(): void
+  /** Closes the file; the error by which it ended early, if one did. */
+  close(): string | undefined
 }
 
 /** Creates or overwrites `file`. @throws Failure `runtime` if it cannot be written. */
@@ -16,15 +18,23 @@ export function createPcapWriter(file: string): PcapWriter {
   } catch (error) {
     throw new Failure('runtime', `cannot write ${file}: ${(error as NodeJS.ErrnoException).code}`)
   }
-  writeSync(fd, pcapHeader())
   let open = true
+  let broken: string | undefined
+  const append = (bytes: Uint8Array): void => {
+    if (!open || broken !== undefined) return
+    try {
+      writeSync(fd, bytes)
+    } catch (error) {
+      broken = `${file} ends early: ${(error as NodeJS.ErrnoException).code}`
+    }
+  }
+  append(pcapHeader())
   return {
-    write(timestamp, bytes) {
-      if (open) writeSync(fd, pcapRecord({timestamp, bytes, originalLength: bytes.length}))
-    },
+    write: (timestamp, bytes) => append(pcapRecord({timestamp, bytes, originalLength: bytes.length})),
     close() {
       if (open) closeSync(fd)
       open = false
+      return broken
     },
   }
 }

@@ -2,7 +2,6 @@
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {resolveSwitchover, type Switchover, switchoverFrom} from '../../domain/inventory/switchover.ts'
 import {Failure, type FailureKind} from '../../errors.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {World} from '../../net/world.ts'
 import {
@@ -149,7 +148,6 @@ function document(prepared: Prepared, ended: Ended): SwitchDocument {
 
 /** What `performSwitch` needs beside the plan. */
 export interface PerformOptions {
-  readonly pcap?: string | undefined
   readonly signal: AbortSignal
   /** The exit code that goes with the signal that ended it; undefined if none did. */
   stopped?(): number | undefined
@@ -164,26 +162,20 @@ export interface PerformOptions {
 
 /**
  * Carries the plan out, verifies it and takes it back if the network does not agree. Whatever happens after the look began
- * is in the document. @throws Failure `runtime` for a --pcap file that cannot be written, before anything is sent.
+ * is in the document.
  */
 export async function performSwitch(
-  prepared: Prepared,
+  {strategy, plan: planned, switchover, ...prepared}: Prepared,
   world: World,
   options: PerformOptions,
 ): Promise<SwitchDocument> {
-  const {strategy, switchover} = prepared
-  const {deadMan, pcap, acceptUnverified, onStep, onEvent, signal} = options
-  const recording = pcap === undefined ? undefined : recordingWorld(world, pcap)
-  try {
-    const outcome = await carryOut(strategy, prepared.plan, recording?.world ?? world, {
-      ...{signal, acceptUnverified, onStep, onEvent, hold: options.hold},
-      arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name}),
-      disarm: () => deadMan.disarm(),
-    })
-    return document(prepared, endOf(outcome, options.stopped?.()))
-  } finally {
-    recording?.close()
-  }
+  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold} = options
+  const outcome = await carryOut(strategy, planned, world, {
+    ...{signal, acceptUnverified, onStep, onEvent, hold},
+    arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name}),
+    disarm: () => deadMan.disarm(),
+  })
+  return document({strategy, plan: planned, switchover, ...prepared}, endOf(outcome, options.stopped?.()))
 }
 
 function endOf(outcome: SwitchOutcome, stopped: number | undefined): Ended {

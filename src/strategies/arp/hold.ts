@@ -2,7 +2,7 @@
 import {readPrefix} from '../../wire/address.ts'
 import {vlanOf} from '../scene.ts'
 import type {Stage, Verdict} from '../strategy.ts'
-import {attemptHead, type GuardReport, guard, guardEvidence, guardFilter} from './guard.ts'
+import {attemptText, type GuardReport, guard, guardEvidence, guardFilter} from './guard.ts'
 import type {ArpPlan} from './plan.ts'
 import {targets} from './targets.ts'
 
@@ -24,7 +24,7 @@ export async function hold(plan: ArpPlan, {world, signal, observe}: Stage, verif
           (attempt) =>
             observe({
               atNs: attempt.atNs,
-              text: `moved back? ${attemptHead(attempt)}`,
+              text: `moved back? ${attemptText(attempt)}`,
               frame: attempt.hex === undefined ? undefined : {direction: 'in', kind: 'claim', hex: attempt.hex},
             }),
         ),

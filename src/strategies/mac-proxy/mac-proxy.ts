@@ -4,13 +4,13 @@ import type {Mac} from '../../wire/address.ts'
 import type {Eyes} from '../scene.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
-import {type ProxyHost, systemProxyHost} from './host.ts'
 import {type MacProxyPlan, planMacProxy, rulesFor} from './plan.ts'
 import {askLeaving, type Leaving} from './prove.ts'
+import {type ProxyWorld, systemProxyWorld} from './proxy-world.ts'
 import {chainOf, PROXY_TABLE, redirectIn, removeProxyTable} from './ruleset.ts'
 
 /** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. */
-export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
+export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
   contract: CONTRACT,
   name: 'mac-proxy',
   summary: "lets the VM's bridge redirect its packets to the new gateway; neither VM nor routers notice",
@@ -58,7 +58,7 @@ export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
   ],
 })
 
-export const macProxy: Strategy<MacProxyPlan> = macProxyOn(systemProxyHost)
+export const macProxy: Strategy<MacProxyPlan> = macProxyOn(systemProxyWorld)
 
 /** Looks where packets leave the bridge, and remembers where the VM itself sends them. */
 function eyesOn(plan: MacProxyPlan): {eyes: Eyes; sends(): Mac | null} {
@@ -79,7 +79,7 @@ function eyesOn(plan: MacProxyPlan): {eyes: Eyes; sends(): Mac | null} {
 }
 
 /** Exactly the redirection that was there before, none included. */
-async function restoreRules(plan: MacProxyPlan, host: ProxyHost, {world, observe}: Stage): Promise<void> {
+async function restoreRules(plan: MacProxyPlan, host: ProxyWorld, {world, observe}: Stage): Promise<void> {
   const back = plan.before?.redirect ?? null
   await host.loadNft(back === null ? plan.release : rulesFor(plan, back.from, back.to))
   if (back === null) await removeIfEmpty(host)
@@ -87,13 +87,13 @@ async function restoreRules(plan: MacProxyPlan, host: ProxyHost, {world, observe
   observe({atNs: world.now(), text: `${plan.bridge}: ${plan.vm.name}: ${text}`})
 }
 
-async function removeIfEmpty(host: ProxyHost): Promise<void> {
+async function removeIfEmpty(host: ProxyWorld): Promise<void> {
   const left = await host.readTable('bridge', PROXY_TABLE)
   const isEmpty = left !== undefined && !left.rules.some(({chain}) => chain !== 'from_vms')
   if (isEmpty) await host.loadNft(removeProxyTable())
 }
 
-async function withCount(plan: MacProxyPlan, verdict: Verdict, host: ProxyHost): Promise<Verdict> {
+async function withCount(plan: MacProxyPlan, verdict: Verdict, host: ProxyWorld): Promise<Verdict> {
   const table = await host.readTable('bridge', PROXY_TABLE)
   const rules = table?.rules.filter(({chain}) => chain === chainOf(plan.vm.mac)) ?? []
   if (rules.length === 0) return verdict

@@ -9,7 +9,7 @@ import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {type Scene, sceneOf} from '../scene.ts'
 import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
-import type {ProxyHost} from './host.ts'
+import type {ProxyWorld} from './proxy-world.ts'
 import {redirectRuleset, releaseRuleset} from './ruleset.ts'
 
 export interface ProxiedGateway {
@@ -63,7 +63,7 @@ const usage = (message: string): Failure => new Failure('usage', message)
 export async function planMacProxy(
   switchover: Switchover,
   options: StrategyOptions,
-  host: ProxyHost,
+  host: ProxyWorld,
   world: World,
 ): Promise<MacProxyPlan> {
   const {vm, segment, from, to} = switchover
@@ -126,7 +126,7 @@ async function vmPort(
   vm: Switchover['vm'],
   named: string | undefined,
   ports: readonly BridgePort[],
-  host: ProxyHost,
+  host: ProxyWorld,
 ): Promise<BridgePort> {
   if (named !== undefined) {
     const port = ports.find(({name}) => name === named)

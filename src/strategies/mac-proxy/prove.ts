@@ -4,10 +4,11 @@ import type {EgressSeen, PathSeen} from '../../domain/proof/proof.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {FAR_AWAY, FAR_AWAY6} from '../../probe/egress.ts'
 import {sentTo} from '../../probe/ip-ends.ts'
-import {isVersion6, type Sighting, type WatchedVm} from '../../probe/sighting.ts'
+import {startSchedule} from '../../probe/schedule.ts'
+import type {Sighting, WatchedVm} from '../../probe/sighting.ts'
 import {echoFrame, probeFrame, readSighting, vmFilter} from '../../probe/vm-watch.ts'
 import {type Ipv4, type Mac, readPrefix} from '../../wire/address.ts'
-import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Ipv6, isVersion6} from '../../wire/ipv6-address.ts'
 import {vlanOf} from '../scene.ts'
 import type {Stage} from '../strategy.ts'
 import type {MacProxyPlan} from './plan.ts'
@@ -76,13 +77,8 @@ export async function askLeaving(
       if (isEnough()) done.abort()
     })
   }
-  const startedNs = world.now()
-  const either = AbortSignal.any([signal, done.signal])
-  const until = async (atMs: number): Promise<void> => {
-    const leftMs = atMs - Number(world.now() - startedNs) / 1e6
-    signal.throwIfAborted()
-    if (leftMs > 0) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
-  }
+  const schedule = startSchedule(world, signal)
+  const until = (atMs: number): Promise<void> => schedule.until(atMs, done.signal)
   for (const [round, atMs] of ROUNDS_MS.entries()) {
     await until(atMs)
     if (done.signal.aborted) break
