@@ -4,9 +4,10 @@
 //   node scripts/bootstrap.mjs demo|test|check|build|bench|manifest|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {delimiter, dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
+import {isBuilt, markBuilt} from './dist.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const [task = 'run', ...args] = process.argv.slice(2)
@@ -33,7 +34,8 @@ const PEERS = [
   ['dbus-daemon', 'dbus-daemon'],
   ['ps', 'procps'],
   ['dhclient', 'isc-dhcp-client'],
-  ['dhcpd', 'isc-dhcp-server'],
+  // By its path: an npm package has a program of the same name.
+  ['/usr/sbin/dhcpd', 'isc-dhcp-server'],
   ['dhcrelay', 'isc-dhcp-relay'],
   ['kea-dhcp4', 'kea-dhcp4-server'],
   ['perfdhcp', 'kea-admin'],
@@ -180,23 +182,13 @@ function packages() {
   writeFileSync(mark, lock)
 }
 
-function newest(path) {
-  const stat = statSync(path)
-  if (!stat.isDirectory()) return stat.mtimeMs
-  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
-}
-
 /** dist/, if it is older than what it is made of. The declarations are for plugins: only `build` makes them. */
 function build() {
-  const mark = join(root, 'dist/.built')
-  const sources = ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'].map((name) =>
-    newest(join(root, name)),
-  )
-  if (task !== 'build' && existsSync(mark) && statSync(mark).mtimeMs >= Math.max(...sources)) return
+  if (task !== 'build' && isBuilt()) return
   rmSync(join(root, 'dist'), {recursive: true, force: true})
   if (task === 'build') run(node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'))
   run(node('scripts/bundle.mjs'))
-  writeFileSync(mark, '')
+  markBuilt()
 }
 
 const node = (...command) => [nodeBinary, ['--disable-warning=ExperimentalWarning', ...command]]

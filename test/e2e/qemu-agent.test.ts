@@ -341,8 +341,8 @@ describe.skipIf(typeof image === 'string')(
 
 /** Runs the CLI until stderr matches, and kills it then, as a crash would; resolves to the signal that ended it. */
 async function killWhenSaid(args: readonly string[], what: RegExp): Promise<string | null> {
-  const dev = join(import.meta.dirname, '../../bin/dev.js')
-  const child = spawn(process.execPath, [dev, ...args], {stdio: ['ignore', 'ignore', 'pipe']})
+  const bin = join(import.meta.dirname, '../../bin/run.js')
+  const child = spawn(process.execPath, [bin, ...args], {stdio: ['ignore', 'ignore', 'pipe']})
   const {promise, resolve} = Promise.withResolvers<string | null>()
   child.once('exit', (_, signal) => resolve(signal))
   let said = ''

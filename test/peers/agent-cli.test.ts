@@ -8,7 +8,7 @@ import {FAR4, NEW4, OLD4, type Site, withSite} from '../services/agent/site.ts'
 import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
 
-const dev = join(import.meta.dirname, '../../bin/dev.js')
+const bin = join(import.meta.dirname, '../../bin/run.js')
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-agent-cli-'))
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 
@@ -16,7 +16,7 @@ afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 const once = (site: Site, ...messages: string[]) =>
   tryCommand(
     'ip',
-    ['netns', 'exec', site.ns('vm'), process.execPath, dev, 'agent', '--once', '--config', site.configFile],
+    ['netns', 'exec', site.ns('vm'), process.execPath, bin, 'agent', '--once', '--config', site.configFile],
     {
       input: messages.map((message) => `${message}\n`).join(''),
     },
@@ -100,7 +100,7 @@ describe.skipIf(noNamespaces)('agent', () => {
         running: false,
         sequences: {},
       })
-      const agent = await site.start({program: [process.execPath, dev, 'agent', '--config']})
+      const agent = await site.start({program: [process.execPath, bin, 'agent', '--config']})
       expect(
         await site.ask({run: 'a', gw4: NEW4, mode: 'drain', confirm_s: 60}, ({state}) => state === 'applied'),
       ).toBeTruthy()

@@ -10,7 +10,7 @@ import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
 import {until} from '../support/until.ts'
 
-const dev = join(import.meta.dirname, '../../bin/dev.js')
+const bin = join(import.meta.dirname, '../../bin/run.js')
 const script = join(import.meta.dirname, '../services/agent/agent-process.ts')
 const NOBODY = 65534
 const asNobody = [
@@ -51,7 +51,7 @@ describe.skipIf(noNamespaces)('the state of an agent that is not root', () => {
   const once = (site: Site, message: string) =>
     tryCommand(
       'ip',
-      ['netns', 'exec', site.ns('vm'), process.execPath, dev, 'agent', '--once', '--config', site.configFile],
+      ['netns', 'exec', site.ns('vm'), process.execPath, bin, 'agent', '--once', '--config', site.configFile],
       {input: `${message}\n`},
     )
 
