@@ -10,9 +10,9 @@ import {chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wri
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
-import {quantile} from '../src/domain/statistics.ts'
-import {runCommand, tryCommand} from '../src/net/command.ts'
-import {spawnIn} from '../src/net/netns.ts'
+import {quantile} from '../src/domain/trace/statistics.ts'
+import {runCommand, tryCommand} from '../src/net/process/command.ts'
+import {spawnIn} from '../src/net/process/netns.ts'
 import {table} from '../src/render/table.ts'
 
 const MEMORY_MIB = 120

@@ -2,10 +2,10 @@
 // against the same Node doing nothing; and the time from the kernel's receive stamp to our listener.
 import {execFileSync, spawnSync} from 'node:child_process'
 import {setTimeout as delay} from 'node:timers/promises'
-import {quantile} from '../src/domain/statistics.ts'
-import {anyOf, etherType} from '../src/net/bpf.ts'
+import {quantile} from '../src/domain/trace/statistics.ts'
 import {realtimeNs} from '../src/net/libc.ts'
-import {openLink} from '../src/net/link.ts'
+import {anyOf, etherType} from '../src/net/packet/bpf.ts'
+import {openLink} from '../src/net/packet/link.ts'
 import {table} from '../src/render/table.ts'
 import {arpFrame} from '../src/wire/frames.ts'
 

@@ -1,7 +1,7 @@
 // How long a hook waits for gwswitch to start: `garp --dry-run` beside an empty Node, in turn, as whole processes.
 import {execFileSync, spawnSync} from 'node:child_process'
 import {join} from 'node:path'
-import {quantile} from '../src/domain/statistics.ts'
+import {quantile} from '../src/domain/trace/statistics.ts'
 import {table} from '../src/render/table.ts'
 
 // In a network namespace of its own, which goes with the process: the interface it looks at is its own too.

@@ -1,15 +1,15 @@
 // How long `trace` takes to a verdict at its default rate, and how near its penalty comes to the delay that the lab's
 // relay adds. Needs root; builds a lab of its own.
 
-import {quantile} from '../src/domain/statistics.ts'
-import type {SingleTraceDocument} from '../src/domain/trace-report.ts'
+import type {SingleTraceDocument} from '../src/domain/trace/report.ts'
+import {quantile} from '../src/domain/trace/statistics.ts'
 import {gwswitchIn} from '../src/lab/cli.ts'
 import {down, up} from '../src/lab/lab.ts'
 import {labOptions} from '../src/lab/options.ts'
 import {namespaceOf} from '../src/lab/topology.ts'
 import {moveVm} from '../src/lab/vms.ts'
 import {resolveNeighbour} from '../src/net/ip.ts'
-import {inNamespace} from '../src/net/netns.ts'
+import {inNamespace} from '../src/net/process/netns.ts'
 import {table} from '../src/render/table.ts'
 
 const BUDGET_S = 6

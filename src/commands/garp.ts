@@ -1,11 +1,11 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../base-command.ts'
-import type {Inventory} from '../domain/inventory.ts'
-import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../flags.ts'
-import type {GarpManyDocument} from '../strategies/arp/garp-many.ts'
-import type {GarpOrder} from '../strategies/arp/garp-order.ts'
-import type {GarpDocument} from '../strategies/arp/garp-report.ts'
-import type {GarpRun} from '../strategies/arp/run-garp.ts'
+import {BaseCommand} from '../cli/base-command.ts'
+import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
+import type {Inventory} from '../domain/inventory/inventory.ts'
+import type {GarpManyDocument} from '../orders/garp/garp-many.ts'
+import type {GarpOrder} from '../orders/garp/garp-order.ts'
+import type {GarpDocument} from '../orders/garp/garp-report.ts'
+import type {GarpRun} from '../orders/garp/run-garp.ts'
 
 const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
 
@@ -143,8 +143,8 @@ export default class Garp extends BaseCommand {
     inventory: Inventory | undefined,
     run: GarpRun,
   ): Promise<[GarpDocument, string[]]> {
-    const {runGarp} = await import('../strategies/arp/run-garp.ts')
-    const {garpText} = await import('../strategies/arp/garp-report.ts')
+    const {runGarp} = await import('../orders/garp/run-garp.ts')
+    const {garpText} = await import('../orders/garp/garp-report.ts')
     const document = await runGarp(order, inventory, await this.world(), run)
     return [document, garpText(document)]
   }
@@ -154,7 +154,7 @@ export default class Garp extends BaseCommand {
     inventory: Inventory | undefined,
     run: GarpRun,
   ): Promise<[GarpManyDocument, string[]]> {
-    const {garpManyText, runGarpMany} = await import('../strategies/arp/garp-many.ts')
+    const {garpManyText, runGarpMany} = await import('../orders/garp/garp-many.ts')
     const document = await runGarpMany(order, inventory, await this.world(), run)
     return [document, garpManyText(document)]
   }

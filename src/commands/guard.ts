@@ -1,5 +1,5 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../base-command.ts'
+import {BaseCommand} from '../cli/base-command.ts'
 import {Failure} from '../errors.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 
@@ -11,7 +11,7 @@ export default class Guard extends BaseCommand {
 
   async run(): Promise<void> {
     const {args} = await this.parse(Guard)
-    const {guardDuty} = await import('../net/dead-man.ts')
+    const {guardDuty} = await import('../net/process/dead-man.ts')
     const order = (await guardDuty(process.stdin, (line) => process.stdout.write(`${line}\n`), args.deadline)) as
       | {strategy: string; plan: unknown; vm: string}
       | undefined

@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../base-command.ts'
-import {dryRunFlag, whole} from '../flags.ts'
-import type {NotifyDocument} from '../strategies/agent/notify-report.ts'
+import {BaseCommand} from '../cli/base-command.ts'
+import {dryRunFlag, whole} from '../cli/flags.ts'
+import type {NotifyDocument} from '../orders/notify/notify-report.ts'
 
 export default class NotifyAgent extends BaseCommand {
   static override summary = 'tell the agent in a VM to use another gateway, and wait until it has proved it'
@@ -80,8 +80,8 @@ export default class NotifyAgent extends BaseCommand {
 
   async run(): Promise<NotifyDocument> {
     const {argv, flags} = await this.parse(NotifyAgent)
-    const {runNotify} = await import('../strategies/agent/run-notify.ts')
-    const {notifyText} = await import('../strategies/agent/notify-report.ts')
+    const {runNotify} = await import('../orders/notify/run-notify.ts')
+    const {notifyText} = await import('../orders/notify/notify-report.ts')
     const order = {
       ...flags,
       vms: argv as string[],

@@ -1,8 +1,8 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../base-command.ts'
-import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../flags.ts'
-import type {LearnDocument} from '../strategies/dhcp/learn.ts'
-import type {ReconfigureDocument} from '../strategies/dhcp/reconfigure-report.ts'
+import {BaseCommand} from '../cli/base-command.ts'
+import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
+import type {LearnDocument} from '../orders/reconfigure/learn.ts'
+import type {ReconfigureDocument} from '../orders/reconfigure/reconfigure-report.ts'
 
 export default class SendReconfigure extends BaseCommand {
   static override summary = 'make a DHCP client renew its lease now, by FORCERENEW, and see whether it does'
@@ -107,7 +107,7 @@ export default class SendReconfigure extends BaseCommand {
       ask: flags.ask ?? 'renew',
     } as const
     if (flags.learn) {
-      const {learn, learnText} = await import('../strategies/dhcp/learn.ts')
+      const {learn, learnText} = await import('../orders/reconfigure/learn.ts')
       const document = await learn(order, await this.world(), this.interrupt.signal)
       for (const line of learnText(document)) this.log(line)
       return document
@@ -122,9 +122,9 @@ export default class SendReconfigure extends BaseCommand {
     }
     const inventory = await this.inventory(flags.inventory)
     const document = flags.ipv6
-      ? await (await import('../strategies/dhcp/run-reconfigure6.ts')).runReconfigure6(order, inventory, door)
-      : await (await import('../strategies/dhcp/run-reconfigure.ts')).runReconfigure(order, inventory, door)
-    const {reconfigureText} = await import('../strategies/dhcp/reconfigure-report.ts')
+      ? await (await import('../orders/reconfigure/run-reconfigure6.ts')).runReconfigure6(order, inventory, door)
+      : await (await import('../orders/reconfigure/run-reconfigure.ts')).runReconfigure(order, inventory, door)
+    const {reconfigureText} = await import('../orders/reconfigure/reconfigure-report.ts')
     for (const warning of document.warnings) this.caution(warning)
     for (const line of reconfigureText(document)) this.log(line)
     process.exitCode = document.exitCode

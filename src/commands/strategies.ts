@@ -1,4 +1,4 @@
-import {BaseCommand} from '../base-command.ts'
+import {BaseCommand} from '../cli/base-command.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 import type {StrategyTraits} from '../strategies/strategy.ts'
 

@@ -1,9 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../base-command.ts'
+import {BaseCommand} from '../cli/base-command.ts'
+import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import {Failure} from '../errors.ts'
-import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../flags.ts'
+import type {SwitchDocument} from '../orders/switch/run-switch.ts'
 import {loadStrategies} from '../strategies/registry.ts'
-import type {SwitchDocument} from '../strategies/run-switch.ts'
 
 /** Longer than any switch and its own rollback take. */
 const GUARD_MS = 60_000
@@ -64,10 +64,10 @@ export default class Switch extends BaseCommand {
     const inventory = await this.inventory(flags.inventory)
     if (!inventory)
       throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
-    const {performSwitch, plannedSwitch, prepareSwitch} = await import('../strategies/run-switch.ts')
-    const {switchText} = await import('../strategies/switch-text.ts')
+    const {performSwitch, plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
+    const {switchText} = await import('../orders/switch/switch-text.ts')
     const world = await this.world()
-    const {canAsk, completeSwitch} = await import('../prompt.ts')
+    const {canAsk, completeSwitch} = await import('../cli/prompt.ts')
     const choice = await completeSwitch({vm: args.vm, to: flags.to}, inventory, canAsk(this.jsonEnabled()))
     const order = {
       ...flags,
@@ -80,7 +80,7 @@ export default class Switch extends BaseCommand {
     }
     const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
     const perform = async (): Promise<SwitchDocument> => {
-      const {startDeadMan} = await import('../net/dead-man.ts')
+      const {startDeadMan} = await import('../net/process/dead-man.ts')
       return performSwitch(prepared, world, {
         pcap: flags.pcap,
         signal: this.interrupt.signal,

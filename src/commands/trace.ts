@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../base-command.ts'
-import type {TraceDocument} from '../domain/trace-report.ts'
-import {pcapFlag, whole} from '../flags.ts'
+import {BaseCommand} from '../cli/base-command.ts'
+import {pcapFlag, whole} from '../cli/flags.ts'
+import type {TraceDocument} from '../domain/trace/report.ts'
 
 export default class Trace extends BaseCommand {
   static override summary = 'find out whether traffic to a destination leaves through the wrong site'
@@ -59,7 +59,7 @@ export default class Trace extends BaseCommand {
 
   async run(): Promise<TraceDocument> {
     const {argv, flags} = await this.parse(Trace)
-    const {runTraces} = await import('../probe/trace/run-traces.ts')
+    const {runTraces} = await import('../orders/trace/run-traces.ts')
     const {traceText} = await import('../render/trace-text.ts')
     const inventory = await this.inventory(flags.inventory)
     const order = {

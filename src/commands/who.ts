@@ -1,8 +1,7 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../base-command.ts'
+import {BaseCommand, neededInventory} from '../cli/base-command.ts'
+import {pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {WhoDocument} from '../domain/who.ts'
-import {neededInventory} from '../filter-flags.ts'
-import {pcapFlag, vlanFlag, whole} from '../flags.ts'
 
 export default class Who extends BaseCommand {
   static override summary = 'show which gateway each VM should use, and which it uses'
@@ -59,7 +58,7 @@ export default class Who extends BaseCommand {
     const {argv, flags} = await this.parse(Who)
     const inventory = neededInventory(await this.inventory(flags.inventory))
     const [{runWho}, {whoText}, {paintWith}] = await Promise.all([
-      import('../probe/run-who.ts'),
+      import('../orders/who/run-who.ts'),
       import('../render/who-text.ts'),
       import('../render/paint.ts'),
     ])

@@ -1,7 +1,7 @@
 // Which gateway each VM should use, and which it uses.
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
-import type {Gateway, Segment, Vm} from './site.ts'
+import type {Gateway, Segment, Vm} from './inventory/site.ts'
 
 /** A gateway as reports name it. */
 export interface NamedGateway {

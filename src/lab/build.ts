@@ -2,8 +2,14 @@
 import {writeFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {Failure} from '../errors.ts'
-import {type CommandOptions, type CommandResult, commandFailure, runCommand, tryCommand} from '../net/command.ts'
-import {inNamespace, namespaces} from '../net/netns.ts'
+import {
+  type CommandOptions,
+  type CommandResult,
+  commandFailure,
+  runCommand,
+  tryCommand,
+} from '../net/process/command.ts'
+import {inNamespace, namespaces} from '../net/process/netns.ts'
 import {killLabProcesses, labEnvironment} from './processes.ts'
 import {isOptionalSysctl, linkLines, namespaceLines, nftRules, nodeLines, sysctls} from './recipe.ts'
 import {startRelay} from './relay-process.ts'

@@ -1,8 +1,8 @@
 // Runs gwswitch itself inside the lab, as an operator would, and takes its JSON.
 
 import {Failure} from '../errors.ts'
-import {tryCommand} from '../net/command.ts'
-import {namespaceCommand} from '../net/netns.ts'
+import {tryCommand} from '../net/process/command.ts'
+import {namespaceCommand} from '../net/process/netns.ts'
 import {labFiles} from './state.ts'
 import {namespaceOf} from './topology.ts'
 

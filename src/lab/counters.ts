@@ -1,7 +1,7 @@
 // What each gateway of the lab has forwarded, counted by nftables in the gateway itself.
 import {Failure} from '../errors.ts'
-import {runCommand} from '../net/command.ts'
-import {namespaceCommand} from '../net/netns.ts'
+import {runCommand} from '../net/process/command.ts'
+import {namespaceCommand} from '../net/process/netns.ts'
 import {egressCounter, inboundCounter} from './recipe.ts'
 import {type LabSite, namespaceOf, SEGMENTS} from './topology.ts'
 

@@ -1,7 +1,8 @@
 // Tells the demo to whoever sits in front of it: what is done, with which command, and what it said.
+
+import {switchText} from '../orders/switch/switch-text.ts'
 import type {Paint} from '../render/paint.ts'
 import {traceText} from '../render/trace-text.ts'
-import {switchText} from '../strategies/switch-text.ts'
 import type {DemoObserver} from './demo.ts'
 
 export interface Narration {

@@ -1,5 +1,5 @@
 // The demo's last page: before and after in one table, the path as a sketch, and what had to be so.
-import type {TraceReport} from '../domain/trace-report.ts'
+import type {TraceReport} from '../domain/trace/report.ts'
 import type {Paint} from '../render/paint.ts'
 import {crossingsText, pathSketch} from '../render/path-sketch.ts'
 import {tableLines} from '../render/table.ts'

@@ -1,7 +1,7 @@
 // The main job end to end: a VM moves, trace finds the trombone, switch takes it away, trace and the counters prove it.
-import type {TraceDocument, TraceReport} from '../domain/trace-report.ts'
-import {reportsOf} from '../domain/trace-report.ts'
-import type {SwitchDocument} from '../strategies/run-switch.ts'
+import type {TraceDocument, TraceReport} from '../domain/trace/report.ts'
+import {reportsOf} from '../domain/trace/report.ts'
+import type {SwitchDocument} from '../orders/switch/run-switch.ts'
 import {type CliRun, gwswitchIn} from './cli.ts'
 import {countersBetween, type GatewayCounters, gatewayCounters} from './counters.ts'
 import {down, up} from './lab.ts'

@@ -2,8 +2,8 @@
 import type {ChildProcess, SpawnOptions} from 'node:child_process'
 import {readdirSync, readFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {spawnIn} from '../net/netns.ts'
-import {programPath} from '../net/program.ts'
+import {spawnIn} from '../net/process/netns.ts'
+import {programPath} from '../net/process/program.ts'
 import {namespaceOf} from './topology.ts'
 
 /** Set in the environment of every process of a lab, to the lab's prefix: what is found by it is the lab's own. */

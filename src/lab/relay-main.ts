@@ -2,7 +2,7 @@
 
 import {writeSync} from 'node:fs'
 import {parseArgs} from 'node:util'
-import {realTimePriority} from '../net/relay-socket.ts'
+import {realTimePriority} from '../net/packet/relay-socket.ts'
 import {type RelayWire, relay} from './relay.ts'
 
 const QUEUE_BYTES = 64 << 20

@@ -3,8 +3,8 @@
 // The kernel's own way, netem, is a module that many kernels lack, so a process does it. It owns its process and blocks
 // in ppoll; nothing else may run on its event loop.
 import {writeFileSync} from 'node:fs'
-import {type FrameQueue, frameQueue} from '../net/relay-queue.ts'
-import {fixedAddress, openRelaySocket, type Poller, poller, type RelaySocket} from '../net/relay-socket.ts'
+import {type FrameQueue, frameQueue} from '../net/packet/relay-queue.ts'
+import {fixedAddress, openRelaySocket, type Poller, poller, type RelaySocket} from '../net/packet/relay-socket.ts'
 
 /** One relayed wire. */
 export interface RelayWire {

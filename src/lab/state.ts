@@ -2,7 +2,7 @@
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {Failure} from '../errors.ts'
-import {type FileLock, lockHolder, tryLock} from '../net/file-lock.ts'
+import {type FileLock, lockHolder, tryLock} from '../net/file/file-lock.ts'
 import type {LabOptions} from './options.ts'
 
 const ROOT = '/run/gwswitch'

@@ -1,5 +1,5 @@
 // How a lab is, for people and for JSON.
-import {runCommand} from '../net/command.ts'
+import {runCommand} from '../net/process/command.ts'
 import {isUp} from './lab.ts'
 import {checkPrefix, type LabOptions, optionsText} from './options.ts'
 import type {RelayCounters} from './relay.ts'

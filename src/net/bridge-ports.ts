@@ -2,7 +2,7 @@
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
-import {commandFailure, runCommand, tryCommand} from './command.ts'
+import {commandFailure, runCommand, tryCommand} from './process/command.ts'
 
 /** A port of a bridge. */
 export interface BridgePort {

@@ -1,7 +1,7 @@
 import {setTimeout as delay} from 'node:timers/promises'
 import {interfaces, neighbours, redirectFacts, resolveNeighbour, routeTo, tableGateway} from './ip.ts'
 import {realtimeNs} from './libc.ts'
-import {openLink} from './link.ts'
+import {openLink} from './packet/link.ts'
 import type {World} from './world.ts'
 
 /** The world as this machine has it. */
@@ -14,7 +14,7 @@ export function systemWorld(log: (line: string) => void): World {
     tableGateway,
     resolveNeighbour,
     redirectFacts,
-    nftTable: async (family, name) => (await import('./nft.ts')).readNftTable(family, name),
+    nftTable: async (family, name) => (await import('./nft/nft.ts')).readNftTable(family, name),
     now: realtimeNs,
     sleep: async (ms, signal) => {
       try {

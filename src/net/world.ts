@@ -2,8 +2,8 @@
 
 import type {Ipv4} from '../wire/address.ts'
 import type {InterfaceFacts, Neighbour, RedirectFacts, Route} from './ip.ts'
-import type {Link, LinkOptions} from './link.ts'
-import type {NftTable} from './nft-listing.ts'
+import type {NftTable} from './nft/nft-listing.ts'
+import type {Link, LinkOptions} from './packet/link.ts'
 
 /** The door to the operating system. Tests put links in memory and a clock of their own behind it. */
 export interface World {

@@ -1,7 +1,7 @@
 // Listens for the addresses that gateways use as their own: as senders of ARP requests, and in redundancy hellos.
 import type {GatewaySighting} from '../domain/filter/classify.ts'
 import {virtualMacProtocol} from '../domain/filter/fhrp.ts'
-import type {ReceivedFrame} from '../net/link.ts'
+import type {ReceivedFrame} from '../net/packet/link.ts'
 import type {World} from '../net/world.ts'
 import type {Mac} from '../wire/address.ts'
 import {ARP_REQUEST} from '../wire/arp.ts'

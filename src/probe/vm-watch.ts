@@ -3,63 +3,18 @@
 // (An ARP answer proves nothing: a VM with a permanent entry answers, and keeps its entry.) The same for IPv6, by ICMPv6
 // and Neighbour Discovery, in vm-watch6.ts.
 
-import type {Instruction} from '../net/bpf.ts'
-import {anyOf, etherType, ipProtocol, macTests} from '../net/bpf.ts'
-import type {Link, ReceivedFrame} from '../net/link.ts'
-import {ANY_IPV4, type Ipv4, type Mac, type Prefix, prefixContains, ZERO_MAC} from '../wire/address.ts'
+import type {Instruction} from '../net/packet/bpf.ts'
+import {anyOf, etherType, ipProtocol, macTests} from '../net/packet/bpf.ts'
+import type {Link, ReceivedFrame} from '../net/packet/link.ts'
+import {ANY_IPV4, type Prefix, prefixContains, ZERO_MAC} from '../wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, parseArp} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
-import {
-  ETHERTYPE_ARP,
-  ETHERTYPE_IPV4,
-  ETHERTYPE_IPV6,
-  ETHERTYPE_RARP,
-  parseEthernet,
-  type Vlan,
-} from '../wire/ethernet.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_RARP, parseEthernet} from '../wire/ethernet.ts'
 import {arpFrame, icmpFrame} from '../wire/frames.ts'
 import {parseIcmp} from '../wire/icmp.ts'
 import {type Ipv4Packet, PROTOCOL_ICMP, parseIpv4} from '../wire/ipv4.ts'
-import type {Ipv6} from '../wire/ipv6-address.ts'
+import {type EchoIdentity, isVersion6, type Sighting, type WatchedVm} from './sighting.ts'
 import {echoFrame6, probeFrame6, readPacket6} from './vm-watch6.ts'
-
-/** A VM on a segment, as frames reach it. */
-export interface WatchedVm {
-  readonly ip: Ipv4 | Ipv6
-  readonly mac: Mac
-  /** 802.1Q tag of its segment on the link, if tagged. */
-  readonly vlan?: Vlan | undefined
-}
-
-/** What kind of frame tells something, see {@link Sighting}. */
-export type SightingKind = 'alive' | 'arp-reply' | 'nd-reply' | 'echo-reply' | 'traffic'
-
-/** One frame from the VM that tells something. */
-export interface Sighting {
-  /**
-   * `alive`: it answered a probe of ours. `arp-reply` (IPv6: `nd-reply`): it lives, and answered to this MAC because it
-   * was asked to. `echo-reply`: it sends to this MAC what is for the gateway's address. `traffic`: it sends its own
-   * off-segment traffic to this MAC.
-   */
-  readonly kind: SightingKind
-  readonly destinationMac: Mac
-  /** Kernel receive time, CLOCK_REALTIME ns. */
-  readonly atNs: bigint
-  /** Sequence number of the echo answered. */
-  readonly sequence?: number
-  readonly frame: Uint8Array
-}
-
-export interface EchoIdentity {
-  /** Of the same family as the VM's address. */
-  readonly gatewayIp: Ipv4 | Ipv6
-  readonly identifier: number
-  /** Where the echo claims to come from, if not from the gateway: an address off the segment asks for the default route. */
-  readonly from?: Ipv4 | Ipv6 | undefined
-}
-
-/** Whether an address is an IPv6 one. */
-export const isVersion6 = (ip: Ipv4 | Ipv6): boolean => ip.includes(':')
 
 /** Lets through what {@link readSighting} understands, and RARP, by which a hypervisor announces a resumed VM. */
 export function vmFilter(vm: Pick<WatchedVm, 'mac'>, withTraffic: boolean): Instruction[] {

@@ -5,7 +5,7 @@ import {type Icmpv6, icmpv6Frame, parseIcmpv6} from '../wire/icmpv6.ts'
 import {NEXT_HEADER_ICMPV6, parseIpv6} from '../wire/ipv6.ts'
 import {type Ipv6, ipv6Bytes, isLinkLocal, isMulticastIpv6, linkLocalOf} from '../wire/ipv6-address.ts'
 import {ND_HOP_LIMIT} from '../wire/nd.ts'
-import type {EchoIdentity, Sighting} from './vm-watch.ts'
+import type {EchoIdentity, Sighting} from './sighting.ts'
 
 /** The echo request that asks. */
 export function echoFrame6(towards: FrameAddresses, ip: Ipv6, echo: EchoIdentity, sequence: number): Uint8Array {

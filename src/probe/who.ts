@@ -1,10 +1,10 @@
 // Asks many VMs at once which gateway they use. One echo a VM and round; who does not answer is then only listened to.
-import {findVm, type Inventory, type Segment, type Vm} from '../domain/site.ts'
+import {findVm, type Inventory, type Segment, type Vm} from '../domain/inventory/site.ts'
 import {hint} from '../domain/suggest.ts'
 import {type Found, judgeVm, type Stranger, type WhoDocument, whoDocument} from '../domain/who.ts'
 import {Failure} from '../errors.ts'
-import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../net/bpf.ts'
-import type {Link, ReceivedFrame} from '../net/link.ts'
+import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../net/packet/bpf.ts'
+import type {Link, ReceivedFrame} from '../net/packet/link.ts'
 import type {World} from '../net/world.ts'
 import {BROADCAST, type Ipv4, isIpv4, type Mac, type Prefix} from '../wire/address.ts'
 import {parseArp} from '../wire/arp.ts'
@@ -12,7 +12,8 @@ import {WireError} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet} from '../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
-import {type EchoIdentity, echoFrame, probeFrame, readSighting, type WatchedVm} from './vm-watch.ts'
+import type {EchoIdentity, WatchedVm} from './sighting.ts'
+import {echoFrame, probeFrame, readSighting} from './vm-watch.ts'
 
 export interface WhoOrder {
   /** Names or addresses; empty: every VM of the inventory. */

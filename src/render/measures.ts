@@ -1,5 +1,5 @@
 // Numbers and names of a trace as people read them.
-import type {CandidateReport, TraceReport} from '../domain/trace-report.ts'
+import type {CandidateReport, TraceReport} from '../domain/trace/report.ts'
 
 /** Milliseconds with the digits that mean something: `20.5`, `0.03`; a minus sign, not a hyphen. */
 export function ms(value: number): string {

@@ -1,5 +1,5 @@
 // The way of a packet as one line of arrows: the picture of a trombone.
-import type {CandidateReport, TraceReport} from '../domain/trace-report.ts'
+import type {CandidateReport, TraceReport} from '../domain/trace/report.ts'
 import {candidateLabel} from './measures.ts'
 
 export interface PathSketch {

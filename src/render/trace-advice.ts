@@ -1,6 +1,6 @@
 // What a verdict means and what to do about it: one answer for every reason there is.
-import type {TraceReport} from '../domain/trace-report.ts'
-import type {Reason} from '../domain/trombone.ts'
+import type {TraceReport} from '../domain/trace/report.ts'
+import type {Reason} from '../domain/trace/verdict.ts'
 import {candidateLabel, chosenAlternative, ms, placed} from './measures.ts'
 
 export interface Advice {

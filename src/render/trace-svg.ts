@@ -1,7 +1,7 @@
 // A trace as a picture for a ticket: the hop profiles on the left, which look alike with and without a detour, and on the
 // right the paired differences, which do not. One file, no scripts, no fonts of its own; colours follow light and dark, and
 // every series also has a shape of its own.
-import type {CandidateReport, PairReport, TraceReport} from '../domain/trace-report.ts'
+import type {CandidateReport, PairReport, TraceReport} from '../domain/trace/report.ts'
 import {candidateLabel, chosenAlternative, ms, percent, placed, signedMs} from './measures.ts'
 import {harmless} from './paint.ts'
 import {adviceOn} from './trace-advice.ts'

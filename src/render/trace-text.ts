@@ -5,8 +5,8 @@ import {
   reportsOf,
   type TraceDocument,
   type TraceReport,
-} from '../domain/trace-report.ts'
-import type {EgressVerdict} from '../domain/trombone.ts'
+} from '../domain/trace/report.ts'
+import type {EgressVerdict} from '../domain/trace/verdict.ts'
 import {candidateLabel, chosenAlternative, ms, percent, placed, signedMs, whereabouts} from './measures.ts'
 import {displayWidth, harmless, type Paint, paintWith} from './paint.ts'
 import {crossingsText, pathSketch} from './path-sketch.ts'

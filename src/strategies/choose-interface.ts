@@ -1,5 +1,5 @@
 // The interface through which a strategy acts on a segment and sees where a VM sends.
-import type {Switchover} from '../domain/switchover.ts'
+import type {Switchover} from '../domain/inventory/switchover.ts'
 import {Failure} from '../errors.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import {prefixContains} from '../wire/address.ts'

@@ -1,5 +1,5 @@
 // The contract between gwswitch and a way to move a VM's gateway. Plugins implement it.
-import type {Switchover} from '../domain/switchover.ts'
+import type {Switchover} from '../domain/inventory/switchover.ts'
 import type {World} from '../net/world.ts'
 
 /** What a strategy is like, for `gwswitch strategies` and for whoever has to choose. */

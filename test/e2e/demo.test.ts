@@ -5,8 +5,8 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
 import {down, isUp} from '../../src/lab/lab.ts'
 import {labNamespaces} from '../../src/lab/topology.ts'
-import {tryCommand} from '../../src/net/command.ts'
-import {namespaces} from '../../src/net/netns.ts'
+import {tryCommand} from '../../src/net/process/command.ts'
+import {namespaces} from '../../src/net/process/netns.ts'
 import {noNamespaces, withPrefix} from '../support/namespaces.ts'
 
 // As it is installed: from dist/, which `npm test` builds first.

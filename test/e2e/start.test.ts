@@ -1,7 +1,7 @@
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
-import {tryCommand} from '../../src/net/command.ts'
+import {tryCommand} from '../../src/net/process/command.ts'
 import {gwswitch} from '../support/cli.ts'
 
 const root = join(import.meta.dirname, '../..')

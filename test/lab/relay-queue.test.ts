@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
-import {type FrameQueue, frameQueue, VNET_HEADER} from '../../src/net/relay-queue.ts'
+import {type FrameQueue, frameQueue, VNET_HEADER} from '../../src/net/packet/relay-queue.ts'
 
 /** A queue whose memory the test can look into, as the kernel does. */
 function made(capacityBytes: number, capacityFrames = 8): {queue: FrameQueue; ring: Uint8Array} {

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import {parseInventory} from '../../src/domain/inventory.ts'
+import {parseInventory} from '../../src/domain/inventory/inventory.ts'
 import {ipFailure} from '../../src/lab/build.ts'
 import {inventoryYaml} from '../../src/lab/inventory.ts'
 import {type DciKind, DEFAULT_LAB} from '../../src/lab/options.ts'

@@ -1,7 +1,7 @@
 // Beacons as frames on the segment, IPv4 and IPv6, into the agent's one socket; and how far gateways are.
 import {describe, expect, it} from 'vitest'
-import {echoRtts} from '../../src/net/echo-rtt.ts'
-import {inNamespace} from '../../src/net/netns.ts'
+import {echoRtts} from '../../src/net/netlink/echo-rtt.ts'
+import {inNamespace} from '../../src/net/process/netns.ts'
 import {beaconFrames, beaconOf} from '../../src/services/site/beacon.ts'
 import type {ServeSiteRequest} from '../../src/services/site/request.ts'
 import {newPrivateKey, publicKeyText} from '../../src/wire/agent-message.ts'

@@ -2,7 +2,7 @@
 // did not see begin: what stays where it is, lives.
 import {setTimeout as delay} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
-import {runCommand} from '../../src/net/command.ts'
+import {runCommand} from '../../src/net/process/command.ts'
 import {FAR4, FAR6, NEW4, NEW6, OLD4, OLD6, type Site, VM4, withSite} from '../services/agent/site.ts'
 import type {Traffic} from '../services/agent/start-traffic.ts'
 import {noNamespaces} from '../support/namespaces.ts'

@@ -2,8 +2,8 @@
 // the default route.
 import {randomUUID} from 'node:crypto'
 import {describe, expect, it} from 'vitest'
-import {tryCommand} from '../../src/net/command.ts'
-import type {GuestAgent} from '../../src/net/qga.ts'
+import {tryCommand} from '../../src/net/process/command.ts'
+import type {GuestAgent} from '../../src/net/stream/qga.ts'
 import {qgaConversation} from '../../src/strategies/agent/qga-switch.ts'
 import {FAR4, FAR6, NEW4, NEW6, OLD4, OLD6, type Site, VM_MAC, VM4, withSite} from '../services/agent/site.ts'
 import {noNamespaces} from '../support/namespaces.ts'

@@ -7,7 +7,7 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
 import {startSession} from '../../src/lab/session.ts'
-import {namespaceCommand} from '../../src/net/netns.ts'
+import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {hasProgram, noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
 import {arriveAndSwitch, BX, BY, gatewayOfVm, loadFilter, setUp, until} from './arp-lab.ts'
 

@@ -1,10 +1,11 @@
 // Links of this process into network namespaces that a test made.
-import {runCommand} from '../../src/net/command.ts'
+
 import type {InterfaceFacts} from '../../src/net/ip.ts'
-import type {Link, LinkOptions, ReceivedFrame} from '../../src/net/link.ts'
-import {inNamespace} from '../../src/net/netns.ts'
-import {openPacketSocket} from '../../src/net/packet-socket.ts'
-import {watchReadable} from '../../src/net/readable.ts'
+import type {Link, LinkOptions, ReceivedFrame} from '../../src/net/packet/link.ts'
+import {openPacketSocket} from '../../src/net/packet/packet-socket.ts'
+import {watchReadable} from '../../src/net/packet/readable.ts'
+import {runCommand} from '../../src/net/process/command.ts'
+import {inNamespace} from '../../src/net/process/netns.ts'
 import {systemWorld} from '../../src/net/system-world.ts'
 import type {World} from '../../src/net/world.ts'
 

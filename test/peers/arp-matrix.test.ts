@@ -1,7 +1,7 @@
 // Which frame moves a Linux host's neighbour entry, in which state, within the lock time and after it: on this kernel.
 import {setTimeout as sleep} from 'node:timers/promises'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
-import type {ReceivedFrame} from '../../src/net/link.ts'
+import type {ReceivedFrame} from '../../src/net/packet/link.ts'
 import {announcementFrame} from '../../src/strategies/arp/frames.ts'
 import {BROADCAST, ZERO_MAC} from '../../src/wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, parseArp} from '../../src/wire/arp.ts'

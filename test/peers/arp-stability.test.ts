@@ -3,11 +3,11 @@
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
-import {resolveSwitchover, switchoverFrom} from '../../src/domain/switchover.ts'
+import {resolveSwitchover, switchoverFrom} from '../../src/domain/inventory/switchover.ts'
 import {type SessionReport, startSession} from '../../src/lab/session.ts'
 import {moveVm} from '../../src/lab/vms.ts'
-import {tryCommand} from '../../src/net/command.ts'
-import {namespaceCommand} from '../../src/net/netns.ts'
+import {tryCommand} from '../../src/net/process/command.ts'
+import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
 import {
   arriveAndSwitch,

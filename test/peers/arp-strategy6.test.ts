@@ -1,8 +1,8 @@
 // The arp strategy on a host with both families: everything moves, is proved, and comes back together.
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
-import {parseInventory} from '../../src/domain/inventory.ts'
-import {resolveSwitchover, switchoverFrom} from '../../src/domain/switchover.ts'
+import {parseInventory} from '../../src/domain/inventory/inventory.ts'
+import {resolveSwitchover, switchoverFrom} from '../../src/domain/inventory/switchover.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
 import {announcementFrame} from '../../src/strategies/arp/frames.ts'
 import {carryOut} from '../../src/strategies/switch.ts'

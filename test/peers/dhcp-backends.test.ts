@@ -1,7 +1,7 @@
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
-import type {SwitchDocument} from '../../src/strategies/run-switch.ts'
+import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {type DhcpLab, GATEWAYS, textOf, withDhcpLab} from './dhcp-lab.ts'
 import {SERVERS, startDhcpcd} from './dhcp-servers.ts'

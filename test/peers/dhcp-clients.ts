@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import type {SessionReport} from '../../src/lab/session.ts'
-import {spawnIn} from '../../src/net/netns.ts'
+import {spawnIn} from '../../src/net/process/netns.ts'
 import {type DhcpLab, FAR_IP, textOf, until} from './dhcp-lab.ts'
 
 /** Runs a shell line at the client in a mount namespace of its own, where /etc/resolv.conf is nobody's. */

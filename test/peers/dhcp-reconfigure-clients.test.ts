@@ -1,8 +1,8 @@
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
-import type {ReconfigureDocument} from '../../src/strategies/dhcp/reconfigure-report.ts'
+import type {ReconfigureDocument} from '../../src/orders/reconfigure/reconfigure-report.ts'
+import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
 import {guestTrigger} from '../../src/strategies/dhcp/triggers.ts'
-import type {SwitchDocument} from '../../src/strategies/run-switch.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {
   type Noticed,

@@ -4,8 +4,8 @@ import {once} from 'node:events'
 import {readFileSync} from 'node:fs'
 import {fileURLToPath} from 'node:url'
 import type {ControlAnswers, ControlRequest, ExchangeEvent} from '../../src/domain/dhcp/control.ts'
-import {connectJson, type JsonPeer} from '../../src/net/dhcp-control.ts'
-import {namespaceCommand} from '../../src/net/netns.ts'
+import {namespaceCommand} from '../../src/net/process/netns.ts'
+import {connectJson, type JsonPeer} from '../../src/net/stream/json-lines.ts'
 import {until} from './dhcp-lab.ts'
 
 const CLI = fileURLToPath(new URL('../../bin/run.js', import.meta.url))

@@ -1,6 +1,6 @@
 import {chmodSync, readdirSync, statSync, truncateSync} from 'node:fs'
 import {describe, expect, it} from 'vitest'
-import {tryCommand} from '../../src/net/command.ts'
+import {tryCommand} from '../../src/net/process/command.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {startServer as serveForSwitch, startDhclient} from './dhcp-clients.ts'
 import {type DhcpLab, GATEWAYS, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'

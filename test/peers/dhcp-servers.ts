@@ -1,8 +1,8 @@
 // Debian's DHCP servers, set up with nothing but the lines that `--print-config` prints and what any set-up has anyway.
 import {chmodSync, existsSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {type PrintableServer, printConfig} from '../../src/orders/print-config/print-config.ts'
 import {parseNonceFile} from '../../src/strategies/dhcp/nonce-file.ts'
-import {type PrintableServer, printConfig} from '../../src/strategies/dhcp/print-config.ts'
 import {type DhcpLab, inventoryOf, NONCE, textOf, until} from './dhcp-lab.ts'
 
 const LEASE_S = 3600

@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest'
-import {reportsOf, type SingleTraceDocument, traceDocument} from '../../src/domain/trace-report.ts'
-import {judge, type Reason} from '../../src/domain/trombone.ts'
+import {reportsOf, type SingleTraceDocument, traceDocument} from '../../src/domain/trace/report.ts'
+import {judge, type Reason} from '../../src/domain/trace/verdict.ts'
 import {ms, percent, signedMs} from '../../src/render/measures.ts'
 import {displayWidth, harmless, pad, paintWith} from '../../src/render/paint.ts'
 import {crossingsText, pathSketch} from '../../src/render/path-sketch.ts'
@@ -8,9 +8,9 @@ import {sideBySide, table, tableLines} from '../../src/render/table.ts'
 import {adviceOn} from '../../src/render/trace-advice.ts'
 import {traceSvg} from '../../src/render/trace-svg.ts'
 import {traceText} from '../../src/render/trace-text.ts'
-import {DECISION_ROWS} from '../domain/decision-rows.ts'
-import {evidenceOf, RY, type Spec, TROMBONE} from '../domain/evidence-maker.ts'
-import {SCENARIOS} from '../domain/scenarios.ts'
+import {DECISION_ROWS} from '../domain/trace/decision-rows.ts'
+import {evidenceOf, RY, type Spec, TROMBONE} from '../domain/trace/evidence-maker.ts'
+import {SCENARIOS} from '../domain/trace/scenarios.ts'
 
 const NO_INVENTORY: Spec = {
   current: {...TROMBONE.current, name: null},

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import {parseInventory} from '../../src/domain/inventory.ts'
+import {parseInventory} from '../../src/domain/inventory/inventory.ts'
 import {answerTo} from '../../src/services/arp-responder/answers.ts'
 import {type ServeArpOrder, serveArpRequest} from '../../src/services/arp-responder/serve.ts'
 import {BROADCAST, ZERO_MAC} from '../../src/wire/address.ts'

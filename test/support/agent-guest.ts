@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import {join} from 'node:path'
-import {runCommand} from '../../src/net/command.ts'
+import {runCommand} from '../../src/net/process/command.ts'
 import {hasProgram} from './namespaces.ts'
 import {addLibraries, CACHE, DISK_MODULES, type GuestImage, guestImage, packInitrd} from './qemu-guest.ts'
 

@@ -1,11 +1,11 @@
 // A bridge between two hosts for tests: one on a local port, one behind the port that leads to the other site.
 import {writeFileSync} from 'node:fs'
 import {setTimeout as delay} from 'node:timers/promises'
-import {runCommand} from '../../src/net/command.ts'
-import {inNamespace, namespaceCommand, namespaces} from '../../src/net/netns.ts'
-import {openPacketSocket, type ReceivedFrame} from '../../src/net/packet-socket.ts'
-import {watchReadable} from '../../src/net/readable.ts'
-import {type FilterHost, systemFilterHost} from '../../src/strategies/filter/host.ts'
+import {openPacketSocket, type ReceivedFrame} from '../../src/net/packet/packet-socket.ts'
+import {watchReadable} from '../../src/net/packet/readable.ts'
+import {runCommand} from '../../src/net/process/command.ts'
+import {inNamespace, namespaceCommand, namespaces} from '../../src/net/process/netns.ts'
+import {type FilterHost, systemFilterHost} from '../../src/probe/filter/host.ts'
 import {withPrefix} from './namespaces.ts'
 
 /** A host's end of the wire to the bridge. */

@@ -1,7 +1,7 @@
 // Runs the CLI as it is installed, from dist/, in a namespace or here.
 import {join} from 'node:path'
-import {type CommandResult, tryCommand} from '../../src/net/command.ts'
-import {namespaceCommand} from '../../src/net/netns.ts'
+import {type CommandResult, tryCommand} from '../../src/net/process/command.ts'
+import {namespaceCommand} from '../../src/net/process/netns.ts'
 
 const bin = join(import.meta.dirname, '../../bin/run.js')
 

@@ -1,5 +1,5 @@
 // An open session with the guest of qemu-guest.ts: what a move or a switch does to it.
-import {spawnIn} from '../../src/net/netns.ts'
+import {spawnIn} from '../../src/net/process/netns.ts'
 
 const CLIENT = `
 import {createConnection} from 'node:net'

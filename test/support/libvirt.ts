@@ -1,8 +1,8 @@
 // A libvirtd of a test's own, in a namespace of the lab and with folders of its own: the machine's is not touched.
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {runCommand, tryCommand} from '../../src/net/command.ts'
-import {spawnIn} from '../../src/net/netns.ts'
+import {runCommand, tryCommand} from '../../src/net/process/command.ts'
+import {spawnIn} from '../../src/net/process/netns.ts'
 import type {GuestImage} from './qemu-guest.ts'
 import {until} from './until.ts'
 

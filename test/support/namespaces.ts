@@ -6,8 +6,8 @@ import {down, up} from '../../src/lab/lab.ts'
 import {DEFAULT_LAB, type LabOptions} from '../../src/lab/options.ts'
 import {labFiles} from '../../src/lab/state.ts'
 import {namespaceOf} from '../../src/lab/topology.ts'
-import {runCommand, tryCommand} from '../../src/net/command.ts'
-import {inNamespace, namespaces} from '../../src/net/netns.ts'
+import {runCommand, tryCommand} from '../../src/net/process/command.ts'
+import {inNamespace, namespaces} from '../../src/net/process/netns.ts'
 import {until} from './until.ts'
 
 /** One file a prefix in use, naming the process that uses it: what a killed test run leaves is found by it. */

@@ -19,8 +19,8 @@ import {
 import {tmpdir} from 'node:os'
 import {basename, dirname, join} from 'node:path'
 import {labEnvironment} from '../../src/lab/processes.ts'
-import {runCommand, tryCommand} from '../../src/net/command.ts'
-import {spawnIn} from '../../src/net/netns.ts'
+import {runCommand, tryCommand} from '../../src/net/process/command.ts'
+import {spawnIn} from '../../src/net/process/netns.ts'
 import {openQmp} from './qmp.ts'
 import {until} from './until.ts'
 

@@ -1,6 +1,6 @@
 // A world without an operating system: links in memory and a clock that jumps to the next thing due.
 import type {InterfaceFacts} from '../../src/net/ip.ts'
-import type {Link, ReceivedFrame} from '../../src/net/link.ts'
+import type {Link, ReceivedFrame} from '../../src/net/packet/link.ts'
 import type {World} from '../../src/net/world.ts'
 
 export interface FakeWorld extends World {

@@ -1,7 +1,7 @@
 import {Flags} from '@oclif/core'
-import {agentConfigFlag} from '../../agent-flags.ts'
-import {BaseCommand} from '../../base-command.ts'
-import {dryRunFlag} from '../../flags.ts'
+import {agentConfigFlag} from '../../cli/agent-flags.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {dryRunFlag} from '../../cli/flags.ts'
 import type {Enrolled} from '../../services/agent/enroll.ts'
 
 export default class AgentEnroll extends BaseCommand {

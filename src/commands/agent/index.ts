@@ -1,6 +1,6 @@
 import {Flags} from '@oclif/core'
-import {agentConfigFlag} from '../../agent-flags.ts'
-import {BaseCommand} from '../../base-command.ts'
+import {agentConfigFlag} from '../../cli/agent-flags.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
 
 interface AgentDocument {
   readonly schema: 'gwswitch.agent/1'

@@ -1,5 +1,5 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
 import type {MadeKey} from '../../services/agent/enroll.ts'
 
 export default class AgentKeygen extends BaseCommand {

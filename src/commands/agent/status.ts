@@ -1,5 +1,5 @@
-import {agentConfigFlag} from '../../agent-flags.ts'
-import {BaseCommand} from '../../base-command.ts'
+import {agentConfigFlag} from '../../cli/agent-flags.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
 import type {AgentStatus} from '../../services/agent/status.ts'
 
 export default class AgentStatusCommand extends BaseCommand {

@@ -1,7 +1,7 @@
-import {BaseCommand} from '../../base-command.ts'
-import {filterFlags, filterOrder, hookFlag, neededInventory} from '../../filter-flags.ts'
-import {dryRunFlag} from '../../flags.ts'
-import type {FilterDocument} from '../../strategies/filter/apply.ts'
+import {BaseCommand, neededInventory} from '../../cli/base-command.ts'
+import {filterFlags, filterOrder, hookFlag} from '../../cli/filter-flags.ts'
+import {dryRunFlag} from '../../cli/flags.ts'
+import type {FilterDocument} from '../../orders/filter/apply.ts'
 
 export default class FilterApply extends BaseCommand {
   static override summary = 'keep a shared gateway IP local to this site, at its inter-site ports'
@@ -22,8 +22,8 @@ export default class FilterApply extends BaseCommand {
     const {flags} = await this.parse(FilterApply)
     const inventory = neededInventory(await this.inventory(flags.inventory))
     const [{runApply}, {filterText}] = await Promise.all([
-      import('../../strategies/filter/run-filter.ts'),
-      import('../../strategies/filter/filter-text.ts'),
+      import('../../orders/filter/run-filter.ts'),
+      import('../../orders/filter/filter-text.ts'),
     ])
     const call = {
       order: filterOrder(flags),

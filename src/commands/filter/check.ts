@@ -1,6 +1,6 @@
-import {BaseCommand} from '../../base-command.ts'
-import {filterFlags, filterOrder, hookFlag, neededInventory} from '../../filter-flags.ts'
-import type {FilterDocument} from '../../strategies/filter/apply.ts'
+import {BaseCommand, neededInventory} from '../../cli/base-command.ts'
+import {filterFlags, filterOrder, hookFlag} from '../../cli/filter-flags.ts'
+import type {FilterDocument} from '../../orders/filter/apply.ts'
 
 const {force: _, ...flags} = filterFlags
 
@@ -19,8 +19,8 @@ export default class FilterCheck extends BaseCommand {
     const {flags} = await this.parse(FilterCheck)
     const inventory = neededInventory(await this.inventory(flags.inventory))
     const [{runCheck}, {filterText}] = await Promise.all([
-      import('../../strategies/filter/run-filter.ts'),
-      import('../../strategies/filter/filter-text.ts'),
+      import('../../orders/filter/run-filter.ts'),
+      import('../../orders/filter/filter-text.ts'),
     ])
     const order = filterOrder({...flags, force: false})
     const document = await runCheck(

@@ -1,7 +1,7 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../base-command.ts'
-import {dryRunFlag} from '../../flags.ts'
-import type {FilterRemoveDocument} from '../../strategies/filter/apply.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {dryRunFlag} from '../../cli/flags.ts'
+import type {FilterRemoveDocument} from '../../orders/filter/apply.ts'
 
 export default class FilterRemove extends BaseCommand {
   static override summary = 'take the filter away, and with it what --keep-inbound set up'
@@ -25,9 +25,9 @@ export default class FilterRemove extends BaseCommand {
   async run(): Promise<FilterRemoveDocument> {
     const {flags} = await this.parse(FilterRemove)
     const [{removeFilter}, {systemFilterHost}, {removeText}] = await Promise.all([
-      import('../../strategies/filter/apply.ts'),
-      import('../../strategies/filter/host.ts'),
-      import('../../strategies/filter/filter-text.ts'),
+      import('../../orders/filter/apply.ts'),
+      import('../../probe/filter/host.ts'),
+      import('../../orders/filter/filter-text.ts'),
     ])
     const document = await removeFilter(systemFilterHost, flags.interface ?? [], flags['dry-run'])
     for (const line of removeText(document)) this.log(line)

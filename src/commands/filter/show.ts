@@ -1,7 +1,7 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../base-command.ts'
-import {filterFlags, filterOrder, neededInventory} from '../../filter-flags.ts'
-import type {FilterShowDocument} from '../../strategies/filter/run-filter.ts'
+import {BaseCommand, neededInventory} from '../../cli/base-command.ts'
+import {filterFlags, filterOrder} from '../../cli/filter-flags.ts'
+import type {FilterShowDocument} from '../../orders/filter/run-filter.ts'
 
 const {force: _, ...flags} = filterFlags
 
@@ -27,8 +27,8 @@ export default class FilterShow extends BaseCommand {
     const {flags} = await this.parse(FilterShow)
     const inventory = neededInventory(await this.inventory(flags.inventory))
     const [{showFilter}, {showText}] = await Promise.all([
-      import('../../strategies/filter/run-filter.ts'),
-      import('../../strategies/filter/filter-text.ts'),
+      import('../../orders/filter/run-filter.ts'),
+      import('../../orders/filter/filter-text.ts'),
     ])
     const call = {
       order: filterOrder({...flags, force: false}),

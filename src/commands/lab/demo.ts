@@ -1,6 +1,6 @@
-import {BaseCommand} from '../../base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {labFlags} from '../../cli/lab-flags.ts'
 import type {DemoResult} from '../../lab/demo.ts'
-import {labFlags} from '../../lab-flags.ts'
 
 type DemoDocument = {readonly schema: 'gwswitch.lab-demo/1'; readonly exitCode: number} & DemoResult
 
@@ -22,7 +22,7 @@ export default class LabDemo extends BaseCommand {
       import('../../lab/demo-text.ts'),
       import('../../render/paint.ts'),
       import('../../lab/demo-narrator.ts'),
-      import('../../lab-flags.ts'),
+      import('../../cli/lab-flags.ts'),
     ])
     const paint = paintWith(this.colour)
     const narrator = demoNarrator({

@@ -1,5 +1,5 @@
-import {BaseCommand} from '../../base-command.ts'
-import {prefixFlag} from '../../lab-flags.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {prefixFlag} from '../../cli/lab-flags.ts'
 
 export default class LabDown extends BaseCommand {
   static override summary = 'remove a lab with everything in it, also after a crash'

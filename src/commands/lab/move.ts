@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {prefixFlag} from '../../cli/lab-flags.ts'
 import type {VmMove} from '../../lab/vms.ts'
-import {prefixFlag} from '../../lab-flags.ts'
 
 type LabMoveDocument = {readonly schema: 'gwswitch.lab-move/1'} & Pick<VmMove, 'vm' | 'from' | 'to'>
 

@@ -1,6 +1,6 @@
-import {BaseCommand} from '../../base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {prefixFlag} from '../../cli/lab-flags.ts'
 import type {LabStatus} from '../../lab/status.ts'
-import {prefixFlag} from '../../lab-flags.ts'
 
 type LabStatusDocument = {readonly schema: 'gwswitch.lab-status/1'} & LabStatus
 

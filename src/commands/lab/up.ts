@@ -1,6 +1,6 @@
-import {BaseCommand} from '../../base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {labFlags, labOptionsOf} from '../../cli/lab-flags.ts'
 import type {UpResult} from '../../lab/lab.ts'
-import {labFlags, labOptionsOf} from '../../lab-flags.ts'
 
 interface LabUpDocument {
   readonly schema: 'gwswitch.lab-up/1'

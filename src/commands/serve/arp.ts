@@ -1,6 +1,6 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../base-command.ts'
-import {pcapFlag} from '../../flags.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {pcapFlag} from '../../cli/flags.ts'
 import type {ServeArpDocument} from '../../services/arp-responder/serve.ts'
 
 export default class ServeArp extends BaseCommand {

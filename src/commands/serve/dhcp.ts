@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {whole} from '../../cli/flags.ts'
 import {Failure} from '../../errors.ts'
-import {whole} from '../../flags.ts'
+import type {PrintConfigDocument} from '../../orders/print-config/run-print-config.ts'
 import type {ServeDocument} from '../../services/dhcp/serve.ts'
-import type {PrintConfigDocument} from '../../strategies/dhcp/run-print-config.ts'
 
 const seconds = (summary: string) => whole({helpValue: 'S', max: 0xffff_fffe, min: 1, summary})
 const many = (helpValue: string, summary: string) =>
@@ -93,7 +93,7 @@ export default class ServeDhcp extends BaseCommand {
   async run(): Promise<ServeDocument | PrintConfigDocument> {
     const {flags} = await this.parse(ServeDhcp)
     if (flags['print-config'] !== undefined) {
-      const {printConfigText, runPrintConfig} = await import('../../strategies/dhcp/run-print-config.ts')
+      const {printConfigText, runPrintConfig} = await import('../../orders/print-config/run-print-config.ts')
       const document = runPrintConfig(flags['print-config'], flags.segment, await this.inventory(flags.inventory))
       for (const line of printConfigText(document)) this.log(line)
       return document
@@ -115,7 +115,7 @@ export default class ServeDhcp extends BaseCommand {
     becomeServer({options, inventory, json: this.jsonEnabled()})
     // Where this process cannot become the server, it is the server.
     const {serveDhcp} = await import('../../services/dhcp/serve.ts')
-    const {lineWriter} = await import('../../net/dhcp-log.ts')
+    const {lineWriter} = await import('../../net/file/line-writer.ts')
     const writer = lineWriter(2)
     try {
       return await serveDhcp(options, inventory, await this.world(), {

@@ -1,6 +1,6 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../base-command.ts'
-import {dryRunFlag, pcapFlag, whole} from '../../flags.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
 import type {ServeSiteDocument} from '../../services/site/serve.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
@@ -59,8 +59,8 @@ export default class ServeSite extends BaseCommand {
     const [{serveSiteRequest}, {serveSite}, {startDeadMan}, {openUdpListener}] = await Promise.all([
       import('../../services/site/request.ts'),
       import('../../services/site/serve.ts'),
-      import('../../net/dead-man.ts'),
-      import('../../net/udp-listener.ts'),
+      import('../../net/process/dead-man.ts'),
+      import('../../net/stream/udp-listener.ts'),
     ])
     const world = await this.world()
     const order = {

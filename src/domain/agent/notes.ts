@@ -1,7 +1,7 @@
 // Whether a site's controller acts on what an agent asks for.
 import type {AgentNote} from '../../wire/agent-beacon.ts'
 import {readIpv6} from '../../wire/ipv6-address.ts'
-import type {Gateway, Segment, Vm} from '../site.ts'
+import type {Gateway, Segment, Vm} from '../inventory/site.ts'
 
 /** Why a note with a valid signature is not acted on. */
 export const NOTE_REFUSALS = [

@@ -1,7 +1,7 @@
 // Which DHCP client is that? Told by what it says of itself, so that what is done about it fits.
 import {type DhcpOption, dhcpOptions, readOption} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
-import type {DhcpClientKind} from '../segment-dhcp.ts'
+import type {DhcpClientKind} from '../inventory/segment-dhcp.ts'
 
 /** What a client's DISCOVER or REQUEST tells about it. */
 export interface ClientTraits {

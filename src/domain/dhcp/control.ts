@@ -4,7 +4,7 @@
 // `watch`, lines `{"event": ...}` follow until the connection is closed.
 import {Failure, type FailureKind} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import type {DhcpClientKind} from '../segment-dhcp.ts'
+import type {DhcpClientKind} from '../inventory/segment-dhcp.ts'
 import {hint} from '../suggest.ts'
 import type {LeaseState} from './lease.ts'
 

@@ -1,6 +1,6 @@
 // What a DHCP server holds about its clients. Plain data; times are milliseconds since 1970 by the caller's clock.
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import type {DhcpClientKind} from '../segment-dhcp.ts'
+import type {DhcpClientKind} from '../inventory/segment-dhcp.ts'
 
 /**
  * `offered`: held for a client that has not asked for it yet; `bound`: leased; `released`: given back, kept so that the

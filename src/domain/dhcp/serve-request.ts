@@ -14,7 +14,7 @@ import {
   readPrefix,
 } from '../../wire/address.ts'
 import type {ClasslessRoute} from '../../wire/dhcp-options.ts'
-import {findSegment, type Inventory, type Segment} from '../site.ts'
+import {findSegment, type Inventory, type Segment} from '../inventory/site.ts'
 import {hint} from '../suggest.ts'
 import type {AddressRange} from './book.ts'
 import {type OptionFlags, scopeOptions} from './option-flags.ts'

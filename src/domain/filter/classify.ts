@@ -1,7 +1,7 @@
 // What the gateways of a segment have in common, and what follows for keeping them local to their sites.
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
-import type {Gateway, Segment} from '../site.ts'
+import type {Gateway, Segment} from '../inventory/site.ts'
 import {virtualMacProtocol} from './fhrp.ts'
 
 /**

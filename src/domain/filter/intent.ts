@@ -2,7 +2,7 @@
 import {Failure} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
-import {findSegment, findVm, type Inventory, type Segment} from '../site.ts'
+import {findSegment, findVm, type Inventory, type Segment} from '../inventory/site.ts'
 import {hint} from '../suggest.ts'
 import {classifySegment, filterRefusal, type GatewaySighting, type SegmentClass} from './classify.ts'
 

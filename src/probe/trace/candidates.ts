@@ -1,5 +1,5 @@
 // Which first hops are compared: the one this host uses, and those it could use.
-import type {CandidateEvidence} from '../../domain/trace-evidence.ts'
+import type {CandidateEvidence} from '../../domain/trace/evidence.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'

@@ -1,5 +1,5 @@
 // Which TTLs to probe next through one first hop, and what has been heard from each. Pure book-keeping.
-import type {HopEvidence, HopReply} from '../../domain/trace-evidence.ts'
+import type {HopEvidence, HopReply} from '../../domain/trace/evidence.ts'
 import type {IcmpExtension} from '../../wire/icmp-extensions.ts'
 import {icmpErrorType} from './echo-probe.ts'
 import type {ProbeAnswer} from './prober.ts'

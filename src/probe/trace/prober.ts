@@ -1,5 +1,5 @@
 // Sends echo probes through chosen first hops and pairs each with its answer.
-import type {Link, ReceivedFrame} from '../../net/link.ts'
+import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {type EchoAnswer, echoProbeFrame, readEchoAnswer} from './echo-probe.ts'

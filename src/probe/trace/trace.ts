@@ -9,9 +9,9 @@ import type {
   ProbeOutcome,
   RouteSnapshot,
   TraceEvidence,
-} from '../../domain/trace-evidence.ts'
-import {anyOf, etherType, ipProtocol} from '../../net/bpf.ts'
-import type {Link} from '../../net/link.ts'
+} from '../../domain/trace/evidence.ts'
+import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
+import type {Link} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, prefixOf, prefixText} from '../../wire/address.ts'
 import {ETHERTYPE_IPV4} from '../../wire/ethernet.ts'

@@ -1,5 +1,5 @@
 // Turns the process that read the configuration into the agent.
-import {programPath} from '../../net/program.ts'
+import {programPath} from '../../net/process/program.ts'
 import {type RunOptions, readAgentKey, runAgent} from './run-agent.ts'
 
 /** A small heap and no compiler for JavaScript: what an agent computes is done in C. Not from source, which needs WebAssembly. */

@@ -5,7 +5,7 @@ import {dirname} from 'node:path'
 import {Document, isMap, parseDocument} from 'yaml'
 import {parseAgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
-import {createFile, fileFailure, replaceFile} from '../../net/replace-file.ts'
+import {createFile, fileFailure, replaceFile} from '../../net/file/replace-file.ts'
 import {newPrivateKey, privateKeyText, publicKeyText, readPrivateKey, readPublicKey} from '../../wire/agent-message.ts'
 
 export interface MadeKey {

@@ -2,12 +2,12 @@
 import {mkdirSync, readFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
-import {clearDrain, type DrainPhase, type DrainRules, setDrain} from '../../net/drain-nft.ts'
-import {echoRtts} from '../../net/echo-rtt.ts'
-import {fileFailure, readText, replaceFile} from '../../net/replace-file.ts'
-import {routeOwner} from '../../net/route-owner.ts'
-import {type EchoOptions, type EchoResult, echoAny} from '../../net/route-probe.ts'
-import {openRouteSocket, type RouteEvents, type RouteSocket, watchRoutes} from '../../net/route-socket.ts'
+import {fileFailure, readText, replaceFile} from '../../net/file/replace-file.ts'
+import {echoRtts} from '../../net/netlink/echo-rtt.ts'
+import {routeOwner} from '../../net/netlink/route-owner.ts'
+import {type EchoOptions, type EchoResult, echoAny} from '../../net/netlink/route-probe.ts'
+import {openRouteSocket, type RouteEvents, type RouteSocket, watchRoutes} from '../../net/netlink/route-socket.ts'
+import {clearDrain, type DrainPhase, type DrainRules, setDrain} from '../../net/nft/drain-nft.ts'
 
 /** Everything outside the process that deciding and switching touch. */
 export interface AgentKernel extends Omit<RouteSocket, 'close'> {

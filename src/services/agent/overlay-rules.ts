@@ -5,9 +5,9 @@
 // that ours come after those that lie there already; ip(8) puts new ones before all others; and for one that is put
 // behind ours there is {@link inPlace}.
 
-import {DRAIN_MARK} from '../../net/drain-nft.ts'
-import {type Family, RT_TABLE_MAIN} from '../../net/netlink-message.ts'
-import type {ListedRule, PolicyRule} from '../../net/rule-message.ts'
+import {type Family, RT_TABLE_MAIN} from '../../net/netlink/netlink-message.ts'
+import type {ListedRule, PolicyRule} from '../../net/netlink/rule-message.ts'
+import {DRAIN_MARK} from '../../net/nft/drain-nft.ts'
 import type {AgentKernel} from './kernel.ts'
 
 /** Tables of our own: the old gateway for draining sessions, the new one, and one to try a gateway by marked packets. */

@@ -3,9 +3,9 @@
 
 import type {AgentMemory, RouteChange} from '../../domain/agent/memory.ts'
 import type {NicFacts, PolicyFacts, SwitchPlan} from '../../domain/agent/policy.ts'
-import type {DrainFamily, DrainRules} from '../../net/drain-nft.ts'
-import {type Family, RT_TABLE_MAIN} from '../../net/netlink-message.ts'
-import {type DefaultRoute, inOwnTable, sameTraits, viaGateway} from '../../net/route-message.ts'
+import {type Family, RT_TABLE_MAIN} from '../../net/netlink/netlink-message.ts'
+import {type DefaultRoute, inOwnTable, sameTraits, viaGateway} from '../../net/netlink/route-message.ts'
+import type {DrainFamily, DrainRules} from '../../net/nft/drain-nft.ts'
 import type {AgentKernel} from './kernel.ts'
 import {
   DRAIN_TABLE,

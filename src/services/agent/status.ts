@@ -1,7 +1,7 @@
 // What an agent would say of itself, read from its files and the kernel: works whether it runs or not.
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {detailOf, type SwitchRecord} from '../../domain/agent/memory.ts'
-import {drainedPackets} from '../../net/drain-nft.ts'
+import {drainedPackets} from '../../net/nft/drain-nft.ts'
 import {publicKeyText, type SigningKey} from '../../wire/agent-message.ts'
 import {reachable, siteStatus} from './daemon.ts'
 import type {AgentKernel} from './kernel.ts'

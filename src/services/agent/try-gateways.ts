@@ -2,7 +2,7 @@
 // does.
 import type {SavedRoute} from '../../domain/agent/memory.ts'
 import type {SwitchPlan} from '../../domain/agent/policy.ts'
-import {NUD_FAILED, NUD_INCOMPLETE} from '../../net/route-message.ts'
+import {NUD_FAILED, NUD_INCOMPLETE} from '../../net/netlink/route-message.ts'
 import {isIpv4} from '../../wire/address.ts'
 import type {AgentReason} from '../../wire/agent-message.ts'
 import type {AgentKernel} from './kernel.ts'

@@ -1,8 +1,8 @@
 // The responder on one VM port: answers who-has GATEWAY with this site's MAC, before the far gateway's answer is there.
-import {anyOf, etherType} from '../../net/bpf.ts'
-import type {Link, ReceivedFrame} from '../../net/link.ts'
+import {anyOf, etherType} from '../../net/packet/bpf.ts'
+import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import {isVersion6} from '../../probe/vm-watch.ts'
+import {isVersion6} from '../../probe/sighting.ts'
 import {readClaim} from '../../strategies/arp/claims.ts'
 import {announcementFrame} from '../../strategies/arp/frames.ts'
 import {isGroupMac, type Mac} from '../../wire/address.ts'

@@ -1,9 +1,9 @@
 // `gwswitch serve arp` between its flags and its words: which gateways, on which ports, until it is stopped.
-import {findSite, findVm, type Inventory} from '../../domain/site.ts'
+import {findSite, findVm, type Inventory} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
 import {Failure} from '../../errors.ts'
 import {bridgePorts} from '../../net/bridge-ports.ts'
-import {recordingWorld} from '../../net/recording.ts'
+import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
 import {isGroupMac, isIpv4, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
 import {isMulticastIpv6, readIpv6} from '../../wire/ipv6-address.ts'

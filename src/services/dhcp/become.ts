@@ -2,8 +2,8 @@
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
-import type {Inventory} from '../../domain/site.ts'
-import {programPath} from '../../net/program.ts'
+import type {Inventory} from '../../domain/inventory/site.ts'
+import {programPath} from '../../net/process/program.ts'
 import type {ServeOptions} from './serve.ts'
 
 /** All that the server needs to know, as JSON. */

@@ -1,6 +1,6 @@
 // Does somebody use this address already? Asked before it is offered for the first time (RFC 2131 3.1, 2).
-import type {EchoSocket} from '../../net/dhcp-echo.ts'
-import type {Link} from '../../net/link.ts'
+import type {EchoSocket} from '../../net/dhcp/dhcp-echo.ts'
+import type {Link} from '../../net/packet/link.ts'
 import {ANY_IPV4, BROADCAST, type Ipv4, type Mac, ZERO_MAC} from '../../wire/address.ts'
 import {ARP_REQUEST, parseArp} from '../../wire/arp.ts'
 import {WireError} from '../../wire/error.ts'

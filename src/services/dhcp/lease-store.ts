@@ -1,8 +1,8 @@
 // Leases on disk: one row an address, and what operators said about VMs. A commit is durable when it returns.
 import type {Directive, Lease, LeaseState} from '../../domain/dhcp/lease.ts'
 import {Failure} from '../../errors.ts'
-import {fileSync} from '../../net/file-sync.ts'
-import {openDatabase, type StatementSync} from '../../net/sqlite.ts'
+import {fileSync} from '../../net/file/file-sync.ts'
+import {openDatabase, type StatementSync} from '../../net/file/sqlite.ts'
 
 export const DEFAULT_LEASE_STORE = '/var/lib/gwswitch/dhcp/leases.db'
 

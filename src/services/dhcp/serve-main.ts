@@ -1,6 +1,6 @@
 // Entry point of the DHCP server as a process of its own: serve-main ORDER-FILE. What `gwswitch serve dhcp` becomes.
 import {EXIT, Failure} from '../../errors.ts'
-import {lineWriter} from '../../net/dhcp-log.ts'
+import {lineWriter} from '../../net/file/line-writer.ts'
 import {systemWorld} from '../../net/system-world.ts'
 import {takeOrder} from './become.ts'
 import {serveDhcp} from './serve.ts'

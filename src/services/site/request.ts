@@ -7,7 +7,7 @@ import {
   type Inventory,
   type Segment,
   sharesGatewayIp,
-} from '../../domain/site.ts'
+} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'

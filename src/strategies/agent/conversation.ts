@@ -113,3 +113,9 @@ export const gatewaysText = ({v4, v6}: GatewayPair): string => [v4, v6].filter((
 
 export const isDecided = ({state}: Pick<Standing, 'state'>): boolean =>
   state === 'confirmed' || state === 'rolled_back' || state === 'refused'
+
+/** Names of runs: readable by age, and no two alike. */
+export const newRun = ({now, random}: Pick<World, 'now' | 'random'>): string =>
+  `${(now() / 1_000_000n).toString(36)}-${Math.floor(random() * 36 ** 6)
+    .toString(36)
+    .padStart(6, '0')}`

@@ -1,6 +1,8 @@
 // Default routes as `ip route show` prints them in a guest, and the way to write one with another gateway: by its own key.
+
 import type {Ipv4} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import type {GatewayPair} from './conversation.ts'
 
 export interface GuestRoute {
   readonly family: 4 | 6
@@ -51,3 +53,9 @@ export const throughGateway = ({words}: GuestRoute, gateway: Ipv4 | Ipv6): reado
 /** The gateway in the answer of `ip route get`; undefined for an on-link destination. */
 export const gatewayOf = (output: string): Ipv4 | Ipv6 | undefined =>
   /\bvia (\S+)/.exec(output.split('\n')[0] ?? '')?.[1]
+
+/** What runs in a guest without an agent of ours; everything else about the route stays. */
+export const guestCommands = ({v4, v6}: GatewayPair): readonly string[] => [
+  ...(v4 === null ? [] : [`ip -4 route replace default via ${v4} (its device, metric and protocol kept)`]),
+  ...(v6 === null ? [] : [`ip -6 route replace default via ${v6} (its device, metric and protocol kept)`]),
+]

@@ -1,7 +1,7 @@
 // The key that orders are signed with, and the one that answers are checked by, as files and flags give them.
 import {basename, extname} from 'node:path'
 import {Failure} from '../../errors.ts'
-import {readText} from '../../net/replace-file.ts'
+import {readText} from '../../net/file/replace-file.ts'
 import {isAgentId, publicKeyText, readPrivateKey, readPublicKey, type SigningKey} from '../../wire/agent-message.ts'
 
 /** @throws Failure `usage` for a file that is not there or holds no such key. `kid` is the file's name by default. */

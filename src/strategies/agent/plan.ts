@@ -1,15 +1,14 @@
 // What the agent strategy will do, decided before anything is said to the VM.
-import type {Switchover} from '../../domain/switchover.ts'
+import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
 import type {StrategyOptions} from '../strategy.ts'
-import {type AgentTarget, gatewaysText, isSigned, type SwitchOrder, transportText} from './conversation.ts'
+import {type AgentTarget, gatewaysText, isSigned, newRun, type SwitchOrder, transportText} from './conversation.ts'
+import {guestCommands} from './guest-route.ts'
 import {readSigningKey} from './keys.ts'
-import {guestCommands} from './notify-report.ts'
-import {newRun} from './run-notify.ts'
 import {agentTarget, gatewayPair} from './target.ts'
 
 /** JSON; see `Strategy.plan`. */

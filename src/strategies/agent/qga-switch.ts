@@ -1,8 +1,8 @@
 // A switch through the QEMU guest agent, for VMs without an agent of ours: `ip route replace` run in the guest, read back,
 // and a way back that the guest itself takes if nobody confirms: it needs neither us nor the network then.
 import {Failure} from '../../errors.ts'
-import type {CommandResult} from '../../net/command.ts'
-import type {GuestAgent, GuestInterface} from '../../net/qga.ts'
+import type {CommandResult} from '../../net/process/command.ts'
+import type {GuestAgent, GuestInterface} from '../../net/stream/qga.ts'
 import {type Ipv4, isIpv4, prefixContains, prefixOf} from '../../wire/address.ts'
 import type {AgentReason} from '../../wire/agent-message.ts'
 import {type Ipv6, ipv6Bytes, isLinkLocal} from '../../wire/ipv6-address.ts'

@@ -1,7 +1,7 @@
 // A switch by signed messages: said again until it is answered, and only answers that the VM's agent signed are heard.
 import {randomBytes} from 'node:crypto'
 import {Failure} from '../../errors.ts'
-import type {MessagePeer} from '../../net/message-peer.ts'
+import type {MessagePeer} from '../../net/stream/message-peer.ts'
 import {
   type AgentAnswer,
   type AgentCommand,

@@ -1,6 +1,6 @@
 // Where a VM of the inventory is told, and by which way.
-import type {Gateway, Vm} from '../../domain/site.ts'
-import type {AgentTransportKind} from '../../domain/vm-agent.ts'
+import type {Gateway, Vm} from '../../domain/inventory/site.ts'
+import type {AgentTransportKind} from '../../domain/inventory/vm-agent.ts'
 import {Failure} from '../../errors.ts'
 import {AGENT_PORT} from '../../wire/agent-message.ts'
 import {isLinkLocal} from '../../wire/ipv6-address.ts'

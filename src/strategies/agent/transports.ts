@@ -1,8 +1,8 @@
 // The ways to a VM. One that goes through a broker would be another case here.
 import {Failure} from '../../errors.ts'
-import {openUdpPeer, openUnixPeer} from '../../net/message-peer.ts'
-import {openGuestAgent} from '../../net/qga.ts'
-import {openLibvirtAgent} from '../../net/qga-libvirt.ts'
+import {openUdpPeer, openUnixPeer} from '../../net/stream/message-peer.ts'
+import {openGuestAgent} from '../../net/stream/qga.ts'
+import {openLibvirtAgent} from '../../net/stream/qga-libvirt.ts'
 import type {SigningKey} from '../../wire/agent-message.ts'
 import type {AgentTarget, Conversation, ConversationStage, SwitchOrder} from './conversation.ts'
 import {qgaConversation} from './qga-switch.ts'

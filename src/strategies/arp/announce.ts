@@ -1,18 +1,13 @@
 // Announces a gateway and, where a VM is named, proves that the VM follows.
-import type {Link} from '../../net/link.ts'
+import type {Link} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import {
-  type EchoIdentity,
-  echoFrame,
-  isVersion6,
-  probeFrame,
-  readSighting,
-  type Sighting,
-} from '../../probe/vm-watch.ts'
+import {type EchoIdentity, isVersion6, type Sighting} from '../../probe/sighting.ts'
+import {echoFrame, probeFrame, readSighting} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
 import type {Vlan} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
-import {type AnnouncedGateway, announcementFrame, type Form} from './frames.ts'
+import type {AnnouncedGateway, Form} from './announcement.ts'
+import {announcementFrame} from './frames.ts'
 
 export interface AnnounceRequest {
   readonly gateway: AnnouncedGateway

@@ -1,5 +1,5 @@
 // The ARP strategy: the gateway IP stays, the VM's neighbour entry for it moves to the new site's MAC. IPv6 likewise.
-import type {Link} from '../../net/link.ts'
+import type {Link} from '../../net/packet/link.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import {type Ipv4, readPrefix} from '../../wire/address.ts'
 import type {Vlan} from '../../wire/ethernet.ts'

@@ -3,7 +3,7 @@ import type {Mac} from '../../wire/address.ts'
 import {type Icmpv6, icmpv6Frame} from '../../wire/icmpv6.ts'
 import {ALL_NODES, type Ipv6, isMulticastIpv6, multicastMac, solicitedNode} from '../../wire/ipv6-address.ts'
 import type {NeighbourAdvertisement, RouterAdvertisement} from '../../wire/nd.ts'
-import type {AnnouncedGateway, AnnounceTo, Form} from './frames.ts'
+import type {AnnouncedGateway, AnnounceTo, Form} from './announcement.ts'
 
 /** Seconds that a router advertisement of ours stays good, if nothing else is said: RFC 4861's usual. */
 export const ROUTER_LIFETIME_S = 1800

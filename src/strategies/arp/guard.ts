@@ -1,15 +1,17 @@
 // Holds a switched VM on its gateway: watches for frames that move it back, answers each, and says who sent it.
 
-import type {Instruction} from '../../net/bpf.ts'
-import {anyOf, etherType, macTests} from '../../net/bpf.ts'
-import type {Link, ReceivedFrame} from '../../net/link.ts'
+import type {Instruction} from '../../net/packet/bpf.ts'
+import {anyOf, etherType, macTests} from '../../net/packet/bpf.ts'
+import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import {type EchoIdentity, echoFrame, isVersion6, readSighting, type Sighting} from '../../probe/vm-watch.ts'
+import {type EchoIdentity, isVersion6, type Sighting} from '../../probe/sighting.ts'
+import {echoFrame, readSighting} from '../../probe/vm-watch.ts'
 import {type Ipv4, isGroupMac, type Mac, type Prefix} from '../../wire/address.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, type Vlan} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import type {AnnouncedGateway} from './announcement.ts'
 import {type Claim, readClaim} from './claims.ts'
-import {type AnnouncedGateway, announcementFrame} from './frames.ts'
+import {announcementFrame} from './frames.ts'
 
 export interface GuardRequest {
   readonly gateway: AnnouncedGateway

@@ -1,5 +1,5 @@
 // What the ARP strategy will do, decided before anything is sent.
-import type {Switchover} from '../../domain/switchover.ts'
+import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
@@ -7,7 +7,8 @@ import type {Ipv4, Mac} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
 import type {StrategyOptions} from '../strategy.ts'
-import {announcementFrame, type Form} from './frames.ts'
+import type {Form} from './announcement.ts'
+import {announcementFrame} from './frames.ts'
 import {type FilterFinding, filterCautions, findFilter} from './preflight.ts'
 import {DEFAULT_SCHEDULE_MS} from './schedule.ts'
 

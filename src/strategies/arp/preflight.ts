@@ -2,10 +2,10 @@
 import {classifySegment} from '../../domain/filter/classify.ts'
 import {decideFilter} from '../../domain/filter/intent.ts'
 import {FILTER_TABLE} from '../../domain/filter/nft-text.ts'
-import type {Switchover} from '../../domain/switchover.ts'
+import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {World} from '../../net/world.ts'
-import {checkFilter} from '../filter/check.ts'
-import {systemFilterHost} from '../filter/host.ts'
+import {checkFilter} from '../../probe/filter/check.ts'
+import {systemFilterHost} from '../../probe/filter/host.ts'
 
 /**
  * `verified`: the filter of `gwswitch filter apply` is on this host, as it is meant. `different`: there is one, but not

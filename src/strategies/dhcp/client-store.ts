@@ -1,7 +1,7 @@
 // What is remembered of DHCP clients between two runs: the last transaction, the nonce, the replay value, the last ACK.
 import {mkdirSync} from 'node:fs'
 import {dirname} from 'node:path'
-import type {DhcpClientKind} from '../../domain/segment-dhcp.ts'
+import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {verifyReconfigure} from '../../wire/dhcp-auth.ts'

@@ -1,7 +1,7 @@
 // What a DHCP client and its server say to each other, seen on the wire.
 import {type ClientTraits, clientTraits} from '../../domain/dhcp/client-kind.ts'
-import {anyOf, etherType, type Instruction, ipProtocol, macTests, type Test} from '../../net/bpf.ts'
-import type {ReceivedFrame} from '../../net/link.ts'
+import {anyOf, etherType, type Instruction, ipProtocol, macTests, type Test} from '../../net/packet/bpf.ts'
+import type {ReceivedFrame} from '../../net/packet/link.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {ARP_REQUEST} from '../../wire/arp.ts'
 import {BOOTREPLY, BOOTREQUEST, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, type Dhcp, parseDhcp} from '../../wire/dhcp.ts'

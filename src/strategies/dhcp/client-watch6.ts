@@ -1,6 +1,6 @@
 // What a DHCPv6 client and its server say to each other, seen on the wire.
-import {etherType, type Test} from '../../net/bpf.ts'
-import type {ReceivedFrame} from '../../net/link.ts'
+import {etherType, type Test} from '../../net/packet/bpf.ts'
+import type {ReceivedFrame} from '../../net/packet/link.ts'
 import {AUTH_PROTOCOL_RECONFIGURE} from '../../wire/dhcp-options.ts'
 import {
   DHCPV6_CLIENT_PORT,

@@ -1,6 +1,6 @@
 // What the DHCP strategy will do, decided before anything is changed.
-import type {DhcpClientKind, SegmentDhcp} from '../../domain/segment-dhcp.ts'
-import type {Switchover} from '../../domain/switchover.ts'
+import type {DhcpClientKind, SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
+import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText} from '../../wire/address.ts'

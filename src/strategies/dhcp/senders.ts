@@ -1,6 +1,7 @@
 // The two ways a FORCERENEW leaves: as a frame on the client's own segment, or as a datagram from somewhere else.
-import {openDatagram} from '../../net/datagram.ts'
-import type {Link} from '../../net/link.ts'
+
+import type {Link} from '../../net/packet/link.ts'
+import {openDatagram} from '../../net/stream/datagram.ts'
 import type {World} from '../../net/world.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {DHCP_CLIENT_PORT} from '../../wire/dhcp.ts'

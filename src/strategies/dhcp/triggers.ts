@@ -1,6 +1,6 @@
 // What can make a client ask its server.
 import {Failure} from '../../errors.ts'
-import {openGuestAgent} from '../../net/qga.ts'
+import {openGuestAgent} from '../../net/stream/qga.ts'
 import type {World} from '../../net/world.ts'
 import type {DhcpBackend} from './backends/backend.ts'
 import {type CredentialSources, findCredentials} from './credentials.ts'

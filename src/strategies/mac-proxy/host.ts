@@ -1,6 +1,6 @@
 // What the redirection needs of the hypervisor it runs on. Tests put one in memory in its place.
 import {type BridgePort, bridgeFdb, bridgePorts, type FdbEntry} from '../../net/bridge-ports.ts'
-import {loadNft, type NftTable, readNftTable} from '../../net/nft.ts'
+import {loadNft, type NftTable, readNftTable} from '../../net/nft/nft.ts'
 
 export interface ProxyHost {
   loadNft(ruleset: string): Promise<void>

@@ -1,6 +1,6 @@
 // What the redirection will do, decided before anything is touched.
-import type {Gateway} from '../../domain/site.ts'
-import type {Switchover} from '../../domain/switchover.ts'
+import type {Gateway} from '../../domain/inventory/site.ts'
+import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {BridgePort, FdbEntry} from '../../net/bridge-ports.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'

@@ -1,7 +1,8 @@
 // Where do the VM's packets leave the bridge to? The VM cannot say: to it nothing has changed. So an echo from off the
 // segment makes it send one, and what comes out of the bridge's other ports is looked at.
-import type {Link} from '../../net/link.ts'
-import {echoFrame, readSighting, vmFilter, type WatchedVm} from '../../probe/vm-watch.ts'
+import type {Link} from '../../net/packet/link.ts'
+import type {WatchedVm} from '../../probe/sighting.ts'
+import {echoFrame, readSighting, vmFilter} from '../../probe/vm-watch.ts'
 import {type Mac, readPrefix} from '../../wire/address.ts'
 import type {Stage} from '../strategy.ts'
 import type {MacProxyPlan} from './plan.ts'

@@ -2,7 +2,7 @@
 import {leaseBook} from '../../../src/domain/dhcp/book.ts'
 import {type ClientRequest, readRequest} from '../../../src/domain/dhcp/request.ts'
 import {type ServeRequest, serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
-import {parseInventory} from '../../../src/domain/inventory.ts'
+import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {BOOTREQUEST, type Dhcp} from '../../../src/wire/dhcp.ts'
 import {
   type DhcpOption,

@@ -3,7 +3,7 @@ import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {decideFilter, permitFilter} from '../../../src/domain/filter/intent.ts'
 import {nftFilter} from '../../../src/domain/filter/nft-text.ts'
-import {parseInventory} from '../../../src/domain/inventory.ts'
+import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {MUST_DROP, MUST_PASS} from '../../support/filter-frames.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../../docs/arp.md'), 'utf8')

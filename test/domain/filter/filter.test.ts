@@ -6,7 +6,7 @@ import {decideFilter, type FilterOrder, permitFilter} from '../../../src/domain/
 import {nftFilter} from '../../../src/domain/filter/nft-text.ts'
 import {type ByteTest, filterRules} from '../../../src/domain/filter/rules.ts'
 import {bpfBytecode} from '../../../src/domain/filter/tc-text.ts'
-import {parseInventory} from '../../../src/domain/inventory.ts'
+import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {FILTER_INVENTORY, MUST_DROP, MUST_PASS} from '../../support/filter-frames.ts'
 
 const ORDER: FilterOrder = {

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import {parseInventory} from '../../../src/domain/inventory.ts'
+import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 
 const read = (x: string, y: string, vm = '') =>
   parseInventory(

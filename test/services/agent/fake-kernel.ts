@@ -1,8 +1,8 @@
 // An operating system in memory, as far as the agent touches it: routes, rules, a disk that may fill up.
-import type {Family} from '../../../src/net/netlink-message.ts'
-import {type DefaultRoute, parseDefaultRoute} from '../../../src/net/route-message.ts'
-import {RouteError, type RouteEvents} from '../../../src/net/route-socket.ts'
-import type {PolicyRule} from '../../../src/net/rule-message.ts'
+import type {Family} from '../../../src/net/netlink/netlink-message.ts'
+import {type DefaultRoute, parseDefaultRoute} from '../../../src/net/netlink/route-message.ts'
+import {RouteError, type RouteEvents} from '../../../src/net/netlink/route-socket.ts'
+import type {PolicyRule} from '../../../src/net/netlink/rule-message.ts'
 import type {AgentKernel} from '../../../src/services/agent/kernel.ts'
 import {CHANGES} from './changes.ts'
 

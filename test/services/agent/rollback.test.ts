@@ -1,10 +1,10 @@
 // A rollback that does not succeed at once: for how long it is tried, and what is said meanwhile.
 import {setTimeout as delay} from 'node:timers/promises'
 import {afterEach, beforeEach, describe, expect, it, vi} from 'vitest'
-import {RouteError} from '../../../src/net/route-socket.ts'
+import {RouteError} from '../../../src/net/netlink/route-socket.ts'
+import {notifyAll} from '../../../src/orders/notify/notify.ts'
+import {notifyDocument} from '../../../src/orders/notify/notify-report.ts'
 import type {AgentTarget, SwitchOrder} from '../../../src/strategies/agent/conversation.ts'
-import {notifyAll} from '../../../src/strategies/agent/notify.ts'
-import {notifyDocument} from '../../../src/strategies/agent/notify-report.ts'
 import {signedConversation} from '../../../src/strategies/agent/signed.ts'
 import {type AgentAnswer, openAnswer, publicKeyText, type SwitchMode} from '../../../src/wire/agent-message.ts'
 import {memoryOf, orders} from './agent-in-memory.ts'

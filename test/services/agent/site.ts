@@ -10,8 +10,8 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {type AgentMemory, EMPTY_MEMORY} from '../../../src/domain/agent/memory.ts'
-import {runCommand, tryCommand} from '../../../src/net/command.ts'
-import {inNamespace, namespaces} from '../../../src/net/netns.ts'
+import {runCommand, tryCommand} from '../../../src/net/process/command.ts'
+import {inNamespace, namespaces} from '../../../src/net/process/netns.ts'
 import {
   AGENT_PORT,
   type AgentAnswer,

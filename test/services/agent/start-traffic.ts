@@ -2,7 +2,7 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
-import {runCommand} from '../../../src/net/command.ts'
+import {runCommand} from '../../../src/net/process/command.ts'
 
 export interface Traffic {
   /** Opens another session; the address that `far` sees it come from, '' if it does not get through. */

@@ -1,6 +1,6 @@
 import {afterEach, beforeEach, expect, it, vi} from 'vitest'
-import type {DhcpSocket, OutgoingDatagram} from '../../../src/net/dhcp-socket.ts'
-import type {Link} from '../../../src/net/link.ts'
+import type {DhcpSocket, OutgoingDatagram} from '../../../src/net/dhcp/dhcp-socket.ts'
+import type {Link} from '../../../src/net/packet/link.ts'
 import type {Departure} from '../../../src/services/dhcp/engine.ts'
 import {transport} from '../../../src/services/dhcp/transport.ts'
 import {readPrefix} from '../../../src/wire/address.ts'

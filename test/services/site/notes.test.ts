@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import type {Gateway, Vm} from '../../../src/domain/site.ts'
+import type {Gateway, Vm} from '../../../src/domain/inventory/site.ts'
 import {noteReader} from '../../../src/services/site/notes.ts'
 import type {Offered} from '../../../src/services/site/switch-queue.ts'
 import {newPrivateKey, signCommand} from '../../../src/wire/agent-message.ts'

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import type {OnMessage} from '../../../src/net/udp-listener.ts'
+import type {OnMessage} from '../../../src/net/stream/udp-listener.ts'
 import {type ServeSiteDocument, serveSite} from '../../../src/services/site/serve.ts'
 import type {Strategy} from '../../../src/strategies/strategy.ts'
 import {openBeacon} from '../../../src/wire/agent-beacon.ts'

@@ -1,6 +1,6 @@
 // An agent at the other end of a peer in memory: real messages, real signatures, an agent's answers as a test wants them.
 import {generateKeyPairSync, type KeyObject} from 'node:crypto'
-import type {MessagePeer} from '../../../src/net/message-peer.ts'
+import type {MessagePeer} from '../../../src/net/stream/message-peer.ts'
 import type {AgentTarget, SwitchOrder} from '../../../src/strategies/agent/conversation.ts'
 import {
   type AgentAnswer,

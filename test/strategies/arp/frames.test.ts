@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest'
-import {announcementFrame, type Form} from '../../../src/strategies/arp/frames.ts'
+import type {Form} from '../../../src/strategies/arp/announcement.ts'
+import {announcementFrame} from '../../../src/strategies/arp/frames.ts'
 import {DEFAULT_SCHEDULE_MS, scheduleMs} from '../../../src/strategies/arp/schedule.ts'
 
 const gateway = {ip: '10.0.0.1', mac: '02:00:00:00:0b:01'}

@@ -1,11 +1,7 @@
 import {describe, expect, it} from 'vitest'
+import type {AnnouncedGateway, AnnounceTo, Form} from '../../../src/strategies/arp/announcement.ts'
 import {readClaim} from '../../../src/strategies/arp/claims.ts'
-import {
-  type AnnouncedGateway,
-  type AnnounceTo,
-  announcementFrame,
-  type Form,
-} from '../../../src/strategies/arp/frames.ts'
+import {announcementFrame} from '../../../src/strategies/arp/frames.ts'
 
 const B = '02:00:00:00:0b:01'
 const gateway: AnnouncedGateway = {ip: 'fe80::1', mac: B, old: 'fe80::a', destination: '2001:db8:9::1'}

@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest'
-import {parseInventory} from '../../../src/domain/inventory.ts'
-import {resolveSwitchover, switchoverFrom} from '../../../src/domain/switchover.ts'
+import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
+import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
 import {arp} from '../../../src/strategies/arp/arp.ts'
 import {carryOut} from '../../../src/strategies/switch.ts'
 import {INVENTORY} from '../../support/inventory.ts'

@@ -1,6 +1,6 @@
 // `gwswitch serve dhcp` as its control socket shows it: says what it was told to say, and remembers what it was asked.
 import type {Transaction} from '../../../src/domain/dhcp/control.ts'
-import {type JsonServer, serveJson} from '../../../src/net/dhcp-control.ts'
+import {type JsonServer, serveJson} from '../../../src/net/stream/json-lines.ts'
 import {CLIENT, NONCE} from './support.ts'
 
 export interface LeaseDouble {

@@ -1,7 +1,7 @@
 // What gwswitch asks of a DHCP server, whichever it is.
 
-import type {DhcpClientKind, DhcpServerKind} from '../../../domain/segment-dhcp.ts'
-import type {Gateway} from '../../../domain/site.ts'
+import type {DhcpClientKind, DhcpServerKind} from '../../../domain/inventory/segment-dhcp.ts'
+import type {Gateway} from '../../../domain/inventory/site.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 
 /** A client as a server knows it. */

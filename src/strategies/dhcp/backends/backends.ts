@@ -1,5 +1,5 @@
 // The back end for the DHCP server that a segment has.
-import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import type {DhcpBackend} from './backend.ts'
 import type {BackendContext} from './context.ts'
 import {dnsmasqBackend} from './dnsmasq.ts'

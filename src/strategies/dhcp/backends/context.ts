@@ -1,8 +1,8 @@
 // What every back end needs beside its own controls.
-import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
-import {tryLock} from '../../../net/file-lock.ts'
-import {readText} from '../../../net/replace-file.ts'
+import {tryLock} from '../../../net/file/file-lock.ts'
+import {readText} from '../../../net/file/replace-file.ts'
 import type {World} from '../../../net/world.ts'
 import {parseNonceFile} from '../nonce-file.ts'
 import type {DhcpBackend} from './backend.ts'

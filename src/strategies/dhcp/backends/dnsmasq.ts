@@ -1,11 +1,11 @@
 // dnsmasq (2.90 and others): the router of a VM is a line of the options file, read again at SIGHUP.
 //
 // Only the options file: `set:` tags in a hosts file make dnsmasq 2.81 to 2.90 abort at SIGHUP once the host was served.
-import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
-import {growingFile} from '../../../net/growing-file.ts'
-import {isService, servicePid, signalService} from '../../../net/pid-file.ts'
-import {readText, replaceFile} from '../../../net/replace-file.ts'
+import {growingFile} from '../../../net/file/growing-file.ts'
+import {isService, servicePid, signalService} from '../../../net/file/pid-file.ts'
+import {readText, replaceFile} from '../../../net/file/replace-file.ts'
 import {type Ipv4, isIpv4} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendContext, nonceFrom} from './context.ts'

@@ -5,9 +5,9 @@ import {
   type ControlResponse,
   DEFAULT_CONTROL_SOCKET,
 } from '../../../domain/dhcp/control.ts'
-import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
-import {sharedJson} from '../../../net/dhcp-control.ts'
+import {sharedJson} from '../../../net/stream/json-lines.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 
 const WHAT = 'gwswitch serve dhcp'

@@ -1,8 +1,8 @@
 // ISC dhcpd 4.4 by OMAPI, spoken through omshell(1).
-import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
-import {runCommand} from '../../../net/command.ts'
-import {readText} from '../../../net/replace-file.ts'
+import {readText} from '../../../net/file/replace-file.ts'
+import {runCommand} from '../../../net/process/command.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendContext, nonceFrom} from './context.ts'

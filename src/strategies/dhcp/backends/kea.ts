@@ -1,7 +1,7 @@
 // Kea (2.2 and later) by its control socket: one JSON command a connection.
-import type {SegmentDhcp} from '../../../domain/segment-dhcp.ts'
+import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
-import {askUnixSocket} from '../../../net/unix-request.ts'
+import {askUnixSocket} from '../../../net/stream/unix-request.ts'
 import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendContext, nonceFrom} from './context.ts'

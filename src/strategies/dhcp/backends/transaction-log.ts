@@ -1,5 +1,5 @@
 // Transactions out of a server's log.
-import {growingFile} from '../../../net/growing-file.ts'
+import {growingFile} from '../../../net/file/growing-file.ts'
 import type {Mac} from '../../../wire/address.ts'
 import type {Transaction} from './backend.ts'
 

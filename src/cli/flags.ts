@@ -1,0 +1,23 @@
+// Flags and arguments that several commands take, so that they look and fail alike.
+import {Flags} from '@oclif/core'
+
+/** A whole number in a range, with the unit in the help. */
+export const whole = Flags.custom<number, {min?: number; max?: number}>({
+  parse: async (input, _context, {min = 0, max = Number.MAX_SAFE_INTEGER}) => {
+    const value = /^\d+$/.test(input) ? Number(input) : Number.NaN
+    if (!(value >= min && value <= max)) {
+      const {Failure} = await import('../errors.ts')
+      throw new Failure('usage', `"${input}" is not a whole number from ${min} to ${max}`)
+    }
+    return value
+  },
+})
+
+export const vlanFlag = whole({
+  helpValue: 'ID',
+  max: 4094,
+  min: 1,
+  summary: '802.1Q tag of the segment on that interface',
+})
+export const dryRunFlag = Flags.boolean({summary: 'say what would be done, do nothing'})
+export const pcapFlag = Flags.string({helpValue: 'FILE', summary: 'write every frame sent and received, for Wireshark'})

@@ -1,0 +1,43 @@
+// Flags that the lab commands share.
+import {Flags} from '@oclif/core'
+import {type DciKind, DEFAULT_LAB, type LabOptions, labOptions} from '../lab/options.ts'
+
+export const prefixFlag = (value: string = DEFAULT_LAB.prefix) =>
+  Flags.string({
+    default: value,
+    helpValue: 'NAME',
+    summary: 'starts the name of everything the lab makes; several labs can run side by side',
+  })
+
+export const labFlags = (prefix?: string) => ({
+  prefix: prefixFlag(prefix),
+  dci: Flags.option({
+    default: DEFAULT_LAB.dci,
+    options: ['vxlan', 'plain'] as const,
+    summary: 'what joins the sites',
+  })(),
+  'dci-delay': Flags.string({
+    default: `${DEFAULT_LAB.dciDelayMs}`,
+    helpValue: 'MS',
+    summary: 'one-way delay of the DCI',
+  }),
+  'wan-delay': Flags.string({
+    default: `${DEFAULT_LAB.wanDelayMs}`,
+    helpValue: 'MS',
+    summary: "one-way delay between the sites' routers",
+  }),
+})
+
+/** @throws Failure `usage` for what no lab can be. */
+export const labOptionsOf = (flags: {
+  prefix: string
+  dci: DciKind
+  'dci-delay': string
+  'wan-delay': string
+}): LabOptions =>
+  labOptions({
+    prefix: flags.prefix,
+    dci: flags.dci,
+    dciDelayMs: Number(flags['dci-delay'] || Number.NaN),
+    wanDelayMs: Number(flags['wan-delay'] || Number.NaN),
+  })

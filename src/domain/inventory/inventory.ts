@@ -1,0 +1,202 @@
+// The inventory file: text in, sites, segments, gateways and VMs out, or one line that says what is wrong with it.
+import {z} from 'zod'
+import {Failure} from '../../errors.ts'
+import {
+  type Ipv4,
+  isGroupMac,
+  isIpv4,
+  type Mac,
+  type Prefix,
+  prefixOf,
+  readMac,
+  readPrefix,
+  ZERO_MAC,
+} from '../../wire/address.ts'
+import {type Ipv6, isMulticastIpv6, readIpv6} from '../../wire/ipv6-address.ts'
+import {hint} from '../suggest.ts'
+import {type Path, type Problem, pathText, readYaml, type YamlFile} from '../yaml-file.ts'
+import {checkInventory} from './inventory-checks.ts'
+import {segmentDhcpSchema, vmDhcpSchema} from './segment-dhcp.ts'
+import type {Inventory} from './site.ts'
+import {pathField, vmAgentSchema} from './vm-agent.ts'
+
+export type {Inventory} from './site.ts'
+
+/**
+ * Reads an inventory. `file` is the name that messages give it.
+ *
+ * Throws Failure('usage') on the first thing wrong, in the order of the file: `file:line:column: key: what, and what
+ * would be right`.
+ */
+export function parseInventory(text: string, file: string): Inventory {
+  const yaml = readYaml(text, file)
+  if (yaml.value === null || yaml.value === undefined) {
+    throw new Failure('usage', `${file}: is empty (want "version: 1", sites, segments, vms)`)
+  }
+  const parsed = inventorySchema.safeParse(yaml.value)
+  if (!parsed.success)
+    refuse(
+      yaml,
+      parsed.error.issues.flatMap((issue) => problemsOf(issue, yaml)),
+    )
+  const inventory = inventoryOf(parsed.data, file)
+  const problems = checkInventory(inventory)
+  if (problems.length > 0) refuse(yaml, problems)
+  return inventory
+}
+
+function refuse(yaml: YamlFile, problems: readonly Problem[]): never {
+  const placed = problems.map((problem) => ({...problem, at: yaml.locate(problem.path, problem.atKey === true)}))
+  placed.sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
+  const {path, message, at} = placed[0]!
+  const others = placed.length === 1 ? '' : ` [${placed.length - 1} more]`
+  const key = path.length === 0 ? '' : `${pathText(path)}${/^is\b/.test(message) ? ' ' : ': '}`
+  throw new Failure('usage', `${yaml.file}:${at.line}:${at.column}: ${key}${message}${others}`)
+}
+
+/** A scalar read by `read`; what it does not know is refused with `want`. */
+function scalar<T>(what: string, want: string, read: (text: string) => T | undefined) {
+  return z.any().transform((value: unknown, context): T => {
+    const got = typeof value === 'string' ? read(value) : undefined
+    if (got !== undefined) return got
+    const message = isMissing(value)
+      ? `is missing (want ${what}: ${want})`
+      : `${quote(value)} is not ${what} (want ${want})`
+    context.issues.push({code: 'custom', message, input: value})
+    return z.NEVER
+  })
+}
+
+const isMissing = (value: unknown): boolean => value === undefined || value === null
+
+function quote(value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a map'
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
+const macField = scalar<Mac>('a MAC address', '02:00:00:00:0a:01', readMac).superRefine((mac, context) => {
+  const wrong = mac === ZERO_MAC ? 'the zero MAC' : isGroupMac(mac) ? 'a multicast MAC' : undefined
+  if (wrong !== undefined) {
+    context.addIssue({code: 'custom', message: `"${mac}" is ${wrong} (want a station's own, 02:00:00:00:0a:01)`})
+  }
+})
+const ipField = scalar<Ipv4>('an IPv4 address', '10.0.0.1', (text) => (isIpv4(text) ? text : undefined))
+const ip6Field = scalar<Ipv6>('an IPv6 address', 'fe80::1', readIpv6).superRefine((ip, context) => {
+  if (!isMulticastIpv6(ip) && ip !== '::') return
+  context.addIssue({code: 'custom', message: `"${ip}" is no address of a station (want its own, fe80::1)`})
+})
+const nameField = scalar<string>('a name', 'letters, digits, "-", "_", "."', (text) => (text === '' ? undefined : text))
+
+const prefixField = z.any().transform((value: unknown, context): Prefix => {
+  const text = typeof value === 'string' ? value : ''
+  const prefix = readPrefix(text)
+  if (prefix !== undefined) return prefix
+  const [address = '', length = ''] = text.split('/')
+  const want =
+    isIpv4(address) && /^(?:[12]?\d|3[0-2])$/.test(length) ? prefixText(address, Number(length)) : '10.0.0.0/24'
+  const message = isMissing(value)
+    ? `is missing (want a prefix: ${want})`
+    : `${quote(value)} is not a prefix (want ${want})`
+  context.issues.push({code: 'custom', message, input: value})
+  return z.NEVER
+})
+
+function prefixText(address: Ipv4, length: number): string {
+  return `${prefixOf(address, length).address}/${length}`
+}
+
+/** YAML reads a key with nothing behind it as null: an empty map, to whoever wrote it. */
+const emptyIfNull = <T extends z.ZodType>(schema: T, empty: object) => z.preprocess((value) => value ?? empty, schema)
+
+const siteSchema = z.strictObject({
+  prefixes: z.array(prefixField).default([]),
+  dciRttMs: z.number().optional(),
+  agentKey: pathField('/etc/gwswitch/site-y.key').optional(),
+})
+const gatewaySchema = z.strictObject({
+  name: nameField,
+  site: nameField,
+  ip: ipField,
+  mac: macField,
+  ip6: z.array(ip6Field).optional(),
+  ownIp: ipField.optional(),
+})
+const segmentSchema = z.strictObject({
+  prefix: prefixField,
+  gateways: emptyIfNull(z.array(gatewaySchema), []).default([]),
+  dhcp: segmentDhcpSchema.optional(),
+})
+const vmSchema = z.strictObject({
+  segment: nameField,
+  ip: ipField,
+  mac: macField,
+  ip6: z.array(ip6Field).optional(),
+  strategies: z.array(nameField).default([]),
+  site: nameField.optional(),
+  dhcp: vmDhcpSchema.optional(),
+  agent: vmAgentSchema.optional(),
+})
+const inventorySchema = z.strictObject({
+  version: z.literal(1),
+  sites: emptyIfNull(z.record(z.string(), emptyIfNull(siteSchema, {})), {}),
+  segments: emptyIfNull(z.record(z.string(), segmentSchema), {}),
+  vms: emptyIfNull(z.record(z.string(), vmSchema), {}),
+})
+
+/** Keys that an object at this place may have, for "did you mean". */
+function knownKeys(path: Path): readonly string[] {
+  if (path.length === 0) return Object.keys(inventorySchema.shape)
+  const schemas: Readonly<Record<string, z.ZodObject>> = {sites: siteSchema, segments: segmentSchema, vms: vmSchema}
+  if (path[2] === 'agent') return Object.keys(vmAgentSchema.shape)
+  if (path[2] === 'dhcp') return Object.keys((path[0] === 'vms' ? vmDhcpSchema : segmentDhcpSchema).shape)
+  const schema = path.length > 2 ? gatewaySchema : schemas[String(path[0])]
+  return Object.keys(schema?.shape ?? {})
+}
+
+function problemsOf(issue: z.core.$ZodIssue, yaml: YamlFile): readonly Problem[] {
+  const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      atKey: true,
+      message: `is not a key of the inventory${hint(key, knownKeys(path))}`,
+    }))
+  }
+  if (issue.code === 'custom') return [{path, message: issue.message}]
+  const value = yaml.valueAt(path)
+  const want = issue.code === 'invalid_value' ? issue.values.map(quote).join(' or ') : wanted(issue)
+  const message = isMissing(value) ? `is missing (want ${want})` : `${quote(value)} is not ${want}`
+  return [{path, message}]
+}
+
+function wanted(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_type') return issue.message
+  return (
+    {array: 'a list', number: 'a number', object: 'a map of keys', record: 'a map of names'}[String(issue.expected)] ??
+    issue.expected
+  )
+}
+
+type Parsed = z.output<typeof inventorySchema>
+
+function inventoryOf(parsed: Parsed, file: string): Inventory {
+  return {
+    file,
+    sites: Object.entries(parsed.sites).map(([name, site]) => ({
+      name,
+      prefixes: site.prefixes,
+      dciRttMs: site.dciRttMs,
+    })),
+    segments: Object.entries(parsed.segments).map(([name, segment]) => ({
+      name,
+      prefix: segment.prefix,
+      gateways: segment.gateways.map((gateway) => {
+        const agentKey = parsed.sites[gateway.site]?.agentKey
+        return {...gateway, segment: name, ...(agentKey !== undefined && {agentKey})}
+      }),
+      ...(segment.dhcp && {dhcp: segment.dhcp}),
+    })),
+    vms: Object.entries(parsed.vms).map(([name, vm]) => ({...vm, name, site: vm.site})),
+  }
+}

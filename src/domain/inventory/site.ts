@@ -1,0 +1,161 @@
+// Sites, segments, gateways and VMs as an inventory knows them, and how to find one.
+import {Failure} from '../../errors.ts'
+import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
+import type {SegmentDhcp, VmDhcp} from './segment-dhcp.ts'
+import type {VmAgent} from './vm-agent.ts'
+
+/** A data centre. */
+export interface Site {
+  readonly name: string
+  /** Destinations near this site. */
+  readonly prefixes: readonly Prefix[]
+  /** Round trip over the DCI to the other site in ms, if known. */
+  readonly dciRttMs: number | undefined
+}
+
+/** A router's address on a segment, at one site. */
+export interface Gateway {
+  /** Unique over the inventory. */
+  readonly name: string
+  readonly segment: string
+  readonly site: string
+  /** Shared by the gateways of all sites on some segments; the MAC then tells them apart. */
+  readonly ip: Ipv4
+  /** Equal to another site's where the routers share a virtual MAC, or one MAC everywhere (anycast). */
+  readonly mac: Mac
+  /** Its IPv6 addresses on the segment, link-local too; those that other sites' gateways have as well are shared. */
+  readonly ip6?: readonly Ipv6[] | undefined
+  /** The router's own address beside `ip`, where `ip` is shared: its own ARP requests then carry this one. */
+  readonly ownIp?: Ipv4 | undefined
+  /** File of the private key by which agents are told to use it; that of its site. */
+  readonly agentKey?: string | undefined
+}
+
+/** A stretched L2 subnet. */
+export interface Segment {
+  readonly name: string
+  readonly prefix: Prefix
+  readonly gateways: readonly Gateway[]
+  /** Its DHCP server, if the inventory says how to reach it. */
+  readonly dhcp?: SegmentDhcp | undefined
+}
+
+export interface Vm {
+  readonly name: string
+  readonly segment: string
+  readonly ip: Ipv4
+  readonly mac: Mac
+  /** Its IPv6 addresses on the segment. */
+  readonly ip6?: readonly Ipv6[] | undefined
+  /** Strategies to try, in order; empty leaves it to gwswitch. */
+  readonly strategies: readonly string[]
+  /** Last known site; undefined if nobody wrote it down. */
+  readonly site: string | undefined
+  /** Its DHCP client, as far as anybody wrote it down. */
+  readonly dhcp?: VmDhcp | undefined
+  /** Its agent, if the inventory says how to reach it. */
+  readonly agent?: VmAgent | undefined
+}
+
+export interface Inventory {
+  /** Where it was read from, for messages. */
+  readonly file: string
+  readonly sites: readonly Site[]
+  readonly segments: readonly Segment[]
+  readonly vms: readonly Vm[]
+}
+
+export const findSite = (inventory: Inventory, name: string): Site | undefined =>
+  inventory.sites.find((site) => site.name === name)
+
+export const findSegment = (inventory: Inventory, name: string): Segment | undefined =>
+  inventory.segments.find((segment) => segment.name === name)
+
+/** Every gateway of the inventory. */
+export const allGateways = (inventory: Inventory): readonly Gateway[] =>
+  inventory.segments.flatMap((segment) => segment.gateways)
+
+/**
+ * The gateway of that name, or at that address; where sites share an address, `mac` or `segment` decides.
+ * Undefined if there is none. Throws Failure('usage') if the address fits several.
+ */
+export function findGateway(
+  inventory: Inventory,
+  nameOrIp: string,
+  narrow: {readonly mac?: Mac | undefined; readonly segment?: string | undefined} = {},
+): Gateway | undefined {
+  const fits = allGateways(inventory).filter(
+    (gateway) =>
+      (gateway.name === nameOrIp || gateway.ip === nameOrIp) &&
+      (narrow.mac === undefined || gateway.mac === narrow.mac) &&
+      (narrow.segment === undefined || gateway.segment === narrow.segment),
+  )
+  if (fits.length > 1) {
+    const names = fits.map((gateway) => `${gateway.name} (site ${gateway.site})`).join(' and ')
+    throw new Failure('usage', `${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
+  }
+  return fits[0]
+}
+
+/**
+ * The gateway that owns a MAC on a segment. Routers use one MAC on all their segments, and virtual MACs recur at other
+ * sites, so that a MAC means nothing without its segment.
+ */
+export const gatewayOfMac = (inventory: Inventory, segment: string, mac: Mac): Gateway | undefined =>
+  findSegment(inventory, segment)?.gateways.find((gateway) => gateway.mac === mac)
+
+/** The VM of that name or address; undefined if there is none. Throws Failure('usage') if the address fits several. */
+export function findVm(inventory: Inventory, nameOrIp: string): Vm | undefined {
+  const fits = inventory.vms.filter((vm) => vm.name === nameOrIp || vm.ip === nameOrIp)
+  if (fits.length > 1) {
+    const names = fits.map((vm) => `${vm.name} (segment ${vm.segment})`).join(' and ')
+    throw new Failure('usage', `${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
+  }
+  return fits[0]
+}
+
+/** The segment an address lies in, longest prefix first; undefined if none, or if two have the very same prefix. */
+export function segmentOfIp(inventory: Inventory, ip: Ipv4): Segment | undefined {
+  const [best, next] = inventory.segments
+    .filter((segment) => prefixContains(segment.prefix, ip))
+    .sort((a, b) => b.prefix.length - a.prefix.length)
+  return next && best && next.prefix.length === best.prefix.length ? undefined : best
+}
+
+/** The site a destination is near: longest match over all sites' prefixes. */
+export function siteOfIp(inventory: Inventory, ip: Ipv4): Site | undefined {
+  return longestMatch(
+    inventory.sites.flatMap((site) => site.prefixes.map((prefix) => ({prefix, value: site}))),
+    ip,
+  )
+}
+
+/** The value of the longest prefix that holds `ip`. */
+export function longestMatch<T>(
+  rows: readonly {readonly prefix: Prefix; readonly value: T}[],
+  ip: Ipv4,
+): T | undefined {
+  if (!isIpv4(ip)) return undefined
+  let best: {readonly prefix: Prefix; readonly value: T} | undefined
+  for (const row of rows) {
+    if (prefixContains(row.prefix, ip) && (best === undefined || row.prefix.length > best.prefix.length)) best = row
+  }
+  return best?.value
+}
+
+/** The gateways of a segment at a site. */
+export const gatewaysAtSite = (segment: Segment, site: string): readonly Gateway[] =>
+  segment.gateways.filter((gateway) => gateway.site === site)
+
+/** True if the gateways of two sites have one IP: the ARP method moves the VM, and only their MACs tell them apart. */
+export function sharesGatewayIp(segment: Segment): boolean {
+  const [first, ...others] = segment.gateways
+  return first !== undefined && others.length > 0 && others.every((gateway) => gateway.ip === first.ip)
+}
+
+/** DCI round trip between two sites in ms: the smaller of what they state, for too high a value hides detours. */
+export function dciRttMs(inventory: Inventory, a: string, b: string): number | undefined {
+  const stated = [findSite(inventory, a)?.dciRttMs, findSite(inventory, b)?.dciRttMs].filter((ms) => ms !== undefined)
+  return a === b || stated.length === 0 ? undefined : Math.min(...stated)
+}

@@ -1,0 +1,88 @@
+// This VM, from that gateway, to this one.
+import {Failure} from '../../errors.ts'
+import type {Ipv4, Mac} from '../../wire/address.ts'
+import {hint} from '../suggest.ts'
+import {findSegment, findVm, type Gateway, gatewaysAtSite, type Inventory, type Segment, type Vm} from './site.ts'
+
+/** The move to make. Plain JSON: plans carry it. */
+export interface Switchover {
+  readonly vm: Vm
+  readonly segment: Segment
+  /** The gateway the VM uses now. */
+  readonly from: Gateway
+  /** The gateway it shall use. */
+  readonly to: Gateway
+}
+
+/** A switchover of which only the network can say where it starts. */
+export interface SwitchoverChoice extends Omit<Switchover, 'from'> {
+  /** Every gateway the VM may be using now: those of the other sites. At least one. */
+  readonly from: readonly Gateway[]
+}
+
+/**
+ * What `switch VM --to SITE` means. `vm` is a name or an address; `to` is a site or, where a site has several gateways on
+ * the segment, a gateway. Throws Failure('usage') that names the inventory and what it does know.
+ */
+export function resolveSwitchover(
+  inventory: Inventory,
+  request: {readonly vm: string; readonly to: string},
+): SwitchoverChoice {
+  const vm = findVm(inventory, request.vm)
+  if (vm === undefined) {
+    const known = inventory.vms.map((each) => each.name)
+    throw new Failure('usage', `${inventory.file}: no VM "${request.vm}"${hint(request.vm, known)}`)
+  }
+  const segment = findSegment(inventory, vm.segment)!
+  const to = targetGateway(inventory, segment, request.to)
+  const from = segment.gateways.filter((gateway) => gateway.site !== to.site)
+  if (from.length === 0) {
+    throw new Failure(
+      'usage',
+      `${inventory.file}: segment ${segment.name} has no gateway outside site ${to.site}: nothing to leave`,
+    )
+  }
+  return {vm, segment, to, from}
+}
+
+function targetGateway(inventory: Inventory, segment: Segment, to: string): Gateway {
+  const named = segment.gateways.find((gateway) => gateway.name === to)
+  if (named !== undefined) return named
+  const sites = inventory.sites.map((site) => site.name)
+  if (!sites.includes(to)) throw new Failure('usage', `${inventory.file}: no site "${to}"${hint(to, sites)}`)
+  const [gateway, ...others] = gatewaysAtSite(segment, to)
+  if (gateway === undefined) {
+    throw new Failure(
+      'usage',
+      `${inventory.file}: segment ${segment.name} has no gateway at site ${to} (want one under segments.${segment.name}.gateways)`,
+    )
+  }
+  if (others.length > 0) {
+    const names = [gateway, ...others].map((each) => each.name).join(', ')
+    throw new Failure(
+      'usage',
+      `${inventory.file}: segment ${segment.name} has several gateways at site ${to}: name one (${names})`,
+    )
+  }
+  return gateway
+}
+
+/** Which of the segment's gateways a VM uses, told by the MAC it sends to, or by the address where that is enough. */
+export function gatewayInUse(
+  segment: Segment,
+  seen: {readonly mac?: Mac | undefined; readonly ip?: Ipv4 | undefined},
+): Gateway | undefined {
+  if (seen.mac !== undefined) return segment.gateways.find((gateway) => gateway.mac === seen.mac)
+  const at = segment.gateways.filter((gateway) => gateway.ip === seen.ip)
+  return at.length === 1 ? at[0] : undefined
+}
+
+/** The switchover from one of the choice's candidates, named, or the only one there is. Throws Failure('usage'). */
+export function switchoverFrom(choice: SwitchoverChoice, from?: string): Switchover {
+  const {vm, segment, to} = choice
+  const names = choice.from.map((gateway) => gateway.name)
+  const fits = from === undefined ? choice.from : choice.from.filter((gateway) => gateway.name === from)
+  if (fits.length === 1) return {vm, segment, to, from: fits[0]!}
+  if (from === undefined) throw new Failure('usage', `${vm.name} may use any of ${names.join(', ')}: say which`)
+  throw new Failure('usage', `"${from}" is not a gateway that ${vm.name} could leave${hint(from, names)}`)
+}

@@ -1,0 +1,191 @@
+// One SQLite file that one process has to itself, written durably.
+import {closeSync, copyFileSync, mkdirSync, openSync, readSync, renameSync, statSync} from 'node:fs'
+import {basename, dirname} from 'node:path'
+import type {DatabaseSync} from 'node:sqlite'
+import {Failure} from '../../errors.ts'
+import {libc} from '../libc.ts'
+import {inspectWal, type WalFinding} from './sqlite-wal.ts'
+
+export type {DatabaseSync, StatementSync} from 'node:sqlite'
+
+export interface DatabaseOptions {
+  /** Which file this is, 32 bits (`PRAGMA application_id`): others are refused, not written to. */
+  readonly applicationId: number
+  /** Of the schema (`PRAGMA user_version`). */
+  readonly version: number
+  /** Creates the tables of `version` in an empty file. */
+  readonly schema: string
+  /** What makes a file of version N one of N + 1, by N. Versions without are refused. */
+  readonly upgrades: Readonly<Record<number, string>>
+  /** Whether a commit is on the disk when it returns (a power cut), or with the kernel (the process is killed). */
+  readonly sync: 'full' | 'normal'
+  /** How many transactions, the last ones, a power cut may have torn: more than these are damage. */
+  readonly mayTear: number
+  /** What it is called in messages: `lease store`. */
+  readonly what: string
+  /** Told of what an operator should look at. */
+  warn(line: string): void
+}
+
+/**
+ * Opens or creates the file, for this process alone, and checks that it is whole and can be written. What its log
+ * (`FILE-wal`) holds is in the file itself afterwards.
+ * @throws Failure `runtime`, one line, if it is corrupt, read-only, in use, newer, or something else; it is left as it is.
+ */
+export async function openDatabase(file: string, options: DatabaseOptions): Promise<DatabaseSync> {
+  const {DatabaseSync} = await import('node:sqlite')
+  const before = process.umask(0o077)
+  let log: WalFinding | undefined
+  let database: DatabaseSync | undefined
+  try {
+    mkdirSync(dirname(file), {recursive: true})
+    log = checkLog(file, options)
+    database = new DatabaseSync(file)
+    // Exclusive: a second server on the same file would give out the same addresses.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 1000')
+    identify(database, options)
+    makeReady(database, options)
+    return database
+  } catch (error) {
+    if (database?.isOpen) closeAsItWas(database, log && !IS_LOCKED.test((error as Error).message) ? file : undefined)
+    throw error instanceof Failure ? error : new Failure('runtime', `${file}: ${reason(error as Error, options.what)}`)
+  } finally {
+    process.umask(before)
+  }
+}
+
+/**
+ * Before SQLite looks: it removes a log without a file, and ends a log at its first damaged byte, as if a power cut had
+ * torn it there.
+ */
+function checkLog(file: string, {what, mayTear, warn}: DatabaseOptions): WalFinding | undefined {
+  const path = `${file}-wal`
+  const log = inspectWal(path)
+  if (!log) return undefined
+  const name = basename(path)
+  const fail = (why: string, remedy: string): Failure =>
+    new Failure('runtime', `${file}: the ${what} is ${isLocked(file) ? IN_USE : `corrupt (${why}): ${remedy}`}`)
+  const lacks = lackOf(file)
+  if (lacks === 'is missing' || lacks === 'is empty' || (lacks && !log.hasPageOne)) {
+    const why = `${basename(file)} ${lacks}, and its log ${name} holds ${log.bytes} bytes`
+    throw fail(why, 'put it back from a backup, or move both away to start with an empty one')
+  }
+  if (log.lost > mayTear) {
+    const behind = Number.isFinite(log.lost) ? `, with ${log.lost} transactions behind` : ''
+    throw fail(
+      `${name} is damaged after byte ${log.wholeBytes}${behind}`,
+      `restore both files from a backup, or keep a copy of both and run "truncate -s ${log.wholeBytes} ${path}" to go on with what is before`,
+    )
+  }
+  if (log.lost > 0) {
+    if (isLocked(file)) throw new Error('database is locked')
+    // By a power cut, most likely. Nobody can tell, so that what SQLite will drop is kept.
+    const copy = `${path}.damaged-${statSync(path).mtime.toISOString().replaceAll(':', '')}`
+    copyFileSync(path, copy)
+    warn(`${file}: the end of its log is torn, and left out (transactions: ${log.lost}); it is kept as ${copy}`)
+  }
+  return log
+}
+
+const MAGIC = 'SQLite format 3\0'
+
+/** What a database file lacks that was ever one of ours, as its first bytes tell. */
+function lackOf(file: string): 'is missing' | 'is empty' | 'holds no tables' | undefined {
+  if (!statSync(file, {throwIfNoEntry: false})) return 'is missing'
+  const bytes = Buffer.alloc(108)
+  const fd = openSync(file, 'r')
+  const read = readSync(fd, bytes, 0, bytes.length, 0)
+  closeSync(fd)
+  if (read === 0) return 'is empty'
+  // The root of the schema's tree: an inner page, or a leaf with cells.
+  const hasTables = bytes[100] === 5 || bytes.readUInt16BE(103) > 0
+  return bytes.toString('latin1', 0, MAGIC.length) === MAGIC && hasTables ? undefined : 'holds no tables'
+}
+
+const F_GETLK = 5
+const F_WRLCK = 1
+const F_UNLCK = 2
+
+/** Whether another process has the database open, whose log is then no finished thing to judge. SQLite locks by fcntl(2). */
+function isLocked(file: string): boolean {
+  if (!statSync(file, {throwIfNoEntry: false})) return false
+  // `struct flock`: type, whence, start, length (0: to the end), pid.
+  const lock = Buffer.alloc(128)
+  lock.writeInt16LE(F_WRLCK, 0)
+  const fd = openSync(file, 'r')
+  const answered = libc().fcntl(fd, F_GETLK, 'void *', lock) === 0
+  closeSync(fd)
+  return answered && lock.readInt16LE(0) !== F_UNLCK
+}
+
+function identify(database: DatabaseSync, {applicationId, version, upgrades, what, schema}: DatabaseOptions): void {
+  const pragma = (name: string): number => Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
+  const tables = database.prepare('SELECT count(*) AS n FROM sqlite_schema').get() as {n: number}
+  const change = (sql: string, to: number): void =>
+    database.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${to}; COMMIT`)
+  if (tables.n === 0) {
+    // With a journal of its own, not yet in WAL mode: the tables are then in the file, and a log without them is damage.
+    change(`${schema}; PRAGMA application_id = ${applicationId}`, version)
+    return
+  }
+  if (pragma('application_id') !== applicationId) throw new Error(`is no ${what}`)
+  let found = pragma('user_version')
+  if (found > version || (found < version && upgrades[found] === undefined)) {
+    throw new Error(`is a ${what} of version ${found}, and this gwswitch reads version ${version}`)
+  }
+  checkWhole(database)
+  for (; found < version; found++) change(upgrades[found]!, found + 1)
+}
+
+function checkWhole(database: DatabaseSync): void {
+  const [first] = database.prepare('PRAGMA quick_check(1)').all() as {quick_check: string}[]
+  if (first?.quick_check !== 'ok')
+    throw new Error(`database disk image is malformed: ${lastLine(first?.quick_check ?? '')}`)
+}
+
+function makeReady(database: DatabaseSync, {sync}: DatabaseOptions): void {
+  // WAL: a commit is one append and one fsync. Checkpoints stop the caller; most of the log is the same few pages, so
+  // that a long one costs hardly more than a short one.
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 16000; PRAGMA synchronous = ${sync}`)
+  // What came before is then safe from whatever becomes of the log.
+  const {busy} = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as {busy: number}
+  if (busy !== 0) throw new Error('database is locked')
+  // A write that changes nothing: it fails now, and not at the first client.
+  database.exec('BEGIN IMMEDIATE; UPDATE meta SET opened = opened + 1; COMMIT')
+}
+
+/**
+ * Closes, and leaves `file` and its log as they are. SQLite would move into the file what it can read of the log, and
+ * remove it, unless the file is not where it was when it was opened.
+ */
+function closeAsItWas(database: DatabaseSync, file: string | undefined): void {
+  const aside = `${file}.closing`
+  try {
+    if (file !== undefined) renameSync(file, aside)
+  } catch {
+    // A directory that is not ours to write: nor is the file.
+    file = undefined
+  }
+  try {
+    database.close()
+  } finally {
+    if (file !== undefined) renameSync(aside, file)
+  }
+}
+
+/** The finding; the lines before it say which database. */
+const lastLine = (text: string): string => text.trim().split('\n').at(-1)!
+
+const IN_USE = 'in use by another server'
+const IS_LOCKED = /locked|busy/
+
+function reason(error: Error, what: string): string {
+  const {message} = error
+  if (/malformed|not a database|corrupt/.test(message)) {
+    return `the ${what} is corrupt (${message}): restore it from a backup, or move it away to start with an empty one`
+  }
+  if (/readonly|read-only|unable to open|EACCES|EROFS/.test(message))
+    return `the ${what} cannot be written (${message})`
+  if (IS_LOCKED.test(message)) return `the ${what} is ${IN_USE}`
+  return message.startsWith('is ') ? message : `cannot open the ${what}: ${message}`
+}

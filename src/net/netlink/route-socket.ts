@@ -1,0 +1,231 @@
+// The kernel's routing tables and policy rules through rtnetlink: asked and changed in the calling process, in microseconds,
+// without ip(8). Every call is synchronous: the kernel answers a request before sendmsg(2) returns.
+
+import {readSync, writeSync} from 'node:fs'
+import {constants} from 'node:os'
+import {Failure} from '../../errors.ts'
+import {errorName, libc} from '../libc.ts'
+import {watchReadable} from '../packet/readable.ts'
+import {
+  type Family,
+  type NetlinkMessage,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  netlinkMessages,
+  OWN_PROTOCOL,
+  parseError,
+} from './netlink-message.ts'
+import {
+  appendRoute,
+  type DefaultRoute,
+  deleteRoute,
+  dumpAddresses,
+  dumpLinks,
+  dumpNeighbours,
+  dumpRoutes,
+  isNotifyPeers,
+  type LinkFacts,
+  type NeighbourFacts,
+  type PrefixFacts,
+  parseAddress,
+  parseDefaultRoute,
+  parseLink,
+  parseNeighbour,
+  RTM_DELROUTE,
+  RTM_NEWLINK,
+  RTM_NEWROUTE,
+  replaceRoute,
+} from './route-message.ts'
+import {
+  addRule,
+  deleteRule,
+  dumpRules,
+  type ListedRule,
+  type PolicyRule,
+  parseRule,
+  RTM_DELRULE,
+  RTM_NEWRULE,
+} from './rule-message.ts'
+
+const AF_NETLINK = 16
+const SOCK_RAW = 3
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const SOL_NETLINK = 270
+const NETLINK_CAP_ACK = 10
+const NETLINK_EXT_ACK = 11
+const NETLINK_GET_STRICT_CHK = 12
+const NLM_F_DUMP_INTR = 0x10
+/** RTMGRP_LINK, and the groups of IPv4 and IPv6 routes and rules. */
+const GROUPS = 0x1 | 0x40 | 0x400 | 0x80 | 0x40000
+
+/** The kernel refused; `code` is the errno's name. */
+export class RouteError extends Error {
+  override readonly name = 'RouteError'
+  readonly code: string
+  constructor(code: string, detail: string) {
+    super(detail)
+    this.code = code
+  }
+}
+
+export interface RouteSocket {
+  links(): LinkFacts[]
+  /** Addresses with their prefixes, of all interfaces. */
+  addresses(): PrefixFacts[]
+  neighbours(): NeighbourFacts[]
+  /** The default routes of a table, lowest metric first; none if there is no such table or family. */
+  defaultRoutes(family: Family, table: number): DefaultRoute[]
+  /** All rules, in the order in which the kernel asks them. */
+  listRules(family: Family): ListedRule[]
+  /** Over the route of the same table and metric. @throws RouteError, ENOENT if there is none and `create` is not set. */
+  replace(route: DefaultRoute, create: boolean): void
+  /** Behind those of the same key; there afterwards, once. IPv4 only. @throws RouteError */
+  append(route: DefaultRoute): void
+  /** Gone afterwards, also if it was not there. @throws RouteError */
+  deleteRoute(route: DefaultRoute): void
+  /** There afterwards, once. @throws RouteError */
+  addRule(rule: PolicyRule): void
+  /** Gone afterwards, also if it was not there. @throws RouteError */
+  deleteRule(rule: PolicyRule): void
+  close(): void
+}
+
+/** @throws Failure `runtime` if there is no netlink here. Needs no privilege; changing does (CAP_NET_ADMIN). */
+export function openRouteSocket(): RouteSocket {
+  const fd = netlinkSocket(0)
+  for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
+    // Older kernels lack some; they answer the same, less precisely.
+    libc().setsockopt(fd, SOL_NETLINK, option, Uint8Array.of(1, 0, 0, 0), 4)
+  }
+  const buffer = Buffer.alloc(1 << 18)
+  let sequence = 0
+
+  const send = (message: Buffer): void => {
+    sequence = (sequence + 1) >>> 0
+    message.writeUInt32LE(sequence, 8)
+    writeSync(fd, message)
+  }
+  const change = (message: Buffer, ignored: readonly string[]): void => {
+    send(message)
+    for (const answer of receive()) {
+      const {errno, text} = parseError(answer)
+      if (errno === 0) return
+      const code = errnoName(errno)
+      if (ignored.includes(code)) return
+      throw new RouteError(code, text ?? code)
+    }
+  }
+  const receive = (): NetlinkMessage[] =>
+    [...netlinkMessages(buffer.subarray(0, readSync(fd, buffer)))].filter((answer) => answer.sequence === sequence)
+
+  /** A dump that changed under the reader's hands is read again. */
+  const dump = <T>(message: Buffer, parse: (body: Buffer) => T | undefined): T[] => {
+    for (let attempt = 0; ; attempt++) {
+      const {rows, interrupted} = dumpOnce(message, parse)
+      if (!interrupted || attempt === 3) return rows
+    }
+  }
+  const dumpOnce = <T>(message: Buffer, parse: (body: Buffer) => T | undefined) => {
+    const rows: T[] = []
+    let interrupted = false
+    send(message)
+    for (;;) {
+      for (const answer of receive()) {
+        if ((answer.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true
+        if (answer.type === NLMSG_DONE) return {rows, interrupted}
+        if (answer.type === NLMSG_ERROR) {
+          const {errno, text} = parseError(answer)
+          const code = errnoName(errno)
+          if (['ENOENT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'ESRCH'].includes(code)) return {rows, interrupted}
+          throw new RouteError(code, text ?? code)
+        }
+        const row = parse(answer.body)
+        if (row !== undefined) rows.push(row)
+      }
+    }
+  }
+
+  return {
+    links: () => dump(dumpLinks(), parseLink),
+    addresses: () => dump(dumpAddresses(), parseAddress),
+    neighbours: () => dump(dumpNeighbours(), parseNeighbour),
+    defaultRoutes: (family, table) =>
+      dump(dumpRoutes(family, table), parseDefaultRoute)
+        // Kernels without strict checking send all tables; those that were started without IPv6, when asked for that, all
+        // families.
+        .filter((route) => route.table === table && route.family === family)
+        .toSorted((a, b) => a.metric - b.metric),
+    listRules: (family) => dump(dumpRules(family), parseRule).filter((rule) => rule.family === family),
+    replace: (route, create) => change(replaceRoute(route, create), []),
+    append: (route) => change(appendRoute(route), ['EEXIST']),
+    deleteRoute: (route) => change(deleteRoute(route), ['ESRCH', 'ENOENT']),
+    addRule: (rule) => change(addRule(rule), ['EEXIST']),
+    deleteRule: (rule) => change(deleteRule(rule), ['ENOENT', 'EAFNOSUPPORT']),
+    close: () => void libc().close(fd),
+  }
+}
+
+/** What happened to links, routes and rules. */
+export interface RouteEvents {
+  /** The interface announces itself to its neighbours: the VM was moved, or a bond failed over. */
+  onNotifyPeers(interfaceIndex: number): void
+  /**
+   * A default route or one of our rules went away, or somebody else has made another default route, or another rule, which
+   * may lie before ours; look again. Several changes may come as one call.
+   */
+  onLost(): void
+}
+
+/** Listens to the kernel's notifications. Resolves its `close` when nothing more will be called. */
+export function watchRoutes(events: RouteEvents): {close(): Promise<void>} {
+  const fd = netlinkSocket(GROUPS)
+  const buffer = Buffer.alloc(1 << 16)
+  const watch = watchReadable(fd, () => {
+    let lost = false
+    for (;;) {
+      let length: number
+      try {
+        length = readSync(fd, buffer)
+      } catch (error) {
+        // ENOBUFS: more happened than the socket could hold.
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') break
+        lost = true
+        break
+      }
+      for (const message of netlinkMessages(buffer.subarray(0, length))) {
+        if (message.type === RTM_NEWLINK) {
+          if (isNotifyPeers(message.body)) events.onNotifyPeers(message.body.readInt32LE(4))
+        } else if (message.type === RTM_DELRULE) lost ||= parseRule(message.body)?.own === true
+        else if (message.type === RTM_NEWRULE) lost ||= parseRule(message.body)?.own === false
+        else if (message.type === RTM_DELROUTE) lost ||= parseDefaultRoute(message.body) !== undefined
+        else if (message.type === RTM_NEWROUTE) lost ||= isForeign(parseDefaultRoute(message.body))
+      }
+    }
+    if (lost) events.onLost()
+  })
+  return {
+    async close() {
+      await watch.stop()
+      libc().close(fd)
+    },
+  }
+}
+
+const isForeign = (route: DefaultRoute | undefined): boolean => route !== undefined && route.protocol !== OWN_PROTOCOL
+
+function netlinkSocket(groups: number): number {
+  const fd = libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (groups === 0 ? 0 : SOCK_NONBLOCK), 0)
+  if (fd < 0) throw new Failure('runtime', `no rtnetlink socket: ${errorName()}`)
+  // sockaddr_nl: family, pad, port id (0: the kernel chooses), groups.
+  const address = Buffer.alloc(12)
+  address.writeUInt16LE(AF_NETLINK, 0)
+  address.writeUInt32LE(groups, 8)
+  if (libc().bind(fd, address, address.length) === 0) return fd
+  const error = errorName()
+  libc().close(fd)
+  throw new Failure('runtime', `rtnetlink: bind: ${error}`)
+}
+
+const errnoName = (errno: number): string =>
+  Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`

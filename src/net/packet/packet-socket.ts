@@ -1,0 +1,199 @@
+// AF_PACKET sockets (packet(7)): whole Ethernet frames in and out of one interface.
+import {Failure} from '../../errors.ts'
+import {addressOf, errorName, libc, realtimeNs} from '../libc.ts'
+import {encodeFilter, type Instruction} from './bpf.ts'
+import {controlMessages, type MessageBatch, messageBatch} from './message-batch.ts'
+import {needsNetRaw} from './privilege.ts'
+import {
+  AF_PACKET,
+  ETH_P_ALL,
+  PACKET_ADD_MEMBERSHIP,
+  PACKET_AUXDATA,
+  PACKET_IGNORE_OUTGOING,
+  PACKET_MR_PROMISC,
+  SO_TIMESTAMPNS,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_PACKET,
+  SOL_SOCKET,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
+} from './socket-constants.ts'
+
+const SO_RCVBUF = 8
+const SO_ATTACH_FILTER = 26
+const PACKET_TYPES = ['host', 'broadcast', 'multicast', 'other-host', 'outgoing'] as const
+
+/** To whom the kernel says a frame was addressed (packet(7), `sll_pkttype`). */
+export type PacketType = (typeof PACKET_TYPES)[number] | 'unknown'
+
+/** One received frame; `bytes` belong to the receiver. */
+export interface ReceivedFrame {
+  readonly bytes: Uint8Array
+  /** Kernel receive time, CLOCK_REALTIME in nanoseconds. */
+  readonly timestampNs: bigint
+  readonly packetType: PacketType
+}
+
+export interface PacketSocketOptions {
+  readonly interfaceIndex: number
+  /** Frames this program does not accept are never queued. Default: everything. */
+  readonly filter?: readonly Instruction[]
+  /** Receive frames for other stations too (a bridge port, a VM's tap). Default false. */
+  readonly promiscuous?: boolean
+  /** Do not show frames this host sends. Default true. */
+  readonly ignoreOutgoing?: boolean
+  /** Longest frame kept, bytes. Default 2048. */
+  readonly snapLength?: number
+}
+
+export interface PacketSocket {
+  readonly fd: number
+  /** Hands every queued frame to `take`; returns the name of the error that ended it, if it was not "no more". */
+  drain(take: (frame: ReceivedFrame) => void): string | undefined
+  /** Sends one frame. Returns the time just before, on the clock of the receive timestamps. */
+  send(frame: Uint8Array): bigint
+  /** Sends frames in batches of one system call each; returns how many the kernel took. */
+  sendMany(frames: readonly Uint8Array[]): number
+  close(): void
+}
+
+/**
+ * Opens with protocol 0 (which receives nothing), attaches the filter, and only then binds to all protocols: no frame
+ * that the filter would refuse can slip in. All protocols, since a socket bound to one sees nothing on a bridge port.
+ *
+ * @throws Failure `privilege` without CAP_NET_RAW, `runtime` for anything else the kernel refuses.
+ */
+export function openPacketSocket(options: PacketSocketOptions): PacketSocket {
+  const fd = libc().socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+  if (fd < 0) {
+    const error = errorName()
+    throw error === 'EPERM' || error === 'EACCES' ? needsNetRaw() : failed('socket', error)
+  }
+  try {
+    configure(fd, options)
+  } catch (error) {
+    libc().close(fd)
+    throw error
+  }
+  const snapLength = options.snapLength ?? 2048
+  const incoming = messageBatch(32, snapLength)
+  let outgoing: MessageBatch | undefined
+  return {
+    fd,
+    drain: (take) => drain(fd, incoming, take),
+    send: (frame) => sendOne(fd, frame),
+    sendMany(frames) {
+      outgoing ??= messageBatch(256, snapLength)
+      return sendBatches(fd, outgoing, frames)
+    },
+    close: () => void libc().close(fd),
+  }
+}
+
+function configure(fd: number, options: PacketSocketOptions): void {
+  if (options.filter) attachFilter(fd, options.filter)
+  set(fd, SOL_SOCKET, SO_TIMESTAMPNS, int(1))
+  set(fd, SOL_SOCKET, SO_RCVBUF, int(4 << 20))
+  set(fd, SOL_PACKET, PACKET_AUXDATA, int(1))
+  if (options.ignoreOutgoing ?? true) set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, int(1))
+  const address = Buffer.alloc(20)
+  address.writeUInt16LE(AF_PACKET, 0)
+  address.writeUInt16BE(ETH_P_ALL, 2)
+  address.writeInt32LE(options.interfaceIndex, 4)
+  if (libc().bind(fd, address, address.length) < 0) throw failed('bind', errorName())
+  if (options.promiscuous) {
+    const membership = Buffer.alloc(16)
+    membership.writeInt32LE(options.interfaceIndex, 0)
+    membership.writeUInt16LE(PACKET_MR_PROMISC, 4)
+    set(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
+  }
+}
+
+function attachFilter(fd: number, program: readonly Instruction[]): void {
+  const filter = encodeFilter(program)
+  const fprog = Buffer.alloc(16)
+  fprog.writeUInt16LE(program.length, 0)
+  fprog.writeBigUInt64LE(addressOf(filter), 8)
+  set(fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog)
+}
+
+function set(fd: number, level: number, name: number, value: Uint8Array): void {
+  if (libc().setsockopt(fd, level, name, value, value.length) < 0)
+    throw failed(`setsockopt ${level}/${name}`, errorName())
+}
+
+function int(value: number): Buffer {
+  const out = Buffer.alloc(4)
+  out.writeInt32LE(value)
+  return out
+}
+
+const failed = (call: string, error: string): Failure =>
+  new Failure('runtime', error === 'ENETDOWN' ? 'the interface is down' : `packet socket: ${call} failed with ${error}`)
+
+function drain(fd: number, batch: MessageBatch, take: (frame: ReceivedFrame) => void): string | undefined {
+  for (;;) {
+    batch.prepareReceive()
+    const count = libc().recvmmsg(fd, batch.headers, batch.count, 0, null)
+    if (count < 0) {
+      const error = errorName()
+      if (error === 'EINTR') continue
+      return error === 'EAGAIN' ? undefined : error
+    }
+    for (let i = 0; i < count; i++) take(frameOf(batch, i))
+    if (count < batch.count) return undefined
+  }
+}
+
+function frameOf(batch: MessageBatch, i: number): ReceivedFrame {
+  const {data, name, control} = batch.slot(i)
+  let timestampNs = 0n
+  let tag: {tci: number; tpid: number} | undefined
+  for (const message of controlMessages(control)) {
+    if (message.level === SOL_SOCKET && message.type === SO_TIMESTAMPNS) {
+      timestampNs = message.data.readBigInt64LE(0) * 1_000_000_000n + message.data.readBigInt64LE(8)
+    } else if (message.level === SOL_PACKET && message.type === PACKET_AUXDATA) {
+      const status = message.data.readUInt32LE(0)
+      if (status & TP_STATUS_VLAN_VALID) {
+        const tpid = status & TP_STATUS_VLAN_TPID_VALID ? message.data.readUInt16LE(18) : 0x8100
+        tag = {tci: message.data.readUInt16LE(16), tpid}
+      }
+    }
+  }
+  const packetType = name.length > 10 ? (PACKET_TYPES[name[10]!] ?? 'unknown') : 'unknown'
+  return {bytes: tag ? retag(data, tag) : Uint8Array.from(data), timestampNs: timestampNs || realtimeNs(), packetType}
+}
+
+/** Puts back the 802.1Q tag that the kernel moved into the ancillary data. */
+function retag(data: Uint8Array, tag: {tci: number; tpid: number}): Uint8Array {
+  const out = new Uint8Array(data.length + 4)
+  out.set(data.subarray(0, 12))
+  out.set([tag.tpid >>> 8, tag.tpid & 0xff, tag.tci >>> 8, tag.tci & 0xff], 12)
+  out.set(data.subarray(12), 16)
+  return out
+}
+
+function sendOne(fd: number, frame: Uint8Array): bigint {
+  const at = realtimeNs()
+  if (Number(libc().send(fd, frame, frame.length, 0)) < 0) throw failed('send', errorName())
+  return at
+}
+
+function sendBatches(fd: number, batch: MessageBatch, frames: readonly Uint8Array[]): number {
+  let sent = 0
+  while (sent < frames.length) {
+    const count = Math.min(batch.count, frames.length - sent)
+    for (let i = 0; i < count; i++) batch.fill(i, frames[sent + i]!)
+    const taken = libc().sendmmsg(fd, batch.headers, count, 0)
+    if (taken < 0) {
+      const error = errorName()
+      // The device queue is full: what was taken so far is the answer, the caller decides when to go on.
+      if (error === 'ENOBUFS' || error === 'EAGAIN') return sent
+      throw failed('sendmmsg', error)
+    }
+    sent += taken
+  }
+  return sent
+}

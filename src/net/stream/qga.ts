@@ -1,0 +1,265 @@
+// The QEMU guest agent behind its host socket: one JSON object a line (QEMU, docs/interop/qemu-ga-ref). Whoever may open
+// the socket is obeyed inside the VM as root.
+import {createConnection, type Socket} from 'node:net'
+import {setTimeout as delay} from 'node:timers/promises'
+import {Failure} from '../../errors.ts'
+import type {Ipv4, Mac} from '../../wire/address.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
+import type {CommandResult} from '../process/command.ts'
+
+/** A NIC of the guest, as `guest-network-get-interfaces` tells. */
+export interface GuestInterface {
+  readonly name: string
+  /** Lower case; undefined for interfaces without one. */
+  readonly mac: Mac | undefined
+  readonly addresses: readonly {readonly ip: Ipv4 | Ipv6; readonly length: number}[]
+}
+
+export interface GuestRunOptions {
+  /** Written to its standard input. */
+  readonly input?: string
+  readonly timeoutMs?: number
+}
+
+export interface GuestAgent {
+  interfaces(): Promise<readonly GuestInterface[]>
+  /**
+   * Runs a program and waits for its end; a code other than 0 is a result, not an error.
+   * @throws Failure `refused` if the agent may not run programs or there is no such program, `silent` if it goes on.
+   */
+  run(argv: readonly string[], options?: GuestRunOptions): Promise<CommandResult>
+  /** Starts a program, whose output goes nowhere, and leaves it alone; resolves to its pid. */
+  start(argv: readonly string[]): Promise<number>
+  close(): void
+}
+
+/** Before and after it there may be the rest of what was said to an earlier client. */
+const DELIMITER = 0xff
+/** Longest line that is read; `capture-output` is capped at 16 MB by the agent. */
+const LINE_LIMIT = 1 << 20
+const ANSWER_MS = 5000
+const RUN_MS = 10_000
+const POLL_MS = [5, 10, 20, 40, 80, 100]
+
+/** One answer of the protocol. */
+export interface GuestAnswer {
+  readonly return?: unknown
+  readonly error?: {readonly class?: string; readonly desc?: string}
+}
+
+interface ExecStatus {
+  readonly exited: boolean
+  readonly exitcode?: number
+  readonly 'out-data'?: string
+  readonly 'err-data'?: string
+}
+
+interface RawInterface {
+  readonly name: string
+  readonly 'hardware-address'?: string
+  readonly 'ip-addresses'?: readonly {readonly 'ip-address': string; readonly prefix: number}[]
+}
+
+/**
+ * Connects and synchronises. The socket serves one client at a time: while another one is connected, nobody answers.
+ * @throws Failure `silent` if no agent answers, `privilege` if the socket is not ours to open.
+ */
+export async function openGuestAgent(socket: string, signal: AbortSignal): Promise<GuestAgent> {
+  const lines = await connected(socket, signal)
+  try {
+    await lines.sync(ANSWER_MS)
+  } catch (error) {
+    lines.close()
+    throw error
+  }
+  return guestAgent(socket, (request) => lines.ask(request, ANSWER_MS), signal, lines.close)
+}
+
+/** What the protocol says, over whatever carries requests one at a time. `where` names it in messages. */
+export function guestAgent(
+  where: string,
+  ask: (request: object) => Promise<GuestAnswer>,
+  signal: AbortSignal,
+  close: () => void,
+): GuestAgent {
+  const call = async (execute: string, parameters?: object): Promise<unknown> => {
+    const answer = await ask({execute, ...(parameters && {arguments: parameters})})
+    if (answer.error) throw refusal(where, execute, answer.error)
+    return answer.return
+  }
+  const start = async (argv: readonly string[], options: object): Promise<number> => {
+    const [path, ...arg] = argv
+    const {pid} = (await call('guest-exec', {path, arg, ...options})) as {readonly pid: number}
+    return pid
+  }
+  return {
+    close,
+    start: (argv) => start(argv, {}),
+    async run(argv, {input, timeoutMs = RUN_MS} = {}) {
+      const stdin = input === undefined ? {} : {'input-data': Buffer.from(input).toString('base64')}
+      const pid = await start(argv, {'capture-output': true, ...stdin})
+      const deadline = performance.now() + timeoutMs
+      for (let poll = 0; performance.now() < deadline; poll++) {
+        const status = (await call('guest-exec-status', {pid})) as ExecStatus
+        if (status.exited) return resultOf(status)
+        await delay(POLL_MS[poll] ?? POLL_MS.at(-1), undefined, {signal}).catch(() => signal.throwIfAborted())
+      }
+      throw new Failure('silent', `${where}: "${argv.join(' ')}" in the guest did not end in ${timeoutMs / 1000} s`)
+    },
+    async interfaces() {
+      const raw = (await call('guest-network-get-interfaces')) as readonly RawInterface[]
+      return raw.map((each) => ({
+        name: each.name,
+        mac: each['hardware-address']?.toLowerCase(),
+        addresses: (each['ip-addresses'] ?? []).map((address) => ({
+          ip: address['ip-address'],
+          length: address.prefix,
+        })),
+      }))
+    },
+  }
+}
+
+const text = (base64: string | undefined): string => Buffer.from(base64 ?? '', 'base64').toString()
+
+const resultOf = (status: ExecStatus): CommandResult => ({
+  code: status.exitcode ?? null,
+  stdout: text(status['out-data']),
+  stderr: text(status['err-data']),
+})
+
+/** The agent's errors are of one class but for commands that it does not take. */
+function refusal(where: string, execute: string, {class: kind, desc}: NonNullable<GuestAnswer['error']>): Failure {
+  const unknown = kind === 'CommandNotFound' || /has been disabled|not (?:been )?enabled/.test(desc ?? '')
+  if (!unknown) return new Failure('refused', `${where}: ${execute}: ${desc ?? 'refused'}`)
+  return new Failure(
+    'refused',
+    `${where}: the guest's agent does not take ${execute} (${desc ?? kind}): allow it there (block-rpcs or ` +
+      'BLACKLIST_RPC in its configuration), or run gwswitch agent in the VM',
+  )
+}
+
+interface Lines {
+  ask(request: object, timeoutMs: number): Promise<GuestAnswer>
+  sync(timeoutMs: number): Promise<void>
+  close(): void
+}
+
+async function connected(path: string, signal: AbortSignal): Promise<Lines> {
+  signal.throwIfAborted()
+  const socket = createConnection(path)
+  const {promise, resolve, reject} = Promise.withResolvers<void>()
+  socket.once('connect', resolve)
+  socket.once('error', reject)
+  try {
+    await promise
+  } catch (error) {
+    throw connectFailure(path, (error as NodeJS.ErrnoException).code)
+  }
+  socket.off('error', reject)
+  return linesOf(socket, path, signal)
+}
+
+function connectFailure(path: string, code: string | undefined): Failure {
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new Failure('privilege', `${path}: is not ours to open: run as root, or as the user of QEMU`)
+  }
+  const why = code === 'ENOENT' ? 'no such socket' : code === 'ECONNREFUSED' ? 'nobody listens' : `${code}`
+  return new Failure('silent', `${path}: ${why} (is the VM running on this host, with a guest agent's channel?)`)
+}
+
+/** Lines one after the other; after a delimiter everything before it is forgotten. */
+function linesOf(socket: Socket, path: string, signal: AbortSignal): Lines {
+  let pending = Buffer.alloc(0)
+  let waiting: {take(line: string, delimited: boolean): void; fail(error: Failure): void} | undefined
+  let broken: Failure | undefined
+  const fail = (error: Failure): void => {
+    broken ??= error
+    waiting?.fail(broken)
+    socket.destroy()
+  }
+  socket.on('error', () => fail(new Failure('silent', `${path}: the guest's agent went away`)))
+  socket.on('close', () => fail(new Failure('silent', `${path}: the guest's agent went away`)))
+  socket.on('data', (chunk: Buffer) => {
+    pending = Buffer.concat([pending, chunk])
+    for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
+      const line = pending.subarray(0, end)
+      pending = pending.subarray(end + 1)
+      const from = line.lastIndexOf(DELIMITER)
+      const said = line
+        .subarray(from + 1)
+        .toString()
+        .trim()
+      if (said !== '') waiting?.take(said, from >= 0)
+    }
+    if (pending.length > LINE_LIMIT) fail(new Failure('runtime', `${path}: a line of over ${LINE_LIMIT} bytes`))
+  })
+  const abort = (): void => fail(new Failure('runtime', 'stopped'))
+  signal.addEventListener('abort', abort, {once: true})
+
+  /** Sends, and resolves with what `pick` makes of a line; lines of which it makes nothing are not for us. */
+  async function exchange<T>(
+    bytes: Uint8Array,
+    timeoutMs: number,
+    pick: (line: string, delimited: boolean) => T | undefined,
+  ): Promise<T> {
+    signal.throwIfAborted()
+    if (broken) throw broken
+    const {promise, resolve, reject} = Promise.withResolvers<T>()
+    const late = setTimeout(
+      () =>
+        fail(
+          new Failure(
+            'silent',
+            `${path}: no guest agent answers (it serves one client at a time: is another connected?)`,
+          ),
+        ),
+      timeoutMs,
+    )
+    waiting = {
+      fail: reject,
+      take(line, delimited) {
+        const picked = pick(line, delimited)
+        if (picked !== undefined) resolve(picked)
+      },
+    }
+    try {
+      socket.write(bytes)
+      return await promise
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      clearTimeout(late)
+      waiting = undefined
+    }
+  }
+
+  return {
+    ask: (request, timeoutMs) =>
+      exchange(Buffer.from(`${JSON.stringify(request)}\n`), timeoutMs, (line) => parsed(line)),
+    async sync(timeoutMs) {
+      const id = (process.pid * 0x10000 + Math.floor(performance.now() * 16)) % 0x7fff_ffff
+      // The delimiter ends whatever an earlier client began to say; the agent answers that with an error.
+      const bytes = [
+        Buffer.of(DELIMITER),
+        Buffer.from(`${JSON.stringify({execute: 'guest-sync-delimited', arguments: {id}})}\n`),
+      ]
+      await exchange(Buffer.concat(bytes), timeoutMs, (line, delimited) =>
+        delimited && parsed(line)?.return === id ? true : undefined,
+      )
+    },
+    close() {
+      signal.removeEventListener('abort', abort)
+      socket.destroy()
+    },
+  }
+}
+
+function parsed(line: string): GuestAnswer | undefined {
+  try {
+    return JSON.parse(line) as GuestAnswer
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,226 @@
+// `gwswitch garp --all`: every VM of a segment at once. All are told before any is checked, in few system calls.
+import type {Inventory, Vm} from '../../domain/inventory/site.ts'
+import {EXIT} from '../../errors.ts'
+import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
+import type {Link} from '../../net/packet/link.ts'
+import {recordingWorld} from '../../net/packet/recording.ts'
+import type {World} from '../../net/world.ts'
+import type {EchoIdentity} from '../../probe/sighting.ts'
+import {echoFrame, readSighting} from '../../probe/vm-watch.ts'
+import type {AnnounceVerdict} from '../../strategies/arp/announce.ts'
+import type {AnnouncedGateway} from '../../strategies/arp/announcement.ts'
+import {announcementFrame} from '../../strategies/arp/frames.ts'
+import {type Ipv4, type Mac, writeIpv4, writeMac} from '../../wire/address.ts'
+import {
+  ETHERNET_LENGTH,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
+  ethernetLength,
+  parseEthernetHeader,
+  type Vlan,
+} from '../../wire/ethernet.ts'
+import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
+import {usage} from './garp-order.ts'
+import {type GarpOrder, type GarpRequest, garpRequest} from './garp-request.ts'
+import type {GarpRun} from './run-garp.ts'
+
+export interface GarpManyDocument {
+  readonly schema: 'gwswitch.garp-many/1'
+  readonly interface: string
+  readonly dryRun: boolean
+  readonly gateway: {readonly name: string | null; readonly ip: Ipv4; readonly mac: Mac}
+  readonly vms: readonly {
+    readonly name: string
+    readonly ip: Ipv4
+    readonly mac: Mac
+    readonly verdict: AnnounceVerdict | 'not-sent'
+    readonly gatewayUsed: Mac | null
+  }[]
+  readonly framesSent: number
+  /** From the first frame until every VM was told once, ms. */
+  readonly toldAfterMs: number | null
+  readonly warnings: readonly string[]
+  readonly exitCode: number
+}
+
+/** Rounds, ms from the start. Each is for the VMs alone that were not seen to follow yet. */
+const ROUNDS_MS = [0, 300, 1200]
+/** Bytes from the ARP packet's start to its target address. */
+const TARGET_IP = 24
+/** How long to wait where the device's queue is full, ms. */
+const FULL_MS = 1
+
+interface Target {
+  readonly vm: Vm
+  answered: boolean
+  used: Mac | undefined
+}
+
+/** @throws Failure `usage` before anything is sent. */
+export async function runGarpMany(
+  order: GarpOrder,
+  inventory: Inventory | undefined,
+  world: World,
+  run: GarpRun,
+): Promise<GarpManyDocument> {
+  if (!inventory) throw usage('--all needs an inventory, which says what VMs there are')
+  if (order.ip6) throw usage('--all tells IPv4 addresses; IPv6 ones VM by VM (--vm)')
+  const {vm, vmIp, form, count, intervalMs, guardMs, arrivalMs} = order
+  if (order.broadcast || [vm, vmIp, form, count, intervalMs, guardMs, arrivalMs].some((given) => given !== undefined)) {
+    throw usage(
+      '--all asks every VM in rounds of its own: leave --vm, --form, --broadcast, --count, --interval, --guard and --before-resume out',
+    )
+  }
+  const interfaces = await world.interfaces()
+  const base = garpRequest({...order, vm: undefined, form: 'reply'}, inventory, interfaces)
+  const {gateway, vlan} = base.announce
+  const segments = new Set(
+    inventory.segments.filter(({gateways}) => gateways.some(({ip}) => ip === gateway.ip)).map(({name}) => name),
+  )
+  const targets = inventory.vms
+    .filter((vm) => segments.has(vm.segment))
+    .map((vm): Target => ({vm, answered: false, used: undefined}))
+  if (targets.length === 0) throw usage(`${inventory.file}: no VM is on a segment of ${gateway.ip}`)
+  const warnings = base.warnings.filter((line) => !line.startsWith('broadcast'))
+  if (run.dryRun)
+    return document(base, order.interfaceName, targets, {dryRun: true, framesSent: 0, toldAfterMs: null, warnings})
+  const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
+  try {
+    const filter = anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]])
+    await using link = await (recording?.world ?? world).openLink(order.interfaceName, {filter, promiscuous: true})
+    const sent = await tellAll(link, world, gateway, vlan, targets, order.listenMs, run.signal)
+    return document(base, order.interfaceName, targets, {dryRun: false, ...sent, warnings})
+  } finally {
+    recording?.close()
+  }
+}
+
+async function tellAll(
+  link: Link,
+  world: World,
+  gateway: AnnouncedGateway,
+  vlan: Vlan | undefined,
+  targets: readonly Target[],
+  listenMs: number,
+  signal: AbortSignal,
+): Promise<{framesSent: number; toldAfterMs: number}> {
+  const echo: EchoIdentity = {gatewayIp: gateway.ip, identifier: Math.floor(world.random() * 0x10000)}
+  const byMac = new Map(targets.map((target) => [target.vm.mac, target]))
+  let framesSent = 0
+  let left = targets
+  let toldAfterMs = 0
+  const done = new AbortController()
+  const unsubscribe = link.onFrame((received) => {
+    const target = byMac.get(parseEthernetHeader(received.bytes).source)
+    const sighting = target && readSighting(received, {...target.vm, vlan}, echo, undefined)
+    if (!sighting) return
+    target.answered = true
+    if (sighting.kind !== 'echo-reply') return
+    target.used = sighting.destinationMac
+    if (left.every(({used}) => used === gateway.mac)) done.abort()
+  })
+  const startedNs = world.now()
+  const until = async (atMs: number): Promise<void> => {
+    signal.throwIfAborted()
+    const restMs = atMs - Number(world.now() - startedNs) / 1e6
+    if (restMs <= 0 || done.signal.aborted) return
+    await world.sleep(restMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted())
+  }
+  const send = async (frames: readonly Uint8Array[]): Promise<void> => {
+    for (let sent = 0; sent < frames.length; ) {
+      const taken = link.sendMany(sent === 0 ? frames : frames.slice(sent))
+      sent += taken
+      if (taken === 0) await world.sleep(FULL_MS, signal)
+    }
+    framesSent += frames.length
+  }
+  try {
+    for (const [round, atMs] of ROUNDS_MS.entries()) {
+      await until(atMs)
+      left = targets.filter(({used}) => used !== gateway.mac)
+      if (left.length === 0) break
+      const vms = left.map(({vm}) => vm)
+      await send(askFrames(gateway, vms, vlan, link.mac))
+      if (round === 0) toldAfterMs = Number(world.now() - startedNs) / 1e6
+      await send(vms.map((vm) => echoFrame(link, {...vm, vlan}, echo, round + 1)))
+    }
+    await until(ROUNDS_MS.at(-1)! + listenMs)
+  } finally {
+    unsubscribe()
+  }
+  return {framesSent, toldAfterMs}
+}
+
+/** The `ask` frame of every VM: one is built, the others are copies with the VM's two addresses put in. */
+export function askFrames(
+  gateway: AnnouncedGateway,
+  vms: readonly {readonly ip: Ipv4; readonly mac: Mac}[],
+  vlan: Vlan | undefined,
+  sourceMac: Mac,
+): Uint8Array[] {
+  const [first] = vms
+  if (!first) return []
+  const model = announcementFrame('ask', gateway, {vm: first, vlan}, sourceMac).bytes
+  const targetAt =
+    (vlan
+      ? ethernetLength({vlan, destination: first.mac, source: sourceMac, etherType: ETHERTYPE_ARP})
+      : ETHERNET_LENGTH) + TARGET_IP
+  return vms.map(({ip, mac}) => {
+    const frame = new Uint8Array(model)
+    writeMac(mac, frame, 0)
+    writeIpv4(ip, frame, targetAt)
+    return frame
+  })
+}
+
+function document(
+  request: GarpRequest,
+  interfaceName: string,
+  targets: readonly Target[],
+  rest: Pick<GarpManyDocument, 'dryRun' | 'framesSent' | 'toldAfterMs' | 'warnings'>,
+): GarpManyDocument {
+  const {ip, mac} = request.announce.gateway
+  const verdictOf = ({used, answered}: Target): AnnounceVerdict | 'not-sent' =>
+    rest.dryRun ? 'not-sent' : used === mac ? 'moved' : answered ? 'not-moved' : 'silent'
+  const vms = targets.map((target) => {
+    const {name, ip: vmIp, mac: vmMac} = target.vm
+    return {name, ip: vmIp, mac: vmMac, verdict: verdictOf(target), gatewayUsed: target.used ?? null}
+  })
+  const has = (verdict: AnnounceVerdict): boolean => vms.some((vm) => vm.verdict === verdict)
+  const exitCode = has('not-moved') ? EXIT.refused : has('silent') ? EXIT.silent : 0
+  return {
+    schema: 'gwswitch.garp-many/1',
+    interface: interfaceName,
+    gateway: {name: request.gatewayName ?? null, ip, mac},
+    vms,
+    ...rest,
+    exitCode,
+  }
+}
+
+/** The document as lines for a terminal: what did not go as meant, and the count. */
+export function garpManyText({
+  vms,
+  gateway,
+  interface: via,
+  dryRun,
+  framesSent,
+  toldAfterMs,
+}: GarpManyDocument): string[] {
+  const to = gateway.name ? `${gateway.name} (${gateway.mac})` : gateway.mac
+  if (dryRun)
+    return [
+      ...vms.map(({name, ip, mac}) => `${name} (${ip}, ${mac})`),
+      `dry run: would ask ${vms.length} VMs via ${via}: ${gateway.ip} is at ${to}`,
+    ]
+  const odd = vms.filter(({verdict}) => verdict !== 'moved')
+  const said = (gatewayUsed: Mac | null): string =>
+    gatewayUsed ? `still sends to ${gatewayUsed}` : 'answers, and nothing it sends to the gateway comes by here'
+  return [
+    ...odd.map(
+      ({name, ip, verdict, gatewayUsed}) =>
+        `${verdict === 'silent' ? 'SILENT   ' : 'NOT MOVED'} ${name} (${ip}) ${verdict === 'silent' ? 'answered nothing' : said(gatewayUsed)}`,
+    ),
+    `MOVED     ${vms.length - odd.length} of ${vms.length} VMs send to ${to} now; told in ${toldAfterMs!.toFixed(1)} ms, ${framesSent} frames`,
+  ]
+}

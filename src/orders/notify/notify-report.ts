@@ -1,0 +1,161 @@
+// What `notify-agent` says afterwards: the JSON document gwswitch.notify-agent/1, and the same for people.
+
+import {EXIT} from '../../errors.ts'
+import {tableLines} from '../../render/table.ts'
+import {timeline} from '../../render/timeline.ts'
+import {
+  type GatewayPair,
+  gatewaysText,
+  isSigned,
+  type NotifyTiming,
+  type Standing,
+  transportText,
+} from '../../strategies/agent/conversation.ts'
+import {guestCommands} from '../../strategies/agent/guest-route.ts'
+import {commandOf} from '../../strategies/agent/signed.ts'
+import type {Notice, NotifyRow} from './notify.ts'
+
+export interface NotifyVm {
+  readonly vm: string
+  readonly id: string
+  readonly transport: string
+  /** `failed`: it could not be tried; `detail` says why. Null in a dry run. */
+  readonly state: Standing['state'] | 'failed' | null
+  readonly reason: string | null
+  readonly detail: string | null
+  /** What it was asked to use, and what it says that it uses. */
+  readonly wanted: GatewayPair
+  readonly gateways: GatewayPair
+  readonly mode: string | null
+  /** Messages sent; with the QEMU guest agent, programs run. */
+  readonly attempts: number
+  /** ms from the first message out; see NotifyTiming. */
+  readonly timing: NotifyTiming | null
+  readonly events: readonly {readonly atMs: number; readonly text: string}[]
+  /** Dry run: what would be said (unsigned), or run in the guest. */
+  readonly would: unknown
+}
+
+export interface NotifyDocument {
+  readonly schema: 'gwswitch.notify-agent/1'
+  readonly run: string
+  readonly dryRun: boolean
+  readonly vms: readonly NotifyVm[]
+  readonly exitCode: number
+}
+
+export function notifyDocument(run: string, rows: readonly NotifyRow[]): NotifyDocument {
+  const vms = rows.map(vmOf)
+  return {schema: 'gwswitch.notify-agent/1', run, dryRun: false, vms, exitCode: exitOf(rows)}
+}
+
+/** The document of a dry run. */
+export function plannedDocument(run: string, notices: readonly Notice[]): NotifyDocument {
+  const vms = notices.map((notice): NotifyVm => {
+    const nothing = {state: null, reason: null, detail: null, gateways: {v4: null, v6: null}, mode: notice.order.mode}
+    return {...headOf(notice), ...nothing, attempts: 0, timing: null, events: [], would: wouldOf(notice)}
+  })
+  return {schema: 'gwswitch.notify-agent/1', run, dryRun: true, vms, exitCode: 0}
+}
+
+const headOf = ({target, order}: Notice) => ({
+  vm: target.name,
+  id: target.id,
+  transport: transportText(target.transport),
+  wanted: order.to,
+})
+
+function wouldOf({target, order, key}: Notice): unknown {
+  if (!isSigned(target.transport)) return guestCommands(order.to)
+  // What is drawn when it is sent is not shown.
+  const {seq, nonce, iat, exp, ...payload} = commandOf('switch', target, order, {seq: 0, nonce: '', nowNs: 0n})
+  return {kid: target.kid ?? key?.kid ?? null, payload}
+}
+
+function vmOf(row: NotifyRow): NotifyVm {
+  const startNs = row.events[0]?.atNs ?? 0n
+  const events = row.events.map(({atNs, text}) => ({atMs: Number(atNs - startNs) / 1e6, text}))
+  if (row.failure !== undefined) {
+    const state = {silent: 'silent', refused: 'refused'}[row.failure.kind as string] as 'silent' | 'refused' | undefined
+    const nothing = {reason: null, gateways: {v4: null, v6: null}, mode: null, attempts: 0, timing: null, would: null}
+    return {...headOf(row), ...nothing, state: state ?? 'failed', detail: row.failure.message, events}
+  }
+  const {state, reason, detail, gateways, mode, attempts, timing} = row.standing
+  return {...headOf(row), state, reason, detail, gateways, mode, attempts, timing, events, would: null}
+}
+
+/** The first of these that any VM ended in: could not be tried, rolled back, refused, silent or undecided. */
+function exitOf(rows: readonly NotifyRow[]): number {
+  const broken = rows.find(
+    ({failure}) => failure !== undefined && failure.kind !== 'silent' && failure.kind !== 'refused',
+  )
+  if (broken?.failure) return EXIT[broken.failure.kind]
+  const states = rows.map((row) => row.standing?.state ?? row.failure?.kind)
+  if (states.includes('rolled_back')) return EXIT['rolled-back']
+  if (states.includes('refused')) return EXIT.refused
+  return states.every((state) => state === 'confirmed') ? 0 : EXIT.silent
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  confirmed: 'CONFIRMED',
+  applied: 'UNDECIDED',
+  received: 'UNDECIDED',
+  rolled_back: 'ROLLED BACK',
+  refused: 'REFUSED',
+  silent: 'NO ANSWER',
+  failed: 'FAILED',
+}
+
+export function notifyText(document: NotifyDocument): string[] {
+  if (document.dryRun) return [...document.vms.flatMap(plannedLines), '', 'dry run: nothing was sent']
+  const [only, ...others] = document.vms
+  if (only && others.length === 0) return singleText(only)
+  const head = ['', 'VM', 'gateway', 'mode', 'received', 'applied', 'confirmed', 'asked', '']
+  const rows = document.vms.map((vm) => [
+    WORDS[vm.state ?? ''] ?? '',
+    vm.vm,
+    gatewaysText(vm.state === 'confirmed' ? vm.gateways : vm.wanted),
+    vm.mode ?? '',
+    ...[vm.timing?.receivedMs, vm.timing?.appliedMs, vm.timing?.confirmedMs].map(msText),
+    `${vm.attempts}`,
+    vm.state === 'confirmed' ? '' : whyText(vm),
+  ])
+  const confirmed = document.vms.filter(({state}) => state === 'confirmed').length
+  const align = ['left', 'left', 'left', 'left', 'right', 'right', 'right', 'right', 'left'] as const
+  return [
+    ...tableLines([head, ...rows], {align}),
+    '',
+    `${confirmed} of ${document.vms.length} VMs confirmed (run ${document.run})`,
+  ]
+}
+
+function singleText(vm: NotifyVm): string[] {
+  const {timing} = vm
+  const verdict =
+    vm.state === 'confirmed'
+      ? `${vm.vm} uses ${gatewaysText(vm.gateways)}${vm.mode ? ` (${vm.mode})` : ''}: ${vm.transport === '' ? '' : timesText(timing)}`
+      : `${vm.vm}: ${whyText(vm)}`
+  return [...timeline(vm.events), '', `${(WORDS[vm.state ?? ''] ?? '').padEnd(11)} ${verdict}`]
+}
+
+function timesText(timing: NotifyTiming | null): string {
+  const parts = [
+    ['applied', timing?.appliedMs],
+    ['confirmed', timing?.confirmedMs],
+  ] as const
+  return (
+    parts.flatMap(([word, ms]) => (typeof ms === 'number' ? [`${word} ${ms.toFixed(1)} ms`] : [])).join(', ') +
+    ' after the command went out'
+  )
+}
+
+const whyText = ({reason, detail, state}: NotifyVm): string =>
+  [reason, detail].filter((part) => part !== null).join(': ') ||
+  (state === 'applied' ? 'applied, and not decided in time' : 'not decided in time')
+
+const msText = (ms: number | null | undefined): string => (typeof ms === 'number' ? `${ms.toFixed(1)} ms` : '')
+
+function plannedLines({vm, transport, wanted, would}: NotifyVm): string[] {
+  const lines = Array.isArray(would) ? would.map((line) => `  ${line}`) : [`  ${JSON.stringify(would)}`]
+  return [`${vm} by ${transport}: use ${gatewaysText(wanted)}`, ...lines]
+}

@@ -1,0 +1,122 @@
+// Tells VMs, some at once and not too fast, and confirms what they applied.
+import {Failure} from '../../errors.ts'
+import type {World} from '../../net/world.ts'
+import {
+  type AgentTarget,
+  type Conversation,
+  type ConversationStage,
+  isDecided,
+  type Standing,
+  type SwitchOrder,
+} from '../../strategies/agent/conversation.ts'
+import type {StrategyEvent} from '../../strategies/strategy.ts'
+import type {SigningKey} from '../../wire/agent-message.ts'
+
+/** One VM with what it shall do. */
+export interface Notice {
+  readonly target: AgentTarget
+  readonly order: SwitchOrder
+  readonly key: SigningKey | undefined
+}
+
+export type OpenConversation = (
+  target: AgentTarget,
+  order: SwitchOrder,
+  key: SigningKey | undefined,
+  stage: ConversationStage,
+) => Promise<Conversation>
+
+/** How it ended; `failed`: it could not even be tried, or something broke. */
+export type NotifyRow = Notice & {readonly events: readonly StrategyEvent[]} & (
+    | {readonly standing: Standing; readonly failure?: undefined}
+    | {readonly standing?: undefined; readonly failure: Failure}
+  )
+
+export interface NotifyDoor {
+  readonly world: World
+  readonly signal: AbortSignal
+  readonly open: OpenConversation
+  /** Told after every VM that is done. */
+  progress?(done: number, all: number): void
+}
+
+/** At most this many are under way at once. */
+const AT_ONCE = 64
+/** How long an interrupted switch is taken back, ms. */
+const ROLLBACK_MS = 3000
+
+/**
+ * Begins `rate` VMs a second; rows in the order of `notices`. After an abort nothing more is begun, what is under way is
+ * taken back, and then it rejects with the signal's reason.
+ */
+export async function notifyAll(notices: readonly Notice[], rate: number, door: NotifyDoor): Promise<NotifyRow[]> {
+  const {world, signal, progress} = door
+  const running = new Set<Promise<unknown>>()
+  const rows: Promise<NotifyRow>[] = []
+  let done = 0
+  try {
+    for (const [i, notice] of notices.entries()) {
+      if (i > 0) await world.sleep(1000 / rate, signal)
+      while (running.size >= AT_ONCE) await Promise.race(running)
+      const row = notifyOne(notice, door)
+      const settled = row.then(
+        () => progress?.(++done, notices.length),
+        () => {},
+      )
+      running.add(settled)
+      void settled.then(() => running.delete(settled))
+      rows.push(row)
+    }
+  } finally {
+    await Promise.all(running)
+  }
+  return Promise.all(rows)
+}
+
+async function notifyOne(notice: Notice, {world, signal, open}: NotifyDoor): Promise<NotifyRow> {
+  const events: StrategyEvent[] = []
+  const stage = (until: AbortSignal): ConversationStage => ({
+    world,
+    signal: until,
+    observe(event) {
+      events.push(event)
+      world.log(event.text)
+    },
+  })
+  const {target, order, key} = notice
+  const openFor = (changed: SwitchOrder, until: AbortSignal) => open(target, changed, key, stage(until))
+  try {
+    const standing = await hold(() => openFor(order, signal), order)
+    return {...notice, events, standing}
+  } catch (error) {
+    if (signal.aborted) {
+      await hold(() => openFor({...order, timeoutMs: ROLLBACK_MS}, new AbortController().signal), order, true).catch(
+        () => {},
+      )
+      throw signal.reason
+    }
+    if (error instanceof Failure) return {...notice, events, failure: error}
+    throw error
+  }
+}
+
+/** Begins and confirms, or takes back, and closes. */
+async function hold(open: () => Promise<Conversation>, {confirmS}: SwitchOrder, back = false): Promise<Standing> {
+  const conversation = await open()
+  try {
+    if (back) return await conversation.rollBack()
+    const begun = await conversation.begin()
+    if (begun.state !== 'applied' || confirmS === 0) return begun
+    const confirmed = await conversation.confirm()
+    const timing = {...begun.timing, ...known(confirmed.timing)}
+    // Nobody answered the confirmation: what is known is that it was applied.
+    return isDecided(confirmed) ? {...confirmed, timing} : {...begun, ...silentFrom(confirmed), timing}
+  } finally {
+    conversation.close()
+  }
+}
+
+const silentFrom = ({state, detail, attempts}: Standing) => ({state, detail, attempts})
+
+const known = (timing: Standing['timing']): Partial<Standing['timing']> =>
+  Object.fromEntries(Object.entries(timing).filter(([, value]) => value !== null))

@@ -1,0 +1,55 @@
+// `gwswitch serve dhcp --print-config SERVER`: between its flags and its words.
+import {findSegment, type Inventory, type Segment} from '../../domain/inventory/site.ts'
+import {hint} from '../../domain/suggest.ts'
+import {Failure} from '../../errors.ts'
+import {readText} from '../../net/file/replace-file.ts'
+import {parseNonceFile} from '../../strategies/dhcp/nonce-file.ts'
+import {RECONFIGURE_KEY_LENGTH} from '../../wire/dhcp-auth.ts'
+import {type ConfigBlock, configText, type PrintableServer, printConfig} from './print-config.ts'
+
+export interface PrintConfigDocument {
+  readonly schema: 'gwswitch.serve-dhcp/1'
+  readonly server: PrintableServer
+  readonly segment: string
+  readonly blocks: readonly ConfigBlock[]
+  readonly exitCode: 0
+}
+
+/**
+ * The lines for one segment of the inventory. Nonces that its nonces file has already are kept; others are drawn.
+ * @throws Failure `usage` without an inventory, or for a segment that is not there.
+ */
+export function runPrintConfig(
+  server: PrintableServer,
+  segmentName: string | undefined,
+  inventory: Inventory | undefined,
+): PrintConfigDocument {
+  if (!inventory)
+    throw new Failure('usage', '--print-config prints what the inventory says: give -f FILE, or write ./gwswitch.yaml')
+  const segment = chosen(segmentName, inventory)
+  const file = segment.dhcp?.nonces
+  const text = file === undefined ? undefined : readText(file)
+  const drawNonce = (): Uint8Array => crypto.getRandomValues(new Uint8Array(RECONFIGURE_KEY_LENGTH))
+  const nonces = text === undefined ? undefined : parseNonceFile(text, file!)
+  return {
+    schema: 'gwswitch.serve-dhcp/1',
+    server,
+    segment: segment.name,
+    blocks: printConfig({server, segment, vms: inventory.vms, nonces, drawNonce}),
+    exitCode: 0,
+  }
+}
+
+export const printConfigText = ({blocks}: PrintConfigDocument): string[] => configText(blocks)
+
+function chosen(name: string | undefined, inventory: Inventory): Segment {
+  const {segments, file} = inventory
+  const names = segments.map((segment) => segment.name)
+  if (name !== undefined) {
+    const found = findSegment(inventory, name)
+    if (found) return found
+    throw new Failure('usage', `${file}: no segment "${name}"${hint(name, names)}`)
+  }
+  if (segments.length === 1) return segments[0]!
+  throw new Failure('usage', `say which segment with --segment (${names.join(', ')})`)
+}

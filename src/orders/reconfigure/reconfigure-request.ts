@@ -1,0 +1,184 @@
+// What `gwswitch send-reconfigure` was asked to do, checked before anything is sent.
+import {findSegment, findVm, type Inventory, type Segment, segmentOfIp} from '../../domain/inventory/site.ts'
+import {hint} from '../../domain/suggest.ts'
+import {Failure} from '../../errors.ts'
+import type {InterfaceFacts} from '../../net/ip.ts'
+import type {DhcpBackend, DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
+import type {ClientStore} from '../../strategies/dhcp/client-store.ts'
+import {
+  type Ipv4,
+  isGroupMac,
+  isIpv4,
+  type Mac,
+  prefixContains,
+  prefixOf,
+  readMac,
+  ZERO_MAC,
+} from '../../wire/address.ts'
+
+/** The command line, as typed. */
+export interface ReconfigureOrder {
+  /** Inventory name or IPv4 address; absent with `all`. */
+  readonly client?: string | undefined
+  readonly all: boolean | undefined
+  readonly segment?: string | undefined
+  readonly interfaceName?: string | undefined
+  readonly mac?: string | undefined
+  /** Hex. */
+  readonly xid?: string | undefined
+  readonly serverId?: string | undefined
+  readonly router?: string | undefined
+  readonly vlanId?: number | undefined
+}
+
+/** The flags that are addresses and numbers, as such. */
+export interface ReconfigureFlags {
+  readonly xid: number | undefined
+  readonly serverId: Ipv4 | undefined
+  readonly router: Ipv4 | undefined
+  readonly mac: Mac | undefined
+}
+
+const usage = (message: string): Failure => new Failure('usage', message)
+
+/** @throws Failure `usage` for what is no such value, or does not go together. */
+export function readFlags(order: ReconfigureOrder): ReconfigureFlags {
+  if ((order.all ?? false) === (order.client !== undefined)) {
+    throw usage(
+      order.all
+        ? `--all means every client: leave "${order.client}" out`
+        : 'name a client (a VM of the inventory or an address), or give --all',
+    )
+  }
+  for (const [flag, value] of [
+    ['--xid', order.xid],
+    ['--mac', order.mac],
+  ] as const) {
+    if (order.all && value !== undefined) throw usage(`${flag} is one client's: it does not go with --all`)
+  }
+  return {
+    xid: order.xid === undefined ? undefined : xidOf(order.xid),
+    serverId: ipFlag('--server-id', order.serverId),
+    router: ipFlag('--router', order.router),
+    mac: order.mac === undefined ? undefined : macOf(order.mac),
+  }
+}
+
+function xidOf(text: string): number {
+  const digits = /^(?:0x)?([0-9a-f]{1,8})$/i.exec(text)?.[1]
+  if (digits === undefined) throw usage(`--xid ${text} is not a transaction id (want up to 8 hex digits, 6d1a2b3c)`)
+  return Number.parseInt(digits, 16)
+}
+
+function ipFlag(flag: string, text: string | undefined): Ipv4 | undefined {
+  if (text === undefined || isIpv4(text)) return text
+  throw usage(`${flag} ${text} is not an IPv4 address (want 10.0.0.254)`)
+}
+
+function macOf(text: string): Mac {
+  const mac = readMac(text)
+  if (mac === undefined) throw usage(`--mac ${text} is not a MAC address (want 02:00:00:00:00:10)`)
+  if (mac === ZERO_MAC || isGroupMac(mac))
+    throw usage(`--mac ${mac} is ${mac === ZERO_MAC ? 'the zero' : 'a multicast'} MAC, which no station has`)
+  return mac
+}
+
+/** The segment that is meant: by name, by the client's address, or the only one there is. */
+export function segmentOf(order: ReconfigureOrder, inventory: Inventory | undefined): Segment | undefined {
+  if (order.segment !== undefined) {
+    const found = inventory && findSegment(inventory, order.segment)
+    if (found) return found
+    const known = inventory?.segments.map(({name}) => name) ?? []
+    throw usage(
+      inventory
+        ? `${inventory.file}: no segment "${order.segment}"${hint(order.segment, known)}`
+        : `--segment ${order.segment} needs an inventory`,
+    )
+  }
+  if (!inventory) return undefined
+  if (order.client !== undefined) {
+    const vm = findVm(inventory, order.client)
+    return vm
+      ? findSegment(inventory, vm.segment)
+      : isIpv4(order.client)
+        ? segmentOfIp(inventory, order.client)
+        : undefined
+  }
+  const served = inventory.segments.filter(({dhcp}) => dhcp !== undefined)
+  if (served.length === 1) return served[0]
+  throw usage(`--all: say which segment with --segment (${inventory.segments.map(({name}) => name).join(', ')})`)
+}
+
+/** The one client that was named. Its MAC: from the flag, the inventory, what was seen on the wire, or the neighbour table. */
+export async function namedClient(
+  order: ReconfigureOrder,
+  {mac: macFlag}: ReconfigureFlags,
+  inventory: Inventory | undefined,
+  store: ClientStore,
+  resolve: (ip: Ipv4) => Promise<Mac | undefined>,
+): Promise<DhcpClient> {
+  const name = order.client!
+  const vm = inventory && findVm(inventory, name)
+  if (!vm && !isIpv4(name)) {
+    const known = inventory?.vms.map((each) => each.name) ?? []
+    throw usage(
+      inventory
+        ? `${inventory.file}: no VM "${name}"${hint(name, known)}`
+        : `"${name}" is not an IPv4 address, and there is no inventory to look it up in`,
+    )
+  }
+  const ip = vm?.ip ?? name
+  const first = Number(ip.split('.')[0])
+  if (first === 0 || first === 127 || first >= 224) throw usage(`${ip} is no address a client can have`)
+  const mac = macFlag ?? vm?.mac ?? store.all().find((record) => record.ip === ip)?.mac ?? (await resolve(ip))
+  if (mac === undefined) throw usage(`the MAC of ${ip} is not known: give --mac`)
+  return {name: vm?.name ?? ip, ip, mac}
+}
+
+/** Every client of a segment: the server's leases, else those seen on the wire and the VMs of the inventory. */
+export async function allClients(
+  segment: Segment | undefined,
+  inventory: Inventory | undefined,
+  backend: DhcpBackend | undefined,
+  store: ClientStore,
+): Promise<readonly DhcpClient[]> {
+  const leased = await backend?.clients?.()
+  if (leased) return leased
+  const found = new Map<Mac, DhcpClient>()
+  for (const {mac, ip} of store.all()) {
+    if (ip !== undefined && (!segment || prefixContains(segment.prefix, ip))) found.set(mac, {name: ip, ip, mac})
+  }
+  for (const vm of inventory?.vms ?? [])
+    if (vm.segment === segment?.name) found.set(vm.mac, {name: vm.name, ip: vm.ip, mac: vm.mac})
+  if (found.size > 0) return [...found.values()]
+  throw usage(
+    segment
+      ? `no client of segment ${segment.name} is known`
+      : 'no client is known: --all needs an inventory, or clients seen by --learn',
+  )
+}
+
+/** The interface to send on: the one named, else the one on the client's own subnet; undefined if there is none. */
+export function interfaceFor(
+  name: string | undefined,
+  ip: Ipv4,
+  all: readonly InterfaceFacts[],
+): InterfaceFacts | undefined {
+  if (name !== undefined) return namedInterface(name, all)
+  return all.find((each) => each.ethernet && each.up && ownAddress(each, ip) !== undefined)
+}
+
+/** @throws Failure `runtime` if there is no such Ethernet interface. */
+export function namedInterface(name: string, all: readonly InterfaceFacts[]): InterfaceFacts {
+  const usable = all.filter(({ethernet}) => ethernet)
+  const found = usable.find((each) => each.name === name)
+  if (found) return found
+  throw new Failure(
+    'runtime',
+    `no interface ${name} here; Ethernet interfaces are: ${usable.map((each) => each.name).join(', ') || 'none'}`,
+  )
+}
+
+/** An interface's own address on the client's subnet. */
+export const ownAddress = (via: InterfaceFacts, ip: Ipv4): Ipv4 | undefined =>
+  via.addresses.find((own) => own.prefixLength < 32 && prefixContains(prefixOf(own.ip, own.prefixLength), ip))?.ip

@@ -1,0 +1,175 @@
+import {describe, expect, it} from 'vitest'
+import {Failure} from '../../../src/errors.ts'
+import {type Notice, type NotifyRow, notifyAll, type OpenConversation} from '../../../src/orders/notify/notify.ts'
+import {notifyDocument, notifyText} from '../../../src/orders/notify/notify-report.ts'
+import type {Conversation, Standing} from '../../../src/strategies/agent/conversation.ts'
+import {ORDER, SITE_KEY, TARGET} from '../../strategies/agent/fake-agent.ts'
+import {type FakeWorld, fakeWorld} from '../../support/world.ts'
+
+const standing = (over: Partial<Standing> = {}): Standing => ({
+  state: 'confirmed',
+  reason: null,
+  detail: null,
+  gateways: {v4: '10.0.0.2', v6: null},
+  mode: 'replace',
+  attempts: 2,
+  timing: {receivedMs: 1, appliedMs: 5, confirmedMs: 9, agentApplyMs: 3, agentConfirmMs: 7},
+  ...over,
+})
+
+const notices = (count: number, confirmS = 10): Notice[] =>
+  Array.from({length: count}, (_, i) => ({
+    target: {...TARGET, name: `vm-${i}`},
+    order: {...ORDER, confirmS},
+    key: SITE_KEY,
+  }))
+
+/** Records what is said to whom; every word takes `ms`. */
+function script(world: FakeWorld, say: Partial<Record<keyof Conversation, (name: string) => Standing>> = {}, ms = 10) {
+  const said: string[] = []
+  let open = 0
+  let most = 0
+  const opener: OpenConversation = async (target, _order, _key, {signal}) => {
+    most = Math.max(most, ++open)
+    const word = (verb: 'begin' | 'confirm' | 'rollBack') => async () => {
+      said.push(`${verb} ${target.name}`)
+      await world.sleep(ms, signal)
+      return (
+        say[verb]?.(target.name) ??
+        standing({state: verb === 'begin' ? 'applied' : verb === 'confirm' ? 'confirmed' : 'rolled_back'})
+      )
+    }
+    return {begin: word('begin'), confirm: word('confirm'), rollBack: word('rollBack'), close: () => void open--}
+  }
+  return {opener, said, most: () => most, open: () => open}
+}
+
+describe('telling several VMs', () => {
+  it('begins them at the rate, keeps their order, and confirms what was applied', async () => {
+    const world = fakeWorld()
+    const {opener, said} = script(world)
+    const start = world.now()
+    const done: number[] = []
+    const rows = await notifyAll(notices(3), 10, {
+      world,
+      signal: new AbortController().signal,
+      open: opener,
+      progress: (n) => done.push(n),
+    })
+    expect(Number(world.now() - start) / 1e6).toBe(200 + 20)
+    expect(said).toEqual(['begin vm-0', 'confirm vm-0', 'begin vm-1', 'confirm vm-1', 'begin vm-2', 'confirm vm-2'])
+    expect(rows.map(({target}) => target.name)).toEqual(['vm-0', 'vm-1', 'vm-2'])
+    expect(done).toEqual([1, 2, 3])
+  })
+
+  it('has a bounded number under way, however slowly they answer', async () => {
+    const world = fakeWorld()
+    const {opener, most, open} = script(world, {}, 60_000)
+    await notifyAll(notices(150), 1000, {world, signal: new AbortController().signal, open: opener})
+    expect(most()).toBe(64)
+    expect(open()).toBe(0)
+  })
+
+  it.each(['refused', 'rolled_back', 'silent', 'confirmed'] as const)('does not confirm what is %s', async (state) => {
+    const world = fakeWorld()
+    const {opener, said} = script(world, {begin: () => standing({state})})
+    await notifyAll(notices(1), 10, {world, signal: new AbortController().signal, open: opener})
+    expect(said).toEqual(['begin vm-0'])
+  })
+
+  it('leaves an applied switch to the agent where no confirmation is wanted', async () => {
+    const world = fakeWorld()
+    const {opener, said} = script(world)
+    const [row] = await notifyAll(notices(1, 0), 10, {world, signal: new AbortController().signal, open: opener})
+    expect(said).toEqual(['begin vm-0'])
+    expect(row!.standing!.state).toBe('applied')
+  })
+
+  it('says that it was applied when nobody answers the confirmation', async () => {
+    const world = fakeWorld()
+    const {opener} = script(world, {
+      confirm: () =>
+        standing({
+          state: 'silent',
+          detail: 'no answer',
+          timing: {receivedMs: null, appliedMs: null, confirmedMs: null, agentApplyMs: null, agentConfirmMs: null},
+        }),
+    })
+    const [row] = await notifyAll(notices(1), 10, {world, signal: new AbortController().signal, open: opener})
+    expect(row!.standing).toMatchObject({state: 'silent', detail: 'no answer', timing: {appliedMs: 5}})
+  })
+
+  it('takes back what is under way when it is stopped, and begins no more', async () => {
+    const world = fakeWorld()
+    const controller = new AbortController()
+    const {opener, said, open} = script(world, {}, 1000)
+    const all = notifyAll(notices(5), 10, {world, signal: controller.signal, open: opener})
+    void world.sleep(150).then(() => controller.abort(new Failure('runtime', 'stopped by SIGINT')))
+    await expect(all).rejects.toThrow('stopped by SIGINT')
+    expect(said).toEqual(['begin vm-0', 'begin vm-1', 'rollBack vm-0', 'rollBack vm-1'])
+    expect(open()).toBe(0)
+  })
+
+  it('keeps the failure of one from the others', async () => {
+    const world = fakeWorld()
+    const {opener} = script(world)
+    const open: OpenConversation = (target, ...rest) =>
+      target.name === 'vm-1'
+        ? Promise.reject(new Failure('runtime', 'no way to 10.0.0.10: EHOSTUNREACH'))
+        : opener(target, ...rest)
+    const rows = await notifyAll(notices(3), 10, {world, signal: new AbortController().signal, open})
+    expect(rows.map(({standing: is, failure}) => is?.state ?? failure?.message)).toEqual([
+      'confirmed',
+      'no way to 10.0.0.10: EHOSTUNREACH',
+      'confirmed',
+    ])
+  })
+})
+
+describe('the report', () => {
+  const row = (over: Partial<Standing>, name = 'web-07'): NotifyRow => ({
+    target: {...TARGET, name},
+    order: ORDER,
+    key: SITE_KEY,
+    events: [],
+    standing: standing(over),
+  })
+  const failed = (failure: Failure): NotifyRow => ({target: TARGET, order: ORDER, key: SITE_KEY, events: [], failure})
+
+  it.each<[number, NotifyRow[]]>([
+    [0, [row({}), row({})]],
+    [3, [row({}), row({state: 'rolled_back'}), row({state: 'refused'}), row({state: 'silent'})]],
+    [4, [row({state: 'silent'}), row({state: 'refused'})]],
+    [5, [row({}), row({state: 'silent'})]],
+    [5, [row({state: 'applied'})]],
+    [5, [row({state: 'received'})]],
+    [4, [failed(new Failure('refused', 'no'))]],
+    [5, [failed(new Failure('silent', 'nobody'))]],
+    [6, [row({}), failed(new Failure('privilege', 'not ours'))]],
+    [1, [row({state: 'rolled_back'}), failed(new Failure('runtime', 'no way'))]],
+  ])('ends with %i', (exitCode, rows) => {
+    expect(notifyDocument('run-1', rows).exitCode).toBe(exitCode)
+  })
+
+  it('is a line of what came of it for one VM', () => {
+    expect(notifyText(notifyDocument('run-1', [row({})])).at(-1)).toBe(
+      'CONFIRMED   web-07 uses 10.0.0.2 (replace): applied 5.0 ms, confirmed 9.0 ms after the command went out',
+    )
+    const refused = row({state: 'refused', reason: 'clock', detail: 'expired 300 s ago'})
+    expect(notifyText(notifyDocument('run-1', [refused])).at(-1)).toBe('REFUSED     web-07: clock: expired 300 s ago')
+  })
+
+  it('is a row each for several', () => {
+    const rows = [
+      row({}),
+      row({state: 'rolled_back', reason: 'probe_failed', detail: 'nothing beyond 10.0.0.2 answers'}, 'db-11'),
+    ]
+    expect(notifyText(notifyDocument('run-1', rows))).toEqual([
+      '             VM      gateway   mode     received  applied  confirmed  asked',
+      'CONFIRMED    web-07  10.0.0.2  replace    1.0 ms   5.0 ms     9.0 ms      2',
+      'ROLLED BACK  db-11   10.0.0.2  replace    1.0 ms   5.0 ms     9.0 ms      2  probe_failed: nothing beyond 10.0.0.2 answers',
+      '',
+      '1 of 2 VMs confirmed (run run-1)',
+    ])
+  })
+})
