@@ -5,7 +5,7 @@ import {defineConfig} from 'vitest/config'
 /** On real packets, in namespaces: they mostly wait, so several at a time, more than there are cores. */
 const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/**/*.test.ts', 'test/e2e/**/*.test.ts']
 /** What measures the CPU or a time, and would measure its neighbours too: one at a time, after all others. */
-const SERIAL = ['test/lab/relay.test.ts', 'test/net/link.test.ts']
+const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts']
 const WORKERS = Math.max(4, 3 * availableParallelism())
 
 export default defineConfig({
