@@ -1,6 +1,7 @@
 import {availableParallelism} from 'node:os'
 import {join} from 'node:path'
 import {defineConfig} from 'vitest/config'
+import {LongestFirst} from './test/support/longest-first.ts'
 
 /** On real packets, in namespaces: they mostly wait, so several at a time, more than there are cores. */
 const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/**/*.test.ts', 'test/e2e/**/*.test.ts']
@@ -18,6 +19,7 @@ export default defineConfig({
     env: {NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/gwswitch-tests')},
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    sequence: {sequencer: LongestFirst},
     projects: [
       {
         extends: true,

@@ -1,7 +1,7 @@
 // Runs gwswitch's own tasks on a machine that has nothing but Node, npm and (for namespaces) root.
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
-//   node scripts/bootstrap.mjs demo|test|check|build|bench|manifest|run [arguments]
+//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|build|bench|manifest|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
@@ -55,6 +55,12 @@ const TASKS = {
     debian: PEERS,
     required: false,
     steps: () => [lint(), types(), node('node_modules/vitest/vitest.mjs', 'run')],
+  },
+  // What needs nothing but Node: no packets, no namespaces.
+  'test:fast': {debian: [], steps: () => [node('node_modules/vitest/vitest.mjs', 'run', '--project', 'pure', ...args)]},
+  'test:watch': {
+    debian: [],
+    steps: () => [node('node_modules/vitest/vitest.mjs', 'watch', '--project', 'pure', ...args)],
   },
   build: {debian: [], steps: () => []},
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
