@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import {join} from 'node:path'
@@ -62,12 +63,17 @@ export async function agentGuestImage(
   return {...base, initrd, disks: [node, program], memoryKb: 327_688}
 }
 
-/** The Node that runs this. Only the last one is kept. */
+const KEPT_MS = 7 * 24 * 3_600_000
+
+/** The Node that runs this, kept for whoever runs the same. Others are as long as somebody uses them, maybe just now. */
 async function nodeDisk(): Promise<string> {
-  const {size, mtimeMs} = statSync(process.execPath)
-  const key = createHash('sha256').update(`${process.version} ${size} ${mtimeMs}`).digest('hex').slice(0, 16)
+  const {size} = statSync(process.execPath)
+  const key = createHash('sha256').update(`${process.version} ${size}`).digest('hex').slice(0, 16)
   const disk = join(CACHE, `node-${key}.img`)
-  if (existsSync(disk)) return disk
+  if (existsSync(disk)) {
+    utimesSync(disk, new Date(), new Date())
+    return disk
+  }
   mkdirSync(CACHE, {recursive: true})
   const work = mkdtempSync(join(CACHE, 'node-'))
   try {
@@ -76,7 +82,8 @@ async function nodeDisk(): Promise<string> {
     cpSync(process.execPath, join(folder, 'node'))
     const made = join(work, 'node.img')
     await makeDisk(folder, made, Math.ceil(size / 2 ** 20) + 16)
-    for (const old of readdirSync(CACHE).filter((name) => /^node-\w+\.img$/.test(name))) rmSync(join(CACHE, old))
+    for (const name of readdirSync(CACHE).filter((each) => /^node-\w+\.img$/.test(each)))
+      if (Date.now() - statSync(join(CACHE, name)).mtimeMs > KEPT_MS) rmSync(join(CACHE, name), {force: true})
     renameSync(made, disk)
     return disk
   } finally {

@@ -252,10 +252,10 @@ export async function migrateGuest(
   const to = launch(image, options, ['-incoming', 'defer'])
   try {
     const file = (suffix: string): string => join(options.scratch, `${options.name}.${suffix}`)
-    await until(async () => existsSync(file('qmp')), 20_000, 'the destination is there')
+    await until(async () => existsSync(file('qmp')), 60_000, 'the destination is there')
     await using monitor = await openQmp(file('qmp'))
     // The destination's own word: only then does the guest run there.
-    const arrived = monitor.event('RESUME', 40_000)
+    const arrived = monitor.event('RESUME', 120_000)
     await monitor.ask('migrate-incoming', {uri: `unix:${file('migration')}`})
     await from.qmp('migrate', {uri: `unix:${file('migration')}`})
     const arrivedMs = await arrived
