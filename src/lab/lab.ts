@@ -8,7 +8,7 @@ import {relayPid} from './relay-process.ts'
 import {isLocked, labFiles, readRecord, withLock, writeRecord} from './state.ts'
 import {labNamespaces, labTopology} from './topology.ts'
 
-export interface LabContext {
+export interface LabStage {
   /** Progress for people, one line at a time. */
   readonly log?: (line: string) => void
   /** Aborting leaves nothing behind; `up` then rejects with the signal's reason. */
@@ -24,7 +24,7 @@ export type UpResult = 'built' | 'repaired' | 'already-up'
  * @throws Failure `usage` if it is up with other options, `privilege` without root's capabilities, `runtime` if the
  *   system lacks something. After any failure, and after an abort, nothing of the lab is left.
  */
-export async function up(given: Partial<LabOptions>, {log = () => {}, signal}: LabContext = {}): Promise<UpResult> {
+export async function up(given: Partial<LabOptions>, {log = () => {}, signal}: LabStage = {}): Promise<UpResult> {
   const options = labOptions(given)
   requireCapabilities()
   return withLock(options.prefix, async () => {
@@ -64,7 +64,7 @@ async function buildOrRemove(options: LabOptions, signal: AbortSignal | undefine
  * Removes everything of the lab: processes, namespaces, files. Also what a crash left; also if there is nothing.
  * Returns whether there was something.
  */
-export async function down(prefix: string, {log = () => {}}: LabContext = {}): Promise<boolean> {
+export async function down(prefix: string, {log = () => {}}: LabStage = {}): Promise<boolean> {
   checkPrefix(prefix)
   let found = readRecord(prefix) !== undefined
   if (found || isLocked(prefix)) {

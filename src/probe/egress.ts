@@ -6,14 +6,14 @@ import {ARP_REQUEST} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
 import type {Vlan} from '../wire/ethernet.ts'
 import {parseFrame} from '../wire/frames.ts'
-import type {Ipv6} from '../wire/ipv6-address.ts'
-import {type EchoIdentity, isVersion6} from './sighting.ts'
+import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
+import type {EchoIdentity} from './sighting.ts'
 import {echoFrame, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
 
 /** The IPv4 dummy address (RFC 7600): nobody has it, and routers do not forward to it, so that the answers end there. */
-export const FAR_AWAY: Ipv4 = '192.0.0.8'
+const FAR_AWAY: Ipv4 = '192.0.0.8'
 /** For IPv6 one of the discard-only prefix (RFC 6666): the same is true of it. */
-export const FAR_AWAY6: Ipv6 = '100::8'
+const FAR_AWAY6: Ipv6 = '100::8'
 const ROUNDS_MS = [0, 150, 400, 900, 1600]
 const LISTEN_MS = 600
 

@@ -36,7 +36,7 @@ export const DHCPINFORM = 8
 export const DHCPFORCERENEW = 9
 
 /** The names of message types, by number from 1. */
-export const DHCP_MESSAGE_TYPES = [
+const DHCP_MESSAGE_TYPES = [
   'DHCPDISCOVER',
   'DHCPOFFER',
   'DHCPREQUEST',
@@ -268,6 +268,9 @@ const authentication: Value<DhcpAuthentication> = {
   },
 }
 
+/** How values lie in an option's data, for options that have no meaning here; numbers are unsigned. */
+export const dhcpValues = {ip: addresses, text, u8: whole8, u16: whole16, u32: whole32} as const
+
 const domainNames: Value<readonly string[]> = {read: parseDomainNames, write: serializeDomainNames}
 
 const named = <T>(code: number, name: string, value: Value<T>): DhcpOptionCodec<T> => ({code, name, ...value})
@@ -315,16 +318,6 @@ export const dhcpOptions = {
   /** RFC 6704: the digest algorithms with which the client takes a nonce; 1 is HMAC-MD5. */
   forcerenewNonceCapable: named(145, 'forcerenew-nonce-capable', numbers),
 } as const
-
-/** A codec whose value we do not know at compile time. */
-export type AnyDhcpOptionCodec = Pick<DhcpOptionCodec<unknown>, 'code' | 'name' | 'read'>
-
-const BY_CODE: ReadonlyMap<number, AnyDhcpOptionCodec> = new Map(
-  Object.values<AnyDhcpOptionCodec>(dhcpOptions).map((codec) => [codec.code, codec]),
-)
-
-/** The codec of an option number; undefined if we give it no meaning. */
-export const dhcpOptionCodec = (code: number): AnyDhcpOptionCodec | undefined => BY_CODE.get(code)
 
 /**
  * The value of an option; undefined if the list does not have it. Throws `WireError`, reason `malformed`, layer

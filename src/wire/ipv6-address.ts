@@ -1,5 +1,5 @@
 // IPv6 addresses as text, in the one form that people, inventories and JSON carry (RFC 5952), and as their 16 bytes.
-import {ipv4Text, ipv4Value, isIpv4, type Mac, writeMac} from './address.ts'
+import {type Ipv4, ipv4Text, ipv4Value, isIpv4, type Mac, writeMac} from './address.ts'
 import {WireError} from './error.ts'
 
 /** An IPv6 address in the canonical form of RFC 5952: `2001:db8:1::1`, lower case, the longest run of zeros as `::`. */
@@ -8,9 +8,8 @@ export type Ipv6 = string
 export const ANY_IPV6: Ipv6 = '::'
 /** All nodes and all routers of the link (RFC 4291 section 2.7.1). */
 export const ALL_NODES: Ipv6 = 'ff02::1'
-export const ALL_ROUTERS: Ipv6 = 'ff02::2'
 
-export const IPV6_BYTES = 16
+const IPV6_BYTES = 16
 
 /** Any text form of RFC 4291 section 2.2 as an {@link Ipv6}; undefined if it is none. No zone (`%eth0`), no prefix. */
 export function readIpv6(text: string): Ipv6 | undefined {
@@ -20,6 +19,12 @@ export function readIpv6(text: string): Ipv6 | undefined {
 
 export const isIpv6 = (text: string): boolean => groupsOf(text) !== undefined
 
+/** Of what is an address already: whether it is of IPv6. */
+export const isVersion6 = (ip: Ipv4 | Ipv6): boolean => ip.includes(':')
+
+/** An address of either family; undefined if it is none. */
+export const readIp = (text: string): Ipv4 | Ipv6 | undefined => (isIpv4(text) ? text : readIpv6(text))
+
 /** The address at `offset`; there must be 16 bytes. */
 export function ipv6Text(bytes: Uint8Array, offset = 0): Ipv6 {
   const groups: number[] = []
@@ -28,7 +33,7 @@ export function ipv6Text(bytes: Uint8Array, offset = 0): Ipv6 {
 }
 
 /** Writes the 16 bytes of an address; what is none throws {@link WireError}, reason `out-of-range`. */
-export function writeIpv6(text: Ipv6, out: Uint8Array, offset = 0): void {
+function writeIpv6(text: Ipv6, out: Uint8Array, offset = 0): void {
   const groups = groupsOf(text)
   if (groups === undefined) {
     throw new WireError('ipv6 address', 'out-of-range', 0, `${JSON.stringify(text)} is not an IPv6 address`)

@@ -1,7 +1,9 @@
-// Sites, segments, gateways and VMs as an inventory knows them, and how to find one.
-import {Failure} from '../../errors.ts'
+// Sites, segments, gateways and VMs as an inventory knows them, and how to find one. Written out and not inferred from the
+// schema of the file: strategies of others are compiled against them, and the file may change where they do not.
+import {usage} from '../../errors.ts'
 import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {hint} from '../suggest.ts'
 import type {SegmentDhcp, VmDhcp} from './segment-dhcp.ts'
 import type {VmAgent} from './vm-agent.ts'
 
@@ -72,45 +74,39 @@ export const findSite = (inventory: Inventory, name: string): Site | undefined =
 export const findSegment = (inventory: Inventory, name: string): Segment | undefined =>
   inventory.segments.find((segment) => segment.name === name)
 
+/** @throws Failure `usage` without an inventory. */
+export function neededInventory(inventory: Inventory | undefined): Inventory {
+  if (inventory) return inventory
+  throw usage('no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
+}
+
+/** As {@link findSite}. @throws Failure `usage` that names what is known, if there is none. */
+export const neededSite = (inventory: Inventory, name: string): Site =>
+  findSite(inventory, name) ?? unknownName('site', name, inventory.file, inventory.sites)
+
+/** As {@link findSegment}. @throws Failure `usage` that names what is known, if there is none. */
+export const neededSegment = (inventory: Inventory, name: string): Segment =>
+  findSegment(inventory, name) ?? unknownName('segment', name, inventory.file, inventory.segments)
+
+/** As {@link findVm}. @throws Failure `usage` that names what is known, if there is none. */
+export const neededVm = (inventory: Inventory, nameOrIp: string): Vm =>
+  findVm(inventory, nameOrIp) ?? unknownName('VM', nameOrIp, inventory.file, inventory.vms)
+
+function unknownName(what: string, name: string, file: string, known: readonly {readonly name: string}[]): never {
+  const names = known.map((each) => each.name)
+  throw usage(`${file}: no ${what} "${name}"${hint(name, names)}`)
+}
+
 /** Every gateway of the inventory. */
 export const allGateways = (inventory: Inventory): readonly Gateway[] =>
   inventory.segments.flatMap((segment) => segment.gateways)
-
-/**
- * The gateway of that name, or at that address; where sites share an address, `mac` or `segment` decides.
- * Undefined if there is none. Throws Failure('usage') if the address fits several.
- */
-export function findGateway(
-  inventory: Inventory,
-  nameOrIp: string,
-  narrow: {readonly mac?: Mac | undefined; readonly segment?: string | undefined} = {},
-): Gateway | undefined {
-  const fits = allGateways(inventory).filter(
-    (gateway) =>
-      (gateway.name === nameOrIp || gateway.ip === nameOrIp) &&
-      (narrow.mac === undefined || gateway.mac === narrow.mac) &&
-      (narrow.segment === undefined || gateway.segment === narrow.segment),
-  )
-  if (fits.length > 1) {
-    const names = fits.map((gateway) => `${gateway.name} (site ${gateway.site})`).join(' and ')
-    throw new Failure('usage', `${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
-  }
-  return fits[0]
-}
-
-/**
- * The gateway that owns a MAC on a segment. Routers use one MAC on all their segments, and virtual MACs recur at other
- * sites, so that a MAC means nothing without its segment.
- */
-export const gatewayOfMac = (inventory: Inventory, segment: string, mac: Mac): Gateway | undefined =>
-  findSegment(inventory, segment)?.gateways.find((gateway) => gateway.mac === mac)
 
 /** The VM of that name or address; undefined if there is none. Throws Failure('usage') if the address fits several. */
 export function findVm(inventory: Inventory, nameOrIp: string): Vm | undefined {
   const fits = inventory.vms.filter((vm) => vm.name === nameOrIp || vm.ip === nameOrIp)
   if (fits.length > 1) {
     const names = fits.map((vm) => `${vm.name} (segment ${vm.segment})`).join(' and ')
-    throw new Failure('usage', `${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
+    throw usage(`${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
   }
   return fits[0]
 }
@@ -121,14 +117,6 @@ export function segmentOfIp(inventory: Inventory, ip: Ipv4): Segment | undefined
     .filter((segment) => prefixContains(segment.prefix, ip))
     .sort((a, b) => b.prefix.length - a.prefix.length)
   return next && best && next.prefix.length === best.prefix.length ? undefined : best
-}
-
-/** The site a destination is near: longest match over all sites' prefixes. */
-export function siteOfIp(inventory: Inventory, ip: Ipv4): Site | undefined {
-  return longestMatch(
-    inventory.sites.flatMap((site) => site.prefixes.map((prefix) => ({prefix, value: site}))),
-    ip,
-  )
 }
 
 /** The value of the longest prefix that holds `ip`. */
@@ -152,10 +140,4 @@ export const gatewaysAtSite = (segment: Segment, site: string): readonly Gateway
 export function sharesGatewayIp(segment: Segment): boolean {
   const [first, ...others] = segment.gateways
   return first !== undefined && others.length > 0 && others.every((gateway) => gateway.ip === first.ip)
-}
-
-/** DCI round trip between two sites in ms: the smaller of what they state, for too high a value hides detours. */
-export function dciRttMs(inventory: Inventory, a: string, b: string): number | undefined {
-  const stated = [findSite(inventory, a)?.dciRttMs, findSite(inventory, b)?.dciRttMs].filter((ms) => ms !== undefined)
-  return a === b || stated.length === 0 ? undefined : Math.min(...stated)
 }

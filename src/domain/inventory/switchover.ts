@@ -1,8 +1,16 @@
 // This VM, from that gateway, to this one.
 import {Failure} from '../../errors.ts'
-import type {Ipv4, Mac} from '../../wire/address.ts'
 import {hint} from '../suggest.ts'
-import {findSegment, findVm, type Gateway, gatewaysAtSite, type Inventory, type Segment, type Vm} from './site.ts'
+import {
+  findSegment,
+  type Gateway,
+  gatewaysAtSite,
+  type Inventory,
+  neededSite,
+  neededVm,
+  type Segment,
+  type Vm,
+} from './site.ts'
 
 /** The move to make. Plain JSON: plans carry it. */
 export interface Switchover {
@@ -28,11 +36,7 @@ export function resolveSwitchover(
   inventory: Inventory,
   request: {readonly vm: string; readonly to: string},
 ): SwitchoverChoice {
-  const vm = findVm(inventory, request.vm)
-  if (vm === undefined) {
-    const known = inventory.vms.map((each) => each.name)
-    throw new Failure('usage', `${inventory.file}: no VM "${request.vm}"${hint(request.vm, known)}`)
-  }
+  const vm = neededVm(inventory, request.vm)
   const segment = findSegment(inventory, vm.segment)!
   const to = targetGateway(inventory, segment, request.to)
   const from = segment.gateways.filter((gateway) => gateway.site !== to.site)
@@ -45,11 +49,11 @@ export function resolveSwitchover(
   return {vm, segment, to, from}
 }
 
-function targetGateway(inventory: Inventory, segment: Segment, to: string): Gateway {
+/** The gateway of that name on a segment, or the only one at that site. Throws Failure('usage'). */
+export function targetGateway(inventory: Inventory, segment: Segment, to: string): Gateway {
   const named = segment.gateways.find((gateway) => gateway.name === to)
   if (named !== undefined) return named
-  const sites = inventory.sites.map((site) => site.name)
-  if (!sites.includes(to)) throw new Failure('usage', `${inventory.file}: no site "${to}"${hint(to, sites)}`)
+  neededSite(inventory, to)
   const [gateway, ...others] = gatewaysAtSite(segment, to)
   if (gateway === undefined) {
     throw new Failure(
@@ -65,16 +69,6 @@ function targetGateway(inventory: Inventory, segment: Segment, to: string): Gate
     )
   }
   return gateway
-}
-
-/** Which of the segment's gateways a VM uses, told by the MAC it sends to, or by the address where that is enough. */
-export function gatewayInUse(
-  segment: Segment,
-  seen: {readonly mac?: Mac | undefined; readonly ip?: Ipv4 | undefined},
-): Gateway | undefined {
-  if (seen.mac !== undefined) return segment.gateways.find((gateway) => gateway.mac === seen.mac)
-  const at = segment.gateways.filter((gateway) => gateway.ip === seen.ip)
-  return at.length === 1 ? at[0] : undefined
 }
 
 /** The switchover from one of the choice's candidates, named, or the only one there is. Throws Failure('usage'). */

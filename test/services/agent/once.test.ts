@@ -16,6 +16,7 @@ import {
   signCommand,
 } from '../../../src/wire/agent-message.ts'
 import {gwswitch} from '../../support/cli.ts'
+import {deadSocket} from '../../support/dead-socket.ts'
 import {type FakeKernel, fakeKernel, inUse} from './fake-kernel.ts'
 
 const site = newPrivateKey()
@@ -174,7 +175,7 @@ describe('an ordinary user', () => {
 
   it('is told in one line what it takes, whether or not there is a directory for the socket', async () => {
     mkdirSync(join(scratch, 'run'))
-    writeFileSync(join(scratch, 'run/agent.sock'), '')
+    await deadSocket(join(scratch, 'run/agent.sock'))
     const results = await Promise.all([
       start('without', '/usr/nowhere/agent.sock'),
       start('once', '/usr/agent.sock', '--once'),

@@ -5,20 +5,21 @@ import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
 import {growingFile} from '../../../net/file/growing-file.ts'
 import {isService, servicePid, signalService} from '../../../net/file/pid-file.ts'
-import {readText, replaceFile} from '../../../net/file/replace-file.ts'
+import {replaceFile} from '../../../net/file/replace-file.ts'
+import {readText} from '../../../net/file/text-file.ts'
 import {type Ipv4, isIpv4} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {alone, type BackendContext, nonceFrom} from './context.ts'
+import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's unit has dnsmasq write its pid. */
-export const DNSMASQ_PIDFILE = '/run/dnsmasq/dnsmasq.pid'
+const DNSMASQ_PIDFILE = '/run/dnsmasq/dnsmasq.pid'
 const NAME = 'dnsmasq'
 /** It reads the file within a few ms of the signal; a loaded machine may take longer. */
 const READ_MS = 2000
 const QUIET_MS = 200
 
-export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
+export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
   const {optsfile, pidfile = DNSMASQ_PIDFILE, log: logFile} = dhcp
   if (optsfile === undefined) throw new TypeError('the inventory lets no dnsmasq without an optsfile pass')
   const log = logFile === undefined ? undefined : transactionLog(logFile, dnsmasqLine)
@@ -71,7 +72,7 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): Dhcp
   }
 }
 
-/** The router that the options file gives to a tag; the last line counts, as in dnsmasq. */
+/** The router that the options file gives to a tag; the last line counts, as in dnsmasq. @internal */
 export function routerIn(text: string, tag: string): Ipv4 | undefined {
   return text
     .split('\n')
@@ -79,7 +80,7 @@ export function routerIn(text: string, tag: string): Ipv4 | undefined {
     .at(-1)
 }
 
-/** The options file with the tag's router set, every other line as it was. */
+/** The options file with the tag's router set, every other line as it was. @internal */
 export function withRouter(text: string, tag: string, router: Ipv4): string {
   const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n')
   const kept = lines.filter((line) => routerLine(line, tag) === undefined)
@@ -96,7 +97,7 @@ function routerLine(line: string, tag: string): Ipv4 | undefined {
   return first === `tag:${tag}` && isRouter && more.length === 0 && isIpv4(router) ? router : undefined
 }
 
-/** With `log-dhcp` every line begins with the xid, in decimal. */
+/** With `log-dhcp` every line begins with the xid, in decimal. @internal */
 export const dnsmasqLine: LogReader = (line) => {
   const found = /dnsmasq-dhcp\[\d+\]: (\d+) DHCPACK\([^)]*\) \S+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})/.exec(line)
   return found ? {mac: found[2]!, xid: Number(found[1]), acked: true} : undefined

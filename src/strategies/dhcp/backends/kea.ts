@@ -4,7 +4,7 @@ import {Failure} from '../../../errors.ts'
 import {askUnixSocket} from '../../../net/stream/unix-request.ts'
 import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {alone, type BackendContext, nonceFrom} from './context.ts'
+import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's kea-dhcp4 listens. */
@@ -39,7 +39,7 @@ interface KeaAnswer {
   readonly arguments?: unknown
 }
 
-export function keaBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
+export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
   const {control = KEA_CONTROL, log: logFile} = dhcp
   const log = logFile === undefined ? undefined : transactionLog(logFile, keaLine)
   const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()
@@ -115,13 +115,14 @@ function placeOf(
   return reservation && {reservation}
 }
 
-/** The router that a client's reservation gives it. */
+/** The router that a client's reservation gives it. @internal */
 export const reservedRouter = (config: KeaConfig, mac: Mac): Ipv4 | undefined =>
   placeOf(config, mac)?.reservation['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
 
 /**
  * The configuration with the client's router in its reservation, which is added where there is none.
  * @throws Failure `usage` if no subnet holds the client's address.
+ * @internal
  */
 export function withReservedRouter(config: KeaConfig, client: DhcpClient, router: Ipv4): KeaConfig {
   const old = placeOf(config, client.mac)
@@ -155,7 +156,7 @@ export function withReservedRouter(config: KeaConfig, client: DhcpClient, router
   }
 }
 
-/** At severity INFO already Kea writes a line with the xid for every lease it gives or renews. */
+/** At severity INFO already Kea writes a line with the xid for every lease it gives or renews. @internal */
 export const keaLine: LogReader = (line) => {
   const found = /DHCP4_LEASE_(?:ALLOC|REUSE) \[hwtype=1 ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\].*?tid=0x([0-9a-f]+)/.exec(
     line,
