@@ -5,6 +5,7 @@
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {cpus} from 'node:os'
 import {delimiter, dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {isBuilt, markBuilt} from './dist.mjs'
@@ -56,12 +57,9 @@ const TASKS = {
     required: false,
     steps: () => [...still(), node('node_modules/vitest/vitest.mjs', 'run')],
   },
-  // What needs nothing but Node: no packets, no namespaces.
-  'test:fast': {debian: [], steps: () => [node('node_modules/vitest/vitest.mjs', 'run', '--project', 'pure', ...args)]},
-  'test:watch': {
-    debian: [],
-    steps: () => [node('node_modules/vitest/vitest.mjs', 'watch', '--project', 'pure', ...args)],
-  },
+  // What needs nothing but Node. It waits for nothing: more workers than cores would only get into each other's way.
+  'test:fast': {debian: [], steps: () => [pure('run')]},
+  'test:watch': {debian: [], steps: () => [pure('watch')]},
   'check:static': {debian: [], steps: () => still()},
   build: {debian: [], steps: () => []},
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
@@ -199,6 +197,8 @@ function build() {
 }
 
 const node = (...command) => [nodeBinary, ['--disable-warning=ExperimentalWarning', ...command]]
+const pure = (mode) =>
+  node('node_modules/vitest/vitest.mjs', mode, '--project', 'pure', `--maxWorkers=${cpus().length}`, ...args)
 const lint = () => node('node_modules/@biomejs/biome/bin/biome', 'check')
 const types = () => node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json')
 /** Whatever nobody imports, and whatever only tests do (`--production`), unless it is marked `@internal`. */
