@@ -4,7 +4,7 @@ import type {CommandResult} from '../../../src/net/process/command.ts'
 import type {GuestInterface} from '../../../src/net/stream/qga.ts'
 import type {AgentTarget, SwitchOrder} from '../../../src/strategies/agent/conversation.ts'
 
-export const MAC = '02:00:00:00:00:10'
+const MAC = '02:00:00:00:00:10'
 export const [OLD4, NEW4, OLD6, NEW6] = ['10.0.0.1', '10.0.0.2', 'fd00::1', 'fd00::2'] as const
 export const [BEYOND4, BEYOND6] = ['198.51.100.1', '2001:db8::1'] as const
 export const FILE = '/run/gwswitch-r1'
