@@ -11,7 +11,7 @@ import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
 import {isVersion6} from '../../wire/ipv6-address.ts'
 import type {AgentKernel} from './kernel.ts'
 import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
-import {makeReceiver, type Receiver, type ReceiverCounts} from './receiver.ts'
+import {makeReceiver, type Receiver, type ReceptionCounts} from './receiver.ts'
 import {STATUS_LINE} from './running-agent.ts'
 import {type AgentStore, openStore} from './store.ts'
 import {makeWhereabouts, type Whereabouts} from './whereabouts.ts'
@@ -24,7 +24,7 @@ const LOOK_EVERY_MS = 1000
 export interface Agent {
   /** Addresses that it listens on. */
   readonly listening: readonly string[]
-  readonly counts: ReceiverCounts
+  readonly counts: ReceptionCounts
   /** Takes a message as if it had come by a socket. */
   receive: Receiver['receive']
   /** Takes a beacon as if it had come by UDP. */
@@ -124,7 +124,9 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
 
   return {
     listening: [...listeners.map(({endpoint}) => endpointText(endpoint)), ...(config.socket ? [config.socket] : [])],
-    counts: receiver.counts,
+    get counts() {
+      return receiver.counts
+    },
     receive: receiver.receive,
     hear: whereabouts.hear,
     where: whereabouts.status,
