@@ -240,11 +240,20 @@ export const siteStatus = (path: string): Promise<SiteStatus | undefined> =>
     stream.on('error', () => stream.destroy())
     stream.on('close', () => resolve(undefined))
     createInterface({input: stream}).on('line', (line) => {
-      resolve(JSON.parse(line) as SiteStatus)
+      resolve(statusIn(line))
       stream.destroy()
     })
     stream.write(`${STATUS_LINE}\n`)
   })
+
+/** Undefined for what is no JSON: then it is no agent that answers there. */
+function statusIn(line: string): SiteStatus | undefined {
+  try {
+    return JSON.parse(line) as SiteStatus
+  } catch {
+    return undefined
+  }
+}
 
 export const reachable = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
