@@ -1,7 +1,7 @@
 // Runs gwswitch's own tasks on a machine that has nothing but Node, npm and (for namespaces) root.
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
-//   node scripts/bootstrap.mjs demo|test|check|build|bench|manifest|run [arguments]
+//   node scripts/bootstrap.mjs demo|test|check|build|bench|fuzz|mutate|manifest|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
@@ -56,6 +56,8 @@ const TASKS = {
   },
   build: {debian: [], steps: () => []},
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
+  fuzz: {debian: [], steps: () => [node('test/fuzz/run.ts', ...args)]},
+  mutate: {debian: [], steps: () => [node('test/mutants/run.ts', ...args)]},
   manifest: {debian: [], steps: () => [node('scripts/manifest.mjs')]},
   run: {debian: [], steps: () => [node('bin/run.js', ...args)]},
 }
