@@ -71,6 +71,10 @@ function wordsOf(error: unknown): [what: string, detail: string] {
 
 export const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
+/** A find in one line, for a test that fails. */
+export const words = (find: Find | undefined): string | undefined =>
+  find && `${find.target}: ${find.what}: ${find.detail} (input ${hexOf(find.input)})`
+
 /** A shorter input that meets the same fault. */
 export async function shortened(target: Target, find: Find): Promise<Find> {
   let best = find
