@@ -52,6 +52,11 @@ export const FINDS: readonly NamedFind[] = [
     `377f0682 002de218 00000204 00000000 01020304 05060708 e0ce0514a4aee2be 00000001 00000001 01020304 05060708 ${'00'.repeat(524)}`,
   ),
 
+  {
+    target: 'inventory',
+    name: 'a mapping as a key, of which Node would warn',
+    input: utf8('version: 1\n{ name: rx }: y\n'),
+  },
   json('agent state', 'a key of which nothing is kept', {version: 1, keys: {'site-y': null}, answered: []}),
 
   json('ip address', 'no list', IP_ADDRESS),

@@ -10,7 +10,7 @@ import {fuzzWatched} from './watch.ts'
 
 const targetOf = (name: string) => TARGETS.find((target) => target.name === name)!
 
-describe('every reader of foreign bytes and text', () => {
+describe('every reader of foreign bytes and text', {timeout: 60_000}, () => {
   it('has a name of its own', () => {
     expect(new Set(TARGETS.map(({name}) => name)).size).toBe(TARGETS.length)
   })
@@ -29,7 +29,7 @@ describe('every reader of foreign bytes and text', () => {
   })
 })
 
-describe('the fuzzer', () => {
+describe('the fuzzer', {timeout: 60_000}, () => {
   const corpus = () => [Uint8Array.of(1, 2, 3, 4, 5, 6)]
   const broken = (read: (input: Uint8Array) => unknown) => ofBytes({name: 'broken', corpus, read})
 

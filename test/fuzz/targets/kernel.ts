@@ -1,7 +1,8 @@
 // What the kernel and SQLite lay down as bytes.
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {threadId} from 'node:worker_threads'
 import {readRecord, writeRecord} from '../../../src/lab/session-record.ts'
 import {inspectWal} from '../../../src/net/file/sqlite-wal.ts'
 import {attribute, netlinkMessages, parseError, request, u32} from '../../../src/net/netlink/netlink-message.ts'
@@ -123,22 +124,15 @@ function repairWal(bytes: Uint8Array): Uint8Array {
   return out
 }
 
-function walTarget(): Target {
-  let file: string | undefined
-  return ofBytes({
-    name: 'sqlite wal',
-    corpus: () => [repairWal(WAL)],
-    read(bytes) {
-      if (file === undefined) {
-        const folder = mkdtempSync(join(tmpdir(), 'gwswitch-fuzz-'))
-        process.once('exit', () => rmSync(folder, {recursive: true, force: true}))
-        file = join(folder, 'wal')
-      }
-      writeFileSync(file, bytes)
-      return inspectWal(file)
-    },
-    repair: repairWal,
-  })
+/** Through a file, which is what is looked at; none stays, for the thread may end at any time. */
+function inspected(bytes: Uint8Array) {
+  const file = join(tmpdir(), `gwswitch-fuzz-${process.pid}-${threadId}.wal`)
+  try {
+    writeFileSync(file, bytes)
+    return inspectWal(file)
+  } finally {
+    rmSync(file, {force: true})
+  }
 }
 
 export const KERNEL: readonly Target[] = [
@@ -148,6 +142,6 @@ export const KERNEL: readonly Target[] = [
     corpus: () => [CONTROL],
     read: (bytes) => [...controlMessages(Buffer.from(bytes))].map(({data}) => data.length),
   }),
-  walTarget(),
+  ofBytes({name: 'sqlite wal', corpus: () => [repairWal(WAL)], read: inspected, repair: repairWal}),
   ofBytes({name: 'session record', corpus: () => [writeRecord(7, 1234.5)], read: readRecord}),
 ]
