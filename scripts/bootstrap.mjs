@@ -1,7 +1,7 @@
 // Runs gwswitch's own tasks on a machine that has nothing but Node, npm and (for namespaces) root.
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
-//   node scripts/bootstrap.mjs demo|test|check|build|bench|fuzz|mutate|manifest|run [arguments]
+//   node scripts/bootstrap.mjs demo|test|check|check:static|build|bench|fuzz|mutate|manifest|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
@@ -52,8 +52,9 @@ const TASKS = {
   check: {
     debian: PEERS,
     required: false,
-    steps: () => [lint(), types(), node('node_modules/vitest/vitest.mjs', 'run')],
+    steps: () => [...still(), node('node_modules/vitest/vitest.mjs', 'run')],
   },
+  'check:static': {debian: [], steps: () => still()},
   build: {debian: [], steps: () => []},
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
   fuzz: {debian: [], steps: () => [node('test/fuzz/run.ts', ...args)]},
@@ -204,6 +205,10 @@ function build() {
 const node = (...command) => [nodeBinary, ['--disable-warning=ExperimentalWarning', ...command]]
 const lint = () => node('node_modules/@biomejs/biome/bin/biome', 'check')
 const types = () => node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json')
+/** Whatever nobody imports, and whatever only tests do (`--production`), unless it is marked `@internal`. */
+const unused = (...flags) => node('node_modules/knip/bin/knip.js', ...flags)
+/** What is checked without running anything of ours. */
+const still = () => [lint(), types(), unused(), unused('--production')]
 
 function run([command, commandArgs]) {
   const env = {...process.env, PATH: [dirname(nodeBinary), process.env.PATH, '/usr/sbin', '/sbin'].join(delimiter)}

@@ -36,7 +36,7 @@ const ENTRANCES = ['main.ts', 'index.ts']
 const OUTSIDE: Record<string, readonly string[]> = {
   wire: ['node:crypto', 'binary-parser/dist/binary_parser.js'],
   domain: ['node:crypto', 'zod', 'yaml'],
-  render: [],
+  render: ['node:util', 'string-width'],
 }
 
 /** What touches the operating system. */

@@ -1,6 +1,9 @@
 // "Did you mean …": the known word nearest to a mistyped one.
 
-/** The candidate with the fewest typing slips from `word`, if these are few enough to be slips; undefined otherwise. */
+/**
+ * The candidate with the fewest typing slips from `word`, if these are few enough to be slips; undefined otherwise.
+ * @internal
+ */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const typed = word.toLowerCase()
   let best: string | undefined

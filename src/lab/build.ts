@@ -79,7 +79,10 @@ const KERNEL_PARTS: Readonly<Record<string, string>> = {
   vxlan: 'CONFIG_VXLAN',
 }
 
-/** The failure of a batch of which ip(8) did not do one of the lines; what the kernel lacks is said in words. */
+/**
+ * The failure of a batch of which ip(8) did not do one of the lines; what the kernel lacks is said in words.
+ * @internal
+ */
 export function ipFailure(lines: readonly string[], result: CommandResult): Failure {
   const number = /Command failed -:(\d+)/.exec(result.stderr)?.[1]
   const line = lines[Number(number) - 1] ?? '-batch'

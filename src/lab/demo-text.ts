@@ -1,5 +1,6 @@
 // The demo's last page: before and after in one table, the path as a sketch, and what had to be so.
 import type {TraceReport} from '../domain/trace/report.ts'
+import {EGRESS_WORD} from '../render/measures.ts'
 import type {Paint} from '../render/paint.ts'
 import {crossingsText, pathSketch} from '../render/path-sketch.ts'
 import {tableLines} from '../render/table.ts'
@@ -42,7 +43,7 @@ function summaryRows({traces, counters, session}: DemoResult): string[][] {
   return [
     ['', 'at X', 'moved to Y', 'switched'],
     ['gateway the VM uses', ...three.map((report) => `${used(report).name ?? '?'} (${used(report).site ?? '?'})`)],
-    ['verdict of trace', ...three.map(({egress}) => (egress.verdict === 'none' ? 'no trombone' : egress.verdict))],
+    ['verdict of trace', ...three.map(({egress}) => EGRESS_WORD[egress.verdict])],
     ['round trip of trace, median', ...three.map((report) => ms(used(report).medianMs))],
     ['penalty against the other gateway', ...three.map(({egress}) => ms(egress.penaltyMs?.median))],
     ['session: round trip, median', ...phases.map((each) => ms(each?.rttMedianMs))],

@@ -1,6 +1,6 @@
 // The numbered records that a measured session sends, and the books that are kept on their echoes. Pure.
 
-/** Bytes of a record, on TCP and as a datagram. */
+/** Bytes of a record, on TCP and as a datagram. @internal */
 export const RECORD_BYTES = 64
 const MAGIC = 0x47575357 // "GWSW"
 const PATTERN_AT = 16

@@ -7,7 +7,7 @@ import type {FlowReport} from './session-record.ts'
 import {USERS} from './topology.ts'
 import {labVm} from './vms.ts'
 
-export type {FlowReport, PhaseReport} from './session-record.ts'
+export type {FlowReport} from './session-record.ts'
 
 /** What the client process is told, one JSON object a line. */
 export type SessionOrder = {readonly do: 'mark'; readonly phase: string} | {readonly do: 'report' | 'finish'}

@@ -35,10 +35,6 @@ export function labFiles(prefix: string): LabFiles {
   }
 }
 
-/** The prefixes of the labs that exist, whole or not. */
-export const labPrefixes = (): string[] =>
-  entries(ROOT).flatMap((name) => (name.startsWith('lab-') && !name.endsWith('.lock') ? [name.slice(4)] : []))
-
 /**
  * Undefined if there is no lab of this prefix. One whose record says nothing counts as half built.
  * @throws Failure `privilege` if it is another user's.

@@ -127,7 +127,7 @@ const relayedText = (counters: readonly RelayCounters[]): string =>
     : counters.map(({from, to, frames}) => `${from} to ${to} ${frames} frames`).join(', ')
 
 /** Commands that show what can be done inside. */
-export function hints({prefix, inventoryFile}: LabStatus, program = 'gwswitch'): string[] {
+function hints({prefix, inventoryFile}: LabStatus, program = 'gwswitch'): string[] {
   const inside = (node: string): string => `ip netns exec ${namespaceOf(prefix, node)}`
   const far = USERS.find(({site}) => site === 'y')!
   return [

@@ -22,7 +22,10 @@ import {
   vmBridge,
 } from './topology.ts'
 
-/** When QEMU announces a resumed guest, ms after it resumed (announce-initial 50, -step 100, -max 550, -rounds 5). */
+/**
+ * When QEMU announces a resumed guest, ms after it resumed (announce-initial 50, -step 100, -max 550, -rounds 5).
+ * @internal
+ */
 export const ANNOUNCE_AT_MS: readonly number[] = [0, 50, 200, 450, 800]
 
 export interface VmMove {

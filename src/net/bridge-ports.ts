@@ -35,6 +35,7 @@ const RAW_NEIGHBOUR = record({dst: text, lladdr: optional(text)})
 export const vlanAwareBridges = async (): Promise<string[]> =>
   readVlanAwareBridges(await json('ip', '-d', 'link', 'show', 'type', 'bridge'))
 
+/** @internal */
 export const readVlanAwareBridges = (output: string): string[] =>
   listed(output, 'ip link show', RAW_BRIDGE)
     .filter(({linkinfo}) => linkinfo?.info_data?.vlan_filtering === 1)
@@ -43,6 +44,7 @@ export const readVlanAwareBridges = (output: string): string[] =>
 /** Every bridge port of this network namespace. */
 export const bridgePorts = async (): Promise<BridgePort[]> => readBridgePorts(await json('ip', '-d', 'link', 'show'))
 
+/** @internal */
 export const readBridgePorts = (output: string): BridgePort[] =>
   listed(output, 'ip link show', RAW_PORT).flatMap(({ifname, master, address, flags, linkinfo}) =>
     linkinfo?.info_slave_kind !== 'bridge' || master === undefined
@@ -73,6 +75,7 @@ export interface FdbEntry {
 export const bridgeFdb = async (bridge: string): Promise<FdbEntry[]> =>
   readFdb(await json('bridge', 'fdb', 'show', 'br', bridge))
 
+/** @internal */
 export const readFdb = (output: string): FdbEntry[] =>
   listed(output, 'bridge fdb show', RAW_FDB).map(({mac, ifname, vlan, state}) => ({
     mac,
@@ -137,6 +140,7 @@ export async function permanentNeighbours(device: string): Promise<string[]> {
   return readPermanentNeighbours(await json('ip', 'neigh', 'show', 'dev', device, 'nud', 'permanent'))
 }
 
+/** @internal */
 export const readPermanentNeighbours = (output: string): string[] =>
   listed(output, 'ip neigh show', RAW_NEIGHBOUR).flatMap(({dst, lladdr}) =>
     lladdr === undefined ? [] : `${dst} ${lladdr}`,

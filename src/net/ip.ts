@@ -89,11 +89,17 @@ export async function interfaces(): Promise<InterfaceFacts[]> {
   return readInterfaces(await ipJson('address', 'show'))
 }
 
-/** The interfaces in the output of `ip -json address show`. @throws Failure `runtime` if it is something else. */
+/**
+ * The interfaces in the output of `ip -json address show`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
 export const readInterfaces = (output: string): InterfaceFacts[] =>
   listed(output, 'ip address show', RAW_INTERFACE).map(facts)
 
-/** One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are. */
+/**
+ * One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are.
+ * @internal
+ */
 export async function interfaceByName(name: string): Promise<InterfaceFacts> {
   const all = await interfaces()
   const found = all.find((candidate) => candidate.name === name)
@@ -131,7 +137,10 @@ export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
   return readNeighbours(await ipJson('-4', 'neigh', 'show', 'dev', interfaceName))
 }
 
-/** The entries in the output of `ip -json neigh show dev ...`. @throws Failure `runtime` if it is something else. */
+/**
+ * The entries in the output of `ip -json neigh show dev ...`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
 export const readNeighbours = (output: string): Neighbour[] =>
   listed(output, 'ip neigh show', RAW_NEIGHBOUR).map((entry) => ({
     ip: entry.dst,
@@ -155,7 +164,10 @@ export async function routeTo(destination: Ipv4, interfaceName?: string): Promis
   return readRoute(output)
 }
 
-/** The route in the output of `ip -json route get ...`. @throws Failure `runtime` if it is something else. */
+/**
+ * The route in the output of `ip -json route get ...`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
 export function readRoute(output: string): Route | undefined {
   const route = listed(output, 'ip route get', RAW_ROUTE)[0]
   if (!route) return undefined
@@ -177,7 +189,10 @@ export async function tableGateway(destination: Ipv4, interfaceName: string): Pr
   return readTableGateway(await ipJson('-4', 'route', 'show', 'match', destination, 'dev', interfaceName))
 }
 
-/** The gateway of the first of the routes in the output of `ip -json route show match ...`. @throws Failure `runtime`. */
+/**
+ * The gateway of the first of the routes in the output of `ip -json route show match ...`. @throws Failure `runtime`
+ * @internal
+ */
 export function readTableGateway(output: string): Ipv4 | undefined {
   const routes = listed(output, 'ip route show', TABLE_ROUTE)
   const length = (dst: string): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 32))

@@ -11,9 +11,9 @@ import {type EchoIdentity, isVersion6} from './sighting.ts'
 import {echoFrame, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
 
 /** The IPv4 dummy address (RFC 7600): nobody has it, and routers do not forward to it, so that the answers end there. */
-export const FAR_AWAY: Ipv4 = '192.0.0.8'
+const FAR_AWAY: Ipv4 = '192.0.0.8'
 /** For IPv6 one of the discard-only prefix (RFC 6666): the same is true of it. */
-export const FAR_AWAY6: Ipv6 = '100::8'
+const FAR_AWAY6: Ipv6 = '100::8'
 const ROUNDS_MS = [0, 150, 400, 900, 1600]
 const LISTEN_MS = 600
 

@@ -1,5 +1,24 @@
-// Numbers and names of a trace as people read them.
+// Numbers, names and verdicts of a trace as people read them.
+import type {InboundVerdict} from '../domain/trace/inbound.ts'
 import type {CandidateReport, TraceReport} from '../domain/trace/report.ts'
+import type {EgressVerdict} from '../domain/trace/verdict.ts'
+
+/** What each verdict is called, in text, in pictures and in docs/trace.md. Capitals: there is something to do. */
+export const EGRESS_WORD: Readonly<Record<EgressVerdict, string>> = {
+  trombone: 'TROMBONE',
+  none: 'no trombone',
+  inconclusive: 'INCONCLUSIVE',
+  'local-exit-unusable': 'UNUSABLE',
+  'current-exit-dead': 'EXIT DEAD',
+}
+/** The same of the way back. */
+export const INBOUND_WORD: Readonly<Record<InboundVerdict, string>> = {
+  local: 'local',
+  direct: 'direct',
+  'inbound-trombone': 'TROMBONE',
+  mixed: 'mixed',
+  unknown: 'unknown',
+}
 
 /** Milliseconds with the digits that mean something: `20.5`, `0.03`; a minus sign, not a hyphen. */
 export function ms(value: number): string {

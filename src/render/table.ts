@@ -1,5 +1,5 @@
 // Rows of cells as aligned columns.
-import {displayWidth, pad} from './paint.ts'
+import displayWidth from 'string-width'
 
 export interface TableOptions {
   /** By column; `left` where nothing is said. */
@@ -21,6 +21,12 @@ export function tableLines(rows: readonly (readonly string[])[], options: TableO
   })
 }
 
+/** Text filled up to `width` columns, to its right or its left. */
+function pad(text: string, width: number, align: 'left' | 'right' = 'left'): string {
+  const space = ' '.repeat(Math.max(0, width - displayWidth(text)))
+  return align === 'left' ? text + space : space + text
+}
+
 /** The same as one text. */
 export const table = (rows: readonly (readonly string[])[], options?: TableOptions): string =>
   tableLines(rows, options).join('\n')
@@ -28,7 +34,7 @@ export const table = (rows: readonly (readonly string[])[], options?: TableOptio
 /** Blocks of lines next to each other, each as wide as its widest line. */
 export function sideBySide(blocks: readonly (readonly string[])[], gap = '    '): string[] {
   const height = Math.max(0, ...blocks.map((block) => block.length))
-  const widths = blocks.map((block) => Math.max(0, ...block.map(displayWidth)))
+  const widths = blocks.map((block) => Math.max(0, ...block.map((line) => displayWidth(line))))
   return Array.from({length: height}, (_, i) =>
     blocks
       .map((block, b) => pad(block[i] ?? '', widths[b]!))

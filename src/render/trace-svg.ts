@@ -2,7 +2,7 @@
 // right the paired differences, which do not. One file, no scripts, no fonts of its own; colours follow light and dark, and
 // every series also has a shape of its own.
 import type {CandidateReport, PairReport, TraceReport} from '../domain/trace/report.ts'
-import {candidateLabel, chosenAlternative, ms, percent, placed, signedMs} from './measures.ts'
+import {candidateLabel, chosenAlternative, EGRESS_WORD, ms, percent, placed, signedMs} from './measures.ts'
 import {harmless} from './paint.ts'
 import {adviceOn} from './trace-advice.ts'
 
@@ -78,17 +78,9 @@ const STYLE = `<style>
   }
 </style>`
 
-const VERDICT = {
-  trombone: 'TROMBONE',
-  none: 'no trombone',
-  inconclusive: 'INCONCLUSIVE',
-  'local-exit-unusable': 'LOCAL EXIT UNUSABLE',
-  'current-exit-dead': 'CURRENT EXIT DEAD',
-} as const
-
 function titleOf({host, destination, egress}: TraceReport): string {
   const penalty = egress.penaltyMs === null ? '' : `, ${signedMs(egress.penaltyMs.median)} ms`
-  return `${host.name ?? host.ip} → ${destination.name ?? destination.ip}: ${VERDICT[egress.verdict]} (${egress.reason}${penalty})`
+  return `${host.name ?? host.ip} → ${destination.name ?? destination.ip}: ${EGRESS_WORD[egress.verdict]} (${egress.reason}${penalty})`
 }
 
 function subtitleOf(report: TraceReport): string {

@@ -1,4 +1,5 @@
 // A trace for a terminal: the verdict first, then what it rests on, then what to do.
+import displayWidth from 'string-width'
 import {
   type CandidateReport,
   type EgressReport,
@@ -7,8 +8,18 @@ import {
   type TraceReport,
 } from '../domain/trace/report.ts'
 import type {EgressVerdict} from '../domain/trace/verdict.ts'
-import {candidateLabel, chosenAlternative, ms, percent, placed, signedMs, whereabouts} from './measures.ts'
-import {displayWidth, harmless, type Paint, paintWith} from './paint.ts'
+import {
+  candidateLabel,
+  chosenAlternative,
+  EGRESS_WORD,
+  INBOUND_WORD,
+  ms,
+  percent,
+  placed,
+  signedMs,
+  whereabouts,
+} from './measures.ts'
+import {harmless, type Paint, paintWith} from './paint.ts'
 import {crossingsText, pathSketch} from './path-sketch.ts'
 import {sideBySide, tableLines} from './table.ts'
 import {adviceOn} from './trace-advice.ts'
@@ -27,14 +38,6 @@ export function traceText(document: TraceDocument, options: TraceTextOptions): s
   return summaryLines(reports, paint, options.columns ?? 120)
 }
 
-const VERDICT_WORD: Readonly<Record<EgressVerdict, string>> = {
-  trombone: 'TROMBONE',
-  none: 'no trombone',
-  inconclusive: 'INCONCLUSIVE',
-  'local-exit-unusable': 'UNUSABLE',
-  'current-exit-dead': 'EXIT DEAD',
-}
-
 function verdictWord(verdict: EgressVerdict, paint: Paint): string {
   const colour = {
     trombone: paint.bad,
@@ -43,7 +46,7 @@ function verdictWord(verdict: EgressVerdict, paint: Paint): string {
     'local-exit-unusable': paint.bad,
     'current-exit-dead': paint.bad,
   }
-  return paint.bold(colour[verdict](VERDICT_WORD[verdict]))
+  return paint.bold(colour[verdict](EGRESS_WORD[verdict]))
 }
 
 function reportLines(report: TraceReport, paint: Paint, columns: number): string[] {
@@ -125,10 +128,9 @@ function lossWords(report: TraceReport): string {
 }
 
 function inboundWord({inbound}: TraceReport, paint: Paint): string {
-  if (inbound.verdict === 'inbound-trombone') return paint.bold(paint.bad('TROMBONE'))
-  return inbound.verdict === 'local' || inbound.verdict === 'direct'
-    ? paint.good(inbound.verdict)
-    : paint.warn(inbound.verdict)
+  const word = INBOUND_WORD[inbound.verdict]
+  if (inbound.verdict === 'inbound-trombone') return paint.bold(paint.bad(word))
+  return inbound.verdict === 'local' || inbound.verdict === 'direct' ? paint.good(word) : paint.warn(word)
 }
 
 function inboundWords(report: TraceReport): string {
@@ -161,7 +163,7 @@ function hopColumns(report: TraceReport, paint: Paint, columns: number): string[
   if (report.candidates.every((candidate) => candidate.hops.length === 0)) return []
   const together = sideBySide(blocks)
   const lines =
-    Math.max(...together.map(displayWidth)) + 2 <= columns
+    Math.max(...together.map((line) => displayWidth(line))) + 2 <= columns
       ? together
       : blocks.flatMap((block, i) => (i === 0 ? block : ['', ...block]))
   const returns = report.candidates.some((candidate) =>
@@ -256,7 +258,7 @@ function summaryLines(reports: readonly TraceReport[], paint: Paint, columns: nu
     verdictWord(report.egress.verdict, paint),
     report.egress.penaltyMs === null ? '' : `${signedMs(report.egress.penaltyMs.median)} ms`,
     report.egress.reason,
-    `inbound ${report.inbound.verdict === 'inbound-trombone' ? 'TROMBONE' : report.inbound.verdict}`,
+    `inbound ${INBOUND_WORD[report.inbound.verdict]}`,
   ])
   const worst = sorted.at(-1)
   if (worst === undefined) return []

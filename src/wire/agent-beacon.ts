@@ -19,9 +19,10 @@ import {
 import {readEndpoint} from './endpoint.ts'
 
 export const BEACON_TYP = 'gwsw-bcn+jws'
+/** @internal */
 export const NOTE_TYP = 'gwsw-note+jws'
 /** Controllers that one beacon may name. */
-export const ASK_LIMIT = 2
+const ASK_LIMIT = 2
 
 /** What a site says of itself on a segment, signed by the site's key. Field names are those on the wire. */
 export interface SiteBeacon {

@@ -13,7 +13,7 @@ export const NOTE_PORT = 6743
 /** Bytes of the longest message that is looked at. */
 export const AGENT_MESSAGE_LIMIT = 2048
 /** The only algorithm; `EdDSA` is refused, as RFC 9864 deprecates it. */
-export const AGENT_ALG = 'Ed25519'
+const AGENT_ALG = 'Ed25519'
 
 /** Why a message gets no answer: whoever sent it has not shown that they may ask. */
 export const SILENT_REASONS = [

@@ -18,21 +18,20 @@ import {
 } from './agent-jws.ts'
 
 export {
-  AGENT_ALG,
   AGENT_MESSAGE_LIMIT,
   AGENT_PORT,
   isAgentId,
   type KeyLookup,
   NOTE_PORT,
   type Opened,
-  SILENT_REASONS,
   type SigningKey,
   type SilentReason,
 } from './agent-jws.ts'
 export {newPrivateKey, privateKeyText, publicKeyText, readPrivateKey, readPublicKey} from './agent-keys.ts'
 
-/** `typ` of the protected header: an answer can never be taken for a command, nor the other way round. */
+/** `typ` of the protected header: an answer can never be taken for a command, nor the other way round. @internal */
 export const COMMAND_TYP = 'gwsw-cmd+jws'
+/** @internal */
 export const ANSWER_TYP = 'gwsw-ans+jws'
 /** Probes that one command may name. */
 export const PROBE_LIMIT = 8

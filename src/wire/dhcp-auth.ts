@@ -22,7 +22,10 @@ export const RECONFIGURE_KEY_LENGTH = 16
 const BEFORE_DIGEST = 12
 const AUTH_LENGTH = BEFORE_DIGEST + RECONFIGURE_KEY_LENGTH
 
-/** Option 90 of a message that will be signed: its digest is zeros. `replay` must grow from message to message. */
+/**
+ * Option 90 of a message that will be signed: its digest is zeros. `replay` must grow from message to message.
+ * @internal
+ */
 export const unsignedReconfigure = (replay: bigint): DhcpAuthentication =>
   reconfigure(RECONFIGURE_DIGEST, replay, new Uint8Array(RECONFIGURE_KEY_LENGTH))
 
@@ -50,6 +53,7 @@ export function readReconfigureNonce({protocol, algorithm, information}: DhcpAut
 /**
  * A copy of a serialized message, the digest in its option 90 computed with a nonce of 16 bytes.
  * Throws `WireError`, reason `malformed`, if the options field has no option 90 with room for a digest.
+ * @internal
  */
 export function signReconfigure(message: Uint8Array, nonce: Uint8Array): Uint8Array {
   const at = digestOffset(message)

@@ -36,7 +36,7 @@ export const DHCPINFORM = 8
 export const DHCPFORCERENEW = 9
 
 /** The names of message types, by number from 1. */
-export const DHCP_MESSAGE_TYPES = [
+const DHCP_MESSAGE_TYPES = [
   'DHCPDISCOVER',
   'DHCPOFFER',
   'DHCPREQUEST',
@@ -315,16 +315,6 @@ export const dhcpOptions = {
   /** RFC 6704: the digest algorithms with which the client takes a nonce; 1 is HMAC-MD5. */
   forcerenewNonceCapable: named(145, 'forcerenew-nonce-capable', numbers),
 } as const
-
-/** A codec whose value we do not know at compile time. */
-export type AnyDhcpOptionCodec = Pick<DhcpOptionCodec<unknown>, 'code' | 'name' | 'read'>
-
-const BY_CODE: ReadonlyMap<number, AnyDhcpOptionCodec> = new Map(
-  Object.values<AnyDhcpOptionCodec>(dhcpOptions).map((codec) => [codec.code, codec]),
-)
-
-/** The codec of an option number; undefined if we give it no meaning. */
-export const dhcpOptionCodec = (code: number): AnyDhcpOptionCodec | undefined => BY_CODE.get(code)
 
 /**
  * The value of an option; undefined if the list does not have it. Throws `WireError`, reason `malformed`, layer

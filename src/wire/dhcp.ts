@@ -75,9 +75,9 @@ type OverloadField = (typeof FIELDS)[number]
 const OVERLOAD = {file: {bit: 1, room: 128}, sname: {bit: 2, room: 64}} as const
 
 /** Shortest message: RFC 1542 2.1 says 300 bytes, and relays and clients drop shorter ones. */
-export const DHCP_MINIMUM = 300
+const DHCP_MINIMUM = 300
 /** Longest message that every client takes unasked: an IP packet of 576 bytes (RFC 2131 2). */
-export const DHCP_MAXIMUM = 576 - 20 - 8
+const DHCP_MAXIMUM = 576 - 20 - 8
 
 /**
  * Reads a message. The parts of a split option are joined (RFC 3396), options are read from `file` and `sname` too where

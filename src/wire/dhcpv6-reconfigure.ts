@@ -14,7 +14,6 @@ import {table, u8, u16} from './table.ts'
 export const DHCPV6_CLIENT_PORT = 546
 export const DHCPV6_SERVER_PORT = 547
 
-export const DHCPV6_REQUEST = 3
 export const DHCPV6_RENEW = 5
 export const DHCPV6_REBIND = 6
 export const DHCPV6_REPLY = 7
@@ -24,7 +23,8 @@ export const DHCPV6_INFORMATION_REQUEST = 11
 export const DHCPV6_OPTION_CLIENTID = 1
 export const DHCPV6_OPTION_SERVERID = 2
 export const DHCPV6_OPTION_AUTH = 11
-export const DHCPV6_OPTION_RECONF_MSG = 19
+const DHCPV6_OPTION_RECONF_MSG = 19
+/** @internal */
 export const DHCPV6_OPTION_RECONF_ACCEPT = 20
 
 export interface Dhcpv6Option {
@@ -73,7 +73,7 @@ export function parseDhcpv6(bytes: Uint8Array): Dhcpv6 {
   return {type, transactionId: transactionHigh * 0x1_0000 + transactionLow, options}
 }
 
-/** The bytes of a message. Throws `WireError`, reason `out-of-range`. */
+/** The bytes of a message. Throws `WireError`, reason `out-of-range`. @internal */
 export function serializeDhcpv6({type, transactionId, options}: Dhcpv6): Uint8Array {
   expectWhole('dhcpv6', 'transactionId', transactionId, 0xff_ffff)
   const out = zeros(options.reduce((sum, {data}) => sum + option.size + data.length, header.size))
@@ -92,7 +92,7 @@ export const dhcpv6Option = ({options}: Dhcpv6, code: number): Uint8Array | unde
   options.find((each) => each.code === code)?.data
 
 /** Bytes of a reconfigure key, and of an HMAC-MD5 digest. */
-export const DHCPV6_KEY_LENGTH = 16
+const DHCPV6_KEY_LENGTH = 16
 /** Protocol, algorithm, replay method, replay detection (8), type of the information. */
 const BEFORE_VALUE = 12
 
@@ -130,7 +130,7 @@ export function serializeDhcpv6Reconfigure({
   return message
 }
 
-/** The data of option 11 with which a server gives a client its reconfigure key (RFC 8415 20.4.1). */
+/** The data of option 11 with which a server gives a client its reconfigure key (RFC 8415 20.4.1). @internal */
 export const dhcpv6ReconfigureKey = (replay: bigint, key: Uint8Array): Uint8Array =>
   reconfigureAuthentication(RECONFIGURE_NONCE, replay, expectKey(key))
 

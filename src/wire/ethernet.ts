@@ -7,6 +7,7 @@ import {mac, table, u16} from './table.ts'
 export const ETHERTYPE_IPV4 = 0x0800
 export const ETHERTYPE_ARP = 0x0806
 export const ETHERTYPE_RARP = 0x8035
+/** @internal */
 export const ETHERTYPE_VLAN = 0x8100
 export const ETHERTYPE_IPV6 = 0x86dd
 

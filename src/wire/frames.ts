@@ -32,7 +32,7 @@ export type FrameAddresses = Omit<EthernetHeader, 'etherType'>
 /** Where a packet goes, and what its header says beside the defaults of {@link ipv4Header}. */
 export type PacketAddresses = Ends & Partial<Omit<Ipv4Header, 'protocol'>>
 
-/** A header that says nothing special: not a fragment and not to be fragmented, TTL 64, no options. */
+/** A header that says nothing special: not a fragment and not to be fragmented, TTL 64, no options. @internal */
 export function ipv4Header(protocol: number, addresses: PacketAddresses): Ipv4Header {
   return {
     dscp: addresses.dscp ?? 0,
@@ -90,7 +90,7 @@ export function udpFrame(addresses: FrameAddresses, packet: PacketAddresses, udp
   return out
 }
 
-/** An Ethernet frame with a TCP segment in an IPv4 packet. */
+/** An Ethernet frame with a TCP segment in an IPv4 packet. @internal */
 export function tcpFrame(addresses: FrameAddresses, packet: PacketAddresses, tcp: Tcp): Uint8Array {
   const length = tcpHeaderLength(tcp) + tcp.payload.length
   const {out, at} = packetRoom(addresses, ipv4Header(PROTOCOL_TCP, packet), length)

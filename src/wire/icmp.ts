@@ -7,21 +7,15 @@ import {copyBytes, NO_BYTES, zeros} from './memory.ts'
 import {parseQuoted, type Quoted, quotedLength, writeQuoted} from './quote.ts'
 import {ipv4, bytes as raw, table, u8, u16} from './table.ts'
 
-export const ICMP_ECHO_REPLY = 0
+const ICMP_ECHO_REPLY = 0
 export const ICMP_DESTINATION_UNREACHABLE = 3
-export const ICMP_REDIRECT = 5
-export const ICMP_ECHO_REQUEST = 8
+const ICMP_REDIRECT = 5
+const ICMP_ECHO_REQUEST = 8
 export const ICMP_TIME_EXCEEDED = 11
 
-export const UNREACHABLE_NET = 0
-export const UNREACHABLE_HOST = 1
-export const UNREACHABLE_PROTOCOL = 2
 export const UNREACHABLE_PORT = 3
+/** @internal */
 export const UNREACHABLE_FRAGMENTATION_NEEDED = 4
-/** RFC 1812 5.2.7.1: a filter refused. */
-export const UNREACHABLE_ADMINISTRATIVELY = 13
-export const REDIRECT_NET = 0
-export const REDIRECT_HOST = 1
 
 export interface IcmpEcho {
   readonly kind: 'echo-request' | 'echo-reply'
@@ -99,9 +93,6 @@ const echo = table<EchoHeader>('icmp', {...header, identifier: u16, sequence: u1
 const error = table<ErrorHeader>('icmp', {...header, unused: u8, quotedWords: u8, nextHopMtu: u16})
 const redirect = table<RedirectHeader>('icmp', {...header, gateway: ipv4})
 const other = table<OtherHeader>('icmp', {...header, rest: raw(4)})
-
-/** Bytes of every ICMP header. */
-export const ICMP_LENGTH = echo.size
 
 /** Bytes that a quoted packet is filled up to before an extension structure (RFC 4884 4.6). */
 const QUOTED_BEFORE_EXTENSIONS = 128

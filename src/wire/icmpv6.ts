@@ -22,8 +22,8 @@ import {copyBytes, zeros} from './memory.ts'
 import {ND_HOP_LIMIT, type NdMessage, ndKind, ndLength, parseNd, writeNd} from './nd.ts'
 import {bytes as raw, table, u8, u16} from './table.ts'
 
-export const ICMPV6_ECHO_REQUEST = 128
-export const ICMPV6_ECHO_REPLY = 129
+const ICMPV6_ECHO_REQUEST = 128
+const ICMPV6_ECHO_REPLY = 129
 
 export interface Icmpv6Echo {
   readonly kind: 'echo-request' | 'echo-reply'
@@ -80,7 +80,7 @@ function kindOf(type: number, code: number): Icmpv6['kind'] {
   return ndKind(type) ?? 'other'
 }
 
-/** The bytes of a message, with its checksum. Throws `WireError`, reason `out-of-range`. */
+/** The bytes of a message, with its checksum. Throws `WireError`, reason `out-of-range`. @internal */
 export function serializeIcmpv6(message: Icmpv6, ends: Ends6): Uint8Array {
   const out = zeros(icmpv6Length(message))
   writeIcmpv6(message, ends, out, 0)
@@ -88,7 +88,7 @@ export function serializeIcmpv6(message: Icmpv6, ends: Ends6): Uint8Array {
 }
 
 /** Bytes that {@link writeIcmpv6} fills. */
-export function icmpv6Length(message: Icmpv6): number {
+function icmpv6Length(message: Icmpv6): number {
   switch (message.kind) {
     case 'echo-request':
     case 'echo-reply':
@@ -101,7 +101,7 @@ export function icmpv6Length(message: Icmpv6): number {
 }
 
 /** Writes a message with its checksum; the caller has made {@link icmpv6Length} bytes of room. */
-export function writeIcmpv6(message: Icmpv6, ends: Ends6, out: Uint8Array, offset: number): void {
+function writeIcmpv6(message: Icmpv6, ends: Ends6, out: Uint8Array, offset: number): void {
   switch (message.kind) {
     case 'echo-request':
     case 'echo-reply': {

@@ -64,9 +64,6 @@ const fixed = table<Fixed>('ipv4', {
   destination: ipv4,
 })
 
-/** Bytes of a header without options. */
-export const IPV4_LENGTH = fixed.size
-
 /** Bytes of this header. */
 export const ipv4Length = (header: Ipv4Header): number => fixed.size + header.options.length
 
@@ -137,7 +134,7 @@ export function readIpv4Header(bytes: Uint8Array): ReceivedIpv4Header {
   }
 }
 
-/** The bytes of a packet, with its lengths and checksum. Throws `WireError`, reason `out-of-range`. */
+/** The bytes of a packet, with its lengths and checksum. Throws `WireError`, reason `out-of-range`. @internal */
 export function serializeIpv4(packet: Ipv4Packet): Uint8Array {
   const length = ipv4Length(packet)
   const out = zeros(length + packet.payload.length)

@@ -8,9 +8,8 @@ export type Ipv6 = string
 export const ANY_IPV6: Ipv6 = '::'
 /** All nodes and all routers of the link (RFC 4291 section 2.7.1). */
 export const ALL_NODES: Ipv6 = 'ff02::1'
-export const ALL_ROUTERS: Ipv6 = 'ff02::2'
 
-export const IPV6_BYTES = 16
+const IPV6_BYTES = 16
 
 /** Any text form of RFC 4291 section 2.2 as an {@link Ipv6}; undefined if it is none. No zone (`%eth0`), no prefix. */
 export function readIpv6(text: string): Ipv6 | undefined {
@@ -28,7 +27,7 @@ export function ipv6Text(bytes: Uint8Array, offset = 0): Ipv6 {
 }
 
 /** Writes the 16 bytes of an address; what is none throws {@link WireError}, reason `out-of-range`. */
-export function writeIpv6(text: Ipv6, out: Uint8Array, offset = 0): void {
+function writeIpv6(text: Ipv6, out: Uint8Array, offset = 0): void {
   const groups = groupsOf(text)
   if (groups === undefined) {
     throw new WireError('ipv6 address', 'out-of-range', 0, `${JSON.stringify(text)} is not an IPv6 address`)

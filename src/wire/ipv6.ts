@@ -5,11 +5,8 @@ import {type Ipv6, ipv6Bytes, ipv6Text} from './ipv6-address.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {bytes as raw, table, u8, u16, u32} from './table.ts'
 
-export const NEXT_HEADER_TCP = 6
 export const NEXT_HEADER_UDP = 17
 export const NEXT_HEADER_ICMPV6 = 58
-/** RFC 8200 4.7: nothing follows. */
-export const NEXT_HEADER_NONE = 59
 
 export interface Ipv6Header {
   /** DSCP and ECN, 0 to 255. */
@@ -59,7 +56,7 @@ export function parseIpv6(bytes: Uint8Array): Ipv6Packet {
 }
 
 /** Reads the header of a whole packet. Throws as {@link parseIpv6} does. */
-export function parseIpv6Header(bytes: Uint8Array): Ipv6Header & {readonly payloadLength: number} {
+function parseIpv6Header(bytes: Uint8Array): Ipv6Header & {readonly payloadLength: number} {
   const {versionClassLabel, payloadLength, nextHeader, hopLimit, source, destination} = fixed.parse(bytes)
   const version = versionClassLabel >>> 28
   if (version !== 6) throw new WireError('ipv6', 'unsupported', 0, `version is ${version}, only 6 is spoken here`)

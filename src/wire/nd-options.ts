@@ -5,14 +5,11 @@ import {type Ipv6, ipv6Bytes, ipv6Text} from './ipv6-address.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {mac, bytes as raw, table, u8, u16, u32} from './table.ts'
 
-export const ND_OPTION_SOURCE_LINK_LAYER_ADDRESS = 1
-export const ND_OPTION_TARGET_LINK_LAYER_ADDRESS = 2
-export const ND_OPTION_PREFIX_INFORMATION = 3
-export const ND_OPTION_REDIRECTED_HEADER = 4
-export const ND_OPTION_MTU = 5
-
-/** A lifetime that never ends, seconds. */
-export const ND_INFINITE_LIFETIME = 0xffff_ffff
+const ND_OPTION_SOURCE_LINK_LAYER_ADDRESS = 1
+const ND_OPTION_TARGET_LINK_LAYER_ADDRESS = 2
+const ND_OPTION_PREFIX_INFORMATION = 3
+const ND_OPTION_REDIRECTED_HEADER = 4
+const ND_OPTION_MTU = 5
 
 /** One option. `other` is every type that has no kind of its own here, and what no kind can say: another length. */
 export type NdOption =

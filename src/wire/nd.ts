@@ -5,11 +5,11 @@ import {type Ipv6, ipv6Bytes, ipv6Text} from './ipv6-address.ts'
 import {type NdOption, ndOptionsLength, parseNdOptions, serializeNdOptions} from './nd-options.ts'
 import {bytes as raw, table, u8, u16, u32} from './table.ts'
 
-export const ND_ROUTER_SOLICITATION = 133
-export const ND_ROUTER_ADVERTISEMENT = 134
-export const ND_NEIGHBOUR_SOLICITATION = 135
-export const ND_NEIGHBOUR_ADVERTISEMENT = 136
-export const ND_REDIRECT = 137
+const ND_ROUTER_SOLICITATION = 133
+const ND_ROUTER_ADVERTISEMENT = 134
+const ND_NEIGHBOUR_SOLICITATION = 135
+const ND_NEIGHBOUR_ADVERTISEMENT = 136
+const ND_REDIRECT = 137
 /** RFC 4861: a message with any other hop limit came from off the link, and is ignored. */
 export const ND_HOP_LIMIT = 255
 

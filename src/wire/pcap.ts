@@ -33,7 +33,7 @@ export interface Pcap extends PcapFormat {
   readonly truncatedAt?: number
 }
 
-/** What we write: kernel timestamps are in nanoseconds. */
+/** What we write: kernel timestamps are in nanoseconds. @internal */
 export const PCAP_DEFAULT: PcapFormat = {
   resolution: 'nanoseconds',
   byteOrder: 'little',
@@ -44,6 +44,7 @@ export const PCAP_DEFAULT: PcapFormat = {
  * Reads a capture file. One that breaks off within a record gives the frames before it and `truncatedAt`.
  * Throws `WireError`: `truncated` below 24 bytes, `unsupported` for other formats (pcapng), versions, link types than
  * Ethernet and time zones, `malformed` for a record that cannot be one.
+ * @internal
  */
 export function parsePcap(bytes: Uint8Array): Pcap {
   if (bytes.length < FILE_HEADER) fail('truncated', bytes.length, `needs ${FILE_HEADER} bytes, has ${bytes.length}`)
@@ -87,7 +88,7 @@ function parseFormat(view: DataView): PcapFormat {
 const units = ({resolution}: PcapFormat): [number, number] =>
   resolution === 'nanoseconds' ? [1_000_000_000, 1] : [1_000_000, 1000]
 
-/** The bytes of a capture file, whole records only. Throws `WireError`, reason `out-of-range`. */
+/** The bytes of a capture file, whole records only. Throws `WireError`, reason `out-of-range`. @internal */
 export function serializePcap(pcap: Pcap): Uint8Array {
   const size = pcap.frames.reduce((sum, {bytes}) => sum + RECORD_HEADER + bytes.length, FILE_HEADER)
   const out = zeros(size)

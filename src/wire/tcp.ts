@@ -5,10 +5,11 @@ import {PROTOCOL_TCP} from './ipv4.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {table, u16, u32} from './table.ts'
 
-export const TCP_FIN = 0x01
+/** @internal */
 export const TCP_SYN = 0x02
+/** @internal */
 export const TCP_RST = 0x04
-export const TCP_PSH = 0x08
+/** @internal */
 export const TCP_ACK = 0x10
 
 export interface Tcp {
@@ -46,9 +47,6 @@ const header = table<TcpHeader>('tcp', {
   checksum: u16,
   urgentPointer: u16,
 })
-
-/** Bytes of a header without options. */
-export const TCP_LENGTH = header.size
 
 /** Bytes of this segment's header. */
 export const tcpHeaderLength = (tcp: Pick<Tcp, 'options'>): number => header.size + tcp.options.length
@@ -88,7 +86,10 @@ export function parseTcp(bytes: Uint8Array, ends?: Ends): Tcp {
   }
 }
 
-/** The bytes of a segment between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`. */
+/**
+ * The bytes of a segment between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`.
+ * @internal
+ */
 export function serializeTcp(tcp: Tcp, ends: Ends): Uint8Array {
   const out = zeros(tcpHeaderLength(tcp) + tcp.payload.length)
   writeTcp(tcp, ends, out, 0)
@@ -116,28 +117,4 @@ export function writeTcp(tcp: Tcp, ends: Ends, out: Uint8Array, offset: number):
   const end = offset + length + payload.length
   const pseudo = pseudoHeaderSum(ends, PROTOCOL_TCP, end - offset)
   writeChecksum(checksum(out, offset, end, pseudo), out, offset + header.offsets.checksum)
-}
-
-const OPTION_END = 0
-const OPTION_NOP = 1
-const OPTION_MSS = 2
-
-/** The maximum segment size option, 4 bytes: what a SYN carries so that it looks like everybody's. */
-export function mssOption(bytes: number): Uint8Array {
-  expectWhole('tcp', 'maximum segment size', bytes, 0xffff)
-  return Uint8Array.of(OPTION_MSS, 4, bytes >>> 8, bytes & 0xff)
-}
-
-/** The maximum segment size among raw options, in bytes; undefined if there is none or they are broken before it. */
-export function readMss(options: Uint8Array): number | undefined {
-  for (let at = 0; at < options.length && options[at] !== OPTION_END; ) {
-    if (options[at] === OPTION_NOP) at++
-    else {
-      const length = options[at + 1] ?? 0
-      if (length < 2 || at + length > options.length) return undefined
-      if (options[at] === OPTION_MSS && length === 4) return (options[at + 2]! << 8) | options[at + 3]!
-      at += length
-    }
-  }
-  return undefined
 }

@@ -51,7 +51,10 @@ export function parseUdp(bytes: Uint8Array, ends?: Ends): Udp {
   return {sourcePort, destinationPort, payload: copyBytes(bytes, header.size, length)}
 }
 
-/** The bytes of a datagram between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`. */
+/**
+ * The bytes of a datagram between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`.
+ * @internal
+ */
 export function serializeUdp(udp: Udp, ends: Ends): Uint8Array {
   const out = zeros(header.size + udp.payload.length)
   out.set(udp.payload, header.size)

@@ -68,6 +68,9 @@ export const FINDS: readonly NamedFind[] = [
     {ifname: 'a', master: 'b', flags: 1, linkinfo: {info_slave_kind: 'bridge'}},
   ]),
 
+  json('nft json', 'a name that is no text', {nftables: [{set: {name: {toString: 1}}}]}),
+  json('nft json', 'a handle that is no number', {nftables: [{rule: {chain: 'a', handle: {toString: 1}}}]}),
+
   json('guest interfaces', 'null', null),
   json('guest interfaces', 'an object in place of the list', {return: {}}),
   json('guest interfaces', 'a MAC that is no text', {return: [{name: 'eth0', 'hardware-address': 7}]}),

@@ -26,7 +26,7 @@ export function randomOf(seed: number, name: string): Random {
 const pick = <T>(list: readonly T[], random: Random): T => list[random(list.length)]!
 
 /** Longer inputs are cut: nothing that is read here comes longer from a network. */
-export const LONGEST = 65_536
+const LONGEST = 65_536
 
 /** A new input for a target. `corpus` is what {@link Target.corpus} gave. */
 export function inputFor(target: Target, corpus: readonly Uint8Array[], random: Random): Uint8Array {
@@ -179,7 +179,9 @@ function changedJson(base: Uint8Array, random: Random): Uint8Array {
         break
       case 2:
         holder[key] =
-          random(2) === 0 ? [holder[key]] : {[pick(['name', 'data', '0', '__proto__'], random)]: holder[key]}
+          random(2) === 0
+            ? [holder[key]]
+            : {[pick(['name', 'data', '0', 'toString', '__proto__'], random)]: holder[key]}
         break
       default:
         holder[key] = pick(VALUES, random)()

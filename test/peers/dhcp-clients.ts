@@ -45,7 +45,7 @@ export async function startGuest(lab: DhcpLab, program: 'udhcpc' | 'dhcpcd' = 'u
 }
 
 /** The exit hook of docs/dhcp.md. */
-export const EXIT_HOOK = `case "$reason" in
+const EXIT_HOOK = `case "$reason" in
 RENEW|REBIND)
   if [ -n "$new_routers" ] && [ "$new_routers" != "$old_routers" ]; then
     ip -4 route replace default via "\${new_routers%% *}" dev "$interface"
@@ -184,7 +184,7 @@ export async function watchClient(lab: DhcpLab): Promise<{stop(): Promise<Notice
 }
 
 /** Reads `ip -ts monitor`: "[2026-01-02T03:04:05.678901] Deleted default via ...". */
-export function monitored(text: string): Pick<Noticed, 'addressGone' | 'routeGaps'> {
+function monitored(text: string): Pick<Noticed, 'addressGone' | 'routeGaps'> {
   const gone: number[] = []
   const gaps: number[] = []
   let addressAt: number | undefined

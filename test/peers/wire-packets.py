@@ -97,15 +97,16 @@ def udp(r):
 def tcp(r):
     frame, ethernet = link(r)
     header, ip = packet(r)
-    mss = r.u16()
     flags, bits = r.choice([("S", 0x02), ("SA", 0x12), ("R", 0x04), ("RA", 0x14), ("SEC", 0xc2), ("FPA", 0x19)])
     expect = {"sourcePort": r.u16(), "destinationPort": r.u16(), "sequence": r.u32(), "acknowledgment": r.u32(),
               "flags": bits, "window": r.u16(), "urgentPointer": r.u16()}
-    options = [("NOP", None), ("SAckOK", b""), ("MSS", mss), ("Timestamp", (r.u32(), r.u32()))]
+    options = [("NOP", None), ("SAckOK", b""), ("MSS", r.u16()), ("Timestamp", (r.u32(), r.u32()))]
     body = TCP(sport=expect["sourcePort"], dport=expect["destinationPort"], seq=expect["sequence"],
                ack=expect["acknowledgment"], flags=flags, window=expect["window"], urgptr=expect["urgentPointer"],
                options=options)
-    emit("tcp", frame / header / body, {"kind": "tcp", "ethernet": ethernet, "ip": ip, "tcp": expect, "mss": mss})
+    built = bytes(body)
+    expect["options"] = built[20:(built[12] >> 4) * 4].hex()
+    emit("tcp", frame / header / body, {"kind": "tcp", "ethernet": ethernet, "ip": ip, "tcp": expect})
 
 
 def quote(r):

@@ -6,7 +6,6 @@ import {parseDhcp} from '../../src/wire/dhcp.ts'
 import {type DhcpOptionCodec, dhcpOptions, readOption} from '../../src/wire/dhcp-options.ts'
 import {type Frame, parseFrame} from '../../src/wire/frames.ts'
 import {quotedProbe} from '../../src/wire/quote.ts'
-import {readMss} from '../../src/wire/tcp.ts'
 import {hasProgram} from '../support/namespaces.ts'
 import {SAMPLE_FRAMES} from '../support/sample-frames.ts'
 
@@ -26,7 +25,6 @@ interface Made {
   readonly name: string
   readonly hex: string
   readonly expect: {
-    readonly mss?: number
     readonly probe?: object
     readonly dhcp?: object
     readonly options?: Readonly<Record<string, unknown>>
@@ -46,7 +44,6 @@ function plain(value: unknown): unknown {
 
 /** What we make of a frame, with the parts that its codecs leave to others read too. */
 function read(frame: Frame): object {
-  if (frame.kind === 'tcp') return {...frame, mss: readMss(frame.tcp.options)}
   if (frame.kind === 'icmp' && 'quoted' in frame.icmp) return {...frame, probe: quotedProbe(frame.icmp.quoted)}
   if (frame.kind === 'udp' && [67, 68].includes(frame.udp.destinationPort)) {
     const {options, ...dhcp} = parseDhcp(frame.udp.payload)

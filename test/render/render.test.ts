@@ -1,8 +1,10 @@
+import {readFileSync} from 'node:fs'
+import displayWidth from 'string-width'
 import {describe, expect, it} from 'vitest'
 import {reportsOf, type SingleTraceDocument, traceDocument} from '../../src/domain/trace/report.ts'
 import {judge, type Reason} from '../../src/domain/trace/verdict.ts'
-import {ms, percent, signedMs} from '../../src/render/measures.ts'
-import {displayWidth, harmless, pad, paintWith} from '../../src/render/paint.ts'
+import {EGRESS_WORD, INBOUND_WORD, ms, percent, signedMs} from '../../src/render/measures.ts'
+import {harmless, paintWith} from '../../src/render/paint.ts'
 import {crossingsText, pathSketch} from '../../src/render/path-sketch.ts'
 import {sideBySide, table, tableLines} from '../../src/render/table.ts'
 import {adviceOn} from '../../src/render/trace-advice.ts'
@@ -41,6 +43,18 @@ const documentOf = (...specs: Spec[]) => traceDocument(specs.map(judged))
 const reportOf = (spec: Spec) => documentOf(spec) as SingleTraceDocument
 const plain = {colour: false, columns: 110}
 const snapshot = (name: string) => `./snapshots/${name}`
+
+it('has one word for a verdict, in text, in pictures and in the documentation', () => {
+  const said = readFileSync(new URL('../../docs/trace.md', import.meta.url), 'utf8').split('## What it says')[1]!
+  const [egress, inbound] = [said.split('**INBOUND**')[0]!, said.split('**INBOUND**')[1]!.split('\n')[0]!]
+  expect([...egress.matchAll(/^\| `([^`]+)`/gm)].map(([, word]) => word)).toEqual(Object.values(EGRESS_WORD))
+  for (const word of Object.values(INBOUND_WORD)) expect(inbound).toContain(`\`${word}\``)
+  for (const spec of [TROMBONE, scenario('S3'), scenario('S10'), scenario('S17')]) {
+    const word = EGRESS_WORD[reportOf(spec).egress.verdict]
+    expect(traceText(documentOf(spec), plain).join('\n')).toMatch(new RegExp(`EGRESS +${word} `))
+    expect(traceSvg(reportOf(spec))).toContain(`: ${word} (`)
+  }
+})
 
 describe('a trace as text', () => {
   it.each([
@@ -226,7 +240,7 @@ describe('tables', () => {
       ['e\u0301', '400'],
     ]
     const lines = tableLines(rows, {align: ['left', 'right'], indent: '> '})
-    expect(lines.map(displayWidth)).toEqual([11, 11, 11])
+    expect(lines.map((line) => displayWidth(line))).toEqual([11, 11, 11])
     expect(lines[1]).toBe('> 日本    3')
   })
 
@@ -237,12 +251,6 @@ describe('tables', () => {
 
   it('put blocks side by side', () => {
     expect(sideBySide([['one', 'two two'], ['1']], ' | ')).toEqual(['one     | 1', 'two two |'])
-  })
-
-  it('pad to a width', () => {
-    expect(pad('ab', 4)).toBe('ab  ')
-    expect(pad('ab', 4, 'right')).toBe('  ab')
-    expect(pad('abcde', 4)).toBe('abcde')
   })
 
   it('replace what a terminal would obey', () => expect(harmless('a\u001b[31mb\r\n')).toBe('a?[31mb??'))

@@ -147,7 +147,7 @@ async function host(namespace: string, node: string, options: BridgeOptions['loc
   }
 }
 
-/** The filter's door to the machine, into a namespace: each of its calls starts one program, at once. */
+/** The filter's door to the machine, into a namespace: each of its calls starts its programs at once. */
 export function filterHostIn(namespace: string): FilterHost {
   const methods = Object.entries(systemFilterHost) as [string, (...args: unknown[]) => unknown][]
   const inside = methods.map(([name, method]) => [

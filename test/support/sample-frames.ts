@@ -25,7 +25,7 @@ import type {Icmp} from '../../src/wire/icmp.ts'
 import type {IcmpExtension} from '../../src/wire/icmp-extensions.ts'
 import {PROTOCOL_UDP, serializeIpv4} from '../../src/wire/ipv4.ts'
 import {parseQuoted} from '../../src/wire/quote.ts'
-import {mssOption, TCP_ACK, TCP_RST, TCP_SYN} from '../../src/wire/tcp.ts'
+import {TCP_ACK, TCP_RST, TCP_SYN} from '../../src/wire/tcp.ts'
 import {serializeUdp} from '../../src/wire/udp.ts'
 import {udp6Frame} from '../../src/wire/udp6.ts'
 
@@ -195,7 +195,8 @@ const segment = {
   flags: TCP_SYN,
   window: 64_240,
   urgentPointer: 0,
-  options: mssOption(1460),
+  // Maximum segment size, 1460.
+  options: Uint8Array.of(2, 4, 0x05, 0xb4),
   payload: new Uint8Array(0),
 }
 const answer = {...segment, sourcePort: 443, destinationPort: 40_000, sequence: 1, acknowledgment: 0xdead_bef0}

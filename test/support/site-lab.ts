@@ -14,8 +14,8 @@ import type {TestLab} from './namespaces.ts'
 import {until} from './until.ts'
 import {useLab} from './use-lab.ts'
 
-export const NEAR_Y = '203.0.113.10'
-export const NEAR_X = '198.51.100.10'
+const NEAR_Y = '203.0.113.10'
+const NEAR_X = '198.51.100.10'
 export const RX = '10.0.0.1'
 export const RY = '10.0.0.2'
 const dev = join(import.meta.dirname, '../../bin/dev.js')

@@ -8,7 +8,7 @@ export const BEACON_REASONS = ['invalid', 'clock', 'gateway_not_allowed', 'repla
 export type BeaconReason = (typeof BEACON_REASONS)[number]
 
 /** The longest `exp - iat` of a beacon, seconds: it speaks of now. */
-export const BEACON_LIFETIME_S = 60
+const BEACON_LIFETIME_S = 60
 
 export interface BeaconFacts {
   /** ms since 1970. */

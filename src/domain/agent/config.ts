@@ -2,89 +2,13 @@
 import {z} from 'zod'
 import {Failure} from '../../errors.ts'
 import {isIpv4, type Mac, readMac} from '../../wire/address.ts'
-import {
-  AGENT_PORT,
-  isAgentId,
-  NOTE_PORT,
-  PROBE_LIMIT,
-  readPublicKey,
-  SWITCH_MODES,
-  type SwitchMode,
-} from '../../wire/agent-message.ts'
+import {AGENT_PORT, isAgentId, NOTE_PORT, PROBE_LIMIT, readPublicKey, SWITCH_MODES} from '../../wire/agent-message.ts'
 import {type Endpoint, readEndpoint} from '../../wire/endpoint.ts'
 import {readIpv6} from '../../wire/ipv6-address.ts'
+import type {Immutable} from '../immutable.ts'
 import {hint} from '../suggest.ts'
 import {type Path, pathText, readYaml, type YamlFile} from '../yaml-file.ts'
 
-/** A key that may give orders. */
-export interface TrustedKey {
-  readonly kid: string
-  /** Ed25519, 43 characters of base64url. */
-  readonly publicKey: string
-  /** The gateways it may choose. */
-  readonly gateways: readonly string[]
-}
-
-/** An interface whose default route may be switched. */
-export interface AgentInterface {
-  readonly mac: Mac
-  /** `auto`: replace, or rule where a program owns the route. */
-  readonly mode: SwitchMode | 'auto'
-}
-
-/** In ms, but for those in seconds. */
-export interface AgentWindows {
-  /** How far the clocks of VM and controller may be apart. */
-  readonly clockSkewS: number
-  /** The longest `exp - iat` that is believed. */
-  readonly lifetimeS: number
-  /** How long probes may take before the change, and again after it. */
-  readonly probeMs: number
-  /** From the change to the rollback, if nothing confirms it. `confirm_s` of a command overrides it, up to an hour. */
-  readonly confirmS: number
-  /** How long `drain` keeps open sessions on the old gateway. */
-  readonly drainS: number
-  /** How long a confirmed gateway is still watched, to go back if it dies while the old one lives. 0: not at all. */
-  readonly guardS: number
-}
-
-export interface AgentConfig {
-  /** Where it was read from, for messages. */
-  readonly file: string
-  readonly vm: string
-  /** File of the agent's own private key, PEM. */
-  readonly key: string
-  /** DMI product UUID that this VM had when it was enrolled; a clone has another. */
-  readonly dmiUuid: string | undefined
-  readonly trusted: readonly TrustedKey[]
-  /** Empty: the interface of the default route. */
-  readonly interfaces: readonly AgentInterface[]
-  /** For interfaces that do not say. */
-  readonly mode: SwitchMode | 'auto'
-  /** Addresses beyond the gateways, of which one must answer an echo. */
-  readonly probes: readonly string[]
-  readonly windows: AgentWindows
-  /** `address:port` to listen on; empty for none. */
-  readonly listen: readonly Endpoint[]
-  /** Unix socket for `agent --once` and tools on the VM itself; undefined for none. */
-  readonly socket: string | undefined
-  /** Directory of what must outlive the agent. */
-  readonly state: string
-  /** Hear the sites' signed beacons, and ask for the gateway of the site that the VM finds itself in. */
-  readonly beacons: boolean
-  /** Controllers to ask in any case when the VM notices that it was moved. */
-  readonly askOnMove: readonly Endpoint[]
-}
-
-export const DEFAULT_WINDOWS: AgentWindows = {
-  clockSkewS: 30,
-  lifetimeS: 3600,
-  probeMs: 1000,
-  confirmS: 10,
-  drainS: 300,
-  guardS: 60,
-}
-export const SYSTEM_AGENT_CONFIG = '/etc/gwswitch/agent.yaml'
 const STATE_DIRECTORY = '/var/lib/gwswitch'
 const SOCKET = '/run/gwswitch/agent.sock'
 const KEY_FILE = '/etc/gwswitch/agent.key'
@@ -115,37 +39,79 @@ const endpoint = (port: number, want: string) =>
     return z.NEVER
   })
 const trustedSchema = z.strictObject({
+  /** Ed25519, 43 characters of base64url. */
   key: z.string().refine((text) => readPublicKey(text) !== undefined, {
     error: 'is not an Ed25519 public key (want the 43 characters that "gwswitch agent keygen" prints)',
   }),
+  /** The gateways it may choose. */
   gateways: z.array(address).min(1, {error: 'is empty (want the gateways that this key may choose)'}),
 })
+
 const windowsSchema = z.strictObject({
-  clockSkewS: seconds(3600).default(DEFAULT_WINDOWS.clockSkewS),
-  lifetimeS: seconds(86_400).default(DEFAULT_WINDOWS.lifetimeS),
-  probeMs: z.number().min(50).max(60_000).default(DEFAULT_WINDOWS.probeMs),
-  confirmS: z.number().min(1).max(3600).default(DEFAULT_WINDOWS.confirmS),
-  drainS: seconds(86_400).default(DEFAULT_WINDOWS.drainS),
-  guardS: seconds(86_400).default(DEFAULT_WINDOWS.guardS),
+  /** How far the clocks of VM and controller may be apart. */
+  clockSkewS: seconds(3600).default(30),
+  /** The longest `exp - iat` that is believed. */
+  lifetimeS: seconds(86_400).default(3600),
+  /** How long probes may take before the change, and again after it. */
+  probeMs: z.number().min(50).max(60_000).default(1000),
+  /** From the change to the rollback, if nothing confirms it. `confirm_s` of a command overrides it, up to an hour. */
+  confirmS: z.number().min(1).max(3600).default(10),
+  /** How long `drain` keeps open sessions on the old gateway. */
+  drainS: seconds(86_400).default(300),
+  /** How long a confirmed gateway is still watched, to go back if it dies while the old one lives. 0: not at all. */
+  guardS: seconds(86_400).default(60),
 })
+/** In ms, but for those in seconds. */
+export type AgentWindows = Immutable<z.infer<typeof windowsSchema>>
+export const DEFAULT_WINDOWS: AgentWindows = windowsSchema.parse({})
+
 const schema = z.strictObject({
   version: z.literal(1),
   vm: id,
+  /** File of the agent's own private key, PEM. */
   key: z.string().default(KEY_FILE),
-  dmiUuid: z.string().optional(),
+  /** DMI product UUID that this VM had when it was enrolled; a clone has another. */
+  dmiUuid: z.string().toLowerCase().optional(),
+  /** Keys that may give orders, by their ids. */
   trusted: z.record(id, trustedSchema).default({}),
+  /** Interfaces whose default route may be switched. Empty: the interface of the default route. */
   interfaces: z.array(z.strictObject({mac, mode: mode.optional()})).default([]),
+  /** For interfaces that do not say. `auto`: replace, or rule where a program owns the route. */
   mode: mode.default('auto'),
+  /** Addresses beyond the gateways, of which one must answer an echo. */
   probes: z.array(address).max(PROBE_LIMIT).default([]),
   windows: windowsSchema.default(DEFAULT_WINDOWS),
+  /** `address:port` to listen on; empty for none. */
   listen: z
     .array(endpoint(AGENT_PORT, `"0.0.0.0:${AGENT_PORT}" or "[::]:${AGENT_PORT}"`))
     .default([{address: '::', port: AGENT_PORT}]),
+  /** Unix socket for `agent --once` and tools on the VM itself; false for none. */
   socket: z.union([z.string(), z.literal(false)]).default(SOCKET),
+  /** Directory of what must outlive the agent. */
   state: z.string().default(STATE_DIRECTORY),
+  /** Hear the sites' signed beacons, and ask for the gateway of the site that the VM finds itself in. */
   beacons: z.boolean().default(false),
+  /** Controllers to ask in any case when the VM notices that it was moved. */
   askOnMove: z.array(endpoint(NOTE_PORT, `"192.0.2.50:${NOTE_PORT}"`)).default([]),
 })
+type Written = Immutable<z.infer<typeof schema>>
+
+/** A key that may give orders. */
+export interface TrustedKey extends Omit<Immutable<z.infer<typeof trustedSchema>>, 'key'> {
+  readonly kid: string
+  readonly publicKey: string
+}
+/** An interface whose default route may be switched. */
+export type AgentInterface = Required<Written['interfaces'][number]>
+
+/** What was written, with everything filled in. */
+export interface AgentConfig extends Omit<Written, 'version' | 'trusted' | 'interfaces' | 'socket'> {
+  /** Where it was read from, for messages. */
+  readonly file: string
+  readonly trusted: readonly TrustedKey[]
+  readonly interfaces: readonly AgentInterface[]
+  readonly socket: string | undefined
+}
 
 /** Reads an agent.yaml. Throws Failure('usage'): `file:line:column: key: what, and what would be right`. */
 export function parseAgentConfig(text: string, file: string): AgentConfig {
@@ -163,7 +129,6 @@ export function parseAgentConfig(text: string, file: string): AgentConfig {
   return {
     ...rest,
     file,
-    dmiUuid: rest.dmiUuid?.toLowerCase(),
     trusted: Object.entries(trusted).map(([kid, {key, gateways}]) => ({kid, publicKey: key, gateways})),
     interfaces: interfaces.map((each) => ({mac: each.mac, mode: each.mode ?? rest.mode})),
     socket: socket === false ? undefined : socket,

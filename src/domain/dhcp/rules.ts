@@ -64,11 +64,11 @@ export interface Answer {
   readonly router: Ipv4 | undefined
 }
 
-/** How long an offer is held. */
+/** How long an offer is held. @internal */
 export const OFFER_MS = 15_000
 /** How long an address is left alone that somebody else was found to use. */
-export const DECLINE_MS = 600_000
-/** The same for a reservation: nothing else can be offered, and whoever has it may be gone. */
+const DECLINE_MS = 600_000
+/** The same for a reservation: nothing else can be offered, and whoever has it may be gone. @internal */
 export const DECLINED_RESERVATION_MS = 60_000
 
 const NOTHING: Answer = {

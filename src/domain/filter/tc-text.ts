@@ -25,7 +25,10 @@ const MOST = 4096
 
 const full = {1: 0xff, 2: 0xffff, 4: 0xffff_ffff} as const
 
-/** `len,code jt jf k,...` as tc(8) reads it. @throws Failure `usage` if the kernel would not take a program so long. */
+/**
+ * `len,code jt jf k,...` as tc(8) reads it. @throws Failure `usage` if the kernel would not take a program so long.
+ * @internal
+ */
 export function bpfBytecode(intent: FilterIntent): string {
   const clauses = filterRules(intent).flatMap(({frames}) => frames)
   const program = [...clauses.flatMap(clauseCode), `${RET} 0 0 ${TC_ACT_UNSPEC}`]

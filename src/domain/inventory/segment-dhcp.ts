@@ -1,58 +1,15 @@
 // What an inventory says about DHCP: which server a segment has and how to reach its controls, which client a VM runs.
 import {z} from 'zod'
-import {type Ipv4, isIpv4} from '../../wire/address.ts'
+import {isIpv4} from '../../wire/address.ts'
+import type {Immutable} from '../immutable.ts'
 
 /** DHCP servers that gwswitch can tell to give a VM another router. */
 export const DHCP_SERVERS = ['gwswitch', 'dnsmasq', 'kea', 'isc'] as const
 export type DhcpServerKind = (typeof DHCP_SERVERS)[number]
 
-/** The DHCP server of a segment. Paths are those of the host that gwswitch runs on. */
-export interface SegmentDhcp {
-  readonly server: DhcpServerKind
-  /** Its server identifier (option 54), if known. */
-  readonly address?: Ipv4 | undefined
-  /** gwswitch, Kea: the unix socket that takes its control commands. */
-  readonly control?: string | undefined
-  /** gwswitch: the addresses for clients without a reservation, each `FIRST-LAST`. */
-  readonly pool?: readonly string[] | undefined
-  /** gwswitch: how long it leases addresses, s. */
-  readonly lease?: number | undefined
-  /** dnsmasq: the file of `dhcp-optsfile=`. */
-  readonly optsfile?: string | undefined
-  /** dnsmasq: its pid file. */
-  readonly pidfile?: string | undefined
-  /** ISC dhcpd: ADDRESS:PORT of OMAPI. */
-  readonly omapi?: string | undefined
-  /** ISC dhcpd: a file with the name and the secret of the OMAPI key. */
-  readonly omapiKey?: string | undefined
-  /** T1 of its leases, s, where it is short: every client asks by itself that often, which the strategy may wait for. */
-  readonly renewEvery?: number | undefined
-  /** dnsmasq, Kea, ISC: its log, which holds the transaction ids. */
-  readonly log?: string | undefined
-  /** dnsmasq, Kea, ISC: a file with the reconfigure nonce of each VM that the server hands out. */
-  readonly nonces?: string | undefined
-  /** gwswitch's own record of what clients and servers said; without it a place under /var/lib/gwswitch. */
-  readonly state?: string | undefined
-}
-
 /** DHCP clients whose behaviour is known. `dhclient-hook` is dhclient with the exit hook of docs/dhcp.md. */
 export const DHCP_CLIENTS = ['dhcpcd', 'udhcpc', 'dhclient', 'dhclient-hook', 'networkd', 'networkmanager'] as const
 export type DhcpClientKind = (typeof DHCP_CLIENTS)[number]
-
-/** The DHCP client of a VM. */
-export interface VmDhcp {
-  readonly client?: DhcpClientKind | undefined
-  /** Unix socket of the VM's QEMU guest agent, through which the client is told to renew. */
-  readonly guestAgent?: string | undefined
-}
-
-/** Controls that belong to each server, and whether it cannot be told anything without. */
-const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp, 'needed' | 'possible'>>>> = {
-  gwswitch: {control: 'possible', pool: 'possible', lease: 'possible'},
-  dnsmasq: {optsfile: 'needed', pidfile: 'possible', log: 'possible', nonces: 'possible'},
-  kea: {control: 'possible', log: 'possible', nonces: 'possible'},
-  isc: {omapi: 'possible', omapiKey: 'possible', log: 'possible', nonces: 'possible'},
-}
 
 const text = (what: string) =>
   z.any().transform((value: unknown, context): string => {
@@ -72,44 +29,67 @@ const addressPort = text('ADDRESS:PORT, 127.0.0.1:7911').refine(
   'is not ADDRESS:PORT (want 127.0.0.1:7911)',
 )
 
+const fields = z.strictObject({
+  server: z.enum(DHCP_SERVERS),
+  /** Its server identifier (option 54), if known. */
+  address: address.optional(),
+  /** gwswitch, Kea: the unix socket that takes its control commands. */
+  control: path.optional(),
+  /** gwswitch: the addresses for clients without a reservation, each `FIRST-LAST`. */
+  pool: z.array(text('a range, 10.0.0.100-10.0.0.199')).optional(),
+  /** gwswitch: how long it leases addresses, s. */
+  lease: z.int('is not a number of seconds (want 3600)').min(10, 'is too short (want seconds, at least 10)').optional(),
+  /** dnsmasq: the file of `dhcp-optsfile=`. */
+  optsfile: path.optional(),
+  /** dnsmasq: its pid file. */
+  pidfile: path.optional(),
+  /** ISC dhcpd: ADDRESS:PORT of OMAPI. */
+  omapi: addressPort.optional(),
+  /** ISC dhcpd: a file with the name and the secret of the OMAPI key. */
+  omapiKey: path.optional(),
+  /** T1 of its leases, s, where it is short: every client asks by itself that often, which the strategy may wait for. */
+  renewEvery: z
+    .number()
+    .refine((value) => Number.isInteger(value) && value > 0, 'is not a time (want whole seconds, 10)')
+    .optional(),
+  /** dnsmasq, Kea, ISC: its log, which holds the transaction ids. */
+  log: path.optional(),
+  /** dnsmasq, Kea, ISC: a file with the reconfigure nonce of each VM that the server hands out. */
+  nonces: path.optional(),
+  /** gwswitch's own record of what clients and servers said; without it a place under /var/lib/gwswitch. */
+  state: path.optional(),
+})
+
+/** The DHCP server of a segment. Paths are those of the host that gwswitch runs on. */
+export type SegmentDhcp = Immutable<z.infer<typeof fields>>
+
+/** Controls that belong to each server, and whether it cannot be told anything without. */
+const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp, 'needed' | 'possible'>>>> = {
+  gwswitch: {control: 'possible', pool: 'possible', lease: 'possible'},
+  dnsmasq: {optsfile: 'needed', pidfile: 'possible', log: 'possible', nonces: 'possible'},
+  kea: {control: 'possible', log: 'possible', nonces: 'possible'},
+  isc: {omapi: 'possible', omapiKey: 'possible', log: 'possible', nonces: 'possible'},
+}
+
 /** `segments.NAME.dhcp`. */
-export const segmentDhcpSchema = z
-  .strictObject({
-    server: z.enum(DHCP_SERVERS),
-    address: address.optional(),
-    control: path.optional(),
-    pool: z.array(text('a range, 10.0.0.100-10.0.0.199')).optional(),
-    lease: z
-      .int('is not a number of seconds (want 3600)')
-      .min(10, 'is too short (want seconds, at least 10)')
-      .optional(),
-    optsfile: path.optional(),
-    pidfile: path.optional(),
-    omapi: addressPort.optional(),
-    omapiKey: path.optional(),
-    renewEvery: z
-      .number()
-      .refine((value) => Number.isInteger(value) && value > 0, 'is not a time (want whole seconds, 10)')
-      .optional(),
-    log: path.optional(),
-    nonces: path.optional(),
-    state: path.optional(),
-  })
-  .superRefine((dhcp, context) => {
-    const own = CONTROLS[dhcp.server]
-    for (const key of Object.keys(dhcp) as (keyof SegmentDhcp)[]) {
-      if (['server', 'address', 'state', 'renewEvery'].includes(key) || own[key]) continue
-      const want = Object.keys(own).join(', ')
-      context.addIssue({code: 'custom', path: [key], message: `is not for the server ${dhcp.server} (want ${want})`})
-    }
-    for (const [key, need] of Object.entries(own)) {
-      if (need === 'possible' || dhcp[key as keyof SegmentDhcp] !== undefined) continue
-      context.addIssue({code: 'custom', path: [key], message: `is missing (the server ${dhcp.server} needs it)`})
-    }
-  })
+export const segmentDhcpSchema = fields.superRefine((dhcp, context) => {
+  const own = CONTROLS[dhcp.server]
+  for (const key of Object.keys(dhcp) as (keyof SegmentDhcp)[]) {
+    if (['server', 'address', 'state', 'renewEvery'].includes(key) || own[key]) continue
+    const want = Object.keys(own).join(', ')
+    context.addIssue({code: 'custom', path: [key], message: `is not for the server ${dhcp.server} (want ${want})`})
+  }
+  for (const [key, need] of Object.entries(own)) {
+    if (need === 'possible' || dhcp[key as keyof SegmentDhcp] !== undefined) continue
+    context.addIssue({code: 'custom', path: [key], message: `is missing (the server ${dhcp.server} needs it)`})
+  }
+})
 
 /** `vms.NAME.dhcp`. */
 export const vmDhcpSchema = z.strictObject({
   client: z.enum(DHCP_CLIENTS).optional(),
+  /** Unix socket of the VM's QEMU guest agent, through which the client is told to renew. */
   guestAgent: path.optional(),
 })
+/** The DHCP client of a VM. */
+export type VmDhcp = Immutable<z.infer<typeof vmDhcpSchema>>

@@ -1,4 +1,5 @@
-// Sites, segments, gateways and VMs as an inventory knows them, and how to find one.
+// Sites, segments, gateways and VMs as an inventory knows them, and how to find one. Written out and not inferred from the
+// schema of the file: strategies of others are compiled against them, and the file may change where they do not.
 import {Failure} from '../../errors.ts'
 import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
@@ -76,35 +77,6 @@ export const findSegment = (inventory: Inventory, name: string): Segment | undef
 export const allGateways = (inventory: Inventory): readonly Gateway[] =>
   inventory.segments.flatMap((segment) => segment.gateways)
 
-/**
- * The gateway of that name, or at that address; where sites share an address, `mac` or `segment` decides.
- * Undefined if there is none. Throws Failure('usage') if the address fits several.
- */
-export function findGateway(
-  inventory: Inventory,
-  nameOrIp: string,
-  narrow: {readonly mac?: Mac | undefined; readonly segment?: string | undefined} = {},
-): Gateway | undefined {
-  const fits = allGateways(inventory).filter(
-    (gateway) =>
-      (gateway.name === nameOrIp || gateway.ip === nameOrIp) &&
-      (narrow.mac === undefined || gateway.mac === narrow.mac) &&
-      (narrow.segment === undefined || gateway.segment === narrow.segment),
-  )
-  if (fits.length > 1) {
-    const names = fits.map((gateway) => `${gateway.name} (site ${gateway.site})`).join(' and ')
-    throw new Failure('usage', `${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
-  }
-  return fits[0]
-}
-
-/**
- * The gateway that owns a MAC on a segment. Routers use one MAC on all their segments, and virtual MACs recur at other
- * sites, so that a MAC means nothing without its segment.
- */
-export const gatewayOfMac = (inventory: Inventory, segment: string, mac: Mac): Gateway | undefined =>
-  findSegment(inventory, segment)?.gateways.find((gateway) => gateway.mac === mac)
-
 /** The VM of that name or address; undefined if there is none. Throws Failure('usage') if the address fits several. */
 export function findVm(inventory: Inventory, nameOrIp: string): Vm | undefined {
   const fits = inventory.vms.filter((vm) => vm.name === nameOrIp || vm.ip === nameOrIp)
@@ -121,14 +93,6 @@ export function segmentOfIp(inventory: Inventory, ip: Ipv4): Segment | undefined
     .filter((segment) => prefixContains(segment.prefix, ip))
     .sort((a, b) => b.prefix.length - a.prefix.length)
   return next && best && next.prefix.length === best.prefix.length ? undefined : best
-}
-
-/** The site a destination is near: longest match over all sites' prefixes. */
-export function siteOfIp(inventory: Inventory, ip: Ipv4): Site | undefined {
-  return longestMatch(
-    inventory.sites.flatMap((site) => site.prefixes.map((prefix) => ({prefix, value: site}))),
-    ip,
-  )
 }
 
 /** The value of the longest prefix that holds `ip`. */
@@ -152,10 +116,4 @@ export const gatewaysAtSite = (segment: Segment, site: string): readonly Gateway
 export function sharesGatewayIp(segment: Segment): boolean {
   const [first, ...others] = segment.gateways
   return first !== undefined && others.length > 0 && others.every((gateway) => gateway.ip === first.ip)
-}
-
-/** DCI round trip between two sites in ms: the smaller of what they state, for too high a value hides detours. */
-export function dciRttMs(inventory: Inventory, a: string, b: string): number | undefined {
-  const stated = [findSite(inventory, a)?.dciRttMs, findSite(inventory, b)?.dciRttMs].filter((ms) => ms !== undefined)
-  return a === b || stated.length === 0 ? undefined : Math.min(...stated)
 }

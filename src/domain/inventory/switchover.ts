@@ -1,6 +1,5 @@
 // This VM, from that gateway, to this one.
 import {Failure} from '../../errors.ts'
-import type {Ipv4, Mac} from '../../wire/address.ts'
 import {hint} from '../suggest.ts'
 import {findSegment, findVm, type Gateway, gatewaysAtSite, type Inventory, type Segment, type Vm} from './site.ts'
 
@@ -65,16 +64,6 @@ function targetGateway(inventory: Inventory, segment: Segment, to: string): Gate
     )
   }
   return gateway
-}
-
-/** Which of the segment's gateways a VM uses, told by the MAC it sends to, or by the address where that is enough. */
-export function gatewayInUse(
-  segment: Segment,
-  seen: {readonly mac?: Mac | undefined; readonly ip?: Ipv4 | undefined},
-): Gateway | undefined {
-  if (seen.mac !== undefined) return segment.gateways.find((gateway) => gateway.mac === seen.mac)
-  const at = segment.gateways.filter((gateway) => gateway.ip === seen.ip)
-  return at.length === 1 ? at[0] : undefined
 }
 
 /** The switchover from one of the choice's candidates, named, or the only one there is. Throws Failure('usage'). */

@@ -1,8 +1,9 @@
 // What an inventory says about the agent in a VM: where it is, whom to believe, how it is to be told.
 import {z} from 'zod'
-import {type Ipv4, isIpv4} from '../../wire/address.ts'
-import {isAgentId, PROBE_LIMIT, readPublicKey, SWITCH_MODES, type SwitchMode} from '../../wire/agent-message.ts'
-import {type Ipv6, readIpv6} from '../../wire/ipv6-address.ts'
+import {isIpv4} from '../../wire/address.ts'
+import {isAgentId, PROBE_LIMIT, readPublicKey, SWITCH_MODES} from '../../wire/agent-message.ts'
+import {readIpv6} from '../../wire/ipv6-address.ts'
+import type {Immutable} from '../immutable.ts'
 
 /**
  * Ways to an agent. `qga` is the QEMU guest agent's own protocol, by its socket, and `libvirt` the same where libvirt holds
@@ -10,31 +11,6 @@ import {type Ipv6, readIpv6} from '../../wire/ipv6-address.ts'
  */
 export const AGENT_TRANSPORTS = ['udp', 'unix', 'qga', 'libvirt'] as const
 export type AgentTransportKind = (typeof AGENT_TRANSPORTS)[number]
-
-/** `vms.NAME.agent`. Paths are those of the host that gwswitch runs on. */
-export interface VmAgent {
-  /** The VM's id in its agent's configuration, if it is not its name here. */
-  readonly id?: string | undefined
-  /** Where its agent listens, if not at the VM's own address and the usual port. */
-  readonly address?: Ipv4 | Ipv6 | undefined
-  readonly port?: number | undefined
-  /** Public half of the agent's key, 43 characters: only what it signed is believed. */
-  readonly key?: string | undefined
-  /** Name under which the agent knows our key, if not that of the key's file. */
-  readonly kid?: string | undefined
-  /** Unix socket of gwswitch agent. */
-  readonly socket?: string | undefined
-  /** Unix socket of the VM's QEMU guest agent. */
-  readonly qga?: string | undefined
-  /** Its domain in libvirt, and libvirt's connection URI if not the usual one. */
-  readonly domain?: string | undefined
-  readonly connect?: string | undefined
-  /** Which way to take; by default the first that is possible: with a key unix or udp, then qga, then libvirt. */
-  readonly transport?: AgentTransportKind | undefined
-  readonly mode?: SwitchMode | undefined
-  /** Addresses beyond the gateways, of which one must answer an echo. */
-  readonly probes?: readonly (Ipv4 | Ipv6)[] | undefined
-}
 
 /** A text that `read` knows; what it does not know is refused with `want`. */
 const text = (what: string, read: (value: string) => string | undefined) =>
@@ -52,25 +28,35 @@ const address = text('an IP address, 10.0.0.10', (value) => (isIpv4(value) ? val
 export const pathField = (example: string) =>
   text(`an absolute path, ${example}`, (value) => (value.startsWith('/') ? value : undefined))
 
+/** `vms.NAME.agent`. */
 export const vmAgentSchema = z
   .strictObject({
+    /** The VM's id in its agent's configuration, if it is not its name here. */
     id: id.optional(),
+    /** Where its agent listens, if not at the VM's own address and the usual port. */
     address: address.optional(),
     port: z.number().int().min(1).max(65_535).optional(),
+    /** Public half of the agent's key, 43 characters: only what it signed is believed. */
     key: text('the 43 characters that "gwswitch agent keygen" prints in the VM', (value) =>
       readPublicKey(value) === undefined ? undefined : value,
     ).optional(),
+    /** Name under which the agent knows our key, if not that of the key's file. */
     kid: id.optional(),
+    /** Unix socket of gwswitch agent. */
     socket: pathField('/run/gwswitch/agent.sock').optional(),
+    /** Unix socket of the VM's QEMU guest agent. */
     qga: pathField('/var/lib/libvirt/qemu/channel/target/web-07.org.qemu.guest_agent.0').optional(),
+    /** Its domain in libvirt, and libvirt's connection URI if not the usual one. */
     domain: text('the name of a libvirt domain', (value) =>
       /^[^\s/-][^\s/]*$/.test(value) ? value : undefined,
     ).optional(),
     connect: text('a libvirt URI, qemu:///system', (value) =>
       /^\w[\w+]*:/.test(value) ? value : undefined,
     ).optional(),
+    /** Which way to take; by default the first that is possible: with a key unix or udp, then qga, then libvirt. */
     transport: z.enum(AGENT_TRANSPORTS).optional(),
     mode: z.enum(SWITCH_MODES).optional(),
+    /** Addresses beyond the gateways, of which one must answer an echo. */
     probes: z.array(address).max(PROBE_LIMIT).optional(),
   })
   .superRefine(({transport, key, qga, socket, domain}, context) => {
@@ -83,3 +69,6 @@ export const vmAgentSchema = z
     if ((transport === 'udp' || transport === 'unix') && key === undefined)
       missing('key', `transport ${transport} needs the public half of the agent's key`)
   })
+
+/** The agent in a VM. Paths are those of the host that gwswitch runs on. */
+export type VmAgent = Immutable<z.infer<typeof vmAgentSchema>>

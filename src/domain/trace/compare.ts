@@ -11,17 +11,17 @@ import {type Interval, loss, median, medianInterval, minimum, wilson} from './st
 /** Least number of pairs answered on both sides: the smallest where one outlier on each side does not move the interval. */
 export const MIN_PAIRS = 12
 /** Confidence of each look; shared among the alternatives (Bonferroni), for the best of several is chosen by its number. */
-export const CONFIDENCE = 0.99
+const CONFIDENCE = 0.99
 /** TTL=1 probes a candidate, below which the DCI round trip is marked as read from few. */
 export const FIRST_HOP_PROBES = 20
 /** Penalties below this are not worth a switch, whatever the DCI. */
-export const FLOOR_MS = 0.5
+const FLOOR_MS = 0.5
 /** Threshold where the DCI round trip is neither stated nor measured: first hops are silent, no inventory. */
-export const FALLBACK_MS = 1
+const FALLBACK_MS = 1
 /** Pairs of a flow below which its median is noise and has no say. */
-export const MIN_FLOW_PAIRS = 3
+const MIN_FLOW_PAIRS = 3
 /** Difference in loss beyond which what is left of the pairs is a selection. */
-export const MAX_LOSS_DIFFERENCE = 0.2
+const MAX_LOSS_DIFFERENCE = 0.2
 
 /** The DCI round trip that the penalty is measured against. */
 export interface Dci {

@@ -194,7 +194,7 @@ export const reportsOf = (document: TraceDocument): readonly TraceReport[] =>
   'results' in document ? document.results : [document]
 
 /** Assembles one destination's report. */
-export function traceReport({evidence, judgement}: Judged): TraceReport {
+function traceReport({evidence, judgement}: Judged): TraceReport {
   const {host, destination, probe, pairs} = evidence
   const {places, chosen} = judgement
   const counted = pairs.filter((pair) => !pair.warmUp)

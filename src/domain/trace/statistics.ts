@@ -12,7 +12,10 @@ export function median(values: readonly number[]): number {
 export const minimum = (values: readonly number[]): number =>
   values.length === 0 ? Number.NaN : values.reduce((least, value) => Math.min(least, value))
 
-/** The value that a share `q` (0 to 1) of the series is at or below: the nearest rank, always a value that occurred. */
+/**
+ * The value that a share `q` (0 to 1) of the series is at or below: the nearest rank, always a value that occurred.
+ * @internal
+ */
 export function quantile(values: readonly number[], q: number): number {
   if (!(q >= 0 && q <= 1)) throw new RangeError(`a quantile is from 0 to 1, not ${q}`)
   const sorted = ascending(values)
@@ -39,6 +42,7 @@ export interface MedianRanks {
  * The narrowest symmetric pair of ranks k and n+1-k that covers the median of any continuous distribution with at least
  * `confidence`: coverage is 1 - 2 P(Bin(n, 1/2) <= k - 1), the sign test turned around. Undefined if even the extremes
  * do not reach it (n below 8 for 0.99).
+ * @internal
  */
 export function medianRanks(n: number, confidence: number): MedianRanks | undefined {
   let ranks: MedianRanks | undefined
@@ -82,28 +86,3 @@ export function wilson(k: number, n: number, confidence: keyof typeof Z = 0.95):
 
 /** Share of what was sent that got no answer, 0 to 1; 0 if nothing was sent. */
 export const loss = (sent: number, answered: number): number => (sent === 0 ? 0 : (sent - answered) / sent)
-
-/** A stretch without an event. */
-export interface Gap {
-  readonly from: number
-  readonly to: number
-  readonly length: number
-}
-
-/**
- * The longest time without an event, in the unit of `times`, which are in order. `window` bounds what was watched: the
- * silence before the first event and behind the last counts too. Undefined if there are not two points to lie between.
- */
-export function longestGap(
-  times: readonly number[],
-  window?: {readonly from: number; readonly to: number},
-): Gap | undefined {
-  const points =
-    window === undefined ? times : [window.from, ...times.filter((t) => t > window.from && t < window.to), window.to]
-  let longest: Gap | undefined
-  for (let i = 1; i < points.length; i++) {
-    const gap = {from: points[i - 1]!, to: points[i]!, length: points[i]! - points[i - 1]!}
-    if (longest === undefined || gap.length > longest.length) longest = gap
-  }
-  return longest
-}

@@ -37,7 +37,7 @@ const VERDICT = {
 } as const satisfies Readonly<Record<string, EgressVerdict>>
 
 /** Exit codes of `trace`. They start at 10 so that a crash is never read as a trombone. */
-export const TRACE_EXIT = {
+const TRACE_EXIT = {
   trombone: 10,
   inconclusive: 11,
   'local-exit-unusable': 12,

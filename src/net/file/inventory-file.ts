@@ -11,7 +11,7 @@ export interface InventoryPlace {
 }
 
 /** Read when nobody names a file and the working directory has none. */
-export const SYSTEM_INVENTORY = '/etc/gwswitch/gwswitch.yaml'
+const SYSTEM_INVENTORY = '/etc/gwswitch/gwswitch.yaml'
 
 /**
  * Text and path of the inventory: `flag`, else `env`, else ./gwswitch.yaml, else `system`. Undefined if nobody named

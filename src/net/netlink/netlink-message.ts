@@ -6,7 +6,7 @@ export type Family = 4 | 6
 export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
 
-export const NLM_F_REQUEST = 1
+const NLM_F_REQUEST = 1
 export const NLM_F_ACK = 4
 export const NLM_F_DUMP = 0x300
 export const NLM_F_REPLACE = 0x100

@@ -24,14 +24,12 @@ import {
 } from './netlink-message.ts'
 
 export const RTM_NEWLINK = 16
-export const RTM_NEWADDR = 20
 export const RTM_NEWROUTE = 24
 export const RTM_DELROUTE = 25
-export const RTM_NEWNEIGH = 28
-export const RTM_GETLINK = 18
-export const RTM_GETADDR = 22
-export const RTM_GETROUTE = 26
-export const RTM_GETNEIGH = 30
+const RTM_GETLINK = 18
+const RTM_GETADDR = 22
+const RTM_GETROUTE = 26
+const RTM_GETNEIGH = 30
 
 const RTN_UNICAST = 1
 const RTNH_F_ONLINK = 4

@@ -7,7 +7,7 @@ export interface OwnerRoot {
   readonly run: string
   readonly proc: string
 }
-export const SYSTEM_ROOT: OwnerRoot = {run: '/run', proc: '/proc'}
+const SYSTEM_ROOT: OwnerRoot = {run: '/run', proc: '/proc'}
 
 /** rt_protos of iproute2. */
 const RTPROT_RA = 9

@@ -59,7 +59,7 @@ const NLM_F_DUMP_INTR = 0x10
 /** RTMGRP_LINK, and the groups of IPv4 and IPv6 routes and rules. */
 const GROUPS = 0x1 | 0x40 | 0x400 | 0x80 | 0x40000
 
-/** The kernel refused; `code` is the errno's name. */
+/** The kernel refused; `code` is the errno's name. @internal */
 export class RouteError extends Error {
   override readonly name = 'RouteError'
   readonly code: string

@@ -17,7 +17,7 @@ import {
 
 export const RTM_NEWRULE = 32
 export const RTM_DELRULE = 33
-export const RTM_GETRULE = 34
+const RTM_GETRULE = 34
 
 const FR_ACT_TO_TBL = 1
 const FIB_RULE_INVERT = 2

@@ -8,6 +8,7 @@
 import type {Mac} from '../../wire/address.ts'
 import type {Family} from '../netlink/netlink-message.ts'
 import {runCommand, tryCommand} from '../process/command.ts'
+import {counterOf, readNftJson} from './nft-listing.ts'
 
 const TABLE = 'inet gwswitch_drain'
 const FIELD = '0x00ff0000'
@@ -37,7 +38,7 @@ export type DrainRules = readonly DrainFamily[]
  */
 export type DrainPhase = 'old' | 'none' | 'new'
 
-/** The ruleset, replacing an earlier one in one transaction. */
+/** The ruleset, replacing an earlier one in one transaction. @internal */
 export function drainRuleset(rules: DrainRules, phase: DrainPhase): string {
   return [
     `table ${TABLE}`,
@@ -126,6 +127,5 @@ export async function clearDrain(): Promise<void> {
 export async function drainedPackets(): Promise<number | undefined> {
   const {code, stdout} = await tryCommand('nft', ['-j', 'list', 'table', ...TABLE.split(' ')])
   if (code !== 0) return undefined
-  const counters = [...stdout.matchAll(/"counter": *\{"packets": *(\d+)/g)]
-  return counters.reduce((sum, [, packets]) => sum + Number(packets), 0)
+  return readNftJson(stdout).reduce((sum, {body}) => sum + (counterOf(body)?.packets ?? 0), 0)
 }

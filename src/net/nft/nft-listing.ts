@@ -1,4 +1,7 @@
-// Reads what `nft --debug=netlink list table` prints: first the kernel's sets and rules as instructions, then the listing.
+// Reads a table as nft(8) shows it: its JSON; its rules and sets as the kernel's instructions, which no listing shows; and
+// its text, for what nft 1.0.6 leaves out of the JSON (docs/decisions/0018).
+import {Failure} from '../../errors.ts'
+import {number, optional, record, shaped, text} from '../json-shape.ts'
 
 /** One rule as the kernel holds it. */
 export interface NftRule {
@@ -7,103 +10,164 @@ export interface NftRule {
   /** Its instructions, counters at zero, sets without a name written out. */
   readonly code: string
   /** What its counter says; undefined if it has none. */
-  readonly counter: {readonly packets: number; readonly bytes: number} | undefined
+  readonly counter: NftCounter | undefined
+}
+
+export interface NftCounter {
+  readonly packets: number
+  readonly bytes: number
 }
 
 export interface NftTable {
-  /** Table, chains and sets as declared: types, hooks, priorities, policies, flags. Sorted. */
+  /** Table, chains and sets as declared: types, hooks, priorities, policies, flags, devices. Sorted. */
   readonly declarations: readonly string[]
   /** Elements of named sets, sorted, as the kernel's hexadecimal words. */
   readonly sets: ReadonlyMap<string, readonly string[]>
-  /** Elements of named sets as nft writes them. */
+  /** Elements of named sets as nft writes them, the parts of one joined by ` . `. */
   readonly elements: ReadonlyMap<string, readonly string[]>
+  /** Devices that its chains hook into, each once, sorted. */
+  readonly devices: readonly string[]
   /** In the order of each chain. */
   readonly rules: readonly NftRule[]
 }
 
-/** `bridge gwswitch @name`, `bridge gwswitch chain 9 8`: what follows belongs to it. */
-const SET_HEAD = /^\S+ \S+ @(\S+)$/
-const RULE_HEAD = /^\S+ \S+ (\S+) \d+(?: \d+)? *$/
-const COUNTER = /\[ counter pkts (\d+) bytes (\d+) \]/
+/** How a table is listed: the output of these, one behind the other, is what {@link parseNftTable} reads. */
+export const NFT_LISTINGS = [
+  ['-j', '--debug=netlink', 'list', 'table'],
+  ['list', 'table'],
+] as const
 
+/** @throws Failure `runtime` for what nft(8) does not write. */
 export function parseNftTable(output: string): NftTable {
   const lines = output.split('\n')
-  const listing = lines.findIndex((line) => /^table \S+ \S+ \{/.test(line))
-  const {sets, rules} = readDebug(lines.slice(0, listing))
-  const named = new Map([...sets].filter(([name]) => !name.startsWith('__')))
+  const at = lines.findIndex((line) => line.startsWith('{"nftables"'))
+  const {sets, bodies} = readInstructions(lines.slice(0, Math.max(at, 0)))
+  const objects = readNftJson(lines[at] ?? '')
+  const {flags, devices} = readLeftOut(lines.slice(at + 1))
+  const rules = objects.filter(({kind}) => kind === 'rule')
+  const declared = objects.filter(({kind}) => kind !== 'rule' && kind !== 'metainfo')
   return {
-    declarations: readDeclarations(lines.slice(listing)),
-    sets: named,
-    elements: readElements(lines.slice(listing).join('\n')),
-    rules: rules.map(({chain, body}) => ruleOf(chain, body, sets)),
+    declarations: [...declared.map(declaration), ...flags].sort(),
+    sets: new Map([...sets].filter(([name]) => !name.startsWith('__'))),
+    elements: new Map(
+      declared.flatMap(({kind, body}) => (kind === 'set' ? [[nameOf(body), list(body.elem).map(elementText)]] : [])),
+    ),
+    devices: [...new Set(devices)].sort(),
+    rules: rules.map(({body}) => {
+      const {chain, handle, comment} = shaped(body, 'nft', RULE)
+      return {chain, comment, code: codeOf(bodies.get(handle) ?? [], sets), counter: counterOf(body)}
+    }),
   }
 }
 
-function readDebug(lines: readonly string[]) {
+const RULE = record({chain: text, handle: number, comment: optional(text)})
+const NAMED = record({name: text})
+const COUNTER_VALUES = record({packets: number, bytes: number})
+const nameOf = (body: NftObject['body']): string => shaped(body, 'nft', NAMED).name
+
+interface NftObject {
+  /** `table`, `chain`, `set`, `rule`, ... */
+  readonly kind: string
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+/** The objects of what `nft -j` prints, in its order. @throws Failure `runtime` if it is no such JSON. */
+export function readNftJson(json: string): NftObject[] {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    throw new Failure('runtime', 'nft: what it lists is no JSON')
+  }
+  if (!isObject(value) || !Array.isArray(value.nftables))
+    throw new Failure('runtime', 'nft: its JSON has no "nftables"')
+  return value.nftables.flatMap((each: unknown) =>
+    Object.entries(isObject(each) ? each : {}).flatMap(([kind, body]) => (isObject(body) ? [{kind, body}] : [])),
+  )
+}
+
+/** What the counter of a rule says; undefined if it has none. */
+export function counterOf({expr}: NftObject['body']): NftCounter | undefined {
+  for (const each of list(expr)) {
+    if (!isObject(each) || !isObject(each.counter)) continue
+    const {packets, bytes} = shaped(each.counter, 'nft', COUNTER_VALUES)
+    return {packets, bytes}
+  }
+  return undefined
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+
+/** What differs from load to load, and what the text says instead: for a table nft writes its family as its flags. */
+const NOT_DECLARED = ['family', 'table', 'name', 'handle', 'elem', 'dev']
+
+function declaration({kind, body}: NftObject): string {
+  const facts = Object.entries(body).filter(
+    ([key]) => !NOT_DECLARED.includes(key) && !(kind === 'table' && key === 'flags'),
+  )
+  const told = facts.map(([key, value]) => ` ${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  return `${kind} ${nameOf(body)}${told.length === 0 ? '' : `:${told.join('')}`}`
+}
+
+const elementText = (element: unknown): string =>
+  isObject(element) && Array.isArray(element.concat)
+    ? element.concat.map(elementText).join(' . ')
+    : typeof element === 'string'
+      ? element
+      : JSON.stringify(element)
+
+/** `bridge gwswitch @name`, `bridge gwswitch chain 9 8`: what follows belongs to it. */
+const SET_HEAD = /^\S+ \S+ @(\S+)$/
+const RULE_HEAD = /^\S+ \S+ \S+ (\d+)(?: \d+)? *$/
+const COUNTER = /\[ counter pkts \d+ bytes \d+ \]/
+
+/** Elements by set, instructions by the handle of their rule. */
+function readInstructions(lines: readonly string[]) {
   const sets = new Map<string, string[]>()
-  const rules: {chain: string; body: string[]}[] = []
+  const bodies = new Map<number, string[]>()
   let take: (line: string) => void = () => {}
   for (const line of lines) {
     const set = SET_HEAD.exec(line)?.[1]
-    const chain = RULE_HEAD.exec(line)?.[1]
+    const handle = RULE_HEAD.exec(line)?.[1]
     if (set !== undefined) {
       const elements: string[] = []
       sets.set(set, elements)
       take = (element) => void elements.push(element.trim().replace(/^element /, ''))
-    } else if (chain !== undefined) {
+    } else if (handle !== undefined) {
       const body: string[] = []
-      rules.push({chain, body})
+      bodies.set(Number(handle), body)
       take = (instruction) => void body.push(instruction.trim())
     } else if (line.trim() !== '') take(line)
   }
   for (const elements of sets.values()) elements.sort()
-  return {sets, rules}
+  return {sets, bodies}
 }
 
-function ruleOf(chain: string, body: readonly string[], sets: ReadonlyMap<string, readonly string[]>): NftRule {
-  const text = body.join('\n')
-  const counted = COUNTER.exec(text)
-  // The attribute of the comment: type 0, length (shown as a character where it is one), text, NUL.
-  const comment = /userdata = \{ \\x00(?:\\x..|.)(.*?)\\x00/.exec(text)?.[1]
-  const code = text
+const codeOf = (body: readonly string[], sets: ReadonlyMap<string, readonly string[]>): string =>
+  body
+    .join('\n')
     .replace(COUNTER, '[ counter ]')
     .replace(/\bset (__\w+)( 0x\w+)?/g, (_, name: string) => `set { ${(sets.get(name) ?? ['?']).join(', ')} }`)
-  return {
-    chain,
-    comment,
-    code,
-    counter: counted ? {packets: Number(counted[1]), bytes: Number(counted[2])} : undefined,
-  }
-}
 
-/** What a table, a set or a chain is declared as. Rules are told from it by what the first word is. */
-function readDeclarations(lines: readonly string[]): string[] {
-  const out: string[] = []
+/** The flags of the table, sets that merge their elements, and the devices of chains: nft 1.0.6 has them in its text only. */
+function readLeftOut(listing: readonly string[]) {
+  const flags: string[] = []
+  const devices: string[] = []
   let owner = ''
-  for (const line of lines) {
+  for (const line of listing) {
     const text = line.trim()
-    if (/^(?:table|set|map|chain|flowtable|counter|quota|limit) .*\{/.test(text)) owner = text.replace(/ \{.*$/, '')
-    else if (text === '}') owner = ''
-    else if (/^(?:type|typeof|flags|timeout|gc-interval|size|policy|auto-merge|hook|devices?)\b/.test(text))
-      out.push(`${owner}: ${orderedDevices(text)}`)
-    if (text !== '' && owner !== '' && !out.includes(owner)) out.push(owner)
-  }
-  return out.sort()
-}
-
-/** The kernel lists devices in an order of its own, and nft puts one in quotes, several not. */
-const orderedDevices = (text: string): string =>
-  text.replace(/\bdevices? (?:= \{ )?([^{}]*?)(?: \})? priority/, (_, names: string) => {
+    const named = /^(?:(table) \S+|(\w+)) (\S+) \{/.exec(text)
+    if (named) owner = `${named[1] ?? named[2]} ${named[3]}`
+    if (text === 'auto-merge' || (owner.startsWith('table ') && text.startsWith('flags ')))
+      flags.push(`${owner}: ${text}`)
+    // One device is in quotes, several are not, and in an order of the kernel's.
+    const names = /\bdevices? (?:= \{ )?([^{}]*?)(?: \})? priority/.exec(text)?.[1]
+    if (names === undefined) continue
     const sorted = names.replaceAll('"', '').split(', ').sort()
-    return `devices ${sorted.join(', ')} priority`
-  })
-
-/** The elements of each named set: `elements = { a, b . c }`, over several lines if there are many. */
-function readElements(listing: string): Map<string, readonly string[]> {
-  const out = new Map<string, readonly string[]>()
-  for (const [, name, body] of listing.matchAll(/\bset (\w+) \{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}/g)) {
-    const inner = /elements = \{([^{}]*)\}/.exec(body!)?.[1]
-    out.set(name!, inner === undefined ? [] : inner.split(',').map((element) => element.trim().replace(/\s+/g, ' ')))
+    devices.push(...sorted)
+    flags.push(`${owner}: devices ${sorted.join(', ')}`)
   }
-  return out
+  return {flags, devices}
 }

@@ -5,7 +5,7 @@
 // which `nft --debug=netlink` shows, and what is meant is put through a kernel too, in a namespace of its own.
 import {Failure} from '../../errors.ts'
 import {type CommandResult, commandFailure, tryCommand} from '../process/command.ts'
-import {type NftTable, parseNftTable} from './nft-listing.ts'
+import {NFT_LISTINGS, type NftTable, parseNftTable} from './nft-listing.ts'
 
 export type {NftRule, NftTable} from './nft-listing.ts'
 
@@ -17,10 +17,11 @@ export async function loadNft(ruleset: string): Promise<void> {
 
 /** A table of this network namespace; undefined if there is none. */
 export async function readNftTable(family: string, name: string): Promise<NftTable | undefined> {
-  const result = await tryCommand('nft', ['--debug=netlink', 'list', 'table', family, name])
-  if (result.code === 0) return parseNftTable(result.stdout)
-  if (/No such file or directory/.test(result.stderr)) return undefined
-  throw nftFailure(`nft list table ${family} ${name}`, result)
+  const results = await Promise.all(NFT_LISTINGS.map((listing) => tryCommand('nft', [...listing, family, name])))
+  if (results.some(({stderr}) => /No such file or directory/.test(stderr))) return undefined
+  const failed = results.find(({code}) => code !== 0)
+  if (failed) throw nftFailure(`nft list table ${family} ${name}`, failed)
+  return parseNftTable(results.map(({stdout}) => stdout).join(''))
 }
 
 /**
@@ -35,9 +36,10 @@ export async function compileNftTable(
   name: string,
   devices: readonly string[] = [],
 ): Promise<NftTable> {
+  const lists = NFT_LISTINGS.map((listing) => `nft ${listing.join(' ')} "$family" "$name"`)
   const script =
     'family=$1 name=$2; shift 2; for device; do ip link add "$device" type bridge || exit; done; ' +
-    'nft -f - && exec nft --debug=netlink list table "$family" "$name"'
+    ['nft -f -', ...lists].join(' && ')
   const args = ['--net', 'sh', '-c', script, 'sh', family, name, ...devices]
   const result = await tryCommand('unshare', args, {input: ruleset})
   if (result.code === 0) return parseNftTable(result.stdout)

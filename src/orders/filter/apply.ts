@@ -190,10 +190,7 @@ async function allRemembered(host: FilterHost): Promise<Remembered> {
 }
 
 /** The ports that a table filters, whatever its form. */
-const portsOf = ({elements, declarations}: NftTable): string[] => {
-  const devices = declarations.flatMap((text) => /hook \w+ devices (.*?) priority/.exec(text)?.[1]?.split(', ') ?? [])
-  return [...(elements.get('dci') ?? []).map((name) => name.replaceAll('"', '')), ...devices]
-}
+const portsOf = ({elements, devices}: NftTable): string[] => [...(elements.get('dci') ?? []), ...devices]
 
 async function removeTable(hook: NftHook, host: FilterHost): Promise<void> {
   if ((await host.readTable(hook, FILTER_TABLE)) !== undefined) await host.loadNft(nftRemove(hook))

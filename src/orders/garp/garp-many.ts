@@ -151,7 +151,7 @@ async function tellAll(
   return {framesSent, toldAfterMs}
 }
 
-/** The `ask` frame of every VM: one is built, the others are copies with the VM's two addresses put in. */
+/** The `ask` frame of every VM: one is built, the others are copies with the VM's two addresses put in. @internal */
 export function askFrames(
   gateway: AnnouncedGateway,
   vms: readonly {readonly ip: Ipv4; readonly mac: Mac}[],

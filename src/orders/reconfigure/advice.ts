@@ -3,7 +3,7 @@ import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
 import type {ReportRow} from './row.ts'
 
 /** How each kind of client is made to renew from inside. */
-export const RENEW_INSIDE: Readonly<Record<DhcpClientKind, string>> = {
+const RENEW_INSIDE: Readonly<Record<DhcpClientKind, string>> = {
   dhcpcd: 'dhcpcd -N IF',
   udhcpc: 'kill -USR1 of udhcpc, once (a second one before the ACK takes the address away)',
   dhclient: 'nothing inside: stock dhclient keeps the old router on a renewal',

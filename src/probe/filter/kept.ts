@@ -20,7 +20,7 @@ export function remembered(table: NftTable | undefined): Remembered {
       const [ip = '', mac = ''] = element.split(' . ')
       return {ip, mac}
     }),
-    suppressed: elements('suppressed').map((name) => name.replaceAll('"', '')),
+    suppressed: elements('suppressed'),
   }
 }
 

@@ -37,7 +37,7 @@ export function makeKey(file: string, force: boolean): MadeKey {
   }
 }
 
-export const fingerprint = (x: string): string =>
+const fingerprint = (x: string): string =>
   createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url').slice(0, 16)
 
 function existingKey(file: string): KeyObject | undefined {

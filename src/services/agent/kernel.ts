@@ -77,7 +77,10 @@ function readable(path: string): string | undefined {
   }
 }
 
-/** As {@link AgentKernel.writeDurably}. Its owner can read it, whoever wrote it: root may run `--once` beside the service. */
+/**
+ * As {@link AgentKernel.writeDurably}. Its owner can read it, whoever wrote it: root may run `--once` beside the service.
+ * @internal
+ */
 export function writeDurably(path: string, text: string): void {
   try {
     mkdirSync(dirname(path), {recursive: true, mode: 0o700})

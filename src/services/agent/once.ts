@@ -73,7 +73,7 @@ function commandsIn(tokens: readonly string[], {trusted}: AgentConfig): AgentCom
 /** Putting the old route back may take this, and a busy VM needs some time for everything. */
 const SLACK_MS = 10_000
 
-/** A switch that nobody confirms is decided when its own time is over (`confirm_s`, at most an hour). */
+/** A switch that nobody confirms is decided when its own time is over (`confirm_s`, at most an hour). @internal */
 export function forwardMs(commands: readonly AgentCommand[], {windows}: AgentConfig): number {
   const switchMs = ({confirm_s: s}: {confirm_s?: number}): number =>
     // Two families, each tried before the change and after it.

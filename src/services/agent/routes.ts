@@ -115,6 +115,7 @@ export const drains = (kernel: AgentKernel): boolean =>
 /**
  * Puts a route in another's place, so that there is one at any moment. IPv4's own way to replace one has a gap of a
  * microsecond: a lookup that has found the old route takes it for dead and finds no other (fib_table_lookup, fib_dead).
+ * @internal
  */
 export function swap(
   kernel: Pick<AgentKernel, 'replace' | 'append' | 'deleteRoute'>,

@@ -17,7 +17,7 @@ export interface AgentStore {
   make(): Error | undefined
 }
 
-export const stateFile = (directory: string): string => join(directory, 'agent-state.json')
+const stateFile = (directory: string): string => join(directory, 'agent-state.json')
 
 /** As far as it must be right for an agent to start; what is in it was written by an agent. */
 function isMemory(value: unknown): value is AgentMemory {
@@ -28,7 +28,7 @@ function isMemory(value: unknown): value is AgentMemory {
 }
 
 /** @throws Failure `runtime` for a file that cannot be understood: without it, old commands could be obeyed again. */
-export function readMemory(text: string | undefined, path: string): AgentMemory {
+function readMemory(text: string | undefined, path: string): AgentMemory {
   if (text === undefined) return EMPTY_MEMORY
   let value: unknown
   try {

@@ -4,8 +4,6 @@ import {Failure} from '../../errors.ts'
 import {fileSync} from '../../net/file/file-sync.ts'
 import {openDatabase, type StatementSync} from '../../net/file/sqlite.ts'
 
-export const DEFAULT_LEASE_STORE = '/var/lib/gwswitch/dhcp/leases.db'
-
 export interface LeaseStore {
   leases(): Lease[]
   directives(): Directive[]

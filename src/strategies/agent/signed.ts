@@ -23,7 +23,7 @@ import {
   transportText,
 } from './conversation.ts'
 
-/** From one sending to the next while nothing is heard, ms; the last one again and again. */
+/** From one sending to the next while nothing is heard, ms; the last one again and again. @internal */
 export const RETRANSMIT_MS: readonly number[] = [100, 150, 250, 400, 600, 1000]
 /** From one question to the next once it is known to be at work, ms: an answer may have been lost. */
 const ASK_AGAIN_MS = 300

@@ -6,7 +6,7 @@ import type {NeighbourAdvertisement, RouterAdvertisement} from '../../wire/nd.ts
 import type {AnnouncedGateway, AnnounceTo, Form} from './announcement.ts'
 
 /** Seconds that a router advertisement of ours stays good, if nothing else is said: RFC 4861's usual. */
-export const ROUTER_LIFETIME_S = 1800
+const ROUTER_LIFETIME_S = 1800
 
 interface Announcement6 {
   /** IPv6 source: the gateway, or for `withdraw` and `redirect` the old one. */

@@ -21,7 +21,7 @@ export async function findFilter({segment}: Switchover, world: World): Promise<F
     const {shared4} = classifySegment(segment)
     const addresses = found?.elements.get('gw4') ?? []
     if (!found || !shared4.every((ip) => addresses.includes(ip))) return 'missing'
-    const ports = (found.elements.get('dci') ?? []).map((name) => name.replaceAll('"', ''))
+    const ports = found.elements.get('dci') ?? []
     const inventory = {file: 'inventory', sites: [], segments: [segment], vms: []}
     const order = {
       ports,

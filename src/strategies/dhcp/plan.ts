@@ -47,7 +47,7 @@ export interface DhcpPlan {
 }
 
 /** A switch and its rollback must both end before the guard acts. */
-export const LONGEST_MS = 25_000
+const LONGEST_MS = 25_000
 const FORCERENEW = {attempts: 3, timeoutMs: 1000, longestMs: 10_000}
 const GUEST_MS = 6000
 

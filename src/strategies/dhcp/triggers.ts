@@ -26,7 +26,7 @@ export const forcerenewTrigger = (sender: OpenSender, sources: CredentialSources
  * Renews with whatever client runs on the interface of that MAC; says which. dhclient has no way to renew early that
  * keeps its lease. udhcpc gets one signal: a second before its ACK would take the address away.
  */
-export const RENEW_SCRIPT = `
+const RENEW_SCRIPT = `
 mac=$1
 for path in /sys/class/net/*; do
   if [ "$(cat "$path/address" 2>/dev/null)" = "$mac" ]; then nic=\${path##*/}; break; fi

@@ -5,7 +5,7 @@ import {type MacProxyPlan, type ProxiedGateway, planMacProxy} from './plan.ts'
 import {type Proof, prove} from './prove.ts'
 import {chainOf, PROXY_TABLE, removeProxyTable} from './ruleset.ts'
 
-/** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. */
+/** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. @internal */
 export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
   name: 'mac-proxy',
   summary: "lets the VM's bridge redirect its packets to the new gateway; neither VM nor routers notice",

@@ -2,15 +2,12 @@ import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {
-  dciRttMs,
-  findGateway,
+  allGateways,
   findSegment,
   findVm,
-  gatewayOfMac,
   gatewaysAtSite,
   segmentOfIp,
   sharesGatewayIp,
-  siteOfIp,
 } from '../../../src/domain/inventory/site.ts'
 import {Failure} from '../../../src/errors.ts'
 
@@ -81,7 +78,7 @@ describe('an inventory', () => {
       INVENTORY.replace('"02:00:00:00:0a:01" }\n      - { name: ry', `"${mac}" }\n      - { name: ry`),
       FILE,
     )
-    expect(findGateway(read, 'rx')!.mac).toBe('02:00:00:00:0a:01')
+    expect(allGateways(read).find(({name}) => name === 'rx')!.mac).toBe('02:00:00:00:0a:01')
   })
 
   it('takes a MAC without quotes, though it may look like a number', () => {
@@ -273,37 +270,15 @@ describe('errors name file, line, key and what would be right', () => {
 })
 
 describe('look-ups', () => {
-  it('find a gateway by name or by address', () => {
-    expect(findGateway(inventory, 'ry')!.ip).toBe('10.0.0.2')
-    expect(findGateway(inventory, '10.0.0.1')!.name).toBe('rx')
-    expect(findGateway(inventory, 'nobody')).toBeUndefined()
-  })
-
-  it('tell gateways of one address apart by MAC, and refuse to guess', () => {
-    expect(findGateway(inventory, '10.1.0.254', {mac: '02:00:00:00:0b:02'})!.name).toBe('by')
-    expect(() => findGateway(inventory, '10.1.0.254')).toThrow(
-      `${FILE}: 10.1.0.254 is the address of bx (site x) and by (site y): give the name`,
-    )
-  })
-
-  it('find the owner of a MAC on its segment: a router has one MAC on all of them', () => {
-    expect(gatewayOfMac(inventory, 'tenant-a', '02:00:00:00:0a:01')!.name).toBe('rx')
-    expect(gatewayOfMac(inventory, 'tenant-b', '02:00:00:00:0a:01')!.name).toBe('bx')
-    expect(gatewayOfMac(inventory, 'tenant-c', '02:00:00:00:0a:01')).toBeUndefined()
-  })
-
   it('find a VM by name or address', () => {
     expect(findVm(inventory, 'db-01')!.ip).toBe('10.1.0.10')
     expect(findVm(inventory, '10.0.0.10')!.name).toBe('web-07')
     expect(findVm(inventory, '10.0.0.11')).toBeUndefined()
   })
 
-  it('find the segment of an address and the site that a destination is near, longest prefix first', () => {
+  it('find the segment of an address', () => {
     expect(segmentOfIp(inventory, '10.1.0.9')!.name).toBe('tenant-b')
     expect(segmentOfIp(inventory, '10.2.0.9')).toBeUndefined()
-    expect(siteOfIp(inventory, '203.0.113.10')!.name).toBe('y')
-    expect(siteOfIp(inventory, '203.0.114.10')!.name).toBe('x')
-    expect(siteOfIp(inventory, '192.0.2.1')).toBeUndefined()
   })
 
   it('do not guess between segments of one prefix', () => {
@@ -320,11 +295,5 @@ describe('look-ups', () => {
     expect(sharesGatewayIp(a!)).toBe(false)
     expect(sharesGatewayIp(b!)).toBe(true)
     expect(sharesGatewayIp({...b!, gateways: b!.gateways.slice(1)})).toBe(false)
-  })
-
-  it('know the DCI round trip of two sites, by either', () => {
-    expect(dciRttMs(inventory, 'x', 'y')).toBe(20)
-    expect(dciRttMs(inventory, 'y', 'x')).toBe(20)
-    expect(dciRttMs(inventory, 'x', 'x')).toBeUndefined()
   })
 })

@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
-import {gatewayInUse, resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
+import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
 import {closest, hint} from '../../../src/domain/suggest.ts'
 
 const inventory = parseInventory(
@@ -67,20 +67,6 @@ describe('switch VM --to SITE', () => {
     const switchover = switchoverFrom(resolveSwitchover(inventory, {vm: 'web-07', to: 'y'}), 'rx')
     expect(JSON.parse(JSON.stringify(switchover))).toEqual(JSON.parse(JSON.stringify({...switchover})))
     expect(JSON.parse(JSON.stringify(switchover)).from).toEqual(switchover.from)
-  })
-})
-
-describe('the gateway in use', () => {
-  const [a, b] = inventory.segments
-  it('is told by the MAC that the VM sends to', () => {
-    expect(gatewayInUse(b!, {mac: '02:00:00:00:0b:02', ip: '10.1.0.254'})!.name).toBe('by')
-    expect(gatewayInUse(a!, {mac: '02:00:00:00:0b:01', ip: '10.0.0.1'})!.name).toBe('ry')
-    expect(gatewayInUse(a!, {mac: '02:00:00:00:ff:ff', ip: '10.0.0.1'})).toBeUndefined()
-  })
-
-  it('is told by an address that is one site’s alone', () => {
-    expect(gatewayInUse(a!, {ip: '10.0.0.1'})!.name).toBe('rx')
-    expect(gatewayInUse(b!, {ip: '10.1.0.254'})).toBeUndefined()
   })
 })
 

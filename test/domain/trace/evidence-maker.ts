@@ -48,7 +48,7 @@ export interface Noise {
   readonly spikeMs?: number
 }
 
-export const CALM: Noise = {meanMs: 0.05}
+const CALM: Noise = {meanMs: 0.05}
 
 function sample(noise: Noise, random: () => number): number {
   const spike = random() < (noise.spikeShare ?? 0) ? random() * (noise.spikeMs ?? 0) : 0

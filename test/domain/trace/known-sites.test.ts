@@ -16,7 +16,7 @@ import {evidenceOf, KNOWN, RX, TROMBONE} from './evidence-maker.ts'
 const inventory = parseInventory(
   `version: 1
 sites:
-  ams: {prefixes: [198.51.100.0/24], dciRttMs: 20}
+  ams: {prefixes: [198.51.100.0/24, 203.0.0.0/16], dciRttMs: 20}
   fra: {prefixes: [203.0.113.0/24], dciRttMs: 18}
 segments:
   a:
@@ -54,8 +54,9 @@ describe('what is known of places', () => {
     expect(knownGatewayOfIp(known, '10.1.0.254')).toBeUndefined()
   })
 
-  it('knows sites by prefix and by name', () => {
+  it('knows sites by the longest prefix and by name', () => {
     expect(siteOfPrefix(known, '203.0.113.9')).toBe('fra')
+    expect(siteOfPrefix(known, '203.0.114.9')).toBe('ams')
     expect(siteOfPrefix(known, '192.0.2.9')).toBeUndefined()
     expect(siteOfName(known, 'ae1.FRA2.example.net')).toBe('fra')
     expect(siteOfName(known, 'ae1.lon2.example.net')).toBeUndefined()

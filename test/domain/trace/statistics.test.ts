@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {
-  longestGap,
   loss,
   median,
   medianInterval,
@@ -134,20 +133,9 @@ describe('wilson', () => {
   it('widens with confidence', () => expect(wilson(5, 12, 0.99).hi).toBeGreaterThan(wilson(5, 12, 0.95).hi))
 })
 
-describe('loss and gaps', () => {
+describe('loss', () => {
   it('counts what did not come back', () => {
     expect(loss(20, 15)).toBe(0.25)
     expect(loss(0, 0)).toBe(0)
-  })
-
-  it('finds the longest silence between events', () => {
-    expect(longestGap([0, 10, 20, 250, 260])).toEqual({from: 20, to: 250, length: 230})
-    expect(longestGap([5])).toBeUndefined()
-  })
-
-  it('counts the silence before the first event and behind the last, within what was watched', () => {
-    expect(longestGap([100, 110], {from: 0, to: 400})).toEqual({from: 110, to: 400, length: 290})
-    expect(longestGap([], {from: 0, to: 400})).toEqual({from: 0, to: 400, length: 400})
-    expect(longestGap([-50, 10, 900], {from: 0, to: 100})).toEqual({from: 10, to: 100, length: 90})
   })
 })

@@ -5,7 +5,7 @@ set -e
 [ "$1" = inside ] || cd "$(dirname "$0")"
 [ "$1" = inside ] || exec unshare --net sh ./record.sh inside
 ip link add br0 address 02:00:00:00:0b:02 type bridge
-ip link add port type veth peer name guest
+ip link add port address 02:00:00:00:01:01 type veth peer name guest address 02:00:00:00:01:02
 ip link set port master br0
 for name in lo br0 port guest; do ip link set "$name" up; done
 ip address add 10.0.0.2/24 dev br0
@@ -24,7 +24,7 @@ ip -4 route show >ip-4-route.txt
 ip -6 route show >ip-6-route.txt
 nft -f - <<END
 table bridge gwswitch {
-  set gw4 { type ipv4_addr; elements = { 10.0.0.1, 10.0.0.2 } }
+  set gw4 { type ipv4_addr; elements = { 10.0.0.1, 10.0.0.2 }; auto-merge; flags interval; }
   set kept4 { type ipv4_addr . ether_addr; elements = { 10.0.0.10 . 02:00:00:00:00:10 } }
   chain gwlocal {
     meta protocol arp arp daddr ip @gw4 counter drop comment "ARP that asks for a gateway"
@@ -36,4 +36,7 @@ table bridge gwswitch {
   }
 }
 END
-nft --debug=netlink list table bridge gwswitch >nft-list.txt
+{
+  nft -j --debug=netlink list table bridge gwswitch
+  nft list table bridge gwswitch
+} >nft-list.txt

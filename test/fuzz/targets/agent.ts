@@ -1,5 +1,5 @@
 // Messages of agents, controllers and sites: as they come, and once their signature is right.
-import {readMemory} from '../../../src/services/agent/store.ts'
+import {openStore} from '../../../src/services/agent/store.ts'
 import {BEACON_TYP, NOTE_TYP, openBeacon, openNote} from '../../../src/wire/agent-beacon.ts'
 import {claimedTyp, type KeyLookup, type Opened} from '../../../src/wire/agent-jws.ts'
 import {readPrivateKey, readPublicKey} from '../../../src/wire/agent-keys.ts'
@@ -120,6 +120,6 @@ export const AGENT: readonly Target[] = [
   ofJson({
     name: 'agent state',
     corpus: [JSON.stringify({version: 1, keys: {'site-y': {seq: 7, nonces: [['AAAA', 9]]}}, answered: []})],
-    read: (text) => readMemory(text, 'agent-state.json'),
+    read: (text) => openStore('/state', {read: () => text, writeDurably: () => {}}).memory,
   }),
 ]

@@ -2,6 +2,7 @@
 import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
 import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges} from '../../../src/net/bridge-ports.ts'
 import {readInterfaces, readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
+import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
 import {
   CONFIG_GET,
@@ -26,6 +27,13 @@ const IPROUTE: readonly Target[] = [
     name: 'ip link',
     corpus: [sample('ip-link.json')],
     read: (text) => [readBridgePorts(text), readVlanAwareBridges(text)],
+  }),
+  ofJson({
+    name: 'nft json',
+    corpus: sample('nft-list.txt')
+      .split('\n')
+      .filter((line) => line.startsWith('{')),
+    read: parseNftTable,
   }),
   ofJson({name: 'bridge fdb', corpus: [sample('bridge-fdb.json')], read: readFdb}),
 ]

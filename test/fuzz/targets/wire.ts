@@ -3,7 +3,7 @@ import {parseArp, serializeArp} from '../../../src/wire/arp.ts'
 import type {Ends} from '../../../src/wire/checksum.ts'
 import {type Dhcp, parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
 import {readReconfigureNonce, verifyReconfigure} from '../../../src/wire/dhcp-auth.ts'
-import {dhcpOptionCodec, dhcpOptions, writeOption} from '../../../src/wire/dhcp-options.ts'
+import {type DhcpOptionCodec, dhcpOptions, writeOption} from '../../../src/wire/dhcp-options.ts'
 import {
   parseDhcpv6,
   readDhcpv6ReconfigureKey,
@@ -21,7 +21,7 @@ import {parseIpv6, serializeIpv6} from '../../../src/wire/ipv6.ts'
 import {parseNdOptions, serializeNdOptions} from '../../../src/wire/nd-options.ts'
 import {parsePcap, serializePcap} from '../../../src/wire/pcap.ts'
 import {parseQuoted, quotedLength, quotedProbe, writeQuoted} from '../../../src/wire/quote.ts'
-import {parseTcp, readMss, serializeTcp} from '../../../src/wire/tcp.ts'
+import {parseTcp, serializeTcp} from '../../../src/wire/tcp.ts'
 import {parseUdp, serializeUdp} from '../../../src/wire/udp.ts'
 import {captureFile, ipPayloadOf, payloadOf, udpPayloadOf} from '../../support/captures.ts'
 import {EXTENSIONS} from '../../support/sample-frames.ts'
@@ -30,6 +30,7 @@ import {repairIcmp, repairIpv4, repairIpv6, repairTcp, repairUdp} from '../repai
 import {ofBytes, type Target} from '../target.ts'
 
 const ENDS: Ends = {source: '10.0.0.10', destination: '203.0.113.10'}
+const OPTIONS = Object.values(dhcpOptions) as DhcpOptionCodec<unknown>[]
 const NONCE = new Uint8Array(16)
 /** Room for whatever was read. */
 const DHCP_LIMITS = {maximum: 70_000}
@@ -68,11 +69,7 @@ const LAYERS: readonly Target[] = [
   ofBytes({
     name: 'tcp',
     corpus: () => partsOf((frame) => ipPayloadOf(frame, PROTOCOL_TCP)),
-    read(bytes) {
-      const tcp = parseTcp(bytes, ENDS)
-      readMss(tcp.options)
-      return tcp
-    },
+    read: (bytes) => parseTcp(bytes, ENDS),
     write: (tcp) => serializeTcp(tcp, ENDS),
     repair: repairTcp(ENDS),
   }),
@@ -140,14 +137,14 @@ const DHCP: readonly Target[] = [
     name: 'dhcp option',
     corpus: () => optionsOf(dhcpMessages()),
     read(bytes) {
-      const codec = dhcpOptionCodec(bytes[0] ?? 0)
-      return {code: codec?.code, value: codec?.read(bytes.slice(1))}
+      const codec = OPTIONS.find(({code}) => code === bytes[0])
+      return codec && {codec, value: codec.read(bytes.slice(1))}
     },
-    write({code, value}) {
-      const codec = Object.values(dhcpOptions).find((each) => each.code === code)
-      if (!codec || value === '') return Uint8Array.of(code ?? 0)
-      return Uint8Array.of(codec.code, ...writeOption(codec as typeof dhcpOptions.message, value as string).data)
-    },
+    // A text of NULs reads as none, and none is not written.
+    write: (read) =>
+      read && read.value !== ''
+        ? Uint8Array.of(read.codec.code, ...writeOption(read.codec, read.value).data)
+        : Uint8Array.of(read?.codec.code ?? 0),
   }),
   ofBytes({
     name: 'dhcp authentication',

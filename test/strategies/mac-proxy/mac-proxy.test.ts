@@ -43,7 +43,7 @@ function hypervisor({
   const loaded: string[] = []
   const redirects = (): boolean =>
     obeys && (loaded.findLast((text) => text.includes('from_vms'))?.includes('ether daddr set') ?? false)
-  const table: NftTable = {declarations: [], sets: new Map(), elements: new Map(), rules: []}
+  const table: NftTable = {declarations: [], sets: new Map(), elements: new Map(), devices: [], rules: []}
   const host: ProxyHost = {
     loadNft: async (text) => void loaded.push(text),
     readTable: async () => (loaded.length > 0 ? table : undefined),

@@ -12,7 +12,7 @@ import {alone, type BackendContext, nonceFrom} from './context.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's unit has dnsmasq write its pid. */
-export const DNSMASQ_PIDFILE = '/run/dnsmasq/dnsmasq.pid'
+const DNSMASQ_PIDFILE = '/run/dnsmasq/dnsmasq.pid'
 const NAME = 'dnsmasq'
 /** It reads the file within a few ms of the signal; a loaded machine may take longer. */
 const READ_MS = 2000
@@ -71,7 +71,7 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): Dhcp
   }
 }
 
-/** The router that the options file gives to a tag; the last line counts, as in dnsmasq. */
+/** The router that the options file gives to a tag; the last line counts, as in dnsmasq. @internal */
 export function routerIn(text: string, tag: string): Ipv4 | undefined {
   return text
     .split('\n')
@@ -79,7 +79,7 @@ export function routerIn(text: string, tag: string): Ipv4 | undefined {
     .at(-1)
 }
 
-/** The options file with the tag's router set, every other line as it was. */
+/** The options file with the tag's router set, every other line as it was. @internal */
 export function withRouter(text: string, tag: string, router: Ipv4): string {
   const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n')
   const kept = lines.filter((line) => routerLine(line, tag) === undefined)
@@ -96,7 +96,7 @@ function routerLine(line: string, tag: string): Ipv4 | undefined {
   return first === `tag:${tag}` && isRouter && more.length === 0 && isIpv4(router) ? router : undefined
 }
 
-/** With `log-dhcp` every line begins with the xid, in decimal. */
+/** With `log-dhcp` every line begins with the xid, in decimal. @internal */
 export const dnsmasqLine: LogReader = (line) => {
   const found = /dnsmasq-dhcp\[\d+\]: (\d+) DHCPACK\([^)]*\) \S+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})/.exec(line)
   return found ? {mac: found[2]!, xid: Number(found[1]), acked: true} : undefined

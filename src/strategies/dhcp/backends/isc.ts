@@ -85,6 +85,7 @@ function keyIn(file: string): string {
 /**
  * dhcpd does not log xids of its own accord: a `log` statement of ours in its configuration does, before the ACK. The
  * reader therefore remembers the last xid of each client until dhcpd's own line says that the ACK is out.
+ * @internal
  */
 export function iscReader(): LogReader {
   const asked = new Map<Mac, number>()

@@ -46,6 +46,7 @@ export type KeaConfig = Shaped<typeof CONFIG>
 /**
  * What Kea answers to `command`. @throws Failure `refused` with its words if it did not do it, `runtime` if that is no
  * answer of Kea's. `control` names the socket.
+ * @internal
  */
 export function readKeaAnswer<T>(json: string, control: string, command: string, shape: Shape<T>): T {
   let answer: Shaped<typeof ANSWER>
@@ -58,8 +59,12 @@ export function readKeaAnswer<T>(json: string, control: string, command: string,
   throw new Failure('refused', `${WHAT}: ${command}: ${answer.text ?? `result ${answer.result}`}`)
 }
 
-/** Kea 2.4 and later add a hash beside Dhcp4, which config-set would not take back. */
+/**
+ * Kea 2.4 and later add a hash beside Dhcp4, which config-set would not take back.
+ * @internal
+ */
 export const CONFIG_GET = record({Dhcp4: CONFIG})
+/** @internal */
 export const LIST_COMMANDS = list(text)
 
 export function keaBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
@@ -126,13 +131,14 @@ function placeOf(
   return reservation && {reservation}
 }
 
-/** The router that a client's reservation gives it. */
+/** The router that a client's reservation gives it. @internal */
 export const reservedRouter = (config: KeaConfig, mac: Mac): Ipv4 | undefined =>
   placeOf(config, mac)?.reservation['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
 
 /**
  * The configuration with the client's router in its reservation, which is added where there is none.
  * @throws Failure `usage` if no subnet holds the client's address.
+ * @internal
  */
 export function withReservedRouter(config: KeaConfig, client: DhcpClient, router: Ipv4): KeaConfig {
   const old = placeOf(config, client.mac)
@@ -166,7 +172,7 @@ export function withReservedRouter(config: KeaConfig, client: DhcpClient, router
   }
 }
 
-/** At severity INFO already Kea writes a line with the xid for every lease it gives or renews. */
+/** At severity INFO already Kea writes a line with the xid for every lease it gives or renews. @internal */
 export const keaLine: LogReader = (line) => {
   const found = /DHCP4_LEASE_(?:ALLOC|REUSE) \[hwtype=1 ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\].*?tid=0x([0-9a-f]+)/.exec(
     line,
