@@ -36,3 +36,6 @@ export class Failure extends Error {
     return typeof value === 'object' && value !== null && BRAND in value
   }
 }
+
+/** For what the command line or the inventory got wrong. */
+export const usage = (message: string): Failure => new Failure('usage', message)

@@ -26,6 +26,7 @@ export abstract class BaseCommand extends Command {
 
   /** Aborted by Ctrl-C and SIGTERM, so that what was begun can be put back before the process ends. */
   protected readonly interrupt = new AbortController()
+  private recording: {readonly world: World; close(): void} | undefined
   private stoppedBy: 'SIGINT' | 'SIGTERM' | undefined
 
   protected override async init(): Promise<void> {
@@ -50,10 +51,22 @@ export abstract class BaseCommand extends Command {
     return process.stdout.isTTY === true && !process.env.NO_COLOR && !this.jsonEnabled()
   }
 
-  /** The one door to the outside. Loaded when used: koffi and the sockets cost start-up time. */
-  protected async world(): Promise<World> {
+  /**
+   * The one door to the outside, with every frame that passes in `pcap` (--pcap). Loaded when used: koffi and the sockets
+   * cost start-up time.
+   */
+  protected async world(pcap?: string): Promise<World> {
     const {systemWorld} = await import('../net/system-world.ts')
-    return systemWorld((line) => this.progress(line))
+    const world = systemWorld((line) => this.progress(line))
+    if (pcap === undefined) return world
+    const {recordingWorld} = await import('../net/packet/recording.ts')
+    this.recording = recordingWorld(world, pcap)
+    return this.recording.world
+  }
+
+  protected override async finally(error: Error | undefined): Promise<void> {
+    this.recording?.close()
+    await super.finally(error)
   }
 
   /** The inventory, if there is one; a file that was named must exist. */
@@ -63,6 +76,12 @@ export abstract class BaseCommand extends Command {
     if (!file) return undefined
     const {parseInventory} = await import('../domain/inventory/inventory.ts')
     return parseInventory(file.text, file.path)
+  }
+
+  /** @throws Failure `usage` without an inventory. */
+  protected async neededInventory(flag: string | undefined): Promise<Inventory> {
+    const {neededInventory} = await import('../domain/inventory/site.ts')
+    return neededInventory(await this.inventory(flag))
   }
 
   /** A line for whoever watches; never part of the result. */
@@ -110,9 +129,3 @@ const oneLine = (message: string): string =>
     .replace(/^Parsing (--[\w-]+)\s*\n\s*/, '$1: ')
     .replace(/\s*\n\s*/g, ' ')
     .trim()
-
-/** @throws Failure `usage` without an inventory. */
-export function neededInventory(inventory: Inventory | undefined): Inventory {
-  if (inventory) return inventory
-  throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
-}

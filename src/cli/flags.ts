@@ -13,6 +13,18 @@ export const whole = Flags.custom<number, {min?: number; max?: number}>({
   },
 })
 
+/** A number, decimals allowed, of at least `min` or of more than `above`. */
+export const decimal = Flags.custom<number, {min?: number; above?: number; max?: number}>({
+  parse: async (input, _context, {above, min = 0, max = Number.MAX_VALUE}) => {
+    const value = /^\d*\.?\d+$/.test(input) ? Number(input) : Number.NaN
+    if (value <= max && (above === undefined ? value >= min : value > above)) return value
+    const {Failure} = await import('../errors.ts')
+    const from = above === undefined ? `from ${min}` : `above ${above}`
+    const to = max === Number.MAX_VALUE ? '' : above === undefined ? ` to ${max}` : `, ${max} at most`
+    throw new Failure('usage', `"${input}" is not a number ${from}${to}`)
+  },
+})
+
 export const vlanFlag = whole({
   helpValue: 'ID',
   max: 4094,

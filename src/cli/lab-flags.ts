@@ -1,6 +1,7 @@
 // Flags that the lab commands share.
 import {Flags} from '@oclif/core'
 import {type DciKind, DEFAULT_LAB, type LabOptions, labOptions} from '../lab/options.ts'
+import {decimal} from './flags.ts'
 
 export const prefixFlag = (value: string = DEFAULT_LAB.prefix) =>
   Flags.string({
@@ -16,13 +17,13 @@ export const labFlags = (prefix?: string) => ({
     options: ['vxlan', 'plain'] as const,
     summary: 'what joins the sites',
   })(),
-  'dci-delay': Flags.string({
-    default: `${DEFAULT_LAB.dciDelayMs}`,
+  'dci-delay': decimal({
+    default: DEFAULT_LAB.dciDelayMs,
     helpValue: 'MS',
     summary: 'one-way delay of the DCI',
   }),
-  'wan-delay': Flags.string({
-    default: `${DEFAULT_LAB.wanDelayMs}`,
+  'wan-delay': decimal({
+    default: DEFAULT_LAB.wanDelayMs,
     helpValue: 'MS',
     summary: "one-way delay between the sites' routers",
   }),
@@ -32,12 +33,12 @@ export const labFlags = (prefix?: string) => ({
 export const labOptionsOf = (flags: {
   prefix: string
   dci: DciKind
-  'dci-delay': string
-  'wan-delay': string
+  'dci-delay': number
+  'wan-delay': number
 }): LabOptions =>
   labOptions({
     prefix: flags.prefix,
     dci: flags.dci,
-    dciDelayMs: Number(flags['dci-delay'] || Number.NaN),
-    wanDelayMs: Number(flags['wan-delay'] || Number.NaN),
+    dciDelayMs: flags['dci-delay'],
+    wanDelayMs: flags['wan-delay'],
   })

@@ -5,7 +5,7 @@ import type {Inventory} from '../domain/inventory/inventory.ts'
 import type {GarpManyDocument} from '../orders/garp/garp-many.ts'
 import type {GarpOrder} from '../orders/garp/garp-order.ts'
 import type {GarpDocument} from '../orders/garp/garp-report.ts'
-import type {GarpRun} from '../orders/garp/run-garp.ts'
+import type {GarpStage} from '../orders/garp/run-garp.ts'
 
 const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
 
@@ -129,9 +129,15 @@ export default class Garp extends BaseCommand {
       guardMs: seconds(flags.guard),
       arrivalMs: seconds(flags['before-resume']),
     }
-    const run = {dryRun: flags['dry-run'], pcap: flags.pcap, signal: this.interrupt.signal}
+    const stage = {
+      world: await this.world(flags.pcap),
+      signal: this.interrupt.signal,
+      dryRun: flags['dry-run'],
+    }
     const inventory = await this.inventory(flags.inventory)
-    const [document, lines] = flags.all ? await this.many(order, inventory, run) : await this.one(order, inventory, run)
+    const [document, lines] = flags.all
+      ? await this.many(order, inventory, stage)
+      : await this.one(order, inventory, stage)
     for (const warning of document.warnings) this.caution(warning)
     for (const line of lines) this.log(line)
     process.exitCode = document.exitCode
@@ -141,21 +147,21 @@ export default class Garp extends BaseCommand {
   private async one(
     order: GarpOrder,
     inventory: Inventory | undefined,
-    run: GarpRun,
+    stage: GarpStage,
   ): Promise<[GarpDocument, string[]]> {
     const {runGarp} = await import('../orders/garp/run-garp.ts')
     const {garpText} = await import('../orders/garp/garp-report.ts')
-    const document = await runGarp(order, inventory, await this.world(), run)
+    const document = await runGarp(order, inventory, stage)
     return [document, garpText(document)]
   }
 
   private async many(
     order: GarpOrder,
     inventory: Inventory | undefined,
-    run: GarpRun,
+    stage: GarpStage,
   ): Promise<[GarpManyDocument, string[]]> {
     const {garpManyText, runGarpMany} = await import('../orders/garp/garp-many.ts')
-    const document = await runGarpMany(order, inventory, await this.world(), run)
+    const document = await runGarpMany(order, inventory, stage)
     return [document, garpManyText(document)]
   }
 }

@@ -108,22 +108,21 @@ export default class SendReconfigure extends BaseCommand {
     } as const
     if (flags.learn) {
       const {learn, learnText} = await import('../orders/reconfigure/learn.ts')
-      const document = await learn(order, await this.world(), this.interrupt.signal)
+      const document = await learn(order, await this.world(flags.pcap), this.interrupt.signal)
       for (const line of learnText(document)) this.log(line)
       return document
     }
     const progress = (done: number, all: number): void => this.meter(done < all ? `${done} of ${all} clients` : '')
-    const door = {
-      world: await this.world(),
+    const stage = {
+      world: await this.world(flags.pcap),
       signal: this.interrupt.signal,
       dryRun: flags['dry-run'],
-      pcap: flags.pcap,
       progress,
     }
     const inventory = await this.inventory(flags.inventory)
     const document = flags.ipv6
-      ? await (await import('../orders/reconfigure/run-reconfigure6.ts')).runReconfigure6(order, inventory, door)
-      : await (await import('../orders/reconfigure/run-reconfigure.ts')).runReconfigure(order, inventory, door)
+      ? await (await import('../orders/reconfigure/run-reconfigure6.ts')).runReconfigure6(order, inventory, stage)
+      : await (await import('../orders/reconfigure/run-reconfigure.ts')).runReconfigure(order, inventory, stage)
     const {reconfigureText} = await import('../orders/reconfigure/reconfigure-report.ts')
     for (const warning of document.warnings) this.caution(warning)
     for (const line of reconfigureText(document)) this.log(line)

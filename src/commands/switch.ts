@@ -1,7 +1,6 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
-import {Failure} from '../errors.ts'
 import type {SwitchDocument} from '../orders/switch/run-switch.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 
@@ -61,9 +60,7 @@ export default class Switch extends BaseCommand {
 
   async run(): Promise<SwitchDocument> {
     const {args, flags} = await this.parse(Switch)
-    const inventory = await this.inventory(flags.inventory)
-    if (!inventory)
-      throw new Failure('usage', 'no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
+    const inventory = await this.neededInventory(flags.inventory)
     const {performSwitch, plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
     const {switchText} = await import('../orders/switch/switch-text.ts')
     const world = await this.world()

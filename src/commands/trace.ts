@@ -1,6 +1,6 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
-import {pcapFlag, whole} from '../cli/flags.ts'
+import {decimal, pcapFlag, whole} from '../cli/flags.ts'
 import type {TraceDocument} from '../domain/trace/report.ts'
 
 export default class Trace extends BaseCommand {
@@ -48,7 +48,8 @@ export default class Trace extends BaseCommand {
     flows: whole({default: 4, helpValue: 'N', min: 1, max: 64, summary: 'flows to spread the pairs over'}),
     interval: whole({default: 200, helpValue: 'MS', min: 20, max: 60_000, summary: 'mean ms between pairs'}),
     timeout: whole({default: 1000, helpValue: 'MS', min: 10, max: 10_000, summary: 'ms an answer may take'}),
-    'min-penalty': Flags.string({
+    'min-penalty': decimal({
+      above: 0,
       helpValue: 'MS',
       summary: 'smallest penalty that counts (default: half the DCI round trip)',
     }),
@@ -68,10 +69,11 @@ export default class Trace extends BaseCommand {
       interfaceName: flags.interface,
       intervalMs: flags.interval,
       timeoutMs: flags.timeout,
-      minPenalty: flags['min-penalty'],
+      minPenaltyMs: flags['min-penalty'],
       failOnInbound: flags['fail-on'] === 'inbound',
     }
-    const document = await runTraces(argv as string[], order, inventory, await this.world(), {
+    const document = await runTraces(argv as string[], order, inventory, {
+      world: await this.world(flags.pcap),
       onProgress: (text) => this.meter(text),
       signal: this.interrupt.signal,
     })

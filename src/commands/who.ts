@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, neededInventory} from '../cli/base-command.ts'
+import {BaseCommand} from '../cli/base-command.ts'
 import {pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {WhoDocument} from '../domain/who.ts'
 
@@ -56,7 +56,7 @@ export default class Who extends BaseCommand {
 
   async run(): Promise<WhoDocument> {
     const {argv, flags} = await this.parse(Who)
-    const inventory = neededInventory(await this.inventory(flags.inventory))
+    const inventory = await this.neededInventory(flags.inventory)
     const [{runWho}, {whoText}, {paintWith}] = await Promise.all([
       import('../orders/who/run-who.ts'),
       import('../render/who-text.ts'),
@@ -70,8 +70,8 @@ export default class Who extends BaseCommand {
       listenMs: flags.timeout,
       passiveMs: flags.listen,
     }
-    const document = await runWho(order, inventory, await this.world(), {
-      pcap: flags.pcap,
+    const document = await runWho(order, inventory, {
+      world: await this.world(flags.pcap),
       signal: this.interrupt.signal,
     })
     for (const line of whoText(document, paintWith(this.colour))) this.log(line)

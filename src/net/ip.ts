@@ -100,13 +100,19 @@ export const readInterfaces = (output: string): InterfaceFacts[] =>
  * One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are.
  * @internal
  */
-export async function interfaceByName(name: string): Promise<InterfaceFacts> {
-  const all = await interfaces()
+export const interfaceByName = async (name: string): Promise<InterfaceFacts> => interfaceIn(await interfaces(), name)
+
+/** The same of those that are known already. */
+export function interfaceIn(all: readonly InterfaceFacts[], name: string): InterfaceFacts {
   const found = all.find((candidate) => candidate.name === name)
   if (found) return found
-  const names = all.filter((candidate) => candidate.ethernet).map((candidate) => candidate.name)
+  const names = ethernetIn(all).map((candidate) => candidate.name)
   throw new Failure('runtime', `no interface ${name} here; Ethernet interfaces are: ${names.join(', ') || 'none'}`)
 }
+
+/** Those that carry Ethernet frames. */
+export const ethernetIn = (all: readonly InterfaceFacts[]): readonly InterfaceFacts[] =>
+  all.filter(({ethernet}) => ethernet)
 
 /** An interface that can carry frames now. @throws Failure `runtime` if it is missing, not Ethernet, or down. */
 export async function readyInterface(name: string): Promise<InterfaceFacts> {

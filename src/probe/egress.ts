@@ -6,8 +6,8 @@ import {ARP_REQUEST} from '../wire/arp.ts'
 import {WireError} from '../wire/error.ts'
 import type {Vlan} from '../wire/ethernet.ts'
 import {parseFrame} from '../wire/frames.ts'
-import type {Ipv6} from '../wire/ipv6-address.ts'
-import {type EchoIdentity, isVersion6} from './sighting.ts'
+import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
+import type {EchoIdentity} from './sighting.ts'
 import {echoFrame, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
 
 /** The IPv4 dummy address (RFC 7600): nobody has it, and routers do not forward to it, so that the answers end there. */

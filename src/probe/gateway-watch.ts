@@ -5,7 +5,7 @@ import type {ReceivedFrame} from '../net/packet/link.ts'
 import type {World} from '../net/world.ts'
 import type {Mac} from '../wire/address.ts'
 import {ARP_REQUEST} from '../wire/arp.ts'
-import {WireError} from '../wire/error.ts'
+import {ifWellFormed} from '../wire/error.ts'
 import {parseFrame} from '../wire/frames.ts'
 
 /** IPv4 protocol number of VRRP (RFC 5798) and CARP; UDP ports of HSRP and GLBP. */
@@ -41,7 +41,7 @@ export async function watchGateways(
 }
 
 function readGateway({bytes}: ReceivedFrame, macs: ReadonlySet<Mac>): GatewaySighting | undefined {
-  try {
+  return ifWellFormed(() => {
     const frame = parseFrame(bytes)
     const mac = frame.ethernet.source
     if (frame.kind === 'arp' && virtualMacProtocol(frame.arp.senderMac) !== undefined) {
@@ -56,8 +56,5 @@ function readGateway({bytes}: ReceivedFrame, macs: ReadonlySet<Mac>): GatewaySig
       (frame.kind === 'udp' && HELLO_PORTS.includes(frame.udp.destinationPort)) ||
       (frame.kind === 'ipv4' && frame.ip.protocol === VRRP)
     return isHello ? {mac, ip: frame.ip.source} : undefined
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }

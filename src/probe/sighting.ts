@@ -1,6 +1,6 @@
-// What is asked of a VM, and what one of its frames tells: the words that vm-watch.ts and vm-watch6.ts share.
-import type {Ipv4, Mac} from '../wire/address.ts'
-import type {Vlan} from '../wire/ethernet.ts'
+// What is asked of a VM, and what one of its frames tells: the words that both families share.
+import type {Ipv4, Mac, Prefix} from '../wire/address.ts'
+import type {Ethernet, FrameAddresses, Vlan} from '../wire/ethernet.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
 
 /** A VM on a segment, as frames reach it. */
@@ -38,5 +38,16 @@ export interface EchoIdentity {
   readonly from?: Ipv4 | Ipv6 | undefined
 }
 
-/** Whether an address is an IPv6 one. */
-export const isVersion6 = (ip: Ipv4 | Ipv6): boolean => ip.includes(':')
+/** How one family asks, and reads the answers. `ip` is the VM's address, of that family. */
+export interface FamilyWatch {
+  echo(towards: FrameAddresses, ip: Ipv4 | Ipv6, echo: EchoIdentity, sequence: number): Uint8Array
+  probe(towards: FrameAddresses, ip: Ipv4 | Ipv6): Uint8Array
+  readonly probeName: string
+  /** Of a frame of the VM; `segment` as for readSighting. Throws `WireError` for bytes that are not what they say. */
+  read(
+    frame: Ethernet,
+    ip: Ipv4 | Ipv6,
+    echo: EchoIdentity,
+    segment: Prefix | undefined,
+  ): Pick<Sighting, 'kind' | 'sequence'> | undefined
+}

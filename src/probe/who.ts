@@ -1,17 +1,17 @@
 // Asks many VMs at once which gateway they use. One echo a VM and round; who does not answer is then only listened to.
-import {findVm, type Inventory, type Segment, type Vm} from '../domain/inventory/site.ts'
-import {hint} from '../domain/suggest.ts'
+import {type Inventory, neededSite, neededVm, type Segment, type Vm} from '../domain/inventory/site.ts'
 import {type Found, judgeVm, type Stranger, type WhoDocument, whoDocument} from '../domain/who.ts'
-import {Failure} from '../errors.ts'
+import {usage} from '../errors.ts'
 import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../net/packet/bpf.ts'
 import type {Link, ReceivedFrame} from '../net/packet/link.ts'
 import type {World} from '../net/world.ts'
 import {BROADCAST, type Ipv4, isIpv4, type Mac, type Prefix} from '../wire/address.ts'
 import {parseArp} from '../wire/arp.ts'
-import {WireError} from '../wire/error.ts'
-import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet} from '../wire/ethernet.ts'
+import {ifWellFormed} from '../wire/error.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, parseEthernet, vlanTag} from '../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
+import {pause, startSchedule} from './schedule.ts'
 import type {EchoIdentity, WatchedVm} from './sighting.ts'
 import {echoFrame, probeFrame, readSighting} from './vm-watch.ts'
 
@@ -71,25 +71,16 @@ export async function who(
 }
 
 function namedVms({vms, site}: WhoOrder, inventory: Inventory): Vm[] {
-  const sites = inventory.sites.map(({name}) => name)
-  if (site !== undefined && !sites.includes(site)) {
-    throw new Failure('usage', `${inventory.file}: no site "${site}"${hint(site, sites)}`)
-  }
+  if (site !== undefined) neededSite(inventory, site)
   if (vms.length === 0 && inventory.vms.length > 0) return [...inventory.vms]
-  const names = inventory.vms.map(({name}) => name)
-  if (vms.length === 0)
-    throw new Failure('usage', `${inventory.file}: has no VMs (want some under vms, or name gateways for them)`)
-  return vms.map((name) => {
-    const vm = findVm(inventory, name)
-    if (vm) return vm
-    throw new Failure('usage', `${inventory.file}: no VM "${name}"${hint(name, names)}`)
-  })
+  if (vms.length === 0) throw usage(`${inventory.file}: has no VMs (want some under vms, or name gateways for them)`)
+  return vms.map((name) => neededVm(inventory, name))
 }
 
 /** IPv4 always; IPv6 where the VM and its gateways have addresses to ask with. */
 function questionsOf(vm: Vm, {vlanId, source}: WhoOrder, inventory: Inventory, identifier: number): Question[] {
   const segment = inventory.segments.find(({name}) => name === vm.segment)!
-  const vlan = vlanId === undefined ? undefined : {id: vlanId, priority: 0, dropEligible: false}
+  const vlan = vlanTag(vlanId)
   const question = (ip: Ipv4 | Ipv6, echo: EchoIdentity): Question => ({
     vm,
     segment,
@@ -149,15 +140,10 @@ async function ask(
     if (questions.every(({found}) => found.mac !== undefined)) done.abort()
   }
   await onPorts(order.ports, filter, world, take, async (links) => {
-    const started = world.now()
-    const until = async (atMs: number, stop: AbortSignal): Promise<void> => {
-      const leftMs = atMs - Number(world.now() - started) / 1e6
-      if (leftMs > 0) await world.sleep(leftMs, stop).catch(() => signal.throwIfAborted())
-    }
-    const either = AbortSignal.any([signal, done.signal])
+    const schedule = startSchedule(world, signal)
     for (const link of links) link.sendMany(gatewayProbes(link, questions))
     for (const [round, atMs] of ROUNDS_MS.entries()) {
-      await until(atMs, either)
+      await schedule.until(atMs, done.signal)
       if (done.signal.aborted) break
       const left = questions.filter(({found}) => found.mac === undefined)
       for (const link of links) {
@@ -166,8 +152,8 @@ async function ask(
         )
       }
     }
-    await until(ROUNDS_MS.at(-1)! + order.listenMs, either)
-    await until(HEARD_MS, signal)
+    await schedule.until(ROUNDS_MS.at(-1)! + order.listenMs, done.signal)
+    await schedule.until(HEARD_MS)
   })
 }
 
@@ -195,9 +181,7 @@ async function listen(
     if (readAnswer(frame, bySource, true) && left.every(({found}) => found.mac !== undefined)) done.abort()
   }
   const filter = anyOf(macs.length > MOST_FILTERED ? [[]] : macs.map((mac) => macTests('source', mac)))
-  await onPorts(order.ports, filter, world, take, () =>
-    world.sleep(order.passiveMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted()),
-  )
+  await onPorts(order.ports, filter, world, take, () => pause(world, order.passiveMs, done.signal, signal))
 }
 
 function grouped(questions: readonly Question[]): ReadonlyMap<Mac, readonly Question[]> {
@@ -237,11 +221,8 @@ function noteStranger({bytes}: ReceivedFrame, questions: readonly Question[], st
 
 function arpOf(bytes: Uint8Array) {
   if (bytes.length < 14) return undefined
-  try {
+  return ifWellFormed(() => {
     const {etherType: type, payload} = parseEthernet(bytes)
     return type === ETHERTYPE_ARP ? parseArp(payload) : undefined
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }

@@ -1,7 +1,7 @@
 // The interface through which a strategy acts on a segment and sees where a VM sends.
 import type {Switchover} from '../domain/inventory/switchover.ts'
 import {Failure} from '../errors.ts'
-import type {InterfaceFacts} from '../net/ip.ts'
+import {ethernetIn, type InterfaceFacts, interfaceIn} from '../net/ip.ts'
 import {prefixContains} from '../wire/address.ts'
 
 /** What to say where none fits: what to do instead, and where to run it if this is the VM itself. */
@@ -20,12 +20,8 @@ export function chooseInterface(
   name: string | undefined,
   {otherwise, where}: InterfaceAdvice,
 ): InterfaceFacts {
-  const usable = all.filter((candidate) => candidate.ethernet)
-  const named = name === undefined ? undefined : usable.find((candidate) => candidate.name === name)
-  if (name !== undefined && !named) {
-    const names = usable.map((candidate) => candidate.name).join(', ') || 'none'
-    throw new Failure('runtime', `no interface ${name} here; Ethernet interfaces are: ${names}`)
-  }
+  const usable = ethernetIn(all)
+  const named = name === undefined ? undefined : interfaceIn(usable, name)
   const onSegment = (candidate: InterfaceFacts): boolean =>
     candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(segment.prefix, ip))
   const chosen = named ?? usable.find(({mac}) => mac === to.mac) ?? usable.find(onSegment)

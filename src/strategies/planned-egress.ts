@@ -1,8 +1,7 @@
 // The question that strategies with a changing gateway IP verify by, put from a plan.
-
 import {askEgress, type Egress} from '../probe/egress.ts'
 import {type Ipv4, type Mac, readPrefix} from '../wire/address.ts'
-import type {Vlan} from '../wire/ethernet.ts'
+import {vlanTag} from '../wire/ethernet.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
 import type {Stage} from './strategy.ts'
 
@@ -21,7 +20,7 @@ export function egressOf(
   {world, signal}: Stage,
   ip: Ipv4 | Ipv6 = plan.vm.ip,
 ): Promise<Egress> {
-  const vlan: Vlan | undefined = plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false}
+  const vlan = vlanTag(plan.vlan)
   const segment = readPrefix(plan.segment.prefix)!
   const vm = {ip, mac: plan.vm.mac}
   return askEgress({interfaceName: plan.interface, vm, vlan, segment, hoped}, world, signal)

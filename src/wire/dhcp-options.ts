@@ -268,6 +268,9 @@ const authentication: Value<DhcpAuthentication> = {
   },
 }
 
+/** How values lie in an option's data, for options that have no meaning here; numbers are unsigned. */
+export const dhcpValues = {ip: addresses, text, u8: whole8, u16: whole16, u32: whole32} as const
+
 const domainNames: Value<readonly string[]> = {read: parseDomainNames, write: serializeDomainNames}
 
 const named = <T>(code: number, name: string, value: Value<T>): DhcpOptionCodec<T> => ({code, name, ...value})

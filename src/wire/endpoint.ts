@@ -1,6 +1,5 @@
 // `address:port`, as configurations and beacons write it.
-import {isIpv4} from './address.ts'
-import {readIpv6} from './ipv6-address.ts'
+import {isVersion6, readIp, readIpv6} from './ipv6-address.ts'
 
 export interface Endpoint {
   readonly address: string
@@ -12,16 +11,14 @@ export interface Endpoint {
  * in the form in which the kernel's do.
  */
 export function readEndpoint(text: string, port: number): Endpoint | undefined {
-  const alone = readAddress(text)
+  const alone = readIp(text)
   if (alone !== undefined) return {address: alone, port}
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
-  const address = bracketed === undefined ? readAddress(plain ?? '') : readIpv6(bracketed)
+  const address = bracketed === undefined ? readIp(plain ?? '') : readIpv6(bracketed)
   const given = Number(digits)
   return address !== undefined && given > 0 && given < 65_536 ? {address, port: given} : undefined
 }
 
-const readAddress = (text: string): string | undefined => (isIpv4(text) ? text : readIpv6(text))
-
 /** The inverse of {@link readEndpoint}. */
 export const endpointText = ({address, port}: Endpoint): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+  isVersion6(address) ? `[${address}]:${port}` : `${address}:${port}`

@@ -21,6 +21,16 @@ export class WireError extends Error {
   }
 }
 
+/** What `read` makes of bytes that may come from anybody; undefined where they are not what it takes them for. */
+export function ifWellFormed<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof WireError) return undefined
+    throw error
+  }
+}
+
 /** `value` if it is a whole number from 0 to `max` (at most 0xffffffff); otherwise throws, reason `out-of-range`. */
 export function expectWhole(layer: string, field: string, value: number, max: number, offset = 0): number {
   if (value >>> 0 === value && value <= max) return value

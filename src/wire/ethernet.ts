@@ -12,7 +12,7 @@ export const ETHERTYPE_VLAN = 0x8100
 export const ETHERTYPE_IPV6 = 0x86dd
 
 /** Shortest payload of a frame on a cable, in bytes; shorter ones are padded. Virtual links carry shorter ones too. */
-export const ETHERNET_MINIMUM_PAYLOAD = 46
+const ETHERNET_MINIMUM_PAYLOAD = 46
 
 /** An 802.1Q tag. */
 export interface Vlan {
@@ -22,6 +22,10 @@ export interface Vlan {
   readonly priority: number
   readonly dropEligible: boolean
 }
+
+/** The tag of a VLAN whose number is known and nothing else; null or undefined: untagged. */
+export const vlanTag = (id: number | null | undefined): Vlan | undefined =>
+  id === null || id === undefined ? undefined : {id, priority: 0, dropEligible: false}
 
 export interface Ethernet {
   readonly destination: Mac
@@ -35,6 +39,9 @@ export interface Ethernet {
 
 /** A frame without what it carries. */
 export type EthernetHeader = Omit<Ethernet, 'payload'>
+
+/** Where a frame goes on its segment: the header without the type of what it carries. */
+export type FrameAddresses = Pick<Ethernet, 'destination' | 'source'> & {readonly vlan?: Vlan | undefined}
 
 interface Untagged {
   readonly destination: Mac
@@ -59,11 +66,9 @@ const tagged = table<Tagged>('ethernet', {
   etherType: u16,
 })
 
-/** Bytes of a header without a tag. */
-export const ETHERNET_LENGTH = untagged.size
-
 /** Bytes of this header: 14, or 18 with a tag. */
-export const ethernetLength = (header: EthernetHeader): number => (header.vlan ? tagged.size : untagged.size)
+export const ethernetLength = ({vlan}: {readonly vlan?: Vlan | undefined}): number =>
+  vlan ? tagged.size : untagged.size
 
 /**
  * Reads a frame; the payload is a copy.
@@ -106,7 +111,10 @@ export function serializeEthernet(frame: Ethernet, minimumPayload = ETHERNET_MIN
   return out
 }
 
-/** Writes the header into `out` at `offset`; the caller has made {@link ethernetLength} bytes of room. */
+/**
+ * Writes the header into `out` at `offset`; the caller has made {@link ethernetLength} bytes of room.
+ * @internal
+ */
 export function writeEthernetHeader(header: EthernetHeader, out: Uint8Array, offset: number): void {
   const {destination, source, vlan, etherType} = header
   if (!vlan) {
@@ -119,6 +127,19 @@ export function writeEthernetHeader(header: EthernetHeader, out: Uint8Array, off
   }
   expectEtherType('out-of-range', tagged.offsets.etherType, etherType)
   tagged.write({destination, source, tagProtocol: ETHERTYPE_VLAN, tagControl: tagControl(vlan), etherType}, out, offset)
+}
+
+/** A frame with room for `length` bytes behind its header, padded to the minimum, and where they start. */
+export function frameRoom(
+  {destination, source, vlan}: FrameAddresses,
+  etherType: number,
+  length: number,
+): {out: Uint8Array; at: number} {
+  const header: EthernetHeader = vlan ? {destination, source, vlan, etherType} : {destination, source, etherType}
+  const at = ethernetLength(header)
+  const out = zeros(at + Math.max(length, ETHERNET_MINIMUM_PAYLOAD))
+  writeEthernetHeader(header, out, 0)
+  return {out, at}
 }
 
 function tagControl({id, priority, dropEligible}: Vlan): number {

@@ -3,14 +3,14 @@
 import {ARP_LENGTH, type Arp, parseArp, writeArp} from './arp.ts'
 import type {Ends} from './checksum.ts'
 import {
-  ETHERNET_MINIMUM_PAYLOAD,
   ETHERTYPE_ARP,
   ETHERTYPE_IPV4,
   ETHERTYPE_RARP,
   type EthernetHeader,
   ethernetLength,
+  type FrameAddresses,
+  frameRoom,
   parseEthernetHeader,
-  writeEthernetHeader,
 } from './ethernet.ts'
 import {type Icmp, icmpLength, parseIcmp, writeIcmp} from './icmp.ts'
 import {
@@ -22,12 +22,9 @@ import {
   parseIpv4Header,
   writeIpv4Header,
 } from './ipv4.ts'
-import {copyBytes, NO_BYTES, zeros} from './memory.ts'
+import {copyBytes, NO_BYTES} from './memory.ts'
 import {parseTcp, type Tcp, tcpHeaderLength, writeTcp} from './tcp.ts'
 import {parseUdp, UDP_LENGTH, type Udp, writeUdpHeader} from './udp.ts'
-
-/** Where a frame goes on its segment: the Ethernet header without the type of what it carries. */
-export type FrameAddresses = Omit<EthernetHeader, 'etherType'>
 
 /** Where a packet goes, and what its header says beside the defaults of {@link ipv4Header}. */
 export type PacketAddresses = Ends & Partial<Omit<Ipv4Header, 'protocol'>>
@@ -49,27 +46,17 @@ export function ipv4Header(protocol: number, addresses: PacketAddresses): Ipv4He
   }
 }
 
-/** A frame with room for `length` bytes behind its header, padded to the minimum, and where they start. */
-function room(addresses: FrameAddresses, etherType: number, length: number): {out: Uint8Array; at: number} {
-  const {destination, source, vlan} = addresses
-  const header: EthernetHeader = vlan ? {destination, source, vlan, etherType} : {destination, source, etherType}
-  const at = ethernetLength(header)
-  const out = zeros(at + Math.max(length, ETHERNET_MINIMUM_PAYLOAD))
-  writeEthernetHeader(header, out, 0)
-  return {out, at}
-}
-
-/** As {@link room}, behind an IPv4 header that is written. */
+/** As {@link frameRoom}, behind an IPv4 header that is written. */
 function packetRoom(addresses: FrameAddresses, header: Ipv4Header, length: number): {out: Uint8Array; at: number} {
   const headerLength = ipv4Length(header)
-  const {out, at} = room(addresses, ETHERTYPE_IPV4, headerLength + length)
+  const {out, at} = frameRoom(addresses, ETHERTYPE_IPV4, headerLength + length)
   writeIpv4Header(header, length, out, at)
   return {out, at: at + headerLength}
 }
 
 /** An Ethernet frame with an ARP packet (or RARP: `ETHERTYPE_RARP`), 60 bytes or 64 with a tag. */
 export function arpFrame(addresses: FrameAddresses, arp: Arp, etherType: number = ETHERTYPE_ARP): Uint8Array {
-  const {out, at} = room(addresses, etherType, ARP_LENGTH)
+  const {out, at} = frameRoom(addresses, etherType, ARP_LENGTH)
   writeArp(arp, out, at)
   return out
 }

@@ -1,22 +1,14 @@
 // ICMPv6 (RFC 4443): echo, and Neighbour Discovery on top of it. Its checksum covers the addresses of the packet.
 import {checksum} from './checksum.ts'
 import {WireError} from './error.ts'
-import {
-  ETHERNET_MINIMUM_PAYLOAD,
-  ETHERTYPE_IPV6,
-  type EthernetHeader,
-  ethernetLength,
-  writeEthernetHeader,
-} from './ethernet.ts'
-import type {FrameAddresses} from './frames.ts'
+import type {FrameAddresses} from './ethernet.ts'
 import {
   type Ends6,
   fillChecksum6,
-  IPV6_LENGTH,
-  type Ipv6Header,
   NEXT_HEADER_ICMPV6,
+  type Packet6Addresses,
+  packet6Room,
   pseudoHeaderSum6,
-  writeIpv6Header,
 } from './ipv6.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {ND_HOP_LIMIT, type NdMessage, ndKind, ndLength, parseNd, writeNd} from './nd.ts'
@@ -129,20 +121,10 @@ function writeOther({type, code, rest}: Icmpv6Other, out: Uint8Array, offset: nu
   out.set(rest, offset + other.offsets.rest)
 }
 
-/** Where a packet goes, and what its header says beside the defaults: hop limit 255 (which ND requires), no class or label. */
-export type Packet6Addresses = Ends6 & Partial<Omit<Ipv6Header, 'nextHeader'>>
-
-/** An Ethernet frame with an ICMPv6 message in an IPv6 packet. */
+/** An Ethernet frame with an ICMPv6 message in an IPv6 packet, hop limit 255 (which ND requires). */
 export function icmpv6Frame(addresses: FrameAddresses, packet: Packet6Addresses, message: Icmpv6): Uint8Array {
-  const {destination, source, vlan} = addresses
-  const etherType = ETHERTYPE_IPV6
-  const ethernet: EthernetHeader = vlan ? {destination, source, vlan, etherType} : {destination, source, etherType}
-  const length = icmpv6Length(message)
-  const at = ethernetLength(ethernet)
-  const out = zeros(at + Math.max(IPV6_LENGTH + length, ETHERNET_MINIMUM_PAYLOAD))
-  writeEthernetHeader(ethernet, out, 0)
-  const defaults = {trafficClass: 0, flowLabel: 0, hopLimit: ND_HOP_LIMIT, nextHeader: NEXT_HEADER_ICMPV6}
-  writeIpv6Header({...defaults, ...packet}, length, out, at)
-  writeIcmpv6(message, packet, out, at + IPV6_LENGTH)
+  const header = {hopLimit: ND_HOP_LIMIT, ...packet, nextHeader: NEXT_HEADER_ICMPV6}
+  const {out, at} = packet6Room(addresses, header, icmpv6Length(message))
+  writeIcmpv6(message, packet, out, at)
   return out
 }

@@ -1,5 +1,5 @@
 // IPv6 addresses as text, in the one form that people, inventories and JSON carry (RFC 5952), and as their 16 bytes.
-import {ipv4Text, ipv4Value, isIpv4, type Mac, writeMac} from './address.ts'
+import {type Ipv4, ipv4Text, ipv4Value, isIpv4, type Mac, writeMac} from './address.ts'
 import {WireError} from './error.ts'
 
 /** An IPv6 address in the canonical form of RFC 5952: `2001:db8:1::1`, lower case, the longest run of zeros as `::`. */
@@ -18,6 +18,12 @@ export function readIpv6(text: string): Ipv6 | undefined {
 }
 
 export const isIpv6 = (text: string): boolean => groupsOf(text) !== undefined
+
+/** Of what is an address already: whether it is of IPv6. */
+export const isVersion6 = (ip: Ipv4 | Ipv6): boolean => ip.includes(':')
+
+/** An address of either family; undefined if it is none. */
+export const readIp = (text: string): Ipv4 | Ipv6 | undefined => (isIpv4(text) ? text : readIpv6(text))
 
 /** The address at `offset`; there must be 16 bytes. */
 export function ipv6Text(bytes: Uint8Array, offset = 0): Ipv6 {

@@ -1,6 +1,7 @@
 // IPv6 (RFC 8200): the fixed header. Extension headers are left in the payload, told by `nextHeader`.
 import {checksum, wordSum, writeChecksum} from './checksum.ts'
 import {expectWhole, WireError} from './error.ts'
+import {ETHERTYPE_IPV6, type FrameAddresses, frameRoom} from './ethernet.ts'
 import {type Ipv6, ipv6Bytes, ipv6Text} from './ipv6-address.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {bytes as raw, table, u8, u16, u32} from './table.ts'
@@ -43,7 +44,7 @@ const fixed = table<Fixed>('ipv6', {
 })
 
 /** Bytes of the fixed header. */
-export const IPV6_LENGTH = fixed.size
+const IPV6_LENGTH = fixed.size
 
 /**
  * Reads a packet; the payload is a copy and ends where the header says, Ethernet padding left behind.
@@ -79,7 +80,10 @@ function parseIpv6Header(bytes: Uint8Array): Ipv6Header & {readonly payloadLengt
   }
 }
 
-/** The bytes of a packet. Throws `WireError`, reason `out-of-range`. */
+/**
+ * The bytes of a packet. Throws `WireError`, reason `out-of-range`.
+ * @internal
+ */
 export function serializeIpv6(packet: Ipv6Packet): Uint8Array {
   const out = zeros(fixed.size + packet.payload.length)
   writeIpv6Header(packet, packet.payload.length, out, 0)
@@ -88,7 +92,7 @@ export function serializeIpv6(packet: Ipv6Packet): Uint8Array {
 }
 
 /** Writes the header into `out` at `offset`; the caller has made {@link IPV6_LENGTH} bytes of room. */
-export function writeIpv6Header(header: Ipv6Header, payloadLength: number, out: Uint8Array, offset: number): void {
+function writeIpv6Header(header: Ipv6Header, payloadLength: number, out: Uint8Array, offset: number): void {
   const {trafficClass, flowLabel, nextHeader, hopLimit} = header
   expectWhole('ipv6', 'trafficClass', trafficClass, 0xff)
   expectWhole('ipv6', 'flowLabel', flowLabel, 0xf_ffff)
@@ -102,6 +106,20 @@ export function writeIpv6Header(header: Ipv6Header, payloadLength: number, out: 
 export interface Ends6 {
   readonly source: Ipv6
   readonly destination: Ipv6
+}
+
+/** Where a packet goes, and what its header says beside the defaults: no class or label, a hop limit that fits its kind. */
+export type Packet6Addresses = Ends6 & Partial<Omit<Ipv6Header, 'nextHeader'>>
+
+/** A frame with its IPv6 header written and room for `length` bytes behind it, which start at `at`. */
+export function packet6Room(
+  addresses: FrameAddresses,
+  header: Packet6Addresses & Pick<Ipv6Header, 'nextHeader' | 'hopLimit'>,
+  length: number,
+): {out: Uint8Array; at: number} {
+  const {out, at} = frameRoom(addresses, ETHERTYPE_IPV6, IPV6_LENGTH + length)
+  writeIpv6Header({trafficClass: 0, flowLabel: 0, ...header}, length, out, at)
+  return {out, at: at + IPV6_LENGTH}
 }
 
 /** The sum of the pseudo header (RFC 8200 8.1); `length` counts the upper layer's header and data. */

@@ -1,8 +1,11 @@
-import {readFileSync} from 'node:fs'
+import {chmodSync, cpSync, mkdtempSync, readFileSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {tryCommand} from '../../src/net/process/command.ts'
 import {gwswitch} from '../support/cli.ts'
+import {noNamespaces} from '../support/namespaces.ts'
+import {asNobody} from '../support/ordinary-user.ts'
 
 const root = join(import.meta.dirname, '../..')
 const built = join(root, 'bin/run.js')
@@ -55,6 +58,31 @@ describe('the program as it is installed', () => {
     expect(stderr).toBe('')
     expect(code).toBe(0)
   })
+
+  it.skipIf(noNamespaces)(
+    'says in one line what it cannot load, where it was not built or is not to be read',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'gwswitch-start-'))
+      try {
+        chmodSync(folder, 0o755)
+        for (const name of ['bin/run.js', 'package.json']) cpSync(join(root, name), join(folder, name))
+        const start = (under: readonly string[]) =>
+          tryCommand('env', ['HOME=/nonexistent', ...under, process.execPath, join(folder, 'bin/run.js'), '--version'])
+        const line = new RegExp(
+          `^gwswitch: cannot load ${folder}/dist/main\\.js, [^\\n]+npm run build[^\\n]+go\\+rX[^\\n]+\\n$`,
+        )
+        const unbuilt = await start([])
+        expect(unbuilt.stderr).toMatch(line)
+        cpSync(join(root, 'dist'), join(folder, 'dist'), {recursive: true})
+        chmodSync(join(folder, 'dist'), 0o700)
+        const unreadable = await start(asNobody())
+        expect(unreadable.stderr).toMatch(line)
+        expect([unbuilt.code, unreadable.code]).toEqual([1, 1])
+      } finally {
+        rmSync(folder, {recursive: true})
+      }
+    },
+  )
 
   it('ends with 0 when nobody reads on', async () => {
     const {code} = await tryCommand('bash', [

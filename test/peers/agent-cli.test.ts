@@ -7,6 +7,7 @@ import {openAnswer, readPrivateKey} from '../../src/wire/agent-message.ts'
 import {FAR4, NEW4, OLD4, type Site, withSite} from '../services/agent/site.ts'
 import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {asNobody} from '../support/ordinary-user.ts'
 
 const dev = join(import.meta.dirname, '../../bin/dev.js')
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-agent-cli-'))
@@ -21,12 +22,6 @@ const once = (site: Site, ...messages: string[]) =>
       input: messages.map((message) => `${message}\n`).join(''),
     },
   )
-
-/** Words that run a program as nobody with these capabilities, as the unit does. */
-const asNobody = (caps: string): string[] => [
-  ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
-  ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,${caps}`),
-]
 
 it('agent keygen, enroll and status work together, and say what is missing', async () => {
   const config = ['--config', join(scratch, 'agent.yaml')]

@@ -124,9 +124,9 @@ describe.skipIf(noNamespaces ?? noPython)('a VM that does not run yet', () => {
         broadcast: false,
         listenMs: 100,
       }
-      const document = await runGarp({...order, arrivalMs: 300}, undefined, worldIn(guest.host), {
+      const document = await runGarp({...order, arrivalMs: 300}, undefined, {
+        world: worldIn(guest.host),
         dryRun: false,
-        pcap: undefined,
         signal: never,
       })
       expect(document).toMatchObject({verdict: 'silent', exitCode: 5})

@@ -5,7 +5,7 @@ import {openPacketSocket, type ReceivedFrame} from '../../src/net/packet/packet-
 import {watchReadable} from '../../src/net/packet/readable.ts'
 import {runCommand} from '../../src/net/process/command.ts'
 import {inNamespace, namespaceCommand, namespaces} from '../../src/net/process/netns.ts'
-import {type FilterHost, systemFilterHost} from '../../src/probe/filter/host.ts'
+import {type FilterWorld, systemFilterWorld} from '../../src/probe/filter/filter-world.ts'
 import {withPrefix} from './namespaces.ts'
 
 /** A host's end of the wire to the bridge. */
@@ -148,13 +148,13 @@ async function host(namespace: string, node: string, options: BridgeOptions['loc
 }
 
 /** The filter's door to the machine, into a namespace: each of its calls starts its programs at once. */
-export function filterHostIn(namespace: string): FilterHost {
-  const methods = Object.entries(systemFilterHost) as [string, (...args: unknown[]) => unknown][]
+export function filterHostIn(namespace: string): FilterWorld {
+  const methods = Object.entries(systemFilterWorld) as [string, (...args: unknown[]) => unknown][]
   const inside = methods.map(([name, method]) => [
     name,
     (...args: unknown[]) => inNamespace(namespace, () => method(...args)),
   ])
-  return Object.fromEntries(inside) as FilterHost
+  return Object.fromEntries(inside) as FilterWorld
 }
 
 /** Waits until `condition` holds, 5 s at most. */

@@ -26,6 +26,8 @@ import {until} from './until.ts'
 
 /** Where images are kept, by what they are made of. */
 export const CACHE = '/var/cache/gwswitch-tests'
+/** Where tests that run apart find it (scripts/apart.sh). */
+const MACHINE_NETWORK = '/run/machine-net'
 /** Raised whenever what is in the image changes. */
 const RECIPE = 5
 /** In the order in which they depend on each other. */
@@ -97,7 +99,8 @@ async function build(home: string, kernelPackage: string): Promise<void> {
   try {
     // apt downloads as a user of its own.
     chmodSync(work, 0o777)
-    const script = `cd ${work} && apt-get download -q ${kernelPackage} qemu-guest-agent && for deb in *.deb; do dpkg-deb -x "$deb" packages; done`
+    const network = existsSync(MACHINE_NETWORK) ? `nsenter --net=${MACHINE_NETWORK}` : ''
+    const script = `cd ${work} && ${network} apt-get download -q ${kernelPackage} qemu-guest-agent && for deb in *.deb; do dpkg-deb -x "$deb" packages; done`
     await runCommand('sh', ['-c', script])
     const packages = join(work, 'packages')
     const root = join(work, 'root')

@@ -1,4 +1,4 @@
-import {BaseCommand, neededInventory} from '../../cli/base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
 import {filterFlags, filterOrder, hookFlag} from '../../cli/filter-flags.ts'
 import {dryRunFlag} from '../../cli/flags.ts'
 import type {FilterDocument} from '../../orders/filter/apply.ts'
@@ -20,7 +20,7 @@ export default class FilterApply extends BaseCommand {
 
   async run(): Promise<FilterDocument> {
     const {flags} = await this.parse(FilterApply)
-    const inventory = neededInventory(await this.inventory(flags.inventory))
+    const inventory = await this.neededInventory(flags.inventory)
     const [{runApply}, {filterText}] = await Promise.all([
       import('../../orders/filter/run-filter.ts'),
       import('../../orders/filter/filter-text.ts'),

@@ -1,4 +1,4 @@
-import {BaseCommand, neededInventory} from '../../cli/base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
 import {filterFlags, filterOrder, hookFlag} from '../../cli/filter-flags.ts'
 import type {FilterDocument} from '../../orders/filter/apply.ts'
 
@@ -17,7 +17,7 @@ export default class FilterCheck extends BaseCommand {
 
   async run(): Promise<FilterDocument> {
     const {flags} = await this.parse(FilterCheck)
-    const inventory = neededInventory(await this.inventory(flags.inventory))
+    const inventory = await this.neededInventory(flags.inventory)
     const [{runCheck}, {filterText}] = await Promise.all([
       import('../../orders/filter/run-filter.ts'),
       import('../../orders/filter/filter-text.ts'),

@@ -24,12 +24,12 @@ export default class FilterRemove extends BaseCommand {
 
   async run(): Promise<FilterRemoveDocument> {
     const {flags} = await this.parse(FilterRemove)
-    const [{removeFilter}, {systemFilterHost}, {removeText}] = await Promise.all([
+    const [{removeFilter}, {systemFilterWorld}, {removeText}] = await Promise.all([
       import('../../orders/filter/apply.ts'),
-      import('../../probe/filter/host.ts'),
+      import('../../probe/filter/filter-world.ts'),
       import('../../orders/filter/filter-text.ts'),
     ])
-    const document = await removeFilter(systemFilterHost, flags.interface ?? [], flags['dry-run'])
+    const document = await removeFilter(systemFilterWorld, flags.interface ?? [], flags['dry-run'])
     for (const line of removeText(document)) this.log(line)
     return document
   }

@@ -1,5 +1,5 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand, neededInventory} from '../../cli/base-command.ts'
+import {BaseCommand} from '../../cli/base-command.ts'
 import {filterFlags, filterOrder} from '../../cli/filter-flags.ts'
 import type {FilterShowDocument} from '../../orders/filter/run-filter.ts'
 
@@ -25,7 +25,7 @@ export default class FilterShow extends BaseCommand {
 
   async run(): Promise<FilterShowDocument> {
     const {flags} = await this.parse(FilterShow)
-    const inventory = neededInventory(await this.inventory(flags.inventory))
+    const inventory = await this.neededInventory(flags.inventory)
     const [{showFilter}, {showText}] = await Promise.all([
       import('../../orders/filter/run-filter.ts'),
       import('../../orders/filter/filter-text.ts'),

@@ -56,8 +56,8 @@ export default class ServeArp extends BaseCommand {
       hold: flags.hold,
     }
     const request = serveArpRequest(order, await this.inventory(flags.inventory))
-    const document = await serveArp(request, await this.world(), {
-      pcap: flags.pcap,
+    const document = await serveArp(request, {
+      world: await this.world(flags.pcap),
       signal: this.interrupt.signal,
       ready: ({gateways, interfaceNames}) => {
         const what = `answering on ${interfaceNames.join(', ')}: ${gateways.map(({ip, mac}) => `${ip} is at ${mac}`).join(', ')}`

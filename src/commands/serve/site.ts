@@ -62,14 +62,14 @@ export default class ServeSite extends BaseCommand {
       import('../../net/process/dead-man.ts'),
       import('../../net/stream/udp-listener.ts'),
     ])
-    const world = await this.world()
+    const world = await this.world(flags.pcap)
     const order = {
       ...flags,
       ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
     }
     const request = serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
-    const document = await serveSite(request, world, {
-      pcap: flags.pcap,
+    const document = await serveSite(request, {
+      world,
       signal: this.interrupt.signal,
       strategies: await loadStrategies(this.config),
       deadMan: () => startDeadMan(GUARD_MS),

@@ -146,9 +146,11 @@ function refusal(yaml: YamlFile, issue: z.core.$ZodIssue): Failure {
   }
   const value = yaml.valueAt(path)
   if (value === undefined || value === null) return at(yaml, path, false, 'is missing')
+  if (issue.code === 'too_small' && issue.origin === 'array') return at(yaml, path, false, issue.message)
   const shown = typeof value === 'object' ? (Array.isArray(value) ? 'a list' : 'a map') : JSON.stringify(value)
-  const message = issue.message.startsWith('is ') ? issue.message : `is not right: ${lowerFirst(issue.message)}`
-  return at(yaml, path, false, message.startsWith('is empty') ? message : `${shown} ${message}`)
+  // What is custom is said by the schema above; other words are the library's.
+  const message = issue.code === 'custom' ? issue.message : `is not right: ${lowerFirst(issue.message)}`
+  return at(yaml, path, false, `${shown} ${message}`)
 }
 
 function at(yaml: YamlFile, path: Path, atKey: boolean, message: string): Failure {

@@ -246,6 +246,20 @@ function modeProblem(
     : undefined
 }
 
+/** Whether the routes of the NIC are as they were when the plan was made. */
+export function stillFits(plan: SwitchPlan, families: PolicyFacts['families']): boolean {
+  return plan.families.every(({family, nic, route, overlay}) => {
+    const now = families[family]
+    // An overlay of another NIC is none of this switch's, as in the policy.
+    const own = now.overlay?.interfaceIndex === nic.index ? now.overlay.gateway : undefined
+    return own === overlay && now.routes.some((each) => sameRoute(each, route))
+  })
+}
+
+/** Lifetimes that run down are no difference. */
+const sameRoute = (a: SavedRoute, b: SavedRoute): boolean =>
+  a.gateway === b.gateway && a.metric === b.metric && a.interfaceIndex === b.interfaceIndex && a.protocol === b.protocol
+
 function onLink(nic: NicFacts, family: 4 | 6, address: string): boolean {
   if (family === 6 && isLinkLocal(address)) return true
   return nic.prefixes.some(

@@ -1,6 +1,6 @@
 // Which DHCP client is that? Told by what it says of itself, so that what is done about it fits.
 import {type DhcpOption, dhcpOptions, readOption} from '../../wire/dhcp-options.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 import type {DhcpClientKind} from '../inventory/segment-dhcp.ts'
 
 /** What a client's DISCOVER or REQUEST tells about it. */
@@ -17,8 +17,9 @@ const HMAC_MD5 = 1
 
 /** Reads the options of a client's message; what is malformed counts as absent. */
 export function clientTraits(options: readonly DhcpOption[]): ClientTraits {
-  const asks = attempt(() => readOption(options, dhcpOptions.parameterRequestList))
-  const canListen = attempt(() => readOption(options, dhcpOptions.forcerenewNonceCapable))?.includes(HMAC_MD5) ?? false
+  const asks = ifWellFormed(() => readOption(options, dhcpOptions.parameterRequestList))
+  const canListen =
+    ifWellFormed(() => readOption(options, dhcpOptions.forcerenewNonceCapable))?.includes(HMAC_MD5) ?? false
   return {kind: clientKind(options, asks, canListen), canListen}
 }
 
@@ -28,7 +29,7 @@ export function clientKind(
   asks: readonly number[] = [],
   canListen: boolean,
 ): DhcpClientKind | undefined {
-  const vendor = attempt(() => readOption(options, dhcpOptions.vendorClassIdentifier)) ?? ''
+  const vendor = ifWellFormed(() => readOption(options, dhcpOptions.vendorClassIdentifier)) ?? ''
   if (vendor.startsWith('dhcpcd')) return 'dhcpcd'
   if (vendor.startsWith('udhcp')) return 'udhcpc'
   if (vendor !== '') return undefined
@@ -36,13 +37,4 @@ export function clientKind(
   if (canListen && asks[0] === 1 && asks[1] === 121) return 'dhcpcd'
   const asDhclient = asks.length === DHCLIENT_ASKS.length && asks.every((code, i) => code === DHCLIENT_ASKS[i])
   return asDhclient ? 'dhclient' : undefined
-}
-
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
 }

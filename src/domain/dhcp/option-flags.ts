@@ -1,7 +1,7 @@
 // Options that operators give on the command line, as DHCP options.
 import {Failure} from '../../errors.ts'
 import {isIpv4} from '../../wire/address.ts'
-import {type DhcpOption, dhcpOptions, writeOption} from '../../wire/dhcp-options.ts'
+import {type DhcpOption, dhcpOptions, dhcpValues, writeOption} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
 
 export interface OptionFlags {
@@ -44,24 +44,23 @@ function addresses(flag: string, list: readonly string[]): readonly string[] {
 function optionOf(text: string): DhcpOption {
   const match = /^(\d{1,3})=(ip|text|hex|u8|u16|u32):(.*)$/s.exec(text)
   if (!match) throw new Failure('usage', `--option "${text}" is no option (${WANT})`)
-  const [, number, type, value] = match as unknown as [string, string, string, string]
+  const [, number, type, value] = match as unknown as [string, string, keyof typeof dhcpValues | 'hex', string]
   const code = Number(number)
   if (code < 1 || code > 254) throw new Failure('usage', `--option ${text}: codes go from 1 to 254`)
   if (OWN.has(code)) throw new Failure('usage', `--option ${text}: the server itself fills in option ${code}`)
   return {code, data: asOption(`--option ${text}`, () => dataOf(type, value))}
 }
 
-function dataOf(type: string, value: string): Uint8Array {
-  if (type === 'ip') return dhcpOptions.domainNameServer.write(value.split(','))
-  if (type === 'text') return dhcpOptions.domainName.write(value)
+function dataOf(type: keyof typeof dhcpValues | 'hex', value: string): Uint8Array {
+  if (type === 'ip') return dhcpValues.ip.write(value.split(','))
+  if (type === 'text') return dhcpValues.text.write(value)
   if (type === 'hex') {
     const digits = value.replaceAll(/[:\s]/g, '')
     if (digits === '' || !/^(?:[0-9a-f]{2})+$/i.test(digits))
       throw new WireError('dhcp option', 'out-of-range', 0, `"${value}" is no pairs of hex digits`)
     return Uint8Array.from(digits.match(/../g)!, (pair) => Number.parseInt(pair, 16))
   }
-  const codec = {u8: dhcpOptions.messageType, u16: dhcpOptions.interfaceMtu, u32: dhcpOptions.leaseTime}[type]!
-  return codec.write(/^\d+$/.test(value) ? Number(value) : Number.NaN)
+  return dhcpValues[type].write(/^\d+$/.test(value) ? Number(value) : Number.NaN)
 }
 
 function asOption<T>(what: string, make: () => T): T {

@@ -14,7 +14,7 @@ import {
   readPrefix,
 } from '../../wire/address.ts'
 import type {ClasslessRoute} from '../../wire/dhcp-options.ts'
-import {findSegment, type Inventory, type Segment} from '../inventory/site.ts'
+import {type Inventory, neededSegment, type Segment} from '../inventory/site.ts'
 import {hint} from '../suggest.ts'
 import type {AddressRange} from './book.ts'
 import {type OptionFlags, scopeOptions} from './option-flags.ts'
@@ -119,11 +119,7 @@ export function serverFacts(
 }
 
 function localSegment(request: ServeRequest, inventory: Inventory | undefined, own: readonly OwnAddress[]): Segment {
-  const named = request.segment === undefined ? undefined : inventory && findSegment(inventory, request.segment)
-  if (request.segment !== undefined && inventory && !named) {
-    const known = inventory.segments.map(({name}) => name)
-    throw new Failure('usage', `${inventory.file}: no segment "${request.segment}"${hint(request.segment, known)}`)
-  }
+  const named = request.segment === undefined ? undefined : inventory && neededSegment(inventory, request.segment)
   const found = named ?? inventory?.segments.find(({prefix}) => own.some(({ip}) => prefixContains(prefix, ip)))
   if (found) {
     if (found.dhcp === undefined || found.dhcp.server === 'gwswitch') return found

@@ -1,9 +1,8 @@
 // What a filter is meant to do, decided from the inventory before anything is generated or touched.
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
-import {findSegment, findVm, type Inventory, type Segment} from '../inventory/site.ts'
-import {hint} from '../suggest.ts'
+import {type Inventory, neededSegment, neededVm, type Segment} from '../inventory/site.ts'
 import {classifySegment, filterRefusal, type GatewaySighting, type SegmentClass} from './classify.ts'
 
 /** A VM that has left: the old site's bridge answers ARP for it, so that the old gateway still finds it. */
@@ -46,8 +45,6 @@ export interface DecidedFilter {
   readonly refusals: readonly string[]
 }
 
-const usage = (message: string): Failure => new Failure('usage', message)
-
 /** Longest interface name, IFNAMSIZ less the NUL; the kernel allows neither blanks nor slashes. */
 const INTERFACE = /^[^\s/"\\]{1,15}$/
 
@@ -89,16 +86,7 @@ export function decideFilter(
 
 function chosenSegments(order: FilterOrder, inventory: Inventory): Segment[] {
   if (order.segments.length > 0) {
-    return sorted(order.segments).map((name) => {
-      const segment = findSegment(inventory, name)
-      if (segment) return segment
-      throw usage(
-        `${inventory.file}: no segment "${name}"${hint(
-          name,
-          inventory.segments.map((each) => each.name),
-        )}`,
-      )
-    })
+    return sorted(order.segments).map((name) => neededSegment(inventory, name))
   }
   const shared = inventory.segments.filter((segment) => classifySegment(segment).gateways.length > 0)
   if (shared.length > 0) return shared
@@ -109,14 +97,7 @@ function chosenSegments(order: FilterOrder, inventory: Inventory): Segment[] {
 }
 
 function keptVm(nameOrIp: string, inventory: Inventory, segments: readonly Segment[]): {vm: KeptVm; segment: string} {
-  const vm = findVm(inventory, nameOrIp)
-  if (!vm)
-    throw usage(
-      `${inventory.file}: no VM "${nameOrIp}"${hint(
-        nameOrIp,
-        inventory.vms.map(({name}) => name),
-      )}`,
-    )
+  const vm = neededVm(inventory, nameOrIp)
   if (!segments.some(({name}) => name === vm.segment)) {
     const names = segments.map(({name}) => name).join(', ')
     throw usage(

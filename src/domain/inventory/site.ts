@@ -1,8 +1,9 @@
 // Sites, segments, gateways and VMs as an inventory knows them, and how to find one. Written out and not inferred from the
 // schema of the file: strategies of others are compiled against them, and the file may change where they do not.
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {hint} from '../suggest.ts'
 import type {SegmentDhcp, VmDhcp} from './segment-dhcp.ts'
 import type {VmAgent} from './vm-agent.ts'
 
@@ -73,6 +74,29 @@ export const findSite = (inventory: Inventory, name: string): Site | undefined =
 export const findSegment = (inventory: Inventory, name: string): Segment | undefined =>
   inventory.segments.find((segment) => segment.name === name)
 
+/** @throws Failure `usage` without an inventory. */
+export function neededInventory(inventory: Inventory | undefined): Inventory {
+  if (inventory) return inventory
+  throw usage('no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
+}
+
+/** As {@link findSite}. @throws Failure `usage` that names what is known, if there is none. */
+export const neededSite = (inventory: Inventory, name: string): Site =>
+  findSite(inventory, name) ?? unknownName('site', name, inventory.file, inventory.sites)
+
+/** As {@link findSegment}. @throws Failure `usage` that names what is known, if there is none. */
+export const neededSegment = (inventory: Inventory, name: string): Segment =>
+  findSegment(inventory, name) ?? unknownName('segment', name, inventory.file, inventory.segments)
+
+/** As {@link findVm}. @throws Failure `usage` that names what is known, if there is none. */
+export const neededVm = (inventory: Inventory, nameOrIp: string): Vm =>
+  findVm(inventory, nameOrIp) ?? unknownName('VM', nameOrIp, inventory.file, inventory.vms)
+
+function unknownName(what: string, name: string, file: string, known: readonly {readonly name: string}[]): never {
+  const names = known.map((each) => each.name)
+  throw usage(`${file}: no ${what} "${name}"${hint(name, names)}`)
+}
+
 /** Every gateway of the inventory. */
 export const allGateways = (inventory: Inventory): readonly Gateway[] =>
   inventory.segments.flatMap((segment) => segment.gateways)
@@ -82,7 +106,7 @@ export function findVm(inventory: Inventory, nameOrIp: string): Vm | undefined {
   const fits = inventory.vms.filter((vm) => vm.name === nameOrIp || vm.ip === nameOrIp)
   if (fits.length > 1) {
     const names = fits.map((vm) => `${vm.name} (segment ${vm.segment})`).join(' and ')
-    throw new Failure('usage', `${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
+    throw usage(`${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
   }
   return fits[0]
 }

@@ -1,7 +1,16 @@
 // This VM, from that gateway, to this one.
 import {Failure} from '../../errors.ts'
 import {hint} from '../suggest.ts'
-import {findSegment, findVm, type Gateway, gatewaysAtSite, type Inventory, type Segment, type Vm} from './site.ts'
+import {
+  findSegment,
+  type Gateway,
+  gatewaysAtSite,
+  type Inventory,
+  neededSite,
+  neededVm,
+  type Segment,
+  type Vm,
+} from './site.ts'
 
 /** The move to make. Plain JSON: plans carry it. */
 export interface Switchover {
@@ -27,11 +36,7 @@ export function resolveSwitchover(
   inventory: Inventory,
   request: {readonly vm: string; readonly to: string},
 ): SwitchoverChoice {
-  const vm = findVm(inventory, request.vm)
-  if (vm === undefined) {
-    const known = inventory.vms.map((each) => each.name)
-    throw new Failure('usage', `${inventory.file}: no VM "${request.vm}"${hint(request.vm, known)}`)
-  }
+  const vm = neededVm(inventory, request.vm)
   const segment = findSegment(inventory, vm.segment)!
   const to = targetGateway(inventory, segment, request.to)
   const from = segment.gateways.filter((gateway) => gateway.site !== to.site)
@@ -44,11 +49,11 @@ export function resolveSwitchover(
   return {vm, segment, to, from}
 }
 
-function targetGateway(inventory: Inventory, segment: Segment, to: string): Gateway {
+/** The gateway of that name on a segment, or the only one at that site. Throws Failure('usage'). */
+export function targetGateway(inventory: Inventory, segment: Segment, to: string): Gateway {
   const named = segment.gateways.find((gateway) => gateway.name === to)
   if (named !== undefined) return named
-  const sites = inventory.sites.map((site) => site.name)
-  if (!sites.includes(to)) throw new Failure('usage', `${inventory.file}: no site "${to}"${hint(to, sites)}`)
+  neededSite(inventory, to)
   const [gateway, ...others] = gatewaysAtSite(segment, to)
   if (gateway === undefined) {
     throw new Failure(

@@ -1,8 +1,7 @@
 // What an inventory says about the agent in a VM: where it is, whom to believe, how it is to be told.
 import {z} from 'zod'
-import {isIpv4} from '../../wire/address.ts'
 import {isAgentId, PROBE_LIMIT, readPublicKey, SWITCH_MODES} from '../../wire/agent-message.ts'
-import {readIpv6} from '../../wire/ipv6-address.ts'
+import {readIp} from '../../wire/ipv6-address.ts'
 import type {Immutable} from '../immutable.ts'
 
 /**
@@ -23,7 +22,7 @@ const text = (what: string, read: (value: string) => string | undefined) =>
   })
 
 const id = text('1 to 64 of letters, digits, ".", "_", ":", "-"', (value) => (isAgentId(value) ? value : undefined))
-const address = text('an IP address, 10.0.0.10', (value) => (isIpv4(value) ? value : readIpv6(value)))
+const address = text('an IP address, 10.0.0.10', readIp)
 /** A file of the host that gwswitch runs on. */
 export const pathField = (example: string) =>
   text(`an absolute path, ${example}`, (value) => (value.startsWith('/') ? value : undefined))

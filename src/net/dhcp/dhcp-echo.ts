@@ -1,9 +1,8 @@
 // ICMP echo from the kernel's own stack, for addresses behind routers: who answers, uses the address.
-
 import koffi from 'koffi'
 import {Failure} from '../../errors.ts'
 import {type Ipv4, writeIpv4} from '../../wire/address.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 import {parseIcmp, serializeIcmp} from '../../wire/icmp.ts'
 import {PROTOCOL_ICMP, parseIpv4} from '../../wire/ipv4.ts'
 import {errorName, libc} from '../libc.ts'
@@ -70,12 +69,9 @@ export function openEchoSocket(identifier: number, onReply: (from: Ipv4) => void
 
 /** Who sent it; undefined for what is no reply to us. */
 function echoReply(packet: Uint8Array, identifier: number): Ipv4 | undefined {
-  try {
+  return ifWellFormed(() => {
     const {source, payload} = parseIpv4(packet)
     const icmp = parseIcmp(payload)
     return icmp.kind === 'echo-reply' && icmp.identifier === identifier ? source : undefined
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }

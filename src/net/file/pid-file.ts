@@ -1,7 +1,7 @@
 // Signals to a service that writes its pid to a file.
 import {readFileSync} from 'node:fs'
 import {Failure} from '../../errors.ts'
-import {readText} from './replace-file.ts'
+import {readText} from './text-file.ts'
 
 /**
  * The pid in `path`, of a running process called `name`. @throws Failure `runtime` if there is none: a pid file may

@@ -7,7 +7,6 @@ import {
   fsyncSync,
   linkSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   type Stats,
@@ -15,17 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import {dirname} from 'node:path'
-import {Failure} from '../../errors.ts'
-
-/** The text of a file; undefined if there is none. @throws Failure `privilege` or `runtime` if it cannot be read. */
-export function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw fileFailure(path, 'read', error)
-  }
-}
+import {fileFailure} from './text-file.ts'
 
 export interface ReplaceOptions {
   /** Default: the old file's; 0644 if there was none. */
@@ -95,11 +84,4 @@ function giveTo({uid, gid}: Pick<Stats, 'uid' | 'gid'>, fd: number): void {
   if (process.geteuid?.() !== 0) return
   const now = fstatSync(fd)
   if (now.uid !== uid || now.gid !== gid) fchownSync(fd, uid, gid)
-}
-
-/** What is said of a file that cannot be read or written. */
-export function fileFailure(path: string, done: 'read' | 'written', error: unknown): Failure {
-  const code = (error as NodeJS.ErrnoException).code
-  const kind = code === 'EACCES' || code === 'EPERM' ? 'privilege' : 'runtime'
-  return new Failure(kind, `${path}: cannot be ${done}: ${code ?? error}`)
 }

@@ -43,11 +43,11 @@ export async function openDatabase(file: string, options: DatabaseOptions): Prom
     database = new DatabaseSync(file)
     // Exclusive: a second server on the same file would give out the same addresses.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 1000')
-    identify(database, options)
+    identify(database, file, options)
     makeReady(database, options)
     return database
   } catch (error) {
-    if (database?.isOpen) closeAsItWas(database, log && !IS_LOCKED.test((error as Error).message) ? file : undefined)
+    if (database?.isOpen) closeAsItWas(database, log && troubleOf(error) !== 'locked' ? file : undefined)
     throw error instanceof Failure ? error : new Failure('runtime', `${file}: ${reason(error as Error, options.what)}`)
   } finally {
     process.umask(before)
@@ -78,7 +78,7 @@ function checkLog(file: string, {what, mayTear, warn}: DatabaseOptions): WalFind
     )
   }
   if (log.lost > 0) {
-    if (isLocked(file)) throw new Error('database is locked')
+    if (isLocked(file)) throw sqliteError(SQLITE_BUSY, 'database is locked')
     // By a power cut, most likely. Nobody can tell, so that what SQLite will drop is kept.
     const copy = `${path}.damaged-${statSync(path).mtime.toISOString().replaceAll(':', '')}`
     copyFileSync(path, copy)
@@ -118,7 +118,11 @@ function isLocked(file: string): boolean {
   return answered && lock.readInt16LE(0) !== F_UNLCK
 }
 
-function identify(database: DatabaseSync, {applicationId, version, upgrades, what, schema}: DatabaseOptions): void {
+function identify(
+  database: DatabaseSync,
+  file: string,
+  {applicationId, version, upgrades, what, schema}: DatabaseOptions,
+): void {
   const pragma = (name: string): number => Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
   const tables = database.prepare('SELECT count(*) AS n FROM sqlite_schema').get() as {n: number}
   const change = (sql: string, to: number): void =>
@@ -128,10 +132,11 @@ function identify(database: DatabaseSync, {applicationId, version, upgrades, wha
     change(`${schema}; PRAGMA application_id = ${applicationId}`, version)
     return
   }
-  if (pragma('application_id') !== applicationId) throw new Error(`is no ${what}`)
+  if (pragma('application_id') !== applicationId) throw new Failure('runtime', `${file}: is no ${what}`)
   let found = pragma('user_version')
   if (found > version || (found < version && upgrades[found] === undefined)) {
-    throw new Error(`is a ${what} of version ${found}, and this gwswitch reads version ${version}`)
+    const ours = `and this gwswitch reads version ${version}`
+    throw new Failure('runtime', `${file}: is a ${what} of version ${found}, ${ours}`)
   }
   checkWhole(database)
   for (; found < version; found++) change(upgrades[found]!, found + 1)
@@ -140,7 +145,7 @@ function identify(database: DatabaseSync, {applicationId, version, upgrades, wha
 function checkWhole(database: DatabaseSync): void {
   const [first] = database.prepare('PRAGMA quick_check(1)').all() as {quick_check: string}[]
   if (first?.quick_check !== 'ok')
-    throw new Error(`database disk image is malformed: ${lastLine(first?.quick_check ?? '')}`)
+    throw sqliteError(SQLITE_CORRUPT, `database disk image is malformed: ${lastLine(first?.quick_check ?? '')}`)
 }
 
 function makeReady(database: DatabaseSync, {sync}: DatabaseOptions): void {
@@ -149,7 +154,7 @@ function makeReady(database: DatabaseSync, {sync}: DatabaseOptions): void {
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 16000; PRAGMA synchronous = ${sync}`)
   // What came before is then safe from whatever becomes of the log.
   const {busy} = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as {busy: number}
-  if (busy !== 0) throw new Error('database is locked')
+  if (busy !== 0) throw sqliteError(SQLITE_BUSY, 'database is locked')
   // A write that changes nothing: it fails now, and not at the first client.
   database.exec('BEGIN IMMEDIATE; UPDATE meta SET opened = opened + 1; COMMIT')
 }
@@ -176,16 +181,73 @@ function closeAsItWas(database: DatabaseSync, file: string | undefined): void {
 /** The finding; the lines before it say which database. */
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)!
 
+/** SQLite's result codes (sqlite3.h); the low byte of the extended ones. */
+const SQLITE_BUSY = 5
+const SQLITE_LOCKED = 6
+const SQLITE_READONLY = 8
+const SQLITE_CORRUPT = 11
+const SQLITE_CANTOPEN = 14
+const SQLITE_NOTADB = 26
+
+/** As SQLite's own errors are. */
+const sqliteError = (errcode: number, message: string): Error => Object.assign(new Error(message), {errcode})
+
+/** What kind of trouble SQLite or the file system had; undefined for any other. */
+function troubleOf(error: unknown): 'locked' | 'corrupt' | 'not-writable' | undefined {
+  const {errcode = 0, code} = error as {errcode?: number; code?: string}
+  switch (errcode & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return 'locked'
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return 'corrupt'
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+      return 'not-writable'
+    default:
+      return code === 'EACCES' || code === 'EROFS' ? 'not-writable' : undefined
+  }
+}
+
 const IN_USE = 'in use by another server'
-const IS_LOCKED = /locked|busy/
 
 function reason(error: Error, what: string): string {
   const {message} = error
-  if (/malformed|not a database|corrupt/.test(message)) {
-    return `the ${what} is corrupt (${message}): restore it from a backup, or move it away to start with an empty one`
+  switch (troubleOf(error)) {
+    case 'corrupt':
+      return `the ${what} is corrupt (${message}): restore it from a backup, or move it away to start with an empty one`
+    case 'not-writable':
+      return `the ${what} cannot be written (${message})`
+    case 'locked':
+      return `the ${what} is ${IN_USE}`
+    default:
+      return `cannot open the ${what}: ${message}`
   }
-  if (/readonly|read-only|unable to open|EACCES|EROFS/.test(message))
-    return `the ${what} cannot be written (${message})`
-  if (IS_LOCKED.test(message)) return `the ${what} is ${IN_USE}`
-  return message.startsWith('is ') ? message : `cannot open the ${what}: ${message}`
+}
+
+/**
+ * Opens or creates a file that several processes of its owner share, and nobody else; its folder too.
+ * @throws Failure `privilege` where that is not ours to write (`remedy` says what to do), else `runtime` (`purpose`: "keep
+ *   what DHCP clients said").
+ */
+export async function openSharedDatabase<T>(
+  file: string,
+  {purpose, remedy}: {readonly purpose: string; readonly remedy: string},
+  use: (database: DatabaseSync) => T,
+): Promise<T> {
+  const {DatabaseSync} = await import('node:sqlite')
+  const before = process.umask(0o077)
+  try {
+    mkdirSync(dirname(file), {recursive: true, mode: 0o700})
+    return use(new DatabaseSync(file))
+  } catch (error) {
+    const {code, message} = error as NodeJS.ErrnoException
+    // Root may write everywhere: what it cannot open is something else.
+    if (code === 'EACCES' || (process.geteuid?.() !== 0 && troubleOf(error) === 'not-writable'))
+      throw new Failure('privilege', `${file}: is not ours to write: ${remedy}`)
+    throw new Failure('runtime', `${file}: cannot ${purpose}: ${message}`)
+  } finally {
+    process.umask(before)
+  }
 }

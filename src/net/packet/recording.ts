@@ -2,12 +2,15 @@
 
 import type {World} from '../world.ts'
 import type {Link} from './link.ts'
-import {createPcapWriter} from './pcap-file.ts'
+import {createPcapWriter, type PcapWriter} from './pcap-file.ts'
 
-/** The same world, with every frame that its links send or receive in `file`. Close it to be sure all is written. */
+/**
+ * The same world, with every frame that its links send or receive in `file`, which is there from the first link on. Close
+ * it to be sure all is written. Opening a link throws Failure `runtime` if the file cannot be written.
+ */
 export function recordingWorld(world: World, file: string): {world: World; close(): void} {
-  const writer = createPcapWriter(file)
-  const record = (link: Link): Link => {
+  let opened: PcapWriter | undefined
+  const record = (link: Link, writer: PcapWriter): Link => {
     link.onFrame(({bytes, timestampNs}) => writer.write(timestampNs, bytes))
     return {
       ...link,
@@ -24,7 +27,13 @@ export function recordingWorld(world: World, file: string): {world: World; close
     }
   }
   return {
-    world: {...world, openLink: async (name, options) => record(await world.openLink(name, options))},
-    close: () => writer.close(),
+    world: {
+      ...world,
+      async openLink(name, options) {
+        opened ??= createPcapWriter(file)
+        return record(await world.openLink(name, options), opened)
+      },
+    },
+    close: () => opened?.close(),
   }
 }

@@ -1,8 +1,6 @@
 // Newline-delimited JSON over a unix stream socket: the plumbing of a control socket, both ends.
-import {chmodSync, lstatSync, mkdirSync, unlinkSync} from 'node:fs'
-import {createConnection, createServer, type Socket} from 'node:net'
-import {dirname} from 'node:path'
 import {Failure} from '../../errors.ts'
+import {connectUnix, listenUnix, onLines, type UnixServer, type UnixSocket} from './unix-socket.ts'
 
 /** One end of a conversation in lines of JSON. */
 export interface JsonLines {
@@ -27,19 +25,8 @@ const ANSWER_MS = 10_000
  * Answers reject with Failure `silent` after 10 s, and when the other end has gone.
  * @internal
  */
-export async function connectJson(path: string, what: string): Promise<JsonPeer> {
-  const socket = createConnection(path)
-  const peer = peerOf(socket, path, what)
-  const {promise, resolve, reject} = Promise.withResolvers<void>()
-  socket.once('connect', resolve)
-  socket.once('error', reject)
-  try {
-    await promise
-  } catch (error) {
-    throw connectFailure(path, what, (error as NodeJS.ErrnoException).code)
-  }
-  return peer
-}
+export const connectJson = async (path: string, what: string): Promise<JsonPeer> =>
+  peerOf(await connectUnix(path, what), path, what)
 
 /** Asks over one connection, one request after the other, however many ask at once: a server takes only so many. */
 export interface JsonAsker {
@@ -77,20 +64,13 @@ export function sharedJson(path: string, what: string): JsonAsker {
   }
 }
 
-function connectFailure(path: string, what: string, code: string | undefined): Failure {
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new Failure('privilege', `${path}: only the owner of ${what} may open it: run as root`)
-  }
-  const why = code === 'ENOENT' ? 'no such socket' : code === 'ECONNREFUSED' ? 'nobody listens' : `${code}`
-  return new Failure('silent', `${path}: ${why} (is ${what} running?)`)
-}
-
-function peerOf(socket: Socket, path: string, what: string): JsonPeer {
+function peerOf(socket: UnixSocket, path: string, what: string): JsonPeer {
   const waiting: {resolve(value: unknown): void; reject(error: Error): void}[] = []
   const listeners: ((event: unknown) => void)[] = []
   const {promise: closed, resolve: close} = Promise.withResolvers<void>()
   let end = new Failure('silent', `${path}: ${what} went away`)
   onLines(socket, (line) => {
+    if (isBlank(line)) return
     const value = jsonObject(line)
     if (!value) {
       end = new Failure('runtime', `${path}: what answers there is not ${what}`)
@@ -128,28 +108,15 @@ function peerOf(socket: Socket, path: string, what: string): JsonPeer {
   }
 }
 
-/** Not by readline: its interface throws the socket's errors a second time. */
-function onLines(socket: Socket, take: (line: string) => void): void {
-  let rest = ''
-  socket.setEncoding('utf8')
-  socket.on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop()!
-    for (const line of lines) if (line.trim() !== '' && !socket.destroyed) take(line)
-  })
-}
+const isBlank = (line: Buffer): boolean => line.toString('latin1').trim() === ''
 
-function jsonObject(line: string): {readonly event?: unknown} | undefined {
+function jsonObject(line: Buffer): {readonly event?: unknown} | undefined {
   try {
-    const value: unknown = JSON.parse(line)
+    const value: unknown = JSON.parse(line.toString())
     return typeof value === 'object' && value !== null ? value : undefined
   } catch {
     return undefined
   }
-}
-
-export interface JsonServer {
-  close(): Promise<void>
 }
 
 /** What the server does with one connection. */
@@ -161,6 +128,7 @@ export interface JsonSession {
 }
 
 export interface JsonServerOptions {
+  /** Bytes. */
   readonly lineLimit: number
   /** Further connections are refused. */
   readonly connectionLimit: number
@@ -168,63 +136,19 @@ export interface JsonServerOptions {
 
 /**
  * Listens on a unix socket that its owner alone may open (mode 0600), in place of one that a dead process left.
- * @throws Failure `usage` if something else is at `path` or another process listens there.
+ * @throws Failure `usage` if something else is at `path` or another process listens there, and as {@link listenUnix}.
  */
-export async function serveJson(
+export const serveJson = (
   path: string,
-  options: JsonServerOptions,
+  {lineLimit, connectionLimit}: JsonServerOptions,
   open: (lines: JsonLines) => JsonSession,
-): Promise<JsonServer> {
-  mkdirSync(dirname(path), {recursive: true, mode: 0o755})
-  await removeStale(path)
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-    serveOne(socket, options.lineLimit, open)
-  })
-  server.maxConnections = options.connectionLimit
-  const {promise, resolve, reject} = Promise.withResolvers<void>()
-  server.once('listening', resolve)
-  server.once('error', reject)
-  // Between bind and chmod nobody else may open it either.
-  const before = process.umask(0o177)
-  try {
-    server.listen(path)
-    await promise
-  } catch (error) {
-    throw new Failure('runtime', `${path}: cannot listen: ${(error as NodeJS.ErrnoException).code}`)
-  } finally {
-    process.umask(before)
-  }
-  chmodSync(path, 0o600)
-  return {
-    close: () =>
-      new Promise((done) => {
-        server.close(() => done())
-        for (const socket of sockets) socket.destroy()
-      }),
-  }
+): Promise<UnixServer> => {
+  const taken = new Failure('usage', `${path}: another server listens there (want --control PATH of its own)`)
+  const remedy = 'run as root, or give --control PATH'
+  return listenUnix(path, {taken, remedy, connectionLimit}, (socket) => serveOne(socket, lineLimit, open))
 }
 
-async function removeStale(path: string): Promise<void> {
-  const found = lstatSync(path, {throwIfNoEntry: false})
-  if (!found) return
-  if (!found.isSocket())
-    throw new Failure('usage', `${path}: is there and is no socket (want a path for the control socket)`)
-  const socket = createConnection(path)
-  const alive = await new Promise<boolean>((resolve) => {
-    socket.once('connect', () => resolve(true))
-    socket.once('error', () => resolve(false))
-  })
-  socket.destroy()
-  if (alive) throw new Failure('usage', `${path}: another server listens there (want --control PATH of its own)`)
-  unlinkSync(path)
-}
-
-function serveOne(socket: Socket, lineLimit: number, open: (lines: JsonLines) => JsonSession): void {
-  let rest = ''
-  socket.setEncoding('utf8')
+function serveOne(socket: UnixSocket, lineLimit: number, open: (lines: JsonLines) => JsonSession): void {
   const session = open({
     send(value) {
       if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`)
@@ -232,15 +156,12 @@ function serveOne(socket: Socket, lineLimit: number, open: (lines: JsonLines) =>
     },
     close: () => void socket.destroy(),
   })
-  socket.on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop()!
-    for (const line of lines) if (line.trim() !== '' && !socket.destroyed) session.onLine(line)
-    if (rest.length <= lineLimit) return
+  const take = (line: Buffer): void => {
+    if (!isBlank(line)) session.onLine(line.toString())
+  }
+  onLines(socket, take, lineLimit, () => {
     session.onTooLong()
     socket.end()
-    socket.removeAllListeners('data')
   })
-  socket.on('error', () => socket.destroy())
   socket.on('close', () => session.onClose())
 }

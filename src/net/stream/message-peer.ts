@@ -1,9 +1,9 @@
 // Short messages to one peer and back, by UDP or by a unix socket: the ways to an agent.
 import {createSocket} from 'node:dgram'
-import {createConnection} from 'node:net'
 import {Failure} from '../../errors.ts'
 import type {Ipv4} from '../../wire/address.ts'
-import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Ipv6, isVersion6} from '../../wire/ipv6-address.ts'
+import {connectUnix, onLines} from './unix-socket.ts'
 
 /** Sending promises nothing; what comes back comes from the peer's address, which proves nothing either. */
 export interface MessagePeer {
@@ -19,7 +19,7 @@ const LINE_LIMIT = 65_536
 
 /** A UDP socket of its own for one peer. @throws Failure `runtime` if there is no way to `address`. */
 export async function openUdpPeer(address: Ipv4 | Ipv6, port: number): Promise<MessagePeer> {
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+  const socket = createSocket(isVersion6(address) ? 'udp6' : 'udp4')
   const {promise, resolve, reject} = Promise.withResolvers<void>()
   socket.once('error', reject)
   socket.connect(port, address, () => resolve())
@@ -49,32 +49,13 @@ export async function openUdpPeer(address: Ipv4 | Ipv6, port: number): Promise<M
 
 /** One message a line. @throws Failure `silent` if nobody listens at `path`, `privilege` if it is not ours to open. */
 export async function openUnixPeer(path: string): Promise<MessagePeer> {
-  const socket = createConnection(path)
-  const {promise, resolve, reject} = Promise.withResolvers<void>()
-  socket.once('connect', resolve)
-  socket.once('error', reject)
-  try {
-    await promise
-  } catch (error) {
-    const {code} = error as NodeJS.ErrnoException
-    if (code === 'EACCES' || code === 'EPERM')
-      throw new Failure('privilege', `${path}: is not ours to open: run as root`)
-    const why = code === 'ENOENT' ? 'no such socket' : code === 'ECONNREFUSED' ? 'nobody listens' : code
-    throw new Failure('silent', `${path}: ${why} (is gwswitch agent running?)`)
-  }
-  socket.off('error', reject)
+  const socket = await connectUnix(path, 'gwswitch agent')
   let unreachable: (why: string) => void = () => {}
-  let pending = Buffer.alloc(0)
   const listeners: ((message: Uint8Array) => void)[] = []
-  socket.on('data', (chunk: Buffer) => {
-    pending = Buffer.concat([pending, chunk])
-    for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
-      const line = Buffer.from(pending.subarray(0, end))
-      pending = pending.subarray(end + 1)
-      for (const listener of listeners) listener(line)
-    }
-    if (pending.length > LINE_LIMIT) socket.destroy()
-  })
+  const take = (line: Uint8Array): void => {
+    for (const listener of listeners) listener(line)
+  }
+  onLines(socket, take, LINE_LIMIT)
   socket.on('error', () => {})
   socket.on('close', () => unreachable(`${path}: the agent went away`))
   return {

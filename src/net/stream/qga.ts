@@ -1,12 +1,12 @@
 // The QEMU guest agent behind its host socket: one JSON object a line (QEMU, docs/interop/qemu-ga-ref). Whoever may open
 // the socket is obeyed inside the VM as root.
-import {createConnection, type Socket} from 'node:net'
 import {setTimeout as delay} from 'node:timers/promises'
 import {Failure} from '../../errors.ts'
 import {type Ipv4, isIpv4, type Mac} from '../../wire/address.ts'
 import {type Ipv6, readIpv6} from '../../wire/ipv6-address.ts'
 import {anything, flag, list, number, optional, record, type Shape, type Shaped, shaped, text} from '../json-shape.ts'
 import type {CommandResult} from '../process/command.ts'
+import {connectUnix, onLines, type UnixSocket} from './unix-socket.ts'
 
 /** A NIC of the guest, as `guest-network-get-interfaces` tells. */
 export interface GuestInterface {
@@ -67,7 +67,9 @@ const INTERFACES = list(
  * @throws Failure `silent` if no agent answers, `privilege` if the socket is not ours to open.
  */
 export async function openGuestAgent(socket: string, signal: AbortSignal): Promise<GuestAgent> {
-  const lines = await connected(socket, signal)
+  signal.throwIfAborted()
+  const question = "is the VM running on this host, with a guest agent's channel?"
+  const lines = linesOf(await connectUnix(socket, 'QEMU', question), socket, signal)
   try {
     await lines.sync(ANSWER_MS)
   } catch (error) {
@@ -160,32 +162,8 @@ interface Lines {
   close(): void
 }
 
-async function connected(path: string, signal: AbortSignal): Promise<Lines> {
-  signal.throwIfAborted()
-  const socket = createConnection(path)
-  const {promise, resolve, reject} = Promise.withResolvers<void>()
-  socket.once('connect', resolve)
-  socket.once('error', reject)
-  try {
-    await promise
-  } catch (error) {
-    throw connectFailure(path, (error as NodeJS.ErrnoException).code)
-  }
-  socket.off('error', reject)
-  return linesOf(socket, path, signal)
-}
-
-function connectFailure(path: string, code: string | undefined): Failure {
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new Failure('privilege', `${path}: is not ours to open: run as root, or as the user of QEMU`)
-  }
-  const why = code === 'ENOENT' ? 'no such socket' : code === 'ECONNREFUSED' ? 'nobody listens' : `${code}`
-  return new Failure('silent', `${path}: ${why} (is the VM running on this host, with a guest agent's channel?)`)
-}
-
 /** Lines one after the other; after a delimiter everything before it is forgotten. */
-function linesOf(socket: Socket, path: string, signal: AbortSignal): Lines {
-  let pending = Buffer.alloc(0)
+function linesOf(socket: UnixSocket, path: string, signal: AbortSignal): Lines {
   let waiting: {take(line: string, delimited: boolean): void; fail(error: Failure): void} | undefined
   let broken: Failure | undefined
   const fail = (error: Failure): void => {
@@ -195,20 +173,15 @@ function linesOf(socket: Socket, path: string, signal: AbortSignal): Lines {
   }
   socket.on('error', () => fail(new Failure('silent', `${path}: the guest's agent went away`)))
   socket.on('close', () => fail(new Failure('silent', `${path}: the guest's agent went away`)))
-  socket.on('data', (chunk: Buffer) => {
-    pending = Buffer.concat([pending, chunk])
-    for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
-      const line = pending.subarray(0, end)
-      pending = pending.subarray(end + 1)
-      const from = line.lastIndexOf(DELIMITER)
-      const said = line
-        .subarray(from + 1)
-        .toString()
-        .trim()
-      if (said !== '') waiting?.take(said, from >= 0)
-    }
-    if (pending.length > LINE_LIMIT) fail(new Failure('runtime', `${path}: a line of over ${LINE_LIMIT} bytes`))
-  })
+  const take = (line: Buffer): void => {
+    const from = line.lastIndexOf(DELIMITER)
+    const said = line
+      .subarray(from + 1)
+      .toString()
+      .trim()
+    if (said !== '') waiting?.take(said, from >= 0)
+  }
+  onLines(socket, take, LINE_LIMIT, () => fail(new Failure('runtime', `${path}: a line of over ${LINE_LIMIT} bytes`)))
   const abort = (): void => fail(new Failure('runtime', 'stopped'))
   signal.addEventListener('abort', abort, {once: true})
 

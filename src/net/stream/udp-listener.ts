@@ -2,6 +2,7 @@
 import {createSocket, type Socket} from 'node:dgram'
 import {Failure} from '../../errors.ts'
 import type {Endpoint} from '../../wire/endpoint.ts'
+import {isVersion6} from '../../wire/ipv6-address.ts'
 
 export interface UdpListener {
   /** Where it listens: of a host without IPv6 not where it was told to. */
@@ -41,8 +42,8 @@ export async function openUdpListener(
   const {address, port, family} = socket.address()
   /** An IPv4 address as a dual-stack socket takes it; undefined for a family that this socket does not speak. */
   const reach = (to: string): string | undefined => {
-    if (family === 'IPv6') return to.includes(':') ? to : `::ffff:${to}`
-    return to.includes(':') ? undefined : to
+    if (family === 'IPv6') return isVersion6(to) ? to : `::ffff:${to}`
+    return isVersion6(to) ? undefined : to
   }
   let closed = false
   const listener: UdpListener = {
@@ -62,7 +63,7 @@ export async function openUdpListener(
 
 function bound({address, port}: Endpoint): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = createSocket({type: address.includes(':') ? 'udp6' : 'udp4', reuseAddr: false})
+    const socket = createSocket({type: isVersion6(address) ? 'udp6' : 'udp4', reuseAddr: false})
     socket.once('error', reject)
     socket.bind(port, address, () => {
       socket.off('error', reject)

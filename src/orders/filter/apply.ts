@@ -6,7 +6,7 @@ import {Failure} from '../../errors.ts'
 import {type BridgePort, portOf} from '../../net/bridge-ports.ts'
 import type {NftTable} from '../../net/nft/nft-listing.ts'
 import {checkFilter, type FilterState} from '../../probe/filter/check.ts'
-import type {FilterHost} from '../../probe/filter/host.ts'
+import type {FilterWorld} from '../../probe/filter/filter-world.ts'
 import {type DciPorts, dciPorts, type Remembered, remembered} from '../../probe/filter/kept.ts'
 import {setUpKept, undoKept} from './keep-inbound.ts'
 
@@ -49,19 +49,19 @@ export interface FilterRemoveDocument {
 /** Exit code of `filter check` for a filter that is not the one that is meant. */
 const DIFFERENT = 10
 
-export interface FilterRun {
+export interface FilterOptions {
   readonly hook: NftHook
   readonly dryRun: boolean
 }
 
 export async function applyFilter(
   {intent, refusals}: DecidedFilter,
-  host: FilterHost,
-  {hook, dryRun}: FilterRun,
+  world: FilterWorld,
+  {hook, dryRun}: FilterOptions,
 ): Promise<FilterDocument> {
-  const dci = await checkedPorts(intent.ports, intent.kept.length > 0 || hook === 'bridge', host)
-  const before = await checkFilter(intent, hook, host)
-  const known = await allRemembered(host)
+  const dci = await checkedPorts(intent.ports, intent.kept.length > 0 || hook === 'bridge', world)
+  const before = await checkFilter(intent, hook, world)
+  const known = await allRemembered(world)
   const done = before.state === 'as-meant' && known.vms.length === intent.kept.flatMap(({ip6}) => [1, ...ip6]).length
   const base = {
     hook,
@@ -75,10 +75,10 @@ export async function applyFilter(
     const ruleset = nftFilter(intent, hook, {suppressed: known.suppressed})
     return document('gwswitch.filter-apply/1', base, before, {ruleset, notes: [], exitCode: 0})
   }
-  const {notes, ruleset, suppressed} = await install(intent, known, dci, hook, host)
-  for (const other of NFT_HOOKS) if (other !== hook) await removeTable(other, host)
-  await undoKept(known, {kept: intent.kept, suppressed}, dci, host)
-  const after = await checkFilter(intent, hook, host)
+  const {notes, ruleset, suppressed} = await install(intent, known, dci, hook, world)
+  for (const other of NFT_HOOKS) if (other !== hook) await removeTable(other, world)
+  await undoKept(known, {kept: intent.kept, suppressed}, dci, world)
+  const after = await checkFilter(intent, hook, world)
   return document('gwswitch.filter-apply/1', base, after, {
     ruleset,
     notes,
@@ -87,17 +87,17 @@ export async function applyFilter(
 }
 
 /** What keeps inbound alive comes first: the filter would cut it in between. If it fails, all is as it was. */
-async function install(intent: FilterIntent, known: Remembered, dci: DciPorts, hook: NftHook, host: FilterHost) {
+async function install(intent: FilterIntent, known: Remembered, dci: DciPorts, hook: NftHook, world: FilterWorld) {
   try {
-    const {suppressed, notes} = await setUpKept(intent.kept, known, dci, host)
+    const {suppressed, notes} = await setUpKept(intent.kept, known, dci, world)
     const ruleset = nftFilter(intent, hook, {suppressed})
-    await host.loadNft(ruleset)
+    await world.loadNft(ruleset)
     return {notes, ruleset, suppressed}
   } catch (error) {
     const begun = intent.kept.flatMap(({ip, ip6, mac}) => [ip, ...ip6].map((each) => ({ip: each, mac})))
     const vms = begun.filter(({ip}) => !known.vms.some((vm) => vm.ip === ip))
     const suppressed = dci.ports.filter(({neighSuppress}) => !neighSuppress).map(({name}) => name)
-    if (intent.kept.length > 0) await undoKept({vms, suppressed}, {kept: [], suppressed: []}, dci, host)
+    if (intent.kept.length > 0) await undoKept({vms, suppressed}, {kept: [], suppressed: []}, dci, world)
     throw nftFailure(error, hook)
   }
 }
@@ -105,10 +105,10 @@ async function install(intent: FilterIntent, known: Remembered, dci: DciPorts, h
 /** Compares, and changes nothing. */
 export async function inspectFilter(
   {intent, refusals}: DecidedFilter,
-  host: FilterHost,
+  world: FilterWorld,
   hook: NftHook,
 ): Promise<FilterDocument> {
-  const state = await checkFilter(intent, hook, host)
+  const state = await checkFilter(intent, hook, world)
   // Where the bridge answers for VMs, the filter was not applied blindly.
   const risks = state.kept.vms.length > 0 ? [] : refusals
   const base = {
@@ -128,12 +128,12 @@ export async function inspectFilter(
  * @throws Failure `usage` if it covers ports beside `expected`, unless that is empty.
  */
 export async function removeFilter(
-  host: FilterHost,
+  world: FilterWorld,
   expected: readonly string[],
   dryRun: boolean,
 ): Promise<FilterRemoveDocument> {
-  const tables = await Promise.all(NFT_HOOKS.map((hook) => host.readTable(hook, FILTER_TABLE)))
-  const known = await allRemembered(host)
+  const tables = await Promise.all(NFT_HOOKS.map((hook) => world.readTable(hook, FILTER_TABLE)))
+  const known = await allRemembered(world)
   const covered = [...new Set(tables.flatMap((table) => (table ? portsOf(table) : [])))].sort()
   const others = covered.filter((port) => expected.length > 0 && !expected.includes(port))
   if (others.length > 0) {
@@ -145,8 +145,8 @@ export async function removeFilter(
   const present = NFT_HOOKS.filter((_, i) => tables[i] !== undefined)
   if (!dryRun && present.length > 0) {
     // The filter first: without it the old gateway finds the VM by itself.
-    for (const hook of present) await removeTable(hook, host)
-    const all = await host.bridgePorts()
+    for (const hook of present) await removeTable(hook, world)
+    const all = await world.bridgePorts()
     await undoKept(
       known,
       {kept: [], suppressed: []},
@@ -154,7 +154,7 @@ export async function removeFilter(
         all.map(({name}) => name),
         all,
       ),
-      host,
+      world,
     )
   }
   return {
@@ -178,22 +178,22 @@ function document(
   return {schema, ...base, ...rest, state, differences, counters, keptInbound: kept.vms.map(({ip}) => ip)}
 }
 
-async function checkedPorts(names: readonly string[], mustBePorts: boolean, host: FilterHost): Promise<DciPorts> {
-  const all: readonly BridgePort[] = await host.bridgePorts()
+async function checkedPorts(names: readonly string[], mustBePorts: boolean, world: FilterWorld): Promise<DciPorts> {
+  const all: readonly BridgePort[] = await world.bridgePorts()
   if (mustBePorts) for (const name of names) portOf(name, all)
   return dciPorts(names, all)
 }
 
-async function allRemembered(host: FilterHost): Promise<Remembered> {
-  const each = await Promise.all(NFT_HOOKS.map(async (hook) => remembered(await host.readTable(hook, FILTER_TABLE))))
+async function allRemembered(world: FilterWorld): Promise<Remembered> {
+  const each = await Promise.all(NFT_HOOKS.map(async (hook) => remembered(await world.readTable(hook, FILTER_TABLE))))
   return {vms: each.flatMap(({vms}) => vms), suppressed: [...new Set(each.flatMap(({suppressed}) => suppressed))]}
 }
 
 /** The ports that a table filters, whatever its form. */
 const portsOf = ({elements, devices}: NftTable): string[] => [...(elements.get('dci') ?? []), ...devices]
 
-async function removeTable(hook: NftHook, host: FilterHost): Promise<void> {
-  if ((await host.readTable(hook, FILTER_TABLE)) !== undefined) await host.loadNft(nftRemove(hook))
+async function removeTable(hook: NftHook, world: FilterWorld): Promise<void> {
+  if ((await world.readTable(hook, FILTER_TABLE)) !== undefined) await world.loadNft(nftRemove(hook))
 }
 
 /** A kernel that lacks the egress hook says no more than "not supported". */

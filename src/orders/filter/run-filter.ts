@@ -8,7 +8,7 @@ import {TC_LIMITS, tcFilter, tcRemove} from '../../domain/filter/tc-text.ts'
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {allGateways} from '../../domain/inventory/site.ts'
 import type {World} from '../../net/world.ts'
-import {systemFilterHost} from '../../probe/filter/host.ts'
+import {systemFilterWorld} from '../../probe/filter/filter-world.ts'
 import {watchGateways} from '../../probe/gateway-watch.ts'
 import {applyFilter, type FilterDocument, inspectFilter} from './apply.ts'
 
@@ -35,11 +35,11 @@ export async function runApply(
 ): Promise<FilterDocument> {
   const decided = await decide(call, inventory)
   permitFilter(decided, call.order.force)
-  return applyFilter(decided, systemFilterHost, run)
+  return applyFilter(decided, systemFilterWorld, run)
 }
 
 export async function runCheck(call: FilterCall, inventory: Inventory, hook: NftHook): Promise<FilterDocument> {
-  return inspectFilter(await decide(call, inventory), systemFilterHost, hook)
+  return inspectFilter(await decide(call, inventory), systemFilterWorld, hook)
 }
 
 export const FORMATS = ['nft', 'netdev', 'ebtables', 'tc'] as const

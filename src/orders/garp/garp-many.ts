@@ -1,28 +1,21 @@
 // `gwswitch garp --all`: every VM of a segment at once. All are told before any is checked, in few system calls.
 import type {Inventory, Vm} from '../../domain/inventory/site.ts'
-import {EXIT} from '../../errors.ts'
+import {EXIT, usage} from '../../errors.ts'
 import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
 import type {Link} from '../../net/packet/link.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
+import {startSchedule} from '../../probe/schedule.ts'
 import type {EchoIdentity} from '../../probe/sighting.ts'
 import {echoFrame, readSighting} from '../../probe/vm-watch.ts'
 import type {AnnounceVerdict} from '../../strategies/arp/announce.ts'
 import type {AnnouncedGateway} from '../../strategies/arp/announcement.ts'
 import {announcementFrame} from '../../strategies/arp/frames.ts'
 import {type Ipv4, type Mac, writeIpv4, writeMac} from '../../wire/address.ts'
-import {
-  ETHERNET_LENGTH,
-  ETHERTYPE_ARP,
-  ETHERTYPE_IPV4,
-  ethernetLength,
-  parseEthernetHeader,
-  type Vlan,
-} from '../../wire/ethernet.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ethernetLength, parseEthernetHeader, type Vlan} from '../../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
-import {usage} from './garp-order.ts'
-import {type GarpOrder, type GarpRequest, garpRequest} from './garp-request.ts'
-import type {GarpRun} from './run-garp.ts'
+import type {GarpOrder} from './garp-order.ts'
+import {type GarpRequest, garpRequest} from './garp-request.ts'
+import type {GarpStage} from './run-garp.ts'
 
 export interface GarpManyDocument {
   readonly schema: 'gwswitch.garp-many/1'
@@ -60,8 +53,7 @@ interface Target {
 export async function runGarpMany(
   order: GarpOrder,
   inventory: Inventory | undefined,
-  world: World,
-  run: GarpRun,
+  {world, signal, dryRun}: GarpStage,
 ): Promise<GarpManyDocument> {
   if (!inventory) throw usage('--all needs an inventory, which says what VMs there are')
   if (order.ip6) throw usage('--all tells IPv4 addresses; IPv6 ones VM by VM (--vm)')
@@ -81,18 +73,14 @@ export async function runGarpMany(
     .filter((vm) => segments.has(vm.segment))
     .map((vm): Target => ({vm, answered: false, used: undefined}))
   if (targets.length === 0) throw usage(`${inventory.file}: no VM is on a segment of ${gateway.ip}`)
-  const warnings = base.warnings.filter((line) => !line.startsWith('broadcast'))
-  if (run.dryRun)
+  // It tells every VM by unicast.
+  const warnings = base.warnings.filter(({code}) => code !== 'everybody').map(({text}) => text)
+  if (dryRun)
     return document(base, order.interfaceName, targets, {dryRun: true, framesSent: 0, toldAfterMs: null, warnings})
-  const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
-  try {
-    const filter = anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]])
-    await using link = await (recording?.world ?? world).openLink(order.interfaceName, {filter, promiscuous: true})
-    const sent = await tellAll(link, world, gateway, vlan, targets, order.listenMs, run.signal)
-    return document(base, order.interfaceName, targets, {dryRun: false, ...sent, warnings})
-  } finally {
-    recording?.close()
-  }
+  const filter = anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]])
+  await using link = await world.openLink(order.interfaceName, {filter, promiscuous: true})
+  const sent = await tellAll(link, world, gateway, vlan, targets, order.listenMs, signal)
+  return document(base, order.interfaceName, targets, {dryRun: false, ...sent, warnings})
 }
 
 async function tellAll(
@@ -119,13 +107,7 @@ async function tellAll(
     target.used = sighting.destinationMac
     if (left.every(({used}) => used === gateway.mac)) done.abort()
   })
-  const startedNs = world.now()
-  const until = async (atMs: number): Promise<void> => {
-    signal.throwIfAborted()
-    const restMs = atMs - Number(world.now() - startedNs) / 1e6
-    if (restMs <= 0 || done.signal.aborted) return
-    await world.sleep(restMs, AbortSignal.any([signal, done.signal])).catch(() => signal.throwIfAborted())
-  }
+  const schedule = startSchedule(world, signal)
   const send = async (frames: readonly Uint8Array[]): Promise<void> => {
     for (let sent = 0; sent < frames.length; ) {
       const taken = link.sendMany(sent === 0 ? frames : frames.slice(sent))
@@ -136,15 +118,15 @@ async function tellAll(
   }
   try {
     for (const [round, atMs] of ROUNDS_MS.entries()) {
-      await until(atMs)
+      await schedule.until(atMs, done.signal)
       left = targets.filter(({used}) => used !== gateway.mac)
       if (left.length === 0) break
       const vms = left.map(({vm}) => vm)
       await send(askFrames(gateway, vms, vlan, link.mac))
-      if (round === 0) toldAfterMs = Number(world.now() - startedNs) / 1e6
+      if (round === 0) toldAfterMs = schedule.elapsedMs()
       await send(vms.map((vm) => echoFrame(link, {...vm, vlan}, echo, round + 1)))
     }
-    await until(ROUNDS_MS.at(-1)! + listenMs)
+    await schedule.until(ROUNDS_MS.at(-1)! + listenMs, done.signal)
   } finally {
     unsubscribe()
   }
@@ -161,10 +143,7 @@ export function askFrames(
   const [first] = vms
   if (!first) return []
   const model = announcementFrame('ask', gateway, {vm: first, vlan}, sourceMac).bytes
-  const targetAt =
-    (vlan
-      ? ethernetLength({vlan, destination: first.mac, source: sourceMac, etherType: ETHERTYPE_ARP})
-      : ETHERNET_LENGTH) + TARGET_IP
+  const targetAt = ethernetLength({vlan}) + TARGET_IP
   return vms.map(({ip, mac}) => {
     const frame = new Uint8Array(model)
     writeMac(mac, frame, 0)

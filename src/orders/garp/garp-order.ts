@@ -1,18 +1,16 @@
 // The order that `gwswitch garp` was given, and what both families read from it.
 import {
   findSegment,
-  findVm,
   type Gateway,
   type Inventory,
+  neededVm,
   type Segment,
   segmentOfIp,
 } from '../../domain/inventory/site.ts'
-import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
-import type {AnnounceRequest} from '../../strategies/arp/announce.ts'
-import type {Form} from '../../strategies/arp/announcement.ts'
-import {type Ipv4, isGroupMac, isIpv4, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
+import type {AnnouncedGateway, Form} from '../../strategies/arp/announcement.ts'
+import {type Ipv4, isGroupMac, isIpv4, type Mac, type Prefix, readMac, ZERO_MAC} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 
 /** The command line, as typed. */
@@ -41,19 +39,27 @@ export interface GarpOrder {
   readonly arrivalMs?: number | undefined
 }
 
-/** What will be sent, with the names for the report. */
-export interface GarpRequest {
-  readonly announce: AnnounceRequest
-  readonly gatewayName: string | undefined
-  readonly vmName: string | undefined
-  readonly warnings: readonly string[]
-  /** How long to hold the VM once it has moved, ms; 0: not at all. */
-  readonly guardMs: number
-  /** Gateways of the segment, to name whoever moves it back. */
-  readonly gateways: readonly Gateway[]
+/** Where an order is carried out, and the gateway that it names. */
+export interface GarpPlace {
+  /** Undefined for a gateway that is given by its address. */
+  readonly known: Gateway | undefined
+  readonly via: InterfaceFacts
+  /** The MACs of this host. */
+  readonly own: ReadonlySet<Mac>
 }
 
-export const usage = (message: string): Failure => new Failure('usage', message)
+/** What one family makes of an order. */
+export interface FamilyRequest {
+  readonly gateway: AnnouncedGateway
+  readonly gatewayName: string | undefined
+  readonly vm: {readonly name: string | undefined; readonly ip: Ipv4 | Ipv6; readonly mac: Mac} | undefined
+  readonly segment: Segment | undefined
+  /** Outside it lies what only a gateway can reach, if that is known. */
+  readonly prefix: Prefix | undefined
+  readonly forms: readonly Form[]
+  /** See `AnnounceRequest.echoFrom`. */
+  readonly echoFrom?: Ipv6 | undefined
+}
 
 export interface NamedVm {
   readonly name: string | undefined
@@ -66,14 +72,7 @@ export interface NamedVm {
 export function namedVm(order: GarpOrder, inventory: Inventory | undefined): NamedVm | undefined {
   if (order.vm !== undefined) {
     if (!inventory) throw usage(`--vm ${order.vm} needs an inventory; without one give --vm-ip and --vm-mac`)
-    const vm = findVm(inventory, order.vm)
-    if (!vm)
-      throw usage(
-        `${inventory.file}: no VM "${order.vm}"${hint(
-          order.vm,
-          inventory.vms.map(({name}) => name),
-        )}`,
-      )
+    const vm = neededVm(inventory, order.vm)
     return {name: vm.name, ip: vm.ip, ip6: vm.ip6 ?? [], mac: vm.mac, segment: findSegment(inventory, vm.segment)}
   }
   if (order.vmIp === undefined || order.vmMac === undefined) return undefined
@@ -98,11 +97,9 @@ export function stationMac(flag: string, text: string): Mac {
 /** A gateway that this host is not may be announced only by saying its MAC: a slip would cut a whole segment off. */
 export function announcedMac(
   order: GarpOrder,
-  known: Gateway | undefined,
   ip: Ipv4 | Ipv6,
   segment: Segment | undefined,
-  via: InterfaceFacts,
-  own: ReadonlySet<Mac>,
+  {known, via, own}: GarpPlace,
 ): Mac {
   if (order.mac !== undefined) return stationMac('--mac', order.mac)
   if (known) {
@@ -117,18 +114,4 @@ export function announcedMac(
     throw usage(`${ip} is at ${at}, not at ${via.mac} of ${via.name}: name the gateway, or give --mac`)
   }
   return stationMac(`the MAC of ${via.name},`, via.mac)
-}
-
-/** What a run may do beside what is meant. */
-export function warningsOf(everybody: boolean, mac: Mac, own: ReadonlySet<Mac>): string[] {
-  return [
-    ...(everybody
-      ? [
-          'broadcast: every host of the segment that hears this moves, at the other sites too unless a site filter stops ARP on the DCI',
-        ]
-      : []),
-    ...(own.has(mac)
-      ? []
-      : [`${mac} is on no interface of this host: only on the VM's own port can its answers be seen here`]),
-  ]
 }

@@ -69,7 +69,7 @@ function head(request: GarpRequest, interfaceName: string) {
     interface: interfaceName,
     gateway: {name: request.gatewayName ?? null, ip, mac},
     vm: vm ? {name: request.vmName ?? null, ...vm} : null,
-    warnings: request.warnings,
+    warnings: request.warnings.map(({text}) => text),
   }
 }
 

@@ -1,23 +1,33 @@
-// What `gwswitch garp` was asked to do, checked before any frame leaves.
-import {
-  allGateways,
-  findSegment,
-  type Gateway,
-  type Inventory,
-  type Segment,
-  segmentOfIp,
-} from '../../domain/inventory/site.ts'
-import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
-import type {InterfaceFacts} from '../../net/ip.ts'
-import type {Form} from '../../strategies/arp/announcement.ts'
+// What `gwswitch garp` was asked to do, checked before any frame leaves. Here the family is chosen; what each asks of an
+// order is in garp-request4.ts and garp-request6.ts.
+import {allGateways, type Gateway, type Inventory} from '../../domain/inventory/site.ts'
+import {type InterfaceFacts, interfaceIn} from '../../net/ip.ts'
+import type {AnnounceRequest} from '../../strategies/arp/announce.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
-import {type Ipv4, isIpv4, type Prefix, prefixContains, prefixOf, prefixText} from '../../wire/address.ts'
+import type {Mac} from '../../wire/address.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import {isIpv6} from '../../wire/ipv6-address.ts'
-import {announcedMac, type GarpOrder, type GarpRequest, type NamedVm, namedVm, usage, warningsOf} from './garp-order.ts'
-import {ip6Request} from './garp-request6.ts'
+import type {GarpOrder} from './garp-order.ts'
+import {request4} from './garp-request4.ts'
+import {request6} from './garp-request6.ts'
 
-export type {GarpOrder, GarpRequest} from './garp-order.ts'
+/** What will be sent, with the names for the report. */
+export interface GarpRequest {
+  readonly announce: AnnounceRequest
+  readonly gatewayName: string | undefined
+  readonly vmName: string | undefined
+  readonly warnings: readonly GarpWarning[]
+  /** How long to hold the VM once it has moved, ms; 0: not at all. */
+  readonly guardMs: number
+  /** Gateways of the segment, to name whoever moves it back. */
+  readonly gateways: readonly Gateway[]
+}
+
+/** What a run may do beside what is meant: `everybody` moves, or the MAC that is announced is `not-here`. */
+export interface GarpWarning {
+  readonly code: 'everybody' | 'not-here'
+  readonly text: string
+}
 
 /** @throws Failure `usage` for whatever must not be announced; `runtime` for an interface that is not there. */
 export function garpRequest(
@@ -25,88 +35,39 @@ export function garpRequest(
   inventory: Inventory | undefined,
   interfaces: readonly InterfaceFacts[],
 ): GarpRequest {
-  const via = interfaces.find(({name}) => name === order.interfaceName)
-  if (!via) {
-    const names = interfaces.filter(({ethernet}) => ethernet).map(({name}) => name)
-    throw new Failure(
-      'runtime',
-      `no interface ${order.interfaceName} here; Ethernet interfaces are: ${names.join(', ') || 'none'}`,
-    )
-  }
-  const known = namedGateway(order.gateway, inventory)
-  if (order.ip6 || isIpv6(order.gateway)) return ip6Request(order, known, inventory, interfaces, via)
-  const form6 = (['ra', 'redirect'] as const).find((form) => form === order.form)
-  if (form6) throw usage(`--form ${form6} is of IPv6: give the gateway's IPv6 address, or --ip6 with its name`)
-  const vm = namedVm(order, inventory)
-  const ip = known?.ip ?? order.gateway
-  if (!isIpv4(ip)) {
-    const names = inventory ? allGateways(inventory).map(({name}) => name) : []
-    throw usage(`${ip} is neither an IPv4 address, nor an IPv6 one, nor a gateway of the inventory${hint(ip, names)}`)
-  }
-  const segment = vm?.segment ?? segmentFor(known, ip, inventory)
-  const prefix = segment?.prefix ?? prefixOn(via, ip)
+  const via = interfaceIn(interfaces, order.interfaceName)
+  const known = inventory && allGateways(inventory).find(({name}) => name === order.gateway)
   const own = new Set(interfaces.map(({mac}) => mac))
-  const mac = announcedMac(order, known, ip, segment, via, own)
-  checkAddresses(ip, vm, prefix, segment)
-  const forms = formsOf(order, vm !== undefined)
-  const vlan = order.vlanId === undefined ? undefined : {id: order.vlanId, priority: 0, dropEligible: false}
+  const requestOf = order.ip6 || isIpv6(order.gateway) ? request6 : request4
+  const {gateway, gatewayName, vm, segment, prefix, forms, echoFrom} = requestOf(order, inventory, {known, via, own})
   const everybody = order.broadcast || vm === undefined
   return {
-    gatewayName: known?.name ?? segment?.gateways.find((gateway) => gateway.mac === mac)?.name,
+    gatewayName,
     vmName: vm?.name,
     guardMs: order.guardMs ?? 0,
     gateways: segment?.gateways ?? [],
     announce: {
-      gateway: {ip, mac},
+      gateway,
       ...(vm && {vm: {ip: vm.ip, mac: vm.mac}}),
-      vlan,
+      vlan: vlanTag(order.vlanId),
       segment: prefix,
       forms: forms.map((form) => ({form, fromMs: 0})),
       scheduleMs: scheduleMs(order),
       broadcast: order.broadcast,
       listenMs: order.listenMs,
+      echoFrom,
       arrivalMs: order.arrivalMs,
     },
-    warnings: warningsOf(everybody, mac, own),
+    warnings: [...(everybody ? [EVERYBODY] : []), ...(own.has(gateway.mac) ? [] : [notHere(gateway.mac)])],
   }
 }
 
-const namedGateway = (text: string, inventory: Inventory | undefined): Gateway | undefined =>
-  inventory && allGateways(inventory).find(({name}) => name === text)
-
-const segmentFor = (known: Gateway | undefined, ip: Ipv4, inventory: Inventory | undefined): Segment | undefined =>
-  inventory && ((known && findSegment(inventory, known.segment)) ?? segmentOfIp(inventory, ip))
-
-/** The prefix of the interface that `ip` should lie in: the one it does lie in, else the first. Host routes say nothing. */
-function prefixOn(via: InterfaceFacts, ip: Ipv4): Prefix | undefined {
-  const prefixes = via.addresses
-    .filter(({prefixLength}) => prefixLength < 31)
-    .map((own) => prefixOf(own.ip, own.prefixLength))
-  return prefixes.find((prefix) => prefixContains(prefix, ip)) ?? prefixes[0]
+const EVERYBODY: GarpWarning = {
+  code: 'everybody',
+  text: 'broadcast: every host of the segment that hears this moves, at the other sites too unless a site filter stops ARP on the DCI',
 }
 
-function checkAddresses(
-  ip: Ipv4,
-  vm: NamedVm | undefined,
-  prefix: Prefix | undefined,
-  segment: Segment | undefined,
-): void {
-  const of = segment ? `segment ${segment.name}` : 'the interface'
-  for (const [what, address] of [
-    ['gateway', ip],
-    ['VM', vm?.ip],
-  ] as const) {
-    if (address === undefined) continue
-    if (prefix && !prefixContains(prefix, address))
-      throw usage(`${what} ${address} lies outside ${prefixText(prefix)} of ${of}`)
-    const first = Number(address.split('.')[0])
-    if (first === 0 || first === 127 || first >= 224) throw usage(`${what} ${address} is no address a station can have`)
-  }
-  if (vm?.ip === ip) throw usage(`${ip} is both the gateway and the VM`)
-}
-
-function formsOf(order: GarpOrder, hasVm: boolean): readonly Form[] {
-  const form = order.form ?? (hasVm ? 'ask' : 'both')
-  if (form === 'ask' && !hasVm) throw usage('--form ask asks one VM: name it with --vm, or with --vm-ip and --vm-mac')
-  return form === 'both' ? ['reply', 'request'] : [form]
-}
+const notHere = (mac: Mac): GarpWarning => ({
+  code: 'not-here',
+  text: `${mac} is on no interface of this host: only on the VM's own port can its answers be seen here`,
+})

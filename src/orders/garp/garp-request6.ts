@@ -1,70 +1,45 @@
-// What `gwswitch garp` was asked to do about an IPv6 gateway, checked before any frame leaves.
+// What `gwswitch garp` was asked to do about an IPv6 gateway.
 import {allGateways, type Gateway, type Inventory, type Segment} from '../../domain/inventory/site.ts'
-import type {InterfaceFacts} from '../../net/ip.ts'
-import type {Form} from '../../strategies/arp/announcement.ts'
-import {scheduleMs} from '../../strategies/arp/schedule.ts'
+import {usage} from '../../errors.ts'
+import {type Form, OFF_SEGMENT6} from '../../strategies/arp/announcement.ts'
 import type {Mac} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal, isMulticastIpv6, readIpv6} from '../../wire/ipv6-address.ts'
-import {announcedMac, type GarpOrder, type GarpRequest, namedVm, stationMac, usage, warningsOf} from './garp-order.ts'
-
-/** RFC 6666, discard-only: an address off every segment, from which an echo asks where the default route leads. */
-const OFF_SEGMENT: Ipv6 = '100::1'
+import {announcedMac, type FamilyRequest, type GarpOrder, type GarpPlace, namedVm, stationMac} from './garp-order.ts'
 
 /** @throws Failure `usage` for whatever must not be announced. */
-export function ip6Request(
-  order: GarpOrder,
-  known: Gateway | undefined,
-  inventory: Inventory | undefined,
-  interfaces: readonly InterfaceFacts[],
-  via: InterfaceFacts,
-): GarpRequest {
-  const ip = gatewayIp6(order, known)
-  const gateway = known ?? (inventory && onlyGatewayAt(inventory, ip, order.mac))
+export function request6(order: GarpOrder, inventory: Inventory | undefined, place: GarpPlace): FamilyRequest {
+  const ip = gatewayIp6(order, place.known)
+  const named = place.known ?? (inventory && onlyGatewayAt(inventory, ip, order.mac))
   const vm = vmOf(order, inventory)
   const segment =
     vm?.segment ?? inventory?.segments.find(({gateways}) => gateways.some((each) => each.ip6?.includes(ip)))
-  const own = new Set(interfaces.map(({mac}) => mac))
-  const mac = announcedMac(order, known, ip, segment, via, own)
+  const mac = announcedMac(order, ip, segment, place)
   const forms = formsOf(order, vm !== undefined)
-  const needsOld = forms.includes('withdraw') || forms.includes('redirect')
+  const redirects = forms.includes('redirect')
+  const withdraws = forms.includes('withdraw')
   const destination = order.destination === undefined ? undefined : station('--destination', order.destination)
-  if (forms.includes('redirect') && destination === undefined)
+  if (redirects && destination === undefined)
     throw usage('--form redirect is for one destination: give --destination IP6')
-  if ((forms.includes('ra') || forms.includes('redirect')) && !isLinkLocal(ip)) {
+  if ((forms.includes('ra') || redirects) && !isLinkLocal(ip)) {
     throw usage(
       `${ip} is no link-local address, by which alone routers advertise themselves and are redirected to (RFC 4861)`,
     )
   }
-  const everybody = order.broadcast || vm === undefined
   return {
-    gatewayName: gateway?.name,
-    vmName: vm?.name,
-    guardMs: order.guardMs ?? 0,
-    gateways: segment?.gateways ?? [],
-    announce: {
-      gateway: {
-        ip,
-        mac,
-        ...(needsOld && {old: oldRouter(order, segment, ip)}),
-        ...(order.routerLifetimeS !== undefined && {routerLifetimeS: order.routerLifetimeS}),
-        ...(destination !== undefined && {destination}),
-      },
-      ...(vm && {vm: {ip: vm.ip, mac: vm.mac}}),
-      vlan: order.vlanId === undefined ? undefined : {id: order.vlanId, priority: 0, dropEligible: false},
-      segment: segment?.prefix,
-      forms: forms.map((form) => ({form, fromMs: 0})),
-      scheduleMs: scheduleMs(order),
-      broadcast: order.broadcast,
-      listenMs: order.listenMs,
-      // What shall move is not the neighbour entry: the echo must ask for the route.
-      ...(forms.includes('redirect')
-        ? {echoFrom: destination}
-        : forms.includes('withdraw')
-          ? {echoFrom: OFF_SEGMENT}
-          : {}),
-      arrivalMs: order.arrivalMs,
+    gateway: {
+      ip,
+      mac,
+      ...((withdraws || redirects) && {old: oldRouter(order, segment, ip)}),
+      ...(order.routerLifetimeS !== undefined && {routerLifetimeS: order.routerLifetimeS}),
+      ...(destination !== undefined && {destination}),
     },
-    warnings: warningsOf(everybody, mac, own),
+    gatewayName: named?.name,
+    vm,
+    segment,
+    prefix: segment?.prefix,
+    forms,
+    // What shall move is not the neighbour entry: the echo must ask for the route.
+    echoFrom: redirects ? destination : withdraws ? OFF_SEGMENT6 : undefined,
   }
 }
 

@@ -1,39 +1,32 @@
 // From the order to the document: what `gwswitch garp` does between its flags and its words.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import {type AnnounceReport, announce} from '../../strategies/arp/announce.ts'
 import {type GuardReport, guard, guardFilter} from '../../strategies/arp/guard.ts'
+import type {GarpOrder} from './garp-order.ts'
 import {type GarpDocument, garpDocument, garpPlan} from './garp-report.ts'
-import {type GarpOrder, type GarpRequest, garpRequest} from './garp-request.ts'
+import {type GarpRequest, garpRequest} from './garp-request.ts'
 
-export interface GarpRun {
-  readonly dryRun: boolean
-  readonly pcap: string | undefined
+export interface GarpStage {
+  readonly world: World
   readonly signal: AbortSignal
+  readonly dryRun: boolean
 }
 
 /** @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface. */
 export async function runGarp(
   order: GarpOrder,
   inventory: Inventory | undefined,
-  world: World,
-  run: GarpRun,
+  {world, signal, dryRun}: GarpStage,
 ): Promise<GarpDocument> {
   const interfaces = await world.interfaces()
   const request = garpRequest(order, inventory, interfaces)
   const via = interfaces.find(({name}) => name === order.interfaceName)!
-  if (run.dryRun) return garpPlan(request, via.name, via.mac)
-  const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
-  try {
-    const outside = recording?.world ?? world
-    const report = await tell(request, via.name, via.mac, outside, run.signal)
-    const held = report.verdict === 'moved' ? await hold(request, via.name, outside, run.signal) : undefined
-    return garpDocument(request, via.name, report, held)
-  } finally {
-    recording?.close()
-  }
+  if (dryRun) return garpPlan(request, via.name, via.mac)
+  const report = await tell(request, via.name, via.mac, world, signal)
+  const held = report.verdict === 'moved' ? await hold(request, via.name, world, signal) : undefined
+  return garpDocument(request, via.name, report, held)
 }
 
 async function tell(

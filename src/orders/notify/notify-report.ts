@@ -13,7 +13,7 @@ import {
 } from '../../strategies/agent/conversation.ts'
 import {guestCommands} from '../../strategies/agent/guest-route.ts'
 import {commandOf} from '../../strategies/agent/signed.ts'
-import type {Notice, NotifyRow} from './notify.ts'
+import type {NotifyRequest, NotifyRow} from './notify.ts'
 
 export interface NotifyVm {
   readonly vm: string
@@ -50,7 +50,7 @@ export function notifyDocument(run: string, rows: readonly NotifyRow[]): NotifyD
 }
 
 /** The document of a dry run. */
-export function plannedDocument(run: string, notices: readonly Notice[]): NotifyDocument {
+export function plannedDocument(run: string, notices: readonly NotifyRequest[]): NotifyDocument {
   const vms = notices.map((notice): NotifyVm => {
     const nothing = {state: null, reason: null, detail: null, gateways: {v4: null, v6: null}, mode: notice.order.mode}
     return {...headOf(notice), ...nothing, attempts: 0, timing: null, events: [], would: wouldOf(notice)}
@@ -58,14 +58,14 @@ export function plannedDocument(run: string, notices: readonly Notice[]): Notify
   return {schema: 'gwswitch.notify-agent/1', run, dryRun: true, vms, exitCode: 0}
 }
 
-const headOf = ({target, order}: Notice) => ({
+const headOf = ({target, order}: NotifyRequest) => ({
   vm: target.name,
   id: target.id,
   transport: transportText(target.transport),
   wanted: order.to,
 })
 
-function wouldOf({target, order, key}: Notice): unknown {
+function wouldOf({target, order, key}: NotifyRequest): unknown {
   if (!isSigned(target.transport)) return guestCommands(order.to)
   // What is drawn when it is sent is not shown.
   const {seq, nonce, iat, exp, ...payload} = commandOf('switch', target, order, {seq: 0, nonce: '', nowNs: 0n})

@@ -8,11 +8,11 @@ import {readAgentKey, readSigningKey} from '../../strategies/agent/keys.ts'
 import {agentTarget, gatewayPair} from '../../strategies/agent/target.ts'
 import {type Ipv4, isIpv4} from '../../wire/address.ts'
 import {isAgentId, PROBE_LIMIT, type SigningKey, type SwitchMode} from '../../wire/agent-message.ts'
-import {type Ipv6, readIpv6} from '../../wire/ipv6-address.ts'
-import type {Notice} from './notify.ts'
+import {type Ipv6, readIp} from '../../wire/ipv6-address.ts'
+import type {NotifyRequest} from './notify.ts'
 
-/** The command line, as it came. */
-export interface NotifyFlags {
+/** The command line, as typed. */
+export interface NotifyOrder {
   readonly vms: readonly string[]
   readonly to?: string | undefined
   readonly gateway: readonly string[]
@@ -43,7 +43,7 @@ const NO_ONE: GatewayPair = {v4: null, v6: null}
 const NOWHERE = {site: null, agentKey: undefined}
 
 /** @throws Failure `usage`, before anything is sent. */
-export function readNotices(flags: NotifyFlags, inventory: Inventory | undefined, run: string): Notice[] {
+export function readNotices(flags: NotifyOrder, inventory: Inventory | undefined, run: string): NotifyRequest[] {
   if (flags.vms.length === 0) throw new Failure('usage', 'name a VM of the inventory, or the address of one')
   if ((flags.to === undefined) === (flags.gateway.length === 0))
     throw new Failure('usage', 'give either --gateway IP or --to SITE')
@@ -76,11 +76,11 @@ export function readNotices(flags: NotifyFlags, inventory: Inventory | undefined
 
 function noticeFor(
   name: string,
-  flags: NotifyFlags,
+  flags: NotifyOrder,
   inventory: Inventory | undefined,
   run: string,
   keyOf: (file: string) => SigningKey,
-): Notice {
+): NotifyRequest {
   const vm = inventory && findVm(inventory, name)
   const known = vm ?? stranger(name, inventory)
   const {to, site, agentKey} =
@@ -121,7 +121,7 @@ function noticeFor(
 
 /** A VM that is in no inventory: its address is all that is known. */
 function stranger(name: string, inventory: Inventory | undefined): Pick<Vm, 'name' | 'ip'> {
-  const ip = isIpv4(name) ? name : readIpv6(name)
+  const ip = readIp(name)
   if (ip !== undefined) return {name: ip, ip}
   throw new Failure(
     'usage',
@@ -132,7 +132,7 @@ function stranger(name: string, inventory: Inventory | undefined): Pick<Vm, 'nam
 }
 
 /** The gateway that is meant, with all that the inventory knows of it. */
-function wantedOf(flags: NotifyFlags, inventory: Inventory, vm: Vm): Wanted {
+function wantedOf(flags: NotifyOrder, inventory: Inventory, vm: Vm): Wanted {
   if (flags.to !== undefined) {
     const {to} = resolveSwitchover(inventory, {vm: vm.name, to: flags.to})
     return {to: gatewayPair(vm, to), site: to.site, agentKey: to.agentKey}
@@ -162,7 +162,7 @@ function pairOf(flag: string, texts: readonly string[]): GatewayPair {
 }
 
 function addressOf(flag: string, text: string): Ipv4 | Ipv6 {
-  const ip = isIpv4(text) ? text : readIpv6(text)
+  const ip = readIp(text)
   if (ip !== undefined) return ip
   throw new Failure('usage', `${flag} ${text}: is not an IP address (want 10.0.0.2 or fe80::2)`)
 }

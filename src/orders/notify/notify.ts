@@ -13,7 +13,7 @@ import type {StrategyEvent} from '../../strategies/strategy.ts'
 import type {SigningKey} from '../../wire/agent-message.ts'
 
 /** One VM with what it shall do. */
-export interface Notice {
+export interface NotifyRequest {
   readonly target: AgentTarget
   readonly order: SwitchOrder
   readonly key: SigningKey | undefined
@@ -27,12 +27,12 @@ export type OpenConversation = (
 ) => Promise<Conversation>
 
 /** How it ended; `failed`: it could not even be tried, or something broke. */
-export type NotifyRow = Notice & {readonly events: readonly StrategyEvent[]} & (
+export type NotifyRow = NotifyRequest & {readonly events: readonly StrategyEvent[]} & (
     | {readonly standing: Standing; readonly failure?: undefined}
     | {readonly standing?: undefined; readonly failure: Failure}
   )
 
-export interface NotifyDoor {
+export interface NotifyStage {
   readonly world: World
   readonly signal: AbortSignal
   readonly open: OpenConversation
@@ -49,8 +49,12 @@ const ROLLBACK_MS = 3000
  * Begins `rate` VMs a second; rows in the order of `notices`. After an abort nothing more is begun, what is under way is
  * taken back, and then it rejects with the signal's reason.
  */
-export async function notifyAll(notices: readonly Notice[], rate: number, door: NotifyDoor): Promise<NotifyRow[]> {
-  const {world, signal, progress} = door
+export async function notifyAll(
+  notices: readonly NotifyRequest[],
+  rate: number,
+  stage: NotifyStage,
+): Promise<NotifyRow[]> {
+  const {world, signal, progress} = stage
   const running = new Set<Promise<unknown>>()
   const rows: Promise<NotifyRow>[] = []
   let done = 0
@@ -58,7 +62,7 @@ export async function notifyAll(notices: readonly Notice[], rate: number, door: 
     for (const [i, notice] of notices.entries()) {
       if (i > 0) await world.sleep(1000 / rate, signal)
       while (running.size >= AT_ONCE) await Promise.race(running)
-      const row = notifyOne(notice, door)
+      const row = notifyOne(notice, stage)
       const settled = row.then(
         () => progress?.(++done, notices.length),
         () => {},
@@ -73,7 +77,7 @@ export async function notifyAll(notices: readonly Notice[], rate: number, door: 
   return Promise.all(rows)
 }
 
-async function notifyOne(notice: Notice, {world, signal, open}: NotifyDoor): Promise<NotifyRow> {
+async function notifyOne(notice: NotifyRequest, {world, signal, open}: NotifyStage): Promise<NotifyRow> {
   const events: StrategyEvent[] = []
   const stage = (until: AbortSignal): ConversationStage => ({
     world,

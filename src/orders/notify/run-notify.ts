@@ -6,9 +6,9 @@ import {newRun} from '../../strategies/agent/conversation.ts'
 import {openConversation} from '../../strategies/agent/transports.ts'
 import {notifyAll} from './notify.ts'
 import {type NotifyDocument, notifyDocument, plannedDocument} from './notify-report.ts'
-import {type NotifyFlags, readNotices} from './notify-request.ts'
+import {type NotifyOrder, readNotices} from './notify-request.ts'
 
-export interface NotifyRun {
+export interface NotifyRunStage {
   readonly world: World
   readonly signal: AbortSignal
   readonly dryRun: boolean
@@ -19,9 +19,9 @@ export interface NotifyRun {
 
 /** @throws Failure `usage` before anything is sent; what happens to a VM is in its row. */
 export async function runNotify(
-  flags: NotifyFlags,
+  flags: NotifyOrder,
   inventory: Inventory | undefined,
-  run: NotifyRun,
+  run: NotifyRunStage,
 ): Promise<NotifyDocument> {
   const name = newRun(run.world)
   const notices = readNotices(flags, inventory, name)

@@ -30,7 +30,7 @@ interface PrintedVm {
   readonly nonce: string
 }
 
-export interface PrintConfigOrder {
+export interface PrintConfigRequest {
   readonly server: PrintableServer
   readonly segment: Segment
   readonly vms: readonly Vm[]
@@ -54,7 +54,7 @@ const DEFAULTS = {
  * from getting any lease.
  * @throws Failure `usage` for a segment without gateways or VMs.
  */
-export function printConfig(order: PrintConfigOrder): readonly ConfigBlock[] {
+export function printConfig(order: PrintConfigRequest): readonly ConfigBlock[] {
   const {segment, nonces, drawNonce} = order
   const vms = order.vms.filter((vm) => vm.segment === segment.name)
   if (vms.length === 0 || segment.gateways.length === 0) {

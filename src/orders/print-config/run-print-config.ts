@@ -1,8 +1,7 @@
 // `gwswitch serve dhcp --print-config SERVER`: between its flags and its words.
-import {findSegment, type Inventory, type Segment} from '../../domain/inventory/site.ts'
-import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
-import {readText} from '../../net/file/replace-file.ts'
+import {type Inventory, neededSegment, type Segment} from '../../domain/inventory/site.ts'
+import {Failure, usage} from '../../errors.ts'
+import {readText} from '../../net/file/text-file.ts'
 import {parseNonceFile} from '../../strategies/dhcp/nonce-file.ts'
 import {RECONFIGURE_KEY_LENGTH} from '../../wire/dhcp-auth.ts'
 import {type ConfigBlock, configText, type PrintableServer, printConfig} from './print-config.ts'
@@ -43,13 +42,8 @@ export function runPrintConfig(
 export const printConfigText = ({blocks}: PrintConfigDocument): string[] => configText(blocks)
 
 function chosen(name: string | undefined, inventory: Inventory): Segment {
-  const {segments, file} = inventory
-  const names = segments.map((segment) => segment.name)
-  if (name !== undefined) {
-    const found = findSegment(inventory, name)
-    if (found) return found
-    throw new Failure('usage', `${file}: no segment "${name}"${hint(name, names)}`)
-  }
-  if (segments.length === 1) return segments[0]!
-  throw new Failure('usage', `say which segment with --segment (${names.join(', ')})`)
+  if (name !== undefined) return neededSegment(inventory, name)
+  const [only, ...others] = inventory.segments
+  if (only && others.length === 0) return only
+  throw usage(`say which segment with --segment (${inventory.segments.map((segment) => segment.name).join(', ')})`)
 }

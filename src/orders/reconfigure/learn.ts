@@ -1,7 +1,6 @@
 // Listens to DHCP on a segment and remembers what a FORCERENEW will need: `gwswitch send-reconfigure --learn`.
 import {Failure} from '../../errors.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
 import {tableLines} from '../../render/table.ts'
 import {DEFAULT_STATE, openClientStore} from '../../strategies/dhcp/client-store.ts'
@@ -18,7 +17,6 @@ export interface LearnOrder {
   /** Seconds to listen; until it is stopped if undefined. */
   readonly durationS?: number | undefined
   readonly state?: string | undefined
-  readonly pcap?: string | undefined
 }
 
 export interface LearnDocument {
@@ -48,9 +46,8 @@ export async function learn(order: LearnOrder, world: World, signal: AbortSignal
   const {interfaceName, durationS, vlanId} = order
   if (interfaceName === undefined) throw new Failure('usage', '--learn listens on one interface: give -i IF')
   const store = await openClientStore(order.state ?? DEFAULT_STATE)
-  const recording = order.pcap === undefined ? undefined : recordingWorld(world, order.pcap)
   try {
-    const link = await (recording?.world ?? world).openLink(interfaceName, {
+    const link = await world.openLink(interfaceName, {
       filter: anyOf([...dhcpClauses([]), ...dhcp6Clauses()]),
       promiscuous: true,
       outgoing: true,
@@ -113,7 +110,6 @@ export async function learn(order: LearnOrder, world: World, signal: AbortSignal
       exitCode: 0,
     }
   } finally {
-    recording?.close()
     store.close()
   }
 }

@@ -1,9 +1,9 @@
 // What a dry run of `send-reconfigure` shows: the frames that would be sent, and who would get none.
-
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import {type CredentialSources, findCredentials} from '../../strategies/dhcp/credentials.ts'
 import {forcerenewFrame, forcerenewMessage} from '../../strategies/dhcp/forcerenew.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import type {ReconfigureFrame} from './reconfigure-report.ts'
 
 /** Where the frames would leave. */
@@ -24,9 +24,8 @@ export async function plannedFrame(
 ): Promise<ReconfigureFrame> {
   const credentials = await findCredentials(client, sources)
   const message = forcerenewMessage(client, credentials)
-  const vlan = via?.vlanId === undefined ? undefined : {id: via.vlanId, priority: 0, dropEligible: false}
   const bytes = via
-    ? forcerenewFrame(message, client, {mac: via.mac, ip: via.sourceIp(client), port: PORT, vlan})
+    ? forcerenewFrame(message, client, {mac: via.mac, ip: via.sourceIp(client), port: PORT, vlan: vlanTag(via.vlanId)})
     : message
   return {
     client: client.name,

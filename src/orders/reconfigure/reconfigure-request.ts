@@ -1,8 +1,15 @@
 // What `gwswitch send-reconfigure` was asked to do, checked before anything is sent.
-import {findSegment, findVm, type Inventory, type Segment, segmentOfIp} from '../../domain/inventory/site.ts'
-import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
-import type {InterfaceFacts} from '../../net/ip.ts'
+import {
+  findSegment,
+  findVm,
+  type Inventory,
+  neededSegment,
+  neededVm,
+  type Segment,
+  segmentOfIp,
+} from '../../domain/inventory/site.ts'
+import {usage} from '../../errors.ts'
+import {ethernetIn, type InterfaceFacts, interfaceIn} from '../../net/ip.ts'
 import type {DhcpBackend, DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import type {ClientStore} from '../../strategies/dhcp/client-store.ts'
 import {
@@ -29,20 +36,25 @@ export interface ReconfigureOrder {
   readonly serverId?: string | undefined
   readonly router?: string | undefined
   readonly vlanId?: number | undefined
+  readonly nonceFile?: string | undefined
+  readonly unauthenticated: boolean | undefined
+  readonly attempts: number
+  readonly timeoutMs: number
+  /** Clients begun per second, with `all`. */
+  readonly rate: number
+  readonly state?: string | undefined
 }
 
 /** The flags that are addresses and numbers, as such. */
-export interface ReconfigureFlags {
+export interface ReconfigureRequest {
   readonly xid: number | undefined
   readonly serverId: Ipv4 | undefined
   readonly router: Ipv4 | undefined
   readonly mac: Mac | undefined
 }
 
-const usage = (message: string): Failure => new Failure('usage', message)
-
 /** @throws Failure `usage` for what is no such value, or does not go together. */
-export function readFlags(order: ReconfigureOrder): ReconfigureFlags {
+export function readRequest(order: ReconfigureOrder): ReconfigureRequest {
   if ((order.all ?? false) === (order.client !== undefined)) {
     throw usage(
       order.all
@@ -86,14 +98,8 @@ function macOf(text: string): Mac {
 /** The segment that is meant: by name, by the client's address, or the only one there is. */
 export function segmentOf(order: ReconfigureOrder, inventory: Inventory | undefined): Segment | undefined {
   if (order.segment !== undefined) {
-    const found = inventory && findSegment(inventory, order.segment)
-    if (found) return found
-    const known = inventory?.segments.map(({name}) => name) ?? []
-    throw usage(
-      inventory
-        ? `${inventory.file}: no segment "${order.segment}"${hint(order.segment, known)}`
-        : `--segment ${order.segment} needs an inventory`,
-    )
+    if (inventory) return neededSegment(inventory, order.segment)
+    throw usage(`--segment ${order.segment} needs an inventory`)
   }
   if (!inventory) return undefined
   if (order.client !== undefined) {
@@ -112,21 +118,15 @@ export function segmentOf(order: ReconfigureOrder, inventory: Inventory | undefi
 /** The one client that was named. Its MAC: from the flag, the inventory, what was seen on the wire, or the neighbour table. */
 export async function namedClient(
   order: ReconfigureOrder,
-  {mac: macFlag}: ReconfigureFlags,
+  {mac: macFlag}: ReconfigureRequest,
   inventory: Inventory | undefined,
   store: ClientStore,
   resolve: (ip: Ipv4) => Promise<Mac | undefined>,
 ): Promise<DhcpClient> {
   const name = order.client!
-  const vm = inventory && findVm(inventory, name)
-  if (!vm && !isIpv4(name)) {
-    const known = inventory?.vms.map((each) => each.name) ?? []
-    throw usage(
-      inventory
-        ? `${inventory.file}: no VM "${name}"${hint(name, known)}`
-        : `"${name}" is not an IPv4 address, and there is no inventory to look it up in`,
-    )
-  }
+  if (!inventory && !isIpv4(name))
+    throw usage(`"${name}" is not an IPv4 address, and there is no inventory to look it up in`)
+  const vm = inventory && (isIpv4(name) ? findVm(inventory, name) : neededVm(inventory, name))
   const ip = vm?.ip ?? name
   const first = Number(ip.split('.')[0])
   if (first === 0 || first === 127 || first >= 224) throw usage(`${ip} is no address a client can have`)
@@ -164,19 +164,9 @@ export function interfaceFor(
   ip: Ipv4,
   all: readonly InterfaceFacts[],
 ): InterfaceFacts | undefined {
-  if (name !== undefined) return namedInterface(name, all)
-  return all.find((each) => each.ethernet && each.up && ownAddress(each, ip) !== undefined)
-}
-
-/** @throws Failure `runtime` if there is no such Ethernet interface. */
-export function namedInterface(name: string, all: readonly InterfaceFacts[]): InterfaceFacts {
-  const usable = all.filter(({ethernet}) => ethernet)
-  const found = usable.find((each) => each.name === name)
-  if (found) return found
-  throw new Failure(
-    'runtime',
-    `no interface ${name} here; Ethernet interfaces are: ${usable.map((each) => each.name).join(', ') || 'none'}`,
-  )
+  const usable = ethernetIn(all)
+  if (name !== undefined) return interfaceIn(usable, name)
+  return usable.find((each) => each.up && ownAddress(each, ip) !== undefined)
 }
 
 /** An interface's own address on the client's subnet. */

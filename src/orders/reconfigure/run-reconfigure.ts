@@ -1,8 +1,7 @@
 // From the order to the document: what `gwswitch send-reconfigure` does between its flags and its words.
 import type {Inventory} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
-import {readText} from '../../net/file/replace-file.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
+import {readText} from '../../net/file/text-file.ts'
 import type {World} from '../../net/world.ts'
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import {backendFor} from '../../strategies/dhcp/backends/backends.ts'
@@ -25,59 +24,48 @@ import {
   interfaceFor,
   namedClient,
   ownAddress,
-  type ReconfigureFlags,
   type ReconfigureOrder,
-  readFlags,
+  type ReconfigureRequest,
+  readRequest,
   segmentOf,
 } from './reconfigure-request.ts'
 import type {ReportRow, SkippedRow} from './row.ts'
 
-export interface ReconfigureRun extends ReconfigureOrder {
-  readonly nonceFile?: string | undefined
-  readonly unauthenticated: boolean | undefined
-  readonly attempts: number
-  readonly timeoutMs: number
-  /** Clients begun per second, with `all`. */
-  readonly rate: number
-  readonly state?: string | undefined
-}
-
-export interface ReconfigureDoor {
+export interface SendReconfigureStage {
   readonly world: World
   readonly signal: AbortSignal
   readonly dryRun: boolean
-  readonly pcap?: string | undefined
   /** Told after every client that is done. */
   progress?(done: number, all: number): void
 }
 
 /** @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface, the server and the files. */
 export async function runReconfigure(
-  run: ReconfigureRun,
+  order: ReconfigureOrder,
   inventory: Inventory | undefined,
-  door: ReconfigureDoor,
+  stage: SendReconfigureStage,
 ): Promise<ReconfigureDocument> {
-  const flags = readFlags(run)
-  const segment = segmentOf(run, inventory)
-  const backend = segment?.dhcp && backendFor(segment.dhcp, {segment: segment.name, world: door.world})
-  const store = await openClientStore(run.state ?? segment?.dhcp?.state ?? DEFAULT_STATE)
+  const request = readRequest(order)
+  const segment = segmentOf(order, inventory)
+  const backend = segment?.dhcp && backendFor(segment.dhcp, {segment: segment.name, world: stage.world})
+  const store = await openClientStore(order.state ?? segment?.dhcp?.state ?? DEFAULT_STATE)
   try {
     const resolve = async (ip: Ipv4) =>
-      run.interfaceName === undefined ? undefined : (await door.world.resolveNeighbour(ip, run.interfaceName))?.mac
-    const clients = run.all
+      order.interfaceName === undefined ? undefined : (await stage.world.resolveNeighbour(ip, order.interfaceName))?.mac
+    const clients = order.all
       ? await allClients(segment, inventory, backend, store)
-      : [await namedClient(run, flags, inventory, store, resolve)]
+      : [await namedClient(order, request, inventory, store, resolve)]
     const sources: CredentialSources = {
-      world: door.world,
+      world: stage.world,
       store,
       backend,
-      xid: flags.xid,
-      serverId: flags.serverId ?? segment?.dhcp?.address,
-      nonces: run.nonceFile === undefined ? undefined : nonceFile(run.nonceFile),
-      unauthenticated: run.unauthenticated ?? false,
-      dryRun: door.dryRun,
+      xid: request.xid,
+      serverId: request.serverId ?? segment?.dhcp?.address,
+      nonces: order.nonceFile === undefined ? undefined : nonceFile(order.nonceFile),
+      unauthenticated: order.unauthenticated ?? false,
+      dryRun: stage.dryRun,
     }
-    return await perform(run, flags, clients, sources, door)
+    return await perform(order, request, clients, sources, stage)
   } finally {
     store.close()
   }
@@ -90,13 +78,13 @@ function nonceFile(path: string) {
 }
 
 async function perform(
-  run: ReconfigureRun,
-  flags: ReconfigureFlags,
+  order: ReconfigureOrder,
+  request: ReconfigureRequest,
   clients: readonly DhcpClient[],
   sources: CredentialSources,
-  door: ReconfigureDoor,
+  stage: SendReconfigureStage,
 ): Promise<ReconfigureDocument> {
-  const via = interfaceFor(run.interfaceName, clients[0]?.ip ?? ANY_IPV4, await door.world.interfaces())
+  const via = interfaceFor(order.interfaceName, clients[0]?.ip ?? ANY_IPV4, await stage.world.interfaces())
   const sourceIp = ({ip}: DhcpClient): Ipv4 => {
     const own = via && (ownAddress(via, ip) ?? sources.serverId)
     if (own !== undefined) return own
@@ -108,56 +96,54 @@ async function perform(
   const head = {
     message: 'FORCERENEW' as const,
     interfaceName: via?.name,
-    dryRun: door.dryRun,
-    router: flags.router,
-    warnings: run.unauthenticated ? [UNAUTHENTICATED] : [],
+    dryRun: stage.dryRun,
+    router: request.router,
+    warnings: order.unauthenticated ? [UNAUTHENTICATED] : [],
   }
   const [first] = clients
   if (!first) return reconfigureDocument({...head, rows: [], frames: []})
   // One client: what is missing is an error of the command. Of many, each has its own row.
-  if (!run.all) await findCredentials(first, {...sources, dryRun: true})
-  if (door.dryRun) {
-    const planned = await planAll(run, clients, sources, via && {mac: via.mac, sourceIp, vlanId: run.vlanId}, door)
+  if (!order.all) await findCredentials(first, {...sources, dryRun: true})
+  if (stage.dryRun) {
+    const planned = await planAll(order, clients, sources, via && {mac: via.mac, sourceIp, vlanId: order.vlanId}, stage)
     return reconfigureDocument({...head, ...planned})
   }
-  const recording = door.pcap === undefined ? undefined : recordingWorld(door.world, door.pcap)
-  const world = recording?.world ?? door.world
+  const {world} = stage
   const sender = via
     ? await frameSender(world, {
         interfaceName: via.name,
         sourceIp,
-        vlanId: run.vlanId,
+        vlanId: order.vlanId,
         clients,
         learn: (seen) => sources.store.learn(seen),
       })
     : datagramSender(world)
   try {
-    const rows = await eachAtRate(clients, run, door, (client) =>
-      orSkipped(client, run, sources, door, () => one(client, run, flags, sources, sender, door)),
+    const rows = await eachAtRate(clients, order, stage, (client) =>
+      orSkipped(client, order, sources, stage, () => one(client, order, request, sources, sender, stage)),
     )
     return reconfigureDocument({...head, rows, frames: []})
   } finally {
     await sender.close()
-    recording?.close()
   }
 }
 
 /** Of all clients the frame, or the row that says why it gets none. One after the other: nothing waits for them. */
 async function planAll(
-  run: ReconfigureRun,
+  order: ReconfigureOrder,
   clients: readonly DhcpClient[],
   sources: CredentialSources,
   via: PlannedVia | undefined,
-  door: ReconfigureDoor,
+  stage: SendReconfigureStage,
 ): Promise<{readonly rows: readonly SkippedRow[]; readonly frames: readonly ReconfigureFrame[]}> {
   const rows: SkippedRow[] = []
   const frames: ReconfigureFrame[] = []
   for (const [i, client] of clients.entries()) {
-    door.signal.throwIfAborted()
-    const planned = await orSkipped(client, run, sources, door, () => plannedFrame(client, sources, via))
+    stage.signal.throwIfAborted()
+    const planned = await orSkipped(client, order, sources, stage, () => plannedFrame(client, sources, via))
     if ('outcome' in planned) rows.push(planned)
     else frames.push(planned)
-    door.progress?.(i + 1, clients.length)
+    stage.progress?.(i + 1, clients.length)
   }
   return {rows, frames}
 }
@@ -165,9 +151,9 @@ async function planAll(
 /** With --all, what one client lacks is that client's row, and stops no other. */
 async function orSkipped<T>(
   client: DhcpClient,
-  {all}: ReconfigureRun,
+  {all}: ReconfigureOrder,
   {store}: CredentialSources,
-  {signal}: ReconfigureDoor,
+  {signal}: SendReconfigureStage,
   work: () => Promise<T>,
 ): Promise<T | SkippedRow> {
   try {
@@ -181,11 +167,11 @@ async function orSkipped<T>(
 
 async function one(
   client: DhcpClient,
-  run: ReconfigureRun,
-  flags: ReconfigureFlags,
+  order: ReconfigureOrder,
+  request: ReconfigureRequest,
   sources: CredentialSources,
   sender: OpenSender,
-  {world, signal}: ReconfigureDoor,
+  {world, signal}: SendReconfigureStage,
 ): Promise<ReportRow> {
   const before = sources.store.read(client.mac)
   const {backend} = sources
@@ -198,9 +184,9 @@ async function one(
     observe: ({text}: {text: string}) => world.log(text),
   }
   const report: ClientReport = await reconfigureClient(client, context, {
-    attempts: run.attempts,
-    timeoutMs: run.timeoutMs,
-    router: flags.router,
+    attempts: order.attempts,
+    timeoutMs: order.timeoutMs,
+    router: request.router,
   })
   return {
     ...report,
@@ -208,9 +194,9 @@ async function one(
       kind: report.traits.kind ?? before?.kind,
       canListen: report.traits.canListen ?? before?.canListen,
     },
-    wanted: flags.router,
+    wanted: request.router,
     sees: sender.sees || backend !== undefined,
-    signed: !run.unauthenticated,
+    signed: !order.unauthenticated,
   }
 }
 
@@ -220,8 +206,8 @@ const AT_ONCE = 256
 /** Begins `rate` clients a second; rows in the order of the clients. An error ends it all once those under way are done. */
 async function eachAtRate<T>(
   clients: readonly DhcpClient[],
-  {rate}: ReconfigureRun,
-  {world, signal, progress}: ReconfigureDoor,
+  {rate}: ReconfigureOrder,
+  {world, signal, progress}: SendReconfigureStage,
   work: (client: DhcpClient) => Promise<T>,
 ): Promise<T[]> {
   const running = new Set<Promise<unknown>>()

@@ -1,9 +1,9 @@
 // `gwswitch send-reconfigure --ipv6`: a DHCPv6 Reconfigure, for the sake of DNS and other options.
 import {findVm, type Inventory} from '../../domain/inventory/site.ts'
-import {Failure} from '../../errors.ts'
-import {readText} from '../../net/file/replace-file.ts'
+import {usage} from '../../errors.ts'
+import {readText} from '../../net/file/text-file.ts'
+import {ethernetIn, interfaceIn} from '../../net/ip.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import {
   type Client6Record,
@@ -25,13 +25,11 @@ import {
   type Dhcpv6Reconfigure,
   serializeDhcpv6Reconfigure,
 } from '../../wire/dhcpv6-reconfigure.ts'
-import {ETHERTYPE_IPV6, serializeEthernet} from '../../wire/ethernet.ts'
-import {type Ends6, fillChecksum6, NEXT_HEADER_UDP, serializeIpv6} from '../../wire/ipv6.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import {isLinkLocal, linkLocalOf, readIpv6} from '../../wire/ipv6-address.ts'
-import {UDP_LENGTH} from '../../wire/udp.ts'
+import {udp6Frame} from '../../wire/udp6.ts'
 import {type ReconfigureDocument, reconfigureDocument} from './reconfigure-report.ts'
-import {namedInterface} from './reconfigure-request.ts'
-import type {ReconfigureDoor} from './run-reconfigure.ts'
+import type {SendReconfigureStage} from './run-reconfigure.ts'
 
 export const REQUESTS = {renew: DHCPV6_RENEW, rebind: DHCPV6_REBIND, information: DHCPV6_INFORMATION_REQUEST} as const
 
@@ -58,13 +56,11 @@ export interface Reconfigure6Order {
 }
 
 const NO_ROUTER = 'DHCPv6 gives no default route: that comes from router advertisements alone'
-const usage = (message: string): Failure => new Failure('usage', message)
-
 /** @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface. */
 export async function runReconfigure6(
   order: Reconfigure6Order,
   inventory: Inventory | undefined,
-  door: ReconfigureDoor,
+  stage: SendReconfigureStage,
 ): Promise<ReconfigureDocument> {
   const {interfaceName} = order
   const {all, unauthenticated, xid, router, serverId} = order
@@ -72,22 +68,21 @@ export async function runReconfigure6(
   if (strange) throw usage(`--${strange[0]} is for DHCPv4: it does not go with --ipv6`)
   if (interfaceName === undefined) throw usage('--ipv6 sends on the segment, from a link-local address: give -i IF')
   const store = await openClientStore(order.state ?? DEFAULT_STATE)
-  const recording = door.pcap === undefined || door.dryRun ? undefined : recordingWorld(door.world, door.pcap)
   try {
     const client = clientOf(order, inventory)
     const facts = factsOf(client, order, store)
-    const via = namedInterface(interfaceName, await door.world.interfaces())
+    const via = interfaceIn(ethernetIn(await stage.world.interfaces()), interfaceName)
     const frame = (replay: bigint): Uint8Array =>
       reconfigureFrame(client, {...facts, messageType: REQUESTS[order.ask], replay}, via.mac, order.vlanId)
     const head = {
       message: 'Reconfigure' as const,
       interfaceName,
-      dryRun: door.dryRun,
+      dryRun: stage.dryRun,
       router: undefined,
       warnings: [NO_ROUTER],
     }
-    if (door.dryRun) {
-      const hex = Buffer.from(frame(door.world.now())).toString('hex')
+    if (stage.dryRun) {
+      const hex = Buffer.from(frame(stage.world.now())).toString('hex')
       const planned = {
         client: client.name,
         ip: client.ip,
@@ -102,7 +97,7 @@ export async function runReconfigure6(
       }
       return reconfigureDocument({...head, rows: [], frames: [planned]})
     }
-    const link = await (recording?.world ?? door.world).openLink(interfaceName, {
+    const link = await stage.world.openLink(interfaceName, {
       filter: anyOf(dhcp6Clauses()),
       promiscuous: true,
       outgoing: true,
@@ -116,15 +111,15 @@ export async function runReconfigure6(
           if (seen.sighting?.mac === client.mac) listener(seen.sighting)
         })
       const fire = async () => ({
-        atNs: link.send(frame(store.nextReplay(client.mac, door.world.now()))),
+        atNs: link.send(frame(store.nextReplay(client.mac, stage.world.now()))),
         text: `DHCPv6 Reconfigure (${order.ask})`,
       })
       const context = {
-        world: door.world,
+        world: stage.world,
         watch: {watch},
         trigger: {fire},
-        signal: door.signal,
-        observe: ({text}: {text: string}) => door.world.log(text),
+        signal: stage.signal,
+        observe: ({text}: {text: string}) => stage.world.log(text),
       }
       const report = await reconfigureClient(client, context, order)
       return reconfigureDocument({
@@ -136,7 +131,6 @@ export async function runReconfigure6(
       await link.close()
     }
   } finally {
-    recording?.close()
     store.close()
   }
 }
@@ -195,26 +189,13 @@ function reconfigureFrame(
   source: Mac,
   vlanId: number | undefined,
 ): Uint8Array {
-  const ends: Ends6 = {source: linkLocalOf(source), destination: client.ip}
-  const message = serializeDhcpv6Reconfigure(reconfigure)
-  const udp = new Uint8Array(UDP_LENGTH + message.length)
-  const view = new DataView(udp.buffer)
-  for (const [at, value] of [DHCPV6_SERVER_PORT, DHCPV6_CLIENT_PORT, udp.length].entries())
-    view.setUint16(at * 2, value)
-  udp.set(message, UDP_LENGTH)
-  fillChecksum6(ends, NEXT_HEADER_UDP, udp, 0, udp.length, 6)
-  return serializeEthernet({
-    destination: client.mac,
-    source,
-    ...(vlanId !== undefined && {vlan: {id: vlanId, priority: 0, dropEligible: false}}),
-    etherType: ETHERTYPE_IPV6,
-    payload: serializeIpv6({
-      trafficClass: 0,
-      flowLabel: 0,
-      nextHeader: NEXT_HEADER_UDP,
-      hopLimit: 255,
-      ...ends,
-      payload: udp,
-    }),
-  })
+  return udp6Frame(
+    {destination: client.mac, source, vlan: vlanTag(vlanId)},
+    {source: linkLocalOf(source), destination: client.ip, hopLimit: 255},
+    {
+      sourcePort: DHCPV6_SERVER_PORT,
+      destinationPort: DHCPV6_CLIENT_PORT,
+      payload: serializeDhcpv6Reconfigure(reconfigure),
+    },
+  )
 }

@@ -1,7 +1,7 @@
 // From the command line to evidence and verdict, for one destination.
 import {lookup} from 'node:dns/promises'
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {allGateways, findSite, segmentOfIp} from '../../domain/inventory/site.ts'
+import {allGateways, neededSite, segmentOfIp} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
 import {NOTHING_KNOWN, type TraceEvidence} from '../../domain/trace/evidence.ts'
 import {knownSites} from '../../domain/trace/known-sites.ts'
@@ -43,15 +43,7 @@ export async function runTrace(
   signal?: AbortSignal,
 ): Promise<Traced> {
   const target = await resolveDestination(destination)
-  if (order.site !== undefined && inventory && !findSite(inventory, order.site)) {
-    throw new Failure(
-      'usage',
-      `${inventory.file}: no site "${order.site}"${hint(
-        order.site,
-        inventory.sites.map(({name}) => name),
-      )}`,
-    )
-  }
+  if (order.site !== undefined && inventory) neededSite(inventory, order.site)
   const source = (await world.routeTo(target.ip, order.interfaceName))?.source
   const place = placeOf(source, order, inventory)
   const options = {minPenaltyMs: order.minPenaltyMs, failOnInbound: order.failOnInbound}

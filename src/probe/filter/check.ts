@@ -3,7 +3,7 @@ import type {FilterIntent} from '../../domain/filter/intent.ts'
 import {FILTER_TABLE, NFT_HOOKS, type NftHook, nftFilter} from '../../domain/filter/nft-text.ts'
 import type {NftTable} from '../../net/nft/nft-listing.ts'
 import {compareTables} from './compare.ts'
-import type {FilterHost} from './host.ts'
+import type {FilterWorld} from './filter-world.ts'
 import {keptProblems, type Remembered, remembered} from './kept.ts'
 
 export interface RuleCounter {
@@ -25,16 +25,16 @@ export interface FilterState {
 const NOTHING_KEPT: Remembered = {vms: [], suppressed: []}
 
 /** Reads the filter of this host and compares it with what is meant, instruction by instruction. */
-export async function checkFilter(intent: FilterIntent, hook: NftHook, host: FilterHost): Promise<FilterState> {
+export async function checkFilter(intent: FilterIntent, hook: NftHook, world: FilterWorld): Promise<FilterState> {
   const [found, ports, other] = await Promise.all([
-    host.readTable(hook, FILTER_TABLE),
-    host.bridgePorts(),
-    host.readTable(otherHook(hook), FILTER_TABLE),
+    world.readTable(hook, FILTER_TABLE),
+    world.bridgePorts(),
+    world.readTable(otherHook(hook), FILTER_TABLE),
   ])
   const elsewhere =
     other === undefined ? [] : [`table ${otherHook(hook)} ${FILTER_TABLE} is there too: gwswitch filter remove`]
   if (found === undefined) return {state: 'missing', differences: elsewhere, counters: [], kept: NOTHING_KEPT}
-  const meant = await host.compileTable(
+  const meant = await world.compileTable(
     nftFilter(intent, hook),
     hook,
     FILTER_TABLE,
@@ -46,7 +46,7 @@ export async function checkFilter(intent: FilterIntent, hook: NftHook, host: Fil
     ...compareTables(meant, found),
     ...notPorts.map((name) => `${name} is no bridge port now: a bridge filter does not see its frames`),
     ...elsewhere,
-    ...(await keptProblems(intent, kept, host)),
+    ...(await keptProblems(intent, kept, world)),
   ]
   return {state: differences.length === 0 ? 'as-meant' : 'different', differences, counters: countersOf(found), kept}
 }

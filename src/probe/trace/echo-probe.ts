@@ -1,6 +1,6 @@
 // ICMP echo probes that a load balancer keeps on one path, and what may come back for them.
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 import {ETHERTYPE_IPV4, parseEthernet} from '../../wire/ethernet.ts'
 import {icmpFrame} from '../../wire/frames.ts'
 import {
@@ -61,7 +61,7 @@ export function readEchoAnswer(
   bytes: Uint8Array,
   ends: {source: Ipv4; destination: Ipv4; owns(identifier: number): boolean},
 ): EchoAnswer | undefined {
-  try {
+  return ifWellFormed(() => {
     const frame = parseEthernet(bytes)
     if (frame.etherType !== ETHERTYPE_IPV4) return undefined
     const packet = parseIpv4(frame.payload)
@@ -79,10 +79,7 @@ export function readEchoAnswer(
     if (icmp.kind !== 'time-exceeded' && icmp.kind !== 'destination-unreachable') return undefined
     const kind = icmp.kind === 'time-exceeded' ? 'expired' : 'refused'
     return {kind, icmp, sequence: quoted.sequence, quotedTtl: icmp.quoted.header?.ttl, ...seen}
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }
 
 function quotedEcho(

@@ -1,6 +1,6 @@
 // The agent's configuration from its file.
 import {type AgentConfig, parseAgentConfig} from '../../domain/agent/config.ts'
-import {readNamed} from './run-agent.ts'
+import {readNamed} from '../../net/file/text-file.ts'
 
 /** @throws Failure `usage` for a file that cannot be read or is wrong. */
 export const readAgentConfig = (path: string): AgentConfig =>

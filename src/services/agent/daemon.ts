@@ -1,33 +1,30 @@
 // The agent while it runs: sockets in front, the receiver behind them, the kernel's notifications at its side.
-import {chmodSync, mkdirSync, rmSync} from 'node:fs'
-import {connect, createServer, type Server, type Socket as Stream} from 'node:net'
-import {dirname} from 'node:path'
-import {createInterface} from 'node:readline'
+
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
 import {openUdpListener, type UdpListener} from '../../net/stream/udp-listener.ts'
+import {listenUnix, onLines, type UnixServer, type UnixSocket} from '../../net/stream/unix-socket.ts'
 import {BEACON_TYP} from '../../wire/agent-beacon.ts'
 import {claimedTyp} from '../../wire/agent-jws.ts'
 import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
 import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
+import {isVersion6} from '../../wire/ipv6-address.ts'
 import type {AgentKernel} from './kernel.ts'
 import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
-import {makeReceiver, type Receiver, type ReceiverCounts} from './receiver.ts'
+import {makeReceiver, type Receiver, type ReceptionCounts} from './receiver.ts'
+import {STATUS_LINE} from './running-agent.ts'
 import {type AgentStore, openStore} from './store.ts'
-import {makeWhereabouts, type SiteStatus, type Whereabouts} from './whereabouts.ts'
+import {makeWhereabouts, type Whereabouts} from './whereabouts.ts'
 
 /** ms in which several notifications count as one. */
 const SETTLE_MS = 50
 /** At most one look a second, however often others change their routes. */
 const LOOK_EVERY_MS = 1000
-/** What one asks the agent's unix socket for its {@link SiteStatus}: no message, which is signed, looks like it. */
-const STATUS_LINE = 'status'
-const STATUS_MS = 1000
 
 export interface Agent {
   /** Addresses that it listens on. */
   readonly listening: readonly string[]
-  readonly counts: ReceiverCounts
+  readonly counts: ReceptionCounts
   /** Takes a message as if it had come by a socket. */
   receive: Receiver['receive']
   /** Takes a beacon as if it had come by UDP. */
@@ -53,8 +50,13 @@ export interface AgentOptions {
  * opened, or another agent runs on this state.
  */
 export async function startAgent({config, key, kernel, network}: AgentOptions): Promise<Agent> {
-  const server = config.socket === undefined ? undefined : await ownSocket(config.socket)
-  const store = openStoreOr(config.state, kernel, () => server?.close())
+  // Whoever asks while what was left undone is finished is answered afterwards.
+  const ready = Promise.withResolvers<Parameters<typeof serve>[1]>()
+  const server =
+    config.socket === undefined
+      ? undefined
+      : await ownSocket(config.socket, (socket) => void ready.promise.then((parts) => serve(socket, parts)))
+  const store = openStoreOr(config.state, kernel, () => void server?.close())
   const listeners: UdpListener[] = []
   const whereabouts = makeWhereabouts({
     ...{config, kernel, key},
@@ -67,7 +69,6 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     onSwitchFailed: whereabouts.switchFailed,
   })
   const {switcher} = receiver
-  const streams = new Set<Stream>()
   const timers = new Set<NodeJS.Timeout>()
   const later = (ms: number, run: () => void): NodeJS.Timeout => {
     const timer = setTimeout(() => {
@@ -81,8 +82,7 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     whereabouts.stop()
     for (const timer of timers) clearTimeout(timer)
     for (const listener of listeners) listener.close()
-    for (const stream of streams) stream.destroy()
-    server?.close()
+    await server?.close()
     await watch?.close()
   }
   let watch: {close(): Promise<void>} | undefined
@@ -99,7 +99,7 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     if (network)
       for (const endpoint of config.listen) listeners.push(await openUdpListener(endpoint, onMessage, onError))
     watch = kernel.watchRoutes({onLost: reassert, onNotifyPeers: whereabouts.moved})
-    server?.on('connection', (stream) => serve(stream, {receiver, whereabouts}, streams))
+    ready.resolve({receiver, whereabouts})
   } catch (error) {
     // What it began to finish would keep a process alive that hears nobody.
     if (recovering) await switcher.stop().catch((why: Error) => kernel.log(`not undone: ${why.message}`))
@@ -124,7 +124,9 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
 
   return {
     listening: [...listeners.map(({endpoint}) => endpointText(endpoint)), ...(config.socket ? [config.socket] : [])],
-    counts: receiver.counts,
+    get counts() {
+      return receiver.counts
+    },
     receive: receiver.receive,
     hear: whereabouts.hear,
     where: whereabouts.status,
@@ -166,7 +168,7 @@ async function mayAct(kernel: AgentKernel): Promise<void> {
 /** One that can send there: `::` takes IPv4 too. */
 const fitting = (listeners: readonly UdpListener[], address: string): UdpListener | undefined =>
   listeners.find(({endpoint}) => endpoint.address === '::') ??
-  listeners.find(({endpoint}) => endpoint.address.includes(':') === address.includes(':'))
+  listeners.find(({endpoint}) => isVersion6(endpoint.address) === isVersion6(address))
 
 /** Runs `run` once for a burst of calls, and not more often than every `everyMs`. */
 function paced(
@@ -190,98 +192,19 @@ function paced(
 
 /** One message a line; answers come back a line each. */
 function serve(
-  stream: Stream,
+  socket: UnixSocket,
   {receiver, whereabouts}: {readonly receiver: Receiver; readonly whereabouts: Whereabouts},
-  streams: Set<Stream>,
 ): void {
-  streams.add(stream)
-  stream.on('close', () => streams.delete(stream))
-  stream.on('error', () => stream.destroy())
-  let pending = Buffer.alloc(0)
-  stream.on('data', (chunk: Buffer) => {
-    pending = Buffer.concat([pending, chunk])
-    for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
-      const line = pending.subarray(0, end)
-      pending = pending.subarray(end + 1)
-      const reply = (text: string): void => void (stream.writable && stream.write(`${text}\n`))
-      if (line.toString('latin1') === STATUS_LINE) reply(JSON.stringify(whereabouts.status()))
-      else if (line.length > 0) void receiver.receive(line, reply)
-    }
-    if (pending.length > AGENT_MESSAGE_LIMIT) stream.destroy()
-  })
-}
-
-/**
- * Listens on a unix socket, for root alone. It is the lock too: two agents on one VM would undo each other's work.
- * @throws Failure `privilege` where the place is not ours, else `runtime`.
- */
-async function ownSocket(path: string): Promise<Server> {
-  if (await reachable(path)) throw new Failure('runtime', `another agent runs already: ${path} answers`)
-  try {
-    mkdirSync(dirname(path), {recursive: true, mode: 0o755})
-    rmSync(path, {force: true})
-    const server = createServer()
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
-    chmodSync(path, 0o600)
-    return server
-  } catch (error) {
-    const {code} = error as NodeJS.ErrnoException
-    const what = `cannot listen on ${path}: ${code ?? error}`
-    if (code !== 'EACCES' && code !== 'EPERM') throw new Failure('runtime', what)
-    throw new Failure('privilege', `${what} (run as root, or by packaging/gwswitch-agent.service)`)
+  const reply = (text: string): void => void (socket.writable && socket.write(`${text}\n`))
+  const take = (line: Buffer): void => {
+    if (line.toString('latin1') === STATUS_LINE) reply(JSON.stringify(whereabouts.status()))
+    else if (line.length > 0) void receiver.receive(line, reply)
   }
+  onLines(socket, take, AGENT_MESSAGE_LIMIT)
 }
 
-/** What the agent that runs at `path` knows of where it is; undefined if none runs, or an older one that does not say. */
-export const siteStatus = (path: string): Promise<SiteStatus | undefined> =>
-  new Promise((resolve) => {
-    const stream = connect(path)
-    stream.setTimeout(STATUS_MS, () => stream.destroy())
-    stream.on('error', () => stream.destroy())
-    stream.on('close', () => resolve(undefined))
-    createInterface({input: stream}).on('line', (line) => {
-      resolve(statusIn(line))
-      stream.destroy()
-    })
-    stream.write(`${STATUS_LINE}\n`)
-  })
-
-/** Undefined for what is no JSON: then it is no agent that answers there. */
-function statusIn(line: string): SiteStatus | undefined {
-  try {
-    return JSON.parse(line) as SiteStatus
-  } catch {
-    return undefined
-  }
-}
-
-export const reachable = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const stream = connect(path)
-    stream.on('connect', () => {
-      stream.destroy()
-      resolve(true)
-    })
-    stream.on('error', () => resolve(false))
-  })
-
-/** Hands messages to the agent that runs already, and its answers to `onAnswer`, until `done` says that it was the last. */
-export function forward(
-  path: string,
-  tokens: readonly string[],
-  onAnswer: (token: string) => boolean,
-  signal: AbortSignal,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stream = connect(path)
-    const end = (): void => {
-      stream.destroy()
-      resolve()
-    }
-    signal.addEventListener('abort', end, {once: true})
-    stream.on('error', (error) => reject(new Failure('runtime', `${path}: ${error.message}`)))
-    stream.on('close', end)
-    createInterface({input: stream}).on('line', (line) => onAnswer(line) && end())
-    stream.write(tokens.map((token) => `${token}\n`).join(''))
-  })
+/** For root alone. It is the lock too: two agents on one VM would undo each other's work. @throws Failure as listenUnix. */
+const ownSocket = (path: string, open: (socket: UnixSocket) => void): Promise<UnixServer> => {
+  const taken = new Failure('runtime', `another agent runs already: ${path} answers`)
+  return listenUnix(path, {taken, remedy: 'run as root, or by packaging/gwswitch-agent.service'}, open)
 }

@@ -1,11 +1,10 @@
 // Makes keys and writes them where they belong.
 import {createHash, type KeyObject} from 'node:crypto'
-import {mkdirSync, readFileSync} from 'node:fs'
-import {dirname} from 'node:path'
 import {Document, isMap, parseDocument} from 'yaml'
 import {parseAgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
-import {createFile, fileFailure, replaceFile} from '../../net/file/replace-file.ts'
+import {createFile, replaceFile} from '../../net/file/replace-file.ts'
+import {makeFolderOf, readText, textIfReadable} from '../../net/file/text-file.ts'
 import {newPrivateKey, privateKeyText, publicKeyText, readPrivateKey, readPublicKey} from '../../wire/agent-message.ts'
 
 export interface MadeKey {
@@ -23,7 +22,7 @@ export function makeKey(file: string, force: boolean): MadeKey {
   const present = force ? undefined : existingKey(file)
   const key = present ?? newPrivateKey()
   if (present === undefined) {
-    makeFolder(file)
+    makeFolderOf(file, 0o755)
     if (force) replaceFile(file, privateKeyText(key), {mode: 0o600})
     else createFile(file, privateKeyText(key), 0o600)
   }
@@ -41,7 +40,7 @@ const fingerprint = (x: string): string =>
   createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url').slice(0, 16)
 
 function existingKey(file: string): KeyObject | undefined {
-  const text = textOf(file)
+  const text = readText(file)
   if (text === undefined) return undefined
   const key = readPrivateKey(text)
   if (key === undefined)
@@ -74,14 +73,14 @@ export interface Enrolled {
 
 /** Adds a trusted key to an agent.yaml, or makes one; comments in it stay. @throws Failure `usage`. */
 export function enroll({file, vm, kid, key, gateways, probes, dmiUuid, dryRun}: EnrollOrder): Enrolled {
-  const publicKey = readPublicKey(key) ?? readPublicKey(textOf(key) ?? '')
+  const publicKey = readPublicKey(key) ?? readPublicKey(readText(key) ?? '')
   if (publicKey === undefined)
     throw new Failure(
       'usage',
       `--key ${key}: is no Ed25519 public key, and no file with one (want what "gwswitch agent keygen" prints)`,
     )
   const x = publicKeyText(publicKey)
-  const before = textOf(file)
+  const before = readText(file)
   const document = before === undefined || before.trim() === '' ? new Document({version: 1}) : parseDocument(before)
   if (document.errors.length > 0 || !isMap(document.contents))
     throw new Failure(
@@ -97,39 +96,15 @@ export function enroll({file, vm, kid, key, gateways, probes, dmiUuid, dryRun}: 
   // What is written must be what the agent will read.
   const config = parseAgentConfig(text, file)
   if (!dryRun) {
-    makeFolder(file)
+    makeFolderOf(file, 0o755)
     replaceFile(file, text)
   }
   return {schema: 'gwswitch.agent-enroll/1', file, vm: config.vm, kid, fingerprint: fingerprint(x), gateways, text}
 }
 
-function textOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    const {code} = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENAMETOOLONG') return undefined
-    if (code === 'EACCES') throw fileFailure(file, 'read', error)
-    throw new Failure('usage', `${file}: ${code}`)
-  }
-}
-
-function makeFolder(file: string): void {
-  try {
-    mkdirSync(dirname(file), {recursive: true, mode: 0o755})
-  } catch (error) {
-    throw fileFailure(file, 'written', error)
-  }
-}
-
 /** This machine's DMI product UUID. @throws Failure `runtime` if it has none to read. */
 export function dmiUuidToBind(): string {
-  try {
-    return readFileSync('/sys/class/dmi/id/product_uuid', 'utf8').trim().toLowerCase()
-  } catch (error) {
-    throw new Failure(
-      'runtime',
-      `--bind: this machine shows no DMI UUID (${(error as NodeJS.ErrnoException).code}): leave it out`,
-    )
-  }
+  const uuid = textIfReadable('/sys/class/dmi/id/product_uuid')?.trim().toLowerCase()
+  if (uuid) return uuid
+  throw new Failure('runtime', '--bind: this machine shows no DMI UUID, or only to root: leave it out')
 }

@@ -9,7 +9,42 @@ import {tryGateways} from './try-gateways.ts'
 const EVERY_MS = 2000
 const FAILURES = 3
 
-export interface Watched {
+export interface Guard {
+  /** For what is left of the record's time, also after a restart. */
+  watch(record: SwitchRecord): void
+  /** Watches no longer. */
+  leave(): void
+  /** Resolves when nothing is asked any more on account of the watch; after {@link leave}. */
+  left(): Promise<void>
+}
+
+/** `onDied`: the new gateway is dead, the old one is not. */
+export function makeGuard(
+  kernel: AgentKernel,
+  probeMs: number,
+  onDied: (record: SwitchRecord, detail: string) => void,
+): Guard {
+  let guarding = new AbortController()
+  let guarded: Promise<void> = Promise.resolve()
+  return {
+    watch(record) {
+      guarding = new AbortController()
+      const {signal} = guarding
+      guarded = guardGateway(kernel, {record, untilMs: record.guardUntil!.uptimeMs, probeMs}, signal).then(
+        (detail) => {
+          if (detail !== undefined) onDied(record, detail)
+        },
+        (error: Error) => {
+          if (!signal.aborted) kernel.log(`guard: ${error.message}`)
+        },
+      )
+    },
+    leave: () => guarding.abort(),
+    left: () => guarded,
+  }
+}
+
+interface Watched {
   readonly record: SwitchRecord
   /** By `kernel.uptime()`. */
   readonly untilMs: number
@@ -17,7 +52,7 @@ export interface Watched {
 }
 
 /** Why to go back; undefined if there is no reason to, or after an abort. @throws Error of the kernel's */
-export async function guardGateway(
+async function guardGateway(
   kernel: AgentKernel,
   {record, untilMs, probeMs}: Watched,
   signal: AbortSignal,

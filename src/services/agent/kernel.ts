@@ -1,8 +1,8 @@
 // The agent's door to the outside. Tests put their own behind it, or this one with a trap at every call.
-import {mkdirSync, readFileSync} from 'node:fs'
-import {dirname, join} from 'node:path'
+import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
-import {fileFailure, readText, replaceFile} from '../../net/file/replace-file.ts'
+import {replaceFile} from '../../net/file/replace-file.ts'
+import {makeFolderOf, readText, textIfReadable} from '../../net/file/text-file.ts'
 import {echoRtts} from '../../net/netlink/echo-rtt.ts'
 import {routeOwner} from '../../net/netlink/route-owner.ts'
 import {type EchoOptions, type EchoResult, echoAny} from '../../net/netlink/route-probe.ts'
@@ -44,8 +44,8 @@ export function systemKernel(log: (line: string) => void): AgentKernel & {close(
   // Root's alone; systemd may hand a copy to an agent that is not root (packaging/bind-dmi.conf).
   const handed = process.env.CREDENTIALS_DIRECTORY
   const uuid = (
-    (handed === undefined ? undefined : readable(join(handed, 'product_uuid'))) ??
-    readable('/sys/class/dmi/id/product_uuid')
+    (handed === undefined ? undefined : textIfReadable(join(handed, 'product_uuid'))) ??
+    textIfReadable('/sys/class/dmi/id/product_uuid')
   )
     ?.trim()
     .toLowerCase()
@@ -58,7 +58,7 @@ export function systemKernel(log: (line: string) => void): AgentKernel & {close(
     watchRoutes,
     routeOwner,
     now: Date.now,
-    uptime: () => Math.round(Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 1000),
+    uptime: () => Math.round(Number.parseFloat(readText('/proc/uptime')!) * 1000),
     bootId: () => bootId,
     dmiUuid: () => uuid,
     sleep: async (ms, signal) => void (await delay(ms, undefined, {signal})),
@@ -68,24 +68,11 @@ export function systemKernel(log: (line: string) => void): AgentKernel & {close(
   }
 }
 
-/** The text of a file that not everybody may read; undefined if it is none for us. */
-function readable(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * As {@link AgentKernel.writeDurably}. Its owner can read it, whoever wrote it: root may run `--once` beside the service.
  * @internal
  */
 export function writeDurably(path: string, text: string): void {
-  try {
-    mkdirSync(dirname(path), {recursive: true, mode: 0o700})
-  } catch (error) {
-    throw fileFailure(path, 'written', error)
-  }
+  makeFolderOf(path, 0o700)
   replaceFile(path, text, {mode: 0o600, newOwner: 'directory'})
 }

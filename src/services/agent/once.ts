@@ -4,10 +4,12 @@ import {createInterface} from 'node:readline'
 import type {Readable} from 'node:stream'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {EXIT} from '../../errors.ts'
+import {isListening} from '../../net/stream/unix-socket.ts'
 import {type AgentAnswer, type AgentCommand, openAnswer, openCommand, readPublicKey} from '../../wire/agent-message.ts'
-import {forward, reachable, startAgent} from './daemon.ts'
+import {startAgent} from './daemon.ts'
 import {systemKernel} from './kernel.ts'
 import {type RunOptions, readAgentKey} from './run-agent.ts'
+import {forward} from './running-agent.ts'
 
 /** How the messages of `--once` ended: their answers, in the order in which they came. */
 export interface OnceResult {
@@ -33,7 +35,7 @@ export async function runOnce(
     onToken(token)
     answers.push({token, answer: opened.message})
   }
-  if (config.socket !== undefined && (await reachable(config.socket))) {
+  if (config.socket !== undefined && (await isListening(config.socket))) {
     const tokens: string[] = []
     for await (const line of createInterface({input})) if (line !== '') tokens.push(line)
     const commands = commandsIn(tokens, config)

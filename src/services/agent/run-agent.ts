@@ -1,8 +1,8 @@
 // The agent as a process: its files, its start, its end.
-import {existsSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
+import {readNamed, readText} from '../../net/file/text-file.ts'
 import {readPrivateKey, type SigningKey} from '../../wire/agent-message.ts'
 import {startAgent} from './daemon.ts'
 import {type AgentKernel, systemKernel} from './kernel.ts'
@@ -13,22 +13,12 @@ import {type AgentKernel, systemKernel} from './kernel.ts'
  */
 export function readAgentKey({key, vm}: AgentConfig, credentials = process.env.CREDENTIALS_DIRECTORY): SigningKey {
   const handed = credentials === undefined ? undefined : join(credentials, 'agent.key')
-  const file = handed !== undefined && existsSync(handed) ? handed : key
-  const privateKey = readPrivateKey(readNamed(file, '"gwswitch agent keygen" makes one'))
+  const copy = handed === undefined ? undefined : readText(handed)
+  const file = handed !== undefined && copy !== undefined ? handed : key
+  const privateKey = readPrivateKey(copy ?? readNamed(file, '"gwswitch agent keygen" makes one'))
   if (privateKey === undefined)
     throw new Failure('usage', `${file}: holds no Ed25519 private key (want PKCS #8 PEM, or a JWK)`)
   return {kid: vm, privateKey}
-}
-
-/** The text of a file that somebody named. @throws Failure `usage`; `want` says what it should have been. */
-export function readNamed(path: string, want: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? ''
-    const why = {ENOENT: 'no such file', EACCES: 'permission denied', EISDIR: 'is a directory'}[code] ?? code
-    throw new Failure('usage', `${path}: ${why} (${want})`)
-  }
 }
 
 export interface RunOptions {

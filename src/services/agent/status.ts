@@ -2,10 +2,11 @@
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {detailOf, type SwitchRecord} from '../../domain/agent/memory.ts'
 import {drainedPackets} from '../../net/nft/drain-nft.ts'
+import {isListening} from '../../net/stream/unix-socket.ts'
 import {publicKeyText, type SigningKey} from '../../wire/agent-message.ts'
-import {reachable, siteStatus} from './daemon.ts'
 import type {AgentKernel} from './kernel.ts'
 import {readFacts} from './routes.ts'
+import {siteStatus} from './running-agent.ts'
 import {openStore} from './store.ts'
 import type {SiteStatus} from './whereabouts.ts'
 
@@ -66,7 +67,7 @@ export async function agentStatus(config: AgentConfig, key: SigningKey, kernel: 
   const rollbackInS = last?.phase === 'applied' || last?.phase === 'applying' ? left(last.deadline) : undefined
   const drainEndsInS = left(last?.drainUntil)
   const packets = drainEndsInS === undefined ? undefined : await drainedPackets()
-  const running = config.socket !== undefined && (await reachable(config.socket))
+  const running = config.socket !== undefined && (await isListening(config.socket))
   return {
     ...{schema: 'gwswitch.agent-status/1', vm: config.vm, publicKey: publicKeyText(key.privateKey), interfaces},
     running,

@@ -3,12 +3,6 @@ import type {RouteChange} from '../../domain/agent/memory.ts'
 import type {AgentKernel} from './kernel.ts'
 import {drains, endDrain, undo} from './routes.ts'
 
-/** ms from one attempt to the next: twice as long each time, up to the last. */
-const FIRST_MS = 250
-const LAST_MS = 5000
-/** At most one line about attempts that fail in this time, ms. */
-const LOG_EVERY_MS = 60_000
-
 export interface Undone {
   /** What is not as it was; undefined if everything is. */
   readonly trouble: string | undefined
@@ -62,43 +56,5 @@ function isThere(kernel: AgentKernel, {interfaceIndex}: RouteChange): boolean {
   } catch {
     // Not known: it is tried again.
     return true
-  }
-}
-
-/** Comes back to what failed, later and later, and says so now and then. */
-export interface Retry {
-  later(trouble: string): void
-  /** It is done, or has become needless. */
-  done(): void
-  /** Nothing is tried again from now on. */
-  stop(): void
-}
-
-export function makeRetry(what: string, log: (line: string) => void, again: () => void): Retry {
-  let timer: NodeJS.Timeout | undefined
-  let failures = 0
-  let loggedAt = Number.NEGATIVE_INFINITY
-  let stopped = false
-  return {
-    later(trouble) {
-      failures++
-      const now = performance.now()
-      if (now - loggedAt >= LOG_EVERY_MS) {
-        loggedAt = now
-        log(`${what}, attempt ${failures}: ${trouble}${stopped ? '' : '; it is tried again until it is done'}`)
-      }
-      clearTimeout(timer)
-      if (!stopped) timer = setTimeout(again, Math.min(FIRST_MS * 2 ** (failures - 1), LAST_MS))
-    },
-    done() {
-      clearTimeout(timer)
-      if (failures > 0) log(`${what}: done at attempt ${failures + 1}`)
-      failures = 0
-      loggedAt = Number.NEGATIVE_INFINITY
-    },
-    stop() {
-      stopped = true
-      clearTimeout(timer)
-    },
   }
 }

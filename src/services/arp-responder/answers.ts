@@ -1,8 +1,7 @@
 // What a site-local responder says to one frame: the paper's router that answers only for the VMs of its own site.
-
 import {type Ipv4, isGroupMac, type Mac, ZERO_MAC} from '../../wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, type Arp, parseArp} from '../../wire/arp.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV6, type Ethernet, parseEthernet, type Vlan} from '../../wire/ethernet.ts'
 import {arpFrame} from '../../wire/frames.ts'
 import {icmpv6Frame, parseIcmpv6} from '../../wire/icmpv6.ts'
@@ -32,16 +31,13 @@ export interface Answer {
 
 /** Builds the answer to a frame that came from a VM; undefined if it is no question for one of `gateways`. */
 export function answerTo(bytes: Uint8Array, gateways: readonly LocalGateway[], ownMac: Mac): Answer | undefined {
-  try {
+  return ifWellFormed(() => {
     const frame = parseEthernet(bytes)
     if (gateways.some(({mac}) => mac === frame.source) || frame.source === ownMac) return undefined
     if (frame.etherType === ETHERTYPE_ARP) return arpAnswer(frame, parseArp(frame.payload), gateways, ownMac)
     if (frame.etherType === ETHERTYPE_IPV6) return ndAnswer(frame, parseIpv6(frame.payload), gateways, ownMac)
     return undefined
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }
 
 function arpAnswer(frame: Ethernet, arp: Arp, gateways: readonly LocalGateway[], source: Mac): Answer | undefined {
@@ -57,7 +53,7 @@ function arpAnswer(frame: Ethernet, arp: Arp, gateways: readonly LocalGateway[],
     targetMac: vm.mac,
     targetIp: vm.ip,
   }
-  const addresses = {destination: vm.mac, source, ...(frame.vlan && {vlan: frame.vlan})}
+  const addresses = {destination: vm.mac, source, vlan: frame.vlan}
   return {gateway, vm, vlan: frame.vlan, checksAnother: asksAnother(frame, gateway), frame: arpFrame(addresses, reply)}
 }
 
@@ -77,7 +73,7 @@ function ndAnswer(
   const gateway = gateways.find(({ip}) => ip === message.target)
   if (!gateway || packet.source === gateway.ip) return undefined
   const vm = {ip: packet.source, mac: frame.source}
-  const addresses = {destination: vm.mac, source, ...(frame.vlan && {vlan: frame.vlan})}
+  const addresses = {destination: vm.mac, source, vlan: frame.vlan}
   const answer = icmpv6Frame(
     addresses,
     {source: gateway.ip, destination: vm.ip},

@@ -2,11 +2,11 @@
 import {anyOf, etherType} from '../../net/packet/bpf.ts'
 import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import {isVersion6} from '../../probe/sighting.ts'
 import {readClaim} from '../../strategies/arp/claims.ts'
 import {announcementFrame} from '../../strategies/arp/frames.ts'
 import {isGroupMac, type Mac} from '../../wire/address.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV6} from '../../wire/ethernet.ts'
+import {isVersion6} from '../../wire/ipv6-address.ts'
 import {type Answer, answerTo, type LocalGateway} from './answers.ts'
 
 export interface ResponderOptions {

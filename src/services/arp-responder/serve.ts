@@ -1,12 +1,11 @@
 // `gwswitch serve arp` between its flags and its words: which gateways, on which ports, until it is stopped.
-import {findSite, findVm, type Inventory} from '../../domain/inventory/site.ts'
+import {findVm, type Inventory, neededSite} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import {bridgePorts} from '../../net/bridge-ports.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {World} from '../../net/world.ts'
-import {isGroupMac, isIpv4, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
-import {isMulticastIpv6, readIpv6} from '../../wire/ipv6-address.ts'
+import {isGroupMac, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
+import {isMulticastIpv6, readIp} from '../../wire/ipv6-address.ts'
 import type {LocalGateway} from './answers.ts'
 import {type ResponderCounters, responderFilter, startResponder} from './responder.ts'
 
@@ -35,8 +34,6 @@ export interface ServeArpDocument {
   readonly exitCode: number
 }
 
-const usage = (message: string): Failure => new Failure('usage', message)
-
 /** @throws Failure `usage` for what must not be answered. */
 export function serveArpRequest(order: ServeArpOrder, inventory: Inventory | undefined): ServeArpRequest {
   const given = order.gateways.map(gatewayOf)
@@ -50,7 +47,7 @@ export function serveArpRequest(order: ServeArpOrder, inventory: Inventory | und
 
 function gatewayOf(text: string): LocalGateway {
   const [address = '', macText = ''] = text.split('=')
-  const ip = isIpv4(address) ? address : readIpv6(address)
+  const ip = readIp(address)
   const mac = readMac(macText)
   if (ip === undefined || mac === undefined)
     throw usage(`--gateway ${text}: want ADDRESS=MAC, 10.1.0.254=02:00:00:00:0b:02`)
@@ -63,14 +60,7 @@ function gatewayOf(text: string): LocalGateway {
 /** Its gateways that other sites' gateways share an address with: of the others there is one, which answers itself. */
 function gatewaysOfSite(name: string, inventory: Inventory | undefined): LocalGateway[] {
   if (!inventory) throw usage(`--site ${name} needs an inventory; without one give --gateway ADDRESS=MAC`)
-  if (!findSite(inventory, name)) {
-    throw usage(
-      `${inventory.file}: no site "${name}"${hint(
-        name,
-        inventory.sites.map((site) => site.name),
-      )}`,
-    )
-  }
+  neededSite(inventory, name)
   const found = inventory.segments.flatMap(({gateways}) => {
     const others = gateways.filter(({site}) => site !== name).flatMap(({ip, ip6}) => [ip, ...(ip6 ?? [])])
     return gateways
@@ -96,8 +86,8 @@ function vmMac(name: string, inventory: Inventory | undefined): Mac {
   return vm.mac
 }
 
-export interface ServeArpRun {
-  readonly pcap?: string | undefined
+export interface ServeArpStage {
+  readonly world: World
   /** Aborting it ends the service. */
   readonly signal: AbortSignal
   /** Called once every port is served. */
@@ -109,20 +99,22 @@ export interface ServeArpRun {
  * Serves until the signal is aborted, or a port fails.
  * @throws Failure `usage` for a bridge in place of a VM port, `runtime` if a port goes away.
  */
-export async function serveArp(request: ServeArpRequest, world: World, run: ServeArpRun): Promise<ServeArpDocument> {
+export async function serveArp(
+  request: ServeArpRequest,
+  {world, signal, ready, log}: ServeArpStage,
+): Promise<ServeArpDocument> {
   await refuseStrangePorts(request, world)
   const startedNs = world.now()
-  const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
   const open: {name: string; counters: ResponderCounters; close(): Promise<void>}[] = []
   const failed = new AbortController()
   try {
     for (const name of request.interfaceNames) {
-      const link = await (recording?.world ?? world).openLink(name, {
+      const link = await world.openLink(name, {
         filter: responderFilter,
         promiscuous: true,
         outgoing: request.hold,
       })
-      const {counters, stop} = startResponder(link, world, {...request, log: run.log})
+      const {counters, stop} = startResponder(link, world, {...request, log})
       link.onError((error) => failed.abort(error))
       open.push({
         name,
@@ -133,13 +125,12 @@ export async function serveArp(request: ServeArpRequest, world: World, run: Serv
         },
       })
     }
-    run.ready(request)
-    const end = AbortSignal.any([run.signal, failed.signal])
+    ready(request)
+    const end = AbortSignal.any([signal, failed.signal])
     if (!end.aborted) await new Promise<void>((resolve) => end.addEventListener('abort', () => resolve(), {once: true}))
-    if (failed.signal.aborted && !run.signal.aborted) throw failed.signal.reason
+    if (failed.signal.aborted && !signal.aborted) throw failed.signal.reason
   } finally {
     for (const {close} of open) await close()
-    recording?.close()
   }
   return {
     schema: 'gwswitch.serve-arp/1',

@@ -1,8 +1,6 @@
 // Turns the process that read the command line into the server.
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
-import {tmpdir} from 'node:os'
-import {dirname, join} from 'node:path'
 import type {Inventory} from '../../domain/inventory/site.ts'
+import {dropHandover, leaveHandover, takeHandover} from '../../net/file/handover.ts'
 import {programPath} from '../../net/process/program.ts'
 import type {ServeOptions} from './serve.ts'
 
@@ -27,21 +25,15 @@ const NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=15']
  */
 export function becomeServer(order: ServeOrder): boolean {
   if (typeof process.execve !== 'function') return false
-  // Not an argument: an inventory may be longer than those may be.
-  const file = join(mkdtempSync(join(tmpdir(), 'gwswitch-serve-')), 'order.json')
-  writeFileSync(file, JSON.stringify(order), {mode: 0o600})
+  const file = leaveHandover(order)
   const argv = [process.execPath, ...NODE_FLAGS, programPath('services/dhcp/serve-main'), file]
   try {
     process.execve(process.execPath, argv, {...process.env, NODE_NO_WARNINGS: '1'})
   } catch {
-    rmSync(dirname(file), {recursive: true})
+    dropHandover(file)
   }
   return false
 }
 
 /** Reads what {@link becomeServer} left, and removes it. */
-export function takeOrder(file: string): ServeOrder {
-  const order = JSON.parse(readFileSync(file, 'utf8')) as ServeOrder
-  rmSync(dirname(file), {recursive: true})
-  return order
-}
+export const takeOrder = (file: string): ServeOrder => takeHandover(file) as ServeOrder

@@ -3,7 +3,7 @@ import type {EchoSocket} from '../../net/dhcp/dhcp-echo.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {ANY_IPV4, BROADCAST, type Ipv4, type Mac, ZERO_MAC} from '../../wire/address.ts'
 import {ARP_REQUEST, parseArp} from '../../wire/arp.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 import {ETHERTYPE_ARP, parseEthernet} from '../../wire/ethernet.ts'
 import {arpFrame} from '../../wire/frames.ts'
 
@@ -75,13 +75,10 @@ const probeOf = (ip: Ipv4, mac: Mac) => ({
 })
 
 function senderOf(bytes: Uint8Array): {ip: Ipv4; mac: Mac} | undefined {
-  try {
+  return ifWellFormed(() => {
     const frame = parseEthernet(bytes)
     if (frame.etherType !== ETHERTYPE_ARP) return undefined
     const {senderIp, senderMac} = parseArp(frame.payload)
     return {ip: senderIp, mac: senderMac}
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }

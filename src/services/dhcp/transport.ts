@@ -1,11 +1,11 @@
 // Replies on their way: relays and clients behind routers by UDP, clients on the segment by raw frames, since an address
 // they do not have yet answers no ARP.
+import type {Departure} from '../../domain/dhcp/server.ts'
 import type {DhcpSocket, OutgoingDatagram} from '../../net/dhcp/dhcp-socket.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {BROADCAST, type Ipv4, type Prefix, prefixContains} from '../../wire/address.ts'
 import {DHCP_CLIENT_PORT, DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
 import {udpFrame} from '../../wire/frames.ts'
-import type {Departure} from './engine.ts'
 
 /**
  * Replies at once, and for every millisecond after. It is what a relay, or a load generator, can take in while it sends as

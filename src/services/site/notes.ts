@@ -18,7 +18,7 @@ export interface NoteCounts {
   readonly silent: Readonly<Partial<Record<SilentReason, number>>>
 }
 
-export interface NoteDoor {
+export interface NoteStage {
   /** CLOCK_REALTIME, ms. */
   nowMs(): number
   /** On a clock that never goes back, ms. */
@@ -50,7 +50,7 @@ interface KnownVm {
   lastSeq: number | undefined
 }
 
-export function noteReader(request: ServeSiteRequest, door: NoteDoor): NoteReader {
+export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteReader {
   const {inventory, segment, to} = request
   const known = new Map<string, KnownVm>()
   for (const vm of inventory.vms) {
@@ -63,30 +63,30 @@ export function noteReader(request: ServeSiteRequest, door: NoteDoor): NoteReade
     refused: {} as Partial<Record<NoteRefusal | Exclude<Offered, 'begun' | 'queued'>, number>>,
     silent: {} as Partial<Record<SilentReason, number>>,
   }
-  const startedMs = door.nowMs()
+  const startedMs = stage.nowMs()
 
   const hush = (reason: SilentReason): void => {
     counts.silent[reason] = (counts.silent[reason] ?? 0) + 1
   }
   function refuse(name: string, reason: keyof NoteCounts['refused'], detail: string): void {
     counts.refused[reason] = (counts.refused[reason] ?? 0) + 1
-    door.log(`note of ${name} not acted on: ${reason}: ${detail}`)
+    stage.log(`note of ${name} not acted on: ${reason}: ${detail}`)
   }
 
   function act(note: AgentNote, entry: KnownVm, id: string): void {
     const {vm} = entry
-    const facts = {vm, id, segment, to, startedMs, nowMs: door.nowMs(), skewS: DEFAULT_WINDOWS.clockSkewS}
+    const facts = {vm, id, segment, to, startedMs, nowMs: stage.nowMs(), skewS: DEFAULT_WINDOWS.clockSkewS}
     const verdict = judgeNote(note, {...facts, lastSeq: entry.lastSeq})
     if (verdict.act || !['wrong_vm', 'clock', 'replayed'].includes(verdict.reason)) entry.lastSeq = note.seq
     if (!verdict.act) {
       refuse(vm.name, verdict.reason, withAdvice(verdict.detail, verdict.reason, vm, request))
       return
     }
-    const offered = door.offer(vm, verdict.from)
+    const offered = stage.offer(vm, verdict.from)
     const asks = `${vm.name} asks for the gateway of site ${to.site} (${note.why}), uses ${verdict.from.name}`
     if (offered === 'begun' || offered === 'queued')
-      door.log(`${asks}: ${offered === 'begun' ? 'switching' : 'queued'}`)
-    else refuse(vm.name, offered, whyNot(offered, door.waitMs(vm)))
+      stage.log(`${asks}: ${offered === 'begun' ? 'switching' : 'queued'}`)
+    else refuse(vm.name, offered, whyNot(offered, stage.waitMs(vm)))
   }
 
   return {
@@ -95,13 +95,13 @@ export function noteReader(request: ServeSiteRequest, door: NoteDoor): NoteReade
       let flooded = false
       const opened = openNote(bytes, (kid) => {
         const entry = known.get(kid)
-        flooded = entry !== undefined && !bucket.take(door.steadyMs())
+        flooded = entry !== undefined && !bucket.take(stage.steadyMs())
         return flooded ? undefined : entry?.key
       })
       if (!opened.ok && !opened.authenticated) return hush(flooded ? 'flooded' : opened.reason)
       const entry = known.get(opened.kid)!
       // Its key may be stolen: even what is signed fills no log.
-      if (!entry.bucket.take(door.steadyMs())) return hush('flooded')
+      if (!entry.bucket.take(stage.steadyMs())) return hush('flooded')
       counts.valid++
       if (opened.ok) act(opened.message, entry, opened.kid)
       else refuse(entry.vm.name, 'invalid', opened.problem)

@@ -1,16 +1,15 @@
 // `gwswitch serve site` between its flags and its work: which site, which segment, which gateway, which key.
 import {
-  findSegment,
-  findSite,
   type Gateway,
-  gatewaysAtSite,
   type Inventory,
+  neededInventory,
+  neededSegment,
   type Segment,
   sharesGatewayIp,
 } from '../../domain/inventory/site.ts'
-import {hint} from '../../domain/suggest.ts'
-import {Failure} from '../../errors.ts'
-import type {InterfaceFacts} from '../../net/ip.ts'
+import {targetGateway} from '../../domain/inventory/switchover.ts'
+import {usage} from '../../errors.ts'
+import {type InterfaceFacts, interfaceIn} from '../../net/ip.ts'
 import {readSigningKey} from '../../strategies/agent/keys.ts'
 import {type Ipv4, prefixContains} from '../../wire/address.ts'
 import {isAgentId, NOTE_PORT, type SigningKey} from '../../wire/agent-message.ts'
@@ -51,23 +50,14 @@ export interface ServeSiteRequest {
   readonly inventory: Inventory
 }
 
-const usage = (message: string): Failure => new Failure('usage', message)
-
 /** @throws Failure `usage` for what cannot be served, `runtime` for an interface that is not there. */
 export function serveSiteRequest(
   order: ServeSiteOrder,
-  inventory: Inventory | undefined,
+  given: Inventory | undefined,
   interfaces: readonly InterfaceFacts[],
 ): ServeSiteRequest {
-  if (!inventory) throw usage('no inventory: give -f FILE, or write ./gwswitch.yaml (see README, "Inventory")')
-  const facts = interfaces.find(({name}) => name === order.interfaceName)
-  if (!facts) {
-    const names = interfaces.filter(({ethernet}) => ethernet).map(({name}) => name)
-    throw new Failure(
-      'runtime',
-      `no interface ${order.interfaceName} here; Ethernet interfaces are: ${names.join(', ') || 'none'}`,
-    )
-  }
+  const inventory = neededInventory(given)
+  const facts = interfaceIn(interfaces, order.interfaceName)
   const segment = segmentOf(order.segment, facts, inventory)
   const to = gatewayOf(order.site, segment, inventory)
   for (const name of [to.site, segment.name]) {
@@ -97,12 +87,7 @@ function segmentOf(
   {addresses, mac, name: interfaceName}: InterfaceFacts,
   inventory: Inventory,
 ): Segment {
-  if (name !== undefined) {
-    const named = findSegment(inventory, name)
-    const known = inventory.segments.map((segment) => segment.name)
-    if (!named) throw usage(`${inventory.file}: no segment "${name}"${hint(name, known)}`)
-    return named
-  }
+  if (name !== undefined) return neededSegment(inventory, name)
   const byAddress = inventory.segments.filter(({prefix}) => addresses.some(({ip}) => prefixContains(prefix, ip)))
   // A router may have one MAC on all its legs.
   const byMac = inventory.segments.filter(({gateways}) => gateways.some((gateway) => gateway.mac === mac))
@@ -116,21 +101,10 @@ function segmentOf(
 }
 
 function gatewayOf(name: string, segment: Segment, inventory: Inventory): Gateway {
-  const {file} = inventory
-  const named = segment.gateways.find((gateway) => gateway.name === name)
-  const [first, ...others] = named ? [named] : gatewaysAtSite(segment, name)
-  if (!first && !findSite(inventory, name)) {
-    const known = inventory.sites.map((site) => site.name)
-    throw usage(`${file}: no site "${name}"${hint(name, known)}`)
-  }
-  if (!first) throw usage(`${file}: segment ${segment.name} has no gateway at site ${name}`)
-  if (others.length > 0) {
-    const names = [first, ...others].map((gateway) => gateway.name)
-    throw usage(`${file}: segment ${segment.name} has several gateways at site ${name}: name one (${names.join(', ')})`)
-  }
+  const first = targetGateway(inventory, segment, name)
   if (sharesGatewayIp(segment) || segment.gateways.some(({ip, site}) => ip === first.ip && site !== first.site)) {
     throw usage(
-      `${file}: the sites share ${first.ip} on ${segment.name}: no VM can tell them apart by it, "gwswitch filter" keeps it local to each`,
+      `${inventory.file}: the sites share ${first.ip} on ${segment.name}: no VM can tell them apart by it, "gwswitch filter" keeps it local to each`,
     )
   }
   return first

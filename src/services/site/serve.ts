@@ -2,7 +2,6 @@
 import type {Gateway, Vm} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
-import {recordingWorld} from '../../net/packet/recording.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {OnMessage, UdpListener} from '../../net/stream/udp-listener.ts'
 import type {World} from '../../net/world.ts'
@@ -45,8 +44,8 @@ export interface ServeSiteDocument {
   readonly exitCode: number
 }
 
-export interface ServeSiteRun {
-  readonly pcap?: string | undefined
+export interface ServeSiteStage {
+  readonly world: World
   /** Aborting it ends the service; switches under way are taken back. */
   readonly signal: AbortSignal
   readonly strategies: ReadonlyMap<string, Registered>
@@ -63,25 +62,18 @@ const SWITCHES_KEPT = 100
  * @throws Failure `privilege` without CAP_NET_RAW and `runtime` if a socket cannot be opened, before anything is sent;
  * `runtime` if the interface goes away.
  */
-export async function serveSite(
-  request: ServeSiteRequest,
-  world: World,
-  run: ServeSiteRun,
-): Promise<ServeSiteDocument> {
-  const {log} = run
+export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage): Promise<ServeSiteDocument> {
+  const {world, log} = stage
   const startedNs = world.now()
   const steadyMs = (): number => performance.now()
   const switches: SiteSwitch[] = []
   const ending = new AbortController()
-  const end = AbortSignal.any([run.signal, ending.signal])
+  const end = AbortSignal.any([stage.signal, ending.signal])
   let broken: Failure | undefined
   await using open = new AsyncDisposableStack()
-  const recording = run.pcap === undefined ? undefined : recordingWorld(world, run.pcap)
-  open.defer(() => recording?.close())
-  const outside = recording?.world ?? world
 
   const queue = switchQueue<Gateway>(SWITCH_LIMITS, steadyMs, async (vm, from) => {
-    const done = await switchOne(vm, from, request, outside, {...run, signal: end})
+    const done = await switchOne(vm, from, request, {...stage, signal: end})
     log(outcomeText(done))
     switches.push(done)
     if (switches.length > SWITCHES_KEPT) switches.shift()
@@ -95,12 +87,12 @@ export async function serveSite(
     log,
   })
   // Opened without beacons too: what a switch is verified by needs the same right, and it is missed now, not then.
-  const link = request.dryRun ? undefined : open.use(await outside.openLink(request.interfaceName, {filter: anyOf([])}))
+  const link = request.dryRun ? undefined : open.use(await world.openLink(request.interfaceName, {filter: anyOf([])}))
   link?.onError((error) => {
     broken ??= error
     ending.abort(error)
   })
-  const listener = await run.listen(
+  const listener = await stage.listen(
     request.listen,
     (bytes) => notes.receive(bytes),
     (error) => log(`udp: ${error.message}`),
@@ -122,10 +114,10 @@ export async function serveSite(
   } finally {
     // Nobody is heard any more, and what is under way is taken back.
     listener.close()
-    ending.abort(run.signal.reason)
+    ending.abort(stage.signal.reason)
     await queue.close()
   }
-  if (broken !== undefined && !run.signal.aborted) throw broken
+  if (broken !== undefined && !stage.signal.aborted) throw broken
   const {to, gw6, segment} = request
   return {
     ...{schema: 'gwswitch.serve-site/1', dryRun: request.dryRun, site: request.site, segment: segment.name},
@@ -140,8 +132,7 @@ async function switchOne(
   vm: string,
   from: Gateway,
   request: ServeSiteRequest,
-  world: World,
-  run: ServeSiteRun,
+  {world, signal, strategies, deadMan}: ServeSiteStage,
 ): Promise<SiteSwitch> {
   const {to, inventory, interfaceName, dryRun} = request
   const startedNs = world.now()
@@ -152,10 +143,10 @@ async function switchOne(
   })
   try {
     const order = {vm, to: to.name, from: from.name, strategies: [], interfaceName}
-    const prepared = await prepareSwitch(order, inventory, run.strategies, world)
+    const prepared = await prepareSwitch(order, inventory, strategies, world)
     strategy = prepared.strategy.name
     if (dryRun) return ended('planned', prepared.describe.join('; '))
-    const done = await performSwitch(prepared, world, {signal: run.signal, deadMan: run.deadMan()})
+    const done = await performSwitch(prepared, world, {signal, deadMan: deadMan()})
     if (done.verified) return ended('switched', done.evidence.join('; '))
     return ended('rolled_back', [...done.evidence, ...(done.rollback?.evidence ?? [])].join('; '))
   } catch (error) {

@@ -2,7 +2,7 @@
 import type {World} from '../../net/world.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {AgentReason, AgentState, SwitchMode} from '../../wire/agent-message.ts'
-import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Ipv6, isVersion6} from '../../wire/ipv6-address.ts'
 import type {StrategyEvent} from '../strategy.ts'
 
 /** A gateway of each family; null leaves the family as it is, or does not say. */
@@ -97,7 +97,7 @@ export const isSigned = ({kind}: AgentTransport): boolean => kind === 'udp' || k
 export function transportText(transport: AgentTransport): string {
   switch (transport.kind) {
     case 'udp':
-      return transport.address.includes(':')
+      return isVersion6(transport.address)
         ? `udp [${transport.address}]:${transport.port}`
         : `udp ${transport.address}:${transport.port}`
     case 'unix':

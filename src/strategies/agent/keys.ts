@@ -1,7 +1,7 @@
 // The key that orders are signed with, and the one that answers are checked by, as files and flags give them.
 import {basename, extname} from 'node:path'
 import {Failure} from '../../errors.ts'
-import {readText} from '../../net/file/replace-file.ts'
+import {readText} from '../../net/file/text-file.ts'
 import {isAgentId, publicKeyText, readPrivateKey, readPublicKey, type SigningKey} from '../../wire/agent-message.ts'
 
 /** @throws Failure `usage` for a file that is not there or holds no such key. `kid` is the file's name by default. */
@@ -26,7 +26,7 @@ export function readSigningKey(file: string, kid?: string): SigningKey {
 
 /** The 43 characters of a public key from themselves, a JWK, PEM, or the name of a file with one of them. */
 export function readAgentKey(text: string): string {
-  const key = readPublicKey(text) ?? readPublicKey((text.length < 4096 && readText(text)) || '')
+  const key = readPublicKey(text) ?? readPublicKey(readText(text) ?? '')
   if (key !== undefined) return publicKeyText(key)
   throw new Failure(
     'usage',

@@ -7,7 +7,7 @@ import {isLinkLocal} from '../../wire/ipv6-address.ts'
 import type {AgentTarget, AgentTransport, GatewayPair} from './conversation.ts'
 
 /** What flags say instead of the inventory. */
-export interface TargetFlags {
+export interface TargetOrder {
   readonly transport?: AgentTransportKind | undefined
   readonly socket?: string | undefined
   readonly domain?: string | undefined
@@ -22,7 +22,7 @@ export interface TargetFlags {
 /** @throws Failure `usage` if no way to the VM is known, with what to write or to give. */
 export function agentTarget(
   vm: Pick<Vm, 'name' | 'ip' | 'agent'> & {readonly mac?: string | undefined},
-  flags: TargetFlags = {},
+  flags: TargetOrder = {},
 ): AgentTarget {
   const agent = vm.agent ?? {}
   const transport = transportOf(vm, flags)
@@ -37,7 +37,7 @@ export function agentTarget(
   }
 }
 
-function transportOf({name, ip, agent = {}}: Pick<Vm, 'name' | 'ip' | 'agent'>, flags: TargetFlags): AgentTransport {
+function transportOf({name, ip, agent = {}}: Pick<Vm, 'name' | 'ip' | 'agent'>, flags: TargetOrder): AgentTransport {
   const key = flags.agentKey ?? agent.key
   const kind = flags.transport ?? agent.transport ?? usual(agent, key, flags)
   if (kind === undefined) throw new Failure('usage', noWay(name, ip))
@@ -87,7 +87,7 @@ function noWay(name: string, ip: string): string {
 function usual(
   agent: NonNullable<Vm['agent']>,
   key: string | undefined,
-  flags: TargetFlags,
+  flags: TargetOrder,
 ): AgentTransportKind | undefined {
   if (flags.domain !== undefined) return 'libvirt'
   if (key !== undefined) return agent.socket !== undefined || flags.socket !== undefined ? 'unix' : 'udp'

@@ -1,8 +1,9 @@
 // Announces a gateway and, where a VM is named, proves that the VM follows.
 import type {Link} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import {type EchoIdentity, isVersion6, type Sighting} from '../../probe/sighting.ts'
-import {echoFrame, probeFrame, readSighting} from '../../probe/vm-watch.ts'
+import {pause} from '../../probe/schedule.ts'
+import type {EchoIdentity, Sighting} from '../../probe/sighting.ts'
+import {echoFrame, probeFrame, probeName, readSighting} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
 import type {Vlan} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
@@ -123,21 +124,16 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
   const out = (kind: FrameEvent['kind'], bytes: Uint8Array, text: string): void => {
     events.push({direction: 'out', kind, atNs: link.send(bytes), text, bytes})
   }
-  const pause = async (ms: number, end: AbortSignal, signal?: AbortSignal): Promise<void> => {
-    signal?.throwIfAborted()
-    if (ms <= 0 || end.aborted) return
-    await world.sleep(ms, signal ? AbortSignal.any([signal, end]) : end).catch(() => signal?.throwIfAborted())
-  }
   return {
     moved: () => movedAtNs !== undefined,
     arrived: () => arrivedNs !== undefined,
     stop: () => unsubscribe?.(),
     /** Waits until `atMs` of the schedule, or until the VM has moved. */
     until: (atMs: number, signal?: AbortSignal) =>
-      pause(atMs - Number(world.now() - originNs) / 1e6, wake.signal, signal),
+      pause(world, atMs - Number(world.now() - originNs) / 1e6, wake.signal, signal),
     /** Waits until the VM is heard, from when on the schedule then counts. */
     async arrival(ms: number, signal?: AbortSignal): Promise<void> {
-      await pause(ms, heard.signal, signal)
+      await pause(world, ms, heard.signal, signal)
       originNs = arrivedNs ?? originNs
     },
     /** One round: the announcements, and right behind them the question which MAC the VM now uses. */
@@ -153,12 +149,7 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
         echoFrame(link, vm, echo, round + 1),
         `${echo.from ?? echo.gatewayIp} pings ${vm.ip}, sequence ${round + 1}`,
       )
-      if (!hearsAnswer)
-        out(
-          'probe',
-          probeFrame(link, vm),
-          `${isVersion6(vm.ip) ? 'solicitation from us' : 'ARP probe'}: who has ${vm.ip}`,
-        )
+      if (!hearsAnswer) out('probe', probeFrame(link, vm), `${probeName(vm)}: who has ${vm.ip}`)
     },
     report(): AnnounceReport {
       const answered = last !== undefined || events.some((event) => event.direction === 'in')

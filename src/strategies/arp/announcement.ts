@@ -1,6 +1,6 @@
-// What is announced, to whom and how: the words that frames.ts and frames6.ts share.
+// What is announced, to whom and how: the words that both families share.
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import type {Vlan} from '../../wire/ethernet.ts'
+import type {FrameAddresses, Vlan} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 
 /**
@@ -33,6 +33,17 @@ export interface AnnounceTo {
   /** Send to the broadcast address although a VM is named (its bridge does not know yet where it is). */
   readonly broadcast?: boolean
 }
+
+/** What one family makes of a form. */
+export interface Announcement {
+  readonly says: string
+  /** The MAC that everybody listens to; undefined for what goes to one host alone. */
+  readonly group: Mac | undefined
+  frame(addresses: FrameAddresses): Uint8Array
+}
+
+/** RFC 6666, discard-only: an address off every segment. An echo from it asks where the default route leads. */
+export const OFF_SEGMENT6: Ipv6 = '100::1'
 
 /** One frame to announce with, and how it reads. */
 export interface AnnouncementFrame {

@@ -2,18 +2,17 @@
 import type {Link} from '../../net/packet/link.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import {type Ipv4, readPrefix} from '../../wire/address.ts'
-import type {Vlan} from '../../wire/ethernet.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
 import {type AnnounceReport, type AnnounceRequest, announce} from './announce.ts'
+import {OFF_SEGMENT6} from './announcement.ts'
 import {attemptText, type GuardReport, guard, guardEvidence, guardFilter} from './guard.ts'
 import {type ArpPlan, formsOf6, type PlannedGateway, type PlannedIp6, planArp} from './plan.ts'
 
 /** Rounds of the check: an echo each, until one is answered. */
 const CHECK_MS = [0, 200, 600]
 const LISTEN_MS = 1000
-/** RFC 6666, discard-only: an address that every router drops, off every segment. An echo from it asks for the default route. */
-const OFF_SEGMENT = '100::1'
 
 export const arp: Strategy<ArpPlan> = {
   name: 'arp',
@@ -69,9 +68,6 @@ const describe6 = (plan: ArpPlan, {way, from, to, vmIp}: PlannedIp6): string =>
     ? `and that ${to} is there too, by a neighbour solicitation for ${vmIp}`
     : `and that ${to} (${plan.to.name}) routes from now on, and ${from} (${plan.from.name}) does not, by router advertisements`
 
-const vlanOf = (plan: ArpPlan): Vlan | undefined =>
-  plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false}
-
 async function onLink<T>(
   plan: ArpPlan,
   {world}: Stage,
@@ -103,7 +99,7 @@ type Side = 'to' | 'from'
 /** Everything that the plan moves, as seen from the gateway that it shall move to. */
 function targets(plan: ArpPlan, side: Side): readonly Target[] {
   const {mac} = plan[side]
-  const common = {vlan: vlanOf(plan), segment: readPrefix(plan.segment.prefix), listenMs: LISTEN_MS}
+  const common = {vlan: vlanTag(plan.vlan), segment: readPrefix(plan.segment.prefix), listenMs: LISTEN_MS}
   const ip4: Target = {
     gatewayIp: plan.gatewayIp,
     vmIp: plan.vm.ip,
@@ -112,7 +108,7 @@ function targets(plan: ArpPlan, side: Side): readonly Target[] {
   const ip6 = plan.ip6.map((move): Target => {
     const [ip, old] = side === 'to' ? [move.to, move.from] : [move.from, move.to]
     const gateway = {ip, mac, old}
-    const echoFrom = move.way === 'router' ? OFF_SEGMENT : undefined
+    const echoFrom = move.way === 'router' ? OFF_SEGMENT6 : undefined
     return {
       gatewayIp: ip,
       vmIp: move.vmIp,
@@ -176,7 +172,7 @@ async function hold(plan: ArpPlan, stage: Stage, verified: Verdict): Promise<Ver
           (attempt) =>
             stage.observe({
               atNs: attempt.atNs,
-              text: `moved back? ${attemptText(attempt).replace(/: [^:]*$/, '')}`,
+              text: `moved back? ${attemptText(attempt)}`,
               frame: attempt.hex === undefined ? undefined : {direction: 'in', kind: 'claim', hex: attempt.hex},
             }),
         )

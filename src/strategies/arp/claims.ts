@@ -2,7 +2,7 @@
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {isGroupMac} from '../../wire/address.ts'
 import {ARP_REQUEST, type Arp, parseArp} from '../../wire/arp.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV6, parseEthernet} from '../../wire/ethernet.ts'
 import {type Icmpv6, parseIcmpv6} from '../../wire/icmpv6.ts'
 import {type Ipv6Packet, NEXT_HEADER_ICMPV6, parseIpv6} from '../../wire/ipv6.ts'
@@ -24,7 +24,7 @@ export interface Claim {
 
 /** What a frame claims about `gatewayIp`; undefined if nothing. */
 export function readClaim(bytes: Uint8Array, gatewayIp: Ipv4 | Ipv6): Claim | undefined {
-  try {
+  return ifWellFormed(() => {
     const {source, destination, vlan, etherType, payload} = parseEthernet(bytes)
     const claimed =
       etherType === ETHERTYPE_ARP
@@ -33,10 +33,7 @@ export function readClaim(bytes: Uint8Array, gatewayIp: Ipv4 | Ipv6): Claim | un
           ? ndClaim(parseIpv6(payload), gatewayIp, isGroupMac(destination))
           : undefined
     return claimed && {...claimed, source, destination, vlanId: vlan?.id}
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }
 
 /** RFC 826: whoever receives it may take the sender's pair, whatever the packet is for. */

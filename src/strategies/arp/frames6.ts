@@ -3,7 +3,7 @@ import type {Mac} from '../../wire/address.ts'
 import {type Icmpv6, icmpv6Frame} from '../../wire/icmpv6.ts'
 import {ALL_NODES, type Ipv6, isMulticastIpv6, multicastMac, solicitedNode} from '../../wire/ipv6-address.ts'
 import type {NeighbourAdvertisement, RouterAdvertisement} from '../../wire/nd.ts'
-import type {AnnouncedGateway, AnnounceTo, Form} from './announcement.ts'
+import type {AnnouncedGateway, Announcement, AnnounceTo, Form} from './announcement.ts'
 
 /** Seconds that a router advertisement of ours stays good, if nothing else is said: RFC 4861's usual. */
 const ROUTER_LIFETIME_S = 1800
@@ -16,15 +16,12 @@ interface Announcement6 {
   readonly says: string
 }
 
-export function announcement6(form: Form, gateway: AnnouncedGateway, to: AnnounceTo, sourceMac: Mac) {
+export function announcement6(form: Form, gateway: AnnouncedGateway, to: AnnounceTo): Announcement {
   const {source, destination, message, says} = announcementOf(form, gateway, to)
-  // A redirect is for one host, whatever is asked for.
-  const everybody = (to.broadcast === true || to.vm === undefined) && isMulticastIpv6(destination)
-  const mac = everybody ? multicastMac(destination) : to.vm!.mac
-  const addresses = {destination: mac, source: sourceMac, ...(to.vlan && {vlan: to.vlan})}
   return {
-    bytes: icmpv6Frame(addresses, {source, destination}, message),
-    text: `${says}, to ${everybody ? 'everybody' : mac}`,
+    says,
+    group: isMulticastIpv6(destination) ? multicastMac(destination) : undefined,
+    frame: (addresses) => icmpv6Frame(addresses, {source, destination}, message),
   }
 }
 

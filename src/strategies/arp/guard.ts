@@ -1,10 +1,9 @@
 // Holds a switched VM on its gateway: watches for frames that move it back, answers each, and says who sent it.
-
 import type {Instruction} from '../../net/packet/bpf.ts'
 import {anyOf, etherType, macTests} from '../../net/packet/bpf.ts'
 import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import {type EchoIdentity, isVersion6, type Sighting} from '../../probe/sighting.ts'
+import type {EchoIdentity, Sighting} from '../../probe/sighting.ts'
 import {echoFrame, readSighting} from '../../probe/vm-watch.ts'
 import {type Ipv4, isGroupMac, type Mac, type Prefix} from '../../wire/address.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, type Vlan} from '../../wire/ethernet.ts'
@@ -186,7 +185,6 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
     const claim = readClaim(received.bytes, gateway.ip)
     if (!claim || claim.mac === gateway.mac || claim.vlanId !== vm.vlan?.id) return
     if (claim.destination !== vm.mac && !isGroupMac(claim.destination)) return
-    if (isVersion6(gateway.ip) !== isVersion6(vm.ip)) return
     record(received.timestampNs, claim.mac, claim, received.bytes, false)
     answer()
   })
@@ -223,20 +221,25 @@ export function guardEvidence({attempts, watchedMs, holds, gatewayIp, unlisted}:
   const watched = `${(watchedMs / 1000).toFixed(1)} s`
   if (attempts.length === 0)
     return [holds ? `nothing moved it back in ${watched}` : `it answered no echo from ${gatewayIp} in ${watched}`]
-  const lines = attempts.slice(0, 5).map(attemptText)
+  const lines = attempts.slice(0, 5).map(outcomeText)
   const more = attempts.length + unlisted - lines.length
   return [...lines, ...(more > 0 ? [`and ${more} more in ${watched}`] : [])]
 }
 
-/** One attempt in one line. */
-export function attemptText({afterMs, frame, mac, host, took, recoveredMs}: Repoison): string {
+/** One attempt in one line, as far as it is known when it is seen. */
+export function attemptText({afterMs, frame, mac, host}: Repoison): string {
   const who = host ? `${host}, ${mac}` : `${mac}, no gateway of the inventory`
   const elsewhere = mac ? `it sends to ${who}` : 'it sends elsewhere'
   const what = frame ? `${frame}, from ${who}` : `${elsewhere}; the frame that told it did not pass here`
+  return `after ${(afterMs / 1000).toFixed(2)} s: ${what}`
+}
+
+function outcomeText(attempt: Repoison): string {
+  const {took, recoveredMs} = attempt
   const then = !took
     ? 'without effect'
     : recoveredMs === undefined
       ? 'not won back'
       : `won back after ${recoveredMs.toFixed(1)} ms`
-  return `after ${(afterMs / 1000).toFixed(2)} s: ${what}: ${then}`
+  return `${attemptText(attempt)}: ${then}`
 }

@@ -4,6 +4,7 @@ import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
 import type {StrategyOptions} from '../strategy.ts'
@@ -89,7 +90,7 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     otherwise: ": name the VM's port or the gateway's leg with -i",
     where: "its new site's gateway or on its hypervisor",
   })
-  const vlan = options.vlanId === undefined ? undefined : {id: options.vlanId, priority: 0, dropEligible: false}
+  const vlan = vlanTag(options.vlanId)
   const ip6 = plannedIp6(switchover)
   const filter = await findFilter(switchover, world)
   const frames = [

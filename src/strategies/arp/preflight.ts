@@ -5,7 +5,7 @@ import {FILTER_TABLE} from '../../domain/filter/nft-text.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {World} from '../../net/world.ts'
 import {checkFilter} from '../../probe/filter/check.ts'
-import {systemFilterHost} from '../../probe/filter/host.ts'
+import {systemFilterWorld} from '../../probe/filter/filter-world.ts'
 
 /**
  * `verified`: the filter of `gwswitch filter apply` is on this host, as it is meant. `different`: there is one, but not
@@ -31,7 +31,7 @@ export async function findFilter({segment}: Switchover, world: World): Promise<F
       keepInbound: [],
       force: true,
     }
-    const {state} = await checkFilter(decideFilter(order, inventory).intent, 'bridge', systemFilterHost)
+    const {state} = await checkFilter(decideFilter(order, inventory).intent, 'bridge', systemFilterWorld)
     return state === 'as-meant' ? 'verified' : 'different'
   } catch {
     // No nft, or no right to ask: the filter is nobody's but root's to see.

@@ -1,8 +1,6 @@
 // What is remembered of DHCP clients between two runs: the last transaction, the nonce, the replay value, the last ACK.
-import {mkdirSync} from 'node:fs'
-import {dirname} from 'node:path'
 import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
-import {Failure} from '../../errors.ts'
+import {type DatabaseSync, openSharedDatabase, type StatementSync} from '../../net/file/sqlite.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {verifyReconfigure} from '../../wire/dhcp-auth.ts'
 import {verifyDhcpv6Reconfigure} from '../../wire/dhcpv6-reconfigure.ts'
@@ -101,26 +99,14 @@ interface Row {
 }
 
 /** Opens or creates the file. @throws Failure `runtime` if it cannot be, or is no such file. */
-export async function openClientStore(file: string): Promise<ClientStore> {
-  const {DatabaseSync} = await import('node:sqlite')
-  try {
-    mkdirSync(dirname(file), {recursive: true, mode: 0o700})
-    const before = process.umask(0o077)
-    try {
-      return storeOn(new DatabaseSync(file))
-    } finally {
-      process.umask(before)
-    }
-  } catch (error) {
-    const {code, message} = error as NodeJS.ErrnoException
-    if (code === 'EACCES' || (process.geteuid?.() !== 0 && /unable to open|readonly/.test(message))) {
-      throw new Failure('privilege', `${file}: is not ours to write: run as root, or give --state FILE`)
-    }
-    throw new Failure('runtime', `${file}: cannot keep what DHCP clients said: ${message}`)
-  }
-}
+export const openClientStore = (file: string): Promise<ClientStore> =>
+  openSharedDatabase(
+    file,
+    {purpose: 'keep what DHCP clients said', remedy: 'run as root, or give --state FILE'},
+    storeOn,
+  )
 
-function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
+function storeOn(database: DatabaseSync): ClientStore {
   database.exec(SCHEMA)
   const prepare = (sql: string) => {
     const statement = database.prepare(sql)
@@ -178,7 +164,7 @@ function storeOn(database: import('node:sqlite').DatabaseSync): ClientStore {
   }
 }
 
-type Prepare = (sql: string) => import('node:sqlite').StatementSync
+type Prepare = (sql: string) => StatementSync
 
 /**
  * Evidence of a switch stands in a table of its own, emptied when the switch begins: times alone would let in what was
@@ -203,7 +189,7 @@ function evidenceIn(prepare: Prepare) {
   }
 }
 
-function replaysIn(database: import('node:sqlite').DatabaseSync, prepare: Prepare) {
+function replaysIn(database: DatabaseSync, prepare: Prepare) {
   const read = prepare('SELECT replay FROM client WHERE mac = ?')
   const write = prepare(
     'INSERT INTO client (mac, replay) VALUES (?1, ?2) ON CONFLICT (mac) DO UPDATE SET replay = ?2 RETURNING replay',

@@ -16,7 +16,7 @@ import {
   dhcpOptions,
   readOption,
 } from '../../wire/dhcp-options.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4} from '../../wire/ethernet.ts'
 import {parseFrame} from '../../wire/frames.ts'
 import {UNREACHABLE_PORT} from '../../wire/icmp.ts'
@@ -78,7 +78,7 @@ export function dhcpClauses(macs: readonly Mac[]): Test[][] {
 
 /** Reads one frame of a VLAN (undefined: untagged); undefined if it tells nothing about a DHCP client. */
 export function readClientSighting(received: ReceivedFrame, vlanId?: number): ClientSighting | undefined {
-  try {
+  return ifWellFormed(() => {
     const frame = parseFrame(received.bytes)
     if (frame.ethernet.vlan?.id !== vlanId) return undefined
     const seen = {atNs: received.timestampNs}
@@ -101,10 +101,7 @@ export function readClientSighting(received: ReceivedFrame, vlanId?: number): Cl
     if (frame.kind !== 'udp' || ![DHCP_SERVER_PORT, DHCP_CLIENT_PORT].includes(frame.udp.destinationPort))
       return undefined
     return readDhcp(frame.udp.payload, seen)
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }
 
 function readDhcp(payload: Uint8Array, seen: {readonly atNs: bigint}): ClientSighting | undefined {
@@ -146,11 +143,5 @@ function routerIn(options: Dhcp['options']): Ipv4 | undefined {
 }
 
 /** An option that is malformed counts as absent. */
-function value<T>(options: Dhcp['options'], codec: DhcpOptionCodec<T>): T | undefined {
-  try {
-    return readOption(options, codec)
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
-}
+const value = <T>(options: Dhcp['options'], codec: DhcpOptionCodec<T>): T | undefined =>
+  ifWellFormed(() => readOption(options, codec))

@@ -18,7 +18,7 @@ import {
   parseDhcpv6,
   readDhcpv6ReconfigureKey,
 } from '../../wire/dhcpv6-reconfigure.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 import {ETHERTYPE_IPV6, parseEthernet} from '../../wire/ethernet.ts'
 import {NEXT_HEADER_UDP, parseIpv6} from '../../wire/ipv6.ts'
 import {parseUdp} from '../../wire/udp.ts'
@@ -56,7 +56,7 @@ export const dhcp6Clauses = (): Test[][] =>
 
 /** Reads one frame of a VLAN (undefined: untagged); undefined if it tells nothing about a DHCPv6 client. */
 export function readClientSighting6(received: ReceivedFrame, vlanId?: number): Sighting6 | undefined {
-  try {
+  return ifWellFormed(() => {
     const frame = parseEthernet(received.bytes)
     if (frame.etherType !== ETHERTYPE_IPV6 || frame.vlan?.id !== vlanId) return undefined
     const packet = parseIpv6(frame.payload)
@@ -80,10 +80,7 @@ export function readClientSighting6(received: ReceivedFrame, vlanId?: number): S
     const learned = clientDuid && serverDuid && {mac, ip, clientDuid, serverDuid, key}
     const none = {router: undefined, serverId: undefined, nonce: undefined, leaseS: undefined, renewS: undefined}
     return {sighting: {...seen, kind: 'ack', mac, ip, ...none}, learned, replay: key && replay}
-  } catch (error) {
-    if (error instanceof WireError) return undefined
-    throw error
-  }
+  })
 }
 
 /** Where option 11 has its 64 bits, behind protocol, algorithm and method (RFC 8415 21.11). */

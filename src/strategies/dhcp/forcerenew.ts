@@ -27,7 +27,7 @@ export function forcerenewFrame(
   source: ForcerenewSource,
 ): Uint8Array {
   return udpFrame(
-    {destination: client.mac, source: source.mac, ...(source.vlan && {vlan: source.vlan})},
+    {destination: client.mac, source: source.mac, vlan: source.vlan},
     {source: source.ip, destination: client.ip},
     {sourcePort: source.port, destinationPort: DHCP_CLIENT_PORT, payload: message},
   )

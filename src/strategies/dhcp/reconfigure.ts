@@ -32,7 +32,7 @@ export interface ClientWatch {
   watch(client: DhcpClient, listener: (sighting: ClientSighting) => void): () => void
 }
 
-export interface ReconfigureContext {
+export interface ReconfigureStage {
   readonly world: World
   readonly watch: ClientWatch
   readonly trigger: Trigger
@@ -78,7 +78,7 @@ const ACK_MS = 3000
 /** Aborting ends it between attempts with the signal's reason. */
 export async function reconfigureClient(
   client: DhcpClient,
-  context: ReconfigureContext,
+  context: ReconfigureStage,
   options: ReconfigureOptions,
 ): Promise<ClientReport> {
   const run = startRun(client, context, options)
@@ -109,7 +109,7 @@ interface Seen {
   traits: ClientReport['traits']
 }
 
-function startRun(client: DhcpClient, context: ReconfigureContext, options: ReconfigureOptions) {
+function startRun(client: DhcpClient, context: ReconfigureStage, options: ReconfigureOptions) {
   const {world, signal} = context
   const seen: Seen = {
     sentNs: world.now(),

@@ -1,11 +1,10 @@
 // The two ways a FORCERENEW leaves: as a frame on the client's own segment, or as a datagram from somewhere else.
-
 import type {Link} from '../../net/packet/link.ts'
 import {openDatagram} from '../../net/stream/datagram.ts'
 import type {World} from '../../net/world.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {DHCP_CLIENT_PORT} from '../../wire/dhcp.ts'
-import type {Vlan} from '../../wire/ethernet.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import type {DhcpClient} from './backends/backend.ts'
 import {type ClientSighting, dhcpFilter, readClientSighting} from './client-watch.ts'
 import {forcerenewFrame} from './forcerenew.ts'
@@ -45,7 +44,7 @@ export async function frameSender(world: World, options: FrameSenderOptions): Pr
     outgoing: true,
   })
   const port = PORTS.from + Math.floor(world.random() * PORTS.count)
-  const vlan: Vlan | undefined = vlanId === undefined ? undefined : {id: vlanId, priority: 0, dropEligible: false}
+  const vlan = vlanTag(vlanId)
   const listeners = new Map<Mac, Set<(sighting: ClientSighting) => void>>()
   link.onFrame((received) => {
     const sighting = readClientSighting(received, vlanId)

@@ -1,12 +1,12 @@
 // The redirection: the VM keeps sending to the old gateway's MAC, and its bridge hands the frames to the new gateway.
 import type {Stage, Strategy, Verdict} from '../strategy.ts'
-import {type ProxyHost, systemProxyHost} from './host.ts'
 import {type MacProxyPlan, type ProxiedGateway, planMacProxy} from './plan.ts'
 import {type Proof, prove} from './prove.ts'
+import {type ProxyWorld, systemProxyWorld} from './proxy-world.ts'
 import {chainOf, PROXY_TABLE, removeProxyTable} from './ruleset.ts'
 
 /** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. @internal */
-export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
+export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
   name: 'mac-proxy',
   summary: "lets the VM's bridge redirect its packets to the new gateway; neither VM nor routers notice",
   traits: {
@@ -43,9 +43,9 @@ export const macProxyOn = (host: ProxyHost): Strategy<MacProxyPlan> => ({
   ],
 })
 
-export const macProxy: Strategy<MacProxyPlan> = macProxyOn(systemProxyHost)
+export const macProxy: Strategy<MacProxyPlan> = macProxyOn(systemProxyWorld)
 
-async function verdict(plan: MacProxyPlan, wanted: ProxiedGateway, stage: Stage, host: ProxyHost): Promise<Verdict> {
+async function verdict(plan: MacProxyPlan, wanted: ProxiedGateway, stage: Stage, host: ProxyWorld): Promise<Verdict> {
   const proof = await prove(plan, wanted.mac, stage)
   const table = await host.readTable('bridge', PROXY_TABLE)
   const packets = table?.rules

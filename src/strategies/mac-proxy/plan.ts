@@ -1,11 +1,11 @@
 // What the redirection will do, decided before anything is touched.
 import type {Gateway} from '../../domain/inventory/site.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import type {BridgePort, FdbEntry} from '../../net/bridge-ports.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
 import type {StrategyOptions} from '../strategy.ts'
-import type {ProxyHost} from './host.ts'
+import type {ProxyWorld} from './proxy-world.ts'
 import {redirectRuleset, releaseRuleset} from './ruleset.ts'
 
 export interface ProxiedGateway {
@@ -36,13 +36,11 @@ export interface MacProxyPlan {
 /** As many ports are watched for the proof, at most. */
 const MOST_WATCHED = 64
 
-const usage = (message: string): Failure => new Failure('usage', message)
-
 /** @throws Failure `usage` where there is nothing to redirect, or no bridge port of the VM here. */
 export async function planMacProxy(
   switchover: Switchover,
   options: StrategyOptions,
-  host: ProxyHost,
+  world: ProxyWorld,
 ): Promise<MacProxyPlan> {
   const {vm, segment, from, to} = switchover
   if (from.mac === to.mac) {
@@ -50,11 +48,11 @@ export async function planMacProxy(
       `${from.name} and ${to.name} have the same MAC ${to.mac}: the bridge alone decides between them, see gwswitch filter`,
     )
   }
-  const ports = await host.bridgePorts()
+  const ports = await world.bridgePorts()
   if (ports.length === 0)
     throw usage(`there is no bridge here: mac-proxy runs on the hypervisor (or switch) that ${vm.name} is plugged into`)
-  const port = await vmPort(vm, options.interfaceName, ports, host)
-  const fdb = await host.bridgeFdb(port.bridge)
+  const port = await vmPort(vm, options.interfaceName, ports, world)
+  const fdb = await world.bridgeFdb(port.bridge)
   const isBridge = fdb.some(({mac, own}) => own && mac === to.mac)
   const prefix = prefixText(segment.prefix)
   const gateway = ({name, site, ip, mac}: Gateway): ProxiedGateway => ({name, site, ip, mac})
@@ -86,7 +84,7 @@ async function vmPort(
   vm: Switchover['vm'],
   named: string | undefined,
   ports: readonly BridgePort[],
-  host: ProxyHost,
+  world: ProxyWorld,
 ): Promise<BridgePort> {
   if (named !== undefined) {
     const port = ports.find(({name}) => name === named)
@@ -96,7 +94,7 @@ async function vmPort(
     )
   }
   for (const bridge of new Set(ports.map((port) => port.bridge))) {
-    const at = (await host.bridgeFdb(bridge)).find(({mac, own}) => mac === vm.mac && !own)
+    const at = (await world.bridgeFdb(bridge)).find(({mac, own}) => mac === vm.mac && !own)
     const port = ports.find(({name}) => name === at?.port)
     if (port) return port
   }

@@ -1,9 +1,11 @@
 // Where do the VM's packets leave the bridge to? The VM cannot say: to it nothing has changed. So an echo from off the
 // segment makes it send one, and what comes out of the bridge's other ports is looked at.
 import type {Link} from '../../net/packet/link.ts'
+import {startSchedule} from '../../probe/schedule.ts'
 import type {WatchedVm} from '../../probe/sighting.ts'
 import {echoFrame, readSighting, vmFilter} from '../../probe/vm-watch.ts'
 import {type Mac, readPrefix} from '../../wire/address.ts'
+import {vlanTag} from '../../wire/ethernet.ts'
 import type {Stage} from '../strategy.ts'
 import type {MacProxyPlan} from './plan.ts'
 
@@ -22,10 +24,7 @@ export interface Proof {
 
 /** Waits for a packet to `wanted`; ends early with it, and after the last round with what was seen instead. */
 export async function prove(plan: MacProxyPlan, wanted: Mac, {world, signal, observe}: Stage): Promise<Proof> {
-  const vm: WatchedVm = {
-    ...plan.vm,
-    vlan: plan.vlan === null ? undefined : {id: plan.vlan, priority: 0, dropEligible: false},
-  }
+  const vm: WatchedVm = {...plan.vm, vlan: vlanTag(plan.vlan)}
   const echo = {gatewayIp: plan.from.ip, identifier: Math.floor(world.random() * 0x10000), from: OFF_SEGMENT}
   const segment = readPrefix(plan.segment.prefix)
   const done = new AbortController()
@@ -58,11 +57,9 @@ export async function prove(plan: MacProxyPlan, wanted: Mac, {world, signal, obs
         }),
       )
     }
-    const startedNs = world.now()
-    const either = AbortSignal.any([signal, done.signal])
+    const schedule = startSchedule(world, signal)
     for (const [round, atMs] of [...ROUNDS_MS, ROUNDS_MS.at(-1)! + LISTEN_MS].entries()) {
-      const leftMs = atMs - Number(world.now() - startedNs) / 1e6
-      if (leftMs > 0) await world.sleep(leftMs, either).catch(() => signal.throwIfAborted())
+      await schedule.until(atMs, done.signal)
       if (done.signal.aborted || round === ROUNDS_MS.length) break
       const atNs = port.send(echoFrame(port, vm, echo, round + 1))
       observe({atNs, text: `${OFF_SEGMENT} pings ${plan.vm.ip} through ${plan.port}, sequence ${round + 1}`})

@@ -2,16 +2,15 @@
 import {readRequest} from '../../../src/domain/dhcp/request.ts'
 import {readEchoAnswer} from '../../../src/probe/trace/echo-probe.ts'
 import {readSighting} from '../../../src/probe/vm-watch.ts'
-import {readPacket6} from '../../../src/probe/vm-watch6.ts'
 import {readClaim} from '../../../src/strategies/arp/claims.ts'
 import {readClientSighting} from '../../../src/strategies/dhcp/client-watch.ts'
 import {readClientSighting6} from '../../../src/strategies/dhcp/client-watch6.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {parseEthernetHeader} from '../../../src/wire/ethernet.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
-import {payloadOf, udpPayloadOf} from '../../support/captures.ts'
+import {udpPayloadOf} from '../../support/captures.ts'
 import {FRAMES, partsOf} from '../corpus.ts'
-import {repairFrame, repairIpv6} from '../repair.ts'
+import {repairFrame} from '../repair.ts'
 import {ofBytes, type Target} from '../target.ts'
 
 const ECHO = {gatewayIp: '10.0.0.1', identifier: 7}
@@ -26,7 +25,7 @@ export const LOOKERS: readonly Target[] = [
   // Whoever sent it is the VM that is looked for, so that more than its MAC is looked at.
   ofFrames('sighting', (bytes) => {
     const {source: mac, vlan} = parseEthernetHeader(bytes)
-    return readSighting(received(bytes), {ip: '10.0.0.10', mac, vlan}, ECHO, SEGMENT)
+    return ['10.0.0.10', 'fd00::10'].map((ip) => readSighting(received(bytes), {ip, mac, vlan}, ECHO, SEGMENT))
   }),
   ofFrames('echo answer', (bytes) =>
     readEchoAnswer(bytes, {source: '10.0.0.10', destination: '203.0.113.10', owns: () => true}),
@@ -34,12 +33,6 @@ export const LOOKERS: readonly Target[] = [
   ofFrames('claim', (bytes) => [readClaim(bytes, '10.0.0.1'), readClaim(bytes, 'fe80::1')]),
   ofFrames('dhcp sighting', (bytes) => [readClientSighting(received(bytes)), readClientSighting(received(bytes), 10)]),
   ofFrames('dhcpv6 sighting', (bytes) => readClientSighting6(received(bytes))),
-  ofBytes({
-    name: 'ipv6 sighting',
-    corpus: () => partsOf((frame) => payloadOf(frame, 0x86dd)),
-    read: (bytes) => readPacket6(bytes, {ip: 'fd00::10', heardAt: '02:00:00:00:0a:01'}, ECHO, true),
-    repair: repairIpv6,
-  }),
   ofBytes({
     name: 'dhcp request',
     corpus: () => partsOf((frame) => udpPayloadOf(frame, 67) ?? udpPayloadOf(frame, 68)),

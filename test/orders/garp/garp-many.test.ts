@@ -19,7 +19,7 @@ const inventory = parseInventory(
   'gwswitch.yaml',
 )
 const order: GarpOrder = {gateway: 'by', interfaceName: 'eth0', broadcast: false, listenMs: 1000}
-const run = (over = {}) => ({dryRun: false, pcap: undefined, signal: new AbortController().signal, ...over})
+const stage = (world: FakeWorld, over = {}) => ({world, dryRun: false, signal: new AbortController().signal, ...over})
 
 /** VMs 1 and 2 follow, 3 keeps a permanent entry, 4 is gone; the first frame to 2 is lost. */
 function segment() {
@@ -52,7 +52,7 @@ function segment() {
 describe('garp --all', () => {
   it('tells every VM of the segment, goes on with those that did not follow, and says who did', async () => {
     const {vms, world} = segment()
-    const document = await runGarpMany(order, inventory, world, run())
+    const document = await runGarpMany(order, inventory, stage(world))
     expect(vms.map(({gatewayMac}) => gatewayMac)).toEqual([BY, BY, BX, BX])
     expect(document.vms.map(({name, verdict, gatewayUsed}) => [name, verdict, gatewayUsed])).toEqual([
       ['vm-1', 'moved', BY],
@@ -77,7 +77,7 @@ describe('garp --all', () => {
 
   it('sends nothing in a dry run', async () => {
     const {world} = segment()
-    const document = await runGarpMany(order, inventory, world, run({dryRun: true}))
+    const document = await runGarpMany(order, inventory, stage(world, {dryRun: true}))
     expect(document.vms.map(({verdict}) => verdict)).toEqual(['not-sent', 'not-sent', 'not-sent', 'not-sent'])
     expect(world.sent).toHaveLength(0)
     expect(world.openLinks).toBe(0)
@@ -89,6 +89,6 @@ describe('garp --all', () => {
     ['for IPv6', {ip6: true}, inventory, /IPv6 ones VM by VM/],
     ['for a gateway that this host is not', {gateway: 'bx'}, inventory, /on no interface of this host/],
   ])('refuses %s', async (_name, over, known, message) => {
-    await expect(runGarpMany({...order, ...over}, known, fakeWorld(), run())).rejects.toThrow(message)
+    await expect(runGarpMany({...order, ...over}, known, stage(fakeWorld()))).rejects.toThrow(message)
   })
 })

@@ -1,6 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
-import {type GarpOrder, garpRequest} from '../../../src/orders/garp/garp-request.ts'
+import type {GarpOrder} from '../../../src/orders/garp/garp-order.ts'
+import {garpRequest} from '../../../src/orders/garp/garp-request.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 import {ethernetInterface} from '../../support/world.ts'
 
@@ -38,12 +39,12 @@ describe('garpRequest', () => {
   it('tells everybody where no VM is named, and warns', () => {
     const request = garpRequest(order(), inventory, [own])
     expect(request.announce.forms.map(({form}) => form)).toEqual(['reply', 'request'])
-    expect(request.warnings.join()).toMatch(/every host of the segment/)
+    expect(request.warnings.map(({text}) => text).join()).toMatch(/every host of the segment/)
   })
 
   it('warns where only the port of the VM can show its answers', () => {
     const request = garpRequest(order({vm: 'db-03', mac: '02:00:00:00:0b:77'}), inventory, [own])
-    expect(request.warnings.join()).toMatch(/only on the VM's own port/)
+    expect(request.warnings.map(({text}) => text).join()).toMatch(/only on the VM's own port/)
   })
 
   it.each<[string, Partial<GarpOrder>, RegExp]>([

@@ -3,7 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
-import {type NotifyFlags, readNotices} from '../../../src/orders/notify/notify-request.ts'
+import {type NotifyOrder, readNotices} from '../../../src/orders/notify/notify-request.ts'
 import {privateKeyText, publicKeyText} from '../../../src/wire/agent-message.ts'
 import {AGENT_KEY, SITE_KEY} from '../../strategies/agent/fake-agent.ts'
 
@@ -33,7 +33,7 @@ vms:
     'gwswitch.yaml',
   )
 
-const flags = (over: Partial<NotifyFlags>): NotifyFlags => ({
+const flags = (over: Partial<NotifyOrder>): NotifyOrder => ({
   vms: ['web-07'],
   gateway: [],
   from: [],
@@ -125,7 +125,7 @@ describe('what notify-agent was asked for', () => {
     expect(readNotices(flags({to: 'y'}), inventory(agent), 'run-1')[0]!.target.transport).toEqual(transport)
   })
 
-  it.each<[string, Partial<NotifyFlags>, RegExp]>([
+  it.each<[string, Partial<NotifyOrder>, RegExp]>([
     ['neither gateway nor site', {}, /^give either --gateway IP or --to SITE$/],
     ['both', {to: 'y', gateway: ['10.0.0.2']}, /^give either/],
     ['an unknown VM', {vms: ['web-08'], to: 'y'}, /no VM "web-08", and it is no address/],

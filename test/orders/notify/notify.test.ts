@@ -1,6 +1,11 @@
 import {describe, expect, it} from 'vitest'
 import {Failure} from '../../../src/errors.ts'
-import {type Notice, type NotifyRow, notifyAll, type OpenConversation} from '../../../src/orders/notify/notify.ts'
+import {
+  type NotifyRequest,
+  type NotifyRow,
+  notifyAll,
+  type OpenConversation,
+} from '../../../src/orders/notify/notify.ts'
 import {notifyDocument, notifyText} from '../../../src/orders/notify/notify-report.ts'
 import type {Conversation, Standing} from '../../../src/strategies/agent/conversation.ts'
 import {ORDER, SITE_KEY, TARGET} from '../../strategies/agent/fake-agent.ts'
@@ -17,7 +22,7 @@ const standing = (over: Partial<Standing> = {}): Standing => ({
   ...over,
 })
 
-const notices = (count: number, confirmS = 10): Notice[] =>
+const notices = (count: number, confirmS = 10): NotifyRequest[] =>
   Array.from({length: count}, (_, i) => ({
     target: {...TARGET, name: `vm-${i}`},
     order: {...ORDER, confirmS},

@@ -5,7 +5,8 @@ import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {reconfigureText} from '../../../src/orders/reconfigure/reconfigure-report.ts'
-import {type ReconfigureRun, runReconfigure} from '../../../src/orders/reconfigure/run-reconfigure.ts'
+import type {ReconfigureOrder} from '../../../src/orders/reconfigure/reconfigure-request.ts'
+import {runReconfigure} from '../../../src/orders/reconfigure/run-reconfigure.ts'
 import {type ControlDouble, controlDouble, type LeaseDouble, leaseDouble} from '../../strategies/dhcp/control-double.ts'
 import {clientsBehind, type FakeClient, NONCE} from '../../strategies/dhcp/support.ts'
 import {INVENTORY} from '../../support/inventory.ts'
@@ -34,7 +35,7 @@ const many = (count: number): LeaseDouble[] =>
 const behind = (leases: readonly LeaseDouble[]): FakeClient[] =>
   leases.map(({ip, mac, xid}) => ({ip, mac, xid, nonce: NONCE, router: '10.0.0.1'}))
 
-async function all(leases: readonly LeaseDouble[], over: Partial<ReconfigureRun> = {}, dryRun = false) {
+async function all(leases: readonly LeaseDouble[], over: Partial<ReconfigureOrder> = {}, dryRun = false) {
   const control = join(dir, 'control')
   server = await controlDouble(control, leases)
   const inventory = parseInventory(

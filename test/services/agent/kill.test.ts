@@ -55,6 +55,8 @@ async function outcome(machine: FakeKernel, order: ReturnType<typeof command>) {
 
 it.each<SwitchMode>(['replace', 'rule', 'drain'])(
   'killed anywhere in a switch (%s), and anywhere while recovering',
+  // Some 700 agents: 4 s on a quiet machine.
+  {timeout: 60_000},
   async (mode) => {
     const ends: string[] = []
     for (let call = 1; call < LAST_CALL; call++) {

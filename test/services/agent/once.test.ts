@@ -16,6 +16,8 @@ import {
   signCommand,
 } from '../../../src/wire/agent-message.ts'
 import {gwswitch} from '../../support/cli.ts'
+import {deadSocket} from '../../support/dead-socket.ts'
+import {asNobody, NOBODY} from '../../support/ordinary-user.ts'
 import {type FakeKernel, fakeKernel, inUse} from './fake-kernel.ts'
 
 const site = newPrivateKey()
@@ -161,20 +163,20 @@ describe('its exit', () => {
 describe('an ordinary user', () => {
   const root = process.geteuid?.() === 0
   /** Nobody, where that takes a change. */
-  const under = root ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : []
+  const under = root ? asNobody() : []
 
   async function start(name: string, socket: string, ...args: string[]) {
     const [keyFile, configFile] = [join(scratch, `${name}.key`), join(scratch, `${name}.yaml`)]
     writeFileSync(keyFile, privateKeyText(key.privateKey), {mode: 0o600})
     writeFileSync(configFile, JSON.stringify({version: 1, vm: 'web-07', key: keyFile, socket, state: scratch}))
     chmodSync(scratch, 0o755)
-    if (root) chownSync(keyFile, 65534, 65534)
+    if (root) chownSync(keyFile, NOBODY, NOBODY)
     return gwswitch(['agent', '--config', configFile, ...args], {under, env: {HOME: scratch}})
   }
 
   it('is told in one line what it takes, whether or not there is a directory for the socket', async () => {
     mkdirSync(join(scratch, 'run'))
-    writeFileSync(join(scratch, 'run/agent.sock'), '')
+    await deadSocket(join(scratch, 'run/agent.sock'))
     const results = await Promise.all([
       start('without', '/usr/nowhere/agent.sock'),
       start('once', '/usr/agent.sock', '--once'),

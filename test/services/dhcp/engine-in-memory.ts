@@ -1,8 +1,9 @@
 // A DHCP server without sockets and disk, for tests of it.
 import type {ExchangeEvent} from '../../../src/domain/dhcp/control.ts'
 import type {Directive, Lease} from '../../../src/domain/dhcp/lease.ts'
+import type {Departure} from '../../../src/domain/dhcp/server.ts'
 import {Failure} from '../../../src/errors.ts'
-import {createEngine, type Departure, type EngineOutside} from '../../../src/services/dhcp/engine.ts'
+import {createEngine, type EngineOutside} from '../../../src/services/dhcp/engine.ts'
 import {forcerenewer} from '../../../src/services/dhcp/forcerenew.ts'
 import {type Dhcp, parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
 import {DHCPDISCOVER, DHCPREQUEST} from '../../../src/wire/dhcp-options.ts'

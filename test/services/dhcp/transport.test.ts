@@ -1,7 +1,8 @@
 import {afterEach, beforeEach, expect, it, vi} from 'vitest'
+import type {Departure} from '../../../src/domain/dhcp/server.ts'
 import type {DhcpSocket, OutgoingDatagram} from '../../../src/net/dhcp/dhcp-socket.ts'
 import type {Link} from '../../../src/net/packet/link.ts'
-import type {Departure} from '../../../src/services/dhcp/engine.ts'
+
 import {transport} from '../../../src/services/dhcp/transport.ts'
 import {readPrefix} from '../../../src/wire/address.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'

@@ -33,7 +33,8 @@ async function serve(
   const stop = new AbortController()
   const logs: string[] = []
   let hear: OnMessage | undefined
-  const serving = serveSite(request(over, known), world, {
+  const serving = serveSite(request(over, known), {
+    world,
     signal: stop.signal,
     strategies: new Map([['agent', {strategy: strategy(own), plugin: 'test'}]]),
     deadMan: () => ({arm: async () => {}, disarm: () => {}}),

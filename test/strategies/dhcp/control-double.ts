@@ -1,6 +1,7 @@
 // `gwswitch serve dhcp` as its control socket shows it: says what it was told to say, and remembers what it was asked.
 import type {Transaction} from '../../../src/domain/dhcp/control.ts'
-import {type JsonServer, serveJson} from '../../../src/net/stream/json-lines.ts'
+import {serveJson} from '../../../src/net/stream/json-lines.ts'
+import type {UnixServer} from '../../../src/net/stream/unix-socket.ts'
 import {CLIENT, NONCE} from './support.ts'
 
 export interface LeaseDouble {
@@ -14,7 +15,7 @@ export interface LeaseDouble {
   router: string
 }
 
-export interface ControlDouble extends JsonServer {
+export interface ControlDouble extends UnixServer {
   /** `relocate x`, `nak`, `transaction`, ..., in order. */
   readonly asked: string[]
   /** Most connections that were open at once. */

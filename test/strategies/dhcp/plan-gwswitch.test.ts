@@ -5,7 +5,8 @@ import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
-import {type JsonServer, serveJson} from '../../../src/net/stream/json-lines.ts'
+import {serveJson} from '../../../src/net/stream/json-lines.ts'
+import type {UnixServer} from '../../../src/net/stream/unix-socket.ts'
 import {controlSession, watchers} from '../../../src/services/dhcp/control.ts'
 import type {DhcpPlan} from '../../../src/strategies/dhcp/plan.ts'
 import {planDhcp} from '../../../src/strategies/dhcp/plan.ts'
@@ -19,7 +20,7 @@ const UDHCPC: Options = {vendorClassIdentifier: 'udhcp 1.35.0'}
 const SILENT: Options = {}
 
 let dir = ''
-let socket: JsonServer | undefined
+let socket: UnixServer | undefined
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'gwswitch-plan-'))
 })

@@ -5,7 +5,8 @@ import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {Failure} from '../../../src/errors.ts'
 import {reconfigureText} from '../../../src/orders/reconfigure/reconfigure-report.ts'
-import {type ReconfigureRun, runReconfigure} from '../../../src/orders/reconfigure/run-reconfigure.ts'
+import type {ReconfigureOrder} from '../../../src/orders/reconfigure/reconfigure-request.ts'
+import {runReconfigure} from '../../../src/orders/reconfigure/run-reconfigure.ts'
 import {openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {dhcpOptions, readOption} from '../../../src/wire/dhcp-options.ts'
@@ -30,7 +31,11 @@ const dhcpcd = (more: Partial<FakeClient> = {}): FakeClient => ({
   ...more,
 })
 
-async function run(clients: readonly FakeClient[], over: Partial<ReconfigureRun> = {}, door: {dryRun?: boolean} = {}) {
+async function run(
+  clients: readonly FakeClient[],
+  over: Partial<ReconfigureOrder> = {},
+  door: {dryRun?: boolean} = {},
+) {
   const world = fakeWorld({interfaces: [ETH0], onSend: clientsBehind(clients)})
   writeFileSync(join(dir, 'nonces'), Buffer.from(NONCE).toString('hex'))
   const order = {
@@ -273,8 +278,8 @@ describe('send-reconfigure', () => {
     [{client: undefined, all: true, xid: undefined, segment: 'tenant-c'}, 'no segment "tenant-c"'],
     [{interfaceName: 'eth9'}, 'no interface eth9'],
   ] as const)('refuses %j before anything is sent', async (over, message) => {
-    await expect(run([dhcpcd()], over as Partial<ReconfigureRun>)).rejects.toThrow(message)
-    await expect(run([dhcpcd()], over as Partial<ReconfigureRun>)).rejects.toBeInstanceOf(Failure)
+    await expect(run([dhcpcd()], over as Partial<ReconfigureOrder>)).rejects.toThrow(message)
+    await expect(run([dhcpcd()], over as Partial<ReconfigureOrder>)).rejects.toBeInstanceOf(Failure)
   })
 
   it('asks for a source address where the interface has none on the subnet', async () => {

@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest'
 import type {ClientSighting} from '../../../src/strategies/dhcp/client-watch.ts'
-import {type ReconfigureContext, reconfigureClient} from '../../../src/strategies/dhcp/reconfigure.ts'
+import {type ReconfigureStage, reconfigureClient} from '../../../src/strategies/dhcp/reconfigure.ts'
 import {type FakeWorld, fakeWorld} from '../../support/world.ts'
 import {CLIENT} from './support.ts'
 
@@ -9,7 +9,7 @@ describe('an ACK that its server tells of', () => {
     const world = fakeWorld()
     let told = 0
     let listener: ((sighting: ClientSighting) => void) | undefined
-    const context: ReconfigureContext = {
+    const context: ReconfigureStage = {
       world,
       signal: new AbortController().signal,
       watch: {
@@ -64,7 +64,7 @@ describe('an ACK that its server tells of', () => {
   ] as const)('is %s where it says of the router %s', async (outcome, router) => {
     const world = fakeWorld()
     let told = 0
-    const context: ReconfigureContext = {
+    const context: ReconfigureStage = {
       world,
       signal: new AbortController().signal,
       watch: {watch: () => () => {}},

@@ -3,8 +3,8 @@ import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
 import type {BridgePort, FdbEntry} from '../../../src/net/bridge-ports.ts'
 import type {NftTable} from '../../../src/net/nft/nft-listing.ts'
-import type {ProxyHost} from '../../../src/strategies/mac-proxy/host.ts'
 import {macProxyOn} from '../../../src/strategies/mac-proxy/mac-proxy.ts'
+import type {ProxyWorld} from '../../../src/strategies/mac-proxy/proxy-world.ts'
 import type {Stage} from '../../../src/strategies/strategy.ts'
 import {parseEthernet} from '../../../src/wire/ethernet.ts'
 import {icmpFrame} from '../../../src/wire/frames.ts'
@@ -44,7 +44,7 @@ function hypervisor({
   const redirects = (): boolean =>
     obeys && (loaded.findLast((text) => text.includes('from_vms'))?.includes('ether daddr set') ?? false)
   const table: NftTable = {declarations: [], sets: new Map(), elements: new Map(), devices: [], rules: []}
-  const host: ProxyHost = {
+  const host: ProxyWorld = {
     loadNft: async (text) => void loaded.push(text),
     readTable: async () => (loaded.length > 0 ? table : undefined),
     bridgePorts: async () => ports,

@@ -2,12 +2,12 @@
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
 import {tryLock} from '../../../net/file/file-lock.ts'
-import {readText} from '../../../net/file/replace-file.ts'
+import {readText} from '../../../net/file/text-file.ts'
 import type {World} from '../../../net/world.ts'
 import {parseNonceFile} from '../nonce-file.ts'
 import type {DhcpBackend} from './backend.ts'
 
-export interface BackendContext {
+export interface BackendStage {
   readonly segment: string
   readonly world: Pick<World, 'sleep'>
 }

@@ -5,10 +5,11 @@ import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
 import {growingFile} from '../../../net/file/growing-file.ts'
 import {isService, servicePid, signalService} from '../../../net/file/pid-file.ts'
-import {readText, replaceFile} from '../../../net/file/replace-file.ts'
+import {replaceFile} from '../../../net/file/replace-file.ts'
+import {readText} from '../../../net/file/text-file.ts'
 import {type Ipv4, isIpv4} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {alone, type BackendContext, nonceFrom} from './context.ts'
+import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's unit has dnsmasq write its pid. */
@@ -18,7 +19,7 @@ const NAME = 'dnsmasq'
 const READ_MS = 2000
 const QUIET_MS = 200
 
-export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
+export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
   const {optsfile, pidfile = DNSMASQ_PIDFILE, log: logFile} = dhcp
   if (optsfile === undefined) throw new TypeError('the inventory lets no dnsmasq without an optsfile pass')
   const log = logFile === undefined ? undefined : transactionLog(logFile, dnsmasqLine)

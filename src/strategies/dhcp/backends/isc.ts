@@ -1,16 +1,16 @@
 // ISC dhcpd 4.4 by OMAPI, spoken through omshell(1).
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
-import {readText} from '../../../net/file/replace-file.ts'
+import {readText} from '../../../net/file/text-file.ts'
 import {runCommand} from '../../../net/process/command.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {alone, type BackendContext, nonceFrom} from './context.ts'
+import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 export const ISC_OMAPI = '127.0.0.1:7911'
 
-export function iscBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
+export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
   const {omapi = ISC_OMAPI, omapiKey, log: logFile} = dhcp
   const log = logFile === undefined ? undefined : transactionLog(logFile, iscReader())
   const given = new Map<Mac, Ipv4>()

@@ -16,7 +16,7 @@ import {
 import {askUnixSocket} from '../../../net/stream/unix-request.ts'
 import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {alone, type BackendContext, nonceFrom} from './context.ts'
+import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's kea-dhcp4 listens. */
@@ -67,7 +67,7 @@ export const CONFIG_GET = record({Dhcp4: CONFIG})
 /** @internal */
 export const LIST_COMMANDS = list(text)
 
-export function keaBackend(dhcp: SegmentDhcp, {world}: BackendContext): DhcpBackend {
+export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
   const {control = KEA_CONTROL, log: logFile} = dhcp
   const log = logFile === undefined ? undefined : transactionLog(logFile, keaLine)
   const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()

@@ -4,7 +4,7 @@ import {compileNftTable, loadNft, type NftTable, readNftTable} from '../../net/n
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 
-export interface FilterHost {
+export interface FilterWorld {
   loadNft(ruleset: string): Promise<void>
   /** Undefined if there is no such table. */
   readTable(family: string, name: string): Promise<NftTable | undefined>
@@ -22,7 +22,7 @@ export interface FilterHost {
 }
 
 /** This machine, as far as the network namespace goes that this process is in. */
-export const systemFilterHost: FilterHost = {
+export const systemFilterWorld: FilterWorld = {
   loadNft,
   readTable: readNftTable,
   compileTable: compileNftTable,

@@ -2,7 +2,7 @@
 import {type BridgePort, bridgeFdb, bridgePorts, type FdbEntry} from '../../net/bridge-ports.ts'
 import {loadNft, type NftTable, readNftTable} from '../../net/nft/nft.ts'
 
-export interface ProxyHost {
+export interface ProxyWorld {
   loadNft(ruleset: string): Promise<void>
   /** Undefined if there is no such table. */
   readTable(family: string, name: string): Promise<NftTable | undefined>
@@ -11,4 +11,4 @@ export interface ProxyHost {
 }
 
 /** This machine, as far as the network namespace goes that this process is in. */
-export const systemProxyHost: ProxyHost = {loadNft, readTable: readNftTable, bridgePorts, bridgeFdb}
+export const systemProxyWorld: ProxyWorld = {loadNft, readTable: readNftTable, bridgePorts, bridgeFdb}

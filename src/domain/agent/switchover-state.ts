@@ -1,0 +1,152 @@
+// What a switchover of this VM is, from the command to its proof or its end: its state, what happens to it, and what is to
+// be done. The step from one to the next is in switchover.ts.
+import type {AgentCommand, AgentReason} from '../../wire/agent-message.ts'
+import {type Deadline, isOpen, type RouteChange, type SwitchRecord} from './memory.ts'
+import type {PolicyFacts, SwitchPlan} from './policy.ts'
+import {NO_FAILURE, type Retry} from './retry.ts'
+
+/** What has its turn, from its first action to its last one: those of different tasks never mingle. */
+export type Task =
+  | SwitchTask
+  | {readonly kind: 'confirm'}
+  | {readonly kind: 'rollback'; readonly reason: AgentReason; readonly detail: string}
+  /** The gateway to which that switch went is dead, the old one is not. */
+  | {readonly kind: 'gateway_died'; readonly run: string; readonly seq: number; readonly detail: string}
+  /** What could not be undone, or ended, is tried again; or it has become time to. */
+  | {readonly kind: 'undo' | 'end_drain'}
+  /** The first of all: goes on where an agent before this one was stopped. */
+  | {readonly kind: 'recover'}
+  /** The last; `open`: a switch was not decided when it was ordered. */
+  | {readonly kind: 'stop'; readonly open: boolean}
+
+/** A command that the policy accepted. */
+export interface SwitchTask {
+  readonly kind: 'switch'
+  readonly kid: string
+  readonly command: AgentCommand
+  readonly plan: SwitchPlan
+  /** What the plan makes of the routes. */
+  readonly changes: readonly RouteChange[]
+  /** When it arrived, by {@link SwitchNow.clockMs}. */
+  readonly receivedMs: number
+}
+
+/** What is under way for the first task, and takes its time. */
+export type Doing =
+  | {readonly kind: 'trying' | 'applying'; readonly task: SwitchTask}
+  | {readonly kind: 'proving' | 'undoing' | 'ending_drain'}
+
+export interface Switchover {
+  /** The switch in progress, or the last one, as it is on disk. */
+  readonly record: SwitchRecord | undefined
+  /** The first has its turn, if something is {@link Switchover.doing}; the others wait. */
+  readonly tasks: readonly Task[]
+  readonly doing: Doing | undefined
+  readonly undoing: Retry
+  readonly draining: Retry
+  /** Nothing is begun or tried again any more. */
+  readonly stopped: boolean
+}
+
+export type SwitchEvent =
+  | {readonly kind: 'task'; readonly task: Exclude<Task, {readonly kind: 'stop'}>}
+  /** Nothing is under way and a task waits: {@link turnWanted}. */
+  | {readonly kind: 'turn'}
+  /** {@link dueMs} is over. */
+  | {readonly kind: 'tick'}
+  /** Routes, rules or addresses changed, whoever did that. */
+  | {readonly kind: 'routes_changed'}
+  /** The agent ends. */
+  | {readonly kind: 'stop'}
+  /** A `save` failed. The state is the one before the step that asked for it, and none of that step's actions was done. */
+  | {readonly kind: 'not_saved'; readonly detail: string}
+  | SwitchResult
+
+/** How ended what an action began. */
+export type SwitchResult =
+  /** `wrong`: why not that gateway; else the routes after the trial. */
+  | {readonly kind: 'tried'; readonly wrong: Required<Why>}
+  | {readonly kind: 'tried'; readonly wrong?: undefined; readonly families: PolicyFacts['families']}
+  | {readonly kind: 'applied'}
+  /** `silent`: a new gateway beyond which nothing answers. */
+  | {readonly kind: 'proved'; readonly silent: string | undefined}
+  /** `gone`: interfaces that are no more, and their routes with them. */
+  | {readonly kind: 'undone'; readonly trouble: string | undefined; readonly gone: readonly string[]}
+  | {readonly kind: 'drain_ended'}
+  /** It threw. */
+  | {readonly kind: 'failed'; readonly detail: string}
+
+export type SwitchAction =
+  /**
+   * On disk, with the answer that it is to who asked, before the actions after it are taken; else they are not, and
+   * `not_saved` comes. Always the first action. `uses`: this command is used up by the same write.
+   */
+  | {readonly kind: 'save'; readonly record: SwitchRecord; readonly uses?: AgentCommand}
+  /** The same where the disk is not decisive. `quietly`: nothing that anybody is told is another than before. */
+  | {readonly kind: 'keep'; readonly record: SwitchRecord; readonly quietly?: true}
+  /** Each of these ends in its {@link SwitchResult}. A trial begins when a watch has ended that was left. */
+  | {readonly kind: 'try'; readonly plan: SwitchPlan}
+  | {readonly kind: 'apply' | 'undo'; readonly changes: readonly RouteChange[]}
+  | {readonly kind: 'prove'; readonly changes: readonly RouteChange[]; readonly probes: readonly string[]}
+  | {readonly kind: 'end_drain'}
+  /** The trial or the proof under way need not be waited for. */
+  | {readonly kind: 'abandon'}
+  /** Watches the confirmed gateway until `guardUntil`: `gateway_died` may come. */
+  | {readonly kind: 'watch'; readonly record: SwitchRecord}
+  | {readonly kind: 'leave'}
+  /** Puts back what of the overlay somebody else took away. */
+  | {readonly kind: 'reassert'; readonly changes: readonly RouteChange[]; readonly draining: boolean}
+  /** This task's turn is over; `declined`: the switch was not begun. */
+  | {readonly kind: 'over'; readonly task: Task; readonly declined?: Required<Why>}
+  | {readonly kind: 'log'; readonly text: string}
+
+/** What is so now. */
+export interface SwitchNow {
+  /** ms since boot, and which boot: a clock that nobody sets. */
+  readonly uptimeMs: number
+  readonly bootId: string
+  /** ms since 1970. */
+  readonly wallMs: number
+  /** To the fraction of a ms, since whenever. */
+  readonly clockMs: number
+  readonly windows: {readonly confirmS: number; readonly drainS: number; readonly guardS: number}
+}
+
+export interface Why {
+  readonly reason?: AgentReason
+  readonly detail?: string
+}
+
+/** As an agent finds it that is started: `recover` is its first task. */
+export const switchoverOf = (record: SwitchRecord | undefined): Switchover => ({
+  ...{record, tasks: [], doing: undefined, stopped: false},
+  ...{undoing: NO_FAILURE, draining: NO_FAILURE},
+})
+
+/** Nothing of a switch is under way: no proof, no confirmation awaited, no session draining. */
+export const isIdle = ({record}: Switchover): boolean => !isOpen(record) && record?.drainUntil === undefined
+
+export const turnWanted = ({doing, tasks}: Switchover): boolean => doing === undefined && tasks.length > 0
+
+/** When a `tick` is wanted, ms since boot `bootId`; undefined if none is. */
+export const dueMs = (state: Switchover, bootId: string): number | undefined => due(state, bootId)?.atMs
+
+/** What time alone brings about. */
+export function due(state: Switchover, bootId: string): {readonly atMs: number; readonly task: Task} | undefined {
+  const {record, tasks, undoing, draining, stopped} = state
+  // One of another boot is over.
+  const at = (deadline: Deadline): number => (deadline.bootId === bootId ? deadline.uptimeMs : 0)
+  if (stopped || record === undefined) return undefined
+  if (record.phase === 'applying' || record.phase === 'applied') {
+    if (tasks.some((task) => task.kind === 'rollback' && task.reason === 'not_confirmed')) return undefined
+    const detail = record.needsConfirm ? 'no confirmation came in time' : 'it was not proved in time'
+    return {atMs: at(record.deadline!), task: {kind: 'rollback', reason: 'not_confirmed', detail}}
+  }
+  if (tasks.length > 0) return undefined
+  if (record.phase === 'rolling_back') {
+    return undoing.againMs === undefined ? undefined : {atMs: undoing.againMs, task: {kind: 'undo'}}
+  }
+  const {drainUntil} = record
+  if (drainUntil === undefined && draining.againMs === undefined) return undefined
+  return {atMs: Math.max(drainUntil ? at(drainUntil) : 0, draining.againMs ?? 0), task: {kind: 'end_drain'}}
+}

@@ -1,0 +1,368 @@
+// A DHCP server without sockets, disk and clock: what it holds, and what it does about what happens. Events come in with
+// the time, what is to be done goes out as actions, in the order in which to do it.
+import {ANY_IPV4, type Ipv4, type Mac} from '../../wire/address.ts'
+import {type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
+import {DHCPDISCOVER} from '../../wire/dhcp-options.ts'
+import {WireError} from '../../wire/error.ts'
+import type {LeaseBook} from './book.ts'
+import {type Counters, counters} from './counters.ts'
+import type {Directive, Lease} from './lease.ts'
+import {type ReplyTo, serializeReply} from './reply.ts'
+import {type ClientRequest, readRequest} from './request.ts'
+import {type Answer, answer, type Case, declined} from './rules.ts'
+import {type Scope, type ServerFacts, scopeFor} from './scope.ts'
+
+/** A packet that came to port 67; its bytes are valid until the step is over. */
+export interface Arrival {
+  readonly payload: Uint8Array
+  readonly destination: Ipv4
+}
+
+/** A packet to send. */
+export interface Departure {
+  readonly payload: Uint8Array
+  readonly to: ReplyTo
+}
+
+/** A client's message and what was decided about it. */
+export interface Exchange {
+  readonly request: ClientRequest
+  readonly scope: Scope
+  readonly answer: Answer
+}
+
+/** What goes to the disk together, and what depends on it. */
+export interface Batch {
+  /** By segment and address, the latest of each. */
+  readonly leases: ReadonlyMap<string, Lease>
+  readonly directives: readonly Directive[]
+  /** Answered once all of it is stored, and not at all if it is not. */
+  readonly waiting: readonly Exchange[]
+  /** What held before, to take back from the last to the first if it cannot be stored. */
+  readonly before: readonly Before[]
+}
+
+/** A batch that is being gathered. */
+interface OpenBatch extends Batch {
+  readonly leases: Map<string, Lease>
+  readonly directives: Directive[]
+  readonly waiting: Exchange[]
+  readonly before: Before[]
+}
+
+type Before =
+  | {readonly segment: string; readonly ip: Ipv4; readonly lease: Lease | undefined}
+  | {readonly directive: Directive}
+
+/** An offer that waits until its address has been asked for, and the message to judge anew if somebody has it. */
+interface HeldOffer {
+  readonly exchange: Exchange
+  readonly arrival: Arrival
+}
+
+/**
+ * What the server holds. Unlike other steps of ours this one changes it in place and returns actions only: leases are
+ * tens of thousands, of which a packet changes one, and a copy for each would be most of the work. All of it but the
+ * books, which their owner has filled, belongs to {@link step}; others read.
+ */
+export interface DhcpServer {
+  readonly facts: ServerFacts
+  readonly counters: Counters
+  /** By segment. */
+  readonly books: ReadonlyMap<string, LeaseBook>
+  /** By {@link clientAt}. */
+  readonly directives: Map<string, Directive>
+  /** By {@link clientAt}; bounded by the pools, since each holds an address for its client. */
+  readonly probing: Map<string, HeldOffer>
+}
+
+export const dhcpServer = (
+  facts: ServerFacts,
+  books: ReadonlyMap<string, LeaseBook>,
+  stored: readonly Directive[],
+): DhcpServer => ({
+  facts,
+  counters: counters(),
+  books,
+  directives: new Map(stored.map((each) => [clientAt(each.segment, each.mac), each])),
+  probing: new Map(),
+})
+
+export type ServerEvent =
+  | {readonly kind: 'arrivals'; readonly batch: readonly Arrival[]}
+  /** A `commit` is durable. */
+  | {readonly kind: 'stored'; readonly batch: Batch}
+  | {readonly kind: 'not_stored'; readonly batch: Batch; readonly why: string}
+  /** The answer to a `probe`: whether somebody else uses the address. */
+  | {readonly kind: 'probed'; readonly client: string; readonly inUse: boolean}
+  /** Nobody could be asked. */
+  | {readonly kind: 'not_probed'; readonly client: string; readonly why: string}
+  /** A lease or a directive is another, for another reason than a client's message; it is durable already. */
+  | {readonly kind: 'changed'; readonly lease?: Lease | undefined; readonly directive?: Directive | undefined}
+
+export type ServerAction =
+  | {readonly kind: 'send'; readonly departures: readonly Departure[]}
+  /** Make it durable; `stored` or `not_stored` says whether it is. */
+  | {readonly kind: 'commit'; readonly batch: Batch}
+  /** Ask whether anybody but `mac` uses the address; `relay` is that of the client, if it has one. */
+  | {
+      readonly kind: 'probe'
+      readonly client: string
+      readonly ip: Ipv4
+      readonly mac: Mac
+      readonly relay: Ipv4 | undefined
+    }
+  /** These are over: whoever follows them may know. */
+  | {readonly kind: 'tell'; readonly exchanges: readonly Exchange[]}
+  /** Something an operator should look at; `key` names the kind, for limiting its rate. */
+  | {readonly kind: 'warn'; readonly key: string; readonly line: string}
+
+/** What is so outside. */
+export interface ServerNow {
+  /** CLOCK_REALTIME, ns. */
+  readonly nowNs: () => bigint
+  /** 16 unguessable bytes, 32 hex digits. */
+  readonly newNonce: () => string
+  /** Whether an address is asked for before it is offered for the first time. */
+  readonly probes: boolean
+  /** Longest UDP payload that leaves in one frame. */
+  readonly maximum: number
+}
+
+interface Turn {
+  readonly server: DhcpServer
+  readonly now: ServerNow
+  readonly actions: ServerAction[]
+}
+
+/** Changes `server`; see {@link DhcpServer}. */
+export function step(server: DhcpServer, event: ServerEvent, now: ServerNow): readonly ServerAction[] {
+  const turn: Turn = {server, now, actions: []}
+  switch (event.kind) {
+    case 'arrivals':
+      receive(turn, event.batch)
+      break
+    case 'stored':
+      settle(turn, event.batch.waiting)
+      break
+    case 'not_stored':
+      takeBack(turn, event.batch, event.why)
+      break
+    case 'probed':
+      probed(turn, event.client, event.inUse)
+      break
+    case 'not_probed':
+      notProbed(turn, event.client, event.why)
+      break
+    case 'changed':
+      if (event.lease) bookOf(server, event.lease.segment).put(event.lease)
+      if (event.directive) direct(server, event.directive)
+  }
+  return turn.actions
+}
+
+export const bookOf = ({books}: DhcpServer, segment: string): LeaseBook => books.get(segment)!
+
+export const directiveOf = ({directives}: DhcpServer, segment: string, mac: Mac): Directive | undefined =>
+  directives.size === 0 ? undefined : directives.get(clientAt(segment, mac))
+
+/** Whether the client asked for its configuration and was told something: what a FORCERENEW is sent for. */
+export const isAnsweredRequest = ({request, answer: given}: Exchange): boolean =>
+  request.state !== undefined && given.reply !== undefined
+
+const clientAt = (segment: string, mac: Mac): string => `${segment} ${mac}`
+
+const direct = ({directives}: DhcpServer, directive: Directive): void =>
+  void directives.set(clientAt(directive.segment, directive.mac), directive)
+
+function warn({actions}: Turn, key: string, line: string): void {
+  actions.push({kind: 'warn', key, line})
+}
+
+const nowMs = ({now}: Turn): number => Number(now.nowNs() / 1_000_000n)
+
+/** Offers leave, then all leases of the batch are stored together, then what depends on them leaves. */
+function receive(turn: Turn, arrivals: readonly Arrival[]): void {
+  const atMs = nowMs(turn)
+  const ready: Exchange[] = []
+  const batch: OpenBatch = {leases: new Map(), directives: [], waiting: [], before: []}
+  for (const arrival of arrivals) {
+    const exchange = judge(turn, arrival, atMs)
+    if (!exchange) continue
+    const {lease, probe, nakDone} = exchange.answer
+    if (lease) putLease(turn.server, lease, batch)
+    if (nakDone) endNak(turn.server, exchange, batch)
+    if (probe !== undefined && turn.now.probes) holdOffer(turn, exchange, probe, arrival)
+    else (outlives(exchange.answer) ? batch.waiting : ready).push(exchange)
+  }
+  settle(turn, ready)
+  if (batch.waiting.length > 0) turn.actions.push({kind: 'commit', batch})
+}
+
+/** An offer promises nothing that must outlive this process: it need not wait for the disk. */
+const outlives = ({lease, nakDone}: Answer): boolean => nakDone || (lease !== undefined && lease.state !== 'offered')
+
+function judge(turn: Turn, {payload, destination}: Arrival, atMs: number): Exchange | undefined {
+  const {facts, counters: count} = turn.server
+  const message = parsed(payload)
+  const request = typeof message === 'string' ? message : readRequest(message, destination)
+  if (typeof request === 'string') {
+    count.drop(request)
+    return undefined
+  }
+  count.receive(request.type)
+  const {giaddr, ciaddr} = request.message
+  const scope = scopeFor(facts, giaddr, ciaddr, destination !== '255.255.255.255')
+  if (!scope) {
+    count.drop('unknown-segment')
+    warn(turn, 'unknown-segment', `a relay at ${giaddr} serves no segment of this server`)
+    return undefined
+  }
+  if (request.type === DHCPDISCOVER && isProbing(turn.server, scope, request)) {
+    count.drop('probing')
+    return undefined
+  }
+  return {request, scope, answer: answer(caseOf(turn, request, scope, atMs))}
+}
+
+function parsed(payload: Uint8Array): Dhcp | WireError['reason'] {
+  try {
+    return parseDhcp(payload)
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error
+    return error.reason
+  }
+}
+
+/** A client that asks again while its address is being asked for waits for that. */
+const isProbing = ({probing}: DhcpServer, {segment}: Scope, {mac}: ClientRequest): boolean =>
+  probing.size > 0 && probing.has(clientAt(segment, mac))
+
+const caseOf = ({server, now}: Turn, request: ClientRequest, scope: Scope, atMs: number): Case => ({
+  request,
+  scope,
+  serverIdentifier: server.facts.serverIdentifier,
+  leases: bookOf(server, scope.segment),
+  directive: directiveOf(server, scope.segment, request.mac),
+  nowMs: atMs,
+  nowNs: now.nowNs,
+  newNonce: now.newNonce,
+})
+
+function putLease(server: DhcpServer, lease: Lease, batch: OpenBatch): void {
+  const {segment, ip} = lease
+  const book = bookOf(server, segment)
+  if (lease.state !== 'offered') {
+    batch.before.push({segment, ip, lease: book.byIp(ip)})
+    batch.leases.set(`${segment} ${ip}`, lease)
+  }
+  book.put(lease)
+}
+
+/** The order to refuse its next renewal has been carried out, or the client has begun anew by itself. */
+function endNak(server: DhcpServer, {request, scope}: Exchange, batch: OpenBatch): void {
+  const before = directiveOf(server, scope.segment, request.mac)!
+  const done = {...before, nak: false}
+  direct(server, done)
+  batch.directives.push(done)
+  batch.before.push({directive: before})
+}
+
+/** Nothing of this batch is on disk, so that nobody may be told that it is. */
+function takeBack(turn: Turn, {waiting, before}: Batch, why: string): void {
+  for (const was of before.toReversed()) {
+    if ('directive' in was) direct(turn.server, was.directive)
+    else if (was.lease) bookOf(turn.server, was.segment).put(was.lease)
+    else bookOf(turn.server, was.segment).remove(was.ip)
+  }
+  if (waiting.length > 0) turn.server.counters.drop('not-stored')
+  warn(turn, 'store', why)
+}
+
+function settle(turn: Turn, exchanges: readonly Exchange[]): void {
+  if (exchanges.length === 0) return
+  const departures: Departure[] = []
+  for (const exchange of exchanges) {
+    const {request, answer: given} = exchange
+    if (given.reason !== undefined) noteReason(turn, exchange)
+    if (!given.reply) continue
+    turn.server.counters.send(given.reply.type)
+    const payload = bytesOf(turn, request, given.reply.message)
+    if (payload) departures.push({payload, to: given.reply.to})
+  }
+  if (departures.length > 0) turn.actions.push({kind: 'send', departures})
+  turn.actions.push({kind: 'tell', exchanges})
+}
+
+function bytesOf(turn: Turn, {mac, maximum}: ClientRequest, message: Dhcp): Uint8Array | undefined {
+  const room = Math.min(maximum, turn.now.maximum)
+  try {
+    const {payload, left} = serializeReply(message, room)
+    if (left.length > 0) warn(turn, 'too-long', `${mac} takes ${room} bytes: option ${left.join(', ')} is left out`)
+    return payload
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error
+    turn.server.counters.drop('reply-too-long')
+    warn(turn, 'too-long', `${mac} takes ${room} bytes, and gets no answer: ${error.message}`)
+    return undefined
+  }
+}
+
+function noteReason(turn: Turn, {request: {mac}, scope: {segment}, answer: {reason, reply, ip}}: Exchange): void {
+  if (!reply) turn.server.counters.drop(reason!)
+  if (reason === 'pool-exhausted')
+    warn(turn, reason, `the pool of segment ${segment} is exhausted: ${mac} gets no answer`)
+  if (reason === 'reservation-in-use')
+    warn(turn, reason, `somebody else uses the address reserved for ${mac} on segment ${segment}`)
+  if (reason === 'held-by-another' && !reply)
+    warn(turn, 'declined', `${mac} declines ${ip}: somebody else uses it on segment ${segment}`)
+}
+
+function holdOffer(turn: Turn, exchange: Exchange, ip: Ipv4, arrival: Arrival): void {
+  const {request, scope} = exchange
+  const {mac} = request
+  const {giaddr} = request.message
+  const client = clientAt(scope.segment, mac)
+  turn.server.probing.set(client, {exchange, arrival: {...arrival, payload: Uint8Array.from(arrival.payload)}})
+  turn.actions.push({kind: 'probe', client, ip, mac, relay: giaddr === ANY_IPV4 ? undefined : giaddr})
+}
+
+/** The offer that was held, which it is not any more. */
+function release({server}: Turn, client: string): HeldOffer | undefined {
+  const held = server.probing.get(client)
+  server.probing.delete(client)
+  return held
+}
+
+function probed(turn: Turn, client: string, inUse: boolean): void {
+  const held = release(turn, client)
+  if (!held) return
+  if (inUse) conflict(turn, held)
+  else settle(turn, [held.exchange])
+}
+
+function notProbed(turn: Turn, client: string, why: string): void {
+  const held = release(turn, client)
+  if (!held) return
+  const {answer: given, scope} = held.exchange
+  // Or it would count as the client's own when it asks again, and be offered without a question.
+  const book = bookOf(turn.server, scope.segment)
+  if (book.byIp(given.probe!) === given.lease) book.remove(given.probe!)
+  warn(turn, 'probe', `nobody could be asked for ${given.probe}, so it is not offered: ${why}`)
+}
+
+/** Somebody else has what was to be offered: the client, who never saw the offer, gets another for the same message. */
+function conflict(turn: Turn, {exchange: {scope, answer: given}, arrival}: HeldOffer): void {
+  const {segment} = scope
+  warn(turn, 'conflict', `${given.probe} is in use by a host that did not get it here (segment ${segment})`)
+  turn.server.counters.drop('conflict')
+  if (given.lease) {
+    const lease = declined(given.lease, scope, nowMs(turn))
+    bookOf(turn.server, segment).put(lease)
+    // Not taken back where it cannot be stored: then it is known until a restart, after which the address is asked for
+    // again.
+    const leases = new Map([[`${segment} ${lease.ip}`, lease]])
+    turn.actions.push({kind: 'commit', batch: {leases, directives: [], waiting: [], before: []}})
+  }
+  receive(turn, [arrival])
+}
