@@ -1,0 +1,179 @@
+import {describe, expect, it} from 'vitest'
+import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
+import {Failure, type FailureKind} from '../../../src/errors.ts'
+import type {DeadMan} from '../../../src/net/process/dead-man.ts'
+import {performSwitch, plannedSwitch, prepareSwitch} from '../../../src/orders/switch/run-switch.ts'
+import type {Registered} from '../../../src/strategies/registry.ts'
+import type {Strategy, Verdict} from '../../../src/strategies/strategy.ts'
+import {INVENTORY} from '../../support/inventory.ts'
+import {fakeWorld} from '../../support/world.ts'
+
+const YES: Verdict = {ok: true, evidence: ['seen']}
+const NO: Verdict = {ok: false, evidence: ['not seen']}
+const signal = new AbortController().signal
+
+interface Told {
+  readonly plan?: unknown
+  readonly execute?: unknown
+  readonly verify?: unknown
+  readonly rollback?: unknown
+}
+
+/** A strategy that does as it is told, an Error being thrown, and writes into `log` what it begins and ends. */
+function strategyOf(name: string, log: string[], told: Told = {}): Strategy {
+  const does = async (step: keyof Told, otherwise: unknown): Promise<never> => {
+    const value = told[step] ?? otherwise
+    log.push(`${name} ${step}`)
+    await new Promise((resolve) => setImmediate(resolve))
+    if (value instanceof Error) throw value
+    log.push(`${name} ${step} done`)
+    return value as never
+  }
+  return {
+    name,
+    summary: name,
+    traits: {controlledAt: 'here', layer: 'L2', gatewayIp: 'stays', sessions: 'kept', needs: 'nothing'},
+    plan: () => does('plan', {by: name}),
+    execute: () => does('execute', undefined),
+    verify: () => does('verify', YES),
+    rollback: () => does('rollback', YES),
+    describe: () => [`by ${name}`],
+  }
+}
+
+/** The guard of a process that lives on. */
+function guardIn(log: string[], arm: () => Promise<void> = async () => {}): DeadMan & {readonly orders: unknown[]} {
+  const orders: unknown[] = []
+  return {
+    orders,
+    async arm(order) {
+      orders.push(order)
+      await arm()
+      log.push('armed')
+    },
+    disarm: () => void log.push('disarmed'),
+  }
+}
+
+const ORDER = {vm: 'web-07', to: 'y', strategies: []}
+function prepared(...strategies: readonly Strategy[]) {
+  const installed = new Map<string, Registered>(strategies.map((strategy) => [strategy.name, {strategy, plugin: 'p'}]))
+  const names = strategies.map(({name}) => name)
+  return prepareSwitch(
+    {...ORDER, strategies: names},
+    parseInventory(INVENTORY, 'gwswitch.yaml'),
+    installed,
+    fakeWorld(),
+  )
+}
+
+const failure = (kind: FailureKind): Failure => new Failure(kind, `${kind}: because`)
+
+describe('prepareSwitch', () => {
+  it('takes the first strategy that can, says why not those before it, and asks none behind it', async () => {
+    const log: string[] = []
+    const first = strategyOf('a', log, {plan: failure('usage')})
+    const found = await prepared(first, strategyOf('b', log), strategyOf('c', log))
+    expect(found).toMatchObject({
+      strategy: {name: 'b'},
+      plan: {by: 'b'},
+      describe: ['by b'],
+      passedOver: [{strategy: 'a', reason: 'usage: because'}],
+      switchover: {vm: {name: 'web-07'}, from: {name: 'rx'}, to: {name: 'ry'}},
+    })
+    expect(log).toEqual(['a plan', 'b plan', 'b plan done'])
+  })
+
+  it.each([failure('runtime'), failure('privilege'), failure('silent'), failure('refused'), new TypeError('a bug')])(
+    'passes over nobody because of a %s',
+    async (error) => {
+      const log: string[] = []
+      await expect(prepared(strategyOf('a', log, {plan: error}), strategyOf('b', log))).rejects.toBe(error)
+      expect(log).toEqual(['a plan'])
+    },
+  )
+
+  it('gives the reason of each where none can', async () => {
+    const log: string[] = []
+    const cannot = (name: string) => strategyOf(name, log, {plan: failure('usage')})
+    await expect(prepared(cannot('a'), cannot('b'))).rejects.toMatchObject({
+      kind: 'usage',
+      message: 'a: usage: because; b: usage: because',
+    })
+    await expect(prepared(cannot('a'))).rejects.toMatchObject({kind: 'usage', message: 'usage: because'})
+  })
+})
+
+describe('plannedSwitch', () => {
+  it('is a document of what would be done, and does none of it', async () => {
+    const log: string[] = []
+    const document = plannedSwitch(await prepared(strategyOf('a', log)))
+    expect(document).toMatchObject({
+      schema: 'gwswitch.switch/1',
+      dryRun: true,
+      vm: {name: 'web-07', ip: '10.0.0.10', segment: 'tenant-a'},
+      from: {name: 'rx', site: 'x'},
+      to: {name: 'ry', site: 'y'},
+      strategy: 'a',
+      plan: {by: 'a'},
+      steps: [],
+      exitCode: 0,
+    })
+    expect(log).toEqual(['a plan', 'a plan done'])
+  })
+})
+
+describe('performSwitch', () => {
+  async function performed(told: Told, arm?: () => Promise<void>) {
+    const log: string[] = []
+    const ready = await prepared(strategyOf('a', log, told))
+    log.length = 0
+    const deadMan = guardIn(log, arm)
+    const run = performSwitch(ready, fakeWorld(), {signal, deadMan})
+    return {log, deadMan, outcome: await run.catch((error: unknown) => error)}
+  }
+  const done = (...steps: readonly string[]): string[] => steps.flatMap((step) => [`a ${step}`, `a ${step} done`])
+
+  it('arms the guard before anything is done, and disarms it when all is verified', async () => {
+    const {log, deadMan, outcome} = await performed({})
+    expect(log).toEqual(['armed', ...done('execute', 'verify'), 'disarmed'])
+    expect(deadMan.orders).toEqual([{strategy: 'a', plan: {by: 'a'}, vm: 'web-07'}])
+    expect(outcome).toMatchObject({dryRun: false, verified: true, evidence: ['seen'], exitCode: 0})
+  })
+
+  it('does nothing that no guard would take back', async () => {
+    const error = failure('runtime')
+    const {log, outcome} = await performed({}, async () => {
+      throw error
+    })
+    expect(outcome).toBe(error)
+    expect(log).toEqual(['disarmed'])
+  })
+
+  it('keeps the guard until the rollback has returned', async () => {
+    const {log, outcome} = await performed({verify: NO})
+    expect(log).toEqual(['armed', ...done('execute', 'verify', 'rollback'), 'disarmed'])
+    expect(outcome).toMatchObject({
+      verified: false,
+      evidence: ['not seen'],
+      rolledBack: true,
+      rollback: YES,
+      exitCode: 3,
+    })
+  })
+
+  it('does not end with 0 where the rollback is not confirmed either', async () => {
+    const {outcome} = await performed({verify: NO, rollback: NO})
+    expect(outcome).toMatchObject({verified: false, rollback: NO})
+    expect((outcome as {exitCode: number}).exitCode).toBeGreaterThan(0)
+  })
+
+  it.each<[string, Told, string[]]>([
+    ['execute', {execute: failure('refused')}, ['a execute']],
+    ['verify', {verify: failure('runtime')}, [...done('execute'), 'a verify']],
+  ])('takes a switch back whose %s fails, and then disarms and throws', async (step, told, before) => {
+    const {log, outcome} = await performed(told)
+    expect(outcome).toBe(told[step as keyof Told])
+    expect(log).toEqual(['armed', ...before, ...done('rollback'), 'disarmed'])
+  })
+})
