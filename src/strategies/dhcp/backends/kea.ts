@@ -1,6 +1,18 @@
 // Kea (2.2 and later) by its control socket: one JSON command a connection.
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
+import {
+  anything,
+  list,
+  number,
+  optional,
+  readJson,
+  record,
+  type Shape,
+  type Shaped,
+  shaped,
+  text,
+} from '../../../net/json-shape.ts'
 import {askUnixSocket} from '../../../net/stream/unix-request.ts'
 import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
@@ -11,56 +23,60 @@ import {type LogReader, transactionLog} from './transaction-log.ts'
 export const KEA_CONTROL = '/run/kea/kea4-ctrl-socket'
 const WHAT = 'kea-dhcp4'
 
-interface KeaOption {
-  readonly name?: string
-  readonly code?: number
-  readonly data?: string
-}
+const OPTION = record({name: optional(text), code: optional(number), data: optional(text)})
 /** The parts of Kea's configuration that are looked at; the rest travels through untouched. */
-interface KeaReservation {
-  readonly 'hw-address'?: string
-  readonly 'ip-address'?: string
-  readonly 'option-data'?: readonly KeaOption[]
-}
-interface KeaSubnet {
-  readonly id: number
-  readonly subnet: string
-  readonly reservations?: readonly KeaReservation[]
-}
-export interface KeaConfig {
-  readonly subnet4?: readonly KeaSubnet[]
-  readonly 'shared-networks'?: readonly {readonly subnet4?: readonly KeaSubnet[]}[]
-  readonly reservations?: readonly KeaReservation[]
+const RESERVATION = record({
+  'hw-address': optional(text),
+  'ip-address': optional(text),
+  'option-data': optional(list(OPTION)),
+})
+const SUBNET = record({id: number, subnet: text, reservations: optional(list(RESERVATION))})
+const CONFIG = record({
+  subnet4: optional(list(SUBNET)),
+  'shared-networks': optional(list(record({subnet4: optional(list(SUBNET))}))),
+  reservations: optional(list(RESERVATION)),
+})
+const ANSWER = record({result: number, text: optional(text), arguments: anything})
+
+type KeaOption = Shaped<typeof OPTION>
+type KeaReservation = Shaped<typeof RESERVATION>
+type KeaSubnet = Shaped<typeof SUBNET>
+export type KeaConfig = Shaped<typeof CONFIG>
+
+/**
+ * What Kea answers to `command`. @throws Failure `refused` with its words if it did not do it, `runtime` if that is no
+ * answer of Kea's. `control` names the socket.
+ * @internal
+ */
+export function readKeaAnswer<T>(json: string, control: string, command: string, shape: Shape<T>): T {
+  let answer: Shaped<typeof ANSWER>
+  try {
+    answer = readJson(json, command, ANSWER)
+  } catch {
+    throw new Failure('runtime', `${control}: what answers there is not ${WHAT}`)
+  }
+  if (answer.result === 0) return shaped(answer.arguments, `${WHAT}: ${command}`, shape)
+  throw new Failure('refused', `${WHAT}: ${command}: ${answer.text ?? `result ${answer.result}`}`)
 }
 
-interface KeaAnswer {
-  readonly result: number
-  readonly text?: string
-  readonly arguments?: unknown
-}
+/**
+ * Kea 2.4 and later add a hash beside Dhcp4, which config-set would not take back.
+ * @internal
+ */
+export const CONFIG_GET = record({Dhcp4: CONFIG})
+/** @internal */
+export const LIST_COMMANDS = list(text)
 
 export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
   const {control = KEA_CONTROL, log: logFile} = dhcp
   const log = logFile === undefined ? undefined : transactionLog(logFile, keaLine)
   const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()
 
-  async function ask(command: string, args?: unknown): Promise<unknown> {
-    const text = await askUnixSocket(
-      control,
-      JSON.stringify({command, ...(args !== undefined && {arguments: args})}),
-      WHAT,
-    )
-    let answer: KeaAnswer
-    try {
-      answer = JSON.parse(text) as KeaAnswer
-    } catch {
-      throw new Failure('runtime', `${control}: what answers there is not ${WHAT}`)
-    }
-    if (answer.result === 0) return answer.arguments
-    throw new Failure('refused', `${WHAT}: ${command}: ${answer.text ?? `result ${answer.result}`}`)
+  async function ask<T>(command: string, shape: Shape<T>, args?: unknown): Promise<T> {
+    const request = JSON.stringify({command, ...(args !== undefined && {arguments: args})})
+    return readKeaAnswer(await askUnixSocket(control, request, WHAT), control, command, shape)
   }
-  // Kea 2.4 and later add a hash beside Dhcp4, which config-set would not take back.
-  const config = async (): Promise<KeaConfig> => ((await ask('config-get')) as {readonly Dhcp4: KeaConfig}).Dhcp4
+  const config = async (): Promise<KeaConfig> => (await ask('config-get', CONFIG_GET)).Dhcp4
 
   return {
     kind: 'kea',
@@ -72,12 +88,12 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       await alone(`${control}.gwswitch`, world, async () => {
         const now = await config()
         const changed = withReservedRouter(now, client, ip)
-        const commands = (await ask('list-commands')) as readonly string[]
+        const commands = await ask('list-commands', LIST_COMMANDS)
         const place = placeOf(changed, client.mac)
         if (commands.includes('reservation-update') && place?.subnet && placeOf(now, client.mac)?.subnet) {
           const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
-          await ask('reservation-update', {reservation, 'operation-target': 'memory'})
-        } else await ask('config-set', {Dhcp4: changed})
+          await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
+        } else await ask('config-set', anything, {Dhcp4: changed})
       })
     },
     async lastTransaction(client) {
