@@ -10,7 +10,7 @@ import {runCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
 import {carryOut, type SwitchOutcome} from '../../src/strategies/carry-out.ts'
-import type {StrategyOptions} from '../../src/strategies/strategy.ts'
+import type {StrategyOptions, Verdict} from '../../src/strategies/strategy.ts'
 import type {TestLab} from '../support/namespaces.ts'
 import {worldIn} from './arp-link.ts'
 
@@ -86,10 +86,16 @@ export async function suppressAtX(lab: TestLab): Promise<void> {
   await lab.run('sw-x', 'bridge', 'link', 'set', 'dev', 'dci-b', 'neigh_suppress', 'on')
 }
 
-/** The VM arrives at site Y, and is switched through its own port. */
-export async function arriveAndSwitch(lab: TestLab, options: StrategyOptions = {}): Promise<SwitchOutcome> {
+/** The VM arrives at site Y, and is switched through its own port; throws what kept the network from being asked. */
+export async function arriveAndSwitch(
+  lab: TestLab,
+  options: StrategyOptions = {},
+): Promise<SwitchOutcome & {readonly verdict: Verdict}> {
   await (await moveVm(lab.prefix, 'db-03', 'y')).announced
-  return switchVm(lab, options)
+  const outcome = await switchVm(lab, options)
+  const {verdict, error, end} = outcome
+  if (!verdict) throw error ?? new Error(`no verdict, and the switch ended as ${end}`)
+  return {...outcome, verdict}
 }
 
 async function switchVm(lab: TestLab, options: StrategyOptions = {}): Promise<SwitchOutcome> {
