@@ -66,8 +66,8 @@ export const agent: Strategy<AgentPlan> = {
       },
       stage,
     )
-    // Where nothing seen from here speaks against it, the VM's own word, signed or read back, must do.
-    return {...verdict, ok: verdict.ok || (isBack && verdict.uses?.mac !== plan.scene.to.mac), evidence: [...said, ...verdict.evidence]}
+    // Where it cannot be seen from here, the VM's own word, signed or read back, must do.
+    return {...verdict, ok: verdict.ok || (isBack && verdict.uses === null), evidence: [...said, ...verdict.evidence]}
   },
   describe: describeAgent,
 }
