@@ -2,7 +2,7 @@
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
-import {commandFailure, runCommand, tryCommand} from './process/command.ts'
+import {commandFailure, jsonCommand, runCommand, tryCommand} from './process/command.ts'
 
 /** A port of a bridge. */
 export interface BridgePort {
@@ -17,14 +17,7 @@ export interface BridgePort {
 
 /** Bridges that keep VLANs apart themselves (vlan_filtering 1). */
 export async function vlanAwareBridges(): Promise<string[]> {
-  const bridges = await json<{ifname: string; linkinfo?: {info_data?: {vlan_filtering?: number}}}>(
-    'ip',
-    '-d',
-    'link',
-    'show',
-    'type',
-    'bridge',
-  )
+  const bridges = await jsonCommand<{ifname: string; linkinfo?: {info_data?: {vlan_filtering?: number}}}>('ip', ['-d', 'link', 'show', 'type', 'bridge'])
   return bridges.filter(({linkinfo}) => linkinfo?.info_data?.vlan_filtering === 1).map(({ifname}) => ifname)
 }
 
@@ -38,7 +31,7 @@ interface RawPort {
 
 /** Every bridge port of this network namespace. */
 export async function bridgePorts(): Promise<BridgePort[]> {
-  const links = await json<RawPort>('ip', '-d', 'link', 'show')
+  const links = await jsonCommand<RawPort>('ip', ['-d', 'link', 'show'])
   return links.flatMap(({ifname, master, address, flags, linkinfo}) =>
     linkinfo?.info_slave_kind !== 'bridge' || master === undefined
       ? []
@@ -67,13 +60,7 @@ export interface FdbEntry {
 
 /** The forwarding table of a bridge. */
 export async function bridgeFdb(bridge: string): Promise<FdbEntry[]> {
-  const entries = await json<{mac: string; ifname: string; vlan?: number; state?: string}>(
-    'bridge',
-    'fdb',
-    'show',
-    'br',
-    bridge,
-  )
+  const entries = await jsonCommand<{mac: string; ifname: string; vlan?: number; state?: string}>('bridge', ['fdb', 'show', 'br', bridge])
   return entries.map(({mac, ifname, vlan, state}) => ({
     mac,
     port: ifname,
@@ -81,11 +68,6 @@ export async function bridgeFdb(bridge: string): Promise<FdbEntry[]> {
     own: state === 'permanent',
     fixed: state === 'static',
   }))
-}
-
-async function json<T>(command: string, ...args: string[]): Promise<T[]> {
-  const text = await runCommand(command, ['-json', ...args])
-  return text.trim() === '' ? [] : (JSON.parse(text) as T[])
 }
 
 /** @throws Failure `runtime` if it is no bridge port; the message lists those there are. */
@@ -138,6 +120,6 @@ export async function deleteNeighbour(ip: Ipv4 | Ipv6, device: string): Promise<
 
 /** Permanent neighbour entries of a device, as `address mac`. */
 export async function permanentNeighbours(device: string): Promise<string[]> {
-  const entries = await json<{dst: string; lladdr?: string}>('ip', 'neigh', 'show', 'dev', device, 'nud', 'permanent')
+  const entries = await jsonCommand<{dst: string; lladdr?: string}>('ip', ['neigh', 'show', 'dev', device, 'nud', 'permanent'])
   return entries.flatMap(({dst, lladdr}) => (lladdr === undefined ? [] : `${dst} ${lladdr}`))
 }

@@ -1,11 +1,10 @@
 // Interfaces, neighbours and routes as iproute2 shows them (`ip -json`), read only.
-import {execFile} from 'node:child_process'
 import {createSocket} from 'node:dgram'
 import {readFile} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
-import {promisify} from 'node:util'
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
+import {commandFailure, jsonCommand, jsonIn, tryCommand} from './process/command.ts'
 
 /** An address of an interface. */
 export interface InterfaceAddress {
@@ -67,21 +66,7 @@ interface RawRoute {
   expires?: number
 }
 
-const run = promisify(execFile)
-
-async function ipJson<T>(...args: string[]): Promise<T[]> {
-  try {
-    const {stdout} = await run('ip', ['-json', ...args], {maxBuffer: 64 << 20})
-    return stdout.trim() === '' ? [] : (JSON.parse(stdout) as T[])
-  } catch (error) {
-    if ((error as {code?: unknown}).code === 'ENOENT') {
-      throw new Failure('runtime', "the program 'ip' was not found: install iproute2")
-    }
-    throw error
-  }
-}
-
-const stderrOf = (error: unknown): string => String((error as {stderr?: string}).stderr ?? '')
+const ipJson = <T>(...args: string[]): Promise<T[]> => jsonCommand<T>('ip', args)
 
 /** Every interface of this network namespace. */
 export async function interfaces(): Promise<InterfaceFacts[]> {
@@ -148,14 +133,13 @@ export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
  */
 export async function routeTo(destination: Ipv4, interfaceName?: string): Promise<Route | undefined> {
   const through = interfaceName === undefined ? [] : ['oif', interfaceName]
-  let routes: RawRoute[]
-  try {
-    routes = await ipJson<RawRoute>('-4', 'route', 'get', destination, ...through)
-  } catch (error) {
-    if (/unreachable|No route|RTNETLINK answers/i.test(stderrOf(error))) return undefined
-    throw error
+  const args = ['-json', '-4', 'route', 'get', destination, ...through]
+  const result = await tryCommand('ip', args)
+  if (result.code !== 0) {
+    if (/unreachable|No route|RTNETLINK answers/i.test(result.stderr)) return undefined
+    throw commandFailure(`ip ${args.join(' ')}`, result)
   }
-  const route = routes[0]
+  const route = jsonIn<RawRoute>('ip route get', result.stdout)[0]
   if (!route) return undefined
   const marks = [...(route.flags ?? []), ...(route.cache ?? [])]
   return {

@@ -78,6 +78,23 @@ export async function runCommand(
   throw commandFailure([command, ...args].join(' '), result)
 }
 
+/**
+ * What iproute2 says with `-json`; an empty answer is an empty list (ip(8) prints nothing for it).
+ * @throws Failure as `runCommand`; `runtime` also for an answer that is no JSON.
+ */
+export async function jsonCommand<T>(command: string, args: readonly string[]): Promise<T[]> {
+  return jsonIn([command, '-json', ...args].join(' '), await runCommand(command, ['-json', ...args]))
+}
+
+/** The same of what a program said already. */
+export function jsonIn<T>(what: string, text: string): T[] {
+  try {
+    return text.trim() === '' ? [] : (JSON.parse(text) as T[])
+  } catch {
+    throw new Failure('runtime', `${what}: said "${text.trim().split('\n')[0]!.slice(0, 60)}", which is no JSON`)
+  }
+}
+
 /** The failure of a program that ended with `result`, told in one line. */
 export function commandFailure(what: string, {code, stderr}: CommandResult): Failure {
   const why = firstLine(stderr) ?? (code === null ? 'it was killed' : `it ended with code ${code}`)
