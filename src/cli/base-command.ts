@@ -4,6 +4,7 @@ import {Command, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import {EXIT, Failure} from '../errors.ts'
 import type {World} from '../net/world.ts'
+import {harmless} from '../render/paint.ts'
 import {errorDocument, oneLine} from './error-document.ts'
 import {heedOutput, noteLine} from './output.ts'
 
@@ -125,7 +126,9 @@ export abstract class BaseCommand extends Command {
 
   /** Shows what goes on, on a terminal only, in one line that is written over; an empty text takes it away. */
   protected meter(text: string): void {
-    if (process.stderr.isTTY && !this.jsonEnabled()) process.stderr.write(`\r\x1b[K${text}`)
+    if (!process.stderr.isTTY || this.jsonEnabled()) return
+    // A line that wraps cannot be written over; what a VM says does not steer the terminal.
+    process.stderr.write(`\r\x1b[K${harmless(text).slice(0, (process.stderr.columns || 80) - 1)}`)
   }
 
   /** Noted also with --json: should the document not be printed, the words say how it ended. */

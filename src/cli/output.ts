@@ -28,6 +28,8 @@ export function heedOutput(): void {
 
 function unprinted(code: number): void {
   const ended = lastLine === '' ? '' : ` of "${lastLine.trim().replaceAll(/\s+/g, ' ')}"`
-  process.stderr.write(`gwswitch: standard output: ${broken}: the result${ended}, exit code ${code}, cannot be printed\n`)
+  process.stderr.write(
+    `gwswitch: standard output: ${broken}: the result${ended}, exit code ${code}, cannot be printed\n`,
+  )
   process.exitCode = EXIT.runtime
 }

@@ -17,7 +17,13 @@ export interface BridgePort {
 
 /** Bridges that keep VLANs apart themselves (vlan_filtering 1). */
 export async function vlanAwareBridges(): Promise<string[]> {
-  const bridges = await jsonCommand<{ifname: string; linkinfo?: {info_data?: {vlan_filtering?: number}}}>('ip', ['-d', 'link', 'show', 'type', 'bridge'])
+  const bridges = await jsonCommand<{ifname: string; linkinfo?: {info_data?: {vlan_filtering?: number}}}>('ip', [
+    '-d',
+    'link',
+    'show',
+    'type',
+    'bridge',
+  ])
   return bridges.filter(({linkinfo}) => linkinfo?.info_data?.vlan_filtering === 1).map(({ifname}) => ifname)
 }
 
@@ -60,7 +66,12 @@ export interface FdbEntry {
 
 /** The forwarding table of a bridge. */
 export async function bridgeFdb(bridge: string): Promise<FdbEntry[]> {
-  const entries = await jsonCommand<{mac: string; ifname: string; vlan?: number; state?: string}>('bridge', ['fdb', 'show', 'br', bridge])
+  const entries = await jsonCommand<{mac: string; ifname: string; vlan?: number; state?: string}>('bridge', [
+    'fdb',
+    'show',
+    'br',
+    bridge,
+  ])
   return entries.map(({mac, ifname, vlan, state}) => ({
     mac,
     port: ifname,
@@ -120,6 +131,13 @@ export async function deleteNeighbour(ip: Ipv4 | Ipv6, device: string): Promise<
 
 /** Permanent neighbour entries of a device, as `address mac`. */
 export async function permanentNeighbours(device: string): Promise<string[]> {
-  const entries = await jsonCommand<{dst: string; lladdr?: string}>('ip', ['neigh', 'show', 'dev', device, 'nud', 'permanent'])
+  const entries = await jsonCommand<{dst: string; lladdr?: string}>('ip', [
+    'neigh',
+    'show',
+    'dev',
+    device,
+    'nud',
+    'permanent',
+  ])
   return entries.flatMap(({dst, lladdr}) => (lladdr === undefined ? [] : `${dst} ${lladdr}`))
 }
