@@ -14,11 +14,23 @@ if (major >= 26 || (major === 24 && atLeast(15, 0)) || (major === 22 && atLeast(
   // Not Node's default under /tmp: what is cached there by one user is executed by another.
   module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(process.env.HOME, '.cache'), 'gwswitch', 'node'))
   // Not awaited: oclif never settles once `| head` has gone, and Node would then exit 13.
-  import('../dist/main.js').then(({execute}) => execute({dir: import.meta.url}))
+  import('../dist/main.js').then(({execute}) => execute({dir: import.meta.url}), unreadable)
 } else {
   process.stderr.write(
     `gwswitch needs Node ^22.22.2, ^24.15 or >=26; this is ${process.versions.node}. ` +
       'In a clone, `npm run gwswitch -- ...` brings its own.\n',
+  )
+  process.exitCode = 1
+}
+
+/** Node's loader says it in ten lines, and names neither the user nor what to do. */
+function unreadable(error) {
+  const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(error.message)
+  if (!missing && error.code !== 'EACCES') throw error
+  const what = missing ? missing[1] : error.path
+  process.stderr.write(
+    `gwswitch: cannot load ${what}, a part of this program: it is not there (npm run build makes dist/, npm ci the ` +
+      "packages), or this user cannot read it (chmod -R go+rX on gwswitch's folder, and a folder that others can pass)\n",
   )
   process.exitCode = 1
 }

@@ -1,17 +1,18 @@
 // Runs gwswitch's own tasks on a machine that has nothing but Node, npm and (for namespaces) root.
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
-//   node scripts/bootstrap.mjs demo|test|check|check:static|build|bench|manifest|run [arguments]
+//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|bench|manifest|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {cpus} from 'node:os'
 import {delimiter, dirname, join} from 'node:path'
-import {fileURLToPath} from 'node:url'
+import {debian, found, libraries, nativeFiles, quietly, root, say, stop, systemPath} from './debian.mjs'
+import {isBuilt, markBuilt} from './dist.mjs'
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const [task = 'run', ...args] = process.argv.slice(2)
 
-/** What a task needs from Debian: the file that shows it is there, and the package that brings it. */
+/** What a task needs from Debian: what shows that it is there, and the package that brings it. */
 const LAB = [
   ['ip', 'iproute2'],
   ['nft', 'nftables'],
@@ -24,16 +25,19 @@ const PEERS = [
   ['tcpdump', 'tcpdump'],
   ['tshark', 'tshark'],
   ['scamper', 'scamper'],
-  ['ebtables', 'ebtables'],
+  // The program of the package ebtables wants a part that many kernels no longer have; this one does it by nft.
+  [ebtablesWorks, 'iptables'],
   ['keepalived', 'keepalived'],
   ['dnsmasq', 'dnsmasq-base'],
   ['dhcpcd', 'dhcpcd-base'],
   ['busybox', 'busybox-static'],
+  ['/etc/udhcpc/default.script', 'udhcpc'],
   ['NetworkManager', 'network-manager'],
   ['dbus-daemon', 'dbus-daemon'],
   ['ps', 'procps'],
   ['dhclient', 'isc-dhcp-client'],
-  ['dhcpd', 'isc-dhcp-server'],
+  // By its path: an npm package has a program of the same name.
+  ['/usr/sbin/dhcpd', 'isc-dhcp-server'],
   ['dhcrelay', 'isc-dhcp-relay'],
   ['kea-dhcp4', 'kea-dhcp4-server'],
   ['perfdhcp', 'kea-admin'],
@@ -48,17 +52,33 @@ const PEERS = [
 ]
 const TASKS = {
   demo: {debian: LAB, required: true, steps: () => [node('bin/run.js', 'lab', 'demo', ...args)]},
-  test: {debian: PEERS, required: false, steps: () => [node('node_modules/vitest/vitest.mjs', 'run', ...args)]},
+  test: {debian: PEERS, required: false, steps: () => [tests(...args)]},
   check: {
     debian: PEERS,
     required: false,
-    steps: () => [...still(), node('node_modules/vitest/vitest.mjs', 'run')],
+    steps: () => [...still(), tests()],
   },
+  // What needs nothing but Node. It waits for nothing: more workers than cores would only get into each other's way.
+  'test:fast': {debian: [], steps: () => [pure('run')]},
+  'test:watch': {debian: [], steps: () => [pure('watch')]},
   'check:static': {debian: [], steps: () => still()},
   build: {debian: [], steps: () => []},
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
   manifest: {debian: [], steps: () => [node('scripts/manifest.mjs')]},
   run: {debian: [], steps: () => [node('bin/run.js', ...args)]},
+}
+
+/** Neither unshare(1) nor ip-netns(8) works where it is none (proc_pid_mountinfo(5), field 5). */
+function rootIsMountPoint() {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
+  return mounts.some((line) => line.split(' ')[4] === '/')
+}
+
+/** Asked in a network namespace of its own, since looking at a table makes it. */
+function ebtablesWorks() {
+  if (process.getuid?.() !== 0) return found('ebtables')
+  const env = {...process.env, PATH: systemPath().join(delimiter)}
+  return spawnSync('unshare', ['--net', 'ebtables', '-t', 'nat', '-L'], {stdio: 'ignore', env}).status === 0
 }
 
 /** The same condition as in bin/run.js and in package.json's engines. */
@@ -69,104 +89,32 @@ function suits(version) {
   return major >= 26
 }
 
-const say = (line) => process.stderr.write(`gwswitch: ${line}\n`)
-
-function stop(line) {
-  say(line)
-  process.exit(1)
-}
-
-function found(what) {
-  const places = what.startsWith('/')
-    ? ['']
-    : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin']
-  return places.some((place) => {
-    try {
-      accessSync(place === '' ? what : join(place, what), what.startsWith('/') ? constants.R_OK : constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-}
-
-function quietly(command, commandArgs, options = {}) {
-  const done = spawnSync(command, commandArgs, {
-    cwd: root,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...options,
-  })
-  if (done.error || done.status !== 0) {
-    stop(
-      `${command} ${commandArgs.join(' ')} failed: ${(done.stderr || done.error?.message || '').trim().split('\n').slice(-5).join(' | ')}`,
-    )
-  }
-}
-
-/** The programs are wanted, not their services: no DHCP server may start on this machine because of a test. */
-function withoutDaemons(missing, install) {
-  const policy = '/usr/sbin/policy-rc.d'
-  const ours = !existsSync(policy)
-  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', {mode: 0o755})
-  const remove = () => ours && rmSync(policy, {force: true})
-  process.once('exit', remove)
-  install()
-  remove()
-  if (existsSync('/run/systemd/system')) spawnSync('systemctl', ['disable', ...servicesOf(missing)], {stdio: 'ignore'})
-}
-
-/** The services that come enabled with some of the packages; not to start at the next boot either. */
-function servicesOf(packages) {
-  const services = {
-    'isc-dhcp-server': 'isc-dhcp-server',
-    'isc-dhcp-relay': 'isc-dhcp-relay',
-    'kea-dhcp4-server': 'kea-dhcp4-server',
-    keepalived: 'keepalived',
-    'network-manager': 'NetworkManager',
-    'qemu-guest-agent': 'qemu-guest-agent',
-    'libvirt-daemon': 'libvirtd',
-  }
-  return packages.flatMap((name) => services[name] ?? [])
-}
-
-function debian(wanted, required) {
-  const missing = [...new Set(wanted.filter(([what]) => !found(what)).map(([, name]) => name))]
-  if (missing.length === 0) return
-  const apt = `apt-get install --no-install-recommends ${missing.join(' ')}`
-  if (process.getuid?.() === 0 && found('apt-get')) {
-    say(`installing Debian packages: ${missing.join(' ')}`)
-    const env = {...process.env, DEBIAN_FRONTEND: 'noninteractive'}
-    quietly('apt-get', ['update', '-q'], {env})
-    withoutDaemons(missing, () =>
-      quietly('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], {env}),
-    )
-    return
-  }
-  const line = `missing: ${missing.join(', ')}; as root: ${apt}`
-  if (required) stop(line)
-  say(`${line} (tests that need them are skipped)`)
-}
-
 /** The Node to run on: this one, or the one of tools/node where this is too old. */
 function runtime() {
   if (suits(process.versions.node)) return process.execPath
   const folder = join(root, 'tools/node')
-  const binary = join(folder, 'node_modules/.bin/node')
-  const wanted = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).optionalDependencies[
-    `node-linux-${process.arch}`
-  ]
+  const name = `node-linux-${process.arch}`
+  const installed = join(folder, 'node_modules', name)
+  // Not by node_modules/.bin: npm 10 removes that link together with the package for the other architecture.
+  const binary = join(installed, 'bin/node')
+  const wanted = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).optionalDependencies[name]
   if (!wanted)
     stop(
       `this Node is ${process.versions.node} and there is no newer one for ${process.arch}: install Node 22.22.2, 24.15 or 26`,
     )
-  const has = existsSync(binary) ? spawnSync(binary, ['--version'], {encoding: 'utf8'}).stdout.trim() : ''
-  if (has !== `v${wanted}`) {
+  if (versionOf(binary) === `v${wanted}`) return binary
+  const has = join(installed, 'package.json')
+  if (!existsSync(has) || JSON.parse(readFileSync(has, 'utf8')).version !== wanted) {
     say(`this Node is ${process.versions.node}; installing Node ${wanted} into tools/node`)
     quietly('npm', ['ci', '--ignore-scripts', '--loglevel=error'], {cwd: folder})
   }
+  libraries([binary])
+  if (versionOf(binary) !== `v${wanted}`) stop(`${binary} does not run here: install Node 22.22.2, 24.15 or 26`)
   return binary
 }
+
+/** What it says of itself; undefined where it does not run. */
+const versionOf = (binary) => spawnSync(binary, ['--version'], {encoding: 'utf8'}).stdout?.trim() || undefined
 
 /** npm packages, exactly as locked; again only when the lock file has changed. */
 function packages() {
@@ -178,29 +126,22 @@ function packages() {
   say('installing npm packages (npm ci)')
   // No install scripts: the only one, koffi's, would build what the package already brings.
   quietly('npm', ['ci', '--ignore-scripts', '--loglevel=error'])
+  libraries(nativeFiles(join(root, 'node_modules')))
   writeFileSync(mark, lock)
-}
-
-function newest(path) {
-  const stat = statSync(path)
-  if (!stat.isDirectory()) return stat.mtimeMs
-  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
 }
 
 /** dist/, if it is older than what it is made of. The declarations are for plugins: only `build` makes them. */
 function build() {
-  const mark = join(root, 'dist/.built')
-  const sources = ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'].map((name) =>
-    newest(join(root, name)),
-  )
-  if (task !== 'build' && existsSync(mark) && statSync(mark).mtimeMs >= Math.max(...sources)) return
+  if (task !== 'build' && isBuilt()) return
   rmSync(join(root, 'dist'), {recursive: true, force: true})
   if (task === 'build') run(node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'))
   run(node('scripts/bundle.mjs'))
-  writeFileSync(mark, '')
+  markBuilt()
 }
 
 const node = (...command) => [nodeBinary, ['--disable-warning=ExperimentalWarning', ...command]]
+const pure = (mode) =>
+  node('node_modules/vitest/vitest.mjs', mode, '--project', 'pure', `--maxWorkers=${cpus().length}`, ...args)
 const lint = () => node('node_modules/@biomejs/biome/bin/biome', 'check')
 const types = () => node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json')
 /** Whatever nobody imports, and whatever only tests do (`--production`), unless it is marked `@internal`. */
@@ -208,8 +149,16 @@ const unused = (...flags) => node('node_modules/knip/bin/knip.js', ...flags)
 /** What is checked without running anything of ours. */
 const still = () => [lint(), types(), unused(), unused('--production')]
 
+/** vitest, apart from the machine where that may be: what it does then cannot reach it, and what others do there not it. */
+function tests(...given) {
+  const [program, programArgs] = node('node_modules/vitest/vitest.mjs', 'run', ...given)
+  const apart = join(root, 'scripts/apart.sh')
+  const may = process.getuid?.() === 0 && spawnSync(apart, ['true'], {stdio: 'ignore'}).status === 0
+  return may ? [apart, [program, ...programArgs]] : [program, programArgs]
+}
+
 function run([command, commandArgs]) {
-  const env = {...process.env, PATH: [dirname(nodeBinary), process.env.PATH, '/usr/sbin', '/sbin'].join(delimiter)}
+  const env = {...process.env, PATH: [dirname(nodeBinary), ...systemPath()].join(delimiter)}
   // Ctrl-C reaches the child too; waiting for it here lets it clean up.
   const done = spawnSync(command, commandArgs, {cwd: task === 'run' ? process.cwd() : root, stdio: 'inherit', env})
   if (done.status !== 0) process.exit(done.status ?? 1)
@@ -219,6 +168,8 @@ if (!TASKS[task]) stop(`no task ${task}; there are ${Object.keys(TASKS).join(', 
 if (process.platform !== 'linux') stop('gwswitch runs on Linux')
 if (task === 'demo' && process.getuid?.() !== 0)
   stop('the demo builds network namespaces and needs root: sudo npm run demo')
+if (TASKS[task].debian.length > 0 && !rootIsMountPoint())
+  stop('in this chroot "/" is no mount point, as namespaces need it: before chroot(8), mount --bind DIR DIR')
 process.on('SIGINT', () => {})
 debian(TASKS[task].debian, TASKS[task].required)
 const nodeBinary = runtime()

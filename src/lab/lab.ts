@@ -27,6 +27,7 @@ export type UpResult = 'built' | 'repaired' | 'already-up'
 export async function up(given: Partial<LabOptions>, {log = () => {}, signal}: LabStage = {}): Promise<UpResult> {
   const options = labOptions(given)
   requireCapabilities()
+  requireRootMount()
   return withLock(options.prefix, async () => {
     const found = readRecord(options.prefix)
     if (found !== undefined && found !== 'broken' && found.complete && whole(options.prefix)) {
@@ -117,6 +118,20 @@ const upOtherwise = (found: LabOptions): Failure =>
     'usage',
     `lab ${found.prefix} is up with other options (${optionsText(found)}): take it down first, or choose another prefix`,
   )
+
+/**
+ * ip(8) enters a mount namespace together with the network's and takes "/" out of what is shared, which only a mount
+ * point can be. Field 5 of a line is the mount point (proc_pid_mountinfo(5)).
+ */
+function requireRootMount(): void {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
+  if (mounts.some((line) => line.split(' ')[4] === '/')) return
+  throw new Failure(
+    'runtime',
+    'the lab enters network namespaces, which takes a "/" that is a mount point, and in this chroot it is none: ' +
+      'bind the folder on itself before chroot(8) (mount --bind DIR DIR)',
+  )
+}
 
 /** Bits of the capability sets in proc_pid_status(5). */
 const CAPABILITIES = {CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21} as const

@@ -102,9 +102,12 @@ function report(): SessionReport {
 /** Stops sending, gives the records under way time to come back, and reports. */
 async function finish(): Promise<SessionReport> {
   clearInterval(timer)
+  // A datagram that is lost never comes back, and waiting for it is no gap; a stream that does not come back is one.
+  udpBook.ended(clock())
   const until = clock() + LAST_ECHO_MS
   while (clock() < until && tcpBook.report(clock()).echoed < sequence) await sleep(10)
-  // What is lost never comes back: datagrams get as long as a round trip may take, no longer.
+  tcpBook.ended(clock())
+  // Datagrams get as long as a round trip may take, no longer.
   const last = Math.min(until, clock() + LAST_DATAGRAM_MS)
   while (clock() < last && udpBook.report(clock()).echoed < udpBook.report(clock()).sent) await sleep(10)
   stopping = true
@@ -113,8 +116,9 @@ async function finish(): Promise<SessionReport> {
 
 async function obey(order: SessionOrder): Promise<void> {
   if (order.do === 'mark') {
-    tcpBook.mark(order.phase)
-    udpBook.mark(order.phase)
+    const now = clock()
+    tcpBook.mark(order.phase, now)
+    udpBook.mark(order.phase, now)
     say({})
   } else say(order.do === 'finish' ? await finish() : report())
 }

@@ -31,57 +31,77 @@ export interface PhaseReport {
   readonly name: string
   readonly sent: number
   readonly echoed: number
+  /** Of those sent in this phase, how many have not come back: lost, or still under way. */
+  readonly lost: number
   /** Round trip times, ms; undefined if nothing came back. */
   readonly rttMinMs: number | undefined
   readonly rttMedianMs: number | undefined
   readonly rttMaxMs: number | undefined
-  /** Longest time without an echo that ended in this phase, or still lasts. */
+  /** Longest time without an echo that ended in this phase, or still lasts; what follows {@link FlowBook.ended} is none. */
   readonly longestGapMs: number
 }
 
 export interface FlowReport {
   readonly sent: number
   readonly echoed: number
+  readonly lost: number
   readonly longestGapMs: number
   readonly phases: readonly PhaseReport[]
 }
 
 /** Records sent and echoed by one flow, in phases. Times are ms of one clock, given by the caller. */
 export interface FlowBook {
-  mark(name: string): void
+  mark(name: string, nowMs: number): void
   sent(): void
   echoed(sentMs: number, nowMs: number): void
+  /** No echo is waited for from now on: silence says nothing any more. */
+  ended(nowMs: number): void
   report(nowMs: number): FlowReport
 }
 
 interface Phase {
   readonly name: string
+  readonly sinceMs: number
   sent: number
+  /** Of those sent in this phase, in whichever they came back. */
+  returned: number
   readonly rttsMs: number[]
   longestGapMs: number
 }
 
+const newPhase = (name: string, sinceMs: number): Phase => ({
+  ...{name, sinceMs},
+  ...{sent: 0, returned: 0, rttsMs: [], longestGapMs: 0},
+})
+
 export function flowBook(): FlowBook {
-  const phases: Phase[] = [{name: 'start', sent: 0, rttsMs: [], longestGapMs: 0}]
+  const phases: Phase[] = [newPhase('start', Number.NEGATIVE_INFINITY)]
   let lastEchoMs: number | undefined
+  let endedMs = Number.POSITIVE_INFINITY
   const current = (): Phase => phases.at(-1)!
+  const gapAt = (nowMs: number): number => (lastEchoMs === undefined ? 0 : nowMs - lastEchoMs)
   return {
-    mark: (name) => void phases.push({name, sent: 0, rttsMs: [], longestGapMs: 0}),
+    mark: (name, nowMs) => void phases.push(newPhase(name, nowMs)),
     sent: () => void current().sent++,
     echoed(sentMs, nowMs) {
       const phase = current()
       phase.rttsMs.push(nowMs - sentMs)
-      if (lastEchoMs !== undefined) phase.longestGapMs = Math.max(phase.longestGapMs, nowMs - lastEchoMs)
+      phase.longestGapMs = Math.max(phase.longestGapMs, gapAt(Math.min(nowMs, endedMs)))
+      phases.findLast(({sinceMs}) => sinceMs <= sentMs)!.returned++
       lastEchoMs = nowMs
     },
+    ended: (nowMs) => {
+      endedMs = nowMs
+    },
     report(nowMs) {
-      const open = lastEchoMs === undefined ? 0 : nowMs - lastEchoMs
-      const reports = phases.map((phase, i) =>
-        phaseReport(i === phases.length - 1 ? {...phase, longestGapMs: Math.max(phase.longestGapMs, open)} : phase),
+      const open = gapAt(Math.min(nowMs, endedMs))
+      const reports = phases.map((phase) =>
+        phaseReport(phase === current() ? {...phase, longestGapMs: Math.max(phase.longestGapMs, open)} : phase),
       )
       return {
         sent: sum(reports.map(({sent}) => sent)),
         echoed: sum(reports.map(({echoed}) => echoed)),
+        lost: sum(reports.map(({lost}) => lost)),
         longestGapMs: Math.max(...reports.map(({longestGapMs}) => longestGapMs)),
         phases: reports,
       }
@@ -89,12 +109,13 @@ export function flowBook(): FlowBook {
   }
 }
 
-function phaseReport({name, sent, rttsMs, longestGapMs}: Phase): PhaseReport {
+function phaseReport({name, sent, returned, rttsMs, longestGapMs}: Phase): PhaseReport {
   const sorted = rttsMs.toSorted((a, b) => a - b)
   return {
     name,
     sent,
     echoed: sorted.length,
+    lost: sent - returned,
     rttMinMs: sorted[0],
     rttMedianMs: sorted[sorted.length >> 1],
     rttMaxMs: sorted.at(-1),

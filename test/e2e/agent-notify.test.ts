@@ -149,7 +149,7 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
       .replace('web-07: {', `web-07: { agent: { key: ${agentKey} },`)
     writeFileSync(inventory, given)
     mkdirSync(join(scratch, 'state'), {recursive: true})
-    const inside = [process.execPath, join(import.meta.dirname, '../../bin/dev.js'), 'agent', '--config', config]
+    const inside = [process.execPath, join(import.meta.dirname, '../../bin/run.js'), 'agent', '--config', config]
     const [program, ...args] = namespaceCommand(lab().ns('web-07'), inside)
     agent = spawn(program!, args, {stdio: ['ignore', 'ignore', 'pipe']})
     let said = ''
@@ -230,7 +230,7 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
     const {code, json} = await notify('--to', 'y', '--confirm-within', '2', '--timeout', '4')
     expect(json.vms[0]).toMatchObject({state: 'silent', detail: expect.stringMatching(/goes back by itself/)})
     expect(code).toBe(5)
-    expect(await defaultRoute()).toBe(`default via ${RX} dev eth0`)
+    await until(async () => (await defaultRoute()) === `default via ${RX} dev eth0`, 10_000, 'the VM goes back')
   })
 
   it.each([

@@ -1,8 +1,11 @@
-import {readFileSync} from 'node:fs'
+import {chmodSync, cpSync, mkdtempSync, readFileSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {tryCommand} from '../../src/net/process/command.ts'
 import {gwswitch} from '../support/cli.ts'
+import {noNamespaces} from '../support/namespaces.ts'
+import {asNobody} from '../support/ordinary-user.ts'
 
 const root = join(import.meta.dirname, '../..')
 const built = join(root, 'bin/run.js')
@@ -19,6 +22,12 @@ describe('the program as it is installed', () => {
     expect(code).toBe(0)
     const arp = JSON.parse(stdout).strategies.find(({name}: {name: string}) => name === 'arp')
     expect(arp).toMatchObject({plugin: 'gwswitch', layer: 'L2', gatewayIp: 'stays', sessions: 'kept'})
+  })
+
+  it.each([[['--version']], [['strategies', '--json']]])('is the same from its sources: %s', async (args) => {
+    const bins = [built, join(root, 'bin/dev.js')]
+    const [installed, sources] = await Promise.all(bins.map((bin) => tryCommand(process.execPath, [bin, ...args])))
+    expect(sources).toEqual(installed)
   })
 
   it.each(['18.20.0', '20.20.2', '22.12.0', '24.14.1', '25.9.0'])(
@@ -55,6 +64,31 @@ describe('the program as it is installed', () => {
     expect(stderr).toBe('')
     expect(code).toBe(0)
   })
+
+  it.skipIf(noNamespaces)(
+    'says in one line what it cannot load, where it was not built or is not to be read',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'gwswitch-start-'))
+      try {
+        chmodSync(folder, 0o755)
+        for (const name of ['bin/run.js', 'package.json']) cpSync(join(root, name), join(folder, name))
+        const start = (under: readonly string[]) =>
+          tryCommand('env', ['HOME=/nonexistent', ...under, process.execPath, join(folder, 'bin/run.js'), '--version'])
+        const line = new RegExp(
+          `^gwswitch: cannot load ${folder}/dist/main\\.js, [^\\n]+npm run build[^\\n]+go\\+rX[^\\n]+\\n$`,
+        )
+        const unbuilt = await start([])
+        expect(unbuilt.stderr).toMatch(line)
+        cpSync(join(root, 'dist'), join(folder, 'dist'), {recursive: true})
+        chmodSync(join(folder, 'dist'), 0o700)
+        const unreadable = await start(asNobody())
+        expect(unreadable.stderr).toMatch(line)
+        expect([unbuilt.code, unreadable.code]).toEqual([1, 1])
+      } finally {
+        rmSync(folder, {recursive: true})
+      }
+    },
+  )
 
   it('ends with 0 when nobody reads on', async () => {
     const {code} = await tryCommand('bash', [

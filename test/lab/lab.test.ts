@@ -28,7 +28,7 @@ const traces = (prefix: string): unknown[] => [
   ...[labFiles(prefix).directory, labFiles(prefix).lock].filter(existsSync),
 ]
 
-const PROGRAM = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
 /** The arguments of a Node that does something with a lab, as the command line does. */
 function script(work: string): string[] {
@@ -51,6 +51,30 @@ const start = (args: readonly string[]): ChildProcess =>
   spawn(process.execPath, args, {stdio: ['ignore', 'pipe', 'pipe']})
 
 const startUp = (prefix: string): ChildProcess => start(upScript(prefix))
+
+/** For sh(1): DIRECTORY COMMAND...: runs the command in a chroot that has everything and is no mount point. */
+const CHROOT = `set -e
+root=$1
+shift
+for path in /*; do
+  if [ -L "$path" ]; then cp -P "$path" "$root$path"; continue; fi
+  [ -d "$path" ] || continue
+  mkdir "$root$path"
+  mount --rbind "$path" "$root$path"
+done
+exec chroot "$root" "$@"`
+
+/** How long an `up` takes on this machine, ms; measured when it is first needed. */
+let upMs: number | undefined
+
+async function timeOfUp(prefix: string): Promise<number> {
+  const building = startUp(prefix)
+  const exit = once(building, 'exit')
+  await once(building.stdout!, 'data')
+  const began = performance.now()
+  expect((await exit)[0]).toBe(0)
+  return performance.now() - began
+}
 
 describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
   it('comes up once, tells how it is, and goes down once', async () => {
@@ -98,23 +122,26 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
   })
 
   it('delays the WAN and the DCI as it was told, and routes inbound to the gateway near the user', async () => {
-    await withLab({dciDelayMs: 15, wanDelayMs: 5}, async ({run}) => {
+    await withLab({dciDelayMs: 60, wanDelayMs: 20}, async ({run}) => {
+      // The least of several: a busy machine only adds, and never to all of them. Never sooner than told, and sooner than
+      // with one wire more.
       const rtt = async (node: string, to: string): Promise<number> => {
-        const output = await run(node, 'ping', '-c', '6', '-i', '0.05', '-W', '2', to)
+        const output = await run(node, 'ping', '-c', '10', '-i', '0.05', '-W', '2', to)
         return Number(/= ([\d.]+)\//.exec(output)?.[1])
       }
-      // From site X: near user at once; far user out by the WAN (5), back in by the gateway at Y and the DCI (15).
+      const between = async (told: number, node: string, to: string): Promise<void> => {
+        const ms = await rtt(node, to)
+        expect(ms, `${node} to ${to}`).toBeGreaterThan(told - 0.1)
+        expect(ms, `${node} to ${to}`).toBeLessThan(told + 20)
+      }
+      // From site X: near user at once; far user out by the WAN (20), back in by the gateway at Y and the DCI (60).
       for (const vm of ['web-07', 'db-03']) {
-        expect(await rtt(vm, '198.51.100.10')).toBeLessThan(3)
-        const far = await rtt(vm, '203.0.113.10')
-        expect(far).toBeGreaterThan(19.9)
-        expect(far).toBeLessThan(24)
+        await between(0, vm, '198.51.100.10')
+        await between(80, vm, '203.0.113.10')
       }
       // Between the users only the WAN, twice; to the far gateway only the DCI, twice.
-      expect(await rtt('user-x', '203.0.113.10')).toBeCloseTo(10, -1)
-      const gateway = await rtt('web-07', '10.0.0.2')
-      expect(gateway).toBeGreaterThan(29.9)
-      expect(gateway).toBeLessThan(34)
+      await between(40, 'user-x', '203.0.113.10')
+      await between(120, 'web-07', '10.0.0.2')
     })
   })
 
@@ -178,13 +205,16 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
     })
   })
 
-  it.each([0, 60, 120, 180, 250, 350])('leaves nothing after a kill %d ms into up, and a down', async (afterMs) => {
+  it.each([0, 15, 30, 45, 60, 80])('leaves nothing after a kill %d hundredths into up, and a down', async (percent) => {
+    upMs ??= await withPrefix(removeLab, timeOfUp)
     await withPrefix(removeLab, async (prefix) => {
       const building = startUp(prefix)
+      // It may have ended before, where it is faster than it was.
+      const exit = once(building, 'exit')
       await once(building.stdout!, 'data')
-      await sleep(afterMs)
+      await sleep((upMs! * percent) / 100)
       building.kill('SIGKILL')
-      await once(building, 'exit')
+      await exit
       const left = existsSync(labFiles(prefix).directory)
       expect(await down(prefix)).toBe(left)
       expect(traces(prefix)).toEqual([])
@@ -194,9 +224,10 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
   it('is built anew where a kill left half of it', async () => {
     await withPrefix(removeLab, async (prefix) => {
       const building = startUp(prefix)
+      const exit = once(building, 'exit')
       while (presentNamespaces(prefix).length < labNamespaces(prefix).length) await sleep(2)
       building.kill('SIGKILL')
-      await once(building, 'exit')
+      await exit
       expect((await status(prefix)).state).toBe('incomplete')
       expect(await up({prefix})).toBe('repaired')
       expect((await status(prefix)).state).toBe('up')
@@ -252,6 +283,21 @@ describe.skipIf(noNamespaces)('lab', {timeout: 60_000}, () => {
         `privilege: the lab makes network namespaces, for which CAP_${capability.toUpperCase()} is missing: run it as root\n`,
       )
       expect(traces(prefix)).toEqual([])
+    })
+  })
+
+  it('says in one line what to do in a plain chroot, where "/" is no mount point', async () => {
+    await withPrefix(removeLab, async (prefix) => {
+      const directory = mkdtempSync(`${tmpdir()}/gwswitch-chroot-`)
+      try {
+        const command = ['-c', CHROOT, 'sh', directory, process.execPath, ...upScript(prefix)]
+        const {code, stderr} = await tryCommand('unshare', ['--mount', 'sh', ...command])
+        expect(stderr).toMatch(/^runtime: the lab [^\n]+ bind the folder on itself [^\n]+ \(mount --bind DIR DIR\)\n$/)
+        expect(code).toBe(1)
+        expect(traces(prefix)).toEqual([])
+      } finally {
+        rmSync(directory, {recursive: true})
+      }
     })
   })
 

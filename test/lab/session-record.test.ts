@@ -78,23 +78,26 @@ describe('streamCheck', () => {
 })
 
 describe('flowBook', () => {
-  it('keeps phases, round trips and gaps', () => {
+  it('keeps phases, round trips, losses and gaps', () => {
     const book = flowBook()
     book.sent()
     book.echoed(0, 5)
     book.sent()
     book.echoed(10, 17)
-    book.mark('moved')
+    // Sent in one phase, and back in the next.
+    book.sent()
+    book.mark('moved', 20)
+    book.echoed(19, 22)
     book.sent()
     book.sent()
     book.sent()
     book.echoed(20, 57)
     book.echoed(30, 58)
     const report = book.report(60)
-    expect(report).toMatchObject({sent: 5, echoed: 4, longestGapMs: 40})
+    expect(report).toMatchObject({sent: 6, echoed: 5, lost: 1, longestGapMs: 35})
     expect(report.phases).toEqual([
-      {name: 'start', sent: 2, echoed: 2, rttMinMs: 5, rttMedianMs: 7, rttMaxMs: 7, longestGapMs: 12},
-      {name: 'moved', sent: 3, echoed: 2, rttMinMs: 28, rttMedianMs: 37, rttMaxMs: 37, longestGapMs: 40},
+      {name: 'start', sent: 3, echoed: 2, lost: 0, rttMinMs: 5, rttMedianMs: 7, rttMaxMs: 7, longestGapMs: 12},
+      {name: 'moved', sent: 3, echoed: 3, lost: 1, rttMinMs: 3, rttMedianMs: 28, rttMaxMs: 37, longestGapMs: 35},
     ])
   })
 
@@ -102,6 +105,15 @@ describe('flowBook', () => {
     const book = flowBook()
     book.echoed(0, 1)
     expect(book.report(1001).phases[0]?.longestGapMs).toBe(1000)
+  })
+
+  it('takes the wait for the last echoes for no gap', () => {
+    const book = flowBook()
+    book.echoed(0, 1)
+    book.ended(11)
+    expect(book.report(511).phases[0]?.longestGapMs).toBe(10)
+    book.echoed(2, 511)
+    expect(book.report(1011).phases[0]?.longestGapMs).toBe(10)
   })
 
   it('has no round trips where nothing came back', () => {

@@ -7,8 +7,9 @@ import {openAnswer, readPrivateKey} from '../../src/wire/agent-message.ts'
 import {FAR4, NEW4, OLD4, type Site, withSite} from '../services/agent/site.ts'
 import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {asNobody} from '../support/ordinary-user.ts'
 
-const dev = join(import.meta.dirname, '../../bin/dev.js')
+const bin = join(import.meta.dirname, '../../bin/run.js')
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-agent-cli-'))
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 
@@ -16,17 +17,11 @@ afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 const once = (site: Site, ...messages: string[]) =>
   tryCommand(
     'ip',
-    ['netns', 'exec', site.ns('vm'), process.execPath, dev, 'agent', '--once', '--config', site.configFile],
+    ['netns', 'exec', site.ns('vm'), process.execPath, bin, 'agent', '--once', '--config', site.configFile],
     {
       input: messages.map((message) => `${message}\n`).join(''),
     },
   )
-
-/** Words that run a program as nobody with these capabilities, as the unit does. */
-const asNobody = (caps: string): string[] => [
-  ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
-  ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,${caps}`),
-]
 
 it('agent keygen, enroll and status work together, and say what is missing', async () => {
   const config = ['--config', join(scratch, 'agent.yaml')]
@@ -100,7 +95,7 @@ describe.skipIf(noNamespaces)('agent', () => {
         running: false,
         sequences: {},
       })
-      const agent = await site.start({program: [process.execPath, dev, 'agent', '--config']})
+      const agent = await site.start({program: [process.execPath, bin, 'agent', '--config']})
       expect(
         await site.ask({run: 'a', gw4: NEW4, mode: 'drain', confirm_s: 60}, ({state}) => state === 'applied'),
       ).toBeTruthy()

@@ -8,15 +8,12 @@ import type {SwitchMode} from '../../src/wire/agent-message.ts'
 import {FAR4, NEW4, OLD4, type Site, withSite} from '../services/agent/site.ts'
 import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {asNobody, NOBODY} from '../support/ordinary-user.ts'
 import {until} from '../support/until.ts'
 
-const dev = join(import.meta.dirname, '../../bin/dev.js')
+const bin = join(import.meta.dirname, '../../bin/run.js')
 const script = join(import.meta.dirname, '../services/agent/agent-process.ts')
-const NOBODY = 65534
-const asNobody = [
-  ...['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--no-new-privs'],
-  ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,+net_admin,+net_raw`),
-]
+const asAgent = asNobody('+net_admin,+net_raw')
 
 describe.skipIf(noNamespaces)('an interface that is down when the deadline comes', () => {
   it.each<SwitchMode>(['replace', 'drain'])('is back on the old gateway when it comes up (%s)', async (mode) => {
@@ -51,13 +48,13 @@ describe.skipIf(noNamespaces)('the state of an agent that is not root', () => {
   const once = (site: Site, message: string) =>
     tryCommand(
       'ip',
-      ['netns', 'exec', site.ns('vm'), process.execPath, dev, 'agent', '--once', '--config', site.configFile],
+      ['netns', 'exec', site.ns('vm'), process.execPath, bin, 'agent', '--once', '--config', site.configFile],
       {input: `${message}\n`},
     )
 
   const startAsNobody = (site: Site) =>
     gwswitch(['agent', '--config', site.configFile], {
-      ...{namespace: site.ns('vm'), under: asNobody},
+      ...{namespace: site.ns('vm'), under: asAgent},
       // oclif looks into the home of whoever runs it.
       env: {HOME: '/nonexistent'},
     })
@@ -65,7 +62,7 @@ describe.skipIf(noNamespaces)('the state of an agent that is not root', () => {
   it('can be read by it after root has acted on a message', async () => {
     await withSite({config: {probes: [FAR4]}}, async (site) => {
       await tryCommand('chown', ['-R', `${NOBODY}:${NOBODY}`, site.directory])
-      const program = [...asNobody, process.execPath, script]
+      const program = [...asAgent, process.execPath, script]
       const first = await site.start({program})
       expect(await site.ask({run: 'a', gw4: NEW4})).toMatchObject({state: 'confirmed'})
       await first.kill('SIGTERM')

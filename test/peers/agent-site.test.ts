@@ -10,6 +10,7 @@ import {claimedTyp} from '../../src/wire/agent-jws.ts'
 import {newPrivateKey, signCommand} from '../../src/wire/agent-message.ts'
 import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {asNobody, NOBODY} from '../support/ordinary-user.ts'
 import {type Program, RX, RY, useSiteLab} from '../support/site-lab.ts'
 import {until} from '../support/until.ts'
 
@@ -275,12 +276,10 @@ describe.skipIf(noNamespaces)('beacons and notes', () => {
       const {run} = site.lab()
       const scratch = dirname(site.inventory)
       await run('ry', 'chmod', 'o+x', scratch)
-      await run('ry', 'chown', '65534', site.file('site-y.key'))
-      const sets = ['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,+net_raw`)
-      const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs', ...sets]
+      await run('ry', 'chown', `${NOBODY}`, site.file('site-y.key'))
       await place('y')
       await started(site.agent())
-      const y = await started(site.serveUnder(nobody, 'y'))
+      const y = await started(site.serveUnder(asNobody('+net_raw'), 'y'))
       send(socketAt('rx', RX), CONTROLLER, signNote(note(), byVm))
       await until(async () => y.log().includes('switched after'), 15_000, 'the VM is switched')
       expect(await site.gateway()).toBe(RY)

@@ -142,8 +142,30 @@ export async function withPrefix<T>(
   try {
     return await fn(prefix)
   } finally {
+    endProcesses(prefix)
     await remove(prefix)
     rmSync(entry, {force: true})
+  }
+}
+
+/**
+ * Ends whatever still runs in the namespaces of a prefix. Not every program takes its children along when it is killed:
+ * dhcpcd has a privileged proxy that stays.
+ */
+function endProcesses(prefix: string): void {
+  for (const name of namespaces().filter((each) => each.startsWith(`${prefix}-`))) {
+    for (const pid of spawnSync('ip', ['netns', 'pids', name], {encoding: 'utf8'}).stdout.split('\n').map(Number)) {
+      // This thread has been in there, and has come back.
+      if (pid > 0 && pid !== process.pid) kill(pid)
+    }
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended by itself.
   }
 }
 
@@ -155,7 +177,11 @@ const REMOVE = `
 for p; do
   p=\${p##*/}
   for e in $(grep -lzx "GWSWITCH_LAB=$p" /proc/[0-9]*/environ 2>/dev/null); do e=\${e#/proc/}; kill -9 "\${e%/environ}"; done
-  for n in /run/netns/"$p"-*; do [ -e "$n" ] && ip netns del "\${n##*/}"; done
+  for n in /run/netns/"$p"-*; do
+    [ -e "$n" ] || continue
+    for e in $(ip netns pids "\${n##*/}"); do kill -9 "$e"; done
+    ip netns del "\${n##*/}"
+  done
   rm -rf "/run/gwswitch/lab-$p" "/run/gwswitch/lab-$p.lock" "${REGISTRY}/$p"
 done
 rmdir /run/gwswitch 2>/dev/null
@@ -167,7 +193,9 @@ rmdir /run/gwswitch 2>/dev/null
  */
 function guard(): void {
   const script = `cat >/dev/null; set -- ${REGISTRY}/${processPrefix()}??; [ -e "$1" ] || exit 0; ${REMOVE}`
-  const guardian = spawn('sh', ['-c', script], {detached: true, stdio: ['pipe', 'ignore', 'ignore']})
+  // Without the mark of the run (untouched.ts): it outlives this process, for a moment.
+  const env = {PATH: process.env.PATH}
+  const guardian = spawn('sh', ['-c', script], {detached: true, env, stdio: ['pipe', 'ignore', 'ignore']})
   guardian.unref()
   ;(guardian.stdin as Socket).unref()
 }

@@ -17,6 +17,7 @@ import {
 } from '../../../src/wire/agent-message.ts'
 import {gwswitch} from '../../support/cli.ts'
 import {deadSocket} from '../../support/dead-socket.ts'
+import {asNobody, NOBODY} from '../../support/ordinary-user.ts'
 import {type FakeKernel, fakeKernel, inUse} from './fake-kernel.ts'
 
 const site = newPrivateKey()
@@ -162,14 +163,14 @@ describe('its exit', () => {
 describe('an ordinary user', () => {
   const root = process.geteuid?.() === 0
   /** Nobody, where that takes a change. */
-  const under = root ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : []
+  const under = root ? asNobody() : []
 
   async function start(name: string, socket: string, ...args: string[]) {
     const [keyFile, configFile] = [join(scratch, `${name}.key`), join(scratch, `${name}.yaml`)]
     writeFileSync(keyFile, privateKeyText(key.privateKey), {mode: 0o600})
     writeFileSync(configFile, JSON.stringify({version: 1, vm: 'web-07', key: keyFile, socket, state: scratch}))
     chmodSync(scratch, 0o755)
-    if (root) chownSync(keyFile, 65534, 65534)
+    if (root) chownSync(keyFile, NOBODY, NOBODY)
     return gwswitch(['agent', '--config', configFile, ...args], {under, env: {HOME: scratch}})
   }
 

@@ -1,0 +1,210 @@
+// Both commands of the README on a machine as a newcomer has it: a bare Debian 12 in a folder, with git, iproute2,
+// ca-certificates, Node 20 and npm and nothing else, and a clone of this repository's HEAD in root's home.
+// What works on the machine that one works on proves nothing.
+//
+//   npm run fresh                             npm run demo, then npm test
+//   npm run fresh -- demo                     one of the two
+//   npm run fresh -- test test/lab            with arguments of npm test
+//   npm run fresh -- enter FOLDER [PROGRAM]   a shell, or a program, in a root that was kept
+//   --keep                                    do not remove the root; it says where it is
+//   --in FOLDER                               make it below this folder (/var/tmp)
+import {spawn, spawnSync} from 'node:child_process'
+import {chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {parseArgs} from 'node:util'
+import {debian, quietly, root as repository, say, stop} from './debian.mjs'
+
+const CODENAME = 'bookworm'
+/** What a newcomer has beside Debian's minimal system. */
+const PACKAGES = ['git', 'iproute2', 'ca-certificates']
+/** The last Node 20, and the npm that came with it. */
+const NODE = '20.20.2'
+const NPM = '10.8.2'
+const CLONE = '/root/gwswitch'
+const COMMANDS = {demo: ['npm', 'run', 'demo'], test: ['npm', 'test']}
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
+
+const {keep, in: place, what, rest} = order(process.argv.slice(2))
+
+function order(argv) {
+  // What is run there has options of its own.
+  if (argv[0] === 'enter') return {what: 'enter', rest: argv.slice(1)}
+  const options = {keep: {type: 'boolean', default: false}, in: {type: 'string', default: '/var/tmp'}}
+  try {
+    const {values, positionals} = parseArgs({args: argv, options, allowPositionals: true})
+    return {...values, what: positionals[0], rest: positionals.slice(1)}
+  } catch (error) {
+    return stop(error.message)
+  }
+}
+
+/** What is to be ended before this process ends. */
+const running = new Set()
+
+/** Ends with this process, whatever ends it, together with all that it starts. */
+function inNamespaces(command, options = {}) {
+  const [program, ...args] = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', ...command]
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    ...options,
+  })
+  running.add(child)
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => {
+      running.delete(child)
+      resolve(signal ?? code)
+    })
+  })
+}
+
+/** `enter`: the outcome of a program in a root. */
+const within = (folder, directory, command, stdin = 'ignore') =>
+  inNamespaces([join(repository, 'scripts/fresh-root.sh'), folder, directory, ...command], {
+    stdio: [stdin, 'inherit', 'inherit'],
+    env: {
+      ...Object.fromEntries(
+        Object.entries(process.env).filter(([name]) => /^(?:TERM|CI|NO_COLOR|\w+_proxy)$/i.test(name)),
+      ),
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: '/root',
+      LANG: 'C.UTF-8',
+    },
+  })
+
+/** This machine's sources of Debian 12, as lines of a sources.list(5); none of anybody else's packages. */
+function aptSources() {
+  const format = '$(ORIGIN) $(CODENAME) deb $(REPO_URI) $(RELEASE) $(COMPONENT)'
+  const ask = () => quietly('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'])
+  const lines = () =>
+    ask()
+      .split('\n')
+      .flatMap((line) => new RegExp(`^Debian ${CODENAME}\\S* (deb .*)$`).exec(line)?.[1] ?? [])
+  if (lines().length === 0) quietly('apt-get', ['update', '-q'])
+  return lines().length > 0 ? lines() : stop(`apt has no package sources of Debian ${CODENAME} here (sources.list(5))`)
+}
+
+/** How this machine's apt reaches them: proxies, certificates, and whether dates count. */
+const aptOptions = () =>
+  quietly('apt-config', ['dump'])
+    .split('\n')
+    .filter((line) => /^Acquire::(?:https?(?:::|\s)|Check-|Retries|ForceIPv[46])/.test(line))
+
+async function debianRoot(folder) {
+  const options = [
+    ...aptOptions().flatMap((line) => ['--aptopt', line]),
+    ...(existsSync(KEYRING) ? ['--keyring', KEYRING] : []),
+  ]
+  // What is thrown away need not survive a power cut.
+  const quick = '--dpkgopt=force-unsafe-io'
+  const args = ['--quiet', '--variant=minbase', `--include=${PACKAGES.join(',')}`, quick, ...options]
+  const outcome = await inNamespaces(['mmdebstrap', ...args, CODENAME, folder, ...aptSources()])
+  if (outcome !== 0) stop(`mmdebstrap failed (${outcome})`)
+  rmSync(join(folder, 'etc/dpkg/dpkg.cfg.d/99mmdebstrap'))
+  for (const file of ['/etc/resolv.conf', '/etc/hosts']) {
+    rmSync(join(folder, file), {force: true})
+    copyFileSync(file, join(folder, file))
+  }
+}
+
+/** How this machine's npm reaches its registry. */
+function npmConfig(folder) {
+  const config = JSON.parse(quietly('npm', ['config', 'list', '--json']))
+  const names = ['registry', 'proxy', 'https-proxy', 'noproxy', 'strict-ssl']
+  const lines = names
+    .filter((name) => config[name] !== null && config[name] !== '')
+    .map((name) => `${name}=${config[name]}`)
+  if (config.cafile) {
+    copyFileSync(config.cafile, join(folder, 'etc/npm-ca.pem'))
+    lines.push('cafile=/etc/npm-ca.pem')
+  }
+  writeFileSync(join(folder, 'root/.npmrc'), `${lines.join('\n')}\n`)
+}
+
+function node(folder) {
+  const target = join(folder, 'usr/local')
+  const modules = join(target, 'lib/node_modules')
+  const archive = (name) =>
+    join(folder, 'tmp', quietly('npm', ['pack', '--silent', '--pack-destination', join(folder, 'tmp'), name]).trim())
+  const unpack = (name, to, ...args) => {
+    mkdirSync(to, {recursive: true})
+    const file = archive(name)
+    quietly('tar', ['-xzf', file, '-C', to, '--strip-components=1', '--no-same-owner', ...args])
+    rmSync(file)
+  }
+  unpack(`node-linux-${process.arch}@${NODE}`, target, 'package/bin')
+  unpack(`npm@${NPM}`, join(modules, 'npm'))
+  for (const name of ['npm', 'npx'])
+    symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, join(target, 'bin', name))
+  npmConfig(folder)
+}
+
+/** Of what is committed, where a newcomer's clone is: nobody but root can read it. */
+function clone(folder) {
+  const git = (...args) => quietly('git', args).trim()
+  const changes = git('status', '--porcelain').split('\n').filter(Boolean).length
+  if (changes > 0) say(`${changes} uncommitted change(s) of ${repository} are not in it`)
+  chmodSync(join(folder, 'root'), 0o700)
+  const to = join(folder, CLONE)
+  git('clone', '--quiet', '--no-local', '--no-checkout', repository, to)
+  git('-C', to, 'fetch', '--quiet', 'origin', 'HEAD')
+  git('-C', to, 'checkout', '--quiet', '--detach', git('rev-parse', 'HEAD'))
+  git('-C', to, 'remote', 'remove', 'origin')
+}
+
+const seconds = (sinceMs) => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`
+
+function remove(folder) {
+  if (keep) say(`kept: ${folder}; npm run fresh -- enter ${folder}`)
+  // What was killed just now may still be writing.
+  else spawnSync('sh', ['-c', 'rm -rf --one-file-system "$0" || { sleep 1; rm -rf --one-file-system "$0"; }', folder])
+}
+
+async function main() {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    stop('a root of a system is made by root, on Linux: sudo npm run fresh')
+  if (what === 'enter') {
+    if (rest.length === 0) stop('enter wants the FOLDER of a root that was kept (--keep)')
+    const [folder, ...program] = rest
+    const outcome = await within(folder, CLONE, program.length > 0 ? program : ['/bin/bash'], 'inherit')
+    process.exit(typeof outcome === 'number' ? outcome : 1)
+  }
+  if (what !== undefined && !COMMANDS[what])
+    stop(`no ${what}: it is demo, test, enter FOLDER, or nothing for both commands`)
+  debian([['mmdebstrap', 'mmdebstrap']], true)
+  const folder = mkdtempSync(join(place, 'gwswitch-fresh-'))
+  // Whatever ends this process: an error, a signal, the end.
+  process.once('exit', () => {
+    for (const child of running) child.kill('SIGKILL')
+    remove(folder)
+  })
+  for (const [signal, number] of [
+    ['SIGHUP', 1],
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ])
+    process.once(signal, () => process.exit(128 + number))
+  chmodSync(folder, 0o755)
+  const started = performance.now()
+  await debianRoot(folder)
+  node(folder)
+  clone(folder)
+  say(`bare Debian 12 with Node ${NODE}: ${seconds(started)}`)
+  const outcomes = []
+  for (const name of what === undefined ? Object.keys(COMMANDS) : [what]) outcomes.push(await tried(folder, name))
+  for (const {line} of outcomes) say(line)
+  process.exitCode = outcomes.every(({ok}) => ok) ? 0 : 1
+}
+
+async function tried(folder, name) {
+  const [program, ...args] = [...COMMANDS[name], ...(rest.length > 0 ? ['--', ...rest] : [])]
+  const command = [program, ...args].join(' ')
+  say(`in it: ${command}`)
+  const started = performance.now()
+  const outcome = await within(folder, CLONE, [program, ...args])
+  return {
+    ok: outcome === 0,
+    line: `${command}: ${outcome === 0 ? 'passed' : `FAILED (${outcome})`} in ${seconds(started)}`,
+  }
+}
+
+await main()

@@ -1,0 +1,48 @@
+// The package that `npm pack` makes of a clone in which nothing was built yet.
+import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {dirname, join} from 'node:path'
+import {afterAll, expect, it} from 'vitest'
+import {runCommand} from '../../src/net/process/command.ts'
+
+const root = join(import.meta.dirname, '../..')
+const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-pack-'))
+const clone = join(scratch, 'clone')
+afterAll(() => rmSync(scratch, {recursive: true, force: true}))
+
+/** What a clone of the work tree as it is now would have; the packages that are installed are lent to it. */
+async function cleanClone(): Promise<string[]> {
+  const listed = await runCommand('git', ['-C', root, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'])
+  const files = listed.split('\0').filter(Boolean)
+  for (const file of files) {
+    mkdirSync(dirname(join(clone, file)), {recursive: true})
+    cpSync(join(root, file), join(clone, file))
+  }
+  for (const folder of ['node_modules', 'tools/node/node_modules']) symlinkSync(join(root, folder), join(clone, folder))
+  return files
+}
+
+it('has the program, its declarations, the units and the documentation, and runs', {timeout: 180_000}, async () => {
+  const files = await cleanClone()
+  const npm = ['env', '-C', clone, `npm_config_cache=${join(scratch, 'cache')}`, 'npm', 'pack', '--json']
+  const said = await runCommand(npm[0]!, [...npm.slice(1), '--pack-destination', scratch])
+  // What is built says so on the same stream.
+  const [{filename, files: packed}] = JSON.parse(said.slice(said.lastIndexOf('\n[\n') + 1))
+  const paths: string[] = packed.map(({path}: {path: string}) => path)
+  const {commands} = JSON.parse(readFileSync(join(root, 'oclif.manifest.json'), 'utf8'))
+  const wanted = [
+    ...['bin/run.js', 'dist/main.js', 'dist/index.js', 'dist/index.d.ts', 'dist/lab/relay-main.js'],
+    ...['package.json', 'oclif.manifest.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
+    ...Object.values(commands as Record<string, {relativePath: string[]}>).map(({relativePath}) =>
+      join(...relativePath),
+    ),
+    ...files.filter((file) => /^(?:packaging|docs)\//.test(file)),
+  ]
+  expect(wanted.filter((path) => !paths.includes(path))).toEqual([])
+  expect(paths.filter((path) => /^(?:src|test|scripts|tools)\//.test(path))).toEqual([])
+
+  await runCommand('tar', ['-xzf', join(scratch, filename), '-C', scratch])
+  symlinkSync(join(root, 'node_modules'), join(scratch, 'package/node_modules'))
+  const help = await runCommand(process.execPath, [join(scratch, 'package/bin/run.js'), 'lab', '--help'])
+  expect(help).toMatch(/lab up/)
+})
