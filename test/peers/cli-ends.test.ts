@@ -202,11 +202,14 @@ describe.skipIf(noNamespaces)('a dry run', () => {
     ['do not share', {shared: false, vmKeys: 'agent: { qga: /nowhere/db-03.qga }'}, OWN],
   ])('touches nothing and sends nothing where the gateways %s their address', async (_, options, calls) => {
     await withSegmentLab(options, async (lab) => {
+      // Nobody asks again for what the segment's building made it learn.
+      for (const node of ['vm', 'gx', 'gy'] as const) await lab.run(node, 'ip neigh flush all')
       const before = await lab.run('sw', inKernel)
       const frames = await sent(lab)
       for (const args of calls) {
         const {code, stderr, stdout} = await at(lab, [...args, '--dry-run'], WATCHED)
-        expect({args, code, stderr}, stdout).toEqual({args, code: 0, stderr: ''})
+        const said = lines(stderr).filter((line) => !line.startsWith('gwswitch: warning: '))
+        expect({args, code, said}, stdout).toEqual({args, code: 0, said: []})
       }
       expect(await lab.run('sw', inKernel)).toBe(before)
       expect(await sent(lab)).toBe(frames)
