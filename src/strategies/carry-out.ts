@@ -74,7 +74,7 @@ export async function carryOut<Plan, Seen>(
     done.before = before.uses
     if (before.ends) {
       options.disarm?.()
-      return {...done, plan, verdict: before.ends, end: before.ends.ok ? 'already' : 'not-begun'}
+      return {...done, plan, verdict: before.ends, end: endBefore(before.ends, options)}
     }
     options.signal.throwIfAborted()
     await options.arm?.(plan)
@@ -121,6 +121,10 @@ export async function carryOut<Plan, Seen>(
     }
   }
 }
+
+/** What was done before, and cannot be proved now either, may be accepted as it is. */
+const endBefore = ({ok, code}: Verdict, {acceptUnverified}: CarryOutOptions): SwitchEnd =>
+  ok ? 'already' : acceptUnverified && ACCEPTABLE.includes(code) ? 'accepted' : 'not-begun'
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 

@@ -1,9 +1,14 @@
-import {readFileSync} from 'node:fs'
+import {readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
+import {askUnixSocket} from '../../src/net/stream/unix-request.ts'
+import {systemWorld} from '../../src/net/system-world.ts'
+import type {PrintableServer} from '../../src/orders/print-config/print-config.ts'
 import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
+import {backendFor} from '../../src/strategies/dhcp/backends/backends.ts'
+import {iscHost} from '../../src/strategies/dhcp/backends/isc-leases.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {type DhcpLab, GATEWAYS, textOf, withDhcpLab} from './dhcp-lab.ts'
+import {type DhcpLab, GATEWAYS, inventoryOf, textOf, VM_IP, withDhcpLab} from './dhcp-lab.ts'
 import {SERVERS, startDhcpcd} from './dhcp-servers.ts'
 
 for (const [kind, {program, start}] of Object.entries(SERVERS) as [
@@ -57,12 +62,69 @@ for (const [kind, {program, start}] of Object.entries(SERVERS) as [
             )
         })
       }, 120_000)
+
+      it('has its server back as it was, and the VM, where the network does not agree', async () => {
+        await withDhcpLab(kind, async (lab) => {
+          await start(lab)
+          await sayNothing(lab, kind)
+          await startDhcpcd(lab)
+          expect(await lab.router()).toBe(GATEWAYS.rx.ip)
+          const before = await saidBy(lab, kind)
+          expect(before).not.toContain(GATEWAYS.ry.ip)
+          const files = readdirSync(lab.dir).sort()
+          const dry = await switchTo(lab, 'y', '--dry-run')
+          expect(dry.dryRun).toBe(true)
+          expect(readdirSync(lab.dir).sort()).toEqual(files)
+
+          // Nobody is there: the VM moves, and that it is served cannot be proved.
+          const failed = await switchTo(lab, 'y', '--verify-to', '203.0.113.99')
+          expect(failed).toMatchObject({end: 'rolled-back', code: 'unverified', exitCode: 3, uses: {name: 'rx'}})
+          expect(failed.evidence).toContain(`its last ACK gave it ${GATEWAYS.ry.ip}`)
+          expect(failed.plan).toMatchObject({
+            statement: {router: kind === 'kea' ? GATEWAYS.rx.ip : null, legible: true},
+          })
+          expect(await lab.router()).toBe(GATEWAYS.rx.ip)
+          expect(await saidBy(lab, kind)).toBe(before)
+        })
+      }, 120_000)
     },
   )
 }
 
-async function switchTo(lab: DhcpLab, site: string): Promise<SwitchDocument> {
-  const {stdout, stderr} = await lab.gwswitch('switch', 'web-07', '--to', site, '-i', lab.server.interface, '--json')
+const VM = {name: 'web-07', ip: VM_IP, mac: '02:00:00:00:00:0b'}
+
+/** From here on the server says nothing of the VM's router in particular, and gives it that of all. */
+async function sayNothing(lab: DhcpLab, kind: PrintableServer): Promise<void> {
+  if (kind === 'isc') {
+    // A host without statements: its address is kept.
+    const open = ['connect', 'new host', `set hardware-address = ${VM.mac}`, 'set hardware-type = 1', 'open', 'remove']
+    const made = ['new host', 'set name = "web-07"', `set hardware-address = ${VM.mac}`, 'set hardware-type = 1']
+    await omshell(lab, [...open, ...made, `set ip-address = ${VM.ip}`, 'create'])
+    return
+  }
+  const {segments} = inventoryOf(lab)
+  const backend = backendFor(segments[0]!.dhcp!, {segment: 'lan', world: systemWorld(() => {})})
+  await backend.restore(VM, {router: null, own: kind === 'kea' ? [] : null, legible: true})
+}
+
+/** What the server says of the VM, as text. */
+async function saidBy(lab: DhcpLab, kind: PrintableServer): Promise<string> {
+  if (kind === 'dnsmasq') return readFileSync(join(lab.dir, 'opts'), 'utf8')
+  if (kind === 'isc') return JSON.stringify(iscHost(readFileSync(join(lab.dir, 'dhcpd.leases'), 'utf8'), VM.mac))
+  const answer = await askUnixSocket(join(lab.dir, 'kea.sock'), '{"command": "config-get"}', 'kea-dhcp4')
+  return JSON.stringify(JSON.parse(answer).arguments.Dhcp4.subnet4)
+}
+
+async function omshell(lab: DhcpLab, lines: readonly string[]): Promise<void> {
+  const key = readFileSync(join(lab.dir, 'omapi.key'), 'utf8').trim()
+  const script = join(lab.dir, 'omshell.test')
+  writeFileSync(script, `${['server 127.0.0.1', 'port 7911', `key ${key}`, ...lines].join('\n')}\n`)
+  await lab.server.run('sh', '-c', `omshell <${script}`)
+}
+
+async function switchTo(lab: DhcpLab, site: string, ...flags: string[]): Promise<SwitchDocument> {
+  const here = ['-i', lab.server.interface, '--json', ...flags]
+  const {stdout, stderr} = await lab.gwswitch('switch', 'web-07', '--to', site, ...here)
   try {
     return JSON.parse(stdout) as SwitchDocument
   } catch {

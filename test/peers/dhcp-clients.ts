@@ -165,9 +165,9 @@ export interface Noticed {
 
 /** Watches addresses, routes and a TCP and UDP session through the gateway, until told to stop. */
 export async function watchClient(lab: DhcpLab): Promise<{stop(): Promise<Noticed>}> {
-  const {client, server} = lab
+  const {client, beyond} = lab
   const monitor = lab.start(client, 'monitor', 'stdbuf', '-oL', 'ip', '-ts', '-4', 'monitor', 'address', 'route')
-  const far = script(server.namespace, 'session-server', [FAR_IP])
+  const far = script(beyond, 'session-server', [FAR_IP])
   const {tcpPort, udpPort} = (await far.answer()) as {tcpPort: number; udpPort: number}
   const near = script(client.namespace, 'session-client', [FAR_IP, tcpPort, udpPort, 10].map(String))
   await near.answer()

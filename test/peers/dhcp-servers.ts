@@ -3,9 +3,12 @@ import {chmodSync, existsSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {type PrintableServer, printConfig} from '../../src/orders/print-config/print-config.ts'
 import {parseNonceFile} from '../../src/strategies/dhcp/nonce-file.ts'
-import {type DhcpLab, inventoryOf, NONCE, textOf, until} from './dhcp-lab.ts'
+import {type DhcpLab, GATEWAYS, inventoryOf, NONCE, textOf, until} from './dhcp-lab.ts'
 
 const LEASE_S = 3600
+
+/** What every client gets of whom nothing is said alone. */
+const ROUTER = GATEWAYS.rx.ip
 
 /** The printed text for a file whose name contains `part`. */
 function printed(lab: DhcpLab, server: PrintableServer, part: string): string {
@@ -24,6 +27,7 @@ interface=${server.interface}
 bind-interfaces
 dhcp-authoritative
 dhcp-range=10.9.0.0,static,255.255.255.0,${LEASE_S}
+dhcp-option=option:router,${ROUTER}
 pid-file=${dir}/dnsmasq.pid
 dhcp-leasefile=${dir}/dnsmasq.leases
 user=root
@@ -45,7 +49,7 @@ async function startKea(lab: DhcpLab): Promise<void> {
   "lease-database": {"type": "memfile", "name": "${dir}/kea.leases"},
   "valid-lifetime": ${LEASE_S},
   ${printed(lab, 'kea', 'inside "Dhcp4"')},
-  "subnet4": [{"id": 1, "subnet": "10.9.0.0/24", ${printed(lab, 'kea', 'inside the subnet')}}]
+  "subnet4": [{"id": 1, "subnet": "10.9.0.0/24", "option-data": [{"name": "routers", "data": "${ROUTER}"}], ${printed(lab, 'kea', 'inside the subnet')}}]
 }}`
   writeFileSync(join(dir, 'kea.conf'), config)
   lab.start(
@@ -74,6 +78,7 @@ omapi-key gwswitch-key;
 default-lease-time ${LEASE_S};
 ${printed(lab, 'isc', 'at the top')}
 subnet 10.9.0.0 netmask 255.255.255.0 {
+option routers ${ROUTER};
 ${printed(lab, 'isc', 'inside the subnet')}
 }
 `

@@ -15,10 +15,11 @@ export const CONTROL_LINE_LIMIT = 16_384
 /** What may be asked. `vm` is a name from the inventory, an address, or a MAC. */
 export type ControlRequest =
   /**
-   * `site`: where the VM is now; `trigger`: send a FORCERENEW, if the client takes one (default true). An order to
-   * refuse its next renewal is withdrawn: it was for another router.
+   * `site`: where the VM is now, null to forget what was said of it; `trigger`: send a FORCERENEW, if the client takes
+   * one (default true). An order to refuse its next renewal is withdrawn: it was for another router.
    */
-  | {readonly do: 'relocate'; readonly vm: string; readonly site: string; readonly trigger?: boolean | undefined}
+  | {readonly do: 'relocate'; readonly vm: string; readonly site: string | null; readonly trigger?: boolean | undefined}
+  | {readonly do: 'site'; readonly vm: string}
   | {readonly do: 'nak'; readonly vm: string}
   | {readonly do: 'forcerenew'; readonly vm: string}
   /** `reserveReplay`: set a replay value aside for the asker, higher than any before, on disk before it is told. */
@@ -96,6 +97,17 @@ export interface Ordered {
   readonly renewsBy: string | undefined
 }
 
+/** Where a VM is, and who said so. */
+export interface Whereabouts {
+  readonly vm: string
+  /** By the last `relocate`; undefined if there was none, or it was forgotten. */
+  readonly said: string | undefined
+  /** That, or else what the inventory says. */
+  readonly site: string | undefined
+  /** The router that the VM's next ACK carries. */
+  readonly router: Ipv4 | undefined
+}
+
 export interface ServerStatus {
   readonly serverIdentifier: Ipv4
   readonly interface: string
@@ -142,6 +154,7 @@ export interface ExchangeEvent {
 /** Answers by what was asked. */
 export interface ControlAnswers {
   readonly relocate: Ordered
+  readonly site: Whereabouts
   readonly nak: Ordered
   readonly forcerenew: Ordered
   readonly transaction: Transaction
@@ -166,11 +179,13 @@ const whole = (min: number, max: number): Check => [
   (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
   'optional',
 ]
+const orNull = ([want, holds]: Check): Check => [`${want}, or null`, (value) => value === null || holds(value)]
 const optional = ([want, holds]: Check): Check => [want, holds, 'optional']
 
 /** By hand: the schema library would be a sixth of the server's memory. */
 const KEYS: Readonly<Record<ControlRequest['do'], Readonly<Record<string, Check>>>> = {
-  relocate: {vm: TEXT, site: TEXT, trigger: FLAG},
+  relocate: {vm: TEXT, site: orNull(TEXT), trigger: FLAG},
+  site: {vm: TEXT},
   nak: {vm: TEXT},
   forcerenew: {vm: TEXT},
   transaction: {vm: TEXT, reserveReplay: FLAG},

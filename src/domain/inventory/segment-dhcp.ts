@@ -47,6 +47,8 @@ const fields = z.strictObject({
   omapi: addressPort.optional(),
   /** ISC dhcpd: a file with the name and the secret of the OMAPI key. */
   omapiKey: path.optional(),
+  /** ISC dhcpd: its leases file, which alone tells what a host was given before a switch. */
+  leases: path.optional(),
   /** T1 of its leases, s, where it is short: every client asks by itself that often, which the strategy may wait for. */
   renewEvery: z
     .number()
@@ -68,7 +70,7 @@ const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp
   gwswitch: {control: 'possible', pool: 'possible', lease: 'possible'},
   dnsmasq: {optsfile: 'needed', pidfile: 'possible', log: 'possible', nonces: 'possible'},
   kea: {control: 'possible', log: 'possible', nonces: 'possible'},
-  isc: {omapi: 'possible', omapiKey: 'possible', log: 'possible', nonces: 'possible'},
+  isc: {omapi: 'possible', omapiKey: 'possible', leases: 'possible', log: 'possible', nonces: 'possible'},
 }
 
 /** `segments.NAME.dhcp`. */

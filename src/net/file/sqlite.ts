@@ -1,7 +1,8 @@
 // One SQLite file that one process has to itself, written durably.
-import {closeSync, copyFileSync, mkdirSync, openSync, readSync, renameSync, statSync} from 'node:fs'
+import {closeSync, copyFileSync, existsSync, mkdirSync, openSync, readSync, renameSync, statSync} from 'node:fs'
 import {basename, dirname} from 'node:path'
 import type {DatabaseSync} from 'node:sqlite'
+import {pathToFileURL} from 'node:url'
 import {Failure} from '../../errors.ts'
 import {libc} from '../libc.ts'
 import {inspectWal, type WalFinding} from './sqlite-wal.ts'
@@ -249,5 +250,30 @@ export async function openSharedDatabase<T>(
     throw new Failure('runtime', `${file}: cannot ${purpose}: ${message}`)
   } finally {
     process.umask(before)
+  }
+}
+
+/**
+ * Reads such a file, and leaves no trace: where no other process has it open, SQLite is told that it does not change, or
+ * it would lay its log beside it. Undefined if there is no such file.
+ * @throws Failure `runtime` (`purpose`: "read what DHCP clients said").
+ */
+export async function readSharedDatabase<T>(
+  file: string,
+  purpose: string,
+  use: (database: DatabaseSync) => T,
+): Promise<T | undefined> {
+  if (!existsSync(file)) return undefined
+  const {DatabaseSync} = await import('node:sqlite')
+  const url = pathToFileURL(file)
+  if (!existsSync(`${file}-wal`)) url.search = '?immutable=1'
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(url, {readOnly: true})
+    return use(database)
+  } catch (error) {
+    throw new Failure('runtime', `${file}: cannot ${purpose}: ${(error as Error).message}`)
+  } finally {
+    database?.close()
   }
 }

@@ -8,6 +8,7 @@ import {
   parseControlRequest,
   type ServerStatus,
   type Transaction,
+  type Whereabouts,
 } from '../../domain/dhcp/control.ts'
 import {isActive, type Lease, renewsAtMs} from '../../domain/dhcp/lease.ts'
 import {type Reservation, routersAt, type Scope, siteOf} from '../../domain/dhcp/scope.ts'
@@ -90,6 +91,8 @@ function obey(parts: ControlParts, request: ControlRequest, lines: JsonLines): C
   switch (request.do) {
     case 'relocate':
       return relocate(parts, find(parts, request.vm), request.site, request.trigger ?? true)
+    case 'site':
+      return whereabouts(parts, find(parts, request.vm))
     case 'nak':
       return refuseRenewal(parts, find(parts, request.vm))
     case 'forcerenew':
@@ -143,18 +146,24 @@ function reservationOf({reservations}: Scope, nameOrIp: string): Reservation | u
   return undefined
 }
 
-function relocate(parts: ControlParts, target: Target, site: string, trigger: boolean): Ordered {
+function relocate(parts: ControlParts, target: Target, site: string | null, trigger: boolean): Ordered {
   const {engine, forcerenewer} = parts
   const {scope, mac, lease} = target
   const sites = [...new Set(scope.routers.map((router) => router.site))]
-  if (!sites.includes(site)) {
+  if (site !== null && !sites.includes(site)) {
     throw new Failure('usage', `site "${site}" has no router on segment ${scope.segment}${hint(site, sites)}`)
   }
   // An order to refuse its next renewal was for another router, and went with a switch that is over.
-  engine.store({directive: {segment: scope.segment, mac, site, nak: false}})
+  engine.store({directive: {segment: scope.segment, mac, site: site ?? undefined, nak: false}})
   const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
   if (sends) forcerenewer.start(scope, lease)
   return ordered(parts, target, sends ? 'forcerenew' : undefined)
+}
+
+function whereabouts({engine}: ControlParts, {scope, mac, name}: Target): Whereabouts {
+  const said = engine.directive(scope.segment, mac)?.site
+  const site = siteOf(scope, mac, said)
+  return {vm: name, said, site, router: routersAt(scope, site)[0]}
 }
 
 function refuseRenewal(parts: ControlParts, target: Target): Ordered {

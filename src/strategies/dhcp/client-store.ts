@@ -1,6 +1,6 @@
 // What is remembered of DHCP clients between two runs: the last transaction, the nonce, the replay value, the last ACK.
 import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
-import {type DatabaseSync, openSharedDatabase, type StatementSync} from '../../net/file/sqlite.ts'
+import {type DatabaseSync, openSharedDatabase, readSharedDatabase, type StatementSync} from '../../net/file/sqlite.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {verifyReconfigure} from '../../wire/dhcp-auth.ts'
 import {verifyDhcpv6Reconfigure} from '../../wire/dhcpv6-reconfigure.ts'
@@ -105,6 +105,17 @@ export const openClientStore = (file: string): Promise<ClientStore> =>
     {purpose: 'keep what DHCP clients said', remedy: 'run as root, or give --state FILE'},
     storeOn,
   )
+
+/**
+ * What an existing file knows of a client. Touches nothing.
+ * @throws Failure `runtime` for a file that cannot be read, or is no such file.
+ */
+export const readClient = (file: string, mac: Mac): Promise<ClientRecord | undefined> =>
+  readSharedDatabase(file, 'read what DHCP clients said', (database) => {
+    const statement = database.prepare('SELECT * FROM client WHERE mac = ?')
+    statement.setReadBigInts(true)
+    return recordOf(statement.get(mac) as Row | undefined)
+  })
 
 function storeOn(database: DatabaseSync): ClientStore {
   database.exec(SCHEMA)

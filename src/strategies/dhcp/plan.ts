@@ -1,27 +1,24 @@
 // What the DHCP strategy will do, decided before anything is changed.
 import type {DhcpClientKind, SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
+import type {NamedGateway} from '../../domain/proof/proof.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
-import {type Ipv4, type Mac, prefixContains, prefixText} from '../../wire/address.ts'
+import {type Ipv4, prefixContains, prefixText} from '../../wire/address.ts'
+import {isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
+import {type Scene, sceneOf} from '../scene.ts'
+import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
-import type {DhcpBackend, DhcpClient, Transaction} from './backends/backend.ts'
+import type {DhcpBackend, DhcpClient, Statement, Transaction} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
-import {type ClientRecord, DEFAULT_STATE, openClientStore} from './client-store.ts'
+import {type ClientRecord, DEFAULT_STATE, readClient} from './client-store.ts'
 
 export type PlannedTrigger =
   | {readonly kind: 'forcerenew'; readonly attempts: number; readonly timeoutMs: number; readonly longestMs: number}
   | {readonly kind: 'guest-agent'; readonly socket: string; readonly longestMs: number}
   /** The client asks by itself within `longestMs`. */
   | {readonly kind: 'nak' | 'wait'; readonly longestMs: number}
-
-export interface PlannedGateway {
-  readonly name: string
-  readonly site: string
-  readonly ip: Ipv4
-  readonly mac: Mac
-}
 
 /** JSON; see `Strategy.plan`. Times in ms. */
 export interface DhcpPlan {
@@ -36,14 +33,22 @@ export interface DhcpPlan {
   readonly server: Readonly<Record<string, string | number>>
   readonly reach: string
   readonly state: string
-  readonly from: PlannedGateway
-  readonly to: PlannedGateway
+  readonly from: NamedGateway
+  readonly to: NamedGateway
   /** What the VM runs, if known. */
   readonly client: DhcpClientKind | null
   /** In the order in which they are tried, until the client has acted. */
   readonly triggers: readonly PlannedTrigger[]
   /** All of them one after the other. */
   readonly longestMs: number
+  readonly scene: Scene
+  /** How things stood before, of IPv4; null: not looked at yet. */
+  readonly before: Standing | null
+  /** What the server would have given before; null: not asked yet. */
+  readonly statement: Statement | null
+  /** Its client's last transaction before, as the server tells it; null: it tells none, or was not asked yet. */
+  readonly serial: string | null
+  readonly cautions: readonly string[]
 }
 
 /** A switch and its rollback must both end before the guard acts. */
@@ -75,8 +80,8 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     where: "its DHCP server, at its new site's gateway or on its hypervisor",
   })
   const state = dhcp.state ?? DEFAULT_STATE
-  const {kind, triggers} = await chooseTriggers(switchover, client, backend, await remembered(state, vm.mac), world)
-  const gateway = ({name, site, ip, mac}: PlannedGateway): PlannedGateway => ({name, site, ip, mac})
+  const {kind, triggers} = await chooseTriggers(switchover, client, backend, await readClient(state, vm.mac), world)
+  const scene = await sceneOf(switchover, options, world, via)
   return {
     strategy: 'dhcp',
     interface: via.name,
@@ -89,25 +94,29 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     ),
     reach: backend.reach,
     state,
-    from: gateway(from),
-    to: gateway(to),
+    ...{from: scene.from, to: scene.to},
     client: kind ?? null,
     triggers,
     longestMs: triggers.reduce((sum, {longestMs}) => sum + longestMs, 0),
+    ...{scene, before: null, statement: null, serial: null},
+    cautions: cautionsOf(switchover, scene),
   }
+}
+
+/** IPv6 default routes come from router advertisements: no lease moves one. */
+function cautionsOf({vm, segment, to}: Switchover, {families}: Scene): string[] {
+  if (families.includes(6)) {
+    return [
+      `leaves IPv6 as it is: DHCP gives no IPv6 router, and ${to.name} has IPv6 addresses; unless ${vm.name} leaves through ${to.name} over IPv6 already, the switch is partial and taken back (--accept-unverified keeps it)`,
+    ]
+  }
+  if (segment.gateways.every(({ip6}) => !ip6?.length)) return []
+  const who = vm.ip6?.some((ip) => !isLinkLocal(ip)) ? to.name : vm.name
+  return [`leaves IPv6 as it is, and does not look at it: the inventory gives ${who} no ip6`]
 }
 
 /** The server of a plan, which came through JSON. */
 export const serverOf = (plan: DhcpPlan): SegmentDhcp => plan.server as unknown as SegmentDhcp
-
-async function remembered(state: string, mac: Mac): Promise<ClientRecord | undefined> {
-  const store = await openClientStore(state)
-  try {
-    return store.read(mac)
-  } finally {
-    store.close()
-  }
-}
 
 async function chooseTriggers(
   {vm, segment}: Switchover,

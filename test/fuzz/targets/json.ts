@@ -4,13 +4,8 @@ import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges}
 import {readInterfaces, readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
 import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
-import {
-  CONFIG_GET,
-  LIST_COMMANDS,
-  readKeaAnswer,
-  reservedRouter,
-  withReservedRouter,
-} from '../../../src/strategies/dhcp/backends/kea.ts'
+import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
+import {reservedRouter, withReservedRouter} from '../../../src/strategies/dhcp/backends/kea-config.ts'
 import {ofJson, type Target} from '../target.ts'
 import {sample} from './text.ts'
 

@@ -91,6 +91,17 @@ describe('control', () => {
     expect(sent).toEqual([])
   })
 
+  it('site: tells who said where a VM is, and relocate takes back what was said', () => {
+    const {ask, stored} = control()
+    const before = ask({do: 'site', vm: 'web-07'})
+    expect(before).toEqual({ok: true, vm: 'web-07', said: undefined, site: undefined, router: '10.0.0.1'})
+    ask({do: 'relocate', vm: 'web-07', site: 'y', trigger: false})
+    expect(ask({do: 'site', vm: VM_MAC})).toMatchObject({said: 'y', site: 'y', router: '10.0.0.2'})
+    expect(ask({do: 'relocate', vm: 'web-07', site: null, trigger: false})).toMatchObject({router: before.router})
+    expect(ask({do: 'site', vm: 'web-07'})).toEqual(before)
+    expect(stored.directives.at(-1)).toEqual({segment: 'tenant-a', mac: VM_MAC, site: undefined, nak: false})
+  })
+
   it('relocate: withdraws an order to refuse the next renewal, which was for another router', async () => {
     const {ask, deliver, stored} = control()
     await deliver(vmDiscover(), vmSelect())
@@ -203,8 +214,8 @@ describe('control', () => {
 
   it.each([
     ['{', 'the request is not JSON (want one object a line, {"do": "status"})'],
-    [[], '"do" must be one of relocate, nak, forcerenew, transaction, leases, status, watch'],
-    [{do: 'stop'}, '"do" must be one of relocate, nak, forcerenew, transaction, leases, status, watch'],
+    [[], '"do" must be one of relocate, site, nak, forcerenew, transaction, leases, status, watch'],
+    [{do: 'stop'}, '"do" must be one of relocate, site, nak, forcerenew, transaction, leases, status, watch'],
     [{do: 'status', loud: 1}, 'status has no "loud"'],
     [{do: 'leases', limt: 1}, 'leases has no "limt" (did you mean "limit"?)'],
     [{do: 'leases', limit: 0}, 'leases: "limit" is not a whole number from 1 to 1000'],

@@ -3,15 +3,25 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
-import {dnsmasqBackend, dnsmasqLine, routerIn, withRouter} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
-import {iscReader} from '../../../src/strategies/dhcp/backends/isc.ts'
 import {
+  dnsmasqBackend,
+  dnsmasqLine,
+  routerIn,
+  routerLines,
+  withLines,
+  withRouter,
+} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
+import {iscReader} from '../../../src/strategies/dhcp/backends/isc.ts'
+import {iscHost, iscRouter, withIscRouter} from '../../../src/strategies/dhcp/backends/isc-leases.ts'
+import {keaBackend, keaLine} from '../../../src/strategies/dhcp/backends/kea.ts'
+import {
+  givenRouter,
   type KeaConfig,
-  keaBackend,
-  keaLine,
   reservedRouter,
+  reservedRouters,
   withReservedRouter,
-} from '../../../src/strategies/dhcp/backends/kea.ts'
+  withReservedRouters,
+} from '../../../src/strategies/dhcp/backends/kea-config.ts'
 import {transactionLog} from '../../../src/strategies/dhcp/backends/transaction-log.ts'
 import {parseNonceFile} from '../../../src/strategies/dhcp/nonce-file.ts'
 import {CLIENT} from './support.ts'
@@ -44,6 +54,32 @@ describe('the dnsmasq options file', () => {
     expect(withRouter(before, 'web-07', '10.0.0.2')).toBe(after)
     expect(routerIn(after, 'web-07')).toBe('10.0.0.2')
     expect(withRouter(after, 'web-07', '10.0.0.2')).toBe(after)
+  })
+
+  it.each([
+    '',
+    '# mine\n',
+    '# mine\ntag:web-07,option:router,10.0.0.1\nx\n',
+    'tag:web-07,3,10.0.0.1, 10.0.0.9\ntag:db-03,option:router,10.0.0.1',
+    'tag:web-07,option:router,10.0.0.1\nx\ntag:web-07,option:router,10.0.0.9\n\n',
+  ])('is again what it was, byte for byte: %j', (before) => {
+    const lines = routerLines(before, 'web-07')
+    const changed = withRouter(before, 'web-07', '10.0.0.2')
+    expect(routerIn(changed, 'web-07')).toBe('10.0.0.2')
+    const back = withLines(changed, 'web-07', lines)
+    // It ends with a newline once it was written to.
+    expect(back).toBe(before === '' || before.endsWith('\n') ? before : `${before}\n`)
+    expect(withLines(back, 'web-07', lines)).toBe(back)
+  })
+
+  it('keeps what others wrote meanwhile', () => {
+    const before = 'a\ntag:web-07,option:router,10.0.0.1\n'
+    const meanwhile = `tag:db-03,option:router,10.0.0.9\n${withRouter(before, 'web-07', '10.0.0.2')}b\n`
+    const back = withLines(meanwhile, 'web-07', routerLines(before, 'web-07'))
+    expect(back.split('\n').toSorted()).toEqual(
+      ['', 'a', 'b', 'tag:db-03,option:router,10.0.0.9', 'tag:web-07,option:router,10.0.0.1'].toSorted(),
+    )
+    expect(withLines(meanwhile, 'web-07', null)).toBe('tag:db-03,option:router,10.0.0.9\na\nb\n')
   })
 
   it('is not touched while its dnsmasq is not running', async () => {
@@ -148,6 +184,47 @@ describe("Kea's configuration", () => {
     expect(() => withReservedRouter({subnet4: []}, CLIENT, '10.0.0.2')).toThrow('no subnet that holds 10.0.0.10')
   })
 
+  it('tells which router a client gets, and whether that was said of it alone', () => {
+    const {mac, ip} = CLIENT
+    const routers = (data: string) => ({'option-data': [{name: 'routers', data}]})
+    const subnet = {id: 7, subnet: '10.0.0.0/24'}
+    expect(givenRouter({subnet4: [subnet]}, mac, ip)).toBeUndefined()
+    expect(givenRouter({...routers('10.0.0.8'), subnet4: [subnet]}, mac, ip)).toBe('10.0.0.8')
+    const network = {...routers('10.0.0.7'), subnet4: [subnet]}
+    expect(givenRouter({...routers('10.0.0.8'), 'shared-networks': [network]}, mac, ip)).toBe('10.0.0.7')
+    const own = {...network, subnet4: [{...subnet, ...routers('10.0.0.6')}]}
+    expect(givenRouter({'shared-networks': [own]}, mac, ip)).toBe('10.0.0.6')
+    expect(givenRouter(reserved, mac, ip)).toBe('10.0.0.1')
+    expect([reservedRouters(bare, mac), reservedRouters(reserved, mac)]).toEqual([
+      null,
+      [{at: 0, option: {name: 'routers', code: 3, data: '10.0.0.1, 10.0.0.9'}}],
+    ])
+  })
+
+  it.each([
+    ['no reservation', bare],
+    ['another router', reserved],
+    [
+      'a reservation without a router',
+      {subnet4: [{id: 7, subnet: '10.0.0.0/24', reservations: [{'hw-address': CLIENT.mac, 'option-data': []}]}]},
+    ],
+  ] as const)('is what it was where there was %s', (_, before: KeaConfig) => {
+    const routers = reservedRouters(before, CLIENT.mac)
+    const changed = withReservedRouter(before, CLIENT, '10.0.0.2')
+    const back = withReservedRouters(changed, CLIENT, routers)
+    const filled = before === bare ? {subnet4: [{...bare.subnet4![0], reservations: []}]} : before
+    expect(back).toEqual(filled)
+    expect(withReservedRouters(back, CLIENT, routers)).toEqual(back)
+  })
+
+  it('keeps a reservation that others gave more to meanwhile', () => {
+    const [subnet] = withReservedRouter(bare, CLIENT, '10.0.0.2').subnet4!
+    const named = {subnet4: [{...subnet!, reservations: [{...subnet!.reservations![0], hostname: 'web'}]}]}
+    expect(withReservedRouters(named, CLIENT, null).subnet4![0]!.reservations).toEqual([
+      {'hw-address': CLIENT.mac, 'ip-address': CLIENT.ip, hostname: 'web', 'option-data': []},
+    ])
+  })
+
   it('is changed by reservation-update where the hook is loaded, in memory, and by config-set where it is not', async () => {
     for (const hook of [true, false]) {
       const asked: {command: string; arguments?: unknown}[] = []
@@ -194,6 +271,41 @@ describe("Kea's configuration", () => {
     await expect(keaBackend({server: 'kea', control: join(dir, 'nobody')}, context).check(CLIENT)).rejects.toThrow(
       'no such socket (is kea-dhcp4 running?)',
     )
+  })
+})
+
+describe('the leases file of ISC dhcpd', () => {
+  const host = (name: string, ...lines: string[]): string =>
+    `host ${name} {\n${lines.map((each) => `  ${each}\n`).join('')}}\n`
+  const web = ['dynamic;', `hardware ethernet ${CLIENT.mac};`, `fixed-address ${CLIENT.ip};`]
+  const lease = `lease 10.0.0.99 {\n  hardware ethernet ${CLIENT.mac};\n}\n`
+
+  it('has the hosts that it was told of, the last word counting', () => {
+    const first = `${lease}${host('web-07', ...web, '      supersede routers = 0a:00:00:01;')}`
+    expect(iscHost(first, CLIENT.mac)).toEqual({
+      name: 'web-07',
+      ip: CLIENT.ip,
+      statements: 'supersede routers = 0a:00:00:01;',
+    })
+    const second = `${first}${host('web-07', 'dynamic;', 'deleted;')}`
+    expect(iscHost(second, CLIENT.mac)).toBeUndefined()
+    const third = `${second}${host('other', ...web)}`
+    expect(iscHost(third, CLIENT.mac)).toEqual({name: 'other', ip: CLIENT.ip, statements: ''})
+    expect(iscHost(lease, CLIENT.mac)).toBeUndefined()
+    expect(iscHost('', CLIENT.mac)).toBeUndefined()
+  })
+
+  it.each([
+    ['supersede routers = 0a:00:00:01;', '10.0.0.1'],
+    ['supersede routers = 0a:00:00:01:0a:00:00:09;', '10.0.0.1'],
+    ['supersede domain-name = "a"; option routers 10.0.0.1, 10.0.0.9;', '10.0.0.1'],
+    ['supersede domain-name = "routers";', undefined],
+    ['', undefined],
+  ])('gives by %j the router %s', (statements, router) => {
+    const known = {name: 'web-07', ip: CLIENT.ip, statements}
+    expect(iscRouter(known)).toBe(router)
+    expect(iscRouter({...known, statements: withIscRouter(known, '10.0.0.2')})).toBe('10.0.0.2')
+    if (statements.includes('domain-name')) expect(withIscRouter(known, '10.0.0.2')).toContain('domain-name')
   })
 })
 

@@ -1,5 +1,5 @@
 // `gwswitch serve dhcp` as its control socket shows it: says what it was told to say, and remembers what it was asked.
-import type {Transaction} from '../../../src/domain/dhcp/control.ts'
+import type {Transaction, Whereabouts} from '../../../src/domain/dhcp/control.ts'
 import {serveJson} from '../../../src/net/stream/json-lines.ts'
 import type {UnixServer} from '../../../src/net/stream/unix-socket.ts'
 import {CLIENT, NONCE} from './support.ts'
@@ -16,8 +16,10 @@ export interface LeaseDouble {
 }
 
 export interface ControlDouble extends UnixServer {
-  /** `relocate x`, `nak`, `transaction`, ..., in order. */
+  /** `relocate x`, `relocate null`, `nak`, `transaction`, ..., in order. */
   readonly asked: string[]
+  /** The site that was said of the VM, null for none: it is at x then. */
+  said: string | null
   /** Most connections that were open at once. */
   readonly most: number
 }
@@ -38,7 +40,7 @@ const EPOCH_MS = 1_700_000_000_000
 interface Request {
   readonly do: string
   readonly vm?: string
-  readonly site?: string
+  readonly site?: string | null
   readonly after?: number
 }
 
@@ -51,6 +53,7 @@ export async function controlDouble(
   const asked: string[] = []
   let open = 0
   let most = 0
+  const state = {said: null as string | null}
   const server = await serveJson(path, {lineLimit: 16_384, connectionLimit: 64}, (lines) => {
     most = Math.max(most, ++open)
     return {
@@ -58,7 +61,7 @@ export async function controlDouble(
         const request = JSON.parse(line) as Request
         asked.push(request.site === undefined ? request.do : `${request.do} ${request.site}`)
         if (onAsked(request) === 'hang up') lines.close()
-        else lines.send(answerTo(request, leases))
+        else lines.send(answerTo(request, leases, state))
       },
       onTooLong: () => {},
       onClose: () => void open--,
@@ -69,17 +72,26 @@ export async function controlDouble(
     get most() {
       return most
     },
+    get said() {
+      return state.said
+    },
+    set said(site) {
+      state.said = site
+    },
     close: server.close,
   }
 }
 
-function answerTo(request: Request, leases: readonly LeaseDouble[]): object {
+function answerTo(request: Request, leases: readonly LeaseDouble[], state: {said: string | null}): object {
   const lease = leases.find(({mac}) => mac === request.vm)
   switch (request.do) {
     case 'status':
       return {ok: true, segments: [{segment: 'tenant-a', pool: {size: 0, free: 0}, bound: leases.length}]}
     case 'relocate':
-      return {ok: true, vm: 'web-07', site: request.site, router: ROUTERS[request.site!], trigger: 'renewal'}
+      state.said = request.site!
+      return {ok: true, ...whereabouts(state), trigger: 'renewal'}
+    case 'site':
+      return {ok: true, ...whereabouts(state)}
     case 'nak':
       return {ok: true, vm: 'web-07', trigger: 'nak'}
     case 'leases':
@@ -89,6 +101,11 @@ function answerTo(request: Request, leases: readonly LeaseDouble[]): object {
         ? {ok: true, ...told(lease)}
         : {ok: false, error: {kind: 'usage', message: `no VM "${request.vm}" here`}}
   }
+}
+
+function whereabouts({said}: {said: string | null}): Whereabouts {
+  const site = said ?? 'x'
+  return {vm: 'web-07', said: said ?? undefined, site, router: ROUTERS[site]}
 }
 
 function told({ip, mac, xid, nonce, heard, router}: LeaseDouble): Transaction {

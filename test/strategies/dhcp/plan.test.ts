@@ -1,4 +1,4 @@
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
@@ -45,20 +45,33 @@ interface Given {
   /** Lines of the server's log, and of the nonces file. */
   readonly log?: string
   readonly nonces?: string
+  readonly server?: string
 }
+
+const SEEN = {
+  kind: 'ack',
+  mac: CLIENT.mac,
+  xid: 1,
+  ip: CLIENT.ip,
+  router: '10.0.0.1',
+  serverId: undefined,
+  nonce: undefined,
+  leaseS: 3600,
+  renewS: 8,
+} as const
 
 async function plan(
   {log = '', nonces = '', ...keys}: Given,
   interfaces = [
     ethernetInterface({name: 'seg-a', mac: '02:00:00:00:0b:01', addresses: [{ip: '10.0.0.2', prefixLength: 24}]}),
   ],
+  inventory = inventoryWith(keys),
 ) {
   writeFileSync(join(dir, 'opts'), '')
   // A process that is called dnsmasq, for as long as it is looked at, need not be one.
   writeFileSync(join(dir, 'pid'), `${process.pid}`)
   writeFileSync(join(dir, 'log'), log)
   writeFileSync(join(dir, 'nonces'), nonces)
-  const inventory = inventoryWith(keys)
   const switchover = switchoverFrom(resolveSwitchover(inventory, {vm: 'web-07', to: 'y'}))
   const name = process.title
   process.title = 'dnsmasq'
@@ -88,7 +101,7 @@ describe('a plan of the dhcp strategy', () => {
     const words = dhcp.describe(made).join('\n')
     expect(words).toContain('the router 10.0.0.2 (ry, site y)')
     expect(words).toContain('FORCERENEW out of seg-a')
-    expect(words).toContain('otherwise give it 10.0.0.1 (rx, site x) again')
+    expect(words).toContain('otherwise have the server give again what it gave before')
   })
 
   it.each([
@@ -125,18 +138,7 @@ describe('a plan of the dhcp strategy', () => {
   it('knows when a client asks from the ACK that was seen', async () => {
     const store = await openClientStore(join(dir, 'state.db'))
     const now = fakeWorld().now()
-    store.learn({
-      kind: 'ack',
-      atNs: now - 2_000_000_000n,
-      mac: CLIENT.mac,
-      xid: 1,
-      ip: CLIENT.ip,
-      router: '10.0.0.1',
-      serverId: undefined,
-      nonce: undefined,
-      leaseS: 3600,
-      renewS: 8,
-    })
+    store.learn({...SEEN, atNs: now - 2_000_000_000n})
     store.close()
     // Of a T1 of 8 s, 6 are left; a rollback may take all of it.
     expect((await plan({vm: ', dhcp: {client: networkd}'})).triggers).toEqual([{kind: 'wait', longestMs: 9000}])
@@ -164,6 +166,57 @@ describe('a plan of the dhcp strategy', () => {
     store.close()
     const given = {vm: ', dhcp: {client: networkd}', segment: ', renewEvery: 10'}
     expect((await plan(given)).triggers).toEqual([{kind: 'wait', longestMs: 11_000}])
+  })
+
+  /** Every file in the directory with its bytes. */
+  const filesOf = (where: string): Record<string, string> =>
+    Object.fromEntries(readdirSync(where).map((name) => [name, readFileSync(join(where, name), 'latin1')]))
+
+  it('makes no directory and no database', async () => {
+    const state = join(dir, 'made', 'by', 'state.db')
+    const server = DHCP().replace(`${dir}/state.db`, state)
+    await plan({log: ACK, nonces: NONCES, server})
+    expect(Object.keys(filesOf(dir)).sort()).toEqual(['log', 'nonces', 'opts', 'pid'])
+  })
+
+  it('reads what is remembered without a trace, whether another process has it open or not', async () => {
+    const store = await openClientStore(join(dir, 'state.db'))
+    store.learn({...SEEN, atNs: fakeWorld().now() - 2_000_000_000n})
+    const vm = ', dhcp: {client: networkd}'
+    const expected = [{kind: 'wait', longestMs: 9000}]
+    for (const closed of [false, true]) {
+      if (closed) store.close()
+      await plan({vm})
+      const before = filesOf(dir)
+      expect((await plan({vm})).triggers).toEqual(expected)
+      const after = filesOf(dir)
+      expect(Object.keys(after)).toEqual(Object.keys(before))
+      // The index of an open log is memory of those who read it, too.
+      for (const name of Object.keys(after).filter((each) => !each.endsWith('-shm')))
+        expect(after[name] === before[name], name).toBe(true)
+      if (closed) expect(Object.keys(after).filter((name) => name.startsWith('state'))).toEqual(['state.db'])
+    }
+  })
+
+  it('says that a file is no record of clients', async () => {
+    writeFileSync(join(dir, 'state.db'), 'something else')
+    await expect(plan({log: ACK, nonces: NONCES})).rejects.toThrow('state.db: cannot read what DHCP clients said')
+  })
+
+  it.each([
+    [
+      'is told apart',
+      ', ip6: ["2001:db8::10"]',
+      'ry has IPv6 addresses; unless web-07 leaves through ry over IPv6 already',
+    ],
+    ['of the VM is not in the inventory', '', 'the inventory gives web-07 no ip6'],
+  ])('says that it leaves IPv6 behind where that %s', async (_, vm, words) => {
+    const text = INVENTORY.replace('prefix: 10.0.0.0/24', `prefix: 10.0.0.0/24\n    ${DHCP()}}`)
+      .replace('strategies: [agent, dhcp] }', `strategies: [agent, dhcp]${vm} }`)
+      .replace('mac: "02:00:00:00:0b:01" }', 'mac: "02:00:00:00:0b:01", ip6: ["fe80::b"] }')
+    const made = await plan({log: ACK, nonces: NONCES}, undefined, parseInventory(text, 'gwswitch.yaml'))
+    expect(made.scene.families).toEqual(vm === '' ? [4] : [4, 6])
+    expect(dhcp.describe(made)[0]).toContain(words)
   })
 
   it('refuses what it cannot see or cannot tell apart', async () => {

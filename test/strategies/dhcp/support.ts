@@ -148,17 +148,10 @@ export const vmBehind =
   (through: () => string | undefined = () => undefined) =>
   (bytes: Uint8Array, world: FakeWorld): void => {
     const frame = parseFrame(bytes)
-    if (frame.kind === 'arp' && frame.arp.targetIp === CLIENT.ip) {
-      const {senderMac, senderIp} = frame.arp
-      world.deliver(
-        arpFrame(
-          {destination: frame.ethernet.source, source: CLIENT.mac},
-          {operation: 2, senderMac: CLIENT.mac, senderIp: CLIENT.ip, targetMac: senderMac, targetIp: senderIp},
-        ),
-      )
-    }
+    if (frame.kind === 'arp') answerArp(bytes, world, CLIENT)
     const gateway = through()
     if (frame.kind !== 'icmp' || frame.icmp.kind !== 'echo-request' || gateway === undefined) return
+    if (frame.ethernet.destination !== CLIENT.mac) return
     world.deliver(
       icmpFrame(
         {destination: gateway, source: CLIENT.mac},
@@ -167,6 +160,37 @@ export const vmBehind =
       ),
     )
   }
+
+/** Gateways that answer ARP, and through which somebody beyond answers echoes; those in `dead` do neither. */
+export const gatewaysBehind =
+  (gateways: readonly {readonly ip: string; readonly mac: string}[], dead: ReadonlySet<string> = new Set()) =>
+  (bytes: Uint8Array, world: FakeWorld): void => {
+    const frame = parseFrame(bytes)
+    for (const gateway of gateways.filter(({mac}) => !dead.has(mac))) {
+      if (frame.kind === 'arp') answerArp(bytes, world, gateway)
+      if (frame.kind !== 'icmp' || frame.icmp.kind !== 'echo-request') continue
+      if (frame.ethernet.destination !== gateway.mac) continue
+      world.deliver(
+        icmpFrame(
+          {destination: frame.ethernet.source, source: gateway.mac},
+          {source: frame.ip.destination, destination: frame.ip.source, ttl: 63},
+          {...frame.icmp, kind: 'echo-reply'},
+        ),
+      )
+    }
+  }
+
+function answerArp(bytes: Uint8Array, world: FakeWorld, {ip, mac}: {readonly ip: string; readonly mac: string}): void {
+  const frame = parseFrame(bytes)
+  if (frame.kind !== 'arp' || frame.arp.operation !== 1 || frame.arp.targetIp !== ip) return
+  const {senderMac, senderIp} = frame.arp
+  world.deliver(
+    arpFrame(
+      {destination: frame.ethernet.source, source: mac},
+      {operation: 2, senderMac: mac, senderIp: ip, targetMac: senderMac, targetIp: senderIp},
+    ),
+  )
+}
 
 /** A DHCPv6 message of the server to the client. */
 export function frame6(message: Uint8Array): Uint8Array {

@@ -1,134 +1,209 @@
-// The dhcp strategy from execute to rollback, with a VM, its server and the time in memory.
-import {mkdtempSync, rmSync} from 'node:fs'
-import {tmpdir} from 'node:os'
+// The dhcp strategy from look to verify, with a VM, its server and the time in memory.
+import {existsSync} from 'node:fs'
 import {join} from 'node:path'
-import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {Failure} from '../../../src/errors.ts'
+import {describe, expect, it} from 'vitest'
 import {openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
-import {dhcp} from '../../../src/strategies/dhcp/dhcp.ts'
-import type {DhcpPlan, PlannedTrigger} from '../../../src/strategies/dhcp/plan.ts'
-import {carryOut} from '../../../src/strategies/switch.ts'
-import {DHCPACK, dhcpOptions, writeOption} from '../../../src/wire/dhcp-options.ts'
-import {arpFrame} from '../../../src/wire/frames.ts'
-import {ethernetInterface, type FakeWorld, fakeWorld} from '../../support/world.ts'
-import {type ControlDouble, controlDouble, leaseDouble} from './control-double.ts'
-import {answerFrame, CLIENT, clientsBehind, type FakeClient, NONCE, requestFrame, vmBehind} from './support.ts'
+import {CLIENT, clientsBehind, type FakeClient, NONCE, vmBehind} from './support.ts'
+import {
+  asks,
+  carry,
+  earlierSwitch,
+  FORCERENEW,
+  forcerenews,
+  lab,
+  type OnSend,
+  obedientVm,
+  orders,
+  planOf,
+  RX,
+  RY,
+  serve,
+  useSwitchLab,
+  WEEK_NS,
+  wordsOf,
+  worldWith,
+} from './switch-lab.ts'
 
-const RX = {name: 'rx', site: 'x', ip: '10.0.0.1', mac: '02:00:00:00:0a:01'}
-const RY = {name: 'ry', site: 'y', ip: '10.0.0.2', mac: '02:00:00:00:0b:01'}
-const FORCERENEW = {kind: 'forcerenew', attempts: 2, timeoutMs: 1000, longestMs: 10_000} as const
-const NAK = {kind: 'nak', longestMs: 9000} as const
-const WEEK_NS = 7n * 86_400_000_000_000n
+useSwitchLab()
 
-let dir: string
-let server: ControlDouble
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'gwswitch-switch-'))
-})
-afterEach(async () => {
-  await server.close()
-  rmSync(dir, {recursive: true, force: true})
-})
-
-const planOf = (...triggers: PlannedTrigger[]): DhcpPlan => ({
-  strategy: 'dhcp',
-  interface: 'seg-a',
-  vlan: null,
-  sourceIp: '10.0.0.253',
-  vm: CLIENT,
-  segment: {name: 'tenant-a', prefix: '10.0.0.0/24'},
-  server: {server: 'gwswitch', control: join(dir, 'control')},
-  reach: 'the server',
-  state: join(dir, 'state.db'),
-  from: RX,
-  to: RY,
-  client: null,
-  triggers,
-  longestMs: 10_000,
-})
-
-/** An interface somewhere on the segment, or at a gateway's leg. */
-const worldWith = (onSend: (bytes: Uint8Array, world: FakeWorld) => void, mac = '02:00:00:00:0c:01'): FakeWorld =>
-  fakeWorld({
-    interfaces: [ethernetInterface({name: 'seg-a', mac, addresses: [{ip: '10.0.0.253', prefixLength: 24}]})],
-    onSend,
+describe('a switch', () => {
+  it('is one when the VM leaves through the new gateway, something comes back, and its lease agrees', async () => {
+    await serve()
+    const vm = obedientVm(RX)
+    const outcome = await carry(planOf([FORCERENEW]), worldWith(vm.onSend))
+    expect(outcome).toMatchObject({
+      end: 'switched',
+      before: RX,
+      verdict: {ok: true, code: 'served', uses: RY},
+      plan: {before: {uses: RX}, statement: {router: RX.ip, own: null, legible: true}},
+    })
+    expect(outcome.verdict!.evidence).toEqual([
+      'its last ACK gave it 10.0.0.2',
+      `web-07 leaves through ry (${RY.mac})`,
+      expect.stringContaining(`ry (${RY.mac}) takes packets on`),
+    ])
+    expect(orders()).toEqual(['relocate y'])
   })
 
-const carry = (plan: DhcpPlan, world: FakeWorld, signal = new AbortController().signal) =>
-  carryOut(dhcp, plan, world, signal)
-
-/** What another switch of this VM left in the file: an ACK with `router`, and the VM asking for it. */
-async function earlierSwitch(plan: DhcpPlan, router: string, atNs: bigint): Promise<void> {
-  const store = await openClientStore(plan.state)
-  const {ip, mac} = CLIENT
-  store.beginSwitch(mac, atNs)
-  store.learn({
-    kind: 'ack',
-    atNs,
-    mac,
-    xid: 7,
-    ip,
-    router,
-    serverId: undefined,
-    nonce: undefined,
-    leaseS: 3600,
-    renewS: 8,
+  it('is none where the VM is there already and its server would keep it there: nobody is told anything', async () => {
+    await serve({router: RY.ip})
+    lab.server.said = 'y'
+    const world = worldWith(obedientVm(RY).onSend)
+    expect(await carry(planOf([FORCERENEW]), world)).toMatchObject({
+      end: 'already',
+      verdict: {code: 'already', uses: RY},
+    })
+    expect([orders(), forcerenews(world)]).toEqual([[], 0])
+    expect(existsSync(join(lab.dir, 'state.db'))).toBe(false)
   })
-  store.learn({kind: 'arp-request', atNs: atNs + 1_000_000n, mac, target: router})
-  store.close()
-}
 
-const asks = (target: string) =>
-  arpFrame(
-    {destination: 'ff:ff:ff:ff:ff:ff', source: CLIENT.mac},
-    {
-      operation: 1,
-      senderMac: CLIENT.mac,
-      senderIp: CLIENT.ip,
-      targetMac: '00:00:00:00:00:00',
-      targetIp: target,
-    },
-  )
+  it('tells the server alone where the VM is there already and would be moved away at its next renewal', async () => {
+    await serve()
+    const world = worldWith(obedientVm(RY).onSend)
+    const outcome = await carry(planOf([FORCERENEW]), world)
+    expect(outcome).toMatchObject({end: 'switched', verdict: {code: 'served', uses: RY}})
+    expect(outcome.verdict!.evidence).toContain(
+      'it used ry already, and its server would have given it 10.0.0.1 at its next renewal',
+    )
+    expect(wordsOf(outcome.steps, 'look')).toContain(
+      'the server: would move web-07 away from ry: it is told to keep it there',
+    )
+    expect([orders(), forcerenews(world)]).toEqual([['relocate y'], 0])
+  })
 
-const obeys = (): FakeClient => ({...CLIENT, xid: 7, nonce: NONCE, router: RY.ip})
+  it('is not begun where the VM is silent: its server says what it said', async () => {
+    await serve()
+    const outcome = await carry(
+      planOf([FORCERENEW], RX),
+      worldWith(() => {}),
+    )
+    expect(outcome).toMatchObject({end: 'not-begun', verdict: {code: 'silent'}, plan: {statement: {own: null}}})
+    expect(orders()).toEqual([])
+  })
 
-describe('the evidence of a switch', () => {
+  it('is not begun where the new gateway is dead', async () => {
+    await serve()
+    const world = worldWith(obedientVm(RX).onSend, new Set([RY.mac]))
+    expect(await carry(planOf([FORCERENEW]), world)).toMatchObject({end: 'not-begun', verdict: {code: 'target-dead'}})
+    expect(orders()).toEqual([])
+  })
+
+  it('is not believed where an ACK gave the VM another router than it uses', async () => {
+    await serve({}, (request) => {
+      // It changes its route at once, whatever it is given.
+      if (request.do === 'relocate') vm.uses = RY
+    })
+    const vm = obedientVm(RX, {router: RX.ip})
+    const stubborn: OnSend = (bytes, world) => {
+      const {uses} = vm
+      vm.onSend(bytes, world)
+      vm.uses = uses
+    }
+    const {verdict} = await carry(planOf([FORCERENEW]), worldWith(stubborn))
+    expect(verdict).toMatchObject({ok: false, code: 'elsewhere'})
+    expect(verdict!.evidence).toEqual([
+      'its last ACK gave it 10.0.0.1, not 10.0.0.2',
+      `web-07 leaves through ry (${RY.mac})`,
+      expect.any(String),
+    ])
+  })
+
+  it('is not believed where somebody told the server otherwise meanwhile', async () => {
+    await serve()
+    const vm = obedientVm(RX)
+    const world = worldWith((bytes, there) => {
+      vm.onSend(bytes, there)
+      if (vm.uses === RY) lab.server.said = 'x'
+    })
+    const {verdict, end} = await carry(planOf([FORCERENEW]), world)
+    expect(verdict).toMatchObject({ok: false, code: 'elsewhere'})
+    expect(verdict!.evidence).toContain('its server gives it 10.0.0.1 next, not 10.0.0.2')
+    expect([end, vm.uses]).toEqual(['rolled-back', RX])
+  })
+})
+
+describe("where the VM's traffic cannot be seen", () => {
+  const unseen =
+    (client: FakeClient): OnSend =>
+    (bytes, world) => {
+      vmBehind()(bytes, world)
+      const {xid} = client
+      client.router = lab.server.said === 'y' ? RY.ip : RX.ip
+      clientsBehind([client])(bytes, world)
+      if (client.xid === xid) return
+      Object.assign(lab.lease, {xid: client.xid, heard: lab.lease.heard + 1, router: client.router})
+      // Once it has another router, it asks for that.
+      world.deliver(asks(client.router), 2)
+    }
+  const obeys = (): FakeClient => ({...CLIENT, xid: 7, nonce: NONCE})
+
+  it('an ACK and a question for the gateway prove nothing, and the words say where it could be seen', async () => {
+    await serve()
+    const plan = planOf([FORCERENEW])
+    const world = worldWith(unseen(obeys()))
+    await earlierSwitch(plan, RX.ip, world.now() - WEEK_NS)
+    const outcome = await carry(plan, world, {acceptUnverified: true})
+    expect(outcome).toMatchObject({end: 'accepted', verdict: {ok: false, code: 'unverified', uses: null}})
+    expect(outcome.verdict!.evidence.slice(0, 3)).toEqual([
+      'its last ACK gave it 10.0.0.2',
+      'web-07 asked the segment where 10.0.0.2 is',
+      "web-07 answers ARP, but where it sends cannot be seen at seg-a: run this at ry or on the VM's own port",
+    ])
+    expect(orders()).toEqual(['relocate y'])
+  })
+
+  it('it is taken back, and the end says that it is not known whether that came about', async () => {
+    await serve()
+    const outcome = await carry(planOf([FORCERENEW]), worldWith(unseen(obeys())))
+    expect(outcome).toMatchObject({end: 'unknown', rollback: {ok: false, code: 'unverified', uses: null}})
+    expect(outcome.rollback!.evidence[0]).toBe('its last ACK gave it 10.0.0.1')
+    // The server is as it was: nothing is said of the VM alone.
+    expect([orders(), lab.server.said]).toEqual([['relocate y', 'relocate null'], null])
+  })
+
+  it.each([
+    [false, 'not-begun'],
+    [true, 'accepted'],
+  ] as const)('one that was given the gateway already is left alone (to be accepted: %s)', async (accept, end) => {
+    await serve()
+    const world = worldWith(unseen(obeys()))
+    const outcome = await carry(planOf([FORCERENEW], RX), world, {acceptUnverified: accept})
+    expect(outcome).toMatchObject({end, verdict: {ok: false, code: 'unverified', uses: null}})
+    expect(outcome.verdict!.evidence[0]).toBe(
+      'its server gives web-07 10.0.0.1 (rx) already, and its last ACK gave it that',
+    )
+    expect([orders(), forcerenews(world)]).toEqual([[], 0])
+  })
+
   it.each([
     ['a week ago', -WEEK_NS],
     ['when the clock was ahead', WEEK_NS],
-  ])('is none of what was seen %s: a VM that takes no notice has not moved', async (_, offset) => {
-    server = await controlDouble(join(dir, 'control'), [leaseDouble()])
-    const plan = planOf(FORCERENEW)
+  ])('what was seen %s is no evidence: a VM that takes no notice has not moved', async (_, offset) => {
+    await serve()
+    const plan = planOf([FORCERENEW])
     const world = worldWith(vmBehind())
     await earlierSwitch(plan, RY.ip, world.now() + offset)
-    const {verdict, rollback} = await carry(plan, world)
-    expect(verdict).toEqual({
+    const {verdict, rollback, end} = await carry(plan, world)
+    expect(verdict).toMatchObject({
       ok: false,
-      evidence: ['no new ACK to it was seen', expect.stringContaining('where its traffic goes cannot be seen')],
+      code: 'silent',
+      evidence: [
+        'no new ACK to it was seen',
+        expect.stringContaining('where it sends cannot be seen'),
+        expect.any(String),
+      ],
     })
-    expect(rollback).toMatchObject({ok: false})
-    expect(server.asked.filter((each) => each.startsWith('relocate'))).toEqual(['relocate y', 'relocate x'])
+    // Its server answered no request of it: it was never told of another router.
+    expect([end, rollback?.ok]).toEqual(['rolled-back', true])
+    expect(rollback!.evidence[0]).toBe('no new ACK to it was seen, so that web-07 was not made to ask again')
+    expect(orders()).toEqual(['relocate y', 'relocate null'])
   })
+})
 
-  it('is an ACK and a question of the VM since it began', async () => {
-    server = await controlDouble(join(dir, 'control'), [leaseDouble()])
-    const plan = planOf(FORCERENEW)
-    const client = obeys()
-    const world = worldWith((bytes, there) => {
-      vmBehind()(bytes, there)
-      clientsBehind([client])(bytes, there)
-      // Once it has another router, it asks for that.
-      if (client.xid === 8) there.deliver(asks(RY.ip), 2)
-    })
-    await earlierSwitch(plan, RX.ip, world.now() - WEEK_NS)
-    expect(await carry(plan, world)).toMatchObject({
-      verdict: {ok: true, evidence: ['its last ACK gave it 10.0.0.2', 'web-07 asked the segment where 10.0.0.2 is']},
-    })
-  })
-
+describe('the evidence of a switch', () => {
   it('is none of what another process writes down late', async () => {
-    const store = await openClientStore(join(dir, 'state.db'))
-    server = await controlDouble(join(dir, 'control'), [])
+    const store = await openClientStore(join(lab.dir, 'state.db'))
+    await serve()
     const ack = {kind: 'ack', mac: CLIENT.mac, xid: 7, ip: CLIENT.ip, router: RY.ip} as const
     const more = {serverId: undefined, nonce: undefined, leaseS: undefined, renewS: undefined}
     expect(store.evidence(CLIENT.mac)).toBeUndefined()
@@ -143,85 +218,5 @@ describe('the evidence of a switch', () => {
     store.beginSwitch(CLIENT.mac, 500n)
     expect(store.evidence(CLIENT.mac)).toEqual({})
     store.close()
-  })
-
-  it('of a rollback is what was seen since the rollback began', async () => {
-    server = await controlDouble(join(dir, 'control'), [leaseDouble()])
-    const plan = planOf(FORCERENEW)
-    const world = worldWith(vmBehind())
-    // Before it took the new router it renewed once, with the old one.
-    await earlierSwitch(plan, RX.ip, world.now())
-    await world.sleep(10)
-    const back = await dhcp.rollback(plan, {world, signal: new AbortController().signal, observe: () => {}})
-    expect(back).toMatchObject({ok: false, evidence: ['no new ACK to it was seen', expect.any(String)]})
-  })
-
-  it('spares a VM that never moved a second trigger', async () => {
-    server = await controlDouble(join(dir, 'control'), [leaseDouble()])
-    const plan = planOf(FORCERENEW)
-    const world = worldWith(vmBehind(() => RX.mac))
-    await earlierSwitch(plan, RY.ip, world.now() - WEEK_NS)
-    const {verdict, rollback, steps} = await carry(plan, world)
-    expect(verdict.ok).toBe(false)
-    expect(rollback).toEqual({
-      ok: true,
-      evidence: ['no new ACK to it was seen', `web-07 leaves through rx (${RX.mac})`],
-    })
-    expect(steps.at(-1)!.events.map(({text}) => text)).toEqual(['the server: the router of web-07 is 10.0.0.1 (rx)'])
-  })
-})
-
-describe('an order to refuse a renewal', () => {
-  /** Nothing stands after the last order. */
-  const expectTakenBack = (site: string): void => {
-    const orders = server.asked.filter((each) => each === 'nak' || each.startsWith('relocate'))
-    expect(orders).toContain('nak')
-    expect(orders.at(-1)).toBe(`relocate ${site}`)
-  }
-
-  it('is taken back when the client did not ask in time, and again after the rollback', async () => {
-    server = await controlDouble(join(dir, 'control'), [leaseDouble({nonce: undefined})])
-    const {verdict, rollback} = await carry(planOf(NAK), worldWith(vmBehind()))
-    expect([verdict.ok, rollback?.ok]).toEqual([false, false])
-    expectTakenBack('x')
-    // Of the switch's own order too, before it was judged.
-    expect(server.asked.slice(0, server.asked.indexOf('relocate x'))).toContain('nak')
-    expect(server.asked.filter((each) => each === 'relocate y')).toHaveLength(2)
-  })
-
-  it('is taken back after Ctrl-C while it waits', async () => {
-    const stop = new AbortController()
-    server = await controlDouble(join(dir, 'control'), [leaseDouble({nonce: undefined})], (request) => {
-      if (request.do === 'nak') setImmediate(() => stop.abort(new Failure('runtime', 'stopped by SIGINT')))
-    })
-    const world = worldWith(vmBehind(() => RX.mac))
-    await expect(carry(planOf(NAK), world, stop.signal)).rejects.toThrow('stopped by SIGINT')
-    expectTakenBack('x')
-    expect(server.asked.filter((each) => each === 'nak')).toHaveLength(1)
-  })
-
-  it('is taken back when the client began anew by itself, and got its ACK', async () => {
-    let world: FakeWorld | undefined
-    let through = RX.mac
-    server = await controlDouble(join(dir, 'control'), [leaseDouble({nonce: undefined})], (request) => {
-      if (request.do !== 'nak') return
-      through = RY.mac
-      world!.deliver(requestFrame({...CLIENT, xid: 8, options: []}), 50)
-      world!.deliver(answerFrame({...CLIENT, xid: 8}, DHCPACK, [writeOption(dhcpOptions.router, [RY.ip])]), 51)
-    })
-    world = worldWith(vmBehind(() => through))
-    expect(await carry(planOf(NAK), world)).toMatchObject({verdict: {ok: true}})
-    expectTakenBack('y')
-  })
-
-  it('is taken back when the server did not answer the order', async () => {
-    let hungUp = false
-    server = await controlDouble(join(dir, 'control'), [leaseDouble({nonce: undefined})], (request) => {
-      if (request.do !== 'nak' || hungUp) return undefined
-      hungUp = true
-      return 'hang up'
-    })
-    await carry(planOf(NAK), worldWith(vmBehind(() => RX.mac)))
-    expectTakenBack('x')
   })
 })

@@ -3,6 +3,7 @@
 import type {DhcpClientKind, DhcpServerKind} from '../../../domain/inventory/segment-dhcp.ts'
 import type {Gateway} from '../../../domain/inventory/site.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
+import type {Json} from '../../strategy.ts'
 
 /** A client as a server knows it. */
 export interface DhcpClient {
@@ -15,6 +16,16 @@ export interface DhcpClient {
 /** The gateway to give, and its site. */
 export type GivenGateway = Pick<Gateway, 'site' | 'ip'>
 
+/** What a server was told to give a client before anybody changed it: what is put back. JSON. */
+export interface Statement {
+  /** The router that its next ACK carries; null: the server does not tell. */
+  readonly router: Ipv4 | null
+  /** What was told of this client alone, in the back end's own form; null: nothing. */
+  readonly own: Json
+  /** False: something was told of the client alone, and the server keeps it to itself. */
+  readonly legible: boolean
+}
+
 /** The last REQUEST of a client that the server answered with an ACK, as far as it tells. */
 export interface Transaction {
   readonly xid: number
@@ -22,6 +33,8 @@ export interface Transaction {
   readonly serial: string
   /** The router of the ACK, or what the server is set to give; undefined if it does not say. */
   readonly router?: Ipv4 | undefined
+  /** The router of the ACK itself, where the server keeps it. */
+  readonly acked?: Ipv4 | undefined
   readonly serverId?: Ipv4 | undefined
   readonly kind?: DhcpClientKind | undefined
   /** The client sent option 145. */
@@ -41,6 +54,10 @@ export interface DhcpBackend {
   check(client: DhcpClient): Promise<void>
   /** From the next ACK on, the client's option 3 is the gateway's IP. Resolves when the server has taken it. */
   setRouter(client: DhcpClient, gateway: GivenGateway): Promise<void>
+  /** What it would give the client now; changes nothing. */
+  statement(client: DhcpClient): Promise<Statement>
+  /** Puts back what `statement` found, and nothing else: whatever others told since stays. Can be done twice. */
+  restore(client: DhcpClient, before: Statement): Promise<void>
   /** Undefined if the server has not heard from the client, or does not write down transactions. */
   lastTransaction(client: DhcpClient): Promise<Transaction | undefined>
   /** The key of its FORCERENEWs, 16 bytes; undefined if the server gives it none. */

@@ -50,6 +50,14 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBa
     throw new Failure('runtime', `dnsmasq (pid ${pid}) did not read ${optsfile} again: is it its dhcp-optsfile=?`)
   }
 
+  async function rewrite(change: (text: string) => string): Promise<void> {
+    servicePid(pidfile, NAME)
+    await alone(`${optsfile}.lock`, world, async () => {
+      replaceFile(optsfile!, change(options()))
+      await reload()
+    })
+  }
+
   return {
     kind: 'dnsmasq',
     reach: `dnsmasq by ${optsfile} and SIGHUP`,
@@ -57,13 +65,13 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBa
       options()
       servicePid(pidfile, NAME)
     },
-    async setRouter(client, {ip}) {
-      servicePid(pidfile, NAME)
-      await alone(`${optsfile}.lock`, world, async () => {
-        replaceFile(optsfile, withRouter(options(), client.name, ip))
-        await reload()
-      })
+    setRouter: (client, {ip}) => rewrite((text) => withRouter(text, client.name, ip)),
+    async statement({name}) {
+      const text = options()
+      return {router: routerIn(text, name) ?? null, own: routerLines(text, name), legible: true}
     },
+    restore: ({name}, {own}) =>
+      rewrite((text) => withLines(text, name, own as unknown as readonly PlacedLine[] | null)),
     async lastTransaction(client: DhcpClient) {
       const found = log?.last(client.mac)
       return found && {...found, router: routerIn(options(), client.name), serverId: dhcp.address}
@@ -88,13 +96,31 @@ export function withRouter(text: string, tag: string, router: Ipv4): string {
   return `${kept.toSpliced(at < 0 ? kept.length : at, 0, `tag:${tag},option:router,${router}`).join('\n')}\n`
 }
 
+/** A line of the options file, and how many are before it. */
+type PlacedLine = Readonly<{at: number; line: string}>
+
+/** Every line that gives the tag a router; null if there is none. @internal */
+export function routerLines(text: string, tag: string): PlacedLine[] | null {
+  const lines = text.split('\n').flatMap((line, at) => (routerLine(line, tag) === undefined ? [] : [{at, line}]))
+  return lines.length === 0 ? null : lines
+}
+
+/** The options file with these lines for the tag's router, where they were, and every other line as it is. @internal */
+export function withLines(text: string, tag: string, lines: readonly PlacedLine[] | null): string {
+  const others = text.split('\n').filter((line) => routerLine(line, tag) === undefined)
+  // The last one is what follows the last newline: nothing goes behind that.
+  for (const {at, line} of lines ?? []) others.splice(Math.min(at, others.length - 1), 0, line)
+  return others.join('\n')
+}
+
+/** The router, the first of several, that a line gives to a tag alone. */
 function routerLine(line: string, tag: string): Ipv4 | undefined {
   const [first, option, router = '', ...more] = line
     .trim()
     .split(',')
     .map((part) => part.trim())
   const isRouter = option === 'option:router' || option === '3'
-  return first === `tag:${tag}` && isRouter && more.length === 0 && isIpv4(router) ? router : undefined
+  return first === `tag:${tag}` && isRouter && [router, ...more].every(isIpv4) ? router : undefined
 }
 
 /** With `log-dhcp` every line begins with the xid, in decimal. @internal */

@@ -49,6 +49,12 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
         `${WHAT} gives ${client.name} the router ${router ?? 'none'} for site ${site}, not ${ip}: do its inventory and ours differ?`,
       )
     },
+    async statement(client) {
+      const {said = null, router = null} = await ask({do: 'site', vm: client.mac})
+      return {router, own: said, legible: true}
+    },
+    restore: async (client, {own}) =>
+      void (await ask({do: 'relocate', vm: client.mac, site: own as string | null, trigger: false})),
     async lastTransaction(client) {
       const found = await transaction(client)
       if (!found) return undefined
@@ -56,6 +62,7 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
         xid: Number(found.xid),
         serial: found.lastSeen,
         router: found.router,
+        acked: found.router,
         serverId: found.serverIdentifier,
         kind: found.kind,
         canListen: found.capable145,

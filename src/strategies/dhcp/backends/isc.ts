@@ -6,12 +6,15 @@ import {runCommand} from '../../../net/process/command.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendStage, nonceFrom} from './context.ts'
+import {type IscHost, iscHost, iscRouter, withIscRouter} from './isc-leases.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 export const ISC_OMAPI = '127.0.0.1:7911'
+/** Where Debian's dhcpd keeps leases, and the hosts that it was told of at run time. */
+const ISC_LEASES = '/var/lib/dhcp/dhcpd.leases'
 
 export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
-  const {omapi = ISC_OMAPI, omapiKey, log: logFile} = dhcp
+  const {omapi = ISC_OMAPI, omapiKey, leases = ISC_LEASES, log: logFile} = dhcp
   const log = logFile === undefined ? undefined : transactionLog(logFile, iscReader())
   const given = new Map<Mac, Ipv4>()
 
@@ -36,31 +39,52 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     )
   }
   const host = (mac: Mac): string[] => ['new host', `set hardware-address = ${mac}`, 'set hardware-type = 1', 'open']
-  const create = ({name, mac, ip}: DhcpClient, router: Ipv4): string[] => [
+  const create = ({name, ip, statements}: IscHost, mac: Mac): string[] => [
     'new host',
     `set name = "${name}"`,
     `set hardware-address = ${mac}`,
     'set hardware-type = 1',
-    `set ip-address = ${ip}`,
-    `set statements = "option routers ${router};"`,
+    ...(ip === null ? [] : [`set ip-address = ${ip}`]),
+    ...(statements === '' ? [] : [`set statements = "${statements.replaceAll('"', '\\"')}"`]),
     'create',
   ]
+
+  /** Removes the client's host, if there is one, and makes another: an update of what is there fails ("already exists"). */
+  async function replace({name, mac}: DhcpClient, made: IscHost | null): Promise<void> {
+    await alone(`/run/gwswitch-omapi-${omapi.replace(':', '-')}`, world, async () => {
+      const found = isFound(await omshell(host(mac)))
+      await omshell([...(found ? [...host(mac), 'remove'] : []), ...(made === null ? [] : create(made, mac))])
+      if (made !== null && !isFound(await omshell(host(mac))))
+        throw new Failure('refused', `dhcpd took no host ${made.name} (${mac}): has another host that name?`)
+      if (made === null && isFound(await omshell(host(mac))))
+        throw new Failure('refused', `dhcpd keeps its host ${name} (${mac}), which was not there before`)
+    })
+  }
 
   return {
     kind: 'isc',
     reach: `dhcpd by OMAPI at ${omapi}`,
     check: async ({mac}) => void (await omshell(host(mac))),
     async setRouter(client, {ip}) {
-      await alone(`/run/gwswitch-omapi-${omapi.replace(':', '-')}`, world, async () => {
-        // An update of what is there fails ("already exists"): the host is removed and made anew.
-        const found = isFound(await omshell(host(client.mac)))
-        const script = [...(found ? [...host(client.mac), 'remove'] : []), ...create(client, ip)]
-        await omshell(script)
-        if (!isFound(await omshell(host(client.mac)))) {
-          throw new Failure('refused', `dhcpd took no host ${client.name} (${client.mac}): has another host that name?`)
-        }
-        given.set(client.mac, ip)
-      })
+      const told = iscHost(readText(leases) ?? '', client.mac)
+      await replace(client, {name: client.name, ip: client.ip, statements: withIscRouter(told, ip)})
+      given.set(client.mac, ip)
+    },
+    async statement({mac}) {
+      if (!isFound(await omshell(host(mac)))) return {router: null, own: null, legible: true}
+      // OMAPI does not tell what a host's clients are given; dhcpd's leases file does.
+      const text = readText(leases)
+      const own = text === undefined ? undefined : iscHost(text, mac)
+      return own
+        ? {router: iscRouter(own) ?? null, own: {...own}, legible: true}
+        : {router: null, own: null, legible: false}
+    },
+    async restore(client, {own, legible}) {
+      if (legible) return replace(client, own as unknown as IscHost | null)
+      throw new Failure(
+        'runtime',
+        `what dhcpd gave ${client.name} before is not known: ${leases} does not hold its host (segments.*.dhcp.leases)`,
+      )
     },
     async lastTransaction({mac}) {
       const found = log?.last(mac)

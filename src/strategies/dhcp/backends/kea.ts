@@ -14,34 +14,28 @@ import {
   text,
 } from '../../../net/json-shape.ts'
 import {askUnixSocket} from '../../../net/stream/unix-request.ts'
-import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
+import type {Ipv4, Mac} from '../../../wire/address.ts'
+import type {Json} from '../../strategy.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendStage, nonceFrom} from './context.ts'
+import {
+  givenRouter,
+  KEA_CONFIG,
+  type KeaConfig,
+  placeOf,
+  type ReservedRouters,
+  reservedRouter,
+  reservedRouters,
+  withReservedRouter,
+  withReservedRouters,
+} from './kea-config.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's kea-dhcp4 listens. */
 export const KEA_CONTROL = '/run/kea/kea4-ctrl-socket'
 const WHAT = 'kea-dhcp4'
 
-const OPTION = record({name: optional(text), code: optional(number), data: optional(text)})
-/** The parts of Kea's configuration that are looked at; the rest travels through untouched. */
-const RESERVATION = record({
-  'hw-address': optional(text),
-  'ip-address': optional(text),
-  'option-data': optional(list(OPTION)),
-})
-const SUBNET = record({id: number, subnet: text, reservations: optional(list(RESERVATION))})
-const CONFIG = record({
-  subnet4: optional(list(SUBNET)),
-  'shared-networks': optional(list(record({subnet4: optional(list(SUBNET))}))),
-  reservations: optional(list(RESERVATION)),
-})
 const ANSWER = record({result: number, text: optional(text), arguments: anything})
-
-type KeaOption = Shaped<typeof OPTION>
-type KeaReservation = Shaped<typeof RESERVATION>
-type KeaSubnet = Shaped<typeof SUBNET>
-export type KeaConfig = Shaped<typeof CONFIG>
 
 /**
  * What Kea answers to `command`. @throws Failure `refused` with its words if it did not do it, `runtime` if that is no
@@ -63,7 +57,7 @@ export function readKeaAnswer<T>(json: string, control: string, command: string,
  * Kea 2.4 and later add a hash beside Dhcp4, which config-set would not take back.
  * @internal
  */
-export const CONFIG_GET = record({Dhcp4: CONFIG})
+export const CONFIG_GET = record({Dhcp4: KEA_CONFIG})
 /** @internal */
 export const LIST_COMMANDS = list(text)
 
@@ -78,24 +72,33 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
   }
   const config = async (): Promise<KeaConfig> => (await ask('config-get', CONFIG_GET)).Dhcp4
 
+  async function change(client: DhcpClient, made: (now: KeaConfig) => KeaConfig): Promise<void> {
+    await alone(`${control}.gwswitch`, world, async () => {
+      const now = await config()
+      const changed = made(now)
+      if (changed === now) return
+      const commands = await ask('list-commands', LIST_COMMANDS)
+      const place = placeOf(changed, client.mac)
+      if (commands.includes('reservation-update') && place?.subnet && placeOf(now, client.mac)?.subnet) {
+        const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
+        await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
+      } else await ask('config-set', anything, {Dhcp4: changed})
+    })
+  }
+
   return {
     kind: 'kea',
     reach: `${WHAT} by ${control}`,
     async check(client) {
       withReservedRouter(await config(), client, client.ip)
     },
-    async setRouter(client, {ip}) {
-      await alone(`${control}.gwswitch`, world, async () => {
-        const now = await config()
-        const changed = withReservedRouter(now, client, ip)
-        const commands = await ask('list-commands', LIST_COMMANDS)
-        const place = placeOf(changed, client.mac)
-        if (commands.includes('reservation-update') && place?.subnet && placeOf(now, client.mac)?.subnet) {
-          const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
-          await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
-        } else await ask('config-set', anything, {Dhcp4: changed})
-      })
+    setRouter: (client, {ip}) => change(client, (now) => withReservedRouter(now, client, ip)),
+    async statement({mac, ip}) {
+      const now = await config()
+      return {router: givenRouter(now, mac, ip) ?? null, own: reservedRouters(now, mac) as Json, legible: true}
     },
+    restore: (client, {own}) =>
+      change(client, (now) => withReservedRouters(now, client, own as ReservedRouters | null)),
     async lastTransaction(client) {
       const found = log?.last(client.mac)
       if (!found) return undefined
@@ -107,68 +110,6 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       return {...found, router: known.router, serverId: dhcp.address}
     },
     nonce: nonceFrom(dhcp),
-  }
-}
-
-const isRouters = ({name, code}: KeaOption): boolean => name === 'routers' || code === 3
-
-function* subnets(config: KeaConfig): Iterable<KeaSubnet> {
-  yield* config.subnet4 ?? []
-  for (const network of config['shared-networks'] ?? []) yield* network.subnet4 ?? []
-}
-
-function placeOf(
-  config: KeaConfig,
-  mac: Mac,
-): {readonly reservation: KeaReservation; readonly subnet?: KeaSubnet} | undefined {
-  const of = (list: readonly KeaReservation[] | undefined): KeaReservation | undefined =>
-    list?.find((each) => each['hw-address']?.toLowerCase() === mac)
-  for (const subnet of subnets(config)) {
-    const reservation = of(subnet.reservations)
-    if (reservation) return {reservation, subnet}
-  }
-  const reservation = of(config.reservations)
-  return reservation && {reservation}
-}
-
-/** The router that a client's reservation gives it. @internal */
-export const reservedRouter = (config: KeaConfig, mac: Mac): Ipv4 | undefined =>
-  placeOf(config, mac)?.reservation['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
-
-/**
- * The configuration with the client's router in its reservation, which is added where there is none.
- * @throws Failure `usage` if no subnet holds the client's address.
- * @internal
- */
-export function withReservedRouter(config: KeaConfig, client: DhcpClient, router: Ipv4): KeaConfig {
-  const old = placeOf(config, client.mac)
-  const reservation: KeaReservation = {
-    ...(old?.reservation ?? {'hw-address': client.mac, 'ip-address': client.ip}),
-    'option-data': [
-      ...(old?.reservation['option-data'] ?? []).filter((option) => !isRouters(option)),
-      {name: 'routers', data: router},
-    ],
-  }
-  const put = (list: readonly KeaReservation[] = []): readonly KeaReservation[] =>
-    old ? list.map((each) => (each === old.reservation ? reservation : each)) : [...list, reservation]
-  if (old && !old.subnet) return {...config, reservations: put(config.reservations)}
-  const holds = ({subnet}: KeaSubnet): boolean => {
-    const prefix = readPrefix(subnet)
-    return prefix !== undefined && prefixContains(prefix, client.ip)
-  }
-  const home = old?.subnet ?? [...subnets(config)].find(holds)
-  if (!home) throw new Failure('usage', `${WHAT} has no subnet that holds ${client.ip} of ${client.name}`)
-  const inSubnets = (list: readonly KeaSubnet[]): readonly KeaSubnet[] =>
-    list.map((each) => (each === home ? {...each, reservations: put(each.reservations)} : each))
-  return {
-    ...config,
-    ...(config.subnet4 && {subnet4: inSubnets(config.subnet4)}),
-    ...(config['shared-networks'] && {
-      'shared-networks': config['shared-networks'].map((network) => ({
-        ...network,
-        ...(network.subnet4 && {subnet4: inSubnets(network.subnet4)}),
-      })),
-    }),
   }
 }
 
