@@ -17,37 +17,60 @@ const of =
   (name: string, text: string, becomes: string): Mutant => ({file, tests, name, text, becomes})
 
 const runSwitch = of('src/orders/switch/run-switch.ts', 'test/orders/switch/run-switch.test.ts')
-const carryOut = of('src/strategies/switch.ts', 'test/strategies/switch.test.ts')
+const carryOut = of(
+  'src/strategies/carry-out.ts',
+  'test/strategies/carry-out.test.ts',
+  'test/orders/switch/run-switch.test.ts',
+)
 const SWITCH: readonly Mutant[] = [
-  runSwitch('the guard is never armed', 'await options.deadMan.arm(', 'void ('),
-  runSwitch('nobody waits until the guard is armed', 'await options.deadMan.arm(', 'void options.deadMan.arm('),
-  runSwitch('the guard is never disarmed', 'options.deadMan.disarm()', ''),
+  carryOut('the guard is never armed', 'await options.arm?.(plan)', ''),
+  carryOut('nobody waits until the guard is armed', 'await options.arm?.(plan)', 'void options.arm?.(plan)'),
+  runSwitch('the guard is never disarmed', 'disarm: () => deadMan.disarm()', 'disarm: () => {}'),
+  carryOut(
+    'a guard is disarmed before the rollback has returned',
+    "const rollback = await run('rollback', (stage) => strategy.rollback(plan, stage))",
+    "options.disarm?.()\n      const rollback = await run('rollback', (stage) => strategy.rollback(plan, stage))",
+  ),
   runSwitch(
     'a runtime failure of plan is passed over as usage',
     "if (!(error instanceof Failure) || error.kind !== 'usage') throw error",
     'if (!(error instanceof Failure)) throw error',
   ),
-  runSwitch('a switch that was rolled back ends with 0', "EXIT['rolled-back']", '0'),
-  carryOut('what failed half-way is left as it is', '    await back()\n', ''),
+  carryOut('a switch that was rolled back ends with 0', ": EXIT['rolled-back']", ': 0'),
+  carryOut('what is not known ends as rolled back', 'return EXIT.unknown', "return EXIT['rolled-back']"),
+  carryOut(
+    'what failed half-way is left as it is',
+    'return {...done, plan, verdict, error: asError(error), ...(await back())}',
+    "return {...done, plan, verdict, error: asError(error), end: 'rolled-back'}",
+  ),
   carryOut(
     'a rollback can be interrupted',
-    "signal: name === 'rollback' ? new AbortController().signal : signal",
-    'signal',
+    "signal: name === 'rollback' ? new AbortController().signal : options.signal",
+    'signal: options.signal',
   ),
+  carryOut('what was said not to stand is left', 'if (!verdict.ok) return {...done', 'if (false) return {...done'),
 ]
 
+const proof = of('src/domain/proof/proof.ts', 'test/domain/proof/proof.test.ts')
+const PROOF: readonly Mutant[] = [
+  proof('a dead gateway serves', "if (isDead(seen.target, seen.old)) return ends('target-dead')", ''),
+  proof('a VM that stayed is served', 'if (!onTarget.every(Boolean)) {', 'if (false) {'),
+  proof('one family of two is enough', 'if (!onTarget.every(Boolean)) {', 'if (!onTarget.some(Boolean)) {'),
+  proof('ARP is proof', "ends(forwards(seen.target) ? 'served' : 'unverified')", "ends('served')"),
+]
+
+const standing = of('src/strategies/standing.ts', 'test/strategies/arp/strategy.test.ts')
 const strategy = of('src/strategies/agent/agent.ts', 'test/strategies/agent/agent.test.ts')
 const signed = of('src/strategies/agent/signed.ts', 'test/strategies/agent/signed.test.ts')
 const AGENT: readonly Mutant[] = [
+  standing('a rollback goes to a dead gateway', 'isDead(gateway, null)', 'false'),
+  strategy("the agent's rollback is always ok", 'ok: verdict.ok || believed', 'ok: true'),
   strategy(
-    "the agent's rollback is always ok",
-    'return {ok: seen.ok, evidence: [said',
-    'return {ok: true, evidence: [said',
+    'what the network does not show is confirmed',
+    'if (!seen.ok && !(plan.acceptUnverified && ACCEPTABLE.includes(seen.code))) return seen',
+    '',
   ),
-  strategy('what the network does not show is confirmed', 'if (!seen.ok) return seen', ''),
-  strategy('an agent that has gone back is believed', "ok: standing.state === 'confirmed'", 'ok: true'),
-  strategy('the verdict on where a VM leaves is inverted', 'ok: mac === wanted.mac', 'ok: mac !== wanted.mac'),
-  strategy('a VM that is silent is taken for served', 'if (!alive) return {ok: false', 'if (!alive) return {ok: true'),
+  strategy('an agent that has gone back is believed', "if (standing.state === 'confirmed') return", 'if (true) return'),
   strategy('a refusal is no error', "throw new Failure('refused', ", "void new Failure('refused', "),
   signed('an answer to another command is believed', '  answer.nonce === command.nonce &&\n', ''),
 ]
@@ -141,4 +164,13 @@ const READERS: readonly Mutant[] = [
   ),
 ]
 
-export const MUTANTS: readonly Mutant[] = [...SWITCH, ...AGENT, ...TRUST, ...DHCP, ...FILTER, ...TRACE, ...READERS]
+export const MUTANTS: readonly Mutant[] = [
+  ...SWITCH,
+  ...PROOF,
+  ...AGENT,
+  ...TRUST,
+  ...DHCP,
+  ...FILTER,
+  ...TRACE,
+  ...READERS,
+]

@@ -67,7 +67,8 @@ export const agent: Strategy<AgentPlan> = {
       stage,
     )
     // Where it cannot be seen from here, the VM's own word, signed or read back, must do.
-    return {...verdict, ok: verdict.ok || (isBack && verdict.uses === null), evidence: [...said, ...verdict.evidence]}
+    const believed = isBack && verdict.uses === null && verdict.code !== 'silent'
+    return {...verdict, ok: verdict.ok || believed, evidence: [...said, ...verdict.evidence]}
   },
   describe: describeAgent,
 }
