@@ -10,4 +10,5 @@ import {sourceOf} from '../scripts/source-config.mjs'
 settings.enableAutoTranspile = false
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const pjson = sourceOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')))
-execute({loadOptions: {root, ignoreManifest: true, pjson}})
+// Not awaited: oclif never settles once `| head` has gone, and Node would then exit 13.
+void execute({loadOptions: {root, ignoreManifest: true, pjson}})

@@ -2,6 +2,7 @@
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
+import {flag, list, listed, number, optional, record, text} from './json-shape.ts'
 import {commandFailure, runCommand, tryCommand} from './process/command.ts'
 
 /** A port of a bridge. */
@@ -15,31 +16,38 @@ export interface BridgePort {
   readonly neighSuppress: boolean
 }
 
-/** Bridges that keep VLANs apart themselves (vlan_filtering 1). */
-export async function vlanAwareBridges(): Promise<string[]> {
-  const bridges = await json<{ifname: string; linkinfo?: {info_data?: {vlan_filtering?: number}}}>(
-    'ip',
-    '-d',
-    'link',
-    'show',
-    'type',
-    'bridge',
-  )
-  return bridges.filter(({linkinfo}) => linkinfo?.info_data?.vlan_filtering === 1).map(({ifname}) => ifname)
-}
+const RAW_BRIDGE = record({
+  ifname: text,
+  linkinfo: optional(record({info_data: optional(record({vlan_filtering: optional(number)}))})),
+})
+const RAW_PORT = record({
+  ifname: text,
+  master: optional(text),
+  address: optional(text),
+  flags: list(text),
+  linkinfo: optional(
+    record({info_slave_kind: optional(text), info_slave_data: optional(record({neigh_suppress: optional(flag)}))}),
+  ),
+})
+const RAW_FDB = record({mac: text, ifname: text, vlan: optional(number), state: optional(text)})
+const RAW_NEIGHBOUR = record({dst: text, lladdr: optional(text)})
 
-interface RawPort {
-  ifname: string
-  master?: string
-  address?: string
-  flags: string[]
-  linkinfo?: {info_slave_kind?: string; info_slave_data?: {neigh_suppress?: boolean}}
-}
+/** Bridges that keep VLANs apart themselves (vlan_filtering 1). */
+export const vlanAwareBridges = async (): Promise<string[]> =>
+  readVlanAwareBridges(await json('ip', '-d', 'link', 'show', 'type', 'bridge'))
+
+/** @internal */
+export const readVlanAwareBridges = (output: string): string[] =>
+  listed(output, 'ip link show', RAW_BRIDGE)
+    .filter(({linkinfo}) => linkinfo?.info_data?.vlan_filtering === 1)
+    .map(({ifname}) => ifname)
 
 /** Every bridge port of this network namespace. */
-export async function bridgePorts(): Promise<BridgePort[]> {
-  const links = await json<RawPort>('ip', '-d', 'link', 'show')
-  return links.flatMap(({ifname, master, address, flags, linkinfo}) =>
+export const bridgePorts = async (): Promise<BridgePort[]> => readBridgePorts(await json('ip', '-d', 'link', 'show'))
+
+/** @internal */
+export const readBridgePorts = (output: string): BridgePort[] =>
+  listed(output, 'ip link show', RAW_PORT).flatMap(({ifname, master, address, flags, linkinfo}) =>
     linkinfo?.info_slave_kind !== 'bridge' || master === undefined
       ? []
       : {
@@ -50,7 +58,6 @@ export async function bridgePorts(): Promise<BridgePort[]> {
           neighSuppress: linkinfo.info_slave_data?.neigh_suppress === true,
         },
   )
-}
 
 /** Where a bridge has a MAC. */
 export interface FdbEntry {
@@ -66,27 +73,20 @@ export interface FdbEntry {
 }
 
 /** The forwarding table of a bridge. */
-export async function bridgeFdb(bridge: string): Promise<FdbEntry[]> {
-  const entries = await json<{mac: string; ifname: string; vlan?: number; state?: string}>(
-    'bridge',
-    'fdb',
-    'show',
-    'br',
-    bridge,
-  )
-  return entries.map(({mac, ifname, vlan, state}) => ({
+export const bridgeFdb = async (bridge: string): Promise<FdbEntry[]> =>
+  readFdb(await json('bridge', 'fdb', 'show', 'br', bridge))
+
+/** @internal */
+export const readFdb = (output: string): FdbEntry[] =>
+  listed(output, 'bridge fdb show', RAW_FDB).map(({mac, ifname, vlan, state}) => ({
     mac,
     port: ifname,
     vlan,
     own: state === 'permanent',
     fixed: state === 'static',
   }))
-}
 
-async function json<T>(command: string, ...args: string[]): Promise<T[]> {
-  const text = await runCommand(command, ['-json', ...args])
-  return text.trim() === '' ? [] : (JSON.parse(text) as T[])
-}
+const json = (command: string, ...args: string[]): Promise<string> => runCommand(command, ['-json', ...args])
 
 /** @throws Failure `runtime` if it is no bridge port; the message lists those there are. */
 export function portOf(name: string, ports: readonly BridgePort[]): BridgePort {
@@ -138,6 +138,11 @@ export async function deleteNeighbour(ip: Ipv4 | Ipv6, device: string): Promise<
 
 /** Permanent neighbour entries of a device, as `address mac`. */
 export async function permanentNeighbours(device: string): Promise<string[]> {
-  const entries = await json<{dst: string; lladdr?: string}>('ip', 'neigh', 'show', 'dev', device, 'nud', 'permanent')
-  return entries.flatMap(({dst, lladdr}) => (lladdr === undefined ? [] : `${dst} ${lladdr}`))
+  return readPermanentNeighbours(await json('ip', 'neigh', 'show', 'dev', device, 'nud', 'permanent'))
 }
+
+/** @internal */
+export const readPermanentNeighbours = (output: string): string[] =>
+  listed(output, 'ip neigh show', RAW_NEIGHBOUR).flatMap(({dst, lladdr}) =>
+    lladdr === undefined ? [] : `${dst} ${lladdr}`,
+  )

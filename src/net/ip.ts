@@ -6,6 +6,7 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {promisify} from 'node:util'
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
+import {list, listed, number, optional, record, type Shaped, text} from './json-shape.ts'
 
 /** An address of an interface. */
 export interface InterfaceAddress {
@@ -48,31 +49,31 @@ export interface Route {
   readonly expiresS: number | undefined
 }
 
-interface RawInterface {
-  ifname: string
-  ifindex: number
-  address?: string
-  mtu: number
-  flags: string[]
-  link_type: string
-  addr_info?: {family: string; local?: string; prefixlen: number}[]
-}
-
-interface RawRoute {
-  gateway?: string
-  dev: string
-  prefsrc?: string
-  flags?: string[]
-  cache?: string[]
-  expires?: number
-}
+const RAW_INTERFACE = record({
+  ifname: text,
+  ifindex: number,
+  address: optional(text),
+  mtu: number,
+  flags: list(text),
+  link_type: text,
+  addr_info: optional(list(record({family: text, local: optional(text), prefixlen: number}))),
+})
+const RAW_NEIGHBOUR = record({dst: text, lladdr: optional(text), state: optional(list(text))})
+const RAW_ROUTE = record({
+  gateway: optional(text),
+  dev: text,
+  prefsrc: optional(text),
+  flags: optional(list(text)),
+  cache: optional(list(text)),
+  expires: optional(number),
+})
+const TABLE_ROUTE = record({dst: text, gateway: optional(text), metric: optional(number)})
 
 const run = promisify(execFile)
 
-async function ipJson<T>(...args: string[]): Promise<T[]> {
+async function ipJson(...args: string[]): Promise<string> {
   try {
-    const {stdout} = await run('ip', ['-json', ...args], {maxBuffer: 64 << 20})
-    return stdout.trim() === '' ? [] : (JSON.parse(stdout) as T[])
+    return (await run('ip', ['-json', ...args], {maxBuffer: 64 << 20})).stdout
   } catch (error) {
     if ((error as {code?: unknown}).code === 'ENOENT') {
       throw new Failure('runtime', "the program 'ip' was not found: install iproute2")
@@ -85,8 +86,15 @@ const stderrOf = (error: unknown): string => String((error as {stderr?: string})
 
 /** Every interface of this network namespace. */
 export async function interfaces(): Promise<InterfaceFacts[]> {
-  return (await ipJson<RawInterface>('address', 'show')).map(facts)
+  return readInterfaces(await ipJson('address', 'show'))
 }
+
+/**
+ * The interfaces in the output of `ip -json address show`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
+export const readInterfaces = (output: string): InterfaceFacts[] =>
+  listed(output, 'ip address show', RAW_INTERFACE).map(facts)
 
 /**
  * One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are.
@@ -115,7 +123,7 @@ export async function readyInterface(name: string): Promise<InterfaceFacts> {
   return found
 }
 
-function facts(raw: RawInterface): InterfaceFacts {
+function facts(raw: Shaped<typeof RAW_INTERFACE>): InterfaceFacts {
   return {
     name: raw.ifname,
     index: raw.ifindex,
@@ -132,15 +140,19 @@ function facts(raw: RawInterface): InterfaceFacts {
 
 /** The IPv4 neighbour table of one interface. Entries without ARP (NOARP) are not shown by ip(8). */
 export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
-  const entries = await ipJson<{dst: string; lladdr?: string; state?: string[]}>(
-    '-4',
-    'neigh',
-    'show',
-    'dev',
-    interfaceName,
-  )
-  return entries.map((entry) => ({ip: entry.dst, mac: entry.lladdr, state: entry.state?.join(',') ?? 'NONE'}))
+  return readNeighbours(await ipJson('-4', 'neigh', 'show', 'dev', interfaceName))
 }
+
+/**
+ * The entries in the output of `ip -json neigh show dev ...`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
+export const readNeighbours = (output: string): Neighbour[] =>
+  listed(output, 'ip neigh show', RAW_NEIGHBOUR).map((entry) => ({
+    ip: entry.dst,
+    mac: entry.lladdr,
+    state: entry.state?.join(',') ?? 'NONE',
+  }))
 
 /**
  * The route to `destination`, out of `interfaceName` if given. Undefined if there is none.
@@ -148,14 +160,22 @@ export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
  */
 export async function routeTo(destination: Ipv4, interfaceName?: string): Promise<Route | undefined> {
   const through = interfaceName === undefined ? [] : ['oif', interfaceName]
-  let routes: RawRoute[]
+  let output: string
   try {
-    routes = await ipJson<RawRoute>('-4', 'route', 'get', destination, ...through)
+    output = await ipJson('-4', 'route', 'get', destination, ...through)
   } catch (error) {
     if (/unreachable|No route|RTNETLINK answers/i.test(stderrOf(error))) return undefined
     throw error
   }
-  const route = routes[0]
+  return readRoute(output)
+}
+
+/**
+ * The route in the output of `ip -json route get ...`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
+export function readRoute(output: string): Route | undefined {
+  const route = listed(output, 'ip route get', RAW_ROUTE)[0]
   if (!route) return undefined
   const marks = [...(route.flags ?? []), ...(route.cache ?? [])]
   return {
@@ -172,9 +192,15 @@ export async function routeTo(destination: Ipv4, interfaceName?: string): Promis
  * prefix, then the lowest metric.
  */
 export async function tableGateway(destination: Ipv4, interfaceName: string): Promise<Ipv4 | undefined> {
-  const routes = await ipJson<{dst: string; gateway?: string; metric?: number}>(
-    ...['-4', 'route', 'show', 'match', destination, 'dev', interfaceName],
-  )
+  return readTableGateway(await ipJson('-4', 'route', 'show', 'match', destination, 'dev', interfaceName))
+}
+
+/**
+ * The gateway of the first of the routes in the output of `ip -json route show match ...`. @throws Failure `runtime`
+ * @internal
+ */
+export function readTableGateway(output: string): Ipv4 | undefined {
+  const routes = listed(output, 'ip route show', TABLE_ROUTE)
   const length = (dst: string): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 32))
   return routes.toSorted((a, b) => length(b.dst) - length(a.dst) || (a.metric ?? 0) - (b.metric ?? 0))[0]?.gateway
 }
@@ -238,12 +264,14 @@ export interface BridgePlace {
   readonly isBridge: boolean
 }
 
+const RAW_PLACE = record({
+  master: optional(text),
+  linkinfo: optional(record({info_kind: optional(text), info_slave_kind: optional(text)})),
+})
+
 /** Asked of ip-link(8): sysfs shows the network namespace in which it was mounted, which need not be ours. */
 export async function bridgeOf(interfaceName: string): Promise<BridgePlace> {
-  const [link] = await ipJson<{
-    master?: string
-    linkinfo?: {info_kind?: string; info_slave_kind?: string}
-  }>('-d', 'link', 'show', 'dev', interfaceName)
+  const [link] = listed(await ipJson('-d', 'link', 'show', 'dev', interfaceName), 'ip link show', RAW_PLACE)
   const {info_kind: kind, info_slave_kind: slaveKind} = link?.linkinfo ?? {}
   return {portOf: slaveKind === 'bridge' ? link?.master : undefined, isBridge: kind === 'bridge'}
 }

@@ -199,6 +199,9 @@ export async function look(scene: Scene, options: LookOptions, stage: Stage, eye
 /** Two unrelated places, at least: one route may be for one of them alone. */
 const ENOUGH = 2
 
+const legOf = async ({mac}: NamedGateway, world: World): Promise<string | null> =>
+  (await world.interfaces()).find((each) => each.ethernet && each.mac === mac)?.name ?? null
+
 /** Whether a gateway lives and takes packets on. */
 export async function askAbout(
   scene: Scene,
@@ -207,8 +210,9 @@ export async function askAbout(
   signal: AbortSignal,
 ): Promise<GatewaySeen> {
   const {ask, destinations, strict} = scene
-  if (scene.own !== null && gateway.mac === scene.to.mac)
-    return askUpstream({leg: scene.own, mac: gateway.mac, destinations, strict}, world, signal)
+  // The gateway that is left may be this host as well: it does not answer itself on its own leg.
+  const leg = gateway.mac === scene.to.mac ? scene.own : await legOf(gateway, world)
+  if (leg !== null) return askUpstream({leg, mac: gateway.mac, destinations, strict}, world, signal)
   const question = {
     ...{interfaceName: ask.interface, source: ask.source, vlan: vlanOf(scene), destinations, strict},
     ...{gateways: [gateway], known: scene.gateways.map(({mac}) => mac)},

@@ -83,7 +83,10 @@ export async function putBack(scene: Scene, before: Standing | null, way: WayBac
   const now = await howItIs(scene, old ?? scene.from, stage, way.eyes)
   const isBack = (proof: Proof): boolean =>
     before?.uses ? proof.uses?.mac === before.uses.mac : before?.away === true && proof.away
-  if (isBack(now.back) && !way.remembers)
+  // A VM that was seen only not to use the new gateway may look so for another reason, such as a firewall that answers the
+  // segment alone: where one gateway is left that it can have used, it is told all the same.
+  const isSure = before?.uses != null || scene.gateways.length > 2
+  if (isBack(now.back) && isSure && !way.remembers)
     return {ok: true, code: now.back.code, uses: now.back.uses, evidence: now.back.evidence}
   if ((old === null && !way.remembers) || old?.mac === scene.to.mac) {
     const why = `which gateway ${scene.vm.name} used before was not seen, so that nothing is put back: it was told to use ${scene.to.name}`

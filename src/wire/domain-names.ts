@@ -6,10 +6,13 @@ const LONGEST_LABEL = 63
 /** Bytes of the longest name on the wire (RFC 1035 2.3.4), the empty root label included. */
 const LONGEST_NAME = 255
 
+/** Of a name of that length. A name needs no more pointers; a long chain of them would be followed again for every name. */
+const MOST_LABELS = 127
+
 /**
  * Reads names, `example.com`, without a dot at the end. Labels are ISO 8859-1, lower and upper case as sent.
- * Throws `WireError`: `truncated` where a name has no end, `malformed` for pointers that do not point backwards, names
- * longer than DNS has them, labels with a dot or none at all.
+ * Throws `WireError`: `truncated` where a name has no end, `malformed` for pointers that do not point backwards or are
+ * more than labels could be, names longer than DNS has them, labels with a dot or none at all.
  */
 export function parseDomainNames(bytes: Uint8Array): string[] {
   const names: string[] = []
@@ -25,6 +28,7 @@ function parseName(bytes: Uint8Array, start: number): {name: string; end: number
   const labels: string[] = []
   let size = 1
   let end: number | undefined
+  let pointers = 0
   for (let at = start; ; ) {
     const length = bytes[at]
     if (length === undefined) fail('truncated', bytes.length, 'a name has no end')
@@ -37,6 +41,7 @@ function parseName(bytes: Uint8Array, start: number): {name: string; end: number
       const target = ((length & 0x3f) << 8) | bytes[at + 1]!
       // Backwards only: then every pointer comes closer to the start, and no chain of them is endless.
       if (target >= at) fail('malformed', at, `pointer to ${target} does not point backwards`)
+      if (++pointers > MOST_LABELS) fail('malformed', start, 'a name has more pointers than labels')
       end ??= at + 2
       at = target
       continue

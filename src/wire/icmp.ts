@@ -138,11 +138,17 @@ function kindOf(type: number, code: number): Icmp['kind'] {
 function parseErrorBody(bytes: Uint8Array): {quoted: Quoted; extensions: readonly IcmpExtension[]} {
   const body = bytes.subarray(error.size)
   const said = error.parse(bytes).quotedWords * 4
+  // RFC 4884 4.1 has 128 bytes at least; a length that is below them, or beyond the message, says nothing.
+  const length = said >= QUOTED_BEFORE_EXTENSIONS && said < body.length ? said : body.length
   // Routers older than RFC 4884 leave the length 0 and put the structure behind 128 bytes; 5.5 there has us look.
-  const length = said === 0 ? QUOTED_BEFORE_EXTENSIONS : said
-  const extensions = length < body.length ? parseExtensions(body.subarray(length)) : undefined
-  if (extensions) return {quoted: parseQuoted(withoutFilling(body.subarray(0, length))), extensions}
-  return {quoted: parseQuoted(said > 0 && said < body.length ? body.subarray(0, said) : body), extensions: []}
+  for (const [end, at] of [
+    [body.length, length],
+    [length, QUOTED_BEFORE_EXTENSIONS],
+  ] as const) {
+    const extensions = at < end ? parseExtensions(body.subarray(at, end)) : undefined
+    if (extensions) return {quoted: parseQuoted(withoutFilling(body.subarray(0, at))), extensions}
+  }
+  return {quoted: parseQuoted(body.subarray(0, length)), extensions: []}
 }
 
 /** A quoted packet without the zeros that fill it up in front of an extension structure, if it says where it ends. */

@@ -127,9 +127,12 @@ describe('what the user got wrong', () => {
     expect(code).toBe(2)
   })
 
-  it('is one object with three keys under --json', async () => {
+  it('is one object with three keys, and the exit code, under --json', async () => {
     const {json, code} = await gwswitch(['switch', 'db-03', '--to', 'y', '-f', '/nonexistent.yaml', '--json'])
-    expect(json).toEqual({error: {kind: 'usage', exit: 2, message: expect.stringMatching(/no such file/)}})
+    expect(json).toEqual({
+      error: {kind: 'usage', exit: 2, message: expect.stringMatching(/no such file/)},
+      exitCode: 2,
+    })
     expect(code).toBe(2)
     const parse = await gwswitch(['garp', '--json'])
     expect(Object.keys(parse.json.error).sort()).toEqual(['exit', 'kind', 'message'])

@@ -41,8 +41,12 @@ describe.skipIf(noNamespaces)('on a hypervisor', () => {
       expect(switched).toMatchObject({
         code: 0,
         document: {
-          verified: true,
-          evidence: [`db-03 sends to by (${BY})`, expect.stringMatching(/^nothing moved it back in 2\.\d s$/)],
+          ...{end: 'switched', code: 'served', verified: true, exitCode: 0, before: {name: 'bx'}, uses: {name: 'by'}},
+          evidence: [
+            `db-03 leaves through by (${BY})`,
+            expect.stringMatching(/^by .* takes packets on: | answers db-03 through it$/),
+            expect.stringMatching(/^nothing moved it back in 2\.\d s$/),
+          ],
           plan: {guardMs: 2000, arrivalMs: null, filter: 'missing', interface: 'db-03'},
         },
       })

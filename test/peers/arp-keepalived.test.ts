@@ -109,10 +109,10 @@ describe.skipIf(noNamespaces ?? noKeepalived)('keepalived at both sites', () => 
         await using session = await startSession(lab.prefix, 'db-03', 'user-y')
         expect(await gatewayOfVm(lab)).toBe(BX)
         const {verdict} = await arriveAndSwitch(lab, {guardMs: 3000})
-        expect(verdict).toMatchObject({
-          ok: true,
-          evidence: expect.arrayContaining([expect.stringMatching(/nothing moved it back/)]),
-        })
+        expect(verdict.ok).toBe(true)
+        // The new master announces itself again and again, and may have moved the VM before anybody asked.
+        if (verdict.code === 'already') await sleep(3000)
+        else expect(verdict.evidence.join('\n')).toMatch(/nothing moved it back/)
         expect(await gatewayOfVm(lab)).toBe(BY)
         const {tcp} = await session.stop()
         expect(tcp).toMatchObject({contiguous: true, reconnects: 0, echoed: tcp.sent})

@@ -10,7 +10,7 @@ import {runCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
 import {carryOut, type SwitchOutcome} from '../../src/strategies/carry-out.ts'
-import type {StrategyOptions} from '../../src/strategies/strategy.ts'
+import type {StrategyOptions, Verdict} from '../../src/strategies/strategy.ts'
 import type {TestLab} from '../support/namespaces.ts'
 import {worldIn} from './arp-link.ts'
 
@@ -86,17 +86,23 @@ export async function suppressAtX(lab: TestLab): Promise<void> {
   await lab.run('sw-x', 'bridge', 'link', 'set', 'dev', 'dci-b', 'neigh_suppress', 'on')
 }
 
-/** The VM arrives at site Y, and is switched through its own port. */
-export async function arriveAndSwitch(lab: TestLab, options: StrategyOptions = {}): Promise<SwitchOutcome> {
+export type Asked = SwitchOutcome & {readonly verdict: Verdict}
+
+/** The VM arrives at site Y, and is switched. */
+export async function arriveAndSwitch(lab: TestLab, options: StrategyOptions = {}): Promise<Asked> {
   await (await moveVm(lab.prefix, 'db-03', 'y')).announced
   return switchVm(lab, options)
 }
 
-export async function switchVm(lab: TestLab, options: StrategyOptions = {}): Promise<SwitchOutcome> {
+/** Through the VM's own port; throws what kept the network from being asked. */
+export async function switchVm(lab: TestLab, options: StrategyOptions = {}): Promise<Asked> {
   const world = worldIn(lab.ns('hv'))
   const switchover = switchoverFrom(resolveSwitchover(inventoryOf(lab), {vm: 'db-03', to: 'y'}))
   const plan = await arp.plan(switchover, {interfaceName: 'db-03', ...options}, world)
-  return carryOut(arp, plan, world, {signal: new AbortController().signal, hold: true})
+  const outcome = await carryOut(arp, plan, world, {signal: new AbortController().signal, hold: true})
+  const {verdict, error, end} = outcome
+  if (!verdict) throw error ?? new Error(`no verdict, and the switch ended as ${end}`)
+  return {...outcome, verdict}
 }
 
 /** The MAC that the VM holds for the shared gateway address. */

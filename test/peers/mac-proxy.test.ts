@@ -1,13 +1,10 @@
 // `switch --strategy mac-proxy` in the lab, on both kinds of segment, and the rules it leaves.
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
-import {tmpdir} from 'node:os'
-import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {moveVm} from '../../src/lab/vms.ts'
-import {withBridge} from '../support/bridge.ts'
 import {gwswitch} from '../support/cli.ts'
-import {INVENTORY} from '../support/inventory.ts'
 import {hasProgram, noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
+import {BEYOND, withSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
+import {switchIn} from './proof-switch.ts'
 
 const proxy = (lab: TestLab, vm: string, to: string, ...args: readonly string[]) =>
   gwswitch(['switch', vm, '--to', to, '--strategy', 'mac-proxy', '-f', lab.inventoryFile, '--json', ...args], {
@@ -38,7 +35,7 @@ describe.skipIf(noNamespaces)('the strategy mac-proxy', () => {
       const mac = await macOf()
 
       const {json, code} = await proxy(lab, vm, 'y')
-      expect(json).toMatchObject({strategy: 'mac-proxy', verified: true, rolledBack: false})
+      expect(json).toMatchObject({strategy: 'mac-proxy', end: 'switched', code: 'served', rolledBack: false})
       expect(code).toBe(0)
       const proven = await forwarded(lab, 'ry', letter)
       await ping()
@@ -59,49 +56,40 @@ describe.skipIf(noNamespaces)('the strategy mac-proxy', () => {
         'table bridge other { chain c { type filter hook forward priority 0; ether daddr 02:00:00:00:0b:01 ether daddr set 02:00:00:00:0a:01; }; }'
       await lab.run('hv', 'nft', undo)
       const {json, code} = await proxy(lab, 'web-07', 'y')
-      expect(json).toMatchObject({verified: false, rolledBack: true, rollback: {ok: true}})
-      expect(json.evidence.join()).toContain('for rx')
+      expect(json).toMatchObject({
+        ...{end: 'rolled-back', code: 'elsewhere', exitCode: 3, verified: false, rolledBack: true},
+        ...{rollback: {ok: true}, uses: {name: 'rx'}},
+      })
+      expect(json.evidence).toContain('web-07 leaves through rx (02:00:00:00:0a:01)')
       expect(code).toBe(3)
       expect(await lab.run('hv', 'nft', 'list', 'tables')).toBe('table bridge other\n')
     }))
 
   it('hands the packets to the bridge itself, where that is the gateway', () =>
-    withBridge(
-      {local: {mac: '02:00:00:00:01:10', addresses: ['10.1.0.10/24']}, far: {mac: '02:00:00:00:0a:02'}},
-      async (bridge) => {
-        const directory = mkdtempSync(join(tmpdir(), 'gwswitch-proxy-'))
-        try {
-          const file = join(directory, 'gwswitch.yaml')
-          writeFileSync(file, INVENTORY)
-          await bridge.run(['ip', 'link', 'set', 'br0', 'address', '02:00:00:00:0b:02'])
-          for (const address of ['10.1.0.253/24', '203.0.113.1/32'])
-            await bridge.run(['ip', 'address', 'add', address, 'dev', 'br0'])
-          await bridge.local.run('ip', 'route', 'add', 'default', 'via', '10.1.0.254')
-          await bridge.local.run(
-            'ip',
-            'neigh',
-            'replace',
-            '10.1.0.254',
-            'lladdr',
-            '02:00:00:00:0a:02',
-            'dev',
-            'eth0',
-            'nud',
-            'permanent',
-          )
-          const reaches = () =>
-            bridge.local.run('ping', '-c', '1', '-W', '1', '203.0.113.1').then(
-              () => true,
-              () => false,
-            )
-          expect(await reaches(), 'the old gateway does not route').toBe(false)
-          const args = ['switch', 'db-03', '--to', 'y', '--strategy', 'mac-proxy', '-i', 'loc', '-f', file, '--json']
-          const {json} = await gwswitch(args, {namespace: bridge.namespace})
-          expect(json).toMatchObject({verified: true, plan: {watch: ['br0']}})
-          expect(await reaches(), 'the new one does').toBe(true)
-        } finally {
-          rmSync(directory, {recursive: true})
-        }
-      },
-    ))
+    withSegmentLab({}, async (lab) => {
+      // Y is the bridge now, with an upstream of its own; X does not route, and the VM sticks to it.
+      await lab.run(
+        'sw',
+        `ip link set p-gy down; ip link set br0 address ${Y_MAC}; ip address add 10.1.0.253/24 dev br0
+         sysctl -qw net.ipv4.ip_forward=1; ip link add up0 type veth peer name sw netns ${lab.ns('net')}
+         ip address add 172.16.3.1/30 dev up0; ip link set up0 up`,
+      )
+      await lab.run(
+        'net',
+        'ip address add 172.16.3.2/30 dev sw; ip link set sw up; ip route replace 10.1.0.0/24 via 172.16.3.1',
+      )
+      await lab.run('sw', 'ip route add default via 172.16.3.2')
+      await lab.run('gx', 'ip route del default')
+      await lab.run('vm', `ip neigh replace 10.1.0.254 lladdr ${X_MAC} dev eth0 nud permanent`)
+      const reaches = () =>
+        lab.run('vm', `ping -c1 -W1 ${BEYOND}`).then(
+          () => true,
+          () => false,
+        )
+      expect(await reaches(), 'the old gateway does not route').toBe(false)
+      const {json, exit} = await switchIn(lab, {strategy: 'mac-proxy'})
+      expect(json).toMatchObject({end: 'switched', code: 'served', before: {name: 'bx'}, plan: {watch: ['br0']}})
+      expect(exit).toBe(0)
+      expect(await reaches(), 'the new one does').toBe(true)
+    }))
 })

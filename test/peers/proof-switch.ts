@@ -14,27 +14,25 @@ export interface SwitchAt {
 
 const dev = new URL('../../bin/dev.js', import.meta.url).pathname
 
+/** What to call Node with. */
+export function switchArgs(
+  lab: SegmentLab,
+  {at = 'port', to = 'y', strategy = 'arp', flags = []}: Omit<SwitchAt, 'inventory'>,
+): string[] {
+  const where = at === 'port' ? ['-i', 'vnet0'] : []
+  const what = ['switch', 'db-03', '--to', to, '--strategy', strategy, '-f', lab.inventoryFile]
+  return [dev, ...what, '--json', ...where, ...flags]
+}
+
 /** Runs it on the VM's own port, or at the new gateway, and reads its document. */
 export async function switchIn(
   lab: SegmentLab,
-  {at = 'port', to = 'y', strategy = 'arp', flags = [], inventory = (yaml) => yaml}: SwitchAt,
+  {inventory = (yaml) => yaml, ...how}: SwitchAt,
 ): Promise<{json: SwitchDocument; exit: number | null; stderr: string}> {
   writeFileSync(lab.inventoryFile, inventory(lab.inventory))
-  const [node, where] = at === 'port' ? (['sw', ['-i', 'vnet0']] as const) : (['gy', []] as const)
-  const args = [
-    'switch',
-    'db-03',
-    '--to',
-    to,
-    '--strategy',
-    strategy,
-    '-f',
-    lab.inventoryFile,
-    '--json',
-    ...where,
-    ...flags,
-  ]
-  const {code, stdout, stderr} = await tryCommand('ip', ['netns', 'exec', lab.ns(node), process.execPath, dev, ...args])
+  const node = (how.at ?? 'port') === 'port' ? 'sw' : 'gy'
+  const argv = ['netns', 'exec', lab.ns(node), process.execPath, ...switchArgs(lab, how)]
+  const {code, stdout, stderr} = await tryCommand('ip', argv)
   try {
     return {json: JSON.parse(stdout), exit: code, stderr}
   } catch {

@@ -96,7 +96,7 @@ const udpProbe = (payload: Uint8Array): Uint8Array =>
 const QUOTED = parseQuoted(udpProbe(text('twelve bytes')))
 const LONG_QUOTED = parseQuoted(udpProbe(new Uint8Array(200)))
 
-const EXTENSIONS: readonly IcmpExtension[] = [
+export const EXTENSIONS: readonly IcmpExtension[] = [
   {
     kind: 'mpls',
     labels: [

@@ -48,10 +48,13 @@ function inspect(fd: number, bytes: number): Omit<WalFinding, 'bytes'> {
   const pageSize = header.getUint32(8)
   const start = addWords([0, 0], header, 0, HEADER - 8, little)
   // It is on the disk before the first frame is written, so that no power cut leaves frames behind half a header.
-  const whole = (magic & ~1) === MAGIC && pageSize >= 512 && pageSize <= 65_536 && isSum(start, header, HEADER - 8)
+  const whole = (magic & ~1) === MAGIC && isPageSize(pageSize) && isSum(start, header, HEADER - 8)
   if (!whole) return {...nothing, lost: Number.POSITIVE_INFINITY}
   return follow(fd, bytes, {pageSize, little, salts: [header.getUint32(16), header.getUint32(20)], start})
 }
+
+/** "A power of two between 512 and 65536 inclusive" (section 1.3.2 there). */
+const isPageSize = (size: number): boolean => size >= 512 && size <= 65_536 && (size & (size - 1)) === 0
 
 interface Log {
   readonly pageSize: number

@@ -1,4 +1,5 @@
 // netlink(7) and rtnetlink(7) as bytes: messages and their attributes, for route-message.ts and rule-message.ts.
+import {WireError} from '../../wire/error.ts'
 
 export type Family = 4 | 6
 
@@ -80,9 +81,21 @@ export function* attributes(body: Buffer, from: number): Generator<{type: number
 export const attributeMap = (body: Buffer, from: number): Map<number, Buffer> =>
   new Map([...attributes(body, from)].map(({type, data}) => [type, data]))
 
+/** What is `size` bytes long at `at`, in a message or an attribute. @throws WireError `truncated` if it is cut. */
+export function whole(data: Buffer, at: number, size: number): Buffer {
+  if (at + size <= data.length) return data
+  throw new WireError('netlink', 'truncated', data.length, `needs ${at + size} bytes, has ${data.length}`)
+}
+
+/** The number that an attribute holds; undefined if it is not there. @throws WireError `truncated` */
+export function u32In(found: ReadonlyMap<number, Buffer>, type: number): number | undefined {
+  const data = found.get(type)
+  return data && whole(data, 0, 4).readUInt32LE(0)
+}
+
 /** errno (positive) and the kernel's own words from an NLMSG_ERROR body; errno 0 is an acknowledgement. */
 export function parseError(message: NetlinkMessage): {readonly errno: number; readonly text: string | undefined} {
-  const errno = -message.body.readInt32LE(0)
+  const errno = -whole(message.body, 0, 4).readInt32LE(0)
   // With NETLINK_CAP_ACK only the header of the request is repeated; the attributes of NETLINK_EXT_ACK follow.
   const text = attributeMap(message.body, 4 + HEADER)
     .get(1)

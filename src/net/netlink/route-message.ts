@@ -1,6 +1,8 @@
 // rtnetlink(7) as bytes: default routes, links, addresses and neighbours, and how to change routes.
-// A route that was read keeps its own bytes, so that it is written back with every attribute it had.
+// A route that was read keeps its own bytes, so that it is written back with every attribute it had. What reads them throws
+// `WireError`, layer `netlink`, for what is cut, or no address.
 import {type Ipv4, ipv4Text, type Mac, macText, writeIpv4} from '../../wire/address.ts'
+import {WireError} from '../../wire/error.ts'
 import {ipv6Bytes, ipv6Text} from '../../wire/ipv6-address.ts'
 import {
   af,
@@ -17,6 +19,8 @@ import {
   OWN_PROTOCOL,
   request,
   u32,
+  u32In,
+  whole,
 } from './netlink-message.ts'
 
 export const RTM_NEWLINK = 16
@@ -88,7 +92,11 @@ export interface NeighbourFacts {
 export const NUD_INCOMPLETE = 1
 export const NUD_FAILED = 0x20
 
-const addressText = (data: Buffer): string => (data.length === 4 ? ipv4Text(data.readUInt32BE(0)) : ipv6Text(data))
+function addressText(data: Buffer): string {
+  if (data.length === 4) return ipv4Text(data.readUInt32BE(0))
+  if (data.length === 16) return ipv6Text(data)
+  throw new WireError('netlink', 'malformed', 0, `${data.length} bytes are no address`)
+}
 
 function addressBytes(family: Family, text: string): Uint8Array {
   if (family === 6) return ipv6Bytes(text)
@@ -116,11 +124,11 @@ export function parseDefaultRoute(body: Buffer): DefaultRoute | undefined {
   const gateway = found.get(RTA.gateway)
   return {
     family,
-    table: found.get(RTA.table)?.readUInt32LE(0) ?? body[4]!,
+    table: u32In(found, RTA.table) ?? body[4]!,
     protocol: body[5]!,
-    metric: found.get(RTA.priority)?.readUInt32LE(0) ?? 0,
+    metric: u32In(found, RTA.priority) ?? 0,
     gateway: gateway && addressText(gateway),
-    interfaceIndex: found.get(RTA.oif)?.readUInt32LE(0) ?? 0,
+    interfaceIndex: u32In(found, RTA.oif) ?? 0,
     onlink: (body.readUInt32LE(8) & RTNH_F_ONLINK) !== 0,
     compound: [RTA.multipath, RTA.via, RTA.nhId].some((type) => found.has(type)),
     raw: writable(body).toString('base64'),
@@ -206,14 +214,17 @@ export const appendRoute = (route: DefaultRoute): Buffer =>
 export const deleteRoute = (route: DefaultRoute): Buffer =>
   request(RTM_DELROUTE, NLM_F_ACK, Buffer.from(route.raw, 'base64'))
 
-/** Links, addresses and neighbours have headers that are zero in a request for all. */
-export const dumpLinks = (): Buffer => request(RTM_GETLINK, NLM_F_DUMP, Buffer.alloc(16))
-export const dumpAddresses = (): Buffer => request(RTM_GETADDR, NLM_F_DUMP, Buffer.alloc(8))
-export const dumpNeighbours = (): Buffer => request(RTM_GETNEIGH, NLM_F_DUMP, Buffer.alloc(12))
+/** Bytes of the headers of links, addresses and neighbours, which are zero in a request for all. */
+const IFINFOMSG = 16
+const IFADDRMSG = 8
+const NDMSG = 12
+export const dumpLinks = (): Buffer => request(RTM_GETLINK, NLM_F_DUMP, Buffer.alloc(IFINFOMSG))
+export const dumpAddresses = (): Buffer => request(RTM_GETADDR, NLM_F_DUMP, Buffer.alloc(IFADDRMSG))
+export const dumpNeighbours = (): Buffer => request(RTM_GETNEIGH, NLM_F_DUMP, Buffer.alloc(NDMSG))
 
 /** ifinfomsg: family, pad, type (u16), index (s32), flags, change. */
 export function parseLink(body: Buffer): LinkFacts {
-  const found = attributeMap(body, 16)
+  const found = attributeMap(whole(body, 0, IFINFOMSG), IFINFOMSG)
   const mac = found.get(IFLA_ADDRESS)
   return {
     index: body.readInt32LE(4),
@@ -225,19 +236,19 @@ export function parseLink(body: Buffer): LinkFacts {
 
 /** Whether a link notification says NOTIFY PEERS: the interface has moved, and tells its neighbours. */
 export const isNotifyPeers = (body: Buffer): boolean =>
-  attributeMap(body, 16).get(IFLA_EVENT)?.readUInt32LE(0) === IFLA_EVENT_NOTIFY_PEERS
+  u32In(attributeMap(body, IFINFOMSG), IFLA_EVENT) === IFLA_EVENT_NOTIFY_PEERS
 
 /** ifaddrmsg: family, prefixlen, flags, scope, index (u32). The prefix is that of IFA_ADDRESS. */
 export function parseAddress(body: Buffer): PrefixFacts | undefined {
   const family = familyOf(body[0] ?? 0)
-  const address = attributeMap(body, 8).get(1)
+  const address = attributeMap(whole(body, 0, IFADDRMSG), IFADDRMSG).get(1)
   if (family === undefined || address === undefined) return undefined
   return {family, interfaceIndex: body.readUInt32LE(4), address: addressText(address), length: body[1]!}
 }
 
 /** ndmsg: family, pad, pad, ifindex (s32), state (u16), flags, type. */
 export function parseNeighbour(body: Buffer): NeighbourFacts | undefined {
-  const found = attributeMap(body, 12)
+  const found = attributeMap(whole(body, 0, NDMSG), NDMSG)
   const ip = found.get(1)
   const mac = found.get(2)
   if (familyOf(body[0] ?? 0) === undefined || ip === undefined) return undefined

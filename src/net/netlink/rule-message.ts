@@ -12,6 +12,7 @@ import {
   OWN_PROTOCOL,
   request,
   u32,
+  u32In,
 } from './netlink-message.ts'
 
 export const RTM_NEWRULE = 32
@@ -67,14 +68,14 @@ export function parseRule(body: Buffer): ListedRule | undefined {
   const family = familyOf(body[0] ?? 0)
   if (family === undefined || body.length < RULE) return undefined
   const found = attributeMap(body, RULE)
-  const value = found.get(FRA.fwmark)?.readUInt32LE(0)
-  const suppress = found.get(FRA.suppressPrefixlength)?.readInt32LE(0) ?? -1
+  const value = u32In(found, FRA.fwmark)
+  const suppress = (u32In(found, FRA.suppressPrefixlength) ?? -1) | 0
   const invert = (body.readUInt32LE(8) & FIB_RULE_INVERT) !== 0
-  const mask = found.get(FRA.fwmask)?.readUInt32LE(0) ?? 0xffffffff
+  const mask = u32In(found, FRA.fwmask) ?? 0xffffffff
   return {
     family,
-    priority: found.get(FRA.priority)?.readUInt32LE(0) ?? 0,
-    table: found.get(FRA.table)?.readUInt32LE(0) ?? body[4]!,
+    priority: u32In(found, FRA.priority) ?? 0,
+    table: u32In(found, FRA.table) ?? body[4]!,
     ...(value === undefined ? {} : {mark: {value, mask, ...(invert ? {not: true} : {})}}),
     ...(suppress < 0 ? {} : {suppressPrefixLength: suppress}),
     own: found.get(FRA.protocol)?.[0] === OWN_PROTOCOL,

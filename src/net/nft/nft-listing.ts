@@ -1,6 +1,7 @@
 // Reads a table as nft(8) shows it: its JSON; its rules and sets as the kernel's instructions, which no listing shows; and
 // its text, for what nft 1.0.6 leaves out of the JSON (docs/decisions/0018).
 import {Failure} from '../../errors.ts'
+import {number, optional, record, shaped, text} from '../json-shape.ts'
 
 /** One rule as the kernel holds it. */
 export interface NftRule {
@@ -49,19 +50,20 @@ export function parseNftTable(output: string): NftTable {
     declarations: [...declared.map(declaration), ...flags].sort(),
     sets: new Map([...sets].filter(([name]) => !name.startsWith('__'))),
     elements: new Map(
-      declared.flatMap(({kind, body}) =>
-        kind === 'set' ? [[String(body.name), list(body.elem).map(elementText)]] : [],
-      ),
+      declared.flatMap(({kind, body}) => (kind === 'set' ? [[nameOf(body), list(body.elem).map(elementText)]] : [])),
     ),
     devices: [...new Set(devices)].sort(),
-    rules: rules.map(({body}) => ({
-      chain: String(body.chain),
-      comment: typeof body.comment === 'string' ? body.comment : undefined,
-      code: codeOf(bodies.get(Number(body.handle)) ?? [], sets),
-      counter: counterOf(body),
-    })),
+    rules: rules.map(({body}) => {
+      const {chain, handle, comment} = shaped(body, 'nft', RULE)
+      return {chain, comment, code: codeOf(bodies.get(handle) ?? [], sets), counter: counterOf(body)}
+    }),
   }
 }
+
+const RULE = record({chain: text, handle: number, comment: optional(text)})
+const NAMED = record({name: text})
+const COUNTER_VALUES = record({packets: number, bytes: number})
+const nameOf = (body: NftObject['body']): string => shaped(body, 'nft', NAMED).name
 
 interface NftObject {
   /** `table`, `chain`, `set`, `rule`, ... */
@@ -88,7 +90,8 @@ export function readNftJson(json: string): NftObject[] {
 export function counterOf({expr}: NftObject['body']): NftCounter | undefined {
   for (const each of list(expr)) {
     if (!isObject(each) || !isObject(each.counter)) continue
-    return {packets: Number(each.counter.packets), bytes: Number(each.counter.bytes)}
+    const {packets, bytes} = shaped(each.counter, 'nft', COUNTER_VALUES)
+    return {packets, bytes}
   }
   return undefined
 }
@@ -104,8 +107,8 @@ function declaration({kind, body}: NftObject): string {
   const facts = Object.entries(body).filter(
     ([key]) => !NOT_DECLARED.includes(key) && !(kind === 'table' && key === 'flags'),
   )
-  const text = facts.map(([key, value]) => ` ${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return text.length === 0 ? `${kind} ${body.name}` : `${kind} ${body.name}:${text.join('')}`
+  const told = facts.map(([key, value]) => ` ${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  return `${kind} ${nameOf(body)}${told.length === 0 ? '' : `:${told.join('')}`}`
 }
 
 const elementText = (element: unknown): string =>

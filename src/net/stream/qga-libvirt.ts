@@ -1,7 +1,8 @@
 // The QEMU guest agent of a libvirt domain: libvirtd holds the agent's socket, and virsh(1) passes requests on.
 import {Failure} from '../../errors.ts'
+import {anything, readJson} from '../json-shape.ts'
 import {tryCommand} from '../process/command.ts'
-import {type GuestAgent, type GuestAnswer, guestAgent} from './qga.ts'
+import {type GuestAgent, guestAgent} from './qga.ts'
 
 /** Seconds until virsh gives an answer up. */
 const ANSWER_S = 5
@@ -18,7 +19,7 @@ export async function openLibvirtAgent(
 ): Promise<GuestAgent> {
   const where = `libvirt domain ${domain}`
   const to = connect === undefined ? [] : ['-c', connect]
-  const ask = async (request: object): Promise<GuestAnswer> => {
+  const ask = async (request: object): Promise<unknown> => {
     const words = [
       'qemu-agent-command',
       '--timeout',
@@ -29,7 +30,7 @@ export async function openLibvirtAgent(
       JSON.stringify(request),
     ]
     const {code, stdout, stderr} = await tryCommand('virsh', [...to, '-q', ...words], {signal, env: {LC_ALL: 'C'}})
-    if (code === 0) return JSON.parse(stdout) as GuestAnswer
+    if (code === 0) return readJson(stdout, where, anything)
     // An answer that is an error comes as an error of virsh.
     const refused = /unable to execute QEMU agent command '[^']*': (.*)/.exec(stderr)?.[1]
     if (refused !== undefined) return {error: {desc: refused}}

@@ -2,8 +2,9 @@
 // the socket is obeyed inside the VM as root.
 import {setTimeout as delay} from 'node:timers/promises'
 import {Failure} from '../../errors.ts'
-import type {Ipv4, Mac} from '../../wire/address.ts'
-import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Ipv4, isIpv4, type Mac} from '../../wire/address.ts'
+import {type Ipv6, readIpv6} from '../../wire/ipv6-address.ts'
+import {anything, flag, list, number, optional, record, type Shape, type Shaped, shaped, text} from '../json-shape.ts'
 import type {CommandResult} from '../process/command.ts'
 import {connectUnix, onLines, type UnixSocket} from './unix-socket.ts'
 
@@ -41,24 +42,25 @@ const ANSWER_MS = 5000
 const RUN_MS = 10_000
 const POLL_MS = [5, 10, 20, 40, 80, 100]
 
-/** One answer of the protocol. */
-export interface GuestAnswer {
-  readonly return?: unknown
-  readonly error?: {readonly class?: string; readonly desc?: string}
-}
-
-interface ExecStatus {
-  readonly exited: boolean
-  readonly exitcode?: number
-  readonly 'out-data'?: string
-  readonly 'err-data'?: string
-}
-
-interface RawInterface {
-  readonly name: string
-  readonly 'hardware-address'?: string
-  readonly 'ip-addresses'?: readonly {readonly 'ip-address': string; readonly prefix: number}[]
-}
+// What the guest says is whatever whoever rules there wants to say.
+const ANSWER = record({
+  return: anything,
+  error: optional(record({class: optional(text), desc: optional(text)})),
+})
+const STARTED = record({pid: number})
+const STATUS = record({
+  exited: flag,
+  exitcode: optional(number),
+  'out-data': optional(text),
+  'err-data': optional(text),
+})
+const INTERFACES = list(
+  record({
+    name: text,
+    'hardware-address': optional(text),
+    'ip-addresses': optional(list(record({'ip-address': text, prefix: number}))),
+  }),
+)
 
 /**
  * Connects and synchronises. The socket serves one client at a time: while another one is connected, nobody answers.
@@ -77,22 +79,25 @@ export async function openGuestAgent(socket: string, signal: AbortSignal): Promi
   return guestAgent(socket, (request) => lines.ask(request, ANSWER_MS), signal, lines.close)
 }
 
-/** What the protocol says, over whatever carries requests one at a time. `where` names it in messages. */
+/**
+ * What the protocol says, over whatever carries requests one at a time. `ask` resolves to an answer as it was read.
+ * `where` names it in messages. Answers that are none of the protocol's are a Failure `runtime`.
+ */
 export function guestAgent(
   where: string,
-  ask: (request: object) => Promise<GuestAnswer>,
+  ask: (request: object) => Promise<unknown>,
   signal: AbortSignal,
   close: () => void,
 ): GuestAgent {
-  const call = async (execute: string, parameters?: object): Promise<unknown> => {
-    const answer = await ask({execute, ...(parameters && {arguments: parameters})})
+  const call = async <T>(shape: Shape<T>, execute: string, parameters?: object): Promise<T> => {
+    const what = `${where}: ${execute}`
+    const answer = shaped(await ask({execute, ...(parameters && {arguments: parameters})}), what, ANSWER)
     if (answer.error) throw refusal(where, execute, answer.error)
-    return answer.return
+    return shaped(answer.return, what, shape)
   }
   const start = async (argv: readonly string[], options: object): Promise<number> => {
     const [path, ...arg] = argv
-    const {pid} = (await call('guest-exec', {path, arg, ...options})) as {readonly pid: number}
-    return pid
+    return (await call(STARTED, 'guest-exec', {path, arg, ...options})).pid
   }
   return {
     close,
@@ -102,36 +107,45 @@ export function guestAgent(
       const pid = await start(argv, {'capture-output': true, ...stdin})
       const deadline = performance.now() + timeoutMs
       for (let poll = 0; performance.now() < deadline; poll++) {
-        const status = (await call('guest-exec-status', {pid})) as ExecStatus
+        const status = await call(STATUS, 'guest-exec-status', {pid})
         if (status.exited) return resultOf(status)
         await delay(POLL_MS[poll] ?? POLL_MS.at(-1), undefined, {signal}).catch(() => signal.throwIfAborted())
       }
       throw new Failure('silent', `${where}: "${argv.join(' ')}" in the guest did not end in ${timeoutMs / 1000} s`)
     },
     async interfaces() {
-      const raw = (await call('guest-network-get-interfaces')) as readonly RawInterface[]
+      const raw = await call(INTERFACES, 'guest-network-get-interfaces')
       return raw.map((each) => ({
         name: each.name,
         mac: each['hardware-address']?.toLowerCase(),
-        addresses: (each['ip-addresses'] ?? []).map((address) => ({
-          ip: address['ip-address'],
-          length: address.prefix,
-        })),
+        addresses: (each['ip-addresses'] ?? []).flatMap((address) => addressOf(address['ip-address'], address.prefix)),
       }))
     },
   }
 }
 
-const text = (base64: string | undefined): string => Buffer.from(base64 ?? '', 'base64').toString()
+/** None for what is no address, or no prefix of it. */
+function addressOf(said: string, length: number): GuestInterface['addresses'] {
+  const ip = isIpv4(said) ? said : readIpv6(said)
+  return ip === undefined || !isWhole(length, isIpv4(ip) ? 32 : 128) ? [] : [{ip, length}]
+}
 
-const resultOf = (status: ExecStatus): CommandResult => ({
+const isWhole = (value: number, max: number): boolean => Number.isInteger(value) && value >= 0 && value <= max
+
+const decoded = (base64: string | undefined): string => Buffer.from(base64 ?? '', 'base64').toString()
+
+const resultOf = (status: Shaped<typeof STATUS>): CommandResult => ({
   code: status.exitcode ?? null,
-  stdout: text(status['out-data']),
-  stderr: text(status['err-data']),
+  stdout: decoded(status['out-data']),
+  stderr: decoded(status['err-data']),
 })
 
 /** The agent's errors are of one class but for commands that it does not take. */
-function refusal(where: string, execute: string, {class: kind, desc}: NonNullable<GuestAnswer['error']>): Failure {
+function refusal(
+  where: string,
+  execute: string,
+  {class: kind, desc}: NonNullable<Shaped<typeof ANSWER>['error']>,
+): Failure {
   const unknown = kind === 'CommandNotFound' || /has been disabled|not (?:been )?enabled/.test(desc ?? '')
   if (!unknown) return new Failure('refused', `${where}: ${execute}: ${desc ?? 'refused'}`)
   return new Failure(
@@ -142,7 +156,8 @@ function refusal(where: string, execute: string, {class: kind, desc}: NonNullabl
 }
 
 interface Lines {
-  ask(request: object, timeoutMs: number): Promise<GuestAnswer>
+  /** Resolves to the next answer, as JSON has it. */
+  ask(request: object, timeoutMs: number): Promise<unknown>
   sync(timeoutMs: number): Promise<void>
   close(): void
 }
@@ -219,7 +234,7 @@ function linesOf(socket: UnixSocket, path: string, signal: AbortSignal): Lines {
         Buffer.from(`${JSON.stringify({execute: 'guest-sync-delimited', arguments: {id}})}\n`),
       ]
       await exchange(Buffer.concat(bytes), timeoutMs, (line, delimited) =>
-        delimited && parsed(line)?.return === id ? true : undefined,
+        delimited && isReturn(parsed(line), id) ? true : undefined,
       )
     },
     close() {
@@ -229,9 +244,13 @@ function linesOf(socket: UnixSocket, path: string, signal: AbortSignal): Lines {
   }
 }
 
-function parsed(line: string): GuestAnswer | undefined {
+const isReturn = (answer: unknown, id: number): boolean =>
+  ANSWER(answer) === undefined && (answer as Shaped<typeof ANSWER>).return === id
+
+/** Undefined for what is no JSON: half a line of somebody else's. */
+function parsed(line: string): unknown {
   try {
-    return JSON.parse(line) as GuestAnswer
+    return JSON.parse(line)
   } catch {
     return undefined
   }

@@ -13,13 +13,22 @@ export async function siteStatus(path: string): Promise<SiteStatus | undefined> 
   const {promise, resolve} = Promise.withResolvers<SiteStatus | undefined>()
   const late = setTimeout(resolve, STATUS_MS, undefined)
   peer.onUnreachable(() => resolve(undefined))
-  peer.onMessage((line) => resolve(JSON.parse(Buffer.from(line).toString()) as SiteStatus))
+  peer.onMessage((line) => resolve(statusIn(Buffer.from(line).toString())))
   peer.send(STATUS_LINE)
   try {
     return await promise
   } finally {
     clearTimeout(late)
     peer.close()
+  }
+}
+
+/** Undefined for what is no JSON: then it is no agent that answers there. */
+function statusIn(line: string): SiteStatus | undefined {
+  try {
+    return JSON.parse(line) as SiteStatus
+  } catch {
+    return undefined
   }
 }
 

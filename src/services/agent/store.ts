@@ -22,9 +22,9 @@ const stateFile = (directory: string): string => join(directory, 'agent-state.js
 /** As far as it must be right for an agent to start; what is in it was written by an agent. */
 function isMemory(value: unknown): value is AgentMemory {
   const {version, keys, answered} = (value ?? {}) as Partial<Record<keyof AgentMemory, unknown>>
-  const sequences =
-    typeof keys === 'object' && keys !== null ? Object.values(keys as AgentMemory['keys']) : [{seq: undefined}]
-  return version === 1 && Array.isArray(answered) && sequences.every(({seq}) => Number.isSafeInteger(seq))
+  const kept =
+    typeof keys === 'object' && keys !== null ? Object.values(keys as Record<string, {seq?: unknown} | null>) : [null]
+  return version === 1 && Array.isArray(answered) && kept.every((each) => Number.isSafeInteger(each?.seq))
 }
 
 /** @throws Failure `runtime` for a file that cannot be understood: without it, old commands could be obeyed again. */

@@ -74,6 +74,16 @@ describe('DISCOVER', () => {
     expect(ask(discover({requestedAddress: '10.0.0.103'})).ip).toBe('10.0.0.100')
   })
 
+  it('asks for an address whose lease has run out before it offers it again, and while it runs, not', () => {
+    const {ask, state} = server({leaseS: 3600})
+    ask(discover())
+    ask(select('10.0.0.100'))
+    state.nowMs += 3_599_000
+    expect(ask(discover())).toMatchObject({ip: '10.0.0.100', probe: undefined})
+    state.nowMs += 2000
+    expect(ask(discover())).toMatchObject({ip: '10.0.0.100', probe: '10.0.0.100'})
+  })
+
   it('gives the address that a client wants, and never one that is reserved or not in the pool', () => {
     expect(server().ask(discover({requestedAddress: '10.0.0.102'})).ip).toBe('10.0.0.102')
     for (const ip of [VM_IP, '10.0.0.1', SERVER, '10.0.0.200', '10.9.9.9']) {

@@ -51,6 +51,28 @@ const kind = (of: ReturnType<typeof inventory>, seen: readonly GatewaySighting[]
 const permit = (of: ReturnType<typeof inventory>, order: Partial<FilterOrder>) => () =>
   permitFilter(decideFilter({...ORDER, segments: ['s'], ...order}, of), order.force === true)
 
+describe('the ruleset for nft', () => {
+  it.each([
+    ['bridge', 'prerouting', 'postrouting'],
+    ['netdev', 'ingress', 'egress'],
+  ] as const)('%s: drops whatever matches a rule, in both directions', (hook, from, to) => {
+    const {intent} = decideFilter({...ORDER, segments: ['s']}, SINGLE)
+    const [, ...chains] = nftFilter(intent, hook).split(/^ {2}chain /m)
+    const lines = new Map(chains.map((text) => [text.split(' ')[0]!, text.split('\n').slice(1, -2)]))
+    const rules = lines.get('gwlocal')!
+    expect(rules).toHaveLength(filterRules(intent).length)
+    for (const rule of rules) expect(rule).toMatch(/ counter drop comment ".+"$/)
+    for (const [name, at] of [
+      ['from_dci', from],
+      ['to_dci', to],
+    ] as const) {
+      const [declared, jump] = lines.get(name)!
+      expect(declared).toMatch(new RegExp(`type filter hook ${at} .*policy accept;$`))
+      expect(jump).toMatch(/jump gwlocal$/)
+    }
+  })
+})
+
 describe('what works with what', () => {
   it('classifies a segment by its inventory', () => {
     expect([SINGLE, OWN, PER_SITE, VRRP, ANYCAST, ONE_SITE].map((each) => kind(each))).toEqual([

@@ -1,30 +1,30 @@
 // What Kea's configuration says of one client's router, and the configuration that says something else of it. Pure.
 import {Failure} from '../../../errors.ts'
+import {list, number, optional, record, type Shaped, text} from '../../../net/json-shape.ts'
 import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
 import type {DhcpClient} from './backend.ts'
 
-type KeaOption = Readonly<{name?: string; code?: number; data?: string}>
+const OPTION = record({name: optional(text), code: optional(number), data: optional(text)})
+const OPTIONS = optional(list(OPTION))
+const RESERVATION = record({
+  'hw-address': optional(text),
+  'ip-address': optional(text),
+  hostname: optional(text),
+  'option-data': OPTIONS,
+})
+const SUBNET = record({id: number, subnet: text, 'option-data': OPTIONS, reservations: optional(list(RESERVATION))})
+const NETWORK = {'option-data': OPTIONS, subnet4: optional(list(SUBNET))}
 /** The parts of Kea's configuration that are looked at; the rest travels through untouched. */
-interface KeaReservation {
-  readonly 'hw-address'?: string
-  readonly 'ip-address'?: string
-  readonly hostname?: string
-  readonly 'option-data'?: readonly KeaOption[]
-}
-interface KeaSubnet {
-  readonly id: number
-  readonly subnet: string
-  readonly 'option-data'?: readonly KeaOption[]
-  readonly reservations?: readonly KeaReservation[]
-}
-interface KeaNetwork {
-  readonly 'option-data'?: readonly KeaOption[]
-  readonly subnet4?: readonly KeaSubnet[]
-}
-export interface KeaConfig extends KeaNetwork {
-  readonly 'shared-networks'?: readonly KeaNetwork[]
-  readonly reservations?: readonly KeaReservation[]
-}
+export const KEA_CONFIG = record({
+  ...NETWORK,
+  'shared-networks': optional(list(record(NETWORK))),
+  reservations: optional(list(RESERVATION)),
+})
+
+type KeaOption = Shaped<typeof OPTION>
+type KeaReservation = Shaped<typeof RESERVATION>
+type KeaSubnet = Shaped<typeof SUBNET>
+export type KeaConfig = Shaped<typeof KEA_CONFIG>
 
 /** The router options of a reservation, and where they stand among its options. JSON. */
 export type ReservedRouters = readonly Readonly<{at: number; option: KeaOption}>[]
@@ -51,7 +51,7 @@ export function placeOf(
   return reservation && {reservation}
 }
 
-const routerOf = (holder: {readonly 'option-data'?: readonly KeaOption[]} | undefined): Ipv4 | undefined =>
+const routerOf = (holder: {readonly 'option-data'?: readonly KeaOption[] | undefined} | undefined): Ipv4 | undefined =>
   holder?.['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
 
 /** The router that a client's reservation gives it. */

@@ -1,6 +1,18 @@
 // Kea (2.2 and later) by its control socket: one JSON command a connection.
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
+import {
+  anything,
+  list,
+  number,
+  optional,
+  readJson,
+  record,
+  type Shape,
+  type Shaped,
+  shaped,
+  text,
+} from '../../../net/json-shape.ts'
 import {askUnixSocket} from '../../../net/stream/unix-request.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {Json} from '../../strategy.ts'
@@ -8,6 +20,7 @@ import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {
   givenRouter,
+  KEA_CONFIG,
   type KeaConfig,
   placeOf,
   type ReservedRouters,
@@ -22,46 +35,54 @@ import {type LogReader, transactionLog} from './transaction-log.ts'
 export const KEA_CONTROL = '/run/kea/kea4-ctrl-socket'
 const WHAT = 'kea-dhcp4'
 
-interface KeaAnswer {
-  readonly result: number
-  readonly text?: string
-  readonly arguments?: unknown
+const ANSWER = record({result: number, text: optional(text), arguments: anything})
+
+/**
+ * What Kea answers to `command`. @throws Failure `refused` with its words if it did not do it, `runtime` if that is no
+ * answer of Kea's. `control` names the socket.
+ * @internal
+ */
+export function readKeaAnswer<T>(json: string, control: string, command: string, shape: Shape<T>): T {
+  let answer: Shaped<typeof ANSWER>
+  try {
+    answer = readJson(json, command, ANSWER)
+  } catch {
+    throw new Failure('runtime', `${control}: what answers there is not ${WHAT}`)
+  }
+  if (answer.result === 0) return shaped(answer.arguments, `${WHAT}: ${command}`, shape)
+  throw new Failure('refused', `${WHAT}: ${command}: ${answer.text ?? `result ${answer.result}`}`)
 }
+
+/**
+ * Kea 2.4 and later add a hash beside Dhcp4, which config-set would not take back.
+ * @internal
+ */
+export const CONFIG_GET = record({Dhcp4: KEA_CONFIG})
+/** @internal */
+export const LIST_COMMANDS = list(text)
 
 export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
   const {control = KEA_CONTROL, log: logFile} = dhcp
   const log = logFile === undefined ? undefined : transactionLog(logFile, keaLine)
   const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()
 
-  async function ask(command: string, args?: unknown): Promise<unknown> {
-    const text = await askUnixSocket(
-      control,
-      JSON.stringify({command, ...(args !== undefined && {arguments: args})}),
-      WHAT,
-    )
-    let answer: KeaAnswer
-    try {
-      answer = JSON.parse(text) as KeaAnswer
-    } catch {
-      throw new Failure('runtime', `${control}: what answers there is not ${WHAT}`)
-    }
-    if (answer.result === 0) return answer.arguments
-    throw new Failure('refused', `${WHAT}: ${command}: ${answer.text ?? `result ${answer.result}`}`)
+  async function ask<T>(command: string, shape: Shape<T>, args?: unknown): Promise<T> {
+    const request = JSON.stringify({command, ...(args !== undefined && {arguments: args})})
+    return readKeaAnswer(await askUnixSocket(control, request, WHAT), control, command, shape)
   }
-  // Kea 2.4 and later add a hash beside Dhcp4, which config-set would not take back.
-  const config = async (): Promise<KeaConfig> => ((await ask('config-get')) as {readonly Dhcp4: KeaConfig}).Dhcp4
+  const config = async (): Promise<KeaConfig> => (await ask('config-get', CONFIG_GET)).Dhcp4
 
   async function change(client: DhcpClient, made: (now: KeaConfig) => KeaConfig): Promise<void> {
     await alone(`${control}.gwswitch`, world, async () => {
       const now = await config()
       const changed = made(now)
       if (changed === now) return
-      const commands = (await ask('list-commands')) as readonly string[]
+      const commands = await ask('list-commands', LIST_COMMANDS)
       const place = placeOf(changed, client.mac)
       if (commands.includes('reservation-update') && place?.subnet && placeOf(now, client.mac)?.subnet) {
         const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
-        await ask('reservation-update', {reservation, 'operation-target': 'memory'})
-      } else await ask('config-set', {Dhcp4: changed})
+        await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
+      } else await ask('config-set', anything, {Dhcp4: changed})
     })
   }
 

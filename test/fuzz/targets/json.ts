@@ -1,0 +1,154 @@
+// JSON of other programs: ip(8), bridge(8), the QEMU guest agent, Kea, and who asks our own control socket.
+import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
+import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges} from '../../../src/net/bridge-ports.ts'
+import {readInterfaces, readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
+import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
+import {guestAgent} from '../../../src/net/stream/qga.ts'
+import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
+import {
+  givenRouter,
+  reservedRouter,
+  reservedRouters,
+  withReservedRouter,
+  withReservedRouters,
+} from '../../../src/strategies/dhcp/backends/kea-config.ts'
+import {ofJson, type Target} from '../target.ts'
+import {sample} from './text.ts'
+
+const IPROUTE: readonly Target[] = [
+  ofJson({name: 'ip address', corpus: [sample('ip-address.json')], read: readInterfaces}),
+  ofJson({
+    name: 'ip neigh',
+    corpus: [sample('ip-neigh.json')],
+    read: (text) => [readNeighbours(text), readPermanentNeighbours(text)],
+  }),
+  ofJson({name: 'ip route get', corpus: [sample('ip-route-get.json')], read: readRoute}),
+  ofJson({name: 'ip route match', corpus: [sample('ip-route-match.json')], read: readTableGateway}),
+  ofJson({
+    name: 'ip link',
+    corpus: [sample('ip-link.json')],
+    read: (text) => [readBridgePorts(text), readVlanAwareBridges(text)],
+  }),
+  ofJson({
+    name: 'nft json',
+    corpus: sample('nft-list.txt')
+      .split('\n')
+      .filter((line) => line.startsWith('{')),
+    read: parseNftTable,
+  }),
+  ofJson({name: 'bridge fdb', corpus: [sample('bridge-fdb.json')], read: readFdb}),
+]
+
+const SIGNAL = new AbortController().signal
+/** A guest's agent that answers one after the other, and then the last one again. */
+function guest(text: string) {
+  const answers: unknown = JSON.parse(text)
+  const list = Array.isArray(answers) ? answers : [answers]
+  let next = 0
+  return guestAgent(
+    'vm',
+    async () => list[Math.min(next++, list.length - 1)],
+    SIGNAL,
+    () => {},
+  )
+}
+
+/** What is no JSON is not for a conversation to read. */
+const isJson = (text: string): boolean => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const NICS = [
+  {
+    return: [
+      {
+        name: 'eth0',
+        'hardware-address': '02:00:00:00:00:0A',
+        'ip-addresses': [
+          {'ip-address': '10.0.0.10', 'ip-address-type': 'ipv4', prefix: 24},
+          {'ip-address': 'fe80::ff:fe00:a', 'ip-address-type': 'ipv6', prefix: 64},
+        ],
+      },
+      {name: 'lo'},
+    ],
+  },
+]
+const RUN = [
+  {return: {pid: 7}},
+  {return: {exited: false}},
+  {return: {exited: true, exitcode: 0, 'out-data': 'ZGVmYXVsdA==', 'err-data': ''}},
+]
+const REFUSED = [{error: {class: 'CommandNotFound', desc: 'The command guest-exec has been disabled'}}]
+
+const GUEST: readonly Target[] = [
+  ofJson({
+    name: 'guest interfaces',
+    corpus: [NICS, REFUSED].map((each) => JSON.stringify(each)),
+    read: (text) => (isJson(text) ? guest(text).interfaces() : undefined),
+  }),
+  ofJson({
+    name: 'guest program',
+    corpus: [RUN, REFUSED].map((each) => JSON.stringify(each)),
+    read: (text) => (isJson(text) ? guest(text).run(['ip', 'route'], {timeoutMs: 12}) : undefined),
+  }),
+]
+
+const CLIENT = {name: 'web-07', ip: '10.0.0.10', mac: '02:00:00:00:00:10'}
+const RESERVATION = {
+  'hw-address': '02:00:00:00:00:10',
+  'ip-address': '10.0.0.10',
+  'option-data': [
+    {name: 'routers', code: 3, data: '10.0.0.1, 10.0.0.9'},
+    {name: 'log-servers', data: '10.0.0.5'},
+  ],
+}
+const SUBNET = {id: 7, subnet: '10.0.0.0/24', reservations: [RESERVATION]}
+const KEA_CONFIGS = [
+  {subnet4: [SUBNET]},
+  {'shared-networks': [{subnet4: [SUBNET]}], reservations: [RESERVATION]},
+  {subnet4: [{id: 7, subnet: '10.0.0.0/24'}]},
+]
+
+const KEA: readonly Target[] = [
+  ofJson({
+    name: 'kea config',
+    corpus: KEA_CONFIGS.map((Dhcp4) => JSON.stringify({result: 0, arguments: {Dhcp4}})),
+    read(text) {
+      const {Dhcp4} = readKeaAnswer(text, '/run/kea', 'config-get', CONFIG_GET)
+      const changed = withReservedRouter(Dhcp4, CLIENT, '10.0.0.2')
+      const back = withReservedRouters(changed, CLIENT, reservedRouters(Dhcp4, CLIENT.mac))
+      return [reservedRouter(Dhcp4, CLIENT.mac), givenRouter(Dhcp4, CLIENT.mac, CLIENT.ip), changed, back]
+    },
+  }),
+  ofJson({
+    name: 'kea commands',
+    corpus: [
+      JSON.stringify({result: 0, arguments: ['config-get', 'reservation-update']}),
+      '{"result": 1, "text": "no"}',
+    ],
+    read: (text) => readKeaAnswer(text, '/run/kea', 'list-commands', LIST_COMMANDS).includes('reservation-update'),
+  }),
+]
+
+const CONTROL = [
+  {do: 'relocate', vm: 'web-07', site: 'y', trigger: false},
+  {do: 'leases', segment: 'tenant-a', after: 0, limit: 10},
+  {do: 'watch'},
+]
+
+export const JSON_TEXT: readonly Target[] = [
+  ...IPROUTE,
+  ...GUEST,
+  ...KEA,
+  ofJson({
+    name: 'control request',
+    corpus: CONTROL.map((each) => JSON.stringify(each)),
+    read: parseControlRequest,
+    write: (order) => JSON.stringify(order),
+  }),
+]
