@@ -4,12 +4,18 @@ import {Command, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import {EXIT, Failure} from '../errors.ts'
 import type {World} from '../net/world.ts'
+import {harmless} from '../render/paint.ts'
+import {errorDocument, oneLine} from './error-document.ts'
+import {heedOutput, noteLine} from './output.ts'
 
 /** oclif's own errors carry the exit code here. */
 interface OclifError extends Error {
   oclif?: {exit?: number}
   code?: string
 }
+
+/** How long a run may take to put back what it began, after an error that nobody waited for, ms. */
+const STRAY_MS = 20_000
 
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true
@@ -28,9 +34,12 @@ export abstract class BaseCommand extends Command {
   protected readonly interrupt = new AbortController()
   private recording: {readonly world: World; close(): string | undefined} | undefined
   private stoppedBy: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | undefined
+  private stray: Failure | undefined
 
   protected override async init(): Promise<void> {
     await super.init()
+    heedOutput()
+    process.on('uncaughtException', (error: unknown) => this.abandon(error))
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       // Once: a second one ends the process at once.
       process.once(signal, () => {
@@ -38,6 +47,22 @@ export abstract class BaseCommand extends Command {
         this.interrupt.abort(new Failure('runtime', `stopped by ${signal}`))
       })
     }
+  }
+
+  /**
+   * Something was thrown where nobody waits for it. What was begun is put back as after a signal; a run that does not end
+   * by that, or throws again, is ended (a switch then by its guard).
+   */
+  private abandon(error: unknown): void {
+    const again = this.stray !== undefined
+    this.stray ??= new Failure('runtime', oneLine(error), {cause: error})
+    this.interrupt.abort(this.stray)
+    const end = (): never => {
+      this.report(this.stray!)
+      process.exit(EXIT.runtime)
+    }
+    if (again) end()
+    setTimeout(end, STRAY_MS).unref()
   }
 
   /** The exit code that a shell expects of what a signal ended; undefined if none did. */
@@ -72,6 +97,10 @@ export abstract class BaseCommand extends Command {
   protected override async finally(error: Error | undefined): Promise<void> {
     const short = this.recording?.close()
     if (short !== undefined) this.caution(short)
+    if (this.stray !== undefined && error === undefined) {
+      this.caution(this.stray.message)
+      process.exitCode ||= EXIT.runtime
+    }
     await super.finally(error)
   }
 
@@ -97,40 +126,36 @@ export abstract class BaseCommand extends Command {
 
   /** Shows what goes on, on a terminal only, in one line that is written over; an empty text takes it away. */
   protected meter(text: string): void {
-    if (process.stderr.isTTY && !this.jsonEnabled()) process.stderr.write(`\r\x1b[K${text}`)
+    if (!process.stderr.isTTY || this.jsonEnabled()) return
+    // A line that wraps cannot be written over; what a VM says does not steer the terminal.
+    process.stderr.write(`\r\x1b[K${harmless(text).slice(0, (process.stderr.columns || 80) - 1)}`)
+  }
+
+  /** Noted also with --json: should the document not be printed, the words say how it ended. */
+  override log(message = '', ...args: unknown[]): void {
+    noteLine(message)
+    super.log(message, ...args)
   }
 
   protected override async catch(error: OclifError): Promise<unknown> {
-    if (!(error instanceof Failure)) {
-      if (error.oclif?.exit !== EXIT.usage || this.jsonEnabled()) return super.catch(error)
-      process.exitCode = EXIT.usage
-      process.stderr.write(`gwswitch: ${oneLine(error.message)} (see --help)\n`)
-      return undefined
-    }
-    process.exitCode = this.stopCode ?? EXIT[error.kind]
-    if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
-    else process.stderr.write(`gwswitch: ${oneLine(error.message)}\n`)
+    if (error.code === 'EEXIT') return super.catch(error)
+    const {signal} = this.interrupt
+    this.report(signal.aborted && error.name === 'AbortError' ? signal.reason : error)
     return undefined
+  }
+
+  /** One line, or with --json one document, and the exit code of both. */
+  private report(error: unknown): void {
+    const document = errorDocument(error, this.stopCode)
+    process.exitCode = document.exitCode
+    const hint = document.error.exit === EXIT.usage && !(error instanceof Failure) ? ' (see --help)' : ''
+    if (this.jsonEnabled()) this.logJson(document)
+    else process.stderr.write(`gwswitch: ${document.error.message}${hint}\n`)
+    if (!(error instanceof Failure) && error instanceof Error) this.progress(error.stack ?? '')
   }
 
   /** A line on stderr that is heeded also when stdout goes into a pipe. oclif's own would be wrapped and framed. */
   protected caution(line: string): void {
     process.stderr.write(`gwswitch: warning: ${line}\n`)
   }
-
-  /** oclif would print its whole configuration here. */
-  protected override toErrorJson(error: OclifError): unknown {
-    const exit = error instanceof Failure ? EXIT[error.kind] : (error.oclif?.exit ?? EXIT.runtime)
-    const kind =
-      error instanceof Failure ? error.kind : (Object.entries(EXIT).find(([, code]) => code === exit)?.[0] ?? 'runtime')
-    return {error: {kind, exit, message: oneLine(error.message)}, exitCode: this.stopCode ?? exit}
-  }
 }
-
-/** oclif lays its usage errors out over several lines; logs and scripts want one. */
-const oneLine = (message: string): string =>
-  message
-    .replace(/\n*See more help with --help\s*$/, '')
-    .replace(/^Parsing (--[\w-]+)\s*\n\s*/, '$1: ')
-    .replace(/\s*\n\s*/g, ' ')
-    .trim()

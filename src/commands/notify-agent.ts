@@ -9,7 +9,7 @@ export default class NotifyAgent extends BaseCommand {
     'Sends a signed command, repeats it until it is answered, checks the signature of the answer, and confirms. ' +
     'The VM goes back by itself if it cannot prove the new gateway, or if no confirmation comes. ' +
     'Through a QEMU guest agent (--transport qga, or --domain) it switches a VM that has no gwswitch agent.\n\n' +
-    'Exit: 0 confirmed, 3 rolled back, 4 refused, 5 no answer or no decision in time; of several VMs the first of 3, 4, 5 that any ended in.'
+    'Exit: 0 confirmed, 3 rolled back, 4 refused, 5 no answer or no decision in time; 7 stopped and not taken back for certain; of several VMs the first of 7, 3, 4, 5 that any ended in.'
   static override examples = [
     {
       description: 'To the gateway of site y, everything from gwswitch.yaml',
@@ -95,7 +95,10 @@ export default class NotifyAgent extends BaseCommand {
       dryRun: flags['dry-run'],
       rate: flags.rate,
       progress: (done, all) => this.meter(done < all ? `${done} of ${all} VMs` : ''),
+      onEvent: (vm, text) => this.meter(`${vm}: ${text}`),
+      stopped: () => this.stopCode,
     })
+    this.meter('')
     for (const line of notifyText(document)) this.log(line)
     process.exitCode = document.exitCode
     return document

@@ -75,6 +75,7 @@ export default class Trace extends BaseCommand {
     const document = await runTraces(argv as string[], order, inventory, {
       world: await this.world(flags.pcap),
       onProgress: (text) => this.meter(text),
+      onWarning: (line) => this.caution(line),
       signal: this.interrupt.signal,
     })
     this.meter('')

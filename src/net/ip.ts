@@ -1,12 +1,11 @@
 // Interfaces, neighbours and routes as iproute2 shows them (`ip -json`), read only.
-import {execFile} from 'node:child_process'
 import {createSocket} from 'node:dgram'
 import {readFile} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
-import {promisify} from 'node:util'
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import {list, listed, number, optional, record, type Shaped, text} from './json-shape.ts'
+import {commandFailure, runCommand, tryCommand} from './process/command.ts'
 
 /** An address of an interface. */
 export interface InterfaceAddress {
@@ -69,20 +68,7 @@ const RAW_ROUTE = record({
 })
 const TABLE_ROUTE = record({dst: text, gateway: optional(text), metric: optional(number)})
 
-const run = promisify(execFile)
-
-async function ipJson(...args: string[]): Promise<string> {
-  try {
-    return (await run('ip', ['-json', ...args], {maxBuffer: 64 << 20})).stdout
-  } catch (error) {
-    if ((error as {code?: unknown}).code === 'ENOENT') {
-      throw new Failure('runtime', "the program 'ip' was not found: install iproute2")
-    }
-    throw error
-  }
-}
-
-const stderrOf = (error: unknown): string => String((error as {stderr?: string}).stderr ?? '')
+const ipJson = (...args: string[]): Promise<string> => runCommand('ip', ['-json', ...args])
 
 /** Every interface of this network namespace. */
 export async function interfaces(): Promise<InterfaceFacts[]> {
@@ -160,14 +146,11 @@ export const readNeighbours = (output: string): Neighbour[] =>
  */
 export async function routeTo(destination: Ipv4, interfaceName?: string): Promise<Route | undefined> {
   const through = interfaceName === undefined ? [] : ['oif', interfaceName]
-  let output: string
-  try {
-    output = await ipJson('-4', 'route', 'get', destination, ...through)
-  } catch (error) {
-    if (/unreachable|No route|RTNETLINK answers/i.test(stderrOf(error))) return undefined
-    throw error
-  }
-  return readRoute(output)
+  const args = ['-json', '-4', 'route', 'get', destination, ...through]
+  const result = await tryCommand('ip', args)
+  if (result.code === 0) return readRoute(result.stdout)
+  if (/unreachable|No route|RTNETLINK answers/i.test(result.stderr)) return undefined
+  throw commandFailure(`ip ${args.join(' ')}`, result)
 }
 
 /**

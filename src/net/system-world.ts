@@ -2,6 +2,7 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {
   bridgeOf,
   forwards,
+  type InterfaceFacts,
   interfaces,
   neighbours,
   redirectFacts,
@@ -16,11 +17,15 @@ import type {World} from './world.ts'
 /** How long an echo of this host's own is waited for. */
 const ECHO_MS = 1000
 
+/** How long what ip(8) said of the interfaces is good for, ms: one look asks several times, and each is a process. */
+const KNOWN_MS = 1000
+
 /** The world as this machine has it. */
 export function systemWorld(log: (line: string) => void): World {
+  const known = remembering(interfaces, KNOWN_MS)
   return {
-    openLink,
-    interfaces,
+    openLink: async (name, options) => openLink(name, options, await known()),
+    interfaces: known,
     neighbours,
     routeTo,
     tableGateway,
@@ -43,5 +48,19 @@ export function systemWorld(log: (line: string) => void): World {
     },
     random: Math.random,
     log,
+  }
+}
+
+/** Asks again after `ms`, and after a failure. */
+function remembering(ask: () => Promise<InterfaceFacts[]>, ms: number): () => Promise<InterfaceFacts[]> {
+  let last: {readonly atMs: number; readonly answer: Promise<InterfaceFacts[]>} | undefined
+  return () => {
+    if (last !== undefined && performance.now() - last.atMs < ms) return last.answer
+    const mine = {atMs: performance.now(), answer: ask()}
+    last = mine
+    mine.answer.catch(() => {
+      if (last === mine) last = undefined
+    })
+    return mine.answer
   }
 }

@@ -1,5 +1,5 @@
 // Reads and writes text files, and says in one line what is wrong with them.
-import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs'
 import {dirname} from 'node:path'
 import {Failure, usage} from '../../errors.ts'
 
@@ -37,6 +37,20 @@ export function readNamed(path: string, want: string): string {
 export function writeText(path: string, text: string): void {
   try {
     writeFileSync(path, text)
+  } catch (error) {
+    throw fileFailure(path, 'written', error)
+  }
+}
+
+/**
+ * Finds out whether a file could be written, before there is anything to write. Changes nothing: a file that is not there
+ * is not made. @throws Failure `privilege` or `runtime` if not.
+ */
+export function checkWritable(path: string): void {
+  try {
+    const there = statSync(path, {throwIfNoEntry: false})
+    if (there?.isDirectory()) throw Object.assign(new Error('is a directory'), {code: 'EISDIR'})
+    accessSync(there ? path : dirname(path), there ? constants.W_OK : constants.W_OK | constants.X_OK)
   } catch (error) {
     throw fileFailure(path, 'written', error)
   }

@@ -1,7 +1,7 @@
 // A link: one network interface, as everything above this floor sees it. Frames go in and come out.
 import {Failure} from '../../errors.ts'
 import type {Mac} from '../../wire/address.ts'
-import {readyInterface} from '../ip.ts'
+import {type InterfaceFacts, readyInterface} from '../ip.ts'
 import type {Instruction} from './bpf.ts'
 import {openPacketSocket, type ReceivedFrame} from './packet-socket.ts'
 import {watchReadable} from './readable.ts'
@@ -36,10 +36,18 @@ export interface LinkOptions {
 
 /**
  * Opens an interface for raw frames. Receiving starts at once; until {@link Link.close} it keeps the process alive.
+ * `known` are interfaces as they were looked at just now.
  * @throws Failure `runtime` for a missing or down interface, `privilege` without CAP_NET_RAW.
  */
-export async function openLink(interfaceName: string, options: LinkOptions = {}): Promise<Link> {
-  const facts = await readyInterface(interfaceName)
+export async function openLink(
+  interfaceName: string,
+  options: LinkOptions = {},
+  known: readonly InterfaceFacts[] = [],
+): Promise<Link> {
+  // What was ready a moment ago is not asked for again: if it is no more, the socket says so.
+  const facts =
+    known.find(({name, ethernet, up, carrier}) => name === interfaceName && ethernet && up && carrier) ??
+    (await readyInterface(interfaceName))
   const socket = openPacketSocket({
     interfaceIndex: facts.index,
     snapLength: Math.max(options.snapLength ?? 2048, facts.mtu + 18),

@@ -19,8 +19,8 @@ export interface NotifyVm {
   readonly vm: string
   readonly id: string
   readonly transport: string
-  /** `failed`: it could not be tried; `detail` says why. Null in a dry run. */
-  readonly state: Standing['state'] | 'failed' | null
+  /** `failed`: it could not be tried; `unknown`: stopped, and not taken back for certain; `detail` says why. Null in a dry run. */
+  readonly state: Standing['state'] | 'failed' | 'unknown' | null
   readonly reason: string | null
   readonly detail: string | null
   /** What it was asked to use, and what it says that it uses. */
@@ -41,12 +41,14 @@ export interface NotifyDocument {
   readonly run: string
   readonly dryRun: boolean
   readonly vms: readonly NotifyVm[]
+  /** That of the process. */
   readonly exitCode: number
 }
 
-export function notifyDocument(run: string, rows: readonly NotifyRow[]): NotifyDocument {
+/** `stopped` is the exit code of the signal that ended the run, if one did. */
+export function notifyDocument(run: string, rows: readonly NotifyRow[], stopped?: number): NotifyDocument {
   const vms = rows.map(vmOf)
-  return {schema: 'gwswitch.notify-agent/1', run, dryRun: false, vms, exitCode: exitOf(rows)}
+  return {schema: 'gwswitch.notify-agent/1', run, dryRun: false, vms, exitCode: exitOf(rows, stopped)}
 }
 
 /** The document of a dry run. */
@@ -76,16 +78,19 @@ function vmOf(row: NotifyRow): NotifyVm {
   const startNs = row.events[0]?.atNs ?? 0n
   const events = row.events.map(({atNs, text}) => ({atMs: Number(atNs - startNs) / 1e6, text}))
   if (row.failure !== undefined) {
-    const state = {silent: 'silent', refused: 'refused'}[row.failure.kind as string] as 'silent' | 'refused' | undefined
+    const {kind} = row.failure
+    const state = kind === 'silent' || kind === 'refused' || kind === 'unknown' ? kind : 'failed'
     const nothing = {reason: null, gateways: {v4: null, v6: null}, mode: null, attempts: 0, timing: null, would: null}
-    return {...headOf(row), ...nothing, state: state ?? 'failed', detail: row.failure.message, events}
+    return {...headOf(row), ...nothing, state, detail: row.failure.message, events}
   }
   const {state, reason, detail, gateways, mode, attempts, timing} = row.standing
   return {...headOf(row), state, reason, detail, gateways, mode, attempts, timing, events, would: null}
 }
 
-/** The first of these that any VM ended in: could not be tried, rolled back, refused, silent or undecided. */
-function exitOf(rows: readonly NotifyRow[]): number {
+/** The first of these that any VM ended in: not known, stopped by a signal, could not be tried, rolled back, refused, silent or undecided. */
+function exitOf(rows: readonly NotifyRow[], stopped: number | undefined): number {
+  if (rows.some(({failure}) => failure?.kind === 'unknown')) return EXIT.unknown
+  if (stopped !== undefined && !rows.every(({standing}) => standing?.state === 'confirmed')) return stopped
   const broken = rows.find(
     ({failure}) => failure !== undefined && failure.kind !== 'silent' && failure.kind !== 'refused',
   )
@@ -104,6 +109,7 @@ const WORDS: Readonly<Record<string, string>> = {
   refused: 'REFUSED',
   silent: 'NO ANSWER',
   failed: 'FAILED',
+  unknown: 'UNKNOWN',
 }
 
 export function notifyText(document: NotifyDocument): string[] {

@@ -38,6 +38,8 @@ export interface NotifyStage {
   readonly open: OpenConversation
   /** Told after every VM that is done. */
   progress?(done: number, all: number): void
+  /** Told of what happens, as it happens. */
+  onEvent?(vm: string, text: string): void
 }
 
 /** At most this many are under way at once. */
@@ -46,8 +48,8 @@ const AT_ONCE = 64
 const ROLLBACK_MS = 3000
 
 /**
- * Begins `rate` VMs a second; rows in the order of `notices`. After an abort nothing more is begun, what is under way is
- * taken back, and then it rejects with the signal's reason.
+ * Begins `rate` VMs a second; rows in the order of `notices`. After an abort nothing more is begun and what is under way is
+ * taken back: the rows say what came of it.
  */
 export async function notifyAll(
   notices: readonly NotifyRequest[],
@@ -58,26 +60,28 @@ export async function notifyAll(
   const running = new Set<Promise<unknown>>()
   const rows: Promise<NotifyRow>[] = []
   let done = 0
-  try {
-    for (const [i, notice] of notices.entries()) {
-      if (i > 0) await world.sleep(1000 / rate, signal)
-      while (running.size >= AT_ONCE) await Promise.race(running)
-      const row = notifyOne(notice, stage)
-      const settled = row.then(
-        () => progress?.(++done, notices.length),
-        () => {},
-      )
-      running.add(settled)
-      void settled.then(() => running.delete(settled))
-      rows.push(row)
-    }
-  } finally {
-    await Promise.all(running)
+  for (const [i, notice] of notices.entries()) {
+    if (i > 0) await world.sleep(1000 / rate, signal).catch(() => {})
+    while (running.size >= AT_ONCE) await Promise.race(running)
+    const row = signal.aborted ? Promise.resolve(notBegun(notice, signal)) : notifyOne(notice, stage)
+    const settled = row.then(
+      () => progress?.(++done, notices.length),
+      () => {},
+    )
+    running.add(settled)
+    void settled.then(() => running.delete(settled))
+    rows.push(row)
   }
+  await Promise.all(running)
   return Promise.all(rows)
 }
 
-async function notifyOne(notice: NotifyRequest, {world, signal, open}: NotifyStage): Promise<NotifyRow> {
+const notBegun = (notice: NotifyRequest, signal: AbortSignal): NotifyRow => ({
+  ...{...notice, events: []},
+  failure: new Failure('runtime', `${reasonOf(signal)}: not begun`),
+})
+
+async function notifyOne(notice: NotifyRequest, {world, signal, open, onEvent}: NotifyStage): Promise<NotifyRow> {
   const events: StrategyEvent[] = []
   const stage = (until: AbortSignal): ConversationStage => ({
     world,
@@ -85,6 +89,7 @@ async function notifyOne(notice: NotifyRequest, {world, signal, open}: NotifySta
     observe(event) {
       events.push(event)
       world.log(event.text)
+      onEvent?.(notice.target.name, event.text)
     },
   })
   const {target, order, key} = notice
@@ -94,13 +99,35 @@ async function notifyOne(notice: NotifyRequest, {world, signal, open}: NotifySta
     return {...notice, events, standing}
   } catch (error) {
     if (signal.aborted) {
-      await hold(() => openFor({...order, timeoutMs: ROLLBACK_MS}, new AbortController().signal), order, true).catch(
-        () => {},
-      )
-      throw signal.reason
+      const back = {...order, timeoutMs: ROLLBACK_MS}
+      return {
+        ...{...notice, events},
+        ...(await takenBack(() => openFor(back, new AbortController().signal), order, reasonOf(signal))),
+      }
     }
     if (error instanceof Failure) return {...notice, events, failure: error}
     throw error
+  }
+}
+
+const reasonOf = ({reason}: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason))
+
+/** How an interrupted switch stands after the attempt to take it back. */
+async function takenBack(
+  open: () => Promise<Conversation>,
+  order: SwitchOrder,
+  why: string,
+): Promise<{readonly standing: Standing} | {readonly failure: Failure}> {
+  const unknown = (detail: string | null): {readonly failure: Failure} => ({
+    failure: new Failure('unknown', `${why}; whether it went back is not known: ${detail ?? 'not decided in time'}`),
+  })
+  try {
+    const standing = await hold(open, order, true)
+    // Confirmed before it could be stopped is a switch that stands, and is known.
+    if (standing.state === 'rolled_back' || standing.state === 'confirmed') return {standing}
+    return unknown(standing.detail ?? standing.reason)
+  } catch (error) {
+    return unknown(error instanceof Error ? error.message : String(error))
   }
 }
 

@@ -15,6 +15,9 @@ export interface NotifyRunStage {
   /** VMs begun per second. */
   readonly rate: number
   progress?(done: number, all: number): void
+  onEvent?(vm: string, text: string): void
+  /** The exit code that goes with the signal that ended it; undefined if none did. */
+  stopped?(): number | undefined
 }
 
 /** @throws Failure `usage` before anything is sent; what happens to a VM is in its row. */
@@ -29,7 +32,9 @@ export async function runNotify(
   const rows = await notifyAll(notices, run.rate, {...run, open: openConversation})
   const [only, ...others] = rows
   // One VM: what could not be tried is an error of the command. Of many, each has its own row.
-  if (others.length === 0 && only?.failure && only.failure.kind !== 'silent' && only.failure.kind !== 'refused')
-    throw only.failure
-  return notifyDocument(name, rows)
+  const {kind} = only?.failure ?? {}
+  const stopped = run.stopped?.()
+  if (stopped === undefined && others.length === 0 && (kind === 'runtime' || kind === 'usage' || kind === 'privilege'))
+    throw only!.failure
+  return notifyDocument(name, rows, stopped)
 }

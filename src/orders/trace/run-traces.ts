@@ -1,7 +1,8 @@
 // Every destination of one `gwswitch trace`, one after the other: two at a time would queue on each other.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {reportsOf, type TraceDocument, traceDocument} from '../../domain/trace/report.ts'
-import {writeText} from '../../net/file/text-file.ts'
+import {Failure} from '../../errors.ts'
+import {checkWritable, writeText} from '../../net/file/text-file.ts'
 import type {World} from '../../net/world.ts'
 import {traceSvg} from '../../render/trace-svg.ts'
 import {runTrace, type Traced, type TraceOrder} from './run-trace.ts'
@@ -16,15 +17,18 @@ export interface TraceStage {
   readonly signal: AbortSignal
   /** A line that replaces the one before it. */
   onProgress(text: string): void
+  /** What is heeded beside the result: a picture that could not be written. */
+  onWarning(line: string): void
 }
 
-/** @throws Failure as `runTrace`; after the first destination, what was measured so far is lost with it. */
+/** @throws Failure for a picture that cannot be written, before anything is sent; as `runTrace`; after the first destination, what was measured so far is lost with it. */
 export async function runTraces(
   destinations: readonly string[],
   order: TracesOrder,
   inventory: Inventory | undefined,
-  {world, signal, onProgress}: TraceStage,
+  {world, signal, onProgress, onWarning}: TraceStage,
 ): Promise<TraceDocument> {
+  if (order.svg !== undefined) checkWritable(order.svg)
   const traced: Traced[] = []
   for (const [i, destination] of destinations.entries()) {
     if (signal.aborted) break
@@ -34,6 +38,18 @@ export async function runTraces(
     traced.push(await runTrace(destination, order, inventory, world, {onPair}, signal))
   }
   const document = traceDocument(traced)
-  if (order.svg !== undefined) writeText(order.svg, traceSvg(reportsOf(document)[0]!))
+  if (order.svg !== undefined) draw(order.svg, document, onWarning)
   return document
+}
+
+/** A result is worth more than its picture. */
+function draw(file: string, document: TraceDocument, onWarning: (line: string) => void): void {
+  const [report] = reportsOf(document)
+  if (report === undefined) return
+  try {
+    writeText(file, traceSvg(report))
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    onWarning(error.message)
+  }
 }

@@ -97,7 +97,8 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
   })
   const vlan = vlanTag(options.vlanId)
   const ip6 = plannedIp6(switchover)
-  const filter = await findFilter(switchover, world)
+  // Each starts programs: at once.
+  const [filter, scene] = await Promise.all([findFilter(switchover, world), sceneOf(switchover, options, world, via)])
   const frames = [
     ...FORMS.map(({form}) => announcementFrame(form, {ip: to.ip, mac: to.mac}, {vm, vlan}, via.mac)),
     ...ip6.flatMap((move) => {
@@ -119,7 +120,7 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     gateways: segment.gateways.map(gateway),
     ip6,
     guardMs: options.guardMs ?? 0,
-    scene: await sceneOf(switchover, options, world, via),
+    scene,
     before: null,
     arrivalMs: options.arrivalMs ?? null,
     filter,

@@ -110,9 +110,46 @@ describe('telling several VMs', () => {
     const {opener, said, open} = script(world, {}, 1000)
     const all = notifyAll(notices(5), 10, {world, signal: controller.signal, open: opener})
     void world.sleep(150).then(() => controller.abort(new Failure('runtime', 'stopped by SIGINT')))
-    await expect(all).rejects.toThrow('stopped by SIGINT')
+    const rows = await all
+    expect(rows.map(({standing: is, failure}) => is?.state ?? failure?.message)).toEqual([
+      ...['rolled_back', 'rolled_back'],
+      ...Array.from({length: 3}, () => 'stopped by SIGINT: not begun'),
+    ])
+    expect(notifyDocument('run-1', rows, 130).exitCode).toBe(130)
     expect(said).toEqual(['begin vm-0', 'begin vm-1', 'rollBack vm-0', 'rollBack vm-1'])
     expect(open()).toBe(0)
+  })
+
+  it.each<[string, () => Standing]>([
+    ['nobody answered', () => standing({state: 'silent', detail: 'no answer to the rollback'})],
+    ['it was refused', () => standing({state: 'refused', reason: 'clock'})],
+    [
+      'it failed',
+      () => {
+        throw new Error('EHOSTUNREACH')
+      },
+    ],
+  ])('says that it does not know, if it is stopped and on taking it back %s', async (_, rollBack) => {
+    const world = fakeWorld()
+    const controller = new AbortController()
+    const {opener} = script(world, {rollBack}, 1000)
+    const all = notifyAll(notices(1), 10, {world, signal: controller.signal, open: opener})
+    void world.sleep(150).then(() => controller.abort(new Failure('runtime', 'stopped by SIGINT')))
+    const document = notifyDocument('run-1', await all, 130)
+    expect(document).toMatchObject({exitCode: 7, vms: [{state: 'unknown'}]})
+    expect(document.vms[0]!.detail).toMatch(/^stopped by SIGINT; whether it went back is not known: /)
+  })
+
+  it('tells what happens as it happens', async () => {
+    const world = fakeWorld()
+    const seen: string[] = []
+    const open: OpenConversation = async (target, order, key, stage) => {
+      stage.observe({atNs: world.now(), text: 'switch (seq 1)'})
+      return script(world).opener(target, order, key, stage)
+    }
+    const onEvent = (vm: string, text: string): void => void seen.push(`${vm}: ${text}`)
+    await notifyAll(notices(2), 10, {world, signal: new AbortController().signal, open, onEvent})
+    expect(seen).toEqual(['vm-0: switch (seq 1)', 'vm-1: switch (seq 1)'])
   })
 
   it('keeps the failure of one from the others', async () => {
@@ -154,6 +191,15 @@ describe('the report', () => {
     [1, [row({state: 'rolled_back'}), failed(new Failure('runtime', 'no way'))]],
   ])('ends with %i', (exitCode, rows) => {
     expect(notifyDocument('run-1', rows).exitCode).toBe(exitCode)
+  })
+
+  it.each<[number, NotifyRow[]]>([
+    [130, [row({}), row({state: 'rolled_back'})]],
+    [130, [failed(new Failure('runtime', 'stopped by SIGINT: not begun'))]],
+    [7, [row({state: 'rolled_back'}), failed(new Failure('unknown', 'not known'))]],
+    [0, [row({})]],
+  ])('ends with %i after SIGINT', (exitCode, rows) => {
+    expect(notifyDocument('run-1', rows, 130).exitCode).toBe(exitCode)
   })
 
   it('is a line of what came of it for one VM', () => {
