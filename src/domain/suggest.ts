@@ -2,7 +2,6 @@
 
 /**
  * The candidate with the fewest typing slips from `word`, if these are few enough to be slips; undefined otherwise.
- * @internal
  */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const typed = word.toLowerCase()

@@ -157,7 +157,7 @@ export const nobody = (destinations: readonly Ipv4[]): string =>
     : `no answer from ${destinations.join(', ')}`
 
 /** Routers between who answered and us: initial TTLs are 64, 128 or 255, and every router takes one. */
-export function hopsBack({packet: {ttl}}: Exclude<EchoAnswer, {kind: 'redirect'}>): number {
+function hopsBack({packet: {ttl}}: Exclude<EchoAnswer, {kind: 'redirect'}>): number {
   return [64, 128, 255].find((initial) => initial >= ttl)! - ttl
 }
 

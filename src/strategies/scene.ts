@@ -155,7 +155,7 @@ export interface LookOptions {
 export type Eyes = (scene: Scene, options: LookOptions, stage: Stage) => Promise<readonly EgressSeen[]>
 
 /** Asks the VM, each family by an address of it, through the scene's interface. */
-export const askVm: Eyes = (scene, options, {world, signal, observe}) => {
+const askVm: Eyes = (scene, options, {world, signal, observe}) => {
   const {wanted, any, graceMs, waitMs, listenMs} = options
   const addresses = scene.families
     .map((family) => (family === 4 ? scene.vm.ip : scene.vm.ip6))

@@ -136,7 +136,7 @@ export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean
 /** It was seen to take packets on. */
 export const forwards = (gateway: GatewaySeen): boolean => gateway.beyond === 'answers'
 
-export function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
+function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
   if (gateway.resolved === 'elsewhere')
     return `${ip} is at ${gateway.claimedBy.join(' and ')} here, and nobody answers at ${mac}, which the inventory gives ${name}`
   if (gateway.resolved === 'silent' && gateway.beyond !== 'answers')
@@ -278,6 +278,3 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
   if (isDead(seen.target, seen.old)) return ends('target-dead')
   return ends(forwards(seen.target) ? 'served' : 'unverified')
 }
-
-/** Whether a judgement lets a switch stand. */
-export const isProved = (code: ProofCode): boolean => code === 'served' || code === 'already'

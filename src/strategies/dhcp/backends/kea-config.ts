@@ -5,16 +5,20 @@ import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/add
 import type {DhcpClient} from './backend.ts'
 
 const OPTION = record({name: optional(text), code: optional(number), data: optional(text)})
-const OPTIONS = optional(list(OPTION))
+/** The parts of Kea's configuration that are looked at; the rest travels through untouched. */
 const RESERVATION = record({
   'hw-address': optional(text),
   'ip-address': optional(text),
   hostname: optional(text),
-  'option-data': OPTIONS,
+  'option-data': optional(list(OPTION)),
 })
-const SUBNET = record({id: number, subnet: text, 'option-data': OPTIONS, reservations: optional(list(RESERVATION))})
-const NETWORK = {'option-data': OPTIONS, subnet4: optional(list(SUBNET))}
-/** The parts of Kea's configuration that are looked at; the rest travels through untouched. */
+const SUBNET = record({
+  id: number,
+  subnet: text,
+  'option-data': optional(list(OPTION)),
+  reservations: optional(list(RESERVATION)),
+})
+const NETWORK = {'option-data': optional(list(OPTION)), subnet4: optional(list(SUBNET))}
 export const KEA_CONFIG = record({
   ...NETWORK,
   'shared-networks': optional(list(record(NETWORK))),
@@ -51,7 +55,7 @@ export function placeOf(
   return reservation && {reservation}
 }
 
-const routerOf = (holder: {readonly 'option-data'?: readonly KeaOption[] | undefined} | undefined): Ipv4 | undefined =>
+const routerOf = (holder: {readonly 'option-data'?: readonly KeaOption[]} | undefined): Ipv4 | undefined =>
   holder?.['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
 
 /** The router that a client's reservation gives it. */
