@@ -5,7 +5,13 @@ import {readInterfaces, readNeighbours, readRoute, readTableGateway} from '../..
 import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
 import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
-import {reservedRouter, withReservedRouter} from '../../../src/strategies/dhcp/backends/kea-config.ts'
+import {
+  givenRouter,
+  reservedRouter,
+  reservedRouters,
+  withReservedRouter,
+  withReservedRouters,
+} from '../../../src/strategies/dhcp/backends/kea-config.ts'
 import {ofJson, type Target} from '../target.ts'
 import {sample} from './text.ts'
 
@@ -114,7 +120,9 @@ const KEA: readonly Target[] = [
     corpus: KEA_CONFIGS.map((Dhcp4) => JSON.stringify({result: 0, arguments: {Dhcp4}})),
     read(text) {
       const {Dhcp4} = readKeaAnswer(text, '/run/kea', 'config-get', CONFIG_GET)
-      return [reservedRouter(Dhcp4, CLIENT.mac), withReservedRouter(Dhcp4, CLIENT, '10.0.0.2')]
+      const changed = withReservedRouter(Dhcp4, CLIENT, '10.0.0.2')
+      const back = withReservedRouters(changed, CLIENT, reservedRouters(Dhcp4, CLIENT.mac))
+      return [reservedRouter(Dhcp4, CLIENT.mac), givenRouter(Dhcp4, CLIENT.mac, CLIENT.ip), changed, back]
     },
   }),
   ofJson({

@@ -4,8 +4,15 @@ import {parseAgentConfig} from '../../../src/domain/agent/config.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
 import {gatewayOf, readDefaultRoutes, throughGateway} from '../../../src/strategies/agent/guest-route.ts'
-import {dnsmasqLine, routerIn, withRouter} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
+import {
+  dnsmasqLine,
+  routerIn,
+  routerLines,
+  withLines,
+  withRouter,
+} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
 import {iscReader} from '../../../src/strategies/dhcp/backends/isc.ts'
+import {iscHost, iscRouter} from '../../../src/strategies/dhcp/backends/isc-leases.ts'
 import {keaLine} from '../../../src/strategies/dhcp/backends/kea.ts'
 import {parseNonceFile} from '../../../src/strategies/dhcp/nonce-file.ts'
 import {prefixText, readMac, readPrefix} from '../../../src/wire/address.ts'
@@ -49,6 +56,8 @@ const KEA_LOG =
   '2026-11-24 07:52:41.310 INFO  [kea-dhcp4.leases/22710.140] DHCP4_LEASE_ALLOC [hwtype=1 02:00:00:00:00:10], cid=[01:02], tid=0xd7768805: lease 10.9.0.10 has been allocated for 3600 seconds'
 const ISC_LOG = 'gwswitch request 2:0:0:0:0:10 xid 6d1a2b3c\nDHCPACK on 10.0.0.10 to 02:00:00:00:00:10 via eth0'
 const OPTIONS_FILE = '# mine\ntag:web-07,option:router,10.0.0.1\ntag:db-03,3,10.0.0.1\n'
+const LEASES_FILE =
+  'host web-07 {\n  dynamic;\n  hardware ethernet 02:00:00:00:00:10;\n  fixed-address 10.0.0.10;\n        supersede routers = 0a:00:00:01;\n}\nhost old {\n  dynamic;\n  deleted;\n}\n'
 const NONCES = '# mine\n02:00:00:00:00:10 49f5494a9392438406bc35804a6f7342  # web-07\n'
 
 const SERVERS: readonly Target[] = [
@@ -66,6 +75,21 @@ const SERVERS: readonly Target[] = [
     corpus: [OPTIONS_FILE],
     read: (text) => withRouter(text, 'web-07', routerIn(text, 'web-07') ?? '10.0.0.2'),
     write: (text) => text,
+  }),
+  ofText({
+    // Set to another router and put back, it is what it was.
+    name: 'dnsmasq options file, put back',
+    corpus: [OPTIONS_FILE],
+    read: (text) => withLines(withRouter(text, 'web-07', '10.0.0.2'), 'web-07', routerLines(text, 'web-07')),
+    write: (text) => text,
+  }),
+  ofText({
+    name: 'dhcpd leases file',
+    corpus: [LEASES_FILE],
+    read(text) {
+      const host = iscHost(text, '02:00:00:00:00:10')
+      return host && [host, iscRouter(host)]
+    },
   }),
   ofText({
     name: 'nonce file',
