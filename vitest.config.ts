@@ -1,27 +1,42 @@
+import {availableParallelism} from 'node:os'
+import {join} from 'node:path'
 import {defineConfig} from 'vitest/config'
+import {LongestFirst} from './test/support/longest-first.ts'
 
-// Two runs: what is pure goes in parallel; what builds namespaces and times packets goes alone, one file at a time.
+/** On real packets, in namespaces: they mostly wait, so several at a time, more than there are cores. */
 const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/**/*.test.ts', 'test/e2e/**/*.test.ts']
+/** What measures the CPU or a time, and would measure its neighbours too: one at a time, after all others. */
+const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts']
+const WORKERS = Math.max(4, 3 * availableParallelism())
 
 export default defineConfig({
   test: {
     pool: 'forks',
-    globalSetup: './test/support/untouched.ts',
+    globalSetup: ['./test/support/built.ts', './test/support/untouched.ts'],
     disableConsoleIntercept: true,
     reporters: ['default', './test/support/tally-reporter.ts'],
+    // For the programs that tests start from the sources: Node keeps what it made of them.
+    env: {NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/gwswitch-tests')},
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    sequence: {sequencer: LongestFirst},
     projects: [
-      {extends: true, test: {name: 'pure', include: ['test/**/*.test.ts'], exclude: NETWORK, sequence: {groupOrder: 0}}},
       {
         extends: true,
         test: {
-          name: 'network',
-          include: NETWORK,
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          name: 'pure',
+          include: ['test/**/*.test.ts'],
+          exclude: NETWORK,
+          isolate: false,
+          maxWorkers: WORKERS,
           sequence: {groupOrder: 1},
         },
       },
+      {
+        extends: true,
+        test: {name: 'network', include: NETWORK, exclude: SERIAL, maxWorkers: WORKERS, sequence: {groupOrder: 1}},
+      },
+      {extends: true, test: {name: 'serial', include: SERIAL, maxWorkers: 1, sequence: {groupOrder: 2}}},
     ],
   },
 })

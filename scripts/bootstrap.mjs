@@ -1,12 +1,14 @@
 // Runs gwswitch's own tasks on a machine that has nothing but Node, npm and (for namespaces) root.
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
-//   node scripts/bootstrap.mjs demo|test|check|check:static|build|bench|fuzz|mutate|manifest|run [arguments]
+//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|bench|fuzz|mutate|manifest|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {cpus} from 'node:os'
 import {delimiter, dirname, join} from 'node:path'
 import {debian, found, libraries, nativeFiles, quietly, root, say, stop, systemPath} from './debian.mjs'
+import {isBuilt, markBuilt} from './dist.mjs'
 
 const [task = 'run', ...args] = process.argv.slice(2)
 
@@ -34,7 +36,8 @@ const PEERS = [
   ['dbus-daemon', 'dbus-daemon'],
   ['ps', 'procps'],
   ['dhclient', 'isc-dhcp-client'],
-  ['dhcpd', 'isc-dhcp-server'],
+  // By its path: an npm package has a program of the same name.
+  ['/usr/sbin/dhcpd', 'isc-dhcp-server'],
   ['dhcrelay', 'isc-dhcp-relay'],
   ['kea-dhcp4', 'kea-dhcp4-server'],
   ['perfdhcp', 'kea-admin'],
@@ -55,6 +58,9 @@ const TASKS = {
     required: false,
     steps: () => [...still(), tests()],
   },
+  // What needs nothing but Node. It waits for nothing: more workers than cores would only get into each other's way.
+  'test:fast': {debian: [], steps: () => [pure('run')]},
+  'test:watch': {debian: [], steps: () => [pure('watch')]},
   'check:static': {debian: [], steps: () => still()},
   build: {debian: [], steps: () => []},
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
@@ -126,26 +132,18 @@ function packages() {
   writeFileSync(mark, lock)
 }
 
-function newest(path) {
-  const stat = statSync(path)
-  if (!stat.isDirectory()) return stat.mtimeMs
-  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
-}
-
 /** dist/, if it is older than what it is made of. The declarations are for plugins: only `build` makes them. */
 function build() {
-  const mark = join(root, 'dist/.built')
-  const sources = ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'].map((name) =>
-    newest(join(root, name)),
-  )
-  if (task !== 'build' && existsSync(mark) && statSync(mark).mtimeMs >= Math.max(...sources)) return
+  if (task !== 'build' && isBuilt()) return
   rmSync(join(root, 'dist'), {recursive: true, force: true})
   if (task === 'build') run(node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'))
   run(node('scripts/bundle.mjs'))
-  writeFileSync(mark, '')
+  markBuilt()
 }
 
 const node = (...command) => [nodeBinary, ['--disable-warning=ExperimentalWarning', ...command]]
+const pure = (mode) =>
+  node('node_modules/vitest/vitest.mjs', mode, '--project', 'pure', `--maxWorkers=${cpus().length}`, ...args)
 const lint = () => node('node_modules/@biomejs/biome/bin/biome', 'check')
 const types = () => node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json')
 /** Whatever nobody imports, and whatever only tests do (`--production`), unless it is marked `@internal`. */

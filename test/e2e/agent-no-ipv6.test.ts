@@ -1,39 +1,71 @@
 // A guest whose kernel was started without IPv6 (ipv6.disable=1, as hardening guides want it): asked for IPv6 routes and
 // rules, it tells of those that it has.
-import {describe, expect, it} from 'vitest'
+import {beforeAll, describe, expect, it} from 'vitest'
 import type {SwitchMode} from '../../src/wire/agent-message.ts'
 import {agentGuestBase} from '../support/agent-guest.ts'
+import {useAgentInGuest} from '../support/agent-in-guest.ts'
+import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
-import {useOnceGuest} from '../support/once-guest.ts'
 import type {GuestImage} from '../support/qemu-guest.ts'
 import {RX, RY} from '../support/site-lab.ts'
+import {until} from '../support/until.ts'
 
 const base = noNamespaces ?? (await agentGuestBase())
 
 describe.skipIf(typeof base === 'string')(
   `an agent in a guest without IPv6${typeof base === 'string' ? ` (${base})` : ''}`,
   () => {
-    const guest = useOnceGuest(base as GuestImage, 'ipv6.disable=1')
+    const guest = useAgentInGuest(base as GuestImage, {
+      ...{lab: {dciDelayMs: 2, wanDelayMs: 1}, at: 'y', kernelWords: 'ipv6.disable=1'},
+    })
     const gateway = async (): Promise<string | undefined> =>
       /via (\S+)/.exec((await guest.run(['ip', 'route', 'get', '203.0.113.10'])).stdout)?.[1]
+    const tell = (site: 'x' | 'y', ...args: string[]) =>
+      gwswitch(
+        [
+          'notify-agent',
+          'web-07',
+          '--to',
+          site,
+          '-f',
+          guest.site.inventory,
+          '--timeout',
+          '60',
+          '--confirm-within',
+          '60',
+          '--json',
+          ...args,
+        ],
+        {
+          namespace: guest.site.lab().ns(`r${site}`),
+        },
+      )
 
-    it.each<[SwitchMode, string, string]>([
-      ['replace', RX, RY],
-      ['replace', RY, RX],
-      ['rule', RX, RY],
-      ['rule', RY, RX],
-    ])('switches in mode %s from %s to %s, and says so', {timeout: 120_000}, async (mode, from, to) => {
-      const message = guest.signed(to === RY ? 'y' : 'x', {gw4: to, from_gw4: from, mode})
-      const {code, stderr, answers} = await guest.once(message)
-      expect(answers.at(-1), stderr).toMatchObject({state: 'confirmed', mode, gw4: to})
-      expect(answers.at(-1)).not.toHaveProperty('gw6')
-      expect(code).toBe(0)
-      expect(await gateway()).toBe(to)
-    })
+    beforeAll(async () => {
+      await guest.startAgent()
+      await until(async () => guest.consoles().includes('listens on'), 180_000, 'the agent listens')
+    }, 200_000)
 
-    it('leaves nothing behind', async () => {
-      expect((await guest.run(['ip', 'rule'])).stdout.split('\n')).toHaveLength(4)
-      expect((await guest.run(['ip', 'route', 'show', 'table', 'all'])).stdout).not.toMatch(/table 14/)
-    })
+    it.each<SwitchMode>(['replace', 'rule'])(
+      'switches in mode %s, there and back, says so, and leaves nothing behind',
+      {timeout: 200_000},
+      async (mode) => {
+        for (const [site, from, to] of [
+          ['y', RX, RY],
+          ['x', RY, RX],
+        ] as const) {
+          const {code, stderr, json} = await tell(site, '--mode', mode, '--from', from)
+          expect(json?.vms[0], stderr + JSON.stringify(json)).toMatchObject({
+            state: 'confirmed',
+            mode,
+            gateways: {v4: to, v6: null},
+          })
+          expect(code).toBe(0)
+          expect(await gateway()).toBe(to)
+        }
+        expect((await guest.run(['ip', 'rule'])).stdout.split('\n')).toHaveLength(4)
+        expect((await guest.run(['ip', 'route', 'show', 'table', 'all'])).stdout).not.toMatch(/table 14/)
+      },
+    )
   },
 )

@@ -149,7 +149,7 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
       .replace('web-07: {', `web-07: { agent: { key: ${agentKey} },`)
     writeFileSync(inventory, given)
     mkdirSync(join(scratch, 'state'), {recursive: true})
-    const inside = [process.execPath, join(import.meta.dirname, '../../bin/dev.js'), 'agent', '--config', config]
+    const inside = [process.execPath, join(import.meta.dirname, '../../bin/run.js'), 'agent', '--config', config]
     const [program, ...args] = namespaceCommand(lab().ns('web-07'), inside)
     agent = spawn(program!, args, {stdio: ['ignore', 'ignore', 'pipe']})
     let said = ''

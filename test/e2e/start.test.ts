@@ -24,6 +24,12 @@ describe('the program as it is installed', () => {
     expect(arp).toMatchObject({plugin: 'gwswitch', layer: 'L2', gatewayIp: 'stays', sessions: 'kept'})
   })
 
+  it.each([[['--version']], [['strategies', '--json']]])('is the same from its sources: %s', async (args) => {
+    const bins = [built, join(root, 'bin/dev.js')]
+    const [installed, sources] = await Promise.all(bins.map((bin) => tryCommand(process.execPath, [bin, ...args])))
+    expect(sources).toEqual(installed)
+  })
+
   it.each(['18.20.0', '20.20.2', '22.12.0', '24.14.1', '25.9.0'])(
     'says on Node %s which Node it needs, in one line',
     async (version) => {

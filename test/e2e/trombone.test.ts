@@ -182,7 +182,7 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
     try {
       const [program, ...args] = namespaceCommand(lab().ns('ry'), [
         process.execPath,
-        join(import.meta.dirname, '../../bin/dev.js'),
+        join(import.meta.dirname, '../../bin/run.js'),
         'switch',
         'db-03',
         '--to',

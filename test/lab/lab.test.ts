@@ -28,7 +28,7 @@ const traces = (prefix: string): unknown[] => [
   ...[labFiles(prefix).directory, labFiles(prefix).lock].filter(existsSync),
 ]
 
-const PROGRAM = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
 /** The arguments of a Node that does something with a lab, as the command line does. */
 function script(work: string): string[] {

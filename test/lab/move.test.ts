@@ -1,7 +1,6 @@
 // VMs that move, and what their traffic, their sessions and their segments go through.
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
-import {quantile} from '../../src/domain/trace/statistics.ts'
 import {countersBetween, type GatewayCounters, gatewayCounters} from '../../src/lab/counters.ts'
 import type {DciKind} from '../../src/lab/options.ts'
 import {labProcesses} from '../../src/lab/processes.ts'
@@ -14,6 +13,7 @@ import {inNamespace} from '../../src/net/process/netns.ts'
 import {ARP_REPLY, ARP_REQUEST, type Arp, parseArp, serializeArp} from '../../src/wire/arp.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_RARP, parseEthernet, serializeEthernet} from '../../src/wire/ethernet.ts'
 import {noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
+import {until} from '../support/until.ts'
 
 /** A packet socket on an interface of the lab. */
 const openOn = ({options, ns}: TestLab, node: string, name: string): PacketSocket =>
@@ -42,7 +42,9 @@ describe.skipIf(noNamespaces)('a VM that moves', {timeout: 60_000}, () => {
     ['vxlan', 'db-03'],
     ['plain', 'web-07'],
   ])('over a %s DCI, %s: trombones, keeps its sessions, and leaves by Y once it is told', async (dci, vm) => {
-    await withLab({dci, dciDelayMs: 12, wanDelayMs: 8}, async (lab) => {
+    // Distances that a busy machine does not hide, each way a sum of its own.
+    const [dciDelayMs, wanDelayMs] = [60, 40]
+    await withLab({dci, dciDelayMs, wanDelayMs}, async (lab) => {
       const {prefix} = lab
       const [atX, atY] = SEGMENTS.find(({gateways}) =>
         gateways.some(({name}) => name === (vm === 'db-03' ? 'bx' : 'rx')),
@@ -65,8 +67,9 @@ describe.skipIf(noNamespaces)('a VM that moves', {timeout: 60_000}, () => {
       else await lab.run(vm, 'ip', 'neigh', 'replace', SHARED_GATEWAY_IP, 'lladdr', '02:00:00:00:0b:02', 'dev', 'eth0')
       await sleep(200)
       const settled = await gatewayCounters(prefix)
-      await sleep(500)
-      const end = await gatewayCounters(prefix)
+      const since = async (): Promise<GatewayCounters[]> => countersBetween(settled, await gatewayCounters(prefix))
+      await until(async () => packets(await since(), atY).egress > 50, 20_000, 'it leaves by Y')
+      const switched = await since()
       const report = await session.stop()
 
       // Before and after the move it leaves through X, and every answer comes in through Y.
@@ -75,25 +78,24 @@ describe.skipIf(noNamespaces)('a VM that moves', {timeout: 60_000}, () => {
       expect(packets(trombone, atX).inbound).toBe(0)
       expect(packets(trombone, atY).egress).toBe(0)
       expect(packets(trombone, atY).inbound).toBeGreaterThan(50)
-      const switched = countersBetween(settled, end)
-      expect(packets(switched, atY).egress).toBeGreaterThan(50)
       expect(packets(switched, atX).egress).toBe(0)
 
       // At X: out by the WAN, back by the DCI. At Y by X: out by DCI and WAN, back at once. At Y by Y: no distance.
+      const far = dciDelayMs + wanDelayMs
       for (const {rttMinMs, rttMedianMs} of [phase(report, 'start').udp, phase(report, 'trombone').udp]) {
-        expect(rttMinMs).toBeLessThan(22)
-        expect(rttMedianMs).toBeGreaterThan(19.9)
-        expect(rttMedianMs).toBeLessThan(30)
+        expect(rttMinMs! / far).toBeLessThan(1.1)
+        expect(rttMedianMs! / far).toBeGreaterThan(0.995)
+        expect(rttMedianMs! / far).toBeLessThan(1.5)
       }
-      expect(phase(report, 'switched').udp.rttMinMs).toBeLessThan(3)
-      expect(phase(report, 'switched').tcp.rttMinMs).toBeLessThan(3)
+      expect(phase(report, 'switched').udp.rttMinMs! / far).toBeLessThan(0.2)
+      expect(phase(report, 'switched').tcp.rttMinMs! / far).toBeLessThan(0.2)
 
       expect(report.tcp).toMatchObject({contiguous: true, reconnects: 0})
       expect(report.tcp.echoed).toBe(report.tcp.sent)
       expect(report.tcp.sent).toBeGreaterThan(100)
       expect(report.udp.duplicated).toBe(0)
-      // Lost are at most those that were under way to the old place: the DCI's delay and the move itself.
-      expect(report.udp.sent - report.udp.echoed).toBeLessThan(20)
+      // Lost are at most those that were under way to the old place, one every 10 ms: the DCI's delay and the move itself.
+      expect(report.udp.sent - report.udp.echoed).toBeLessThan(20 + dciDelayMs / 10)
       expect(labProcesses(prefix)).toHaveLength(1)
     })
   })
@@ -136,9 +138,10 @@ describe.skipIf(noNamespaces)('a VM that moves', {timeout: 60_000}, () => {
       const times = announcements.map(({timestampNs}) => Number(timestampNs - move.arrivedNs!) / 1e6)
       expect(times).toHaveLength(ANNOUNCE_AT_MS.length)
       const late = times.map((time, i) => time - ANNOUNCE_AT_MS[i]!)
-      // Each has its own time: a halt of the machine makes one of them late, and not those after it.
       expect(Math.min(...late)).toBeGreaterThan(-2)
-      expect(quantile(late, 0.5)).toBeLessThan(40)
+      // Each has its own time: a halt of the machine makes one of them late, and not those after it. If each waited for the
+      // one before, the last two would come 250 and 700 ms late.
+      expect(Math.min(...late.slice(-2)) / ANNOUNCE_AT_MS.at(-1)!).toBeLessThan(0.1)
       // What QEMU 7.2 was recorded to send: broadcast, reverse request, the VM's MAC twice, no address.
       const recorded = `ffffffffffff02000000001080350001080006040003${'02000000001000000000'.repeat(2)}${'00'.repeat(18)}`
       expect(new Set(announcements.map(({bytes}) => Buffer.from(bytes).toString('hex')))).toEqual(new Set([recorded]))
@@ -201,7 +204,7 @@ describe.skipIf(noNamespaces)('a session', {timeout: 60_000}, () => {
       await run('user-x', 'ss', '-K', 'src', '198.51.100.10')
       await run('user-x', 'ip', 'link', 'set', 'eth0', 'up')
       await run('user-x', 'ip', 'route', 'replace', 'default', 'via', '198.51.100.1')
-      await sleep(1500)
+      await until(async () => (await session.report()).tcp.reconnects > 0, 20_000, 'it connects again')
       const report = await session.stop()
       expect(report.tcp.reconnects).toBe(1)
       expect(report.tcp.contiguous).toBe(false)
@@ -235,6 +238,7 @@ const PASSES: readonly (readonly [string, Arp])[] = [
   ['who-has other', arp(ARP_REQUEST, VM_MAC, '10.1.0.10', ZERO, '10.1.0.77')],
   ['gratuitous of another', arp(ARP_REQUEST, VM_MAC, '10.1.0.10', ZERO, '10.1.0.10')],
 ]
+const LAST = arp(ARP_REQUEST, VM_MAC, '10.1.0.10', ZERO, '10.1.0.78')
 
 function arp(operation: number, senderMac: string, senderIp: string, targetMac: string, targetIp: string): Arp {
   return {operation, senderMac, senderIp, targetMac, targetIp}
@@ -257,8 +261,16 @@ async function arriving(from: PacketSocket, to: PacketSocket): Promise<string[]>
     {name: `${name}, tagged`, packet, tag: 5},
   ])
   for (const {packet, tag} of sent) from.send(framed(packet, tag))
-  await sleep(150)
-  const seen = drained(to).map(({bytes}) => parseEthernet(bytes))
+  // What comes behind them and passes everywhere says that they would have come.
+  const last = Buffer.from(framed(LAST, undefined))
+  from.send(last)
+  const frames: Uint8Array[] = []
+  const isThrough = async (): Promise<boolean> => {
+    frames.push(...drained(to).map(({bytes}) => bytes))
+    return frames.some((bytes) => last.equals(bytes))
+  }
+  await until(isThrough, 10_000, 'the last frame is through')
+  const seen = frames.map((bytes) => parseEthernet(bytes))
   return sent
     .filter(({packet, tag}) =>
       seen.some(

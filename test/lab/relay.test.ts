@@ -113,29 +113,29 @@ describe.skipIf(noNamespaces)('relay', {timeout: 30_000}, () => {
         expect(at.map(numberOf)).toEqual(sent.map((_, i) => i))
         const delays = at.map(({timestampNs}, i) => milliseconds(timestampNs - sent[i]!)).toSorted((x, y) => x - y)
         // Never early; late by what a busy machine costs. The median says that it is the delay and not a multiple.
-        expect(delays[0]).toBeGreaterThan(19.95)
-        expect(delays[0]).toBeLessThan(22)
-        expect(delays[125]).toBeLessThan(30)
+        expect(delays[0]! / 20).toBeGreaterThan(0.997)
+        expect(delays[0]! / 20).toBeLessThan(1.2)
+        expect(delays[125]! / 20).toBeLessThan(1.9)
       }
     })
   })
 
   it('keeps the order with jitter, which delays on average as much as it says', async () => {
-    await withRelay('5,4', async ({a, b}) => {
+    await withRelay('20,16', async ({a, b}) => {
       const sent: bigint[] = []
       // Far apart enough that one frame's jitter seldom holds up the next.
       for (let i = 0; i < 100; i++) {
         sent.push(a.send(numbered(i)))
-        await sleep(12)
+        await sleep(48)
       }
       const at = await receivedAll(b, 100)
       expect(at.map(numberOf)).toEqual(sent.map((_, i) => i))
       const delays = at.map(({timestampNs}, i) => milliseconds(timestampNs - sent[i]!))
-      expect(Math.min(...delays)).toBeGreaterThan(4.95)
-      // A busy machine only adds, now and then much: it lifts the mean, and hardly the median. Expected are 9 and 7.8; with
-      // twice the jitter the median is 10.5.
-      expect(delays.reduce((sum, delay) => sum + delay, 0) / delays.length).toBeGreaterThan(7)
-      expect(quantile(delays, 0.5)).toBeLessThan(10)
+      expect(Math.min(...delays) / 20).toBeGreaterThan(0.997)
+      // A busy machine only adds, now and then much: it lifts the mean, and hardly the median. Expected are 36 and 31; with
+      // twice the jitter the median is 42.
+      expect(delays.reduce((sum, delay) => sum + delay, 0) / delays.length).toBeGreaterThan(28)
+      expect(quantile(delays, 0.5)).toBeLessThan(40)
     })
   })
 

@@ -6,11 +6,13 @@ import {beaconFrames, beaconOf} from '../../src/services/site/beacon.ts'
 import type {ServeSiteRequest} from '../../src/services/site/request.ts'
 import {newPrivateKey, publicKeyText} from '../../src/wire/agent-message.ts'
 import {FAR4, FAR6, NEW4, NEW6, OLD4, withSite} from '../services/agent/site.ts'
-import {request} from '../services/site/site-fixture.ts'
+import {request, useKeyFile} from '../services/site/site-fixture.ts'
 import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
 import {until} from '../support/until.ts'
 import {linkIn} from './arp-link.ts'
+
+useKeyFile()
 
 describe.skipIf(noNamespaces)('on the segment', () => {
   it.each<[string, Partial<ServeSiteRequest>, number]>([

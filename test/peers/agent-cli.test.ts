@@ -9,7 +9,7 @@ import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
 import {asNobody} from '../support/ordinary-user.ts'
 
-const dev = join(import.meta.dirname, '../../bin/dev.js')
+const bin = join(import.meta.dirname, '../../bin/run.js')
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-agent-cli-'))
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 
@@ -17,7 +17,7 @@ afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 const once = (site: Site, ...messages: string[]) =>
   tryCommand(
     'ip',
-    ['netns', 'exec', site.ns('vm'), process.execPath, dev, 'agent', '--once', '--config', site.configFile],
+    ['netns', 'exec', site.ns('vm'), process.execPath, bin, 'agent', '--once', '--config', site.configFile],
     {
       input: messages.map((message) => `${message}\n`).join(''),
     },
@@ -95,7 +95,7 @@ describe.skipIf(noNamespaces)('agent', () => {
         running: false,
         sequences: {},
       })
-      const agent = await site.start({program: [process.execPath, dev, 'agent', '--config']})
+      const agent = await site.start({program: [process.execPath, bin, 'agent', '--config']})
       expect(
         await site.ask({run: 'a', gw4: NEW4, mode: 'drain', confirm_s: 60}, ({state}) => state === 'applied'),
       ).toBeTruthy()

@@ -137,7 +137,7 @@ describe.skipIf(noNamespaces)('through stateful gateways', () => {
 
 /** A session that is open, and seen to come from there. */
 async function open(site: Site, far: string, from: string, node = 'vm'): Promise<Traffic> {
-  const traffic = await site.traffic(far, node)
+  const traffic = await site.traffic(far, node, true)
   await eventually(async () => expect((await traffic.look()).from).toBe(from))
   return traffic
 }

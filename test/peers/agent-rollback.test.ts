@@ -11,7 +11,7 @@ import {noNamespaces} from '../support/namespaces.ts'
 import {asNobody, NOBODY} from '../support/ordinary-user.ts'
 import {until} from '../support/until.ts'
 
-const dev = join(import.meta.dirname, '../../bin/dev.js')
+const bin = join(import.meta.dirname, '../../bin/run.js')
 const script = join(import.meta.dirname, '../services/agent/agent-process.ts')
 const asAgent = asNobody('+net_admin,+net_raw')
 
@@ -48,7 +48,7 @@ describe.skipIf(noNamespaces)('the state of an agent that is not root', () => {
   const once = (site: Site, message: string) =>
     tryCommand(
       'ip',
-      ['netns', 'exec', site.ns('vm'), process.execPath, dev, 'agent', '--once', '--config', site.configFile],
+      ['netns', 'exec', site.ns('vm'), process.execPath, bin, 'agent', '--once', '--config', site.configFile],
       {input: `${message}\n`},
     )
 

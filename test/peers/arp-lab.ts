@@ -92,7 +92,7 @@ export async function arriveAndSwitch(lab: TestLab, options: StrategyOptions = {
   return switchVm(lab, options)
 }
 
-async function switchVm(lab: TestLab, options: StrategyOptions = {}): Promise<SwitchOutcome> {
+export async function switchVm(lab: TestLab, options: StrategyOptions = {}): Promise<SwitchOutcome> {
   const world = worldIn(lab.ns('hv'))
   const switchover = switchoverFrom(resolveSwitchover(inventoryOf(lab), {vm: 'db-03', to: 'y'}))
   const plan = await arp.plan(switchover, {interfaceName: 'db-03', ...options}, world)

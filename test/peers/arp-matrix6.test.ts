@@ -66,6 +66,12 @@ async function withVm6<T>(fn: (vm: PairEnd, wire: PairEnd) => Promise<T>): Promi
       `sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.router_solicitations=0 net.ipv6.conf.eth0.disable_ipv6=0
        ip address add ${VM_IP}/64 dev eth0 nodad`,
     )
+    // The kernel takes what is sent to it a moment later than it has it.
+    const local = await until(
+      () => vm.run('ip', '-6', 'route', 'show', 'table', 'local'),
+      (routes) => routes.includes(VM_IP),
+    )
+    expect(local).toContain(VM_IP)
     return fn(vm, wire)
   })
 }
@@ -88,9 +94,9 @@ const defaultRouters = async (vm: PairEnd): Promise<string[]> => {
 
 /** Waits for a condition, not for a time. */
 async function until<T>(read: () => Promise<T>, ok: (value: T) => boolean): Promise<T> {
-  for (let left = 40; ; left--) {
+  for (const end = Date.now() + 10_000; ; ) {
     const value = await read()
-    if (ok(value) || left === 0) return value
+    if (ok(value) || Date.now() > end) return value
     await sleep(50)
   }
 }

@@ -4,6 +4,8 @@ import {announce} from '../../src/strategies/arp/announce.ts'
 import {noNamespaces, withPair} from '../support/namespaces.ts'
 import {linkIn, worldIn} from './arp-link.ts'
 
+const HOUR_MS = 3_600_000
+
 describe.skipIf(noNamespaces)('announce', () => {
   it('returns as soon as the proof is there', async () => {
     await withPair(async (vm, wire) => {
@@ -20,17 +22,16 @@ describe.skipIf(noNamespaces)('announce', () => {
         'reachable',
       )
       await using link = await linkIn(wire.namespace, wire.interface, {promiscuous: true})
-      const began = performance.now()
+      // Frames are read outside of what Node knows as callbacks. What they settle must not wait for the next timer, which is
+      // an hour away: the test would run into its timeout.
       const report = await announce(link, worldIn(wire.namespace), {
         gateway: {ip: '10.9.0.99', mac: '02:00:00:00:0b:01'},
         vm: {ip: vm.ip, mac: vm.mac},
         forms: [{form: 'ask', fromMs: 0}],
-        scheduleMs: [0, 20_000],
-        listenMs: 20_000,
+        scheduleMs: [0, HOUR_MS],
+        listenMs: HOUR_MS,
       })
       expect(report.verdict).toBe('moved')
-      // Frames are read outside of what Node knows as callbacks: what they settle must not wait for the 20 s timer.
-      expect(performance.now() - began).toBeLessThan(10_000)
     })
   })
 })

@@ -129,7 +129,7 @@ describe.skipIf(noNamespaces)('serve arp', () => {
 
   it('runs as a command until SIGTERM, and says what it did', async () => {
     await withVmAtY(async (lab) => {
-      const bin = join(import.meta.dirname, '../../bin/dev.js')
+      const bin = join(import.meta.dirname, '../../bin/run.js')
       const argv = [
         process.execPath,
         bin,

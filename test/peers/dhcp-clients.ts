@@ -123,7 +123,7 @@ const leased = (lab: DhcpLab, name: string): Promise<void> =>
 
 /** Our own server; resolves when it serves. */
 export async function startServer(lab: DhcpLab, ...flags: readonly string[]): Promise<void> {
-  const cli = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+  const cli = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
   const own = [
     '--store',
     join(lab.dir, 'leases.db'),

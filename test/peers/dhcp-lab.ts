@@ -86,7 +86,7 @@ export async function withDhcpLab<T>(
   })
 }
 
-const CLI = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
 async function gone(child: ChildProcess): Promise<void> {
   for (let waited = 0; waited < 3000 && child.exitCode === null && child.signalCode === null; waited += 20)

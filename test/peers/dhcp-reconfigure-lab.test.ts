@@ -12,7 +12,7 @@ import {hasProgram, noNamespaces, withLab} from '../support/namespaces.ts'
 import {textOf, until} from './dhcp-lab.ts'
 
 const missing = noNamespaces ?? ((await hasProgram('dhcpcd')) ? undefined : 'dhcpcd is not installed')
-const CLI = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
 describe.skipIf(missing !== undefined)(`a migrated VM and the dhcp strategy${missing ? ` (${missing})` : ''}`, () => {
   it("is switched from its new site's gateway, where none of its renewal passes, and loses no session", async () => {

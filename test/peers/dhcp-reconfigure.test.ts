@@ -19,7 +19,7 @@ const missing =
   ((await hasProgram('dnsmasq')) && (await hasProgram('dhcpcd'))
     ? undefined
     : 'dnsmasq and dhcpcd are not both installed')
-const CLI = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
 describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missing ? ` (${missing})` : ''}`, () => {
   it('needs nothing but what --learn saw on the wire', async () => {

@@ -8,7 +8,7 @@ import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {connectJson, type JsonPeer} from '../../src/net/stream/json-lines.ts'
 import {until} from './dhcp-lab.ts'
 
-const CLI = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
 export interface RunningServer {
   readonly pid: number

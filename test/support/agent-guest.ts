@@ -1,4 +1,4 @@
-// The guest of qemu-guest.ts with Node and gwswitch in it, which may start the agent. Node is on one disk, which is kept, and the
+// The guest of qemu-guest.ts with Node and gwswitch in it. Node is on one disk, which is kept, and the
 // program as it is now on another.
 import {createHash} from 'node:crypto'
 import {
@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import {join} from 'node:path'
@@ -22,14 +23,14 @@ const root = join(import.meta.dirname, '../..')
 const PACKAGES = ['koffi', '@koromix/koffi-linux-x64', 'zod', 'yaml']
 /** Where the agent in the guest has its files. */
 export const GUEST_ETC = '/etc/gwswitch'
+/** Where its agent keeps its state: agent.yaml names the site lab's folder, whose name is {@link GUEST_ETC} in there. */
+export const GUEST_STATE = `${GUEST_ETC}/state`
 
 const START = `
 for name in ${DISK_MODULES.join(' ')}; do [ -e /modules/$name.ko ] && insmod /modules/$name.ko; done
 mkdir -p /node /opt/gwswitch
 mount -t ext4 -o ro /dev/vda /node
 mount -t ext4 -o ro /dev/vdb /opt/gwswitch
-`
-const SERVICE = `gwswitch agent --config ${GUEST_ETC}/agent.yaml 2> /dev/ttyS0 &
 `
 const PROGRAM = `#!/bin/sh
 export HOME=/tmp NO_COLOR=1
@@ -43,35 +44,36 @@ export async function agentGuestBase(): Promise<GuestImage | string> {
   return 'mke2fs is not installed (Debian: e2fsprogs)'
 }
 
-/**
- * Made in the folder `scratch`. `files` go to {@link GUEST_ETC}; agent.yaml is one of them. Without `service` nothing of
- * gwswitch runs in it.
- */
+/** Made in the folder `scratch`. `files` go to {@link GUEST_ETC}; agent.yaml is one of them. Nothing of gwswitch runs in it. */
 export async function agentGuestImage(
   base: GuestImage,
   scratch: string,
   files: Readonly<Record<string, string>>,
-  {service = true}: {readonly service?: boolean} = {},
 ): Promise<GuestImage> {
   const [node, program] = await Promise.all([nodeDisk(), programDisk(scratch)])
   const added = join(scratch, 'initrd')
   for (const folder of ['sbin', GUEST_ETC]) mkdirSync(join(added, folder), {recursive: true})
   await addLibraries(added, process.execPath)
-  writeFileSync(join(added, 'start'), service ? START + SERVICE : START)
+  writeFileSync(join(added, 'start'), START)
   writeFileSync(join(added, 'sbin/gwswitch'), PROGRAM, {mode: 0o755})
   for (const [name, text] of Object.entries(files)) writeFileSync(join(added, GUEST_ETC, name), text, {mode: 0o600})
   const initrd = join(scratch, 'initrd.img')
   await packInitrd(added, `${initrd}.added`)
   await runCommand('sh', ['-c', `cat ${base.initrd} ${initrd}.added > ${initrd}`])
-  return {...base, initrd, disks: [node, program], memoryMb: 320}
+  return {...base, initrd, disks: [node, program], memoryKb: 327_688}
 }
 
-/** The Node that runs this. Only the last one is kept. */
+const KEPT_MS = 7 * 24 * 3_600_000
+
+/** The Node that runs this, kept for whoever runs the same. Others are as long as somebody uses them, maybe just now. */
 async function nodeDisk(): Promise<string> {
-  const {size, mtimeMs} = statSync(process.execPath)
-  const key = createHash('sha256').update(`${process.version} ${size} ${mtimeMs}`).digest('hex').slice(0, 16)
+  const {size} = statSync(process.execPath)
+  const key = createHash('sha256').update(`${process.version} ${size}`).digest('hex').slice(0, 16)
   const disk = join(CACHE, `node-${key}.img`)
-  if (existsSync(disk)) return disk
+  if (existsSync(disk)) {
+    utimesSync(disk, new Date(), new Date())
+    return disk
+  }
   mkdirSync(CACHE, {recursive: true})
   const work = mkdtempSync(join(CACHE, 'node-'))
   try {
@@ -80,7 +82,8 @@ async function nodeDisk(): Promise<string> {
     cpSync(process.execPath, join(folder, 'node'))
     const made = join(work, 'node.img')
     await makeDisk(folder, made, Math.ceil(size / 2 ** 20) + 16)
-    for (const old of readdirSync(CACHE).filter((name) => /^node-\w+\.img$/.test(name))) rmSync(join(CACHE, old))
+    for (const name of readdirSync(CACHE).filter((each) => /^node-\w+\.img$/.test(each)))
+      if (Date.now() - statSync(join(CACHE, name)).mtimeMs > KEPT_MS) rmSync(join(CACHE, name), {force: true})
     renameSync(made, disk)
     return disk
   } finally {
@@ -90,8 +93,8 @@ async function nodeDisk(): Promise<string> {
 
 async function programDisk(scratch: string): Promise<string> {
   const folder = join(scratch, 'program')
-  await runCommand(process.execPath, [join(root, 'scripts/bundle.mjs'), join(folder, 'dist')])
-  const names = ['package.json', 'oclif.manifest.json', 'bin/run.js', ...PACKAGES.map((name) => `node_modules/${name}`)]
+  const files = ['package.json', 'oclif.manifest.json', 'bin/run.js', 'dist']
+  const names = [...files, ...PACKAGES.map((name) => `node_modules/${name}`)]
   for (const name of names) cpSync(join(root, name), join(folder, name), {recursive: true})
   const disk = join(scratch, 'program.img')
   await makeDisk(folder, disk, 64)

@@ -1,9 +1,9 @@
-// Runs the CLI from source, as a person would, in a namespace or here.
+// Runs the CLI as it is installed, from dist/, in a namespace or here.
 import {join} from 'node:path'
 import {type CommandResult, tryCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 
-const dev = join(import.meta.dirname, '../../bin/dev.js')
+const bin = join(import.meta.dirname, '../../bin/run.js')
 
 export interface CliResult extends CommandResult {
   /** stdout as JSON; undefined if it is none. */
@@ -25,7 +25,7 @@ export async function gwswitch(
   {namespace, under = [], env = {}}: CliOptions = {},
 ): Promise<CliResult> {
   const set = Object.entries({NO_COLOR: '1', NODE_ENV: 'production', ...env}).map(([name, value]) => `${name}=${value}`)
-  const inside = ['env', ...set, ...under, process.execPath, dev, ...args]
+  const inside = ['env', ...set, ...under, process.execPath, bin, ...args]
   const [program, ...rest] = namespace === undefined ? inside : namespaceCommand(namespace, inside)
   const result = await tryCommand(program!, rest)
   let json: unknown

@@ -30,7 +30,10 @@ export async function openQmp(path: string): Promise<Qmp> {
   socket.on('close', () => {
     for (const {reject} of waiting) reject(new Error(why))
   })
-  createInterface({input: socket}).on('line', (line) => {
+  const lines = createInterface({input: socket})
+  // The socket's own, told above.
+  lines.on('error', () => {})
+  lines.on('line', (line) => {
     const said = JSON.parse(line) as Said
     for (const waiter of waiting) {
       if (!waiter.fits(said)) continue

@@ -18,7 +18,7 @@ const NEAR_Y = '203.0.113.10'
 const NEAR_X = '198.51.100.10'
 export const RX = '10.0.0.1'
 export const RY = '10.0.0.2'
-const dev = join(import.meta.dirname, '../../bin/dev.js')
+const bin = join(import.meta.dirname, '../../bin/run.js')
 const agentProcess = join(import.meta.dirname, '../services/agent/agent-process.ts')
 
 export interface Program {
@@ -130,13 +130,13 @@ export function useSiteLab(options: Partial<Omit<LabOptions, 'prefix'>>): SiteLa
         'web-07',
         hooked
           ? [process.execPath, agentProcess, self.agentConfig]
-          : [process.execPath, dev, 'agent', '--config', self.agentConfig],
+          : [process.execPath, bin, 'agent', '--config', self.agentConfig],
         'listens on',
       ),
     serveUnder: (under, site, ...args) =>
       start(
         `r${site}`,
-        [...under, process.execPath, dev, 'serve', 'site', site, '-i', 'seg-a', '-f', self.inventory, ...args],
+        [...under, process.execPath, bin, 'serve', 'site', site, '-i', 'seg-a', '-f', self.inventory, ...args],
         'listening for notes',
       ),
     serve: (site, ...args) => self.serveUnder([], site, ...args),

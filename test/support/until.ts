@@ -7,7 +7,7 @@ export async function until(test: () => Promise<boolean>, ms: number, what: stri
 }
 
 /** Tries again until it holds, or throws what it threw last. */
-export async function eventually(check: () => Promise<void>, withinMs = 8000): Promise<void> {
+export async function eventually(check: () => Promise<void>, withinMs = 20_000): Promise<void> {
   for (const end = Date.now() + withinMs; ; await delay(50)) {
     try {
       return await check()

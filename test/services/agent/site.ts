@@ -68,8 +68,8 @@ export interface Site {
   memory(): AgentMemory
   /** Starts a program in a node; it is ended with the site. */
   spawn(node: string, ...argv: readonly string[]): {readonly child: ChildProcess; readonly log: () => string}
-  /** Starts traffic from the VM, or another node, to `far` (see traffic.ts); ended with the site. */
-  traffic(to?: string, from?: string): Promise<Traffic>
+  /** Starts traffic from the VM, or another node, to `far` (see traffic.ts), without datagrams if `quiet`; ended with the site. */
+  traffic(to?: string, from?: string, quiet?: boolean): Promise<Traffic>
 }
 
 export interface AgentProcessOptions {
@@ -178,7 +178,8 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
           children.push(child)
           return {child, log: textOf(child)}
         },
-        traffic: (to = FAR4, from = 'vm') => startTraffic(ns, {from, to, first: traffics++ === 0}, children),
+        traffic: (to = FAR4, from = 'vm', quiet = false) =>
+          startTraffic(ns, {from, to, first: traffics++ === 0, quiet}, children),
         memory: () => readMemory(join(directory, 'state/agent-state.json')),
       }
       return await fn(site)

@@ -28,7 +28,12 @@ export interface Session {
 /** From the node `from` to the address `to` of the node `far`, whose server is started with the first. */
 export async function startTraffic(
   ns: (node: string) => string,
-  {from, to, first}: {readonly from: string; readonly to: string; readonly first: boolean},
+  {
+    from,
+    to,
+    first,
+    quiet,
+  }: {readonly from: string; readonly to: string; readonly first: boolean; readonly quiet: boolean},
   children: ChildProcess[],
 ): Promise<Traffic> {
   const inFar = (...argv: string[]): Promise<string> => runCommand('ip', ['netns', 'exec', ns('far'), ...argv])
@@ -55,7 +60,7 @@ export async function startTraffic(
     )
     await start('far', 'server')
   }
-  const client = await start(from, 'client', to)
+  const client = await start(from, 'client', to, ...(quiet ? ['quiet'] : []))
   return {
     another: async () => (await client<{from: string}>('new')).from,
     look: () => client('look'),

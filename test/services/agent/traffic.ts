@@ -1,7 +1,8 @@
-// What a VM does while its gateway changes: traffic server | traffic client SERVER [SERVER6].
+// What a VM does while its gateway changes: traffic server | traffic client SERVER [quiet].
 //
-// The client keeps a TCP session open (a line every 20 ms), sends a UDP datagram every ms, and on `new` opens another
-// session. The server says with every line from where it sees the session come. `stop` ends the client with a report in JSON.
+// The client keeps a TCP session open (a line every 20 ms), sends a UDP datagram every ms (not if `quiet`), and on `new` opens
+// another session. The server says with every line from where it sees the session come. `stop` ends the client with a report
+// in JSON.
 import {createSocket} from 'node:dgram'
 import {connect, createServer} from 'node:net'
 import {createInterface} from 'node:readline'
@@ -9,7 +10,7 @@ import {createInterface} from 'node:readline'
 const TCP = 7000
 const UDP = 7001
 const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`)
-const [role, host = ''] = process.argv.slice(2)
+const [role, host = '', quiet] = process.argv.slice(2)
 
 if (role === 'server') serve()
 else visit(host)
@@ -55,10 +56,8 @@ function visit(server: string): void {
   const timers: NodeJS.Timeout[] = []
   stream.once('connect', () => {
     session.last = performance.now()
-    timers.push(
-      setInterval(send, 1),
-      setInterval(() => stream.writable && stream.write('x\n'), 20),
-    )
+    if (quiet === undefined) timers.push(setInterval(send, 1))
+    timers.push(setInterval(() => stream.writable && stream.write('x\n'), 20))
     say('ready')
   })
   createInterface({input: process.stdin}).on('line', (line) => {

@@ -3,7 +3,9 @@ import type {Gateway, Vm} from '../../../src/domain/inventory/site.ts'
 import {noteReader} from '../../../src/services/site/notes.ts'
 import type {Offered} from '../../../src/services/site/switch-queue.ts'
 import {newPrivateKey, signCommand} from '../../../src/wire/agent-message.ts'
-import {keys, type NoteChange, note, request, signed} from './site-fixture.ts'
+import {keys, type NoteChange, note, request, signed, useKeyFile} from './site-fixture.ts'
+
+useKeyFile()
 
 const START_MS = 1_790_000_000_000
 

@@ -2,7 +2,9 @@ import {describe, expect, it} from 'vitest'
 import type {ServeSiteOrder} from '../../../src/services/site/request.ts'
 import {serveSiteRequest} from '../../../src/services/site/request.ts'
 import {ethernetInterface} from '../../support/world.ts'
-import {inventory, keyFile, LEG, order, request} from './site-fixture.ts'
+import {inventory, keyFile, LEG, order, request, useKeyFile} from './site-fixture.ts'
+
+useKeyFile()
 
 describe('serve site', () => {
   it('finds the segment, the gateway and where it is to be asked', () => {

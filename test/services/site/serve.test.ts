@@ -6,7 +6,9 @@ import {openBeacon} from '../../../src/wire/agent-beacon.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {parseIpv6} from '../../../src/wire/ipv6.ts'
 import {fakeWorld} from '../../support/world.ts'
-import {inventory, keys, LEG, note, request, signed} from './site-fixture.ts'
+import {inventory, keys, LEG, note, request, signed, useKeyFile} from './site-fixture.ts'
+
+useKeyFile()
 
 /** A strategy named as one of web-07's, that does what the test says. */
 const strategy = (over: Partial<Strategy>): Strategy => ({

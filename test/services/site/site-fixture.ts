@@ -1,8 +1,8 @@
 // A site's controller without a network: an inventory, keys, and a request as the command line would make it.
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdirSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {afterAll} from 'vitest'
+import {afterAll, beforeAll} from 'vitest'
 import {type Inventory, parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {type ServeSiteOrder, type ServeSiteRequest, serveSiteRequest} from '../../../src/services/site/request.ts'
 import {type AgentNote, signNote} from '../../../src/wire/agent-beacon.ts'
@@ -11,10 +11,17 @@ import {INVENTORY} from '../../support/inventory.ts'
 import {ethernetInterface} from '../../support/world.ts'
 
 export const keys = {site: newPrivateKey(), agent: newPrivateKey()}
-const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-site-'))
-afterAll(() => rmSync(scratch, {recursive: true, force: true}))
+const scratch = join(tmpdir(), `gwswitch-site-${process.pid}`)
 export const keyFile = join(scratch, 'site-y.key')
-writeFileSync(keyFile, privateKeyText(keys.site), {mode: 0o600})
+
+/** For every file that makes a request: the key is where it is said to be while its tests run. */
+export function useKeyFile(): void {
+  beforeAll(() => {
+    mkdirSync(scratch, {mode: 0o700})
+    writeFileSync(keyFile, privateKeyText(keys.site), {mode: 0o600})
+  })
+  afterAll(() => rmSync(scratch, {recursive: true}))
+}
 
 /** RY's leg: its MAC, its address. */
 export const LEG = ethernetInterface({

@@ -1,0 +1,38 @@
+// In which order files begin: what takes longest first, so that nothing long begins when all else is done.
+import {BaseSequencer, type TestSpecification} from 'vitest/node'
+
+/** Of more than 25 s, the longest first. Only their order matters; the rest goes as vitest knows or guesses it. */
+const LONG = [
+  'e2e/agent-migration',
+  'peers/agent-site',
+  'peers/agent-kill',
+  'peers/dhcp-reconfigure-clients',
+  'e2e/qemu-agent',
+  'peers/agent-modes',
+  'peers/dhcp-reconfigure',
+  'e2e/trombone',
+  'peers/agent-drain',
+  'e2e/agent-no-ipv6',
+  'peers/arp-stability',
+  'peers/agent-rules',
+  'e2e/agent-notify',
+  'peers/agent-cli',
+  'peers/dhcp-server',
+  'peers/filter-check',
+  'lab/move',
+  'peers/dhcp-backends',
+  'e2e/agent-site',
+  'peers/agent-rollback',
+]
+
+/** 0 for the longest; those that are not listed come behind. */
+function rank({moduleId}: TestSpecification): number {
+  const place = LONG.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`))
+  return place < 0 ? LONG.length : place
+}
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+  }
+}
