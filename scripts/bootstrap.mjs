@@ -1,7 +1,8 @@
 // Runs gwswitch's own tasks on a machine that has nothing but Node, npm and (for namespaces) root.
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
-//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|bench|fuzz|mutate|manifest|run [arguments]
+//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|bench|fuzz|mutate|manifest|run
+//     [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
