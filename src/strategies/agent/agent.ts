@@ -8,7 +8,8 @@ import {readSigningKey} from './keys.ts'
 import {type AgentPlan, describeAgent, type PlannedGateway, planAgent} from './plan.ts'
 import {openConversation} from './transports.ts'
 
-export const agent: Strategy<AgentPlan> = {
+/** `open` gives the way to the VM: tests have one in memory. @internal */
+export const agentBy = (open: typeof openConversation): Strategy<AgentPlan> => ({
   name: 'agent',
   summary: 'makes the VM change its own default route, and go back by itself if that is not proved',
   traits: {
@@ -20,7 +21,7 @@ export const agent: Strategy<AgentPlan> = {
   },
   plan: planAgent,
   async execute(plan, stage) {
-    const standing = await converse(plan, stage, (conversation) => conversation.begin())
+    const standing = await converse(open, plan, stage, (conversation) => conversation.begin())
     if (standing.state === 'applied' || standing.state === 'confirmed') return
     // What it went back from by itself is for `verify` to see; what never was changed is an error.
     if (standing.state === 'rolled_back') return
@@ -31,29 +32,34 @@ export const agent: Strategy<AgentPlan> = {
   async verify(plan, stage) {
     const seen = await look(plan, plan.to, stage)
     if (!seen.ok) return seen
-    const standing = await converse(plan, stage, (conversation) => conversation.confirm())
+    const standing = await converse(open, plan, stage, (conversation) => conversation.confirm())
     const said = answerText(plan, standing)
     return {ok: standing.state === 'confirmed', evidence: [...seen.evidence, said]}
   },
   async rollback(plan, stage) {
-    const standing = await converse(plan, stage, (conversation) => conversation.rollBack()).catch((error: unknown) => {
-      if (error instanceof Failure) return error.message
-      throw error
-    })
+    const standing = await converse(open, plan, stage, (conversation) => conversation.rollBack()).catch(
+      (error: unknown) => {
+        if (error instanceof Failure) return error.message
+        throw error
+      },
+    )
     const seen = await look(plan, plan.from, stage)
     const said = typeof standing === 'string' ? standing : answerText(plan, standing)
     return {ok: seen.ok, evidence: [said, ...seen.evidence]}
   },
   describe: describeAgent,
-}
+})
+
+export const agent: Strategy<AgentPlan> = agentBy(openConversation)
 
 async function converse(
+  open: typeof openConversation,
   plan: AgentPlan,
   stage: Stage,
   say: (conversation: Conversation) => Promise<Standing>,
 ): Promise<Standing> {
   const key = plan.key === null ? undefined : readSigningKey(plan.key.file, plan.key.kid)
-  const conversation = await openConversation(plan.target, plan.order, key, stage)
+  const conversation = await open(plan.target, plan.order, key, stage)
   try {
     return await say(conversation)
   } finally {
