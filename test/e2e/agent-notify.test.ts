@@ -55,9 +55,9 @@ stream.on('connect', () => {
   }, 1)
   process.stdin.on('end', () => {
     clearInterval(timer)
-    const until = Date.now() + 10_000
+    const until = performance.now() + 10_000
     setInterval(() => {
-      if ((udp.seen.size < udp.sent || tcp.inOrder < tcp.sent) && Date.now() < until) return
+      if ((udp.seen.size < udp.sent || tcp.inOrder < tcp.sent) && performance.now() < until) return
       const sockets = readFileSync('/proc/net/udp', 'latin1')
       const port = socket.address().port
       console.log(JSON.stringify({tcp, udp: {sent: udp.sent, echoed: udp.seen.size, errors: udp.errors}, port, sockets}))

@@ -86,7 +86,7 @@ function received(socket: PacketSocket): ReceivedFrame[] {
 /** As {@link received}, once there are `count`; whatever there is after 5 s. */
 async function receivedAll(socket: PacketSocket, count: number): Promise<ReceivedFrame[]> {
   const frames = received(socket)
-  for (const end = Date.now() + 5000; frames.length < count && Date.now() < end; ) {
+  for (const end = performance.now() + 5000; frames.length < count && performance.now() < end; ) {
     await sleep(10)
     frames.push(...received(socket))
   }

@@ -112,12 +112,12 @@ const defaults = async (site: Site): Promise<string> =>
   (await site.run('vm', 'ip', 'route', 'show', 'default')).replace(/ expires \S+/g, '').trim()
 
 async function eventually(check: () => Promise<void>, log: () => string, withinMs = 25_000): Promise<void> {
-  const deadline = Date.now() + withinMs
+  const deadline = performance.now() + withinMs
   for (;;) {
     try {
       return await check()
     } catch (error) {
-      if (Date.now() > deadline) throw new Error(`${(error as Error).message}\n${log()}`)
+      if (performance.now() > deadline) throw new Error(`${(error as Error).message}\n${log()}`)
     }
     await delay(100)
   }

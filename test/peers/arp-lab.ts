@@ -115,9 +115,9 @@ export async function gatewayOfVm(lab: TestLab): Promise<string | undefined> {
 
 /** Waits for a condition, not for a time; the last value either way. */
 export async function until<T>(read: () => Promise<T>, ok: (value: T) => boolean, ms = 10_000): Promise<T> {
-  for (const end = Date.now() + ms; ; ) {
+  for (const end = performance.now() + ms; ; ) {
     const value = await read()
-    if (ok(value) || Date.now() > end) return value
+    if (ok(value) || performance.now() > end) return value
     await sleep(100)
   }
 }

@@ -94,9 +94,9 @@ const defaultRouters = async (vm: PairEnd): Promise<string[]> => {
 
 /** Waits for a condition, not for a time. */
 async function until<T>(read: () => Promise<T>, ok: (value: T) => boolean): Promise<T> {
-  for (const end = Date.now() + 10_000; ; ) {
+  for (const end = performance.now() + 10_000; ; ) {
     const value = await read()
-    if (ok(value) || Date.now() > end) return value
+    if (ok(value) || performance.now() > end) return value
     await sleep(50)
   }
 }

@@ -26,8 +26,9 @@ export interface AgentInGuest {
   once(token: string): Promise<CommandResult & {readonly answers: readonly AgentAnswer[]}>
   /** Live-migrates it to the other site; resolves when it runs there. */
   migrate(to: Site): Promise<MigratedGuest>
-  /** The QEMU that it runs in now. */
+  /** The QEMU that it runs in now, and where that is. */
   now(): RunningGuest
+  where(): Site
   /** What its consoles showed, all of them. */
   consoles(): string
 }
@@ -53,17 +54,18 @@ export function useAgentInGuest(
   /** Of every QEMU that it ran in. */
   const guests: RunningGuest[] = []
   let image: GuestImage
+  let where = at
 
-  const options = (where: Site) => ({
-    ...{namespace: site.lab().ns(`sw-${where}`), tap: TAP, mac: '02:00:00:00:00:10', mtu: 1400},
+  const options = (place: Site) => ({
+    ...{namespace: site.lab().ns(`sw-${place}`), tap: TAP, mac: '02:00:00:00:00:10', mtu: 1400},
     ...{address: '10.0.0.10/24', gateway: RX, scratch: scratch(), name: `guest-${guests.length}`},
     ...(kernelWords === undefined ? {} : {kernelWords}),
   })
 
   beforeAll(async () => {
     await site.lab().run('web-07', 'ip', 'link', 'set', 'eth0', 'down')
-    for (const where of ['x', 'y']) {
-      const namespace = site.lab().ns(`sw-${where}`)
+    for (const place of ['x', 'y']) {
+      const namespace = site.lab().ns(`sw-${place}`)
       await runCommand('ip', ['-n', namespace, 'tuntap', 'add', TAP, 'mode', 'tap'])
       await runCommand('ip', ['-n', namespace, 'link', 'set', TAP, 'up', 'master', 'br-a'])
     }
@@ -83,6 +85,7 @@ export function useAgentInGuest(
   const self: AgentInGuest = {
     site,
     now: () => guests.at(-1)!,
+    where: () => where,
     consoles: () =>
       guests
         .map((guest) => guest.console())
@@ -123,6 +126,7 @@ export function useAgentInGuest(
     async migrate(to) {
       const moved = await migrateGuest(self.now(), image, options(to))
       guests.push(moved)
+      where = to
       return moved
     },
   }

@@ -62,7 +62,7 @@ export default async function untouched(): Promise<() => Promise<void>> {
 
 /** What the run started and has not ended, one line a process, after those that end by themselves had their time. */
 async function leftProcesses(): Promise<string[]> {
-  for (const end = Date.now() + END_MS; Date.now() < end && ownProcesses().length > 0; ) await delay(100)
+  for (const end = performance.now() + END_MS; performance.now() < end && ownProcesses().length > 0; ) await delay(100)
   return ownProcesses().map((pid) => `${pid} ${argumentsOf(pid)}, since ${startOf(pid)}`)
 }
 

@@ -7,7 +7,8 @@ import {readSigningKey} from './keys.ts'
 import {type AgentPlan, describeAgent, fromObserved, planAgent} from './plan.ts'
 import {openConversation} from './transports.ts'
 
-export const agent: Strategy<AgentPlan> = {
+/** `open` gives the way to the VM: tests have one in memory. @internal */
+export const agentBy = (open: typeof openConversation): Strategy<AgentPlan> => ({
   contract: CONTRACT,
   name: 'agent',
   summary: 'makes the VM change its own default route, and go back by itself if that is not proved',
@@ -25,7 +26,7 @@ export const agent: Strategy<AgentPlan> = {
     return {plan: fromObserved(plan, standing), uses: standing.uses, ends}
   },
   async execute(plan, stage) {
-    const standing = await converse(plan, stage, (conversation) => conversation.begin())
+    const standing = await converse(open, plan, stage, (conversation) => conversation.begin())
     if (standing.state === 'applied' || standing.state === 'confirmed') return
     // What it went back from by itself is for `verify` to see; what never was changed is an error.
     if (standing.state === 'rolled_back') return
@@ -36,7 +37,7 @@ export const agent: Strategy<AgentPlan> = {
   async verify(plan, stage) {
     const seen = await proveServed(plan.scene, stage)
     if (!seen.ok && !(plan.acceptUnverified && ACCEPTABLE.includes(seen.code))) return seen
-    const standing = await converse(plan, stage, (conversation) => conversation.confirm())
+    const standing = await converse(open, plan, stage, (conversation) => conversation.confirm())
     const evidence = [...seen.evidence, answerText(plan, standing)]
     if (standing.state === 'confirmed') return {...seen, evidence}
     // The network saw it on the new gateway, and it says otherwise: it may be on its way back.
@@ -47,7 +48,7 @@ export const agent: Strategy<AgentPlan> = {
     let isBack = false
     const say = async (what: (conversation: Conversation) => Promise<Standing>): Promise<void> => {
       try {
-        const standing = await converse(plan, stage, what)
+        const standing = await converse(open, plan, stage, what)
         isBack = standing.state === 'rolled_back'
         said.push(answerText(plan, standing))
       } catch (error) {
@@ -71,15 +72,18 @@ export const agent: Strategy<AgentPlan> = {
     return {...verdict, ok: verdict.ok || believed, evidence: [...said, ...verdict.evidence]}
   },
   describe: describeAgent,
-}
+})
+
+export const agent: Strategy<AgentPlan> = agentBy(openConversation)
 
 async function converse(
+  open: typeof openConversation,
   plan: AgentPlan,
   stage: Stage,
   say: (conversation: Conversation) => Promise<Standing>,
 ): Promise<Standing> {
   const key = plan.key === null ? undefined : readSigningKey(plan.key.file, plan.key.kid)
-  const conversation = await openConversation(plan.target, plan.order, key, stage)
+  const conversation = await open(plan.target, plan.order, key, stage)
   try {
     return await say(conversation)
   } finally {

@@ -163,8 +163,8 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
         async ask(over, until = ({state}) => state !== 'received' && state !== 'applied', timeoutMs = 15_000) {
           const asked = command(over)
           const token = sign(asked)
-          const deadline = Date.now() + timeoutMs
-          for (let round = 0; Date.now() < deadline; round++) {
+          const deadline = performance.now() + timeoutMs
+          for (let round = 0; performance.now() < deadline; round++) {
             if (round % 10 === 0) socket.send(token, AGENT_PORT, VM4)
             await delay(20)
             const found = answers.find((answer) => answer.seq === asked.seq && until(answer))

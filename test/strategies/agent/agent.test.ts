@@ -2,21 +2,19 @@
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {afterAll, describe, expect, it, vi} from 'vitest'
+import {afterAll, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
 import {Failure} from '../../../src/errors.ts'
-import {openUdpPeer} from '../../../src/net/stream/message-peer.ts'
-import {agent} from '../../../src/strategies/agent/agent.ts'
+import {agentBy} from '../../../src/strategies/agent/agent.ts'
 import type {AgentPlan} from '../../../src/strategies/agent/plan.ts'
+import {signedConversation} from '../../../src/strategies/agent/signed.ts'
 import {type AgentCommand, privateKeyText, publicKeyText} from '../../../src/wire/agent-message.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 import {segmentOf} from '../../support/segment.ts'
 import type {FakeVm} from '../../support/vm.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 import {AGENT_KEY, type FakeAgent, fakeAgent, type Reply, SITE_KEY} from './fake-agent.ts'
-
-vi.mock('../../../src/net/stream/message-peer.ts')
 
 const folder = mkdtempSync(join(tmpdir(), 'gwswitch-agent-'))
 afterAll(() => rmSync(folder, {recursive: true, force: true}))
@@ -61,10 +59,11 @@ async function scene(given: Scene) {
   const {at = PORT, says = () => [], unreachable} = given
   const world = fakeWorld({interfaces: [at], onSend: answers(given)})
   const talks: FakeAgent[] = []
-  vi.mocked(openUdpPeer).mockImplementation(async () => {
+  const agent = agentBy(async (target, order, key, stage) => {
     if (unreachable) throw unreachable
-    talks.push(fakeAgent(world, says))
-    return talks.at(-1)!.peer
+    const talk = fakeAgent(world, says)
+    talks.push(talk)
+    return signedConversation(target, order, {peer: talk.peer, key: key!}, stage)
   })
   const text = INVENTORY.replace('203.0.113.0/24] }', `203.0.113.0/24], agentKey: ${keyFile} }`).replace(
     'web-07: {',
@@ -76,7 +75,7 @@ async function scene(given: Scene) {
   const plan: AgentPlan = {...planned, before: {uses: planned.from, away: true}}
   const stage = {world, signal: new AbortController().signal, observe: () => {}}
   const heard = (): string[] => talks.flatMap((talk) => talk.heard.map(({op}) => op))
-  return {plan, stage, heard, talks, closed: () => talks.every((talk) => talk.closed())}
+  return {agent, plan, stage, heard, talks, closed: () => talks.every((talk) => talk.closed())}
 }
 
 const APPLIED = {state: 'applied', gw4: '10.0.0.2'} as const
@@ -85,7 +84,7 @@ const ROLLED_BACK = {state: 'rolled_back', reason: 'requested', gw4: '10.0.0.1'}
 
 describe('execute', () => {
   it('orders the new gateway, and leaves the way back to the VM until it is confirmed', async () => {
-    const {plan, stage, heard, talks, closed} = await scene({sendsTo: OLD, says: () => [APPLIED]})
+    const {agent, plan, stage, heard, talks, closed} = await scene({sendsTo: OLD, says: () => [APPLIED]})
     await agent.execute(plan, stage)
     expect(heard()).toEqual(['switch'])
     expect(talks[0]!.heard[0]).toMatchObject({
@@ -98,7 +97,7 @@ describe('execute', () => {
   })
 
   it('is an error where nothing was changed', async () => {
-    const {plan, stage, closed} = await scene({
+    const {agent, plan, stage, closed} = await scene({
       sendsTo: OLD,
       says: () => [{state: 'refused', reason: 'gateway_not_allowed', detail: 'key site-y may not choose 10.0.0.2'}],
     })
@@ -110,19 +109,19 @@ describe('execute', () => {
   })
 
   it('is an error where nobody answers', async () => {
-    const {plan, stage} = await scene({sendsTo: OLD})
+    const {agent, plan, stage} = await scene({sendsTo: OLD})
     await expect(agent.execute(plan, stage)).rejects.toMatchObject({kind: 'silent'})
   })
 
   it('leaves it to verify to see what the VM took back by itself', async () => {
-    const {plan, stage} = await scene({sendsTo: OLD, says: () => [{...ROLLED_BACK, reason: 'probe_failed'}]})
+    const {agent, plan, stage} = await scene({sendsTo: OLD, says: () => [{...ROLLED_BACK, reason: 'probe_failed'}]})
     await expect(agent.execute(plan, stage)).resolves.toBeUndefined()
   })
 })
 
 describe('verify', () => {
   it('confirms what the network shows', async () => {
-    const {plan, stage, heard, closed} = await scene({sendsTo: NEW, says: () => [CONFIRMED]})
+    const {agent, plan, stage, heard, closed} = await scene({sendsTo: NEW, says: () => [CONFIRMED]})
     expect(await agent.verify(plan, stage, undefined)).toMatchObject({
       ...{ok: true, code: 'served', uses: {name: 'ry'}},
       evidence: [
@@ -141,7 +140,7 @@ describe('verify', () => {
     ['is silent', {sendsTo: undefined}, /is silent: no answer to ARP or echo/],
     ['cannot be seen sending', {sendsTo: OLD, at: LEG}, /answers ARP, but where it sends cannot be seen at leg/],
   ])('confirms nothing while the VM %s, whatever its agent would say', async (_, given, why) => {
-    const {plan, stage, heard} = await scene({...given, says: () => [CONFIRMED]})
+    const {agent, plan, stage, heard} = await scene({...given, says: () => [CONFIRMED]})
     expect(await agent.verify(plan, stage, undefined)).toMatchObject({
       ok: false,
       evidence: expect.arrayContaining([expect.stringMatching(why)]),
@@ -153,14 +152,14 @@ describe('verify', () => {
     ['has gone back', [ROLLED_BACK]],
     ['says nothing', []],
   ])('does not believe in a switch of which the agent %s', async (_, replies) => {
-    const {plan, stage} = await scene({sendsTo: NEW, says: () => replies})
+    const {agent, plan, stage} = await scene({sendsTo: NEW, says: () => replies})
     expect((await agent.verify(plan, stage, undefined)).ok).toBe(false)
   })
 })
 
 describe('rollback', () => {
   it('is done when the network shows the old gateway', async () => {
-    const {plan, stage, heard, talks} = await scene({sendsTo: OLD, says: () => [ROLLED_BACK]})
+    const {agent, plan, stage, heard, talks} = await scene({sendsTo: OLD, says: () => [ROLLED_BACK]})
     const verdict = await agent.rollback(plan, stage)
     expect(verdict).toMatchObject({
       ok: true,
@@ -177,7 +176,7 @@ describe('rollback', () => {
     ['still sends to the new one', {sendsTo: NEW, says: () => [ROLLED_BACK]}],
     ['is silent', {sendsTo: undefined, says: () => [ROLLED_BACK]}],
   ])('is not done where the VM %s, whatever its agent says', async (_, given) => {
-    const {plan, stage} = await scene(given)
+    const {agent, plan, stage} = await scene(given)
     expect((await agent.rollback(plan, stage)).ok).toBe(false)
   })
 
@@ -189,14 +188,14 @@ describe('rollback', () => {
       /^no way to 10\.0\.0\.10$/,
     ],
   ])('is done also where the agent %s, if the VM went back by itself', async (_, given, said) => {
-    const {plan, stage} = await scene(given)
+    const {agent, plan, stage} = await scene(given)
     const {ok, evidence} = await agent.rollback(plan, stage)
     expect(evidence[0]).toMatch(said)
     expect(ok).toBe(true)
   })
 
   it('takes the signed word of a VM that lives and cannot be seen from where this runs', async () => {
-    const {plan, stage} = await scene({sendsTo: OLD, at: LEG, says: () => [ROLLED_BACK]})
+    const {agent, plan, stage} = await scene({sendsTo: OLD, at: LEG, says: () => [ROLLED_BACK]})
     expect(await agent.rollback(plan, stage)).toMatchObject({
       ...{ok: true, code: 'unverified', uses: null},
       evidence: expect.arrayContaining([expect.stringMatching(/says: rolled back/)]),
@@ -204,7 +203,7 @@ describe('rollback', () => {
   })
 
   it('lets a bug through', async () => {
-    const {plan, stage} = await scene({sendsTo: OLD, unreachable: new TypeError('a bug')})
+    const {agent, plan, stage} = await scene({sendsTo: OLD, unreachable: new TypeError('a bug')})
     await expect(agent.rollback(plan, stage)).rejects.toThrow('a bug')
   })
 })
