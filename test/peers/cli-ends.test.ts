@@ -77,7 +77,7 @@ describe('an ip(8) that fails', () => {
   })
 
   it('ends in one line if it says no JSON', async () => {
-    expectOneEnd(await run('echo Usage: ip'), 1, /said "Usage: ip", which is no JSON$/)
+    expectOneEnd(await run('echo Usage: ip'), 1, /^ip route get: the answer is no JSON$/)
   })
 })
 

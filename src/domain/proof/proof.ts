@@ -108,6 +108,10 @@ export interface Proof {
   readonly evidence: readonly string[]
 }
 
+/** Sites nearer to each other than this, ms, cannot be told apart by round trips: a busy VM takes as long to answer. */
+const TOLD_APART_MS = 5
+/** What takes longer than this many round trips between the sites is slow, wherever it is. */
+const SLOW = 2
 /** Below this part of the round trip between the sites something is on this side, from {@link FAR} on, on the other. */
 const NEAR = 0.5
 const FAR = 0.75
@@ -242,11 +246,17 @@ const isOnTarget = ({to}: ProofSubject, direction: Direction): boolean =>
 /** On which sides of the inter-site link the VM and the new gateway are, seen from here; undefined if nothing is amiss. */
 function placeText({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observation): string | undefined {
   const rtts = egress.flatMap(({rttMs}) => rttMs ?? [])
-  if (dciRttMs === null || rtts.length === 0) return undefined
+  if (dciRttMs === null || dciRttMs < TOLD_APART_MS || rtts.length === 0) return undefined
   const vmMs = Math.min(...rtts)
   const gatewayMs = target.resolved === 'self' ? 0 : target.rttMs
   const side = (ms: number | null): 'near' | 'far' | undefined =>
-    ms === null ? undefined : ms < NEAR * dciRttMs ? 'near' : ms >= FAR * dciRttMs ? 'far' : undefined
+    ms === null
+      ? undefined
+      : ms < NEAR * dciRttMs
+        ? 'near'
+        : ms >= FAR * dciRttMs && ms <= SLOW * dciRttMs
+          ? 'far'
+          : undefined
   const [ofVm, ofGateway] = [side(vmMs), side(gatewayMs)]
   if (ofVm === undefined || ofGateway === undefined || ofVm === ofGateway) return undefined
   return (

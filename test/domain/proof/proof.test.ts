@@ -102,6 +102,14 @@ describe('before', () => {
       'bx',
     ],
     ['both are across the link', observed([vm([X.mac], {rttMs: 20.4})], gateway({rttMs: 21})), {}, null, 'bx'],
+    ['it is only slow', observed([vm([X.mac], {rttMs: 55})], gateway({resolved: 'self', rttMs: 0})), {}, null, 'bx'],
+    [
+      'the sites are too near to be told apart',
+      observed([vm([X.mac], {rttMs: 3.9})], gateway({rttMs: 0.1})),
+      {dciRttMs: 4},
+      null,
+      'bx',
+    ],
     ['how far the sites are apart is not known', observed([vm([X.mac], {rttMs: 20.4})]), {dciRttMs: null}, null, 'bx'],
   ])('%s', (_name, seen, over, code, uses) => {
     const judged = judgeBefore(subject(over), seen, false)
