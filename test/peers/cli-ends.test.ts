@@ -175,7 +175,7 @@ describe.skipIf(noNamespaces)('a dry run', () => {
   /** Empty places for whatever gwswitch keeps; what lies there afterwards goes to standard error. */
   const WATCHED = [
     ...['unshare', '-m', '--propagation', 'private', 'sh', '-c'],
-    'for d in /run /var/lib /root; do mount -t tmpfs none $d; done; HOME=/root "$@"; code=$?; find /run /var/lib /root -mindepth 1 ! -path /run/mount >&2; exit $code',
+    'for d in /run /var/lib /mnt; do mount -t tmpfs none $d; done; HOME=/mnt "$@"; code=$?; find /run /var/lib /mnt -mindepth 1 ! -path /run/mount >&2; exit $code',
     'sh',
   ]
   const inKernel = 'nft list ruleset; bridge fdb; bridge -d link; ip neigh; ip route; ip link'
