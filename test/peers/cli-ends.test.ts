@@ -1,7 +1,7 @@
 // How a run ends for whoever called it: one line, one document, one exit code, whatever went wrong beside the network.
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout} from 'node:timers/promises'
@@ -10,6 +10,7 @@ import {runCommand} from '../../src/net/process/command.ts'
 import {type CliOptions, type CliResult, gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
 import {BEYOND, type SegmentLab, type SegmentOptions, withSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
+import {until} from '../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'gwswitch-ends-'))
 afterAll(() => rmSync(folder, {recursive: true, force: true}))
@@ -153,18 +154,36 @@ describe.skipIf(noNamespaces)('in a segment', () => {
 
   it('a signal ends it with one exit code in the document and in the process', async () => {
     await withSegmentLab({shared: true}, async (lab) => {
-      await lab.run('vm', 'ip link set eth0 down')
+      // It says nothing, and is waited for.
+      await lab.run('vm', 'ip address flush dev eth0')
       const dev = join(import.meta.dirname, '../../bin/dev.js')
       const child = spawn(
         'ip',
-        ['netns', 'exec', lab.ns('sw'), process.execPath, dev, ...SWITCH, '--json', '-f', lab.inventoryFile],
+        [
+          'netns',
+          'exec',
+          lab.ns('sw'),
+          process.execPath,
+          dev,
+          ...SWITCH,
+          '--before-resume',
+          '60',
+          '--json',
+          '-f',
+          lab.inventoryFile,
+        ],
         {stdio: ['ignore', 'pipe', 'ignore']},
       )
       let text = ''
       child.stdout.on('data', (chunk: Buffer) => {
         text += chunk.toString()
       })
-      void setTimeout(1500).then(() => child.kill('SIGINT'))
+      // Its guard is started when it listens to signals already.
+      const hasGuard = async (): Promise<boolean> =>
+        readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim() !== ''
+      await until(hasGuard, 30_000, 'the switch has its guard')
+      await setTimeout(1000)
+      child.kill('SIGINT')
       const [code] = (await once(child, 'close')) as [number | null]
       expect(JSON.parse(text)).toMatchObject({exitCode: code, uses: null})
     })
