@@ -21,7 +21,11 @@ describe.skipIf(noNamespaces)('serve site, and an agent with beacons: true', () 
   })
 
   it('tells where the VM is, by the nearer of two sites that are both heard', async () => {
-    await until(async () => (await site.status()).where?.site === 'x', 20_000, 'it knows that it is in x')
+    const hears = async (): Promise<boolean> => {
+      const {where} = await site.status()
+      return where?.site === 'x' && (where.heard as unknown[]).length === 2
+    }
+    await until(hears, 20_000, 'it hears both, and knows that it is in x')
     const {where} = await site.status()
     expect(where).toMatchObject({
       ...{beacons: true, phase: 'settled', note: null},
