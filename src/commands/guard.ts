@@ -22,7 +22,7 @@ export default class Guard extends BaseCommand {
     const stage = {world: await this.world(), signal: new AbortController().signal, observe: () => {}}
     const {ok, evidence} = await found.strategy.rollback(order.plan, stage)
     this.caution(
-      `the switch of ${order.vm} was cut short; ${ok ? 'rolled back' : 'rolled back, unconfirmed'}: ${evidence.join('; ')}`,
+      `the switch of ${order.vm} was cut short; ${ok ? 'rolled back' : 'whether it is as it was is not known'}: ${evidence.join('; ')}`,
     )
   }
 }

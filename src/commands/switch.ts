@@ -2,9 +2,11 @@ import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {Inventory} from '../domain/inventory/site.ts'
+import {usage} from '../errors.ts'
 import type {DeadMan} from '../net/process/dead-man.ts'
 import type {SwitchDocument, SwitchOrder} from '../orders/switch/run-switch.ts'
 import {loadStrategies} from '../strategies/registry.ts'
+import {isIpv4} from '../wire/address.ts'
 
 /** Longer than any switch and its own rollback take, a strategy that waits for renewals included. */
 const GUARD_MS = 60_000
@@ -79,6 +81,8 @@ export default class Switch extends BaseCommand {
     const {args, flags} = await this.parse(Switch)
     const inventory = await this.neededInventory(flags.inventory)
     const {canAsk, completeSwitch} = await import('../cli/prompt.ts')
+    const verifyTo = flags['verify-to']
+    if (verifyTo !== undefined && !isIpv4(verifyTo)) throw usage(`--verify-to ${verifyTo} is not an IPv4 address`)
     const choice = await completeSwitch({vm: args.vm, to: flags.to}, inventory, canAsk(this.jsonEnabled()))
     const order = {
       ...flags,
@@ -88,7 +92,7 @@ export default class Switch extends BaseCommand {
       vlanId: flags.vlan,
       guardMs: seconds(flags.guard),
       arrivalMs: seconds(flags['before-resume']),
-      verifyTo: flags['verify-to'],
+      verifyTo,
       acceptUnverified: flags['accept-unverified'],
     }
     // Another Node, which takes as long to start as all the looking up: it starts beside that.

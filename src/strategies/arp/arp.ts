@@ -66,11 +66,11 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     `tell ${plan.vm.name} (${plan.vm.ip}), and nobody else, that ${plan.gatewayIp} is at ${plan.to.mac} (${plan.to.name}, site ${plan.to.site})`,
     ...plan.ip6.map((move) => describe6(plan, move)),
     `by an ARP request to ${plan.vm.mac} out of ${plan.interface}, repeated at ${plan.scheduleMs.join('/')} ms until it follows`,
-    `check it by an echo from ${plan.gatewayIp}: the answer goes to the MAC that the VM now uses`,
+    `check it by echoes from far away, which the VM answers through the gateway that it uses, and by somebody beyond ${plan.to.name}`,
     ...(plan.guardMs > 0
       ? [`then watch for ${plan.guardMs / 1000} s that nobody moves it back, answering and naming whoever tries`]
       : []),
-    `otherwise tell it again that ${plan.gatewayIp} is at ${plan.from.mac} (${plan.from.name}, site ${plan.from.site})`,
+    `otherwise tell it to go back to the gateway that it was seen to use before (${plan.from.name} is expected, site ${plan.from.site})`,
   ],
 }
 
