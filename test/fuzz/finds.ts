@@ -59,9 +59,8 @@ export const FINDS: readonly NamedFind[] = [
   },
   json('agent state', 'a key of which nothing is kept', {version: 1, keys: {'site-y': null}, answered: []}),
 
-  json('ip address', 'no list', IP_ADDRESS),
-  json('ip address', 'no flags', [{...IP_ADDRESS, flags: undefined}]),
-  json('ip address', 'null for an interface', [null]),
+  json('ip neigh', 'no list', {dst: '10.0.0.1'}),
+  json('ip neigh', 'null for an entry', [null]),
   json('ip neigh', 'states that are no list', [{dst: '10.0.0.1', state: 'REACHABLE'}]),
   json('ip route match', 'a destination that is no text', [{dst: 4}, {dst: 'default'}]),
   json('ip link', 'flags that are no list', [
