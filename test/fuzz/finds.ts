@@ -32,7 +32,6 @@ function longChain(): Uint8Array {
   return Uint8Array.from([1, 0x61, 0, ...chain.flat(), ...again.flat()])
 }
 
-const IP_ADDRESS = {ifname: 'eth0', ifindex: 2, mtu: 1500, flags: ['UP'], link_type: 'ether'}
 const keaConfig = (Dhcp4: unknown): unknown => ({result: 0, arguments: {Dhcp4}})
 const keaSubnet = (over: object): unknown => keaConfig({subnet4: [{id: 7, subnet: '10.0.0.0/24', ...over}]})
 
