@@ -140,7 +140,8 @@ export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean
 /** It was seen to take packets on. */
 export const forwards = (gateway: GatewaySeen): boolean => gateway.beyond === 'answers'
 
-function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
+/** What a gateway did, for people. */
+export function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
   if (gateway.resolved === 'elsewhere')
     return `${ip} is at ${gateway.claimedBy.join(' and ')} here, and nobody answers at ${mac}, which the inventory gives ${name}`
   if (gateway.resolved === 'silent' && gateway.beyond !== 'answers')
