@@ -21,18 +21,25 @@ export interface BystanderQuestion {
   readonly to: Gateway
   readonly via: InterfaceFacts
   readonly vlanId?: number | undefined
+  /** The families that it is told about; default: those that VM and gateway have. */
+  readonly families?: readonly Family[] | undefined
+  /** Sessions that began before are meant to stay where they are. */
+  readonly keepsSessions?: boolean | undefined
 }
 
 /** The scene around a VM of the inventory. */
 export async function sceneAround(
   inventory: Inventory,
-  {vm, to, via, vlanId}: BystanderQuestion,
+  {vm, to, via, vlanId, families, keepsSessions = false}: BystanderQuestion,
   world: World,
 ): Promise<Scene> {
   const segment = findSegment(inventory, vm.segment)!
   // Where there is no other one, nothing is compared with it.
   const from = segment.gateways.find(({name}) => name !== to.name) ?? to
-  return sceneOf({vm, segment, from, to, sites: inventory.sites}, {vlanId}, world, via)
+  return sceneOf({vm, segment, from, to, sites: inventory.sites}, {vlanId}, world, via, {
+    keepsSessions,
+    ...(families && {families}),
+  })
 }
 
 /** Whether the gateway lives at the MAC that is meant, and nothing beyond it: the time of one ARP round where it does. */
