@@ -8,6 +8,7 @@ import {
   type Family,
   forwards,
   type GatewaySeen,
+  type Learned,
   type NamedGateway,
   type Observation,
   type ProofSubject,
@@ -202,6 +203,26 @@ export async function look(scene: Scene, options: LookOptions, stage: Stage, eye
   const compared = other !== null && !forwards(target)
   const old = compared ? await askAbout(scene, other, stage.world, stage.signal) : null
   return {egress, target, old}
+}
+
+/** What the bridge that is watched, or whose port is, has learned of VM and gateways; undefined where there is none. */
+export async function learnedBy(
+  {interface: here, vantage, ask, vlan, vm, to, gateways}: Scene,
+  world: World,
+): Promise<Learned | undefined> {
+  const bridge = vantage === 'bridge' ? here : vantage === 'port' ? ask.interface : undefined
+  const table = bridge === undefined ? undefined : await world.learned?.(bridge).catch(() => undefined)
+  if (bridge === undefined || table === undefined) return undefined
+  // Its own MAC is in the table too, behind itself.
+  const behind = (macs: readonly Mac[]): string[] => [
+    ...new Set(
+      table.flatMap((each) =>
+        macs.includes(each.mac) && (vlan === null || each.vlan === undefined || each.vlan === vlan) ? each.port : [],
+      ),
+    ),
+  ]
+  const others = gateways.filter(({site}) => site !== to.site).map(({mac}) => mac)
+  return {bridge, vm: behind([vm.mac]), to: behind([to.mac]), others: behind(others)}
 }
 
 const legOf = async ({mac}: NamedGateway, world: World): Promise<string | null> =>

@@ -106,7 +106,7 @@ export async function prepareSwitch(
     }
     try {
       const plan = await strategy.plan(switchover, order, world)
-      return {switchover, strategy, plan, describe: strategy.describe(plan), passedOver}
+      return {switchover, strategy, plan, describe: [...siteNote(switchover), ...strategy.describe(plan)], passedOver}
     } catch (error) {
       if (!(error instanceof Failure) || error.kind !== 'usage') throw error
       passedOver.push({strategy: strategy.name, reason: error.message})
@@ -118,6 +118,12 @@ export async function prepareSwitch(
       : passedOver.map(({strategy, reason}) => `${strategy}: ${reason}`).join('; ')
   throw new Failure('usage', reasons)
 }
+
+/** An inventory that says otherwise is not silently overruled: it may be old, or the switch for the wrong site. */
+const siteNote = ({vm, to}: Switchover): string[] =>
+  vm.site === undefined || vm.site === to.site
+    ? []
+    : [`the inventory has ${vm.name} at site ${vm.site}; whether it is at site ${to.site} is looked at first`]
 
 const row = ({name, site, ip, mac}: GatewayRow): GatewayRow => ({name, site, ip, mac})
 const rowOf = (gateway: GatewayRow | null | undefined): GatewayRow | null => (gateway ? row(gateway) : null)
