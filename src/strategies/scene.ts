@@ -23,6 +23,7 @@ import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
 import {type Vlan, vlanTag} from '../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
+import {legsOf} from './choose-interface.ts'
 import type {Stage, StrategyOptions} from './strategy.ts'
 
 /** JSON; see `Strategy.plan`. */
@@ -79,7 +80,7 @@ export async function sceneOf(
     interface: via.name,
     vlan: options.vlanId ?? null,
     vantage: isBridge ? 'bridge' : via.mac === to.mac ? 'target' : portOf !== undefined ? 'port' : 'host',
-    own: all.find(({mac, ethernet}) => ethernet && mac === to.mac)?.name ?? null,
+    own: legsOf(all, to.mac, segment.prefix)[0]?.name ?? null,
     ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip},
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
@@ -225,9 +226,6 @@ export async function learnedBy(
   return {bridge, vm: behind([vm.mac]), to: behind([to.mac]), others: behind(others)}
 }
 
-const legOf = async ({mac}: NamedGateway, world: World): Promise<string | null> =>
-  (await world.interfaces()).find((each) => each.ethernet && each.mac === mac)?.name ?? null
-
 /** Whether a gateway lives and takes packets on. */
 export async function askAbout(
   scene: Scene,
@@ -237,7 +235,10 @@ export async function askAbout(
 ): Promise<GatewaySeen> {
   const {ask, destinations, strict} = scene
   // The gateway that is left may be this host as well: it does not answer itself on its own leg.
-  const leg = gateway.mac === scene.to.mac ? scene.own : await legOf(gateway, world)
+  const leg =
+    gateway.mac === scene.to.mac
+      ? scene.own
+      : (legsOf(await world.interfaces(), gateway.mac, readPrefix(scene.segment.prefix)!)[0]?.name ?? null)
   if (leg !== null) return askUpstream({leg, mac: gateway.mac, destinations, strict}, world, signal)
   const question = {
     ...{interfaceName: ask.interface, source: ask.source, vlan: vlanOf(scene), destinations, strict},
