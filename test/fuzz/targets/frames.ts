@@ -8,6 +8,7 @@ import {readClientSighting6} from '../../../src/strategies/dhcp/client-watch6.ts
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {parseEthernetHeader} from '../../../src/wire/ethernet.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
+import {viewPacket} from '../../../src/wire/packet-view.ts'
 import {udpPayloadOf} from '../../support/captures.ts'
 import {FRAMES, partsOf} from '../corpus.ts'
 import {repairFrame} from '../repair.ts'
@@ -22,6 +23,7 @@ const ofFrames = (name: string, read: (frame: Uint8Array) => unknown): Target =>
 
 export const LOOKERS: readonly Target[] = [
   ofFrames('frame', parseFrame),
+  ofFrames('packet view', viewPacket),
   // Whoever sent it is the VM that is looked for, so that more than its MAC is looked at.
   ofFrames('sighting', (bytes) => {
     const {source: mac, vlan} = parseEthernetHeader(bytes)
