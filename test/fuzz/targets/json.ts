@@ -1,6 +1,8 @@
 // JSON of other programs: ip(8), bridge(8), the QEMU guest agent, Kea, and who asks our own control socket.
+
 import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
 import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges} from '../../../src/net/bridge-ports.ts'
+import {readLearnedMacs} from '../../../src/net/host-links.ts'
 import {readInterfaces, readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
 import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
@@ -37,6 +39,7 @@ const IPROUTE: readonly Target[] = [
     read: parseNftTable,
   }),
   ofJson({name: 'bridge fdb', corpus: [sample('bridge-fdb.json')], read: readFdb}),
+  ofJson({name: 'learned MACs', corpus: [sample('bridge-fdb.json')], read: readLearnedMacs}),
 ]
 
 const SIGNAL = new AbortController().signal
