@@ -3,27 +3,19 @@ import {BaseCommand} from '../cli/base-command.ts'
 import {decimal, pcapFlag, whole} from '../cli/flags.ts'
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import type {PassiveDocument} from '../domain/passive/passive-report.ts'
-import type {TraceDocument} from '../domain/trace/report.ts'
-import {usage} from '../errors.ts'
+import type {TraceDocument, TraceFailure, TraceReport} from '../domain/trace/report.ts'
 import type {World} from '../net/world.ts'
 import type {InPlaceOrder} from '../orders/trace/in-place.ts'
-
-/** Of the flags, those that listening heeds. */
-interface ListenFlags {
-  readonly inventory: string | undefined
-  readonly interface: string | undefined
-  readonly 'port-of': string | undefined
-  readonly site: string | undefined
-  readonly pcap: string | undefined
-  readonly seconds: number
-}
+import type {TraceFlags} from '../orders/trace/order.ts'
+import type {PassiveOrder} from '../orders/trace/run-passive.ts'
+import type {TracesOrder} from '../orders/trace/run-traces.ts'
 
 export default class Trace extends BaseCommand {
   static override summary = 'find out whether traffic to a destination leaves through the wrong site'
   static override description =
-    'Run it on the VM, or on a host of its segment and site. Sends ICMP echo pairs, one through the gateway in use and one through another, ' +
-    'picked by destination MAC: no route is changed. The paired difference says what the detour costs; the source MAC of the replies says where they came back in.\n\n' +
-    'Exit: 0 no trombone, 10 trombone, 12 an exit is unusable, 11 inconclusive; of several destinations the first of these that occurs, in the order 10, 12, 11, 0.'
+    'Run it on the VM, or on a host of its segment and site. Sends pairs of probes, one through the gateway in use and one through another, ' +
+    'picked by destination MAC: no route is changed. The paired difference says what the detour costs; what is sent through the other one alone says whether it would work; the source MAC of the replies says where they came back in.\n\n' +
+    'Exit: 0 no trombone, 10 trombone, 12 an exit is unusable, 11 inconclusive; of several destinations the first of these that occurs, in the order 10, 12, 1 (one could not be traced), 11, 0.'
   static override examples = [
     {description: 'With an inventory (gwswitch.yaml)', command: '<%= config.bin %> <%= command.id %> 203.0.113.10'},
     {
@@ -35,12 +27,20 @@ export default class Trace extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --via 10.1.0.254=02:00:00:00:0b:02',
     },
     {
-      description: 'Send nothing, and see what the traffic of a VM does at its port (30 s)',
+      description: 'Many destinations, on one schedule',
+      command: '<%= config.bin %> <%= command.id %> --destinations users.txt --rate 100',
+    },
+    {
+      description: "On the VM's hypervisor, in its place: nothing of gwswitch is needed in the VM",
+      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --port-of db-03',
+    },
+    {
+      description: 'Send nothing: what does the traffic of a VM do, seen at its port for 30 s?',
       command: '<%= config.bin %> <%= command.id %> --passive 30 --port-of db-03 --site y',
     },
     {
       description: 'In a script',
-      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --json | jq -r .egress.verdict',
+      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --json | jq -r .results[].egress.verdict',
     },
   ]
   static override strict = false
@@ -49,6 +49,9 @@ export default class Trace extends BaseCommand {
   }
   static override flags = {
     interface: Flags.string({char: 'i', helpValue: 'IF', summary: "interface to probe from (default: the route's)"}),
+    source: Flags.string({helpValue: 'IP', summary: 'address of this host to probe from (default: the route’s)'}),
+    mark: whole({helpValue: 'FWMARK', max: 0xffff_ffff, summary: 'trace what packets with this fwmark do (ip rule)'}),
+    destinations: Flags.string({helpValue: 'FILE', summary: 'file with more destinations, one a line'}),
     via: Flags.string({
       helpValue: 'GATEWAY',
       multiple: true,
@@ -56,16 +59,33 @@ export default class Trace extends BaseCommand {
       summary: 'gateway to compare with: inventory name, IP, or IP=MAC (default: all others of the segment)',
     }),
     site: Flags.string({helpValue: 'SITE', summary: 'the site this host is in (default: measured)'}),
-    proto: Flags.option({default: 'icmp', options: ['icmp'] as const, summary: 'what the probes are'})(),
+    proto: Flags.option({
+      default: 'auto',
+      options: ['auto', 'icmp', 'tcp'] as const,
+      summary: 'what the probes are; auto: echoes, and TCP SYN where those are not answered',
+    })(),
+    port: whole({
+      helpValue: 'PORT',
+      min: 1,
+      max: 65_535,
+      summary: 'destination port of TCP probes (default: one that nobody uses)',
+    }),
+    rate: whole({
+      default: 25,
+      helpValue: 'N',
+      min: 1,
+      max: 1000,
+      summary: 'most packets a second, over all destinations and gateways',
+    }),
     pairs: whole({
       default: 60,
       helpValue: 'N',
-      min: 12,
+      min: 9,
       max: 10_000,
-      summary: 'most pairs to send; it ends after 20 or 40 where those suffice',
+      summary: 'most pairs to send; it ends as soon as it knows, after 9 where all is calm',
     }),
     flows: whole({default: 4, helpValue: 'N', min: 1, max: 64, summary: 'flows to spread the pairs over'}),
-    interval: whole({default: 200, helpValue: 'MS', min: 20, max: 60_000, summary: 'mean ms between pairs'}),
+    interval: whole({helpValue: 'MS', min: 20, max: 60_000, summary: 'mean ms between pairs (default: 75, then 200)'}),
     timeout: whole({default: 1000, helpValue: 'MS', min: 10, max: 10_000, summary: 'ms an answer may take'}),
     'min-penalty': decimal({
       above: 0,
@@ -74,56 +94,70 @@ export default class Trace extends BaseCommand {
     }),
     'fail-on': Flags.option({options: ['inbound'] as const, summary: 'let an inbound trombone count as one'})(),
     passive: whole({
+      exclusive: ['destinations', 'via', 'source', 'mark', 'port', 'interval', 'min-penalty', 'fail-on', 'svg'],
       helpValue: 'SECONDS',
       min: 1,
       max: 86_400,
       summary: 'send nothing: listen, and tell the gateways and TCP round trips of the traffic that there is',
     }),
     'port-of': Flags.string({
+      exclusive: ['source', 'mark'],
       helpValue: 'VM',
-      summary: "on the VM's hypervisor, at the VM's bridge port: inventory name or address, or IP=MAC",
+      summary: "on the VM's hypervisor, at its bridge port, in its place: inventory name or address, or IP=MAC",
     }),
-    svg: Flags.string({helpValue: 'FILE', summary: 'draw hops, pairs and verdict, for a ticket'}),
+    svg: Flags.string({helpValue: 'FILE', summary: 'draw hops, pairs and verdicts, for a ticket'}),
     pcap: pcapFlag,
   }
 
   async run(): Promise<TraceDocument | PassiveDocument> {
     const {argv, flags} = await this.parse(Trace)
-    if (flags.passive !== undefined) return this.listen(argv as string[], {...flags, seconds: flags.passive})
-    if (argv.length === 0) throw usage('name a destination to trace, or listen with --passive SECONDS')
-    const {runTraces} = await import('../orders/trace/run-traces.ts')
-    const {traceText} = await import('../render/trace-text.ts')
     const inventory = await this.inventory(flags.inventory)
-    const order = {
-      ...flags,
-      via: flags.via ?? [],
-      interfaceName: flags.interface,
-      intervalMs: flags.interval,
-      timeoutMs: flags.timeout,
-      minPenaltyMs: flags['min-penalty'],
-      failOnInbound: flags['fail-on'] === 'inbound',
-    }
+    const named = argv as string[]
+    return flags.passive === undefined
+      ? this.trace(named, flags, inventory)
+      : this.listen({...passiveOrder(named, flags), seconds: flags.passive}, flags.pcap, inventory)
+  }
+
+  private async trace(
+    named: readonly string[],
+    flags: TraceFlags & {readonly pcap?: string | undefined},
+    inventory: Inventory | undefined,
+  ): Promise<TraceDocument> {
+    const [{runTraces}, {askedBy, tracesOrder}, {traceText}, {outcomeLine, summaryLines}] = await Promise.all([
+      import('../orders/trace/run-traces.ts'),
+      import('../orders/trace/order.ts'),
+      import('../render/trace-text.ts'),
+      import('../render/trace-summary.ts'),
+    ])
+    const text = {colour: this.colour, columns: process.stdout.columns, asked: askedBy(this.config.bin, flags)}
     const stage = {
-      onProgress: (text: string) => this.meter(text),
+      world: await this.world(flags.pcap),
+      onProgress: (line: string) => this.meter(line),
+      onDecided: (outcome: TraceReport | TraceFailure, of: number) => {
+        this.meter('')
+        if (of > 1) this.log(outcomeLine(outcome, text))
+      },
       onWarning: (line: string) => this.caution(line),
       signal: this.interrupt.signal,
     }
-    const world = await this.world(flags.pcap)
-    const run = (inWorld: World, inOrder: typeof order): Promise<TraceDocument> =>
-      runTraces(argv as string[], inOrder, inventory, {...stage, world: inWorld})
+    const run = (world: World, order: TracesOrder): Promise<TraceDocument> =>
+      runTraces(named, order, inventory, {...stage, world})
+    const order = tracesOrder(flags)
     const document = await (flags['port-of'] === undefined
-      ? run(world, order)
-      : this.inPlace({...order, portOf: flags['port-of']}, inventory, world, run))
+      ? run(stage.world, order)
+      : this.inPlace({...order, portOf: flags['port-of']}, inventory, stage.world, run))
     this.meter('')
-    for (const line of traceText(document, {colour: this.colour, columns: process.stdout.columns})) this.log(line)
+    const several = document.results.length + document.failures.length > 1
+    for (const line of several ? summaryLines(document, text) : traceText(document, text)) this.log(line)
     process.exitCode = document.exitCode
     return document
   }
-  private async inPlace<O extends InPlaceOrder>(
-    order: O,
+
+  private async inPlace(
+    order: TracesOrder & InPlaceOrder,
     inventory: Inventory | undefined,
     world: World,
-    run: (world: World, order: O) => Promise<TraceDocument>,
+    run: (world: World, order: TracesOrder) => Promise<TraceDocument>,
   ): Promise<TraceDocument> {
     const [{inVmsPlace}, {systemVantage}] = await Promise.all([
       import('../orders/trace/in-place.ts'),
@@ -132,15 +166,18 @@ export default class Trace extends BaseCommand {
     return inVmsPlace(order, inventory, {world, vantage: systemVantage, signal: this.interrupt.signal}, run)
   }
 
-  private async listen(peers: readonly string[], flags: ListenFlags): Promise<PassiveDocument> {
+  private async listen(
+    order: PassiveOrder,
+    pcap: string | undefined,
+    inventory: Inventory | undefined,
+  ): Promise<PassiveDocument> {
     const [{runPassive}, {systemVantage}, {passiveText}] = await Promise.all([
       import('../orders/trace/run-passive.ts'),
       import('../net/vantage-world.ts'),
       import('../render/passive-text.ts'),
     ])
-    const order = {...flags, peers, interfaceName: flags.interface, portOf: flags['port-of'], site: flags.site}
-    const document = await runPassive(order, await this.inventory(flags.inventory), {
-      world: await this.world(flags.pcap),
+    const document = await runPassive(order, inventory, {
+      world: await this.world(pcap),
       vantage: systemVantage,
       signal: this.interrupt.signal,
       onProgress: (text) => this.meter(text),
@@ -151,3 +188,10 @@ export default class Trace extends BaseCommand {
     return document
   }
 }
+
+const passiveOrder = (peers: readonly string[], flags: TraceFlags): Omit<PassiveOrder, 'seconds'> => ({
+  peers,
+  interfaceName: flags.interface,
+  portOf: flags['port-of'],
+  site: flags.site,
+})

@@ -36,9 +36,18 @@ export interface Neighbour {
   readonly state: string
 }
 
+/** What selects a route beside the destination (ip-route(8), `get`). */
+export interface RouteKey {
+  readonly interfaceName?: string | undefined
+  /** Source address that the packets will bear. */
+  readonly source?: Ipv4 | undefined
+  /** Their fwmark. */
+  readonly mark?: number | undefined
+}
+
 /** The route the kernel would use now (`ip route get`). */
 export interface Route {
-  /** Next hop; undefined where the destination is on-link. */
+  /** Next hop, an IPv6 address for `via inet6` (RFC 8950); undefined where the destination is on-link. */
   readonly gateway: Ipv4 | undefined
   readonly interface: string
   readonly source: Ipv4 | undefined
@@ -58,8 +67,14 @@ const RAW_INTERFACE = record({
   addr_info: optional(list(record({family: text, local: optional(text), prefixlen: number}))),
 })
 const RAW_NEIGHBOUR = record({dst: text, lladdr: optional(text), state: optional(list(text))})
+const NEXT_HOP = record({
+  gateway: optional(text),
+  via: optional(record({host: text})),
+  weight: optional(number),
+})
 const RAW_ROUTE = record({
   gateway: optional(text),
+  via: optional(record({host: text})),
   dev: text,
   prefsrc: optional(text),
   flags: optional(list(text)),
@@ -67,6 +82,8 @@ const RAW_ROUTE = record({
   expires: optional(number),
 })
 const TABLE_ROUTE = record({dst: text, gateway: optional(text), metric: optional(number)})
+const MATCHED_ROUTE = record({nexthops: optional(list(NEXT_HOP))})
+const DEFAULT_ROUTE = record({gateway: optional(text), dev: optional(text), metric: optional(number)})
 
 const ipJson = (...args: string[]): Promise<string> => runCommand('ip', ['-json', ...args])
 
@@ -124,9 +141,9 @@ function facts(raw: Shaped<typeof RAW_INTERFACE>): InterfaceFacts {
   }
 }
 
-/** The IPv4 neighbour table of one interface. Entries without ARP (NOARP) are not shown by ip(8). */
+/** The neighbour table of one interface, of both families. Entries without ARP (NOARP) are not shown by ip(8). */
 export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
-  return readNeighbours(await ipJson('-4', 'neigh', 'show', 'dev', interfaceName))
+  return readNeighbours(await ipJson('neigh', 'show', 'dev', interfaceName))
 }
 
 /**
@@ -140,13 +157,25 @@ export const readNeighbours = (output: string): Neighbour[] =>
     state: entry.state?.join(',') ?? 'NONE',
   }))
 
+const keyArgs = ({interfaceName, source, mark}: RouteKey): string[] => [
+  ...(source === undefined ? [] : ['from', source]),
+  ...(interfaceName === undefined ? [] : ['oif', interfaceName]),
+  ...(mark === undefined ? [] : ['mark', `${mark}`]),
+]
+
 /**
- * The route to `destination`, out of `interfaceName` if given. Undefined if there is none.
+ * The route to `destination`, by `key` if given: an interface, or more. Undefined if there is none.
  * Asking creates no neighbour entry and sends nothing.
  */
-export async function routeTo(destination: Ipv4, interfaceName?: string): Promise<Route | undefined> {
-  const through = interfaceName === undefined ? [] : ['oif', interfaceName]
-  const args = ['-json', '-4', 'route', 'get', destination, ...through]
+export async function routeTo(destination: Ipv4, key: string | RouteKey = {}): Promise<Route | undefined> {
+  const args = [
+    '-json',
+    '-4',
+    'route',
+    'get',
+    destination,
+    ...keyArgs(typeof key === 'string' ? {interfaceName: key} : key),
+  ]
   const result = await tryCommand('ip', args)
   if (result.code === 0) return readRoute(result.stdout)
   if (/unreachable|No route|RTNETLINK answers/i.test(result.stderr)) return undefined
@@ -162,13 +191,74 @@ export function readRoute(output: string): Route | undefined {
   if (!route) return undefined
   const marks = [...(route.flags ?? []), ...(route.cache ?? [])]
   return {
-    gateway: route.gateway,
+    gateway: route.gateway ?? route.via?.host,
     interface: route.dev,
     source: route.prefsrc,
     redirected: marks.includes('redirected'),
     expiresS: route.expires,
   }
 }
+
+/** How this host's own traffic to `destination` may go otherwise than `routeTo` says. */
+export interface RoutingFacts {
+  /** Next hops that the route shares its flows among; empty if it has one. */
+  readonly nextHops: readonly {readonly gateway: Ipv4; readonly weight: number}[]
+  /** Default routes of the main table beside the first, as ip(8) would write them. */
+  readonly otherDefaults: readonly string[]
+  /** Rules beside the three that every host has (ip-rule(8)). */
+  readonly rules: readonly string[]
+}
+
+/** Reads rules and routes; what cannot be read is left out. */
+export async function routingFacts(destination: Ipv4, key: RouteKey = {}): Promise<RoutingFacts> {
+  const [matched, defaults, rules] = await Promise.all([
+    tryCommand('ip', ['-json', '-4', 'route', 'get', 'fibmatch', destination, ...keyArgs(key)]),
+    tryCommand('ip', ['-json', '-4', 'route', 'show', 'default']),
+    tryCommand('ip', ['-4', 'rule', 'show']),
+  ])
+  return {
+    nextHops: matched.code === 0 ? readNextHops(matched.stdout) : [],
+    otherDefaults: defaults.code === 0 ? readOtherDefaults(defaults.stdout) : [],
+    rules: rules.code === 0 ? readRules(rules.stdout) : [],
+  }
+}
+
+/**
+ * The next hops in the output of `ip -json route get fibmatch ...`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
+export function readNextHops(output: string): RoutingFacts['nextHops'] {
+  const hops = listed(output, 'ip route get fibmatch', MATCHED_ROUTE)[0]?.nexthops ?? []
+  return hops.length < 2
+    ? []
+    : hops.flatMap(({gateway, via, weight = 1}) => {
+        const ip = gateway ?? via?.host
+        return ip === undefined ? [] : [{gateway: ip, weight}]
+      })
+}
+
+/**
+ * All but the first of the output of `ip -json route show default`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
+export function readOtherDefaults(output: string): readonly string[] {
+  const routes = listed(output, 'ip route show', DEFAULT_ROUTE)
+  return routes
+    .toSorted((a, b) => (a.metric ?? 0) - (b.metric ?? 0))
+    .slice(1)
+    .map(({gateway, dev, metric}) =>
+      [...(gateway ? [gateway] : []), ...(dev ? [`dev ${dev}`] : []), ...(metric ? [`metric ${metric}`] : [])].join(
+        ' ',
+      ),
+    )
+}
+
+/** The lines of `ip rule show` that not every host has, without their preference. @internal */
+export const readRules = (output: string): readonly string[] =>
+  output
+    .split('\n')
+    .map((line) => line.replace(/^\d+:\s*/, '').trim())
+    .filter((rule) => rule !== '' && !/^from all lookup (local|main|default)$/.test(rule))
 
 /**
  * The next hop that the routing table itself names for `destination`, whatever an ICMP redirect says: the longest
@@ -199,10 +289,11 @@ export async function resolveNeighbour(ip: Ipv4, interfaceName: string): Promise
     )
   const before = await known()
   if (before) return before
-  const socket = createSocket('udp4')
+  const version6 = ip.includes(':')
+  const socket = createSocket(version6 ? 'udp6' : 'udp4')
   try {
     socket.on('error', () => {})
-    socket.send(new Uint8Array(0), 9, ip)
+    socket.send(new Uint8Array(0), 9, version6 ? `${ip}%${interfaceName}` : ip)
     for (let waited = 0; waited < 1000; waited += 50) {
       await delay(50)
       const entry = await known()

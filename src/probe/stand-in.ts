@@ -66,6 +66,8 @@ export async function standIn(
         current = mac === undefined ? undefined : neededGateway(place, mac)
         return current && {gateway: current.ip, interface: port, source: vm.ip, redirected: false, expiresS: undefined}
       },
+      // What routing policies the VM has is not seen from here.
+      routingFacts: async () => ({nextHops: [], otherDefaults: [], rules: []}),
       tableGateway: async () => current?.ip,
       neighbours: async () => (current === undefined ? [] : [{...current, state: 'REACHABLE'}]),
       async resolveNeighbour(ip) {

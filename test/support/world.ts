@@ -129,6 +129,7 @@ export function fakeWorld({
       neighbours[ip] === undefined ? undefined : {ip, mac: neighbours[ip], state: 'REACHABLE'},
     redirectFacts: async () => ({acceptRedirects: undefined, rawSocketsOpen: 0}),
     now: () => nowNs,
+    monotonic: () => nowNs,
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)

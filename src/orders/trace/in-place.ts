@@ -31,6 +31,7 @@ export async function inVmsPlace<O extends InPlaceOrder, T>(
   {world, vantage, signal}: InPlaceStage,
   run: (world: World, order: O) => Promise<T>,
 ): Promise<T> {
+  for (const text of order.via) expectMac(text, order.portOf, inventory)
   const wake: Waker = (vm, bridges) => askOnBridges(world, vm, bridges, signal)
   const station = await resolveStation(order, inventory, world, vantage, wake)
   const {label, mac, ip, port, segment} = station
@@ -63,6 +64,13 @@ async function askOnBridges(
   const ask = (interfaceName: string) =>
     askEgress({...question, interfaceName, enough: ({alive}) => alive}, world, signal)
   await Promise.all(bridges.filter((name) => up.has(name)).map(ask))
+}
+
+/** A gateway's MAC is not asked for in the VM's place: the answer would go to the VM, and could move its own entry. */
+function expectMac(text: string, portOf: string | undefined, inventory: Inventory | undefined): void {
+  const named = inventory && allGateways(inventory).some(({name}) => name === text)
+  if (named || namedByMac(text)) return
+  throw usage(`--via ${text}: its MAC is not asked for in the place of ${portOf}: say IP=MAC, or an inventory name`)
 }
 
 /** `10.1.0.254=02:00:00:00:0b:02`. */

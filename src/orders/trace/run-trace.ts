@@ -3,27 +3,34 @@ import {lookup} from 'node:dns/promises'
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {allGateways, neededSite, segmentOfIp} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {NOTHING_KNOWN, type TraceEvidence} from '../../domain/trace/evidence.ts'
+import {NOTHING_KNOWN, type ProbeProtocol, type TraceEvidence} from '../../domain/trace/evidence.ts'
 import {knownSites} from '../../domain/trace/known-sites.ts'
-import {type Judgement, judge, looks, nextLook} from '../../domain/trace/verdict.ts'
+import {nextStep} from '../../domain/trace/plan.ts'
+import {type Judgement, judge} from '../../domain/trace/verdict.ts'
 import {Failure} from '../../errors.ts'
-import type {World} from '../../net/world.ts'
 import type {NamedHop} from '../../probe/trace/candidates.ts'
-import {type TraceObserver, type TraceRequest, trace} from '../../probe/trace/trace.ts'
-import {isIpv4, readMac} from '../../wire/address.ts'
+import type {TraceRun} from '../../probe/trace/run.ts'
+import {trace} from '../../probe/trace/trace.ts'
+import type {TraceRequest} from '../../probe/trace/trace-request.ts'
+import {type Ipv4, isIpv4, readMac} from '../../wire/address.ts'
 
 /** The command line, as typed. */
 export interface TraceOrder {
   readonly interfaceName: string | undefined
+  /** Address to probe from, and fwmark whose route is taken. */
+  readonly source: string | undefined
+  readonly mark: number | undefined
   /** Inventory names, or IP, or IP=MAC. Empty: the segment's other gateways, from the inventory. */
   readonly via: readonly string[]
   /** Name of the site this host is in, as told. */
   readonly site: string | undefined
+  /** Protocols to try, in order, and the port of TCP and UDP. */
+  readonly protocols: readonly ProbeProtocol[]
+  readonly port: number
   /** Most pairs to send. */
   readonly pairs: number
   readonly flows: number
-  readonly intervalMs: number
-  readonly timeoutMs: number
+  readonly intervalMs: number | undefined
   readonly minPenaltyMs: number | undefined
   readonly failOnInbound: boolean
 }
@@ -34,44 +41,62 @@ export interface Traced {
   readonly judgement: Judgement
 }
 
+export type Target = TraceRequest['destination']
+
+/** @throws Failure as `trace`. */
 export async function runTrace(
-  destination: string,
+  target: Target,
   order: TraceOrder,
   inventory: Inventory | undefined,
-  world: World,
-  observer: TraceObserver,
-  signal?: AbortSignal,
+  run: TraceRun,
+  onPair: (sent: number) => void,
+  signal: AbortSignal,
 ): Promise<Traced> {
-  const target = await resolveDestination(destination)
-  if (order.site !== undefined && inventory) neededSite(inventory, order.site)
-  const source = (await world.routeTo(target.ip, order.interfaceName))?.source
+  const options = {
+    minPenaltyMs: order.minPenaltyMs,
+    failOnInbound: order.failOnInbound,
+    protocols: order.protocols,
+  }
+  const key = {interfaceName: order.interfaceName, source: order.source, mark: order.mark}
+  const source = order.source ?? (await run.world.routeTo(target.ip, key))?.source
   const place = placeOf(source, order, inventory)
-  const options = {minPenaltyMs: order.minPenaltyMs, failOnInbound: order.failOnInbound}
   const request: TraceRequest = {
-    destination: target,
-    interfaceName: order.interfaceName,
-    ...place,
+    ...{destination: target, ...key, ...place},
     alternatives: order.via.length > 0 ? order.via.map((text) => namedHop(text, inventory)) : place.alternatives,
     alternativesNamed: order.via.length > 0,
-    flows: order.flows,
-    intervalMs: order.intervalMs,
-    timeoutMs: order.timeoutMs,
-    looks: looks(order.pairs),
-    goOn: (evidence) => nextLook(judge(evidence, options), countable(evidence), order.pairs) !== undefined,
+    ...{protocols: order.protocols, port: order.port},
+    ...{pairs: order.pairs, flows: order.flows, intervalMs: order.intervalMs},
+    next: (evidence, mayGoOn) => nextStep(evidence, options, mayGoOn),
+    onPair,
   }
-  const evidence = await trace(world, request, observer, signal)
+  const evidence = await trace(run, request, signal)
   return {evidence, judgement: judge(evidence, options)}
 }
 
-/** Pairs sent for each alternative, the warming one left out. */
-function countable(evidence: TraceEvidence): number {
-  const pairs = evidence.pairs.filter(({warmUp}) => !warmUp).length
-  return Math.floor(pairs / Math.max(1, evidence.alternatives.length))
+/** What the command line says wrong of itself, before anything is asked or sent. @throws Failure `usage` */
+export function checkOrder(destinations: readonly string[], order: TraceOrder, inventory: Inventory | undefined): void {
+  if (destinations.length === 0)
+    throw new Failure('usage', 'no destination: name one, or a file of them with --destinations')
+  if (order.site !== undefined && inventory) neededSite(inventory, order.site)
+  if (order.source !== undefined && !isIpv4(order.source))
+    throw new Failure('usage', `--source ${order.source} is not an IPv4 address`)
+  for (const text of order.via) namedHop(text, inventory)
+  for (const text of destinations) checkAddress(text)
 }
 
-async function resolveDestination(text: string): Promise<TraceRequest['destination']> {
+function checkAddress(text: string): void {
+  if (!isIpv4(text)) {
+    if (/^[\d.]+$/.test(text)) throw new Failure('usage', `${text} is not an IPv4 address`)
+    return
+  }
+  const first = Number(text.split('.')[0])
+  if (first === 0 || first === 127 || first >= 224)
+    throw new Failure('usage', `${text} is no address of one host somewhere else: want one that is routed to`)
+}
+
+/** @throws Failure `runtime` for a name that has no address. */
+export async function resolveDestination(text: string): Promise<Target> {
   if (isIpv4(text)) return {ip: text, name: null}
-  if (/^[\d.]+$/.test(text)) throw new Failure('usage', `${text} is not an IPv4 address`)
   try {
     return {ip: (await lookup(text, {family: 4})).address, name: text}
   } catch {
@@ -81,7 +106,7 @@ async function resolveDestination(text: string): Promise<TraceRequest['destinati
 
 /** What the inventory knows of the host at `source`. */
 function placeOf(
-  source: string | undefined,
+  source: Ipv4 | undefined,
   order: TraceOrder,
   inventory: Inventory | undefined,
 ): Pick<TraceRequest, 'host' | 'known' | 'gateways' | 'alternatives'> {
