@@ -61,14 +61,14 @@ export default class Trace extends BaseCommand {
     site: Flags.string({helpValue: 'SITE', summary: 'the site this host is in (default: measured)'}),
     proto: Flags.option({
       default: 'auto',
-      options: ['auto', 'icmp', 'tcp'] as const,
-      summary: 'what the probes are; auto: echoes, and TCP SYN where those are not answered',
+      options: ['auto', 'icmp', 'tcp', 'udp'] as const,
+      summary: 'what the probes are; auto: echoes, TCP SYN where those are not answered, then UDP',
     })(),
     port: whole({
       helpValue: 'PORT',
       min: 1,
       max: 65_535,
-      summary: 'destination port of TCP probes (default: one that nobody uses)',
+      summary: 'destination port of TCP and UDP probes (default: one that nobody uses)',
     }),
     rate: whole({
       default: 25,

@@ -52,10 +52,7 @@ export function parseUdp(bytes: Uint8Array, ends?: IpEnds): Udp {
   return {sourcePort, destinationPort, payload: copyBytes(bytes, header.size, length)}
 }
 
-/**
- * The bytes of a datagram between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`.
- * @internal
- */
+/** The bytes of a datagram between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`. */
 export function serializeUdp(udp: Udp, ends: IpEnds): Uint8Array {
   const out = zeros(header.size + udp.payload.length)
   out.set(udp.payload, header.size)

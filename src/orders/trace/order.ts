@@ -26,8 +26,8 @@ export interface TraceFlags {
   readonly inventory?: string | undefined
 }
 
-/** Echoes first; a SYN where those are not answered. */
-const AUTO: readonly ProbeProtocol[] = ['icmp', 'tcp']
+/** Echoes first; a SYN where those are not answered; UDP last, since "port unreachable" is limited by the second. */
+const AUTO: readonly ProbeProtocol[] = ['icmp', 'tcp', 'udp']
 
 export function tracesOrder(flags: TraceFlags): TracesOrder {
   return {
