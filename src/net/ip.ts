@@ -4,6 +4,7 @@ import {readFile} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
+import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
 import {list, listed, number, optional, record, type Shaped, text} from './json-shape.ts'
 import {commandFailure, runCommand, tryCommand} from './process/command.ts'
 
@@ -27,6 +28,8 @@ export interface InterfaceFacts {
   readonly ethernet: boolean
   /** IPv4 addresses, primary first. */
   readonly addresses: readonly InterfaceAddress[]
+  /** IPv6 addresses, the link-local one too. */
+  readonly addresses6?: readonly InterfaceAddress[]
 }
 
 /** One entry of the neighbour table. `state` is the NUD state, `REACHABLE`, `PERMANENT`, ... (ip-neighbour(8)). */
@@ -135,11 +138,15 @@ function facts(raw: Shaped<typeof RAW_INTERFACE>): InterfaceFacts {
     up: raw.flags.includes('UP'),
     carrier: raw.flags.includes('LOWER_UP'),
     ethernet: raw.link_type === 'ether',
-    addresses: (raw.addr_info ?? [])
-      .filter((address) => address.family === 'inet' && address.local !== undefined)
-      .map((address) => ({ip: address.local!, prefixLength: address.prefixlen})),
+    addresses: addressesOf(raw, 'inet'),
+    addresses6: addressesOf(raw, 'inet6'),
   }
 }
+
+const addressesOf = ({addr_info: all = []}: Shaped<typeof RAW_INTERFACE>, of: 'inet' | 'inet6'): InterfaceAddress[] =>
+  all.flatMap(({family, local, prefixlen}) =>
+    family === of && local !== undefined ? [{ip: local, prefixLength: prefixlen}] : [],
+  )
 
 /** The neighbour table of one interface, of both families. Entries without ARP (NOARP) are not shown by ip(8). */
 export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
@@ -157,6 +164,9 @@ export const readNeighbours = (output: string): Neighbour[] =>
     state: entry.state?.join(',') ?? 'NONE',
   }))
 
+/** ip(8)'s word for the family of an address. */
+const familyOf = (ip: Ipv4 | Ipv6): '-4' | '-6' => (isVersion6(ip) ? '-6' : '-4')
+
 const keyArgs = ({interfaceName, source, mark}: RouteKey): string[] => [
   ...(source === undefined ? [] : ['from', source]),
   ...(interfaceName === undefined ? [] : ['oif', interfaceName]),
@@ -170,7 +180,7 @@ const keyArgs = ({interfaceName, source, mark}: RouteKey): string[] => [
 export async function routeTo(destination: Ipv4, key: string | RouteKey = {}): Promise<Route | undefined> {
   const args = [
     '-json',
-    '-4',
+    familyOf(destination),
     'route',
     'get',
     destination,
@@ -211,10 +221,11 @@ export interface RoutingFacts {
 
 /** Reads rules and routes; what cannot be read is left out. */
 export async function routingFacts(destination: Ipv4, key: RouteKey = {}): Promise<RoutingFacts> {
+  const family = familyOf(destination)
   const [matched, defaults, rules] = await Promise.all([
-    tryCommand('ip', ['-json', '-4', 'route', 'get', 'fibmatch', destination, ...keyArgs(key)]),
-    tryCommand('ip', ['-json', '-4', 'route', 'show', 'default']),
-    tryCommand('ip', ['-4', 'rule', 'show']),
+    tryCommand('ip', ['-json', family, 'route', 'get', 'fibmatch', destination, ...keyArgs(key)]),
+    tryCommand('ip', ['-json', family, 'route', 'show', 'default']),
+    tryCommand('ip', [family, 'rule', 'show']),
   ])
   return {
     nextHops: matched.code === 0 ? readNextHops(matched.stdout) : [],
@@ -265,7 +276,9 @@ export const readRules = (output: string): readonly string[] =>
  * prefix, then the lowest metric.
  */
 export async function tableGateway(destination: Ipv4, interfaceName: string): Promise<Ipv4 | undefined> {
-  return readTableGateway(await ipJson('-4', 'route', 'show', 'match', destination, 'dev', interfaceName))
+  return readTableGateway(
+    await ipJson(familyOf(destination), 'route', 'show', 'match', destination, 'dev', interfaceName),
+  )
 }
 
 /**
@@ -274,7 +287,7 @@ export async function tableGateway(destination: Ipv4, interfaceName: string): Pr
  */
 export function readTableGateway(output: string): Ipv4 | undefined {
   const routes = listed(output, 'ip route show', TABLE_ROUTE)
-  const length = (dst: string): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 32))
+  const length = (dst: string): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 128))
   return routes.toSorted((a, b) => length(b.dst) - length(a.dst) || (a.metric ?? 0) - (b.metric ?? 0))[0]?.gateway
 }
 
@@ -289,7 +302,7 @@ export async function resolveNeighbour(ip: Ipv4, interfaceName: string): Promise
     )
   const before = await known()
   if (before) return before
-  const version6 = ip.includes(':')
+  const version6 = isVersion6(ip)
   const socket = createSocket(version6 ? 'udp6' : 'udp4')
   try {
     socket.on('error', () => {})
@@ -313,9 +326,14 @@ export interface RedirectFacts {
   readonly rawSocketsOpen: number
 }
 
-export async function redirectFacts(interfaceName: string): Promise<RedirectFacts> {
+/** For IPv4, unless `family` says otherwise. IPv6 redirects are applied without any socket (RFC 4861 section 8.3). */
+export async function redirectFacts(interfaceName: string, family: 4 | 6 = 4): Promise<RedirectFacts> {
   const flag = async (path: string): Promise<boolean> =>
-    (await readFile(`/proc/sys/net/ipv4/conf/${path}`, 'utf8')).trim() !== '0'
+    (await readFile(`/proc/sys/net/ipv${family}/conf/${path}`, 'utf8')).trim() !== '0'
+  if (family === 6) {
+    const own = await flag(`${interfaceName}/accept_redirects`).catch(() => undefined)
+    return {acceptRedirects: own && !(await flag(`${interfaceName}/forwarding`)), rawSocketsOpen: 0}
+  }
   const rows = async (name: string): Promise<number> =>
     readFile(`/proc/net/${name}`, 'utf8').then(
       (text) => text.trim().split('\n').length - 1,

@@ -18,7 +18,7 @@ export interface World {
   tableGateway(destination: Ipv4, interfaceName: string): Promise<Ipv4 | undefined>
   /** The kernel's own answer to where an on-link address is; it asks the segment if it does not know. */
   resolveNeighbour(ip: Ipv4, interfaceName: string): Promise<Neighbour | undefined>
-  redirectFacts(interfaceName: string): Promise<RedirectFacts>
+  redirectFacts(interfaceName: string, family?: 4 | 6): Promise<RedirectFacts>
   /** The bridge that an interface is a port of, or is itself. Absent where nobody can look. */
   bridgeOf?(interfaceName: string): Promise<BridgePlace>
   /** Whether this host forwards IPv4 packets that come in at an interface; undefined if it cannot be read. */

@@ -1,7 +1,7 @@
 // How far a first hop is, bounded by what was measured. A round trip can be too long (a busy CPU answers late), never too
 // short: so a short one proves that a gateway is near, and a long one proves nothing. What the control plane answers (time
 // exceeded) therefore only suggests "far", and whatever came through a gateway bounds the way to it from above.
-import {prefixContains, readPrefix} from '../../wire/address.ts'
+import {addressBits, ipPrefixContains, readIpPrefix} from '../../wire/ip-prefix.ts'
 import type {CandidateEvidence, TraceEvidence} from './evidence.ts'
 import {knownGatewayOfIp, statedDciRttMs} from './known-sites.ts'
 import {minimum} from './statistics.ts'
@@ -55,8 +55,8 @@ const least = (values: readonly number[]): number | null => (values.length === 0
 function isOnSegment(evidence: TraceEvidence, ip: string): boolean {
   if (knownGatewayOfIp(evidence.known, ip) !== undefined || candidatesOf(evidence).some((each) => each.ip === ip))
     return true
-  const prefix = evidence.host.prefix === null ? undefined : readPrefix(evidence.host.prefix)
-  return prefix === undefined || prefix.length === 32 || prefixContains(prefix, ip)
+  const prefix = evidence.host.prefix === null ? undefined : readIpPrefix(evidence.host.prefix)
+  return prefix === undefined || prefix.length === addressBits(prefix.address) || ipPrefixContains(prefix, ip)
 }
 
 /** Round trips to the destination through a candidate: 0 is the current one, 1 the first alternative. */

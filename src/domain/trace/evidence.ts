@@ -5,6 +5,7 @@
 // wherever `probe.rxTimestamp` is `kernel`. `null` is "looked, and there is none"; nothing is left undefined.
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {IcmpExtension, MplsLabel} from '../../wire/icmp-extensions.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
 
 /** What the probes are: ICMP echo (RFC 792), TCP SYN, or UDP to a port that should be closed. */
 export type ProbeProtocol = 'icmp' | 'tcp' | 'udp'
@@ -257,6 +258,7 @@ export interface KnownGateway {
   readonly site: string
   readonly ip: Ipv4
   readonly mac: Mac
+  readonly ip6?: readonly Ipv6[]
 }
 
 /** What is known of places without an inventory. */

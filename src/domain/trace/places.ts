@@ -2,7 +2,7 @@
 // the inventory, the address that answers TTL=1, interface objects and names, and last, for first hops only, latency.
 // ARP round trips are not used: suppression and proxies answer in place of a gateway that is a DCI away.
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {prefixContains, readPrefix} from '../../wire/address.ts'
+import {ipPrefixContains, readIpPrefix} from '../../wire/ip-prefix.ts'
 import {candidatesOf, type Distance, distances, RESOLVABLE_MS} from './distance.ts'
 import type {CandidateEvidence, HopReply, InterfaceInfo, TraceEvidence} from './evidence.ts'
 import {knownGatewayOfIp, knownGatewayOfMac, otherSite, siteOfName, siteOfPrefix} from './known-sites.ts'
@@ -321,8 +321,8 @@ function placeOfHop(
 }
 
 function onSegment(evidence: TraceEvidence, ip: Ipv4): boolean {
-  const prefix = evidence.host.prefix === null ? undefined : readPrefix(evidence.host.prefix)
-  return prefix !== undefined && prefixContains(prefix, ip)
+  const prefix = evidence.host.prefix === null ? undefined : readIpPrefix(evidence.host.prefix)
+  return prefix !== undefined && ipPrefixContains(prefix, ip)
 }
 
 /** What to call the gateway with a MAC: its inventory name, else the candidate's name or address. */

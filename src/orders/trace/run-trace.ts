@@ -1,7 +1,7 @@
 // From the command line to evidence and verdict, for one destination.
 import {lookup} from 'node:dns/promises'
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {allGateways, neededSite, segmentOfIp} from '../../domain/inventory/site.ts'
+import {allGateways, findSegment, type Gateway, neededSite, segmentOfIp} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
 import {NOTHING_KNOWN, type ProbeProtocol, type TraceEvidence} from '../../domain/trace/evidence.ts'
 import {knownSites} from '../../domain/trace/known-sites.ts'
@@ -12,7 +12,8 @@ import type {NamedHop} from '../../probe/trace/candidates.ts'
 import type {TraceRun} from '../../probe/trace/run.ts'
 import {trace} from '../../probe/trace/trace.ts'
 import type {TraceRequest} from '../../probe/trace/trace-request.ts'
-import {type Ipv4, isIpv4, readMac} from '../../wire/address.ts'
+import {type Ipv4, readMac} from '../../wire/address.ts'
+import {type Ipv6, isLinkLocal, isMulticastIpv6, isVersion6, readIp} from '../../wire/ipv6-address.ts'
 
 /** The command line, as typed. */
 export interface TraceOrder {
@@ -78,30 +79,42 @@ export function checkOrder(destinations: readonly string[], order: TraceOrder, i
   if (destinations.length === 0)
     throw new Failure('usage', 'no destination: name one, or a file of them with --destinations')
   if (order.site !== undefined && inventory) neededSite(inventory, order.site)
-  if (order.source !== undefined && !isIpv4(order.source))
-    throw new Failure('usage', `--source ${order.source} is not an IPv4 address`)
+  if (order.source !== undefined && readIp(order.source) !== order.source)
+    throw new Failure('usage', `--source ${order.source} is not an address${hintOfForm(order.source)}`)
   for (const text of order.via) namedHop(text, inventory)
   for (const text of destinations) checkAddress(text)
 }
 
+/** The form in which the kernel writes the address, if that is another. */
+function hintOfForm(text: string): string {
+  const ip = readIp(text)
+  return ip === undefined ? '' : ` in its usual form: want ${ip}`
+}
+
 function checkAddress(text: string): void {
-  if (!isIpv4(text)) {
+  const ip = readIp(text)
+  if (ip === undefined) {
     if (/^[\d.]+$/.test(text)) throw new Failure('usage', `${text} is not an IPv4 address`)
-    return
-  }
-  const first = Number(text.split('.')[0])
-  if (first === 0 || first === 127 || first >= 224)
+    if (text.includes(':')) throw new Failure('usage', `${text} is not an IPv6 address`)
+  } else if (!isRoutedTo(ip))
     throw new Failure('usage', `${text} is no address of one host somewhere else: want one that is routed to`)
 }
 
-/** @throws Failure `runtime` for a name that has no address. */
+function isRoutedTo(ip: Ipv4 | Ipv6): boolean {
+  if (isVersion6(ip)) return !isMulticastIpv6(ip) && !isLinkLocal(ip) && ip !== '::' && ip !== '::1'
+  const first = Number(ip.split('.')[0])
+  return first !== 0 && first !== 127 && first < 224
+}
+
+/** A name's IPv4 address, if it has one. @throws Failure `runtime` for a name that has no address. */
 export async function resolveDestination(text: string): Promise<Target> {
-  if (isIpv4(text)) return {ip: text, name: null}
-  try {
-    return {ip: (await lookup(text, {family: 4})).address, name: text}
-  } catch {
-    throw new Failure('runtime', `the name ${text} has no IPv4 address here`)
-  }
+  const ip = readIp(text)
+  if (ip !== undefined) return {ip, name: null}
+  const found = await lookup(text, {all: true}).catch(() => [])
+  const address = found.find(({family}) => family === 4) ?? found[0]
+  const known = address && readIp(address.address)
+  if (known === undefined) throw new Failure('runtime', `the name ${text} has no address here`)
+  return {ip: known, name: text}
 }
 
 /** What the inventory knows of the host at `source`. */
@@ -114,36 +127,43 @@ function placeOf(
   if (!inventory || source === undefined) {
     return {host: {name: null, site: told}, known: NOTHING_KNOWN, gateways: [], alternatives: []}
   }
-  const vm = inventory.vms.find(({ip}) => ip === source)
-  const segment = segmentOfIp(inventory, source)
-  const gateways = segment?.gateways ?? []
+  const vm = inventory.vms.find(({ip, ip6}) => ip === source || ip6?.includes(source))
+  const segment = (vm && findSegment(inventory, vm.segment)) ?? segmentOfIp(inventory, source)
+  const gateways = (segment?.gateways ?? []).map((gateway) => ({...gateway, ip: addressLike(source, gateway)}))
   return {
     host: {
       name: vm?.name ?? null,
       site: told ?? (vm?.site === undefined ? null : {name: vm.site, source: 'inventory'}),
     },
-    known: knownSites(inventory, {ip: source}),
+    known: knownSites(inventory, {ip: source, segment: segment?.name}),
     gateways,
     alternatives: gateways.map(({name, ip, mac}) => ({name, ip, mac, macSource: 'inventory'})),
   }
 }
+
+/** A gateway's address of the same family as `ip`, if the inventory has one: what is sent goes by its MAC. */
+const addressLike = (ip: Ipv4 | Ipv6, gateway: Gateway): Ipv4 | Ipv6 =>
+  isVersion6(ip) ? (gateway.ip6?.[0] ?? gateway.ip) : gateway.ip
 
 /** `by`, `10.0.0.2` or `10.1.0.254=02:00:00:00:0b:02`. */
 function namedHop(text: string, inventory: Inventory | undefined): NamedHop {
   const gateways = inventory ? allGateways(inventory) : []
   const named = gateways.find(({name}) => name === text)
   if (named) return {name: named.name, ip: named.ip, mac: named.mac, macSource: 'inventory'}
-  const [ip = '', macText, more] = text.split('=')
+  const [ipText = '', macText, more] = text.split('=')
+  const ip = readIp(ipText)
   const mac = macText === undefined ? undefined : readMac(macText)
-  if (!isIpv4(ip) || more !== undefined || (macText !== undefined && !mac)) {
+  if (ip === undefined || more !== undefined || (macText !== undefined && !mac)) {
     throw new Failure(
       'usage',
-      `--via ${text} is no gateway of the inventory, no IPv4 address and no IP=MAC${hint(
+      `--via ${text} is no gateway of the inventory, no address and no IP=MAC${hint(
         text,
         gateways.map(({name}) => name),
       )}`,
     )
   }
-  const owner = gateways.find((gateway) => (mac === undefined ? gateway.ip === ip : gateway.mac === mac))
+  const owner = gateways.find((gateway) =>
+    mac === undefined ? gateway.ip === ip || gateway.ip6?.includes(ip) : gateway.mac === mac,
+  )
   return {name: owner?.name ?? null, ip, mac, macSource: 'flag'}
 }

@@ -1,10 +1,13 @@
 // Which first hops are compared: the one this host uses, and those it could use.
 import {type CandidateEvidence, type HostRouting, PLAIN_ROUTING} from '../../domain/trace/evidence.ts'
 import {Failure} from '../../errors.ts'
-import type {InterfaceFacts, Neighbour, RouteKey} from '../../net/ip.ts'
+import type {InterfaceAddress, InterfaceFacts, Neighbour, RouteKey} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
-import {type Ipv4, isGroupMac, type Mac, prefixContains, prefixOf, prefixText, ZERO_MAC} from '../../wire/address.ts'
+import {type Ipv4, isGroupMac, type Mac, prefixText, ZERO_MAC} from '../../wire/address.ts'
+import {addressBits, ipPrefixContains, ipPrefixOf} from '../../wire/ip-prefix.ts'
+import {isLinkLocal, isVersion6} from '../../wire/ipv6-address.ts'
 import {askArp} from './arp-ask.ts'
+import {askNd} from './nd-ask.ts'
 
 /** A first hop before anything was measured. */
 export type Candidate = Pick<CandidateEvidence, 'name' | 'ip' | 'mac' | 'macSource'>
@@ -57,13 +60,16 @@ export async function currentHop(world: World, question: HopQuestion): Promise<C
     throw new Failure('usage', `${destination.ip} is on-link on ${route.interface}: no gateway is used to reach it`)
   }
   const facts = all.find((candidate) => candidate.name === route.interface)
-  const source = question.source ?? route.source ?? facts?.addresses[0]?.ip
-  if (!facts || source === undefined)
-    throw new Failure('runtime', `${route.interface} has no IPv4 address to probe from`)
+  const source = question.source ?? route.source ?? (facts && addressesLike(destination.ip, facts)[0]?.ip)
+  if (!facts || source === undefined) throw new Failure('runtime', `${route.interface} has no address to probe from`)
   if (!facts.ethernet)
     throw new Failure('usage', `${facts.name} carries no Ethernet frames: there is no first hop to choose`)
   const entry = await world.resolveNeighbour(gateway, route.interface)
-  if (!entry?.mac) throw new Failure('runtime', `the gateway ${gateway} does not answer ARP on ${route.interface}`)
+  if (!entry?.mac)
+    throw new Failure(
+      'runtime',
+      `the gateway ${gateway} does not answer ${isVersion6(gateway) ? 'ND' : 'ARP'} on ${route.interface}`,
+    )
   const known = gateways.find((candidate) => candidate.mac === entry.mac)
   return {
     ...{facts, source},
@@ -71,15 +77,22 @@ export async function currentHop(world: World, question: HopQuestion): Promise<C
     routing: {
       ...PLAIN_ROUTING,
       ...(await world.routingFacts?.(destination.ip, keyOf(question))),
-      otherSources: facts.addresses.map(({ip}) => ip).filter((ip) => ip !== source),
+      otherSources: addressesLike(destination.ip, facts)
+        .filter(({ip}) => !isLinkLocal(ip))
+        .map(({ip}) => ip)
+        .filter((ip) => ip !== source),
     },
   }
 }
 
 const keyOf = ({interfaceName, source, mark}: RouteKey): RouteKey => ({interfaceName, source, mark})
 
+/** The addresses of an interface that are of one family with `ip`. */
+export const addressesLike = (ip: Ipv4, {addresses, addresses6 = []}: InterfaceFacts): readonly InterfaceAddress[] =>
+  isVersion6(ip) ? addresses6 : addresses
+
 function checkSource(all: readonly InterfaceFacts[], source: Ipv4 | undefined): void {
-  const own = all.flatMap(({addresses}) => addresses.map(({ip}) => ip))
+  const own = all.flatMap(({addresses, addresses6 = []}) => [...addresses, ...addresses6].map(({ip}) => ip))
   if (source === undefined || own.includes(source)) return
   throw new Failure('usage', `--source ${source} is no address of this host; it has ${own.join(', ')}`)
 }
@@ -123,10 +136,10 @@ export async function alternativeHops(
 
 /** A host with a /32 does not know its segment: then nothing is refused. */
 function checkOnSegment({name, ip}: NamedHop, {facts}: CurrentHop): void {
-  const prefixes = facts.addresses
-    .filter(({prefixLength}) => prefixLength < 32)
-    .map((each) => prefixOf(each.ip, each.prefixLength))
-  if (prefixes.length === 0 || prefixes.some((prefix) => prefixContains(prefix, ip))) return
+  const prefixes = addressesLike(ip, facts)
+    .filter(({prefixLength}) => prefixLength < addressBits(ip))
+    .map((each) => ipPrefixOf(each.ip, each.prefixLength))
+  if (prefixes.length === 0 || prefixes.some((prefix) => ipPrefixContains(prefix, ip))) return
   const what = name === null || name === ip ? ip : `${name} (${ip})`
   throw new Failure(
     'usage',
@@ -137,9 +150,10 @@ function checkOnSegment({name, ip}: NamedHop, {facts}: CurrentHop): void {
 async function macsOf(world: World, ip: Ipv4, {facts, source}: CurrentHop): Promise<readonly Mac[]> {
   const known = (await world.neighbours(facts.name)).find((entry) => entry.ip === ip && isGood(entry))?.mac
   if (known !== undefined) return [known]
-  const macs = await askArp(world, facts.name, source, ip)
+  const macs = await (isVersion6(ip) ? askNd : askArp)(world, facts.name, source, ip)
   if (macs.length > 0) return macs
-  throw new Failure('runtime', `${ip} does not answer ARP on ${facts.name}: is it on this segment, and up?`)
+  const protocol = isVersion6(ip) ? 'ND' : 'ARP'
+  throw new Failure('runtime', `${ip} does not answer ${protocol} on ${facts.name}: is it on this segment, and up?`)
 }
 
 /** States in which the kernel itself would send (ip-neighbour(8)). */

@@ -6,8 +6,9 @@ import type {
   RouteSnapshot,
   TraceEvidence,
 } from '../../domain/trace/evidence.ts'
-import {prefixOf, prefixText} from '../../wire/address.ts'
-import type {CurrentHop, FoundHops} from './candidates.ts'
+import {prefixText} from '../../wire/address.ts'
+import {ipPrefixOf} from '../../wire/ip-prefix.ts'
+import {addressesLike, type CurrentHop, type FoundHops} from './candidates.ts'
 import type {Exit} from './exit.ts'
 import type {Pairs} from './pairs.ts'
 import type {Station} from './run.ts'
@@ -87,13 +88,14 @@ const candidateOf = ({candidate, firstHop, scan, works}: Exit): CandidateEvidenc
 })
 
 function hostOf(request: TraceRequest, {facts, source, routing}: CurrentHop): TraceEvidence['host'] {
-  const address = facts.addresses.find((each) => each.ip === source) ?? facts.addresses[0]
+  const addresses = addressesLike(source, facts)
+  const address = addresses.find((each) => each.ip === source) ?? addresses[0]
   return {
     ...request.host,
     ip: source,
     mac: facts.mac,
     iface: facts.name,
-    prefix: address ? prefixText(prefixOf(address.ip, address.prefixLength)) : null,
+    prefix: address ? prefixText(ipPrefixOf(address.ip, address.prefixLength)) : null,
     routing,
   }
 }

@@ -2,6 +2,7 @@
 // function of what was seen so far (domain/trace/plan.ts); here it is done.
 import type {IntegrityEvidence, ProbeProtocol, TraceEvidence} from '../../domain/trace/evidence.ts'
 import type {Step} from '../../domain/trace/plan.ts'
+import {isVersion6} from '../../wire/ipv6-address.ts'
 import {alternativeHops, currentHop} from './candidates.ts'
 import {type Exit, makeExit} from './exit.ts'
 import {type Began, evidenceOf, type Gathered, UNSEEN} from './gather.ts'
@@ -43,7 +44,7 @@ export async function trace(run: TraceRun, request: TraceRequest, signal: AbortS
   if (exits.length > 1) await tracer.measure()
   await tracer.finish()
   const after = station.lost.aborted ? before : await routeSnapshot(world, request, hop, candidates)
-  const redirects = await world.redirectFacts(hop.facts.name)
+  const redirects = await world.redirectFacts(hop.facts.name, isVersion6(request.destination.ip) ? 6 : 4)
   return tracer.gather({before, after}, redirects)
 }
 
