@@ -11,18 +11,31 @@ import type {World} from '../net/world.ts'
 import {type Ipv4, type Mac, type Prefix, prefixOf} from '../wire/address.ts'
 import {ifWellFormed} from '../wire/error.ts'
 import {parseEthernetHeader} from '../wire/ethernet.ts'
-import {askEgress, type Egress, FAR_AWAY} from './egress.ts'
+import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
+import {askEgress, type Egress, FAR_AWAY, FAR_AWAY6} from './egress.ts'
 
 /** Whose place is taken, and where. */
 export interface StandInPlace {
   /** For messages. */
   readonly label: string
   readonly port: string
-  readonly vm: {readonly ip: Ipv4; readonly mac: Mac}
+  readonly vm: {readonly ip: Ipv4; readonly ip6: Ipv6 | undefined; readonly mac: Mac}
   /** Of its segment, if known: without it only its answers tell which gateway it uses, not its traffic. */
   readonly segment: Prefix | undefined
   /** Gateways whose MACs are known, by which the one in use gets its address. */
-  readonly gateways: readonly {readonly ip: Ipv4; readonly mac: Mac}[]
+  readonly gateways: readonly KnownGateway[]
+}
+
+/** A gateway, with its IPv6 addresses if it has any that are known. */
+interface KnownGateway {
+  readonly ip: Ipv4 | Ipv6
+  readonly mac: Mac
+  readonly ip6?: readonly Ipv6[] | undefined
+}
+
+interface Hop {
+  readonly ip: Ipv4 | Ipv6
+  readonly mac: Mac
 }
 
 export interface StandIn {
@@ -43,7 +56,7 @@ export async function standIn(
   signal: AbortSignal,
 ): Promise<StandIn> {
   const {label, port, vm} = place
-  const seen = await askVm(world, place, [], (egress) => egress.alive, signal)
+  const seen = await askVm(world, place, vm.ip, [], (egress) => egress.alive, signal)
   if (!seen.alive) throw new Failure('silent', `${label} does not answer at ${port}: nothing is sent in its place`)
   const facts = interfaceIn(await world.interfaces(), port)
   const injector = await vantage.injector(facts)
@@ -52,7 +65,7 @@ export async function standIn(
     throw error
   })
   const prefixLength = place.segment?.length ?? 32
-  let current: {readonly ip: Ipv4; readonly mac: Mac} | undefined
+  const hops = new Map<Ipv4 | Ipv6, Hop>()
   return {
     world: {
       ...world,
@@ -60,18 +73,27 @@ export async function standIn(
         name === port
           ? linkInPlace(await world.openLink(port, toVm(options)), vm.mac, injector, watch)
           : world.openLink(name, options),
-      interfaces: async () => [{...facts, mac: vm.mac, addresses: [{ip: vm.ip, prefixLength}]}],
+      interfaces: async () => [
+        {
+          ...{...facts, mac: vm.mac, addresses: [{ip: vm.ip, prefixLength}]},
+          addresses6: vm.ip6 === undefined ? [] : [{ip: vm.ip6, prefixLength: 128}],
+        },
+      ],
       async routeTo(destination) {
-        const mac = await macInUse(world, place, destination, signal)
-        current = mac === undefined ? undefined : neededGateway(place, mac)
-        return current && {gateway: current.ip, interface: port, source: vm.ip, redirected: false, expiresS: undefined}
+        const source = ownAddress(place, destination)
+        const mac = await macInUse(world, place, source, destination, signal)
+        if (mac === undefined) return undefined
+        const hop = {mac, ip: neededGateway(place, mac, source)}
+        hops.set(hop.ip, hop)
+        return {gateway: hop.ip, interface: port, source, redirected: false, expiresS: undefined}
       },
       // What routing policies the VM has is not seen from here.
       routingFacts: async () => ({nextHops: [], otherDefaults: [], rules: []}),
-      tableGateway: async () => current?.ip,
-      neighbours: async () => (current === undefined ? [] : [{...current, state: 'REACHABLE'}]),
+      tableGateway: async () => undefined,
+      neighbours: async () => [...hops.values()].map((hop) => ({...hop, state: 'REACHABLE'})),
       async resolveNeighbour(ip) {
-        if (current?.ip === ip) return {...current, state: 'REACHABLE'}
+        const hop = hops.get(ip)
+        if (hop) return {...hop, state: 'REACHABLE'}
         // Asked for in the VM's place, the answer would be the VM's to learn from: it could move the VM's own entry.
         throw usage(`the MAC of ${ip} is not asked for in ${label}'s place: say ${ip}=MAC, or name it in the inventory`)
       },
@@ -90,30 +112,45 @@ const toVm = (options: LinkOptions = {}): LinkOptions => ({...options, promiscuo
 function askVm(
   world: World,
   {port, vm, segment}: StandInPlace,
-  destinations: readonly Ipv4[],
+  ip: Ipv4 | Ipv6,
+  destinations: readonly (Ipv4 | Ipv6)[],
   enough: (seen: EgressSeen) => boolean,
   signal: AbortSignal,
 ): Promise<Egress> {
   const here = segment ?? prefixOf(vm.ip, 32)
-  return askEgress({interfaceName: port, vm, vlan: undefined, segment: here, destinations, enough}, world, signal)
+  const station = {ip, mac: vm.mac}
+  return askEgress(
+    {interfaceName: port, vm: station, vlan: undefined, segment: here, destinations, enough},
+    world,
+    signal,
+  )
+}
+
+/** The VM's address of the destination's family. @throws Failure `usage` if none is known. */
+function ownAddress({vm, label}: StandInPlace, destination: Ipv4 | Ipv6): Ipv4 | Ipv6 {
+  if (!isVersion6(destination)) return vm.ip
+  if (vm.ip6 !== undefined) return vm.ip6
+  throw usage(`${destination}: no IPv6 address of ${label} is known: name it in the inventory (vms, ip6)`)
 }
 
 /** The MAC that the VM sends to what is for `destination`; undefined if it has no way there. */
 async function macInUse(
   world: World,
   place: StandInPlace,
-  destination: Ipv4,
+  source: Ipv4 | Ipv6,
+  destination: Ipv4 | Ipv6,
   signal: AbortSignal,
 ): Promise<Mac | undefined> {
   const answered = ({paths}: EgressSeen): boolean =>
     paths.some((path) => path.destination === destination && path.by === 'echo')
-  const {paths, alive} = await askVm(world, place, [destination], answered, signal)
+  const {paths, alive} = await askVm(world, place, source, [destination], answered, signal)
   const own = paths.filter((path) => path.by === 'echo' || place.segment !== undefined)
   const there = own.find((path) => path.destination === destination)
   if (there) return there.mac
   // It answers no echo that comes from there: what it does with all others is what it does with this one.
+  const far: readonly string[] = [...FAR_AWAY, ...FAR_AWAY6]
   const elsewhere = new Set(
-    own.filter((path) => FAR_AWAY.includes(path.destination) || path.by === 'traffic').map(({mac}) => mac),
+    own.filter((path) => far.includes(path.destination) || path.by === 'traffic').map(({mac}) => mac),
   )
   if (elsewhere.size === 1) return [...elsewhere][0]
   if (!alive) return undefined
@@ -123,9 +160,12 @@ async function macInUse(
   )
 }
 
-function neededGateway({gateways, label}: StandInPlace, mac: Mac): {readonly ip: Ipv4; readonly mac: Mac} {
-  const found = gateways.find((gateway) => gateway.mac === mac)
-  if (found) return found
+/** The gateway's address of the family of `source`, or the one that it has. */
+function neededGateway({gateways, label}: StandInPlace, mac: Mac, source: Ipv4 | Ipv6): Ipv4 | Ipv6 {
+  const found = gateways.filter((gateway) => gateway.mac === mac)
+  const all = found.flatMap(({ip, ip6 = []}) => [...ip6, ip])
+  const address = all.find((ip) => isVersion6(ip) === isVersion6(source)) ?? all[0]
+  if (address !== undefined) return address
   throw usage(`${label} sends to ${mac}, which is no gateway of the inventory: name it with --via IP=${mac} too`)
 }
 

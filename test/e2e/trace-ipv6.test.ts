@@ -54,6 +54,21 @@ describe.skipIf(noNamespaces)('a moved VM, over IPv6', () => {
     expect(json.results[0].egress.penaltyMs.lo).toBeGreaterThan(DCI_RTT_MS / 2)
   })
 
+  it('trombones, traced from its hypervisor in its place', async () => {
+    const {code, json} = await gwswitch(['trace', NEAR_Y6, '--port-of', 'db-03', '-f', inventory, ...FAST], {
+      namespace: lab().ns('hv'),
+    })
+    expect(json.results[0]).toMatchObject({
+      host: {name: 'db-03', ip: VM6, site: 'y', iface: 'db-03'},
+      candidates: [
+        {name: 'bx', ip: 'fe80::a'},
+        {name: 'by', ip: 'fe80::b'},
+      ],
+      egress: {verdict: 'trombone', reason: 'detour'},
+    })
+    expect(code).toBe(10)
+  })
+
   it('is heard at its port with nothing sent', async () => {
     const ping = spawnIn(lab().ns('db-03'), ['ping', '-6', '-q', '-i', '0.05', NEAR_Y6], {stdio: 'ignore'})
     try {

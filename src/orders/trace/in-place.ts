@@ -7,7 +7,8 @@ import type {VantageWorld} from '../../net/vantage-world.ts'
 import type {World} from '../../net/world.ts'
 import {askEgress, FAR_AWAY} from '../../probe/egress.ts'
 import {standIn} from '../../probe/stand-in.ts'
-import {type Ipv4, isIpv4, type Mac, prefixOf, readMac} from '../../wire/address.ts'
+import {type Ipv4, type Mac, prefixOf, readMac} from '../../wire/address.ts'
+import {type Ipv6, isLinkLocal, readIp} from '../../wire/ipv6-address.ts'
 import {resolveStation, type StationOrder, type Waker} from './station.ts'
 
 /** What of an order the VM's place changes. */
@@ -39,7 +40,13 @@ export async function inVmsPlace<O extends InPlaceOrder, T>(
   expectInjectable(station, port!, await vantage.learned(), order.interfaceName !== undefined)
   const known = segment?.gateways ?? (inventory ? allGateways(inventory) : [])
   const gateways = [...known, ...order.via.flatMap((text) => namedByMac(text) ?? [])]
-  const place = {label, port: port!.name, vm: {ip, mac}, segment: segment?.prefix, gateways}
+  const place = {
+    label,
+    port: port!.name,
+    vm: {ip, ip6: station.vm?.ip6?.find((each) => !isLinkLocal(each)), mac},
+    segment: segment?.prefix,
+    gateways,
+  }
   const stand = await standIn(world, vantage, place, signal)
   try {
     const here = {...order, interfaceName: port!.name, via: await otherThanInUse(order.via, stand.world)}
@@ -74,10 +81,11 @@ function expectMac(text: string, portOf: string | undefined, inventory: Inventor
 }
 
 /** `10.1.0.254=02:00:00:00:0b:02`. */
-function namedByMac(text: string): {readonly ip: Ipv4; readonly mac: Mac} | undefined {
-  const [ip = '', macText = ''] = text.split('=')
+function namedByMac(text: string): {readonly ip: Ipv4 | Ipv6; readonly mac: Mac} | undefined {
+  const [ipText = '', macText = ''] = text.split('=')
+  const ip = readIp(ipText)
   const mac = readMac(macText)
-  return isIpv4(ip) && mac !== undefined ? {ip, mac} : undefined
+  return ip !== undefined && mac !== undefined ? {ip, mac} : undefined
 }
 
 /** Without an inventory all gateways are named, also the one that the VM turns out to use: that is no alternative. */
