@@ -97,7 +97,12 @@ export function compare(evidence: TraceEvidence, places: Places, alternative: nu
 }
 
 /** A pair with its flow; nothing of one that was not answered on both sides. */
-function pairValue({viaCurrent, viaAlternative, sentAtMs, flow}: PairEvidence): (PairValue & {readonly flow: number})[] {
+function pairValue({
+  viaCurrent,
+  viaAlternative,
+  sentAtMs,
+  flow,
+}: PairEvidence): (PairValue & {readonly flow: number})[] {
   if (viaCurrent.rttMs === null || viaAlternative.rttMs === null) return []
   return [{currentMs: viaCurrent.rttMs, alternativeMs: viaAlternative.rttMs, atMs: sentAtMs, flow}]
 }

@@ -58,8 +58,8 @@ export async function runTrace(
     protocols: order.protocols,
   }
   const key = {interfaceName: order.interfaceName, source: order.source, mark: order.mark}
-  const source = order.source ?? (await run.world.routeTo(target.ip, key))?.source
-  const place = placeOf(source, order, inventory)
+  const route = await run.world.routeTo(target.ip, key)
+  const place = placeOf(order.source ?? route?.source, route?.gateway, order, inventory)
   const request: TraceRequest = {
     ...{destination: target, ...key, ...place},
     alternatives: order.via.length > 0 ? order.via.map((text) => namedHop(text, inventory)) : place.alternatives,
@@ -85,6 +85,7 @@ export function checkOrder(destinations: readonly string[], order: TraceOrder, i
 }
 
 function checkAddress(text: string): void {
+  if (text.includes(':')) throw new Failure('usage', `${text} is no IPv4 address and no name`)
   if (!isIpv4(text)) {
     if (/^[\d.]+$/.test(text)) throw new Failure('usage', `${text} is not an IPv4 address`)
     return
@@ -104,9 +105,10 @@ export async function resolveDestination(text: string): Promise<Target> {
   }
 }
 
-/** What the inventory knows of the host at `source`. */
+/** What the inventory knows of the host at `source`, or else of the segment that its gateway is on. */
 function placeOf(
   source: Ipv4 | undefined,
+  gateway: Ipv4 | undefined,
   order: TraceOrder,
   inventory: Inventory | undefined,
 ): Pick<TraceRequest, 'host' | 'known' | 'gateways' | 'alternatives'> {
@@ -115,14 +117,16 @@ function placeOf(
     return {host: {name: null, site: told}, known: NOTHING_KNOWN, gateways: [], alternatives: []}
   }
   const vm = inventory.vms.find(({ip}) => ip === source)
-  const segment = segmentOfIp(inventory, source)
+  const segment =
+    segmentOfIp(inventory, source) ??
+    (gateway !== undefined && isIpv4(gateway) ? segmentOfIp(inventory, gateway) : undefined)
   const gateways = segment?.gateways ?? []
   return {
     host: {
       name: vm?.name ?? null,
       site: told ?? (vm?.site === undefined ? null : {name: vm.site, source: 'inventory'}),
     },
-    known: knownSites(inventory, {ip: source}),
+    known: knownSites(inventory, {ip: source, segment: segment?.name}),
     gateways,
     alternatives: gateways.map(({name, ip, mac}) => ({name, ip, mac, macSource: 'inventory'})),
   }

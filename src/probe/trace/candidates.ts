@@ -3,7 +3,16 @@ import {type CandidateEvidence, type HostRouting, PLAIN_ROUTING} from '../../dom
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts, Neighbour, RouteKey} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
-import {type Ipv4, isGroupMac, type Mac, prefixContains, prefixOf, prefixText, ZERO_MAC} from '../../wire/address.ts'
+import {
+  type Ipv4,
+  isGroupMac,
+  isIpv4,
+  type Mac,
+  prefixContains,
+  prefixOf,
+  prefixText,
+  ZERO_MAC,
+} from '../../wire/address.ts'
 import {askArp} from './arp-ask.ts'
 
 /** A first hop before anything was measured. */
@@ -63,11 +72,14 @@ export async function currentHop(world: World, question: HopQuestion): Promise<C
   if (!facts.ethernet)
     throw new Failure('usage', `${facts.name} carries no Ethernet frames: there is no first hop to choose`)
   const entry = await world.resolveNeighbour(gateway, route.interface)
-  if (!entry?.mac) throw new Failure('runtime', `the gateway ${gateway} does not answer ARP on ${route.interface}`)
-  const known = gateways.find((candidate) => candidate.mac === entry.mac)
+  // The kernel asks once a second; on a lossy segment it takes more than that.
+  const mac = entry?.mac ?? (isIpv4(gateway) ? (await askArp(world, facts.name, source, gateway))[0] : undefined)
+  if (mac === undefined)
+    throw new Failure('runtime', `the gateway ${gateway} does not answer ARP on ${route.interface}`)
+  const known = gateways.find((candidate) => candidate.mac === mac)
   return {
     ...{facts, source},
-    candidate: {name: known?.name ?? null, ip: gateway, mac: entry.mac, macSource: 'neigh'},
+    candidate: {name: known?.name ?? null, ip: gateway, mac, macSource: entry?.mac ? 'neigh' : 'arp'},
     routing: {
       ...PLAIN_ROUTING,
       ...(await world.routingFacts?.(destination.ip, keyOf(question))),
