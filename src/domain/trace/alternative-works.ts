@@ -5,7 +5,7 @@ import type {SideStats} from './compare.ts'
 import {losesMore} from './compare.ts'
 import type {CandidateEvidence, PairEvidence, ProbeOutcome, SoloCheck, TraceEvidence} from './evidence.ts'
 
-/** Pairs after which silence is looked into. */
+/** Pairs after which the destination is taken for silent in a protocol. */
 export const SILENT_PAIRS = 6
 const INITIAL_TTLS = [64, 128, 255]
 /** Answers of a side below which its reply TTL is not compared. */
@@ -19,8 +19,7 @@ export function isDead(dead: SideStats, alive: SideStats, candidate: CandidateEv
 }
 
 /** Silence beside answers, in enough pairs to ask whether it is dead. */
-export const seemsDead = (dead: SideStats, alive: SideStats): boolean =>
-  dead.answered === 0 && dead.sent >= SILENT_PAIRS && losesMore(dead, alive)
+export const seemsDead = (dead: SideStats, alive: SideStats): boolean => dead.answered === 0 && losesMore(dead, alive)
 
 const failed = (check: SoloCheck | undefined): boolean => check !== undefined && check.sent > 0 && check.answered === 0
 const passed = (check: SoloCheck | undefined): boolean => check !== undefined && check.answered > 0

@@ -62,6 +62,9 @@ export interface Facts extends Numbers {
   readonly otherBox: readonly string[]
 }
 
+/** A local exit saves one DCI round trip to a destination at home; less than this part of it is nothing. */
+const SOME_GAIN = 0.25
+
 interface Rule {
   readonly reason: Reason
   /** The numbers mean nothing where this row decides. */
@@ -231,12 +234,13 @@ const crossesBehindExit = (facts: Facts): boolean => facts.places.current.local 
  * its path leaves the site somewhere. Or it was seen to, and nobody knows where the destination is.
  */
 function isBothFar(facts: Facts): boolean {
-  const {evidence, places, alternative, dci} = facts
+  const {evidence, places, alternative, dci, penalty} = facts
   if (places.destination.site === null && crossesBehindExit(facts)) return true
   const local =
     places.current.local === true ? 0 : places.alternatives[alternative]!.local === true ? alternative + 1 : -1
   if (!isDestinationHome(facts) || local < 0 || dci.rttMs === null || dci.rttMs < RESOLVABLE_MS) return false
-  return (boundsOf(evidence, local).destinationMs ?? 0) >= dci.rttMs / 2
+  const gains = Math.abs(penalty?.median ?? 0) >= dci.rttMs * SOME_GAIN
+  return !gains && (boundsOf(evidence, local).destinationMs ?? 0) >= dci.rttMs / 2
 }
 
 /** The host's own route shares its flows between a local exit and a far one, and the far one costs. */

@@ -104,7 +104,8 @@ function isProvenNear(bounds: readonly Bounds[], i: number, stated: number | und
   if (atMostMs === null) return false
   if (stated !== undefined) return atMostMs < stated / 2
   const others = bounds.filter((_, j) => j !== i)
-  return atMostMs < RESOLVABLE_MS && others.some((each) => (each.answerMs ?? 0) - atMostMs >= RESOLVABLE_MS)
+  // Nothing came through the other as fast: the sites are not so close together that near and far are one.
+  return atMostMs < RESOLVABLE_MS && others.some((each) => (each.throughMs ?? 0) - atMostMs >= RESOLVABLE_MS)
 }
 
 function seemingDistance(bounds: readonly Bounds[], i: number, stated: number | undefined): Distance | undefined {

@@ -7,7 +7,7 @@ export type FlagCode =
   | 'answers-limited'
   | 'loss-one-sided'
   | 'return-follows-exit'
-  | 'only-icmp'
+  | 'protocol-changed'
   | 'several-next-hops'
   | 'other-default-routes'
   | 'policy-routing'

@@ -118,7 +118,7 @@ function followsExit(evidence: TraceEvidence, places: Places): boolean {
       if (pair.warmUp || (i > 0 && pair.alternative !== i - 1)) return []
       return (i === 0 ? pair.viaCurrent : pair.viaAlternative).returnMac ?? []
     })
-    return all.length > 1 && macs.length >= FOLLOWING && macs.every((mac) => place.macs.includes(mac))
+    return all.length > 1 && !place.flips && macs.length >= FOLLOWING && macs.every((mac) => place.macs.includes(mac))
   })
 }
 

@@ -70,7 +70,8 @@ function exitToCheck(
     if (seemsDead(viaAlternative, viaCurrent) && unchecked(alternative + 1)) return alternative + 1
     if (seemsDead(viaCurrent, viaAlternative) && unchecked(0)) return 0
   }
+  if (!RECOMMENDS.has(chosen.reason)) return undefined
   const exit = chosen.alternative + 1
-  if (RECOMMENDS.has(chosen.reason) && unchecked(exit)) return exit
+  if (unchecked(exit)) return exit
   return needsComparison(evidence.alternatives[chosen.alternative]!) && unchecked(0) ? 0 : undefined
 }

@@ -44,6 +44,10 @@ function runFlags({complete, integrity, probe}: TraceEvidence, numbers: Numbers 
     const detail = `somebody set this host's clock during the run: ${integrity.clockSteps} probes were dropped`
     flags.push({code: 'clock-stepped', detail})
   }
+  if (probe.silent.length > 0) {
+    const detail = `${probe.silent.join(' and ')} probes are not answered through every exit: ${probe.protocol} took their place`
+    flags.push({code: 'protocol-changed', detail})
+  }
   if (probe.limited) {
     const detail = `the destination answers only so many probes a second: they were sent ${probe.gapMs} ms apart`
     flags.push({code: 'answers-limited', detail})

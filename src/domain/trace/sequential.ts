@@ -19,7 +19,7 @@ export type Side = 'above' | 'below'
 /** Least number of pairs that can be named a side of at 1 %: all on it. */
 export const FEWEST = 9
 /** Before so long a time, ms, a side is named only of differences that hardly differ: a burst of load lasts seconds. */
-const PATIENCE_MS = 4000
+export const PATIENCE_MS = 4000
 /** How little that is: the range without one value at either end, as a part of the threshold. */
 const TIGHT = 0.25
 

@@ -59,8 +59,8 @@ export async function runTrace(
     protocols: order.protocols,
   }
   const key = {interfaceName: order.interfaceName, source: order.source, mark: order.mark}
-  const source = order.source ?? (await run.world.routeTo(target.ip, key))?.source
-  const place = placeOf(source, order, inventory)
+  const route = await run.world.routeTo(target.ip, key)
+  const place = placeOf(order.source ?? route?.source, route?.gateway, order, inventory)
   const request: TraceRequest = {
     ...{destination: target, ...key, ...place},
     alternatives: order.via.length > 0 ? order.via.map((text) => namedHop(text, inventory)) : place.alternatives,
@@ -117,9 +117,10 @@ export async function resolveDestination(text: string): Promise<Target> {
   return {ip: known, name: text}
 }
 
-/** What the inventory knows of the host at `source`. */
+/** What the inventory knows of the host at `source`, or else of the segment that its gateway is on. */
 function placeOf(
   source: Ipv4 | undefined,
+  gateway: Ipv4 | undefined,
   order: TraceOrder,
   inventory: Inventory | undefined,
 ): Pick<TraceRequest, 'host' | 'known' | 'gateways' | 'alternatives'> {
@@ -128,8 +129,11 @@ function placeOf(
     return {host: {name: null, site: told}, known: NOTHING_KNOWN, gateways: [], alternatives: []}
   }
   const vm = inventory.vms.find(({ip, ip6}) => ip === source || ip6?.includes(source))
-  const segment = (vm && findSegment(inventory, vm.segment)) ?? segmentOfIp(inventory, source)
-  const gateways = (segment?.gateways ?? []).map((gateway) => ({...gateway, ip: addressLike(source, gateway)}))
+  const segment =
+    (vm && findSegment(inventory, vm.segment)) ??
+    segmentOfIp(inventory, source) ??
+    (gateway === undefined ? undefined : segmentOfIp(inventory, gateway))
+  const gateways = (segment?.gateways ?? []).map((each) => ({...each, ip: addressLike(source, each)}))
   return {
     host: {
       name: vm?.name ?? null,

@@ -5,7 +5,7 @@ import type {InterfaceAddress, InterfaceFacts, Neighbour, RouteKey} from '../../
 import type {World} from '../../net/world.ts'
 import {type Ipv4, isGroupMac, type Mac, prefixText, ZERO_MAC} from '../../wire/address.ts'
 import {addressBits, ipPrefixContains, ipPrefixOf} from '../../wire/ip-prefix.ts'
-import {isLinkLocal, isVersion6} from '../../wire/ipv6-address.ts'
+import {type Ipv6, isLinkLocal, isVersion6} from '../../wire/ipv6-address.ts'
 import {askArp} from './arp-ask.ts'
 import {askNd} from './nd-ask.ts'
 
@@ -65,15 +65,16 @@ export async function currentHop(world: World, question: HopQuestion): Promise<C
   if (!facts.ethernet)
     throw new Failure('usage', `${facts.name} carries no Ethernet frames: there is no first hop to choose`)
   const entry = await world.resolveNeighbour(gateway, route.interface)
-  if (!entry?.mac)
-    throw new Failure(
-      'runtime',
-      `the gateway ${gateway} does not answer ${isVersion6(gateway) ? 'ND' : 'ARP'} on ${route.interface}`,
-    )
-  const known = gateways.find((candidate) => candidate.mac === entry.mac)
+  // The kernel asks once a second; on a lossy segment it takes more than that.
+  const mac = entry?.mac ?? (await ask(gateway)(world, facts.name, source, gateway))[0]
+  if (mac === undefined) {
+    const protocol = isVersion6(gateway) ? 'ND' : 'ARP'
+    throw new Failure('runtime', `the gateway ${gateway} does not answer ${protocol} on ${route.interface}`)
+  }
+  const known = gateways.find((candidate) => candidate.mac === mac)
   return {
     ...{facts, source},
-    candidate: {name: known?.name ?? null, ip: gateway, mac: entry.mac, macSource: 'neigh'},
+    candidate: {name: known?.name ?? null, ip: gateway, mac, macSource: entry?.mac ? 'neigh' : 'arp'},
     routing: {
       ...PLAIN_ROUTING,
       ...(await world.routingFacts?.(destination.ip, keyOf(question))),
@@ -150,11 +151,13 @@ function checkOnSegment({name, ip}: NamedHop, {facts}: CurrentHop): void {
 async function macsOf(world: World, ip: Ipv4, {facts, source}: CurrentHop): Promise<readonly Mac[]> {
   const known = (await world.neighbours(facts.name)).find((entry) => entry.ip === ip && isGood(entry))?.mac
   if (known !== undefined) return [known]
-  const macs = await (isVersion6(ip) ? askNd : askArp)(world, facts.name, source, ip)
+  const macs = await ask(ip)(world, facts.name, source, ip)
   if (macs.length > 0) return macs
   const protocol = isVersion6(ip) ? 'ND' : 'ARP'
   throw new Failure('runtime', `${ip} does not answer ${protocol} on ${facts.name}: is it on this segment, and up?`)
 }
+
+const ask = (ip: Ipv4 | Ipv6) => (isVersion6(ip) ? askNd : askArp)
 
 /** States in which the kernel itself would send (ip-neighbour(8)). */
 const isGood = ({mac, state}: Neighbour): boolean => mac !== undefined && !/FAILED|INCOMPLETE/.test(state)

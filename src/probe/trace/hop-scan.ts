@@ -9,7 +9,7 @@ const GIVE_UP_AFTER = 5
 /** A TTL that stays silent is asked so often. */
 const ATTEMPTS = 2
 /** Probes under way at a time: those beyond the destination are wasted. */
-const AT_A_TIME = 2
+const AT_A_TIME = 3
 
 export interface HopScan {
   /** TTL to probe next; undefined when enough is known or enough is under way. TTL 1 is not asked here: the first-hop probes do that. */
@@ -39,7 +39,9 @@ export function hopScan(): HopScan {
   }
   const wanted = (): number | undefined => {
     if (reachedAt > MAX_TTL && highest < MAX_TTL && silentRun() < GIVE_UP_AFTER) return highest + 1
-    const known = Array.from({length: Math.max(0, Math.min(reachedAt, highest + 1) - 2)}, (_, i) => i + 2)
+    // Behind the last that answered, silence is no gap that one could close.
+    const last = Math.min(reachedAt, Math.max(0, ...replies.keys()))
+    const known = Array.from({length: Math.max(0, last - 2)}, (_, i) => i + 2)
     return known.find((ttl) => silent(ttl) && count(sent, ttl) === count(settled, ttl) && count(sent, ttl) < ATTEMPTS)
   }
   return {

@@ -1,6 +1,7 @@
 // Pairs: one probe through the exit in use and one through another, near enough to share the network's mood. The gap
 // between them widens where the destination answers only so many probes a second.
 import type {PairEvidence, ProbeOutcome, ProbeProtocol} from '../../domain/trace/evidence.ts'
+import {FEWEST, PATIENCE_MS} from '../../domain/trace/sequential.ts'
 import type {World} from '../../net/world.ts'
 import type {Exit} from './exit.ts'
 import type {Probe, ProbeReply} from './probe.ts'
@@ -19,6 +20,8 @@ export const DEFAULT_TTL = 64
 
 export interface PairsOptions {
   readonly flows: number
+  /** Most pairs through each alternative. */
+  readonly pairs: number
   /** Mean time between pairs, ms; undefined: quick at first, then 200. */
   readonly intervalMs: number | undefined
   /** Start of the run on the monotonic clock, ns. */
@@ -95,19 +98,27 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
     })
     pending.add(done)
   }
+  const counted = (): number =>
+    Math.floor((pairs.length - Math.max(firstCounted, exits.length - 1)) / (exits.length - 1))
+  const usualMs = (): number => (pairs.length <= QUICK.pairs * (exits.length - 1) ? QUICK.intervalMs : USUAL_MS)
+  /** Where the first pairs did not do, the rest is spread over the time before which differences that differ prove nothing. */
+  const patientMs = (): number => {
+    const left = PATIENCE_MS - sinceMs(world, options.startedNs)
+    return counted() < FEWEST ? 0 : left / Math.max(1, options.pairs - counted() - 1)
+  }
   return {
     get settled() {
       return settled()
     },
     gapMs: () => GAPS[widened]!,
     limited: () => widened > 0,
-    counted: () => Math.floor((pairs.length - Math.max(firstCounted, exits.length - 1)) / (exits.length - 1)),
+    counted,
     pending: () => pending.size > 0,
     elapsedMs: () => sinceMs(world, options.startedNs),
     send,
     async rest(signal) {
-      const usual = pairs.length <= QUICK.pairs * (exits.length - 1) ? QUICK.intervalMs : USUAL_MS
-      const mean = Math.max(options.intervalMs ?? usual, widened === 0 ? 0 : GAPS[widened]!)
+      const wide = widened === 0 ? 0 : GAPS[widened]!
+      const mean = Math.max(options.intervalMs ?? usualMs(), patientMs(), wide)
       const [least, range] = widened === 0 ? [0.5, 1] : [1, 0.2]
       // The gap within the pair is part of the time between pairs.
       await world.sleep(Math.max(0, mean * (least + range * world.random()) - (widened === 0 ? GAPS[0]! : 0)), signal)

@@ -10,9 +10,7 @@ const ATTEMPTS = 3
 const APART_MS = 1000
 
 export interface Solo {
-  /** One small probe after the other, until one is answered. */
-  small(exit: Exit, protocol: ProbeProtocol): Promise<SoloCheck>
-  /** All three: small, SYN, and as large as the interface takes. Nothing more is asked of an exit that is silent to the first. */
+  /** Small probes until one is answered, a SYN, and an echo as large as the interface takes where small ones are answered. */
   works(exit: Exit, protocol: ProbeProtocol): Promise<WorksEvidence>
 }
 
@@ -30,16 +28,18 @@ export function makeSolo({world, pacer}: TraceRun, station: Station, signal: Abo
     }
   }
   const small = (exit: Exit, protocol: ProbeProtocol) => ask(() => exit.fresh(protocol, DEFAULT_TTL)).then(checkOf)
+  /** Only where small echoes are answered does the silence to large ones say anything. */
+  const answersEchoes = async (exit: Exit, protocol: ProbeProtocol, silent: boolean): Promise<boolean> =>
+    protocol === 'icmp' ? !silent : (await ask(() => exit.fresh('icmp', DEFAULT_TTL), 1)).answered > 0
   return {
-    small,
     async works(exit, protocol) {
       const bytes = station.mtu
       const first = await small(exit, protocol)
       const silent = first.answered === 0
       const syn = await ask(() => exit.fresh('tcp', DEFAULT_TTL, {port: UNUSED_PORT}), silent ? 1 : ATTEMPTS - 1)
-      const full = silent
-        ? {...NOT_CHECKED, mtu: null}
-        : await ask(() => exit.fresh('icmp', DEFAULT_TTL, {length: bytes}), ATTEMPTS - 1)
+      const full = (await answersEchoes(exit, protocol, silent))
+        ? await ask(() => exit.fresh('icmp', DEFAULT_TTL, {length: bytes}), ATTEMPTS - 1)
+        : {...NOT_CHECKED, mtu: null}
       return {small: first, syn: checkOf(syn), full: {...full, bytes}}
     },
   }
