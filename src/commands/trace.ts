@@ -3,6 +3,7 @@ import {BaseCommand} from '../cli/base-command.ts'
 import {decimal, pcapFlag, whole} from '../cli/flags.ts'
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import type {PassiveDocument} from '../domain/passive/passive-report.ts'
+import type {TraceComparison} from '../domain/trace/before-after.ts'
 import type {TraceDocument, TraceFailure, TraceReport} from '../domain/trace/report.ts'
 import type {World} from '../net/world.ts'
 import type {InPlaceOrder} from '../orders/trace/in-place.ts'
@@ -37,6 +38,10 @@ export default class Trace extends BaseCommand {
     {
       description: 'Send nothing: what does the traffic of a VM do, seen at its port for 30 s?',
       command: '<%= config.bin %> <%= command.id %> --passive 30 --port-of db-03 --site y',
+    },
+    {
+      description: 'After a switch: has anything got worse?',
+      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --compare before.json',
     },
     {
       description: 'In a script',
@@ -93,8 +98,23 @@ export default class Trace extends BaseCommand {
       summary: 'smallest penalty that counts (default: half the DCI round trip)',
     }),
     'fail-on': Flags.option({options: ['inbound'] as const, summary: 'let an inbound trombone count as one'})(),
+    compare: Flags.string({
+      helpValue: 'FILE',
+      summary: 'an earlier --json document: has it got worse since? (exit 10 if so)',
+    }),
     passive: whole({
-      exclusive: ['destinations', 'via', 'source', 'mark', 'port', 'interval', 'min-penalty', 'fail-on', 'svg'],
+      exclusive: [
+        'compare',
+        'destinations',
+        'via',
+        'source',
+        'mark',
+        'port',
+        'interval',
+        'min-penalty',
+        'fail-on',
+        'svg',
+      ],
       helpValue: 'SECONDS',
       min: 1,
       max: 86_400,
@@ -109,7 +129,7 @@ export default class Trace extends BaseCommand {
     pcap: pcapFlag,
   }
 
-  async run(): Promise<TraceDocument | PassiveDocument> {
+  async run(): Promise<TraceDocument | TraceComparison | PassiveDocument> {
     const {argv, flags} = await this.parse(Trace)
     const inventory = await this.inventory(flags.inventory)
     const named = argv as string[]
@@ -120,9 +140,10 @@ export default class Trace extends BaseCommand {
 
   private async trace(
     named: readonly string[],
-    flags: TraceFlags & {readonly pcap?: string | undefined},
+    flags: TraceFlags & {readonly pcap?: string | undefined; readonly compare?: string | undefined},
     inventory: Inventory | undefined,
-  ): Promise<TraceDocument> {
+  ): Promise<TraceDocument | TraceComparison> {
+    const compare = flags.compare === undefined ? undefined : await this.comparing(flags.compare)
     const [{runTraces}, {askedBy, tracesOrder}, {traceText}, {outcomeLine, summaryLines}] = await Promise.all([
       import('../orders/trace/run-traces.ts'),
       import('../orders/trace/order.ts'),
@@ -150,7 +171,23 @@ export default class Trace extends BaseCommand {
     const several = document.results.length + document.failures.length > 1
     for (const line of several ? summaryLines(document, text) : traceText(document, text)) this.log(line)
     process.exitCode = document.exitCode
-    return document
+    return compare?.(document) ?? document
+  }
+
+  /** The earlier document is read before anything is sent. */
+  private async comparing(file: string): Promise<(document: TraceDocument) => TraceComparison> {
+    const [{readBefore}, {compareTraces}, {comparisonText}] = await Promise.all([
+      import('../orders/trace/read-before.ts'),
+      import('../domain/trace/before-after.ts'),
+      import('../render/comparison-text.ts'),
+    ])
+    const before = readBefore(file)
+    return (document) => {
+      const comparison = compareTraces(file, before, document)
+      for (const line of ['', ...comparisonText(comparison, this.colour)]) this.log(line)
+      process.exitCode = comparison.exitCode
+      return comparison
+    }
   }
 
   private async inPlace(

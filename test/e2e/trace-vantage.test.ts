@@ -2,6 +2,8 @@
 // hypervisor in its place.
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {type Session, startSession} from '../../src/lab/session.ts'
@@ -21,9 +23,12 @@ const NEAR_Y = '203.0.113.10'
 const DCI_RTT_MS = 10
 const VM_MAC = '02:00:00:00:01:10'
 const ARRIVAL = {operation: ARP_REQUEST, senderMac: VM_MAC, senderIp: ANY_IPV4, targetMac: VM_MAC, targetIp: ANY_IPV4}
-const FAST = ['--interval', '50', '--json']
+const FAST = ['--rate', '200', '--json']
 /** Its own port, and its bridge, in the hypervisor's namespace. */
 const PORT = 'db-03'
+
+const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-vantage-'))
+afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 
 describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway of its old site', () => {
   const lab = useLab({dci: 'plain', dciDelayMs: DCI_RTT_MS / 2, wanDelayMs: DCI_RTT_MS / 2})
@@ -119,6 +124,53 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
       expect(await state()).toEqual(before)
       expect(await taps()).toBe('')
       expect((await session.report()).tcp).toMatchObject({contiguous: true, reconnects: 0})
+    })
+
+    it('is compared with how it was: exit 10 only if it got worse', async () => {
+      const file = join(scratch, 'before.json')
+      const {json} = await atPort(NEAR_Y, ...FAST)
+      writeFileSync(file, JSON.stringify(json))
+      const same = await atPort(NEAR_Y, '--compare', file, ...FAST)
+      expect(same.json).toMatchObject({
+        schema: 'gwswitch.trace-comparison/1',
+        destinations: [
+          {destination: NEAR_Y, aspects: {roundTrip: {change: expect.stringMatching(/^(same|unclear)$/)}}},
+        ],
+        after: {schema: 'gwswitch.trace/2', exitCode: 10},
+      })
+      expect([0, 11]).toContain(same.code)
+      const faster = (pair: {currentMs: number | null}) => ({...pair, currentMs: pair.currentMs && pair.currentMs / 2})
+      const [result] = json.results
+      writeFileSync(file, JSON.stringify({...json, results: [{...result, pairs: result.pairs.map(faster)}]}))
+      const worse = await atPort(NEAR_Y, '--compare', file, ...FAST)
+      expect(worse.json.destinations[0].aspects).toMatchObject({
+        roundTrip: {change: 'worse'},
+        penalty: {change: 'worse'},
+      })
+      expect(worse.code).toBe(10)
+    })
+
+    it.each([
+      ['no such file', 'none.json', undefined, /none\.json: no such file \(a document of gwswitch trace --json\)/],
+      ['no JSON', 'text.json', 'hello', /text\.json is no JSON/],
+      [
+        'another document',
+        'other.json',
+        '{"schema":"gwswitch.who/1"}',
+        /other\.json\.schema is "gwswitch\.who\/1", not gwswitch\.trace\/2/,
+      ],
+      [
+        'half of one',
+        'half.json',
+        '{"schema":"gwswitch.trace/2","startedAt":"","results":[{}]}',
+        /results\[0\]\.host is no object/,
+      ],
+    ])('is compared with %s: refused before anything is sent', async (_what, name, content, message) => {
+      const file = join(scratch, name)
+      if (content !== undefined) writeFileSync(file, content)
+      const {code, stderr} = await atPort(NEAR_Y, '--compare', file)
+      expect(stderr).toMatch(message)
+      expect(code).toBe(2)
     })
 
     it.each(['SIGKILL', 'SIGINT'] as const)('leaves nothing behind when it is ended by %s', async (signal) => {
