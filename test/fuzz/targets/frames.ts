@@ -1,5 +1,6 @@
 // Who looks at frames of strangers: probes, guards, the DHCP client's watch. They may see anything.
 import {readRequest} from '../../../src/domain/dhcp/request.ts'
+import {CODECS} from '../../../src/probe/trace/codecs.ts'
 import {readEchoAnswer} from '../../../src/probe/trace/echo-probe.ts'
 import {readSighting} from '../../../src/probe/vm-watch.ts'
 import {readClaim} from '../../../src/strategies/arp/claims.ts'
@@ -28,7 +29,10 @@ export const LOOKERS: readonly Target[] = [
     return ['10.0.0.10', 'fd00::10'].map((ip) => readSighting(received(bytes), {ip, mac, vlan}, ECHO, SEGMENT))
   }),
   ofFrames('echo answer', (bytes) =>
-    readEchoAnswer(bytes, {source: '10.0.0.10', destination: '203.0.113.10', owns: () => true}),
+    readEchoAnswer(bytes, {source: '10.0.0.10', destination: '203.0.113.10', identifier: 1}),
+  ),
+  ofFrames('trace probes', (bytes) =>
+    CODECS.map((codec) => codec.read(bytes, {mac: '02:00:00:00:00:10', ip: '10.0.0.10'})),
   ),
   ofFrames('claim', (bytes) => [readClaim(bytes, '10.0.0.1'), readClaim(bytes, 'fe80::1')]),
   ofFrames('dhcp sighting', (bytes) => [readClientSighting(received(bytes)), readClientSighting(received(bytes), 10)]),
