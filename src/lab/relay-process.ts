@@ -12,7 +12,7 @@ const START_MS = 10_000
 export function startRelay({options, relayed}: Topology, signal: AbortSignal | undefined): Promise<void> {
   const files = labFiles(options.prefix)
   const args = [
-    ...relayed.flatMap(({ends, delayMs}) => ['--wire', [...ends, delayMs].join(',')]),
+    ...['--wires', JSON.stringify(relayed)],
     '--counters',
     files.relayCounters,
   ]

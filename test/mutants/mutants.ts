@@ -124,6 +124,7 @@ const FILTER: readonly Mutant[] = [
 ]
 
 const verdict = of('src/domain/trace/verdict.ts', 'test/domain/trace/verdict.test.ts')
+const decisions = of('src/domain/trace/decision-table.ts', 'test/domain/trace/verdict.test.ts')
 const TRACE: readonly Mutant[] = [
   of('src/domain/trace/compare.ts', 'test/domain/trace/verdict.test.ts')(
     'the threshold is a whole DCI round trip',
@@ -131,12 +132,33 @@ const TRACE: readonly Mutant[] = [
     '{ms: dci.rttMs, source',
   ),
   verdict('a trombone ends with 0', '  trombone: 10,', '  trombone: 0,'),
-  verdict(
+  decisions(
     'a slower exit at the own site is a trombone',
     "reason: 'local-exit-slower', applies",
     "reason: 'detour', applies",
   ),
-  verdict('of several destinations the mildest counts', '[10, 12, 11] as const', '[11, 12, 10] as const'),
+  decisions('a local exit that swallows large packets is recommended', 'failed(works?.full) && works?.full.mtu', 'false && works?.full.mtu'),
+  verdict('of several destinations the mildest counts', '[10, 12, 1, 11] as const', '[11, 12, 1, 10] as const'),
+  of('src/domain/trace/sequential.ts', 'test/domain/trace/sequential.test.ts')(
+    'a side is named of a burst of load',
+    '< PATIENCE_MS &&',
+    '< 0 &&',
+  ),
+  of('src/domain/trace/plan.ts', 'test/domain/trace/plan.test.ts')(
+    'an exit is recommended that was never tried alone',
+    'if (unchecked(exit)) return exit',
+    'if (false) return exit',
+  ),
+  of('src/probe/trace/pacer.ts', 'test/probe/trace/pacer.test.ts')(
+    'the promised rate is not kept',
+    'const over = mine.length + Math.min(packets, most) - most',
+    'const over = mine.length + Math.min(packets, most) - 2 * most',
+  ),
+  of('src/probe/trace/exit.ts', 'test/probe/trace/trace.test.ts')(
+    'both exits share their identities',
+    'const key = `${protocol} ${flow}`',
+    'const key = `${protocol}`',
+  ),
 ]
 
 const found = (file: string) => of(file, 'test/fuzz/finds.test.ts')

@@ -92,7 +92,8 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
     const pair = {index, alternative, flow, first, sentAtMs, warmUp} as const
     const done = Promise.all([one, other]).then(([a, b]) => {
       pending.delete(done)
-      if (a?.clockStepped || b?.clockStepped) return
+      // What could not be sent, or could not be timed, was not lost.
+      if (a?.clockStepped || b?.clockStepped || station.lost.aborted) return
       const [viaCurrent, viaAlternative] = first === 'current' ? [a, b] : [b, a]
       settle(index, {...pair, viaCurrent: outcome(viaCurrent), viaAlternative: outcome(viaAlternative)})
     })

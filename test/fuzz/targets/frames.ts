@@ -31,7 +31,10 @@ export const LOOKERS: readonly Target[] = [
     return ['10.0.0.10', 'fd00::10'].map((ip) => readSighting(received(bytes), {ip, mac, vlan}, ECHO, SEGMENT))
   }),
   ofFrames('echo answer', (bytes) =>
-    readEchoAnswer(bytes, {source: '10.0.0.10', destination: '203.0.113.10', owns: () => true}),
+    readEchoAnswer(bytes, {source: '10.0.0.10', destination: '203.0.113.10', identifier: 1}),
+  ),
+  ofFrames('trace probes', (bytes) =>
+    CODECS.map((codec) => codec.read(bytes, {mac: '02:00:00:00:00:10', ip: '10.0.0.10'})),
   ),
   ofFrames('probe answer', (bytes) =>
     ['10.0.0.10', '2001:db8:1::10'].map((ip) =>
