@@ -3,7 +3,7 @@
 import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
 import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges} from '../../../src/net/bridge-ports.ts'
 import {readLearnedMacs} from '../../../src/net/host-links.ts'
-import {readInterfaces, readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
+import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
 import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
 import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
@@ -18,7 +18,6 @@ import {ofJson, type Target} from '../target.ts'
 import {sample} from './text.ts'
 
 const IPROUTE: readonly Target[] = [
-  ofJson({name: 'ip address', corpus: [sample('ip-address.json')], read: readInterfaces}),
   ofJson({
     name: 'ip neigh',
     corpus: [sample('ip-neigh.json')],
