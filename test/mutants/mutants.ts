@@ -123,6 +123,26 @@ const FILTER: readonly Mutant[] = [
   bpf('a socket filter lets nothing through', '[RET, 0, 0, WHOLE_FRAME]', '[RET, 0, 0, 0]'),
 ]
 
+const standIn = of('src/probe/stand-in.ts', 'test/probe/stand-in.test.ts')
+const roundTrips = of('src/domain/passive/tcp-round-trips.ts', 'test/domain/passive/tcp-round-trips.test.ts')
+const vmPort = of('src/domain/vantage/vm-port.ts', 'test/domain/vantage/vm-port.test.ts')
+const VANTAGE: readonly Mutant[] = [
+  standIn('something is sent for a VM that is elsewhere', 'if (moved) throw moved', ''),
+  standIn('the place of a VM that is silent is taken', 'if (!seen.alive) throw', 'if (false) throw'),
+  vmPort('frames of a VM are laid into an uplink', 'if (!VM_KINDS.has(port.kind))', 'if (false)'),
+  vmPort('frames of a VM are laid into a port that others are behind', 'if (others.size > 0 && !named)', 'if (false)'),
+  roundTrips(
+    'a timestamp is timed that may have been sent before',
+    'if (newest !== undefined) push(session.timestamps,',
+    'push(session.timestamps,',
+  ),
+  roundTrips(
+    'data that was sent again is timed',
+    'if (!isNew) session.data.length = 0',
+    'if (false) session.data.length = 0',
+  ),
+]
+
 const verdict = of('src/domain/trace/verdict.ts', 'test/domain/trace/verdict.test.ts')
 const decisions = of('src/domain/trace/decision-table.ts', 'test/domain/trace/verdict.test.ts')
 const TRACE: readonly Mutant[] = [
@@ -137,7 +157,11 @@ const TRACE: readonly Mutant[] = [
     "reason: 'local-exit-slower', applies",
     "reason: 'detour', applies",
   ),
-  decisions('a local exit that swallows large packets is recommended', 'failed(works?.full) && works?.full.mtu', 'false && works?.full.mtu'),
+  decisions(
+    'a local exit that swallows large packets is recommended',
+    'failed(works?.full) && works?.full.mtu',
+    'false && works?.full.mtu',
+  ),
   verdict('of several destinations the mildest counts', '[10, 12, 1, 11] as const', '[11, 12, 1, 10] as const'),
   of('src/domain/trace/sequential.ts', 'test/domain/trace/sequential.test.ts')(
     'a side is named of a burst of load',
@@ -193,6 +217,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TRUST,
   ...DHCP,
   ...FILTER,
+  ...VANTAGE,
   ...TRACE,
   ...READERS,
 ]

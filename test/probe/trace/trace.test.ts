@@ -247,7 +247,7 @@ describe('an order', () => {
     ['203.0.113.300', /not an IPv4 address/],
     ['224.0.0.1', /no address of one host/],
     ['127.0.0.1', /no address of one host/],
-    ['2001:db8::1', /no IPv4 address and no name/],
+    ['2001:db8::g', /is not an IPv6 address/],
   ])('to %s is refused before anything is sent', (destination, message) => {
     expect(() => checkOrder([destination], order(), undefined)).toThrow(message)
   })
