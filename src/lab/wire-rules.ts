@@ -1,7 +1,16 @@
 // What a relayed wire does to the frames on it, rule by rule.
 
 /** Frames that a rule is about. */
-export const FRAME_KINDS = ['any', 'arp', 'echo-request', 'echo-reply', 'unreachable', 'time-exceeded', 'tcp', 'udp'] as const
+export const FRAME_KINDS = [
+  'any',
+  'arp',
+  'echo-request',
+  'echo-reply',
+  'unreachable',
+  'time-exceeded',
+  'tcp',
+  'udp',
+] as const
 export type FrameKind = (typeof FRAME_KINDS)[number]
 
 /** One rule; of several, the first that is about a frame decides what becomes of it. Times in ms. */

@@ -8,7 +8,9 @@ import displayWidth from 'string-width'
 export function fold(text: string, width: number): string[] {
   const items = text.split(/(?=\s{3})/)
   if (items.length === 1) return fill(text.split(/(?<=\S)(?=\s)/), width)
-  return fill(items, width).flatMap((line) => (displayWidth(line) > width ? fill(line.split(/(?<=\S)(?=\s)/), width) : line))
+  return fill(items, width).flatMap((line) =>
+    displayWidth(line) > width ? fill(line.split(/(?<=\S)(?=\s)/), width) : line,
+  )
 }
 
 function fill(parts: readonly string[], width: number): string[] {

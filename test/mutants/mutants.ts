@@ -157,10 +157,10 @@ const TRACE: readonly Mutant[] = [
     "reason: 'local-exit-slower', applies",
     "reason: 'detour', applies",
   ),
-  decisions(
+  of('src/domain/trace/alternative-works.ts', 'test/domain/trace/verdict.test.ts')(
     'a local exit that swallows large packets is recommended',
-    'failed(works?.full) && works?.full.mtu',
-    'false && works?.full.mtu',
+    'failed(alternative.works?.full) &&',
+    'false &&',
   ),
   verdict('of several destinations the mildest counts', '[10, 12, 1, 11] as const', '[11, 12, 1, 10] as const'),
   of('src/domain/trace/sequential.ts', 'test/domain/trace/sequential.test.ts')(
@@ -180,8 +180,8 @@ const TRACE: readonly Mutant[] = [
   ),
   of('src/probe/trace/exit.ts', 'test/probe/trace/trace.test.ts')(
     'both exits share their identities',
-    'const key = `${protocol} ${flow}`',
-    'const key = `${protocol}`',
+    'flows.get(key) ?? identities.fresh(protocol)',
+    'flows.get(key) ?? 1',
   ),
 ]
 

@@ -158,7 +158,9 @@ describe('advice', () => {
     expect(advice.size).toBe(REASONS.length)
     expect(new Set([...advice.values()].map(({meaning}) => meaning)).size).toBe(REASONS.length)
     const text = [...advice].map(([reason, {meaning, next, command}]) =>
-      [reason, `  ${meaning}`, ...(next ? [`  next: ${next}`] : []), ...(command ? [`  $ ${command}`] : []), ''].join('\n'),
+      [reason, `  ${meaning}`, ...(next ? [`  next: ${next}`] : []), ...(command ? [`  $ ${command}`] : []), ''].join(
+        '\n',
+      ),
     )
     expect(text.join('\n')).not.toMatch(/undefined|null|NaN/)
     await expect(text.join('\n')).toMatchFileSnapshot(snapshot('advice.txt'))

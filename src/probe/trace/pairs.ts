@@ -135,7 +135,7 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
   }
 }
 
-export const sinceMs = (world: Pick<World, 'monotonic'>, startedNs: bigint): number =>
+const sinceMs = (world: Pick<World, 'monotonic'>, startedNs: bigint): number =>
   Number(world.monotonic() - startedNs) / 1e6
 
 /** Does the destination seem to limit its answers? Neither exit is sound, and no pair has two answers; yet both had some. */

@@ -84,7 +84,7 @@ export interface Side {
 const PASSED = {sent: 1, answered: 1, minMs: 1}
 const FAILED = {sent: 3, answered: 0, minMs: null}
 export const ALL_WORKS: WorksEvidence = {small: PASSED, syn: PASSED, full: {...PASSED, bytes: 1500, mtu: null}}
-export const NOTHING_WORKS: WorksEvidence = {
+const NOTHING_WORKS: WorksEvidence = {
   small: FAILED,
   syn: {...FAILED, sent: 1},
   full: {sent: 0, answered: 0, minMs: null, bytes: 1500, mtu: null},

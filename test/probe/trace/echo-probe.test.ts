@@ -88,7 +88,11 @@ describe('ECHO_CODEC', () => {
 
   it('makes a probe as long as it is told', () => {
     const order = {via: probe.destinationMac, destination: probe.destination, ttl: 64, identity: 1, port: 0} as const
-    const frame = ECHO_CODEC.frame({mac: probe.sourceMac, ip: probe.source}, {...order, protocol: 'icmp', length: 1500}, 2)
+    const frame = ECHO_CODEC.frame(
+      {mac: probe.sourceMac, ip: probe.source},
+      {...order, protocol: 'icmp', length: 1500},
+      2,
+    )
     expect(frame.length).toBe(14 + 1500)
     expect(parseIpv4(parseEthernet(frame).payload)).toMatchObject({dontFragment: true})
   })

@@ -24,7 +24,7 @@ export const ROUTE: Route = {
   redirected: false,
   expiresS: undefined,
 }
-export const NEIGHBOURS: Neighbour[] = [
+const NEIGHBOURS: Neighbour[] = [
   {ip: '10.0.0.1', mac: RX, state: 'REACHABLE'},
   {ip: '10.0.0.2', mac: RY, state: 'STALE'},
 ]
@@ -76,7 +76,10 @@ function answer(bytes: Uint8Array, world: FakeWorld, behaviour: Behaviour): void
     const router = via === RX ? {source: '10.0.0.1', nearMs: 20} : {source: '10.0.0.2', nearMs: 0.1}
     const quoted = parseQuoted(bytes.subarray(14))
     const expired = {kind: 'time-exceeded', code: 0, quoted, extensions: []} as const
-    world.deliver(icmpFrame({...back, source: via}, {source: router.source, destination: source}, expired), router.nearMs)
+    world.deliver(
+      icmpFrame({...back, source: via}, {source: router.source, destination: source}, expired),
+      router.nearMs,
+    )
     return
   }
   const identity = frame.kind === 'tcp' ? frame.tcp.sourcePort : 'identifier' in frame.icmp ? frame.icmp.identifier : 0

@@ -36,7 +36,10 @@ describe('a pacer', () => {
   })
 
   it('serves in order, and not all at once', async () => {
-    const at = await times(Array.from({length: 5}, () => ({})), {perSecond: 1000, perRouter: 1000})
+    const at = await times(
+      Array.from({length: 5}, () => ({})),
+      {perSecond: 1000, perRouter: 1000},
+    )
     expect(at).toEqual(at.toSorted((a, b) => a - b))
     expect(Math.min(...at.slice(1).map((each, i) => each - at[i]!))).toBeGreaterThanOrEqual(15)
   })

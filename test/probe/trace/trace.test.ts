@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest'
 import type {TraceEvidence} from '../../../src/domain/trace/evidence.ts'
 import {judge} from '../../../src/domain/trace/verdict.ts'
 import {Failure} from '../../../src/errors.ts'
-import {type TraceOrder, checkOrder} from '../../../src/orders/trace/run-trace.ts'
+import {checkOrder, type TraceOrder} from '../../../src/orders/trace/run-trace.ts'
 import {alternativeHops, currentHop} from '../../../src/probe/trace/candidates.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {ethernetInterface, type FakeWorld} from '../../support/world.ts'
@@ -168,7 +168,8 @@ describe('a trace', () => {
     }
     await traceOver(world, {pairs: 40, minPenaltyMs: 20.3}, {pace: {perSecond: 12, perRouter: 10}})
     expect(at.length).toBeGreaterThan(60)
-    for (const start of at) expect(at.filter((each) => each >= start && each < start + 1000).length).toBeLessThanOrEqual(12)
+    for (const start of at)
+      expect(at.filter((each) => each >= start && each < start + 1000).length).toBeLessThanOrEqual(12)
   })
 
   it('is void if the route changes meanwhile', async () => {
@@ -212,13 +213,7 @@ describe('a trace', () => {
 
   it.each<[string, Partial<FakeWorld>, Partial<TraceOrder>, string, RegExp]>([
     ['without a route', {routeTo: async () => undefined}, {}, 'runtime', /no route to 203\.0\.113\.10/],
-    [
-      'to what is on-link',
-      {routeTo: async () => ({...ROUTE, gateway: undefined})},
-      {},
-      'usage',
-      /is on-link on eth0/,
-    ],
+    ['to what is on-link', {routeTo: async () => ({...ROUTE, gateway: undefined})}, {}, 'usage', /is on-link on eth0/],
     [
       'with a gateway that is gone',
       {resolveNeighbour: async () => undefined},
@@ -230,10 +225,22 @@ describe('a trace', () => {
     ['via a bad MAC', {}, {via: ['10.0.0.2=02:00']}, 'usage', /no IP=MAC/],
     ['via a multicast MAC', {}, {via: ['10.0.0.2=01:00:5e:00:00:01']}, 'usage', /no station's MAC/],
     ['via the gateway in use', {}, {via: ['10.0.0.1']}, 'usage', /is the gateway in use/],
-    ['via what is not on the segment', {}, {via: ['10.9.0.2']}, 'usage', /not on the segment of eth0 \(10\.0\.0\.0\/24\)/],
+    [
+      'via what is not on the segment',
+      {},
+      {via: ['10.9.0.2']},
+      'usage',
+      /not on the segment of eth0 \(10\.0\.0\.0\/24\)/,
+    ],
     ['via its MAC, not on the segment', {}, {via: [`10.9.0.2=${RY}`]}, 'usage', /not on the segment/],
     ['via what does not answer', {}, {via: ['10.0.0.9']}, 'runtime', /10\.0\.0\.9 does not answer ARP on eth0/],
-    ['from what is not its own', {}, {source: '10.0.0.99'}, 'usage', /--source 10\.0\.0\.99 is no address of this host/],
+    [
+      'from what is not its own',
+      {},
+      {source: '10.0.0.99'},
+      'usage',
+      /--source 10\.0\.0\.99 is no address of this host/,
+    ],
   ])('refuses to trace %s', async (_name, over, more, kind, message) => {
     const run = traceOver(network(TROMBONE, over), more)
     await expect(run).rejects.toThrow(message)
