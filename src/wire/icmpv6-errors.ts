@@ -6,12 +6,12 @@ import {NO_BYTES} from './memory.ts'
 import {parseQuoted6, type Quoted6, quoted6Length, writeQuoted6} from './quote6.ts'
 import {table, u8, u16, u32} from './table.ts'
 
-export const ICMPV6_DESTINATION_UNREACHABLE = 1
-export const ICMPV6_PACKET_TOO_BIG = 2
-export const ICMPV6_TIME_EXCEEDED = 3
-export const ICMPV6_PARAMETER_PROBLEM = 4
+const ICMPV6_DESTINATION_UNREACHABLE = 1
+const ICMPV6_PACKET_TOO_BIG = 2
+const ICMPV6_TIME_EXCEEDED = 3
+const ICMPV6_PARAMETER_PROBLEM = 4
 
-/** Code of {@link ICMPV6_DESTINATION_UNREACHABLE}. */
+/** Code of destination unreachable. */
 export const UNREACHABLE_PORT6 = 4
 
 export interface Icmpv6Unreachable {

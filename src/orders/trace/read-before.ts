@@ -5,6 +5,8 @@ import {usage} from '../../errors.ts'
 import {readNamed} from '../../net/file/text-file.ts'
 import {flag, list, number, record, text} from '../../net/json-shape.ts'
 
+const WANT = 'a document of gwswitch trace --json'
+
 /** As far as a comparison reads it: what is null there may be null. */
 const orNull =
   (shape: (value: unknown) => string | undefined) =>
@@ -35,15 +37,18 @@ const BEFORE = record({
 
 /** @throws Failure `usage` for a file that cannot be read, or is no document of `trace --json`. */
 export function readBefore(file: string): EarlierTrace {
-  const want = 'a document of gwswitch trace --json'
-  const content = readNamed(file, want)
+  return parseBefore(readNamed(file, WANT), file)
+}
+
+/** @internal */
+export function parseBefore(content: string, file: string): EarlierTrace {
   let json: unknown
   try {
     json = JSON.parse(content)
   } catch {
-    throw usage(`${file} is no JSON: want ${want}`)
+    throw usage(`${file} is no JSON: want ${WANT}`)
   }
   const problem = SCHEMA(json) ?? BEFORE(json)
-  if (problem !== undefined) throw usage(`${file}${problem}: want ${want}`)
+  if (problem !== undefined) throw usage(`${file}${problem}: want ${WANT}`)
   return json as EarlierTrace
 }
