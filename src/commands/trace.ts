@@ -5,8 +5,8 @@ import type {Inventory} from '../domain/inventory/inventory.ts'
 import type {PassiveDocument} from '../domain/passive/passive-report.ts'
 import type {TraceComparison} from '../domain/trace/before-after.ts'
 import type {TraceDocument, TraceFailure, TraceReport} from '../domain/trace/report.ts'
+import type {WatchLine, WatchState} from '../domain/trace/watch.ts'
 import type {World} from '../net/world.ts'
-import type {InPlaceOrder} from '../orders/trace/in-place.ts'
 import type {TraceFlags} from '../orders/trace/order.ts'
 import type {PassiveOrder} from '../orders/trace/run-passive.ts'
 import type {TracesOrder} from '../orders/trace/run-traces.ts'
@@ -42,6 +42,10 @@ export default class Trace extends BaseCommand {
     {
       description: 'After a switch: has anything got worse?',
       command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --compare before.json',
+    },
+    {
+      description: 'During a migration: what changes, and when?',
+      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --watch',
     },
     {
       description: 'In a script',
@@ -98,6 +102,10 @@ export default class Trace extends BaseCommand {
       summary: 'smallest penalty that counts (default: half the DCI round trip)',
     }),
     'fail-on': Flags.option({options: ['inbound'] as const, summary: 'let an inbound trombone count as one'})(),
+    watch: Flags.boolean({
+      exclusive: ['compare', 'passive', 'destinations', 'svg'],
+      summary: 'trace one destination again and again, until Ctrl-C: a live view; JSON Lines with --json',
+    }),
     compare: Flags.string({
       helpValue: 'FILE',
       summary: 'an earlier --json document: has it got worse since? (exit 10 if so)',
@@ -105,6 +113,7 @@ export default class Trace extends BaseCommand {
     passive: whole({
       exclusive: [
         'compare',
+        'watch',
         'destinations',
         'via',
         'source',
@@ -129,10 +138,11 @@ export default class Trace extends BaseCommand {
     pcap: pcapFlag,
   }
 
-  async run(): Promise<TraceDocument | TraceComparison | PassiveDocument> {
+  async run(): Promise<TraceDocument | TraceComparison | PassiveDocument | undefined> {
     const {argv, flags} = await this.parse(Trace)
     const inventory = await this.inventory(flags.inventory)
     const named = argv as string[]
+    if (flags.watch) return this.watch(named, flags, inventory)
     return flags.passive === undefined
       ? this.trace(named, flags, inventory)
       : this.listen({...passiveOrder(named, flags), seconds: flags.passive}, flags.pcap, inventory)
@@ -161,12 +171,9 @@ export default class Trace extends BaseCommand {
       onWarning: (line: string) => this.caution(line),
       signal: this.interrupt.signal,
     }
-    const run = (world: World, order: TracesOrder): Promise<TraceDocument> =>
-      runTraces(named, order, inventory, {...stage, world})
-    const order = tracesOrder(flags)
-    const document = await (flags['port-of'] === undefined
-      ? run(stage.world, order)
-      : this.inPlace({...order, portOf: flags['port-of']}, inventory, stage.world, run))
+    const document = await this.whereAsked(flags, inventory, stage.world, tracesOrder(flags), (world, order) =>
+      runTraces(named, order, inventory, {...stage, world}),
+    )
     this.meter('')
     const several = document.results.length + document.failures.length > 1
     for (const line of several ? summaryLines(document, text) : traceText(document, text)) this.log(line)
@@ -190,17 +197,59 @@ export default class Trace extends BaseCommand {
     }
   }
 
-  private async inPlace(
-    order: TracesOrder & InPlaceOrder,
+  /** One window after the other, on the whole terminal, or as a line each. */
+  private async watch(
+    named: readonly string[],
+    flags: TraceFlags & {readonly pcap?: string | undefined},
+    inventory: Inventory | undefined,
+  ): Promise<undefined> {
+    const [{runWatch}, {tracesOrder}, {watchLineText, watchScreen}, {openLiveScreen}] = await Promise.all([
+      import('../orders/trace/run-watch.ts'),
+      import('../orders/trace/order.ts'),
+      import('../render/watch-screen.ts'),
+      import('../cli/live-screen.ts'),
+    ])
+    const world = await this.world(flags.pcap)
+    const began = performance.now()
+    const screen = process.stdout.isTTY && !this.jsonEnabled() ? openLiveScreen(process.stdout) : undefined
+    const show = (state: WatchState, line: WatchLine): void => {
+      const {columns = 80, rows = 24} = process.stdout
+      const size = {colour: this.colour, columns, rows, elapsedMs: performance.now() - began}
+      if (screen) screen.draw(watchScreen(state, size))
+      else process.stdout.write(`${this.jsonEnabled() ? JSON.stringify(line) : watchLineText(line, false)}\n`)
+    }
+    try {
+      const {signal} = this.interrupt
+      const state = await this.whereAsked(flags, inventory, world, tracesOrder(flags), (inWorld, order) =>
+        runWatch(named, order, inventory, {world: inWorld, signal, onWindow: show}),
+      )
+      process.exitCode = state.exitCode
+    } finally {
+      screen?.close()
+    }
+    return undefined
+  }
+
+  /** With --watch, every window was a line of its own. */
+  override logJson(json: unknown): void {
+    if (json !== undefined) super.logJson(json)
+  }
+
+  /** Here, or in the place of a VM. */
+  private async whereAsked<T>(
+    flags: TraceFlags,
     inventory: Inventory | undefined,
     world: World,
-    run: (world: World, order: TracesOrder) => Promise<TraceDocument>,
-  ): Promise<TraceDocument> {
+    order: TracesOrder,
+    run: (world: World, order: TracesOrder) => Promise<T>,
+  ): Promise<T> {
+    if (flags['port-of'] === undefined) return run(world, order)
+    const inPlace = {...order, portOf: flags['port-of']}
     const [{inVmsPlace}, {systemVantage}] = await Promise.all([
       import('../orders/trace/in-place.ts'),
       import('../net/vantage-world.ts'),
     ])
-    return inVmsPlace(order, inventory, {world, vantage: systemVantage, signal: this.interrupt.signal}, run)
+    return inVmsPlace(inPlace, inventory, {world, vantage: systemVantage, signal: this.interrupt.signal}, run)
   }
 
   private async listen(

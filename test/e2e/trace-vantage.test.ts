@@ -8,6 +8,7 @@ import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {type Session, startSession} from '../../src/lab/session.ts'
 import {moveVm} from '../../src/lab/vms.ts'
+import {runCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {ANY_IPV4, BROADCAST} from '../../src/wire/address.ts'
 import {ARP_REQUEST} from '../../src/wire/arp.ts'
@@ -15,13 +16,14 @@ import {ETHERTYPE_RARP} from '../../src/wire/ethernet.ts'
 import {arpFrame} from '../../src/wire/frames.ts'
 import {linkIn} from '../peers/arp-link.ts'
 import {gwswitch} from '../support/cli.ts'
-import {noNamespaces} from '../support/namespaces.ts'
+import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {eventually, until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
 const NEAR_Y = '203.0.113.10'
 const DCI_RTT_MS = 10
 const VM_MAC = '02:00:00:00:01:10'
+const Y_MAC = '02:00:00:00:0b:02'
 const ARRIVAL = {operation: ARP_REQUEST, senderMac: VM_MAC, senderIp: ANY_IPV4, targetMac: VM_MAC, targetIp: ANY_IPV4}
 const FAST = ['--rate', '200', '--json']
 /** Its own port, and its bridge, in the hypervisor's namespace. */
@@ -215,6 +217,50 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
         `db-03 speaks elsewhere now: nothing more is sent in its place at ${PORT}`,
       )
       expect(code).toBe(exitCode)
+    })
+  })
+
+  describe('watched on a terminal', () => {
+    it('is shown as it is and as it changes, and the terminal is left as it was', async ({skip}) => {
+      if (!(await hasProgram('tmux'))) skip('tmux is not installed')
+      const server = `${lab().prefix}-watch`
+      const tmux = (...args: string[]): Promise<string> =>
+        runCommand('tmux', ['-L', server, '-f', '/dev/null', ...args])
+      const screen = (): Promise<string> => tmux('capture-pane', '-p')
+      const shows = (text: string | RegExp): Promise<void> =>
+        until(async () => new RegExp(text).test(await screen()), 30_000, `the screen shows ${text}`)
+      const bin = join(import.meta.dirname, '../../bin/run.js')
+      const words = [process.execPath, bin, 'trace', NEAR_Y, '--watch', '--rate', '100', ...inventory()]
+      const typed = namespaceCommand(lab().ns('db-03'), words).join(' ')
+      try {
+        await tmux('new-session', '-d', '-x', '100', '-y', '30', 'sh')
+        await tmux('send-keys', 'echo what was there before', 'Enter', `${typed}; echo "ended with $?"`, 'Enter')
+        await shows(/EGRESS {3}TROMBONE .*through bx/)
+        expect(await screen()).not.toContain('what was there before')
+        expect(await screen()).toMatch(/via bx {2}\(site x, in use\) +via by {2}\(site y, local\)/)
+        await lab().run(
+          'db-03',
+          'ip',
+          'neigh',
+          'replace',
+          '10.1.0.254',
+          'lladdr',
+          Y_MAC,
+          'dev',
+          'eth0',
+          'nud',
+          'reachable',
+        )
+        await shows(/gateway: bx → by/)
+        await shows(/EGRESS {3}no trombone/)
+        expect(await screen()).toMatch(/[▂-█]+▽+/)
+        await tmux('send-keys', 'C-c')
+        await shows(/ended with 0/)
+        expect(await screen()).toContain('what was there before')
+        expect(await screen()).not.toContain('EGRESS')
+      } finally {
+        await tmux('kill-server').catch(() => {})
+      }
     })
   })
 
