@@ -1,6 +1,5 @@
 // The main job end to end: a VM moves, trace finds the trombone, switch takes it away, trace and the counters prove it.
 import type {TraceDocument, TraceReport} from '../domain/trace/report.ts'
-import {reportsOf} from '../domain/trace/report.ts'
 import type {SwitchDocument} from '../orders/switch/run-switch.ts'
 import {type CliRun, gwswitchIn} from './cli.ts'
 import {countersBetween, type GatewayCounters, gatewayCounters} from './counters.ts'
@@ -111,7 +110,7 @@ async function traceFrom(
   const run = await gwswitchIn<TraceDocument>(prefix, VM, ['trace', destination], signal)
   observer.ran(run, `VM ${VM}`)
   observer.traced(run.document)
-  return {report: reportsOf(run.document)[0]!, exitCode: run.exitCode}
+  return {report: run.document.results[0]!, exitCode: run.exitCode}
 }
 
 /** What the gateways of the VM's segment forward in a while. */

@@ -1,23 +1,40 @@
 // The inventory of a lab: what an operator would have written about these two sites.
 import type {LabOptions} from './options.ts'
-import {type LabGateway, type LabSegment, type LabUser, type LabVm, SEGMENTS, SITES, USERS, VMS} from './topology.ts'
+import {
+  type LabGateway,
+  type LabSegment,
+  type LabSite,
+  type LabUser,
+  type LabVm,
+  SEGMENTS,
+  SITES,
+  USERS,
+  VMS,
+} from './topology.ts'
 
-/** The lab's `gwswitch.yaml`. Where the VMs are is not in it: that is for the tool to find out. */
-export function inventoryYaml(options: LabOptions): string {
-  const rtt = 2 * options.dciDelayMs
+/** What an operator may know of two sites, or not. */
+export interface Known {
+  /** DCI round trip, ms; undefined: it is not stated. */
+  readonly dciRttMs?: number | undefined
+  /** Site of the VM in tenant-a; undefined: that is for the tool to find out. */
+  readonly vmSite?: LabSite | undefined
+}
+
+/** The lab's `gwswitch.yaml`. Unless told, it has the DCI's round trip, and not where the VMs are. */
+export function inventoryYaml(options: LabOptions, known: Known = {dciRttMs: 2 * options.dciDelayMs}): string {
   return `# The lab ${options.prefix}: two sites, two stretched segments.
 version: 1
 sites:
-${SITES.map((site) => siteLine(USERS.find((user) => user.site === site)!, rtt)).join('\n')}
+${SITES.map((site) => siteLine(USERS.find((user) => user.site === site)!, known.dciRttMs)).join('\n')}
 segments:
 ${SEGMENTS.map(segmentLines).join('\n')}
 vms:
-${VMS.map(vmLine).join('\n')}
+${VMS.map((vm) => vmLine(vm, vm.segment === 'tenant-a' ? known.vmSite : undefined)).join('\n')}
 `
 }
 
-const siteLine = ({site, prefix}: LabUser, dciRttMs: number): string =>
-  `  "${site}": { prefixes: [${prefix}], dciRttMs: ${dciRttMs} }`
+const siteLine = ({site, prefix}: LabUser, dciRttMs: number | undefined): string =>
+  `  "${site}": { prefixes: [${prefix}]${dciRttMs === undefined ? '' : `, dciRttMs: ${dciRttMs}`} }`
 
 const segmentLines = ({name, prefix, gateways}: LabSegment): string => `  ${name}:
     prefix: ${prefix}
@@ -27,5 +44,5 @@ ${gateways.map(gatewayLine).join('\n')}`
 const gatewayLine = ({name, site, ip, mac, ownIp}: LabGateway): string =>
   `      - { name: ${name}, site: "${site}", ip: ${ip}, mac: "${mac}"${ownIp === undefined ? '' : `, ownIp: ${ownIp}`} }`
 
-const vmLine = ({name, segment, ip, mac, strategies}: LabVm): string =>
-  `  ${name}: { segment: ${segment}, ip: ${ip}, mac: "${mac}", strategies: [${strategies.join(', ')}] }`
+const vmLine = ({name, segment, ip, mac, strategies}: LabVm, site: LabSite | undefined): string =>
+  `  ${name}: { segment: ${segment}, ip: ${ip}, mac: "${mac}"${site === undefined ? '' : `, site: "${site}"`}, strategies: [${strategies.join(', ')}] }`

@@ -111,7 +111,10 @@ function refuseForeign(prefix: string): void {
 }
 
 const sameOptions = (a: LabOptions, b: LabOptions): boolean =>
-  a.dci === b.dci && a.dciDelayMs === b.dciDelayMs && a.wanDelayMs === b.wanDelayMs
+  a.dci === b.dci &&
+  a.dciDelayMs === b.dciDelayMs &&
+  a.wanDelayMs === b.wanDelayMs &&
+  JSON.stringify(a.wires ?? {}) === JSON.stringify(b.wires)
 
 const upOtherwise = (found: LabOptions): Failure =>
   new Failure(

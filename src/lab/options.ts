@@ -1,5 +1,6 @@
 // What can be chosen about a lab.
 import {Failure} from '../errors.ts'
+import type {WireRule} from './wire-rules.ts'
 
 /** How the two sites' segments are joined: VXLAN over an IP underlay, or a wire for each segment. */
 export type DciKind = 'vxlan' | 'plain'
@@ -12,9 +13,18 @@ export interface LabOptions {
   /** One-way delay between the sites' core routers, ms. */
   readonly wanDelayMs: number
   readonly dci: DciKind
+  /** Rules of single wires, in place of a mere delay; the first that matches decides. */
+  readonly wires: Readonly<Partial<Record<LabWireName, readonly WireRule[]>>>
 }
 
-export const DEFAULT_LAB: LabOptions = {prefix: 'gwlab', dciDelayMs: 10, wanDelayMs: 10, dci: 'vxlan'}
+/**
+ * Wires that can have rules: the DCI and the WAN; a gateway's leg in tenant-a, its leg in the core, and the users' own.
+ * The last six have no delay unless they have rules.
+ */
+export const WIRE_NAMES = ['dci', 'wan', 'gateway-x', 'gateway-y', 'core-x', 'core-y', 'user-x', 'user-y'] as const
+export type LabWireName = (typeof WIRE_NAMES)[number]
+
+export const DEFAULT_LAB: LabOptions = {prefix: 'gwlab', dciDelayMs: 10, wanDelayMs: 10, dci: 'vxlan', wires: {}}
 
 const PREFIX = /^[a-z][a-z0-9-]{0,7}$/
 const MAX_DELAY_MS = 1000

@@ -1,4 +1,4 @@
-// Entry point of the relay process: relay-main --wire IF-A,IF-B,DELAY-MS[,JITTER-MS[,LOSS]] ... [--counters FILE]
+// Entry point of the relay process: relay-main --wire IF-A,IF-B,DELAY-MS[,JITTER-MS[,LOSS]] ... [--wires JSON] [--counters FILE]
 
 import {writeSync} from 'node:fs'
 import {parseArgs} from 'node:util'
@@ -9,20 +9,25 @@ const QUEUE_BYTES = 64 << 20
 
 function readWire(text: string): RelayWire {
   const [a = '', b = '', delay, jitter = '0', loss = '0'] = text.split(',')
-  const wire = {ends: [a, b] as const, delayMs: Number(delay), jitterMs: Number(jitter), loss: Number(loss)}
-  if (a === '' || b === '' || ![wire.delayMs, wire.jitterMs, wire.loss].every((value) => value >= 0)) {
+  const rule = {match: 'any', delay: Number(delay), jitter: Number(jitter), loss: Number(loss)} as const
+  if (a === '' || b === '' || ![rule.delay, rule.jitter, rule.loss].every((value) => value >= 0)) {
     throw new Error(`--wire ${text}: want IF-A,IF-B,DELAY-MS[,JITTER-MS[,LOSS]]`)
   }
-  return wire
+  return {ends: [a, b], rules: [[rule], [rule]]}
 }
 
 const {values} = parseArgs({
-  options: {wire: {type: 'string', multiple: true, default: []}, counters: {type: 'string'}},
+  options: {
+    wire: {type: 'string', multiple: true, default: []},
+    wires: {type: 'string', default: '[]'},
+    counters: {type: 'string'},
+  },
 })
 try {
   realTimePriority()
   relay({
-    wires: values.wire.map(readWire),
+    // Written by the program that starts this one.
+    wires: [...values.wire.map(readWire), ...(JSON.parse(values.wires) as RelayWire[])],
     queueBytes: QUEUE_BYTES,
     countersFile: values.counters,
     random: Math.random,

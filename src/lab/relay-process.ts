@@ -11,11 +11,7 @@ const START_MS = 10_000
 /** Starts the relay and waits until it relays. It outlives this process, until the lab's wires are gone. */
 export function startRelay({options, relayed}: Topology, signal: AbortSignal | undefined): Promise<void> {
   const files = labFiles(options.prefix)
-  const args = [
-    ...relayed.flatMap(({ends, delayMs}) => ['--wire', [...ends, delayMs].join(',')]),
-    '--counters',
-    files.relayCounters,
-  ]
+  const args = [...['--wires', JSON.stringify(relayed)], '--counters', files.relayCounters]
   const log = openSync(files.relayLog, 'a', 0o600)
   const child = spawnScript(options.prefix, 'relay', 'relay-main', args, {
     detached: true,

@@ -1,21 +1,25 @@
-// The wire with a delay: every frame that arrives at one end leaves the other a fixed time after it arrived.
+// The wire with a delay: every frame that arrives at one end leaves the other as long after it arrived as its rule says.
 //
 // The kernel's own way, netem, is a module that many kernels lack, so a process does it. It owns its process and blocks
 // in ppoll; nothing else may run on its event loop.
 import {writeFileSync} from 'node:fs'
 import {type FrameQueue, frameQueue} from '../net/packet/relay-queue.ts'
-import {fixedAddress, openRelaySocket, type Poller, poller, type RelaySocket} from '../net/packet/relay-socket.ts'
+import {
+  fixedAddress,
+  openRelaySocket,
+  type Poller,
+  poller,
+  type RelaySocket,
+  type SortFrame,
+} from '../net/packet/relay-socket.ts'
+import {frameKind, ruleDelay, type WireRule} from './wire-rules.ts'
 
 /** One relayed wire. */
 export interface RelayWire {
   /** The two interfaces it joins. */
   readonly ends: readonly [string, string]
-  /** One-way delay, ms, each direction. */
-  readonly delayMs: number
-  /** Mean of an exponentially distributed extra delay, ms; frames keep their order. 0 for none. */
-  readonly jitterMs: number
-  /** Share of frames lost, 0 to 1. */
-  readonly loss: number
+  /** Rules of each direction, from the first end and from the second. Frames of one rule keep their order. */
+  readonly rules: readonly [readonly WireRule[], readonly WireRule[]]
 }
 
 /** What passed one direction of a wire since the start. A GSO frame of many segments counts once. */
@@ -47,8 +51,9 @@ export interface RelayOptions {
 interface Direction {
   readonly from: RelaySocket
   readonly to: RelaySocket
-  readonly queue: FrameQueue
-  readonly delayOf: () => number
+  /** One a rule: what one delays does not hold up the others. */
+  readonly queues: readonly FrameQueue[]
+  readonly sort: SortFrame
   /** Changed by the loop; the queue and the sockets count the rest. */
   readonly passed: {frames: number; bytes: number; lost: number}
 }
@@ -82,36 +87,52 @@ export function relay(options: RelayOptions): void {
 
 function openWire(wire: RelayWire, {queueBytes, random}: RelayOptions): Direction[] {
   const [a, b] = wire.ends.map(openRelaySocket) as [RelaySocket, RelaySocket]
-  return [[a, b] as const, [b, a] as const].map(([from, to]) => {
+  return [[a, b] as const, [b, a] as const].map(([from, to], i) => {
     const passed = {frames: 0, bytes: 0, lost: 0}
-    const delayOf = (): number => {
-      if (wire.loss > 0 && random() < wire.loss) {
+    const inForce = wire.rules[i]!.map((rule) => ({
+      rule,
+      delayOf: ruleDelay(rule, random, () => performance.now()),
+      sorted: {
+        queue: frameQueue({capacityBytes: queueBytes, capacityFrames: QUEUE_FRAMES, addressOf: fixedAddress}),
+        delayMs: 0,
+      },
+    }))
+    const sort: SortFrame = (memory, at, length) => {
+      const kind = inForce.length > 1 ? frameKind(memory, at, length) : 'any'
+      const found = inForce.find(
+        ({rule}) => (rule.match === 'any' || rule.match === kind) && length > (rule.longerThan ?? 0),
+      )
+      const delayMs = found?.delayOf() ?? -1
+      if (found === undefined || delayMs < 0) {
         passed.lost++
-        return -1
+        return undefined
       }
-      return wire.jitterMs > 0 ? wire.delayMs - Math.log(1 - random()) * wire.jitterMs : wire.delayMs
+      found.sorted.delayMs = delayMs
+      return found.sorted
     }
-    const queue = frameQueue({capacityBytes: queueBytes, capacityFrames: QUEUE_FRAMES, addressOf: fixedAddress})
-    return {from, to, queue, delayOf, passed}
+    return {from, to, queues: inForce.map(({sorted}) => sorted.queue), sort, passed}
   })
 }
 
 /** Sends every frame whose time has come; returns when the next one is due, ms. */
 function sendDue(directions: readonly Direction[], now: number): number {
   let next = Number.POSITIVE_INFINITY
-  for (const {queue, to, passed} of directions) {
-    if (queue.length === 0) continue
-    if (queue.dueMs(0) <= now) {
-      const before = queue.length
-      const bytes = queue.bytes
-      // A full device queue empties by itself; asking again every 50 us costs nothing next to waiting longer.
-      if (!to.send(queue, now)) next = Math.min(next, now + 0.05)
-      passed.frames += before - queue.length
-      passed.bytes += bytes - queue.bytes
-    }
-    if (queue.length > 0) next = Math.min(next, Math.max(queue.dueMs(0), now))
-  }
+  for (const {queues, to, passed} of directions)
+    for (const queue of queues) if (queue.length > 0) next = Math.min(next, sendFrom(queue, to, passed, now))
   return next
+}
+
+function sendFrom(queue: FrameQueue, to: RelaySocket, passed: Direction['passed'], now: number): number {
+  let next = Number.POSITIVE_INFINITY
+  if (queue.dueMs(0) <= now) {
+    const before = queue.length
+    const bytes = queue.bytes
+    // A full device queue empties by itself; asking again every 50 us costs nothing next to waiting longer.
+    if (!to.send(queue, now)) next = now + 0.05
+    passed.frames += before - queue.length
+    passed.bytes += bytes - queue.bytes
+  }
+  return queue.length > 0 ? Math.min(next, Math.max(queue.dueMs(0), now)) : next
 }
 
 /** ms to sleep until the earlier of the two; undefined for as long as it takes. */
@@ -125,8 +146,8 @@ function receiveReady(directions: readonly Direction[], wait: Poller): number {
   let taken = 0
   for (let i = 0; i < directions.length; i++) {
     if (!wait.ready(i)) continue
-    const {from, queue, delayOf} = directions[i]!
-    const count = from.receive(queue, delayOf)
+    const {from, sort} = directions[i]!
+    const count = from.receive(sort)
     if (count < 0) {
       // An interface that was only set down comes back; one that was removed does not.
       if (!from.exists()) return -1
@@ -138,13 +159,13 @@ function receiveReady(directions: readonly Direction[], wait: Poller): number {
 function writeCounters(file: string | undefined, directions: readonly Direction[]): void {
   if (file === undefined) return
   const counters = directions.map(
-    ({from, to, queue, passed}): RelayCounters => ({
+    ({from, to, queues, passed}): RelayCounters => ({
       from: from.interfaceName,
       to: to.interfaceName,
       frames: passed.frames,
       bytes: passed.bytes,
       lost: passed.lost,
-      overflowed: queue.dropped,
+      overflowed: queues.reduce((sum, queue) => sum + queue.dropped, 0),
       refused: to.refused(),
     }),
   )

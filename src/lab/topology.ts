@@ -10,7 +10,8 @@
 //             \             /
 //              hv -- VMs               one uplink at a time
 import type {Ipv4, Mac} from '../wire/address.ts'
-import type {DciKind, LabOptions} from './options.ts'
+import type {DciKind, LabOptions, LabWireName} from './options.ts'
+import {plainRule, type WireRule} from './wire-rules.ts'
 
 export type LabSite = 'x' | 'y'
 export const SITES: readonly LabSite[] = ['x', 'y']
@@ -166,8 +167,13 @@ export interface Topology {
   readonly wires: readonly LabWire[]
   readonly bridges: readonly LabInterface[]
   readonly tunnels: readonly LabTunnel[]
-  /** The wires that pass through the relay, as its two interfaces and the one-way delay. */
-  readonly relayed: readonly {readonly ends: readonly [string, string]; readonly delayMs: number}[]
+  /** The wires that pass through the relay, as its two interfaces and what becomes of frames from either. */
+  readonly relayed: readonly RelayedWire[]
+}
+
+export interface RelayedWire {
+  readonly ends: readonly [string, string]
+  readonly rules: readonly [readonly WireRule[], readonly WireRule[]]
 }
 
 const MTU = 1500
@@ -205,13 +211,18 @@ export function labTopology(options: LabOptions): Topology {
     return {node: spec.node, name: spec.name, mac, index, addresses: spec.addresses ?? [], bridge: spec.bridge}
   }
   const wire = (a: EndSpec, b: EndSpec, mtu = MTU): LabWire => ({ends: [made(a), made(b)], mtu})
+  /** One wire, or two with the relay between them if it has rules. */
+  const named = (name: LabWireName, a: EndSpec, b: EndSpec): LabWire[] =>
+    options.wires[name] === undefined
+      ? [wire(a, b)]
+      : [wire(a, {node: 'relay', name: `${name}-${a.node}`}), wire(b, {node: 'relay', name: `${name}-${b.node}`})]
 
   const bridges = [
     ...SITES.flatMap((site) => SEGMENTS.map(({letter}) => made({node: `sw-${site}`, name: `br-${letter}`}))),
     ...VMS.map((vm) => made({node: 'hv', name: vmBridge(vm.name)})),
   ]
   const wires = [
-    ...SITES.flatMap((site) => [...siteWires(site, wire), ...dciWires(site, options.dci, wire)]),
+    ...SITES.flatMap((site) => [...siteWires(site, wire, named), ...dciWires(site, options.dci, wire)]),
     ...VMS.flatMap((vm) => vmWires(vm, wire)),
   ]
   const tunnel = (site: LabSite, {letter, id}: LabSegment): LabTunnel => {
@@ -224,23 +235,27 @@ export function labTopology(options: LabOptions): Topology {
 }
 
 type MakeWire = (a: EndSpec, b: EndSpec, mtu?: number) => LabWire
+type MakeNamedWire = (name: LabWireName, a: EndSpec, b: EndSpec) => LabWire[]
 
-function siteWires(site: LabSite, wire: MakeWire): LabWire[] {
+function siteWires(site: LabSite, wire: MakeWire, named: MakeNamedWire): LabWire[] {
   const core = CORE[site]
   const user = USERS.find((candidate) => candidate.site === site)!
   return [
-    ...SEGMENTS.map((segment) => {
+    ...SEGMENTS.flatMap((segment) => {
       const leg = segment.gateways.find((candidate) => candidate.site === site)!
-      return wire(
+      const ends = [
         {node: leg.node, name: leg.interface, mac: leg.mac, addresses: legAddresses(leg)},
         {node: `sw-${site}`, name: `gw-${segment.letter}`, bridge: `br-${segment.letter}`},
-      )
+      ] as const
+      return segment.letter === 'a' ? named(`gateway-${site}`, ...ends) : [wire(...ends)]
     }),
-    wire(
+    ...named(
+      `core-${site}`,
       {node: `r${site}`, name: 'core', addresses: [`${core.gatewayLeg}/30`]},
       {node: `c${site}`, name: 'gw', addresses: [`${core.leg}/30`]},
     ),
-    wire(
+    ...named(
+      `user-${site}`,
       {node: `c${site}`, name: 'user', addresses: [`${core.user}/24`]},
       {node: user.name, name: 'eth0', addresses: [`${user.ip}/24`]},
     ),
@@ -260,13 +275,36 @@ function dciWires(site: LabSite, dci: DciKind, wire: MakeWire): LabWire[] {
   return [wire({node, name: 'dci', addresses}, {node: 'relay', name: `dci-${site}`}, UNDERLAY_MTU)]
 }
 
-function relayedWires({dci, dciDelayMs, wanDelayMs}: LabOptions): Topology['relayed'] {
+/** The nodes at the ends of each wire that may be relayed, as the relay's interfaces are named by them. */
+const WIRE_ENDS: Readonly<Record<Exclude<LabWireName, 'dci' | 'wan'>, readonly [string, string]>> = {
+  'gateway-x': ['rx', 'sw-x'],
+  'gateway-y': ['ry', 'sw-y'],
+  'core-x': ['rx', 'cx'],
+  'core-y': ['ry', 'cy'],
+  'user-x': ['cx', 'user-x'],
+  'user-y': ['cy', 'user-y'],
+}
+
+function relayedWires({dci, dciDelayMs, wanDelayMs, wires}: LabOptions): Topology['relayed'] {
   const dciNames = dci === 'plain' ? SEGMENTS.map(({letter}) => `dci-${letter}`) : ['dci']
+  const between = (name: string, rules: readonly WireRule[], nodes: readonly [string, string]): RelayedWire => ({
+    ends: [`${name}-x`, `${name}-y`],
+    rules: directed(rules, nodes),
+  })
   return [
-    {ends: ['wan-x', 'wan-y'], delayMs: wanDelayMs},
-    ...dciNames.map((name) => ({ends: [`${name}-x`, `${name}-y`] as const, delayMs: dciDelayMs})),
+    between('wan', wires.wan ?? [plainRule(wanDelayMs)], ['cx', 'cy']),
+    ...dciNames.map((name) => between(name, wires.dci ?? [plainRule(dciDelayMs)], ['sw-x', 'sw-y'])),
+    ...Object.entries(WIRE_ENDS).flatMap(([name, [a, b]]): RelayedWire[] => {
+      const rules = wires[name as LabWireName]
+      return rules === undefined ? [] : [{ends: [`${name}-${a}`, `${name}-${b}`], rules: directed(rules, [a, b])}]
+    }),
   ]
 }
+
+const directed = (rules: readonly WireRule[], [a, b]: readonly [string, string]): RelayedWire['rules'] => [
+  rules.filter(({from}) => from === undefined || from === a),
+  rules.filter(({from}) => from === undefined || from === b),
+]
 
 /** A shared gateway IP stands behind the router's own address, which its ARP requests therefore carry. */
 const legAddresses = ({ip, ownIp}: LabGateway): string[] =>

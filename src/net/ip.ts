@@ -4,6 +4,7 @@ import {readFile} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
+import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
 import {list, listed, number, optional, record, text} from './json-shape.ts'
 import {openRouteSocket} from './netlink/route-socket.ts'
 import {commandFailure, runCommand, tryCommand} from './process/command.ts'
@@ -28,6 +29,8 @@ export interface InterfaceFacts {
   readonly ethernet: boolean
   /** IPv4 addresses, primary first. */
   readonly addresses: readonly InterfaceAddress[]
+  /** IPv6 addresses, the link-local one too. */
+  readonly addresses6?: readonly InterfaceAddress[]
 }
 
 /** One entry of the neighbour table. `state` is the NUD state, `REACHABLE`, `PERMANENT`, ... (ip-neighbour(8)). */
@@ -37,9 +40,18 @@ export interface Neighbour {
   readonly state: string
 }
 
+/** What selects a route beside the destination (ip-route(8), `get`). */
+export interface RouteKey {
+  readonly interfaceName?: string | undefined
+  /** Source address that the packets will bear. */
+  readonly source?: Ipv4 | undefined
+  /** Their fwmark. */
+  readonly mark?: number | undefined
+}
+
 /** The route the kernel would use now (`ip route get`). */
 export interface Route {
-  /** Next hop; undefined where the destination is on-link. */
+  /** Next hop, an IPv6 address for `via inet6` (RFC 8950); undefined where the destination is on-link. */
   readonly gateway: Ipv4 | undefined
   readonly interface: string
   readonly source: Ipv4 | undefined
@@ -50,8 +62,14 @@ export interface Route {
 }
 
 const RAW_NEIGHBOUR = record({dst: text, lladdr: optional(text), state: optional(list(text))})
+const NEXT_HOP = record({
+  gateway: optional(text),
+  via: optional(record({host: text})),
+  weight: optional(number),
+})
 const RAW_ROUTE = record({
   gateway: optional(text),
+  via: optional(record({host: text})),
   dev: text,
   prefsrc: optional(text),
   flags: optional(list(text)),
@@ -59,6 +77,8 @@ const RAW_ROUTE = record({
   expires: optional(number),
 })
 const TABLE_ROUTE = record({dst: text, gateway: optional(text), metric: optional(number)})
+const MATCHED_ROUTE = record({nexthops: optional(list(NEXT_HOP))})
+const DEFAULT_ROUTE = record({gateway: optional(text), dev: optional(text), metric: optional(number)})
 
 const ipJson = (...args: string[]): Promise<string> => runCommand('ip', ['-json', ...args])
 
@@ -67,11 +87,15 @@ export async function interfaces(): Promise<InterfaceFacts[]> {
   const socket = openRouteSocket()
   try {
     const addresses = socket.localAddresses()
+    const addresses6 = socket.addresses().filter(({family}) => family === 6)
     return socket.interfaces().map(({name, index, mac, mtu, up, carrier, ethernet}) => ({
       ...{name, index, mac, mtu, up, carrier, ethernet},
       addresses: addresses
         .filter(({interfaceIndex}) => interfaceIndex === index)
         .map(({ip, prefixLength}) => ({ip, prefixLength})),
+      addresses6: addresses6
+        .filter(({interfaceIndex}) => interfaceIndex === index)
+        .map(({address, length}) => ({ip: address, prefixLength: length})),
     }))
   } finally {
     socket.close()
@@ -105,9 +129,9 @@ export async function readyInterface(name: string): Promise<InterfaceFacts> {
   return found
 }
 
-/** The IPv4 neighbour table of one interface. Entries without ARP (NOARP) are not shown by ip(8). */
+/** The neighbour table of one interface, of both families. Entries without ARP (NOARP) are not shown by ip(8). */
 export async function neighbours(interfaceName: string): Promise<Neighbour[]> {
-  return readNeighbours(await ipJson('-4', 'neigh', 'show', 'dev', interfaceName))
+  return readNeighbours(await ipJson('neigh', 'show', 'dev', interfaceName))
 }
 
 /**
@@ -121,13 +145,28 @@ export const readNeighbours = (output: string): Neighbour[] =>
     state: entry.state?.join(',') ?? 'NONE',
   }))
 
+/** ip(8)'s word for the family of an address. */
+const familyOf = (ip: Ipv4 | Ipv6): '-4' | '-6' => (isVersion6(ip) ? '-6' : '-4')
+
+const keyArgs = ({interfaceName, source, mark}: RouteKey): string[] => [
+  ...(source === undefined ? [] : ['from', source]),
+  ...(interfaceName === undefined ? [] : ['oif', interfaceName]),
+  ...(mark === undefined ? [] : ['mark', `${mark}`]),
+]
+
 /**
- * The route to `destination`, out of `interfaceName` if given. Undefined if there is none.
+ * The route to `destination`, by `key` if given: an interface, or more. Undefined if there is none.
  * Asking creates no neighbour entry and sends nothing.
  */
-export async function routeTo(destination: Ipv4, interfaceName?: string): Promise<Route | undefined> {
-  const through = interfaceName === undefined ? [] : ['oif', interfaceName]
-  const args = ['-json', '-4', 'route', 'get', destination, ...through]
+export async function routeTo(destination: Ipv4, key: string | RouteKey = {}): Promise<Route | undefined> {
+  const args = [
+    '-json',
+    familyOf(destination),
+    'route',
+    'get',
+    destination,
+    ...keyArgs(typeof key === 'string' ? {interfaceName: key} : key),
+  ]
   const result = await tryCommand('ip', args)
   if (result.code === 0) return readRoute(result.stdout)
   if (/unreachable|No route|RTNETLINK answers/i.test(result.stderr)) return undefined
@@ -143,7 +182,7 @@ export function readRoute(output: string): Route | undefined {
   if (!route) return undefined
   const marks = [...(route.flags ?? []), ...(route.cache ?? [])]
   return {
-    gateway: route.gateway,
+    gateway: route.gateway ?? route.via?.host,
     interface: route.dev,
     source: route.prefsrc,
     redirected: marks.includes('redirected'),
@@ -151,12 +190,76 @@ export function readRoute(output: string): Route | undefined {
   }
 }
 
+/** How this host's own traffic to `destination` may go otherwise than `routeTo` says. */
+export interface RoutingFacts {
+  /** Next hops that the route shares its flows among; empty if it has one. */
+  readonly nextHops: readonly {readonly gateway: Ipv4; readonly weight: number}[]
+  /** Default routes of the main table beside the first, as ip(8) would write them. */
+  readonly otherDefaults: readonly string[]
+  /** Rules beside the three that every host has (ip-rule(8)). */
+  readonly rules: readonly string[]
+}
+
+/** Reads rules and routes; what cannot be read is left out. */
+export async function routingFacts(destination: Ipv4, key: RouteKey = {}): Promise<RoutingFacts> {
+  const family = familyOf(destination)
+  const [matched, defaults, rules] = await Promise.all([
+    tryCommand('ip', ['-json', family, 'route', 'get', 'fibmatch', destination, ...keyArgs(key)]),
+    tryCommand('ip', ['-json', family, 'route', 'show', 'default']),
+    tryCommand('ip', [family, 'rule', 'show']),
+  ])
+  return {
+    nextHops: matched.code === 0 ? readNextHops(matched.stdout) : [],
+    otherDefaults: defaults.code === 0 ? readOtherDefaults(defaults.stdout) : [],
+    rules: rules.code === 0 ? readRules(rules.stdout) : [],
+  }
+}
+
+/**
+ * The next hops in the output of `ip -json route get fibmatch ...`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
+export function readNextHops(output: string): RoutingFacts['nextHops'] {
+  const hops = listed(output, 'ip route get fibmatch', MATCHED_ROUTE)[0]?.nexthops ?? []
+  return hops.length < 2
+    ? []
+    : hops.flatMap(({gateway, via, weight = 1}) => {
+        const ip = gateway ?? via?.host
+        return ip === undefined ? [] : [{gateway: ip, weight}]
+      })
+}
+
+/**
+ * All but the first of the output of `ip -json route show default`. @throws Failure `runtime` if it is something else.
+ * @internal
+ */
+export function readOtherDefaults(output: string): readonly string[] {
+  const routes = listed(output, 'ip route show', DEFAULT_ROUTE)
+  return routes
+    .toSorted((a, b) => (a.metric ?? 0) - (b.metric ?? 0))
+    .slice(1)
+    .map(({gateway, dev, metric}) =>
+      [...(gateway ? [gateway] : []), ...(dev ? [`dev ${dev}`] : []), ...(metric ? [`metric ${metric}`] : [])].join(
+        ' ',
+      ),
+    )
+}
+
+/** The lines of `ip rule show` that not every host has, without their preference. @internal */
+export const readRules = (output: string): readonly string[] =>
+  output
+    .split('\n')
+    .map((line) => line.replace(/^\d+:\s*/, '').trim())
+    .filter((rule) => rule !== '' && !/^from all lookup (local|main|default)$/.test(rule))
+
 /**
  * The next hop that the routing table itself names for `destination`, whatever an ICMP redirect says: the longest
  * prefix, then the lowest metric.
  */
 export async function tableGateway(destination: Ipv4, interfaceName: string): Promise<Ipv4 | undefined> {
-  return readTableGateway(await ipJson('-4', 'route', 'show', 'match', destination, 'dev', interfaceName))
+  return readTableGateway(
+    await ipJson(familyOf(destination), 'route', 'show', 'match', destination, 'dev', interfaceName),
+  )
 }
 
 /**
@@ -165,7 +268,7 @@ export async function tableGateway(destination: Ipv4, interfaceName: string): Pr
  */
 export function readTableGateway(output: string): Ipv4 | undefined {
   const routes = listed(output, 'ip route show', TABLE_ROUTE)
-  const length = (dst: string): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 32))
+  const length = (dst: string): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 128))
   return routes.toSorted((a, b) => length(b.dst) - length(a.dst) || (a.metric ?? 0) - (b.metric ?? 0))[0]?.gateway
 }
 
@@ -180,10 +283,11 @@ export async function resolveNeighbour(ip: Ipv4, interfaceName: string): Promise
     )
   const before = await known()
   if (before) return before
-  const socket = createSocket('udp4')
+  const version6 = isVersion6(ip)
+  const socket = createSocket(version6 ? 'udp6' : 'udp4')
   try {
     socket.on('error', () => {})
-    socket.send(new Uint8Array(0), 9, ip)
+    socket.send(new Uint8Array(0), 9, version6 ? `${ip}%${interfaceName}` : ip)
     for (let waited = 0; waited < 1000; waited += 50) {
       await delay(50)
       const entry = await known()
@@ -203,9 +307,14 @@ export interface RedirectFacts {
   readonly rawSocketsOpen: number
 }
 
-export async function redirectFacts(interfaceName: string): Promise<RedirectFacts> {
+/** For IPv4, unless `family` says otherwise. IPv6 redirects are applied without any socket (RFC 4861 section 8.3). */
+export async function redirectFacts(interfaceName: string, family: 4 | 6 = 4): Promise<RedirectFacts> {
   const flag = async (path: string): Promise<boolean> =>
-    (await readFile(`/proc/sys/net/ipv4/conf/${path}`, 'utf8')).trim() !== '0'
+    (await readFile(`/proc/sys/net/ipv${family}/conf/${path}`, 'utf8')).trim() !== '0'
+  if (family === 6) {
+    const own = await flag(`${interfaceName}/accept_redirects`).catch(() => undefined)
+    return {acceptRedirects: own && !(await flag(`${interfaceName}/forwarding`)), rawSocketsOpen: 0}
+  }
   const rows = async (name: string): Promise<number> =>
     readFile(`/proc/net/${name}`, 'utf8').then(
       (text) => text.trim().split('\n').length - 1,

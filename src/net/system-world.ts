@@ -8,6 +8,7 @@ import {
   redirectFacts,
   resolveNeighbour,
   routeTo,
+  routingFacts,
   tableGateway,
 } from './ip.ts'
 import {realtimeNs} from './libc.ts'
@@ -28,6 +29,7 @@ export function systemWorld(log: (line: string) => void): World {
     interfaces: known,
     neighbours,
     routeTo,
+    routingFacts,
     tableGateway,
     resolveNeighbour,
     redirectFacts,
@@ -40,6 +42,7 @@ export function systemWorld(log: (line: string) => void): World {
     },
     nftTable: async (family, name) => (await import('./nft/nft.ts')).readNftTable(family, name),
     now: realtimeNs,
+    monotonic: () => process.hrtime.bigint(),
     sleep: async (ms, signal) => {
       try {
         await delay(ms, undefined, signal && {signal})

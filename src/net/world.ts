@@ -1,7 +1,7 @@
 // Everything outside the process that gwswitch may touch, as one argument.
 
 import type {Ipv4, Mac} from '../wire/address.ts'
-import type {BridgePlace, InterfaceFacts, Neighbour, RedirectFacts, Route} from './ip.ts'
+import type {BridgePlace, InterfaceFacts, Neighbour, RedirectFacts, Route, RouteKey, RoutingFacts} from './ip.ts'
 import type {NftTable} from './nft/nft-listing.ts'
 import type {Link, LinkOptions} from './packet/link.ts'
 
@@ -10,12 +10,15 @@ export interface World {
   openLink(interfaceName: string, options?: LinkOptions): Promise<Link>
   interfaces(): Promise<InterfaceFacts[]>
   neighbours(interfaceName: string): Promise<Neighbour[]>
-  routeTo(destination: Ipv4, interfaceName?: string): Promise<Route | undefined>
+  /** The route to a destination, by an interface or more. */
+  routeTo(destination: Ipv4, key?: string | RouteKey): Promise<Route | undefined>
+  /** How this host's own traffic may go otherwise. Absent where nobody can look. */
+  routingFacts?(destination: Ipv4, key?: RouteKey): Promise<RoutingFacts>
   /** The next hop in the routing table, redirects left aside. */
   tableGateway(destination: Ipv4, interfaceName: string): Promise<Ipv4 | undefined>
   /** The kernel's own answer to where an on-link address is; it asks the segment if it does not know. */
   resolveNeighbour(ip: Ipv4, interfaceName: string): Promise<Neighbour | undefined>
-  redirectFacts(interfaceName: string): Promise<RedirectFacts>
+  redirectFacts(interfaceName: string, family?: 4 | 6): Promise<RedirectFacts>
   /** The bridge that an interface is a port of, or is itself. Absent where nobody can look. */
   bridgeOf?(interfaceName: string): Promise<BridgePlace>
   /** Behind which ports a bridge has learned MACs. Absent where nobody can look. */
@@ -30,6 +33,8 @@ export interface World {
   nftTable?(family: string, name: string): Promise<NftTable | undefined>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
   now(): bigint
+  /** CLOCK_MONOTONIC in nanoseconds, which nobody sets. */
+  monotonic(): bigint
   /** Resolves after `ms`; rejects with the signal's reason when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** Uniform in [0, 1). */

@@ -113,9 +113,9 @@ function makeAsked(gateway: AskedGateway, identifier: number, question: GatewayQ
   }
   const hearEcho = (received: ReceivedFrame): void => {
     for (const destination of destinations) {
-      const answer = readEchoAnswer(received.bytes, {source, destination, owns: (id) => id === identifier})
-      if (answer === undefined || answer.kind === 'redirect') continue
-      const from = answer.packet.source
+      const answer = readEchoAnswer(received.bytes, {source, destination, identifier})
+      if (answer === undefined) continue
+      const from = answer.source
       const counts = answer.kind === 'reached' || !question.strict
       if (counts && hopsBack(answer) >= (question.hops ?? 1)) {
         witness ??= from === destination ? `${from} answers` : `${from} answers for ${destination}`
@@ -159,8 +159,8 @@ export const nobody = (destinations: readonly Ipv4[]): string =>
     : `no answer from ${destinations.join(', ')}`
 
 /** Routers between who answered and us: initial TTLs are 64, 128 or 255, and every router takes one. */
-function hopsBack({packet: {ttl}}: Exclude<EchoAnswer, {kind: 'redirect'}>): number {
-  return [64, 128, 255].find((initial) => initial >= ttl)! - ttl
+function hopsBack({replyTtl}: EchoAnswer): number {
+  return [64, 128, 255].find((initial) => initial >= replyTtl)! - replyTtl
 }
 
 /** Who says by ARP that `ip` is there; undefined for any other frame. */

@@ -1,7 +1,7 @@
 // Numbers, names and verdicts of a trace as people read them.
+import type {EgressVerdict} from '../domain/trace/decision-table.ts'
 import type {InboundVerdict} from '../domain/trace/inbound.ts'
 import type {CandidateReport, TraceReport} from '../domain/trace/report.ts'
-import type {EgressVerdict} from '../domain/trace/verdict.ts'
 
 /** What each verdict is called, in text, in pictures and in docs/trace.md. Capitals: there is something to do. */
 export const EGRESS_WORD: Readonly<Record<EgressVerdict, string>> = {
@@ -16,6 +16,7 @@ export const INBOUND_WORD: Readonly<Record<InboundVerdict, string>> = {
   local: 'local',
   direct: 'direct',
   'inbound-trombone': 'TROMBONE',
+  'follows-exit': 'follows exit',
   mixed: 'mixed',
   unknown: 'unknown',
 }

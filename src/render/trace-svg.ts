@@ -4,33 +4,62 @@
 import type {CandidateReport, PairReport, TraceReport} from '../domain/trace/report.ts'
 import {candidateLabel, chosenAlternative, EGRESS_WORD, ms, percent, placed, signedMs} from './measures.ts'
 import {harmless} from './paint.ts'
+import {crossingsText, pathSketch} from './path-sketch.ts'
 import {adviceOn} from './trace-advice.ts'
 
 const WIDTH = 1180
-const TOP = 122
+const TOP = 154
 const ROW = 44
 const LEFT = {x: 64, width: 420}
 const RIGHT = {x: 690, width: 440}
 
-/** The picture of one destination, as a complete SVG document. */
-export function traceSvg(report: TraceReport): string {
-  const rows = differenceRows(report)
-  const plot = Math.max(220, rows.length * ROW + 20)
-  const height = TOP + plot + 66 + 18 * Math.max(2, report.candidates.length)
+/** All destinations below each other, as a complete SVG document. There must be one at least. */
+export function traceSvg(reports: readonly TraceReport[]): string {
+  const panels = reports.map(panelOf)
+  const height = panels.reduce((sum, panel) => sum + panel.height, 0)
+  const title = reports.map(titleOf).join('; ')
+  let y = 0
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="t d">`,
-    `<title id="t">${xml(titleOf(report))}</title>`,
-    `<desc id="d">${xml(adviceOn(report).meaning)}</desc>`,
+    `<title id="t">${xml(title)}</title>`,
+    `<desc id="d">${xml(reports.map((report) => adviceOn(report).meaning).join('; '))}</desc>`,
     STYLE,
     `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
-    text(24, 32, titleOf(report), 'title'),
-    text(24, 54, sentence(adviceOn(report).meaning), 'said'),
-    text(24, 76, subtitleOf(report), 'small'),
-    ...hopPlot(report, plot),
-    ...differencePlot(report, rows, plot),
+    ...panels.flatMap((panel) => {
+      const placed = [`<g transform="translate(0 ${y})">`, ...panel.lines, '</g>']
+      y += panel.height
+      return placed
+    }),
     '</svg>',
     '',
   ].join('\n')
+}
+
+/** One destination: what is said, the way of its packets, hops and pairs. */
+function panelOf(report: TraceReport): {readonly lines: readonly string[]; readonly height: number} {
+  const rows = differenceRows(report)
+  const plot = Math.max(220, rows.length * ROW + 20)
+  return {
+    height: TOP + plot + 66 + 18 * Math.max(2, report.candidates.length),
+    lines: [
+      text(24, 32, titleOf(report), `title ${report.egress.verdict}`),
+      text(24, 54, sentence(adviceOn(report).meaning), 'said'),
+      text(24, 76, subtitleOf(report), 'small'),
+      ...sketchLines(report),
+      ...hopPlot(report, plot),
+      ...differencePlot(report, rows, plot),
+    ],
+  }
+}
+
+/** The way of the packets now, and as it could be. */
+function sketchLines(report: TraceReport): string[] {
+  const shown = [report.candidates[0], chosenAlternative(report)].filter((each) => each !== undefined)
+  return shown.map((candidate, i) => {
+    const sketch = pathSketch(report, candidate)
+    const words = `${i === 0 ? 'now' : 'possible'}: ${sketch.text}   ${crossingsText(sketch)}`
+    return text(24, 98 + 18 * i, words.trimEnd(), `name c${i}`)
+  })
 }
 
 interface Palette {
@@ -40,6 +69,8 @@ interface Palette {
   readonly grid: string
   /** The gateway in use, the first alternative, the others. */
   readonly series: readonly [string, string, string]
+  /** Verdicts: something is wrong, all is well, nobody knows. */
+  readonly verdicts: readonly [bad: string, good: string, open: string]
 }
 
 const LIGHT: Palette = {
@@ -48,6 +79,7 @@ const LIGHT: Palette = {
   soft: '#5f6872',
   grid: '#d8dee4',
   series: ['#b42318', '#147046', '#5b5bd6'],
+  verdicts: ['#b42318', '#147046', '#8a5a00'],
 }
 const DARK: Palette = {
   paper: '#14181d',
@@ -55,13 +87,15 @@ const DARK: Palette = {
   soft: '#9aa4ae',
   grid: '#333b44',
   series: ['#ff8a75', '#5fd39a', '#a9a9ff'],
+  verdicts: ['#ff8a75', '#5fd39a', '#f2c14e'],
 }
 
 /** Written out for each palette: converters that turn SVG into a bitmap know no custom properties. */
-const colours = ({paper, ink, soft, grid, series}: Palette): string =>
+const colours = ({paper, ink, soft, grid, series, verdicts: [bad, good, open]}: Palette): string =>
   [
     `.paper { fill: ${paper}; } text, .median { fill: ${ink}; } .small, .tiny { fill: ${soft}; }`,
     `.axis { stroke: ${soft}; } .grid { stroke: ${grid}; } .tau { stroke: ${ink}; } .min { fill: ${paper}; stroke: ${ink}; }`,
+    `.trombone, .local-exit-unusable, .current-exit-dead { fill: ${bad}; } .none { fill: ${good}; } .inconclusive { fill: ${open}; }`,
     ...series.map(
       (c, i) => `.line.c${i}, .pair.c${i}, .bar.c${i} { stroke: ${c}; } .dot.c${i}, .name.c${i} { fill: ${c}; }`,
     ),

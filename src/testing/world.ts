@@ -1,14 +1,15 @@
 // A world without an operating system: links in memory and a clock that jumps to the next thing due.
 import type {InterfaceFacts, Route} from '../net/ip.ts'
 import type {Link, ReceivedFrame} from '../net/packet/link.ts'
+import type {PacketType} from '../net/packet/packet-socket.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 
 export interface FakeWorld extends World {
   /** Frames sent on any link, in order. */
   readonly sent: Uint8Array[]
-  /** Hands a frame to every open link, `afterMs` from now. */
-  deliver(frame: Uint8Array, afterMs?: number): void
+  /** Hands a frame to every open link, `afterMs` from now; `packetType` as the kernel would say it, default `host`. */
+  deliver(frame: Uint8Array, afterMs?: number, packetType?: PacketType): void
   readonly openLinks: number
   onSend?: FakeWorldOptions['onSend']
 }
@@ -87,9 +88,9 @@ export function fakeWorld({
     get openLinks() {
       return openLinks
     },
-    deliver: (frame, afterMs = 0.1) =>
+    deliver: (frame, afterMs = 0.1, packetType = 'host') =>
       void after(afterMs, () => {
-        for (const listener of [...listeners]) listener({bytes: frame, timestampNs: nowNs, packetType: 'host'})
+        for (const listener of [...listeners]) listener({bytes: frame, timestampNs: nowNs, packetType})
       }),
     async openLink(name): Promise<Link> {
       const facts = interfaces.find((candidate) => candidate.name === name)!
@@ -129,6 +130,7 @@ export function fakeWorld({
       neighbours[ip] === undefined ? undefined : {ip, mac: neighbours[ip], state: 'REACHABLE'},
     redirectFacts: async () => ({acceptRedirects: undefined, rawSocketsOpen: 0}),
     now: () => nowNs,
+    monotonic: () => nowNs,
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)

@@ -9,7 +9,7 @@ import {ipv4, bytes as raw, table, u8, u16} from './table.ts'
 
 const ICMP_ECHO_REPLY = 0
 export const ICMP_DESTINATION_UNREACHABLE = 3
-const ICMP_REDIRECT = 5
+export const ICMP_REDIRECT = 5
 const ICMP_ECHO_REQUEST = 8
 export const ICMP_TIME_EXCEEDED = 11
 

@@ -1,7 +1,14 @@
-// ICMPv6 (RFC 4443): echo, and Neighbour Discovery on top of it. Its checksum covers the addresses of the packet.
+// ICMPv6 (RFC 4443): echo and errors, and Neighbour Discovery on top of it. Its checksum covers the addresses of the packet.
 import {checksum} from './checksum.ts'
 import {WireError} from './error.ts'
 import type {FrameAddresses} from './ethernet.ts'
+import {
+  type Icmpv6Error,
+  icmpv6ErrorKind,
+  icmpv6ErrorLength,
+  parseIcmpv6Error,
+  writeIcmpv6Error,
+} from './icmpv6-errors.ts'
 import {
   type Ends6,
   fillChecksum6,
@@ -32,7 +39,7 @@ export interface Icmpv6Other {
   readonly rest: Uint8Array
 }
 
-export type Icmpv6 = Icmpv6Echo | NdMessage | Icmpv6Other
+export type Icmpv6 = Icmpv6Echo | Icmpv6Error | NdMessage | Icmpv6Other
 
 interface Header {
   readonly type: number
@@ -60,12 +67,23 @@ export function parseIcmpv6(bytes: Uint8Array, ends: Ends6): Icmpv6 {
   }
   const kind = kindOf(type, code)
   if (kind === 'other') return {kind, type, code, rest: copyBytes(bytes, other.offsets.rest)}
+  if (isError(kind)) return parseIcmpv6Error(kind, bytes)
   if (kind !== 'echo-request' && kind !== 'echo-reply') return parseNd(kind, bytes)
   const {identifier, sequence} = echo.parse(bytes)
   return {kind, identifier, sequence, payload: copyBytes(bytes, echo.size)}
 }
 
+const ERRORS: ReadonlySet<Icmpv6['kind']> = new Set<Icmpv6Error['kind']>([
+  'destination-unreachable',
+  'packet-too-big',
+  'time-exceeded',
+  'parameter-problem',
+])
+const isError = (kind: Icmpv6['kind']): kind is Icmpv6Error['kind'] => ERRORS.has(kind)
+
 function kindOf(type: number, code: number): Icmpv6['kind'] {
+  const error = icmpv6ErrorKind(type)
+  if (error !== undefined) return error
   if (code !== 0) return 'other'
   if (type === ICMPV6_ECHO_REQUEST) return 'echo-request'
   if (type === ICMPV6_ECHO_REPLY) return 'echo-reply'
@@ -87,6 +105,11 @@ function icmpv6Length(message: Icmpv6): number {
       return echo.size + message.payload.length
     case 'other':
       return other.offsets.rest + message.rest.length
+    case 'destination-unreachable':
+    case 'packet-too-big':
+    case 'time-exceeded':
+    case 'parameter-problem':
+      return icmpv6ErrorLength(message)
     default:
       return ndLength(message)
   }
@@ -105,6 +128,12 @@ function writeIcmpv6(message: Icmpv6, ends: Ends6, out: Uint8Array, offset: numb
     }
     case 'other':
       writeOther(message, out, offset)
+      break
+    case 'destination-unreachable':
+    case 'packet-too-big':
+    case 'time-exceeded':
+    case 'parameter-problem':
+      writeIcmpv6Error(message, out, offset)
       break
     default:
       writeNd(message, out, offset)

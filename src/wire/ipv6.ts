@@ -6,6 +6,7 @@ import {type Ipv6, ipv6Bytes, ipv6Text} from './ipv6-address.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {bytes as raw, table, u8, u16, u32} from './table.ts'
 
+export const NEXT_HEADER_TCP = 6
 export const NEXT_HEADER_UDP = 17
 export const NEXT_HEADER_ICMPV6 = 58
 
@@ -44,7 +45,7 @@ const fixed = table<Fixed>('ipv6', {
 })
 
 /** Bytes of the fixed header. */
-const IPV6_LENGTH = fixed.size
+export const IPV6_LENGTH = fixed.size
 
 /**
  * Reads a packet; the payload is a copy and ends where the header says, Ethernet padding left behind.
@@ -56,19 +57,29 @@ export function parseIpv6(bytes: Uint8Array): Ipv6Packet {
   return {...rest, payload: copyBytes(bytes, fixed.size, fixed.size + payloadLength)}
 }
 
+/** A header as it lay in the packet. */
+export interface ReceivedIpv6Header extends Ipv6Header {
+  /** Bytes behind the fixed header, extension headers included, when the packet was whole. */
+  readonly payloadLength: number
+}
+
 /** Reads the header of a whole packet. Throws as {@link parseIpv6} does. */
-function parseIpv6Header(bytes: Uint8Array): Ipv6Header & {readonly payloadLength: number} {
+function parseIpv6Header(bytes: Uint8Array): ReceivedIpv6Header {
+  const header = readIpv6Header(bytes)
+  if (bytes.length < fixed.size + header.payloadLength) {
+    const detail = `says ${header.payloadLength} bytes follow, has ${bytes.length - fixed.size}`
+    throw new WireError('ipv6', 'truncated', bytes.length, detail)
+  }
+  return header
+}
+
+/**
+ * Reads a header as it lies there, also in front of a packet that was cut. Throws `WireError` if there is no IPv6 header.
+ */
+export function readIpv6Header(bytes: Uint8Array): ReceivedIpv6Header {
   const {versionClassLabel, payloadLength, nextHeader, hopLimit, source, destination} = fixed.parse(bytes)
   const version = versionClassLabel >>> 28
   if (version !== 6) throw new WireError('ipv6', 'unsupported', 0, `version is ${version}, only 6 is spoken here`)
-  if (bytes.length < fixed.size + payloadLength) {
-    throw new WireError(
-      'ipv6',
-      'truncated',
-      bytes.length,
-      `says ${payloadLength} bytes follow, has ${bytes.length - fixed.size}`,
-    )
-  }
   return {
     trafficClass: (versionClassLabel >>> 20) & 0xff,
     flowLabel: versionClassLabel & 0xf_ffff,
@@ -91,9 +102,14 @@ export function serializeIpv6(packet: Ipv6Packet): Uint8Array {
   return out
 }
 
-/** Writes the header into `out` at `offset`; the caller has made {@link IPV6_LENGTH} bytes of room. */
+/** Writes the header of a packet with `payloadLength` bytes behind it; the caller has made {@link IPV6_LENGTH} of room. */
 function writeIpv6Header(header: Ipv6Header, payloadLength: number, out: Uint8Array, offset: number): void {
-  const {trafficClass, flowLabel, nextHeader, hopLimit} = header
+  copyIpv6Header({...header, payloadLength}, out, offset)
+}
+
+/** Writes a header with the length it names, right or not: what {@link readIpv6Header} read. */
+export function copyIpv6Header(header: ReceivedIpv6Header, out: Uint8Array, offset: number): void {
+  const {trafficClass, flowLabel, nextHeader, hopLimit, payloadLength} = header
   expectWhole('ipv6', 'trafficClass', trafficClass, 0xff)
   expectWhole('ipv6', 'flowLabel', flowLabel, 0xf_ffff)
   const versionClassLabel = ((6 << 28) | (trafficClass << 20) | flowLabel) >>> 0

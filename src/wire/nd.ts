@@ -9,7 +9,7 @@ const ND_ROUTER_SOLICITATION = 133
 const ND_ROUTER_ADVERTISEMENT = 134
 const ND_NEIGHBOUR_SOLICITATION = 135
 const ND_NEIGHBOUR_ADVERTISEMENT = 136
-const ND_REDIRECT = 137
+export const ND_REDIRECT = 137
 /** RFC 4861: a message with any other hop limit came from off the link, and is ignored. */
 export const ND_HOP_LIMIT = 255
 

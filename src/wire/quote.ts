@@ -10,6 +10,7 @@ import {
   type ReceivedIpv4Header,
   readIpv4Header,
 } from './ipv4.ts'
+import type {Ipv6} from './ipv6-address.ts'
 import {copyBytes} from './memory.ts'
 
 /**
@@ -44,8 +45,8 @@ export function writeQuoted(quoted: Quoted, out: Uint8Array, offset: number): vo
 }
 
 interface QuotedEnds {
-  readonly source: Ipv4
-  readonly destination: Ipv4
+  readonly source: Ipv4 | Ipv6
+  readonly destination: Ipv4 | Ipv6
 }
 
 /** The part of a quoted packet by which its sender knows it again. Fields that were cut off are absent. */
@@ -74,18 +75,28 @@ export type QuotedProbe = QuotedEnds &
 export function quotedProbe({header, payload}: Quoted): QuotedProbe | undefined {
   if (header?.fragmentOffset !== 0) return undefined
   const {source, destination} = header
-  const u16 = (offset: number): number => (payload[offset]! << 8) | payload[offset + 1]!
-  const whole = payload.length >= 8
-  if (header.protocol === PROTOCOL_ICMP && whole) {
-    return {source, destination, protocol: 'icmp', type: payload[0]!, identifier: u16(4), sequence: u16(6)}
-  }
-  if (payload.length < 4) return undefined
-  const ports = {source, destination, sourcePort: u16(0), destinationPort: u16(2)}
-  if (header.protocol === PROTOCOL_TCP) {
-    return {...ports, protocol: 'tcp', ...(whole && {sequence: u16(4) * 0x1_0000 + u16(6)})}
-  }
-  if (header.protocol === PROTOCOL_UDP) {
-    return {...ports, protocol: 'udp', ...(whole && {length: u16(4), checksum: u16(6)})}
-  }
-  return undefined
+  const ends = {source, destination}
+  if (header.protocol === PROTOCOL_ICMP) return quotedIcmp(ends, payload)
+  if (header.protocol === PROTOCOL_TCP) return quotedTcp(ends, payload)
+  return header.protocol === PROTOCOL_UDP ? quotedUdp(ends, payload) : undefined
+}
+
+const u16 = (bytes: Uint8Array, offset: number): number => (bytes[offset]! << 8) | bytes[offset + 1]!
+
+/** The start of an echo, of ICMP or ICMPv6. */
+export const quotedIcmp = (ends: QuotedEnds, bytes: Uint8Array): QuotedProbe | undefined =>
+  bytes.length < 8
+    ? undefined
+    : {...ends, protocol: 'icmp', type: bytes[0]!, identifier: u16(bytes, 4), sequence: u16(bytes, 6)}
+
+export function quotedTcp(ends: QuotedEnds, bytes: Uint8Array): QuotedProbe | undefined {
+  if (bytes.length < 4) return undefined
+  const ports = {...ends, sourcePort: u16(bytes, 0), destinationPort: u16(bytes, 2)}
+  return {...ports, protocol: 'tcp', ...(bytes.length >= 8 && {sequence: u16(bytes, 4) * 0x1_0000 + u16(bytes, 6)})}
+}
+
+export function quotedUdp(ends: QuotedEnds, bytes: Uint8Array): QuotedProbe | undefined {
+  if (bytes.length < 4) return undefined
+  const ports = {...ends, sourcePort: u16(bytes, 0), destinationPort: u16(bytes, 2)}
+  return {...ports, protocol: 'udp', ...(bytes.length >= 8 && {length: u16(bytes, 4), checksum: u16(bytes, 6)})}
 }

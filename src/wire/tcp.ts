@@ -1,15 +1,15 @@
-// TCP segments over IPv4 (RFC 9293): what a SYN probe needs, its answers included.
-import {checksum, type Ends, fold, pseudoHeaderSum, writeChecksum} from './checksum.ts'
+// TCP segments (RFC 9293): what a SYN probe needs, its answers included.
+import {checksum, fold, writeChecksum} from './checksum.ts'
 import {expectWhole, WireError} from './error.ts'
 import {PROTOCOL_TCP} from './ipv4.ts'
 import {copyBytes, zeros} from './memory.ts'
+import {type IpEnds, pseudoSum} from './pseudo-header.ts'
 import {table, u16, u32} from './table.ts'
 
-/** @internal */
+export const TCP_FIN = 0x01
 export const TCP_SYN = 0x02
 /** @internal */
 export const TCP_RST = 0x04
-/** @internal */
 export const TCP_ACK = 0x10
 
 export interface Tcp {
@@ -57,47 +57,53 @@ export const tcpHeaderLength = (tcp: Pick<Tcp, 'options'>): number => header.siz
  * Throws `WireError`: `truncated` if the header reaches past the end, `malformed` for a data offset below 5 or a wrong
  * checksum.
  */
-export function parseTcp(bytes: Uint8Array, ends?: Ends): Tcp {
-  const plain = header.parse(bytes)
-  const {offsetAndFlags, checksum: received} = plain
-  const length = (offsetAndFlags >>> 12) * 4
-  if (length < header.size) {
-    throw new WireError('tcp', 'malformed', header.offsets.offsetAndFlags, `header length ${length} is below 20`)
-  }
-  if (length > bytes.length) {
-    throw new WireError('tcp', 'truncated', bytes.length, `header length is ${length}, has ${bytes.length}`)
-  }
+export function parseTcp(bytes: Uint8Array, ends?: IpEnds): Tcp {
+  const {headerLength, checksum: received, ...segment} = readTcpHeader(bytes)
   if (ends) {
-    const pseudo = pseudoHeaderSum(ends, PROTOCOL_TCP, bytes.length)
+    const pseudo = pseudoSum(ends, PROTOCOL_TCP, bytes.length)
     if (checksum(bytes, 0, bytes.length, pseudo) !== 0 && received !== fold(pseudo)) {
       throw new WireError('tcp', 'malformed', header.offsets.checksum, 'checksum is wrong')
     }
   }
-  return {
-    sourcePort: plain.sourcePort,
-    destinationPort: plain.destinationPort,
-    sequence: plain.sequence,
-    acknowledgment: plain.acknowledgment,
-    flags: offsetAndFlags & 0xfff,
-    window: plain.window,
-    urgentPointer: plain.urgentPointer,
-    options: copyBytes(bytes, header.size, length),
-    payload: copyBytes(bytes, length),
+  return {...segment, payload: copyBytes(bytes, headerLength)}
+}
+
+/** A header as it lay in the segment. */
+export interface ReceivedTcpHeader extends Omit<Tcp, 'payload'> {
+  /** Bytes, options included. */
+  readonly headerLength: number
+  readonly checksum: number
+}
+
+/**
+ * Reads the header alone and checks no checksum: what follows may be cut. Throws `WireError`, `truncated` or `malformed`,
+ * as {@link parseTcp} does.
+ */
+export function readTcpHeader(bytes: Uint8Array): ReceivedTcpHeader {
+  const {offsetAndFlags, ...plain} = header.parse(bytes)
+  const headerLength = (offsetAndFlags >>> 12) * 4
+  if (headerLength < header.size) {
+    throw new WireError('tcp', 'malformed', header.offsets.offsetAndFlags, `header length ${headerLength} is below 20`)
   }
+  if (headerLength > bytes.length) {
+    throw new WireError('tcp', 'truncated', bytes.length, `header length is ${headerLength}, has ${bytes.length}`)
+  }
+  const options = copyBytes(bytes, header.size, headerLength)
+  return {...plain, flags: offsetAndFlags & 0xfff, options, headerLength}
 }
 
 /**
  * The bytes of a segment between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`.
  * @internal
  */
-export function serializeTcp(tcp: Tcp, ends: Ends): Uint8Array {
+export function serializeTcp(tcp: Tcp, ends: IpEnds): Uint8Array {
   const out = zeros(tcpHeaderLength(tcp) + tcp.payload.length)
   writeTcp(tcp, ends, out, 0)
   return out
 }
 
 /** Writes a segment into `out` at `offset`; the caller has made room for header and payload. */
-export function writeTcp(tcp: Tcp, ends: Ends, out: Uint8Array, offset: number): void {
+export function writeTcp(tcp: Tcp, ends: IpEnds, out: Uint8Array, offset: number): void {
   const {options, payload} = tcp
   if (options.length % 4 !== 0 || options.length > 40) {
     const detail = `options of ${options.length} bytes are not a multiple of 4 up to 40`
@@ -115,6 +121,6 @@ export function writeTcp(tcp: Tcp, ends: Ends, out: Uint8Array, offset: number):
   out.set(options, offset + header.size)
   out.set(payload, offset + length)
   const end = offset + length + payload.length
-  const pseudo = pseudoHeaderSum(ends, PROTOCOL_TCP, end - offset)
+  const pseudo = pseudoSum(ends, PROTOCOL_TCP, end - offset)
   writeChecksum(checksum(out, offset, end, pseudo), out, offset + header.offsets.checksum)
 }

@@ -1,8 +1,9 @@
-// UDP over IPv4 (RFC 768).
-import {checksum, type Ends, fold, pseudoHeaderSum, writeChecksum} from './checksum.ts'
+// UDP over IPv4 (RFC 768), and over IPv6, where its checksum is never left out (RFC 8200 8.1).
+import {checksum, fold, writeChecksum} from './checksum.ts'
 import {WireError} from './error.ts'
 import {PROTOCOL_UDP} from './ipv4.ts'
 import {copyBytes, zeros} from './memory.ts'
+import {type IpEnds, pseudoSum} from './pseudo-header.ts'
 import {table, u16} from './table.ts'
 
 export interface Udp {
@@ -34,7 +35,7 @@ export const UDP_LENGTH = header.size
  * Throws `WireError`: `truncated` if the header or the length reaches past the end, `malformed` for a length below 8 or
  * a wrong checksum.
  */
-export function parseUdp(bytes: Uint8Array, ends?: Ends): Udp {
+export function parseUdp(bytes: Uint8Array, ends?: IpEnds): Udp {
   const {sourcePort, destinationPort, length, checksum: received} = header.parse(bytes)
   if (length < header.size) {
     throw new WireError('udp', 'malformed', header.offsets.length, `length ${length} is below ${header.size}`)
@@ -43,7 +44,7 @@ export function parseUdp(bytes: Uint8Array, ends?: Ends): Udp {
     throw new WireError('udp', 'truncated', bytes.length, `length is ${length}, has ${bytes.length}`)
   }
   if (ends && received !== 0) {
-    const pseudo = pseudoHeaderSum(ends, PROTOCOL_UDP, length)
+    const pseudo = pseudoSum(ends, PROTOCOL_UDP, length)
     if (checksum(bytes, 0, length, pseudo) !== 0 && received !== fold(pseudo)) {
       throw new WireError('udp', 'malformed', header.offsets.checksum, 'checksum is wrong')
     }
@@ -51,11 +52,8 @@ export function parseUdp(bytes: Uint8Array, ends?: Ends): Udp {
   return {sourcePort, destinationPort, payload: copyBytes(bytes, header.size, length)}
 }
 
-/**
- * The bytes of a datagram between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`.
- * @internal
- */
-export function serializeUdp(udp: Udp, ends: Ends): Uint8Array {
+/** The bytes of a datagram between these addresses, with its checksum. Throws `WireError`, reason `out-of-range`. */
+export function serializeUdp(udp: Udp, ends: IpEnds): Uint8Array {
   const out = zeros(header.size + udp.payload.length)
   out.set(udp.payload, header.size)
   writeUdpHeader(udp, udp.payload.length, ends, out, 0)
@@ -66,12 +64,12 @@ export function serializeUdp(udp: Udp, ends: Ends): Uint8Array {
 export function writeUdpHeader(
   {sourcePort, destinationPort}: Omit<Udp, 'payload'>,
   payloadLength: number,
-  ends: Ends,
+  ends: IpEnds,
   out: Uint8Array,
   offset: number,
 ): void {
   const length = header.size + payloadLength
   header.write({sourcePort, destinationPort, length, checksum: 0}, out, offset)
-  const value = checksum(out, offset, offset + length, pseudoHeaderSum(ends, PROTOCOL_UDP, length))
+  const value = checksum(out, offset, offset + length, pseudoSum(ends, PROTOCOL_UDP, length))
   writeChecksum(value === 0 ? 0xffff : value, out, offset + header.offsets.checksum)
 }

@@ -151,6 +151,39 @@ describe.skipIf(typeof image === 'string')(
       expect(await routes()).toEqual([through(RX)])
     })
 
+    it('is heard and traced at its tap, from its hypervisor, and notices nothing', async () => {
+      await put(RX)
+      const tracedAtTap = async (...args: string[]) => {
+        const all = ['trace', ...args, '--port-of', 'web-07', '--site', 'y', '-f', lab().inventoryFile, '--json']
+        const {code, json} = await gwswitch(all, {namespace: lab().ns('hv')})
+        expect(code).toBe(10)
+        return json
+      }
+      const state = async (): Promise<unknown> => ({
+        learned: (await lab().run('hv', 'bridge', 'fdb', 'show', 'br', 'br-web-07')).match(/^02:00:00:00:00:10 .*$/gm),
+        links: await lab().run('hv', 'ip', '-br', 'link', 'show', 'type', 'tun'),
+        routes: await routes(),
+        gateway: (await inGuest('ip', 'neigh', 'show', RX)).split(' ')[4],
+      })
+      const stream = startEcho(lab().ns('user-y'))
+      await until(async () => stream.echoed() > 10, 20_000, 'the guest echoes')
+      const {peers, host} = await tracedAtTap('--passive', '1')
+      expect(host).toMatchObject({name: 'web-07', iface: TAP, atPort: true})
+      expect(peers).toMatchObject([{ip: NEAR_Y, out: [{gateway: 'rx'}], in: [{gateway: 'ry'}], reason: 'detour'}])
+      // The guest's own time is not in it.
+      expect(peers[0].tcp.minMs).toBeGreaterThanOrEqual(4)
+      const before = await state()
+      const {results} = await tracedAtTap(NEAR_Y, '--rate', '100')
+      expect(results[0]).toMatchObject({
+        host: {name: 'web-07', ip: '10.0.0.10', iface: TAP},
+        candidates: [{name: 'rx'}, {name: 'ry', local: true}],
+        egress: {verdict: 'trombone', reason: 'detour'},
+      })
+      expect(await state()).toEqual(before)
+      const {sent, echoed} = await stream.stop()
+      expect(echoed).toBe(sent)
+    })
+
     it('shows another default route that takes precedence, instead of believing its own', async () => {
       await put(RX)
       await inGuest(

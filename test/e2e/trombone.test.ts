@@ -18,8 +18,13 @@ const SHARED = '10.1.0.254'
 const NEAR_Y = '203.0.113.10'
 const NEAR_X = '198.51.100.10'
 const DCI_RTT_MS = 20
-/** Pairs in quick succession: the routers of the lab do not limit their ICMP. */
-const FAST = ['--interval', '50', '--json']
+/** As fast as it goes: the routers of the lab do not limit their ICMP. */
+const FAST = ['--rate', '200', '--json']
+/** The first destination's report in place of the document. */
+const traced = async (run: ReturnType<typeof gwswitch>) => {
+  const {json, ...rest} = await run
+  return {...rest, document: json, json: json?.results?.[0]}
+}
 
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-e2e-'))
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
@@ -28,7 +33,7 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
   const lab = useLab()
   const inventory = () => ['-f', lab().inventoryFile]
   const trace = (...args: string[]) =>
-    gwswitch(['trace', ...args, ...inventory(), ...FAST], {namespace: lab().ns('db-03')})
+    traced(gwswitch(['trace', ...args, ...inventory(), ...FAST], {namespace: lab().ns('db-03')}))
   const switchTo = (...args: string[]) =>
     gwswitch(['switch', 'db-03', '--to', 'y', ...args, ...inventory(), '--json'], {namespace: lab().ns('ry')})
   const entry = async (): Promise<string | undefined> =>
@@ -37,10 +42,10 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
     lab().run('db-03', 'ip', 'neigh', 'replace', SHARED, 'lladdr', mac, 'dev', 'eth0', 'nud', state)
 
   it('has no trombone before it moves', async () => {
-    const {code, json} = await trace(NEAR_Y)
+    const {code, json, document} = await trace(NEAR_Y)
     expect(code).toBe(0)
+    expect(document).toMatchObject({schema: 'gwswitch.trace/2', failures: [], exitCode: 0})
     expect(json).toMatchObject({
-      schema: 'gwswitch.trace/1',
       exitCode: 0,
       egress: {verdict: 'none'},
       host: {name: 'db-03', site: 'x'},
@@ -78,18 +83,18 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
   it('takes the worst of several destinations, and draws and records it', async () => {
     const svg = join(scratch, 'trace.svg')
     const pcap = join(scratch, 'trace.pcap')
-    const {code, json} = await trace(NEAR_X, NEAR_Y, '--svg', svg, '--pcap', pcap)
+    const {code, document} = await trace(NEAR_X, NEAR_Y, '--svg', svg, '--pcap', pcap)
     expect(code).toBe(10)
-    expect(json.results.map((result: {exitCode: number}) => result.exitCode)).toEqual([0, 10])
+    expect(document.results.map((result: {exitCode: number}) => result.exitCode)).toEqual([0, 10])
     expect(readFileSync(svg, 'utf8')).toMatch(/^<svg[\s\S]*<\/svg>\s*$/)
     await expectCleanPcap(pcap, 'icmp')
   })
 
   it('tells in text what it found', async () => {
-    const {stdout, stderr} = await gwswitch(['trace', NEAR_Y, ...inventory(), '--interval', '50'], {
+    const {stdout, stderr} = await gwswitch(['trace', NEAR_Y, ...inventory(), '--rate', '200'], {
       namespace: lab().ns('db-03'),
     })
-    expect(stdout).toMatch(/EGRESS {3}TROMBONE {2}\+\d/)
+    expect(stdout).toMatch(/EGRESS +TROMBONE {2}\+\d/)
     expect(stdout).toMatch(/VM\(y\) ══DCI══▶ bx\(x\) ──WAN──▶ y ──▶ dst/)
     expect(stdout).toMatch(/gwswitch switch db-03 --to y/)
     expect(stderr).toBe('')
@@ -223,9 +228,9 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per sit
   })
 
   it('is traced without an inventory', async () => {
-    const {code, json} = await gwswitch(['trace', NEAR_Y, '-i', 'eth0', '--via', '10.0.0.2', ...FAST], {
-      namespace: lab().ns('web-07'),
-    })
+    const {code, json} = await traced(
+      gwswitch(['trace', NEAR_Y, '-i', 'eth0', '--via', '10.0.0.2', ...FAST], {namespace: lab().ns('web-07')}),
+    )
     expect(code).toBe(10)
     expect(Math.abs(json.egress.penaltyMs.min - 10)).toBeLessThan(1.5)
     expect(json.candidates).toMatchObject([
@@ -241,9 +246,9 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per sit
       return Number(/min\/avg\/max\/stddev = ([\d.]+)/.exec(out)![1])
     }
     const theirs = (await via('10.0.0.1')) - (await via('10.0.0.2'))
-    const {json} = await gwswitch(['trace', NEAR_Y, '-i', 'eth0', '--via', '10.0.0.2', ...FAST], {
-      namespace: lab().ns('web-07'),
-    })
+    const {json} = await traced(
+      gwswitch(['trace', NEAR_Y, '-i', 'eth0', '--via', '10.0.0.2', ...FAST], {namespace: lab().ns('web-07')}),
+    )
     expect(Math.abs(json.egress.penaltyMs.min - theirs)).toBeLessThan(1)
   })
 

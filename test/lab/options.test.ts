@@ -4,7 +4,7 @@ import {DEFAULT_LAB, labOptions} from '../../src/lab/options.ts'
 
 describe('labOptions', () => {
   it('fills in the defaults', () => {
-    expect(labOptions()).toEqual({prefix: 'gwlab', dciDelayMs: 10, wanDelayMs: 10, dci: 'vxlan'})
+    expect(labOptions()).toEqual({prefix: 'gwlab', dciDelayMs: 10, wanDelayMs: 10, dci: 'vxlan', wires: {}})
     expect(labOptions({dci: 'plain', dciDelayMs: 0})).toEqual({...DEFAULT_LAB, dci: 'plain', dciDelayMs: 0})
   })
 

@@ -130,7 +130,28 @@ const FILTER: readonly Mutant[] = [
   bpf('a socket filter lets nothing through', '[RET, 0, 0, WHOLE_FRAME]', '[RET, 0, 0, 0]'),
 ]
 
+const standIn = of('src/probe/stand-in.ts', 'test/probe/stand-in.test.ts')
+const roundTrips = of('src/domain/passive/tcp-round-trips.ts', 'test/domain/passive/tcp-round-trips.test.ts')
+const vmPort = of('src/domain/vantage/vm-port.ts', 'test/domain/vantage/vm-port.test.ts')
+const VANTAGE: readonly Mutant[] = [
+  standIn('something is sent for a VM that is elsewhere', 'if (moved) throw moved', ''),
+  standIn('the place of a VM that is silent is taken', 'if (!seen.alive) throw', 'if (false) throw'),
+  vmPort('frames of a VM are laid into an uplink', 'if (!VM_KINDS.has(port.kind))', 'if (false)'),
+  vmPort('frames of a VM are laid into a port that others are behind', 'if (others.size > 0 && !named)', 'if (false)'),
+  roundTrips(
+    'a timestamp is timed that may have been sent before',
+    'if (newest !== undefined) push(session.timestamps,',
+    'push(session.timestamps,',
+  ),
+  roundTrips(
+    'data that was sent again is timed',
+    'if (!isNew) session.data.length = 0',
+    'if (false) session.data.length = 0',
+  ),
+]
+
 const verdict = of('src/domain/trace/verdict.ts', 'test/domain/trace/verdict.test.ts')
+const decisions = of('src/domain/trace/decision-table.ts', 'test/domain/trace/verdict.test.ts')
 const TRACE: readonly Mutant[] = [
   of('src/domain/trace/compare.ts', 'test/domain/trace/verdict.test.ts')(
     'the threshold is a whole DCI round trip',
@@ -138,12 +159,37 @@ const TRACE: readonly Mutant[] = [
     '{ms: dci.rttMs, source',
   ),
   verdict('a trombone ends with 0', '  trombone: 10,', '  trombone: 0,'),
-  verdict(
+  decisions(
     'a slower exit at the own site is a trombone',
     "reason: 'local-exit-slower', applies",
     "reason: 'detour', applies",
   ),
-  verdict('of several destinations the mildest counts', '[10, 12, 11] as const', '[11, 12, 10] as const'),
+  of('src/domain/trace/alternative-works.ts', 'test/domain/trace/verdict.test.ts')(
+    'a local exit that swallows large packets is recommended',
+    'failed(alternative.works?.full) &&',
+    'false &&',
+  ),
+  verdict('of several destinations the mildest counts', '[10, 12, 1, 11] as const', '[11, 12, 1, 10] as const'),
+  of('src/domain/trace/sequential.ts', 'test/domain/trace/sequential.test.ts')(
+    'a side is named of a burst of load',
+    '< PATIENCE_MS &&',
+    '< 0 &&',
+  ),
+  of('src/domain/trace/plan.ts', 'test/domain/trace/plan.test.ts')(
+    'an exit is recommended that was never tried alone',
+    'if (unchecked(exit)) return exit',
+    'if (false) return exit',
+  ),
+  of('src/probe/trace/pacer.ts', 'test/probe/trace/pacer.test.ts')(
+    'the promised rate is not kept',
+    'const over = mine.length + Math.min(packets, most) - most',
+    'const over = mine.length + Math.min(packets, most) - 2 * most',
+  ),
+  of('src/probe/trace/exit.ts', 'test/probe/trace/trace.test.ts')(
+    'both exits share their identities',
+    'flows.get(key) ?? identities.fresh(protocol)',
+    'flows.get(key) ?? 1',
+  ),
 ]
 
 const found = (file: string) => of(file, 'test/fuzz/finds.test.ts')
@@ -178,6 +224,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TRUST,
   ...DHCP,
   ...FILTER,
+  ...VANTAGE,
   ...TRACE,
   ...READERS,
 ]

@@ -1,13 +1,15 @@
 import {readFileSync} from 'node:fs'
 import displayWidth from 'string-width'
 import {describe, expect, it} from 'vitest'
-import {reportsOf, type SingleTraceDocument, traceDocument} from '../../src/domain/trace/report.ts'
-import {judge, type Reason} from '../../src/domain/trace/verdict.ts'
+import {REASONS, type Reason} from '../../src/domain/trace/decision-table.ts'
+import {traceDocument, traceReport} from '../../src/domain/trace/document.ts'
+import {judge} from '../../src/domain/trace/verdict.ts'
 import {EGRESS_WORD, INBOUND_WORD, ms, percent, signedMs} from '../../src/render/measures.ts'
 import {harmless, paintWith} from '../../src/render/paint.ts'
 import {crossingsText, pathSketch} from '../../src/render/path-sketch.ts'
 import {sideBySide, table, tableLines} from '../../src/render/table.ts'
-import {adviceOn} from '../../src/render/trace-advice.ts'
+import {type Advice, adviceOn} from '../../src/render/trace-advice.ts'
+import {outcomeLine, summaryLines} from '../../src/render/trace-summary.ts'
 import {traceSvg} from '../../src/render/trace-svg.ts'
 import {traceText} from '../../src/render/trace-text.ts'
 import {DECISION_ROWS} from '../domain/trace/decision-rows.ts'
@@ -39,20 +41,39 @@ const judged = (spec: Spec) => {
   const evidence = evidenceOf(spec)
   return {evidence, judgement: judge(evidence)}
 }
-const documentOf = (...specs: Spec[]) => traceDocument(specs.map(judged))
-const reportOf = (spec: Spec) => documentOf(spec) as SingleTraceDocument
+const RUN = {
+  startedAt: '2026-03-01T10:00:00.000Z',
+  finishedAt: '2026-03-01T10:00:07.000Z',
+  complete: true,
+  rate: {perSecond: 25, packetsSent: 60},
+}
+const documentOf = (...specs: Spec[]) => traceDocument(specs.map(judged), [], RUN)
+const reportOf = (spec: Spec) => traceReport(judged(spec))
+const ASKED = {program: 'gwswitch', common: ['-f', 'my sites.yaml'], trace: ['--via', '10.9.0.2', '--rate', '50']}
 const plain = {colour: false, columns: 110}
 const snapshot = (name: string) => `./snapshots/${name}`
 
+const DOCS = readFileSync(new URL('../../docs/trace.md', import.meta.url), 'utf8')
+
+it('has every reason in the table of the documentation, and no other, each with what to do', () => {
+  const table = DOCS.split('## Reasons')[1]!.split('\n## ')[0]!
+  const rows = [...table.matchAll(/^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)]
+  expect(rows.map(([, reason]) => reason)).toEqual(REASONS)
+  for (const [, reason, verdict] of rows) {
+    const {spec} = DECISION_ROWS.find((row) => row.reason === reason)!
+    expect(verdict, reason).toBe(reportOf(spec).egress.verdict)
+  }
+})
+
 it('has one word for a verdict, in text, in pictures and in the documentation', () => {
-  const said = readFileSync(new URL('../../docs/trace.md', import.meta.url), 'utf8').split('## What it says')[1]!
+  const said = DOCS.split('## What it says')[1]!
   const [egress, inbound] = [said.split('**INBOUND**')[0]!, said.split('**INBOUND**')[1]!.split('\n')[0]!]
   expect([...egress.matchAll(/^\| `([^`]+)`/gm)].map(([, word]) => word)).toEqual(Object.values(EGRESS_WORD))
   for (const word of Object.values(INBOUND_WORD)) expect(inbound).toContain(`\`${word}\``)
   for (const spec of [TROMBONE, scenario('S3'), scenario('S10'), scenario('S17')]) {
     const word = EGRESS_WORD[reportOf(spec).egress.verdict]
     expect(traceText(documentOf(spec), plain).join('\n')).toMatch(new RegExp(`EGRESS +${word} `))
-    expect(traceSvg(reportOf(spec))).toContain(`: ${word} (`)
+    expect(traceSvg([reportOf(spec)])).toContain(`: ${word} (`)
   }
 })
 
@@ -74,11 +95,15 @@ describe('a trace as text', () => {
     await expect(`${traceText(documentOf(spec), plain).join('\n')}\n`).toMatchFileSnapshot(snapshot(name))
   })
 
-  it('gives several destinations a line each, the worst last', async () => {
-    const lines = traceText(documentOf(TROMBONE, scenario('S3'), scenario('S10'), scenario('S17')), plain)
-    const verdicts = lines.flatMap((line) => /(no trombone|INCONCLUSIVE|UNUSABLE|TROMBONE) /.exec(line)?.[1] ?? [])
-    expect(verdicts).toEqual(['no trombone', 'INCONCLUSIVE', 'UNUSABLE', 'TROMBONE'])
+  it('gives several destinations a line each as they are decided, and ends with the worst', async () => {
+    const document = documentOf(TROMBONE, scenario('S3'), scenario('S10'), scenario('S17'))
+    const failure = {destination: '10.9.0.77', kind: 'usage', message: '10.9.0.77 is on-link on eth0'} as const
+    const lines = [
+      ...[...document.results, failure].map((outcome) => outcomeLine(outcome, plain)),
+      ...summaryLines({...document, failures: [failure]}, {...plain, asked: ASKED}),
+    ]
     await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(snapshot('several.txt'))
+    expect(lines.join('\n')).toContain('1 TROMBONE, 1 no trombone, 1 INCONCLUSIVE, 1 UNUSABLE, 1 not traced')
   })
 
   it('says the same with colour and without', () => {
@@ -92,7 +117,7 @@ describe('a trace as text', () => {
 
   it.each([80, 100, 160])('keeps to %i columns, but for path sketches', (columns) => {
     for (const {spec} of [...SCENARIOS, ...DECISION_ROWS]) {
-      const lines = traceText(documentOf(spec), {colour: false, columns}).slice(1)
+      const lines = traceText(documentOf(spec), {colour: false, columns})
       expect(lines.filter((line) => displayWidth(line) > columns && !line.includes('▶'))).toEqual([])
     }
   })
@@ -127,13 +152,37 @@ describe('a trace as text', () => {
 
 describe('advice', () => {
   it('has its own words for every reason', async () => {
-    const advice = new Map<Reason, {meaning: string; next: string}>()
-    for (const {spec, reason} of DECISION_ROWS) if (!advice.has(reason)) advice.set(reason, adviceOn(reportOf(spec)))
-    expect(advice.size).toBe(20)
-    expect(new Set([...advice.values()].map(({meaning}) => meaning)).size).toBe(20)
-    const text = [...advice].map(([reason, {meaning, next}]) => `${reason}\n  ${meaning}\n  next: ${next}\n`).join('\n')
-    expect(text).not.toMatch(/undefined|null|NaN/)
-    await expect(text).toMatchFileSnapshot(snapshot('advice.txt'))
+    const advice = new Map<Reason, Advice>()
+    for (const {spec, reason} of DECISION_ROWS)
+      if (!advice.has(reason)) advice.set(reason, adviceOn(reportOf(spec), ASKED))
+    expect(advice.size).toBe(REASONS.length)
+    expect(new Set([...advice.values()].map(({meaning}) => meaning)).size).toBe(REASONS.length)
+    const text = [...advice].map(([reason, {meaning, next, command}]) =>
+      [reason, `  ${meaning}`, ...(next ? [`  next: ${next}`] : []), ...(command ? [`  $ ${command}`] : []), ''].join(
+        '\n',
+      ),
+    )
+    expect(text.join('\n')).not.toMatch(/undefined|null|NaN/)
+    await expect(text.join('\n')).toMatchFileSnapshot(snapshot('advice.txt'))
+  })
+
+  it('is a command that can be pasted, with the flags that were given', () => {
+    const open = DECISION_ROWS.find(({reason}) => reason === 'ci-straddles-threshold')!.spec
+    expect(adviceOn(reportOf(open), ASKED).command).toBe(
+      "gwswitch trace 203.0.113.10 -f 'my sites.yaml' --via 10.9.0.2 --rate 50 --pairs 200",
+    )
+    expect(adviceOn(reportOf(TROMBONE), ASKED)).toMatchObject({
+      next: 'run on ry, or wherever this segment is:',
+      command: "gwswitch switch web-07 --to y -f 'my sites.yaml' --dry-run",
+    })
+  })
+
+  it('has nothing to do where nothing can be recommended', () => {
+    for (const reason of ['no-penalty', 'current-better', 'destination-far']) {
+      const {spec} = DECISION_ROWS.find((row) => row.reason === reason)!
+      expect(adviceOn(reportOf(spec), ASKED)).toMatchObject({next: null, command: null})
+      expect(traceText(documentOf(spec), plain).join('\n')).not.toMatch(/^ {2}next/m)
+    }
   })
 })
 
@@ -192,7 +241,7 @@ describe('a trace as a picture', () => {
       },
     ],
   ])('%s', async (name, spec) => {
-    await expect(traceSvg(reportOf(spec))).toMatchFileSnapshot(snapshot(name))
+    await expect(traceSvg([reportOf(spec)])).toMatchFileSnapshot(snapshot(name))
   })
 
   it('is well-formed, self-contained and finite, whatever the verdict and the names', () => {
@@ -201,7 +250,7 @@ describe('a trace as a picture', () => {
       host: {...spec.host, name: '<b a="&\u0007">'},
     }))
     for (const spec of specs) {
-      const svg = traceSvg(reportOf(spec))
+      const svg = traceSvg([reportOf(spec)])
       expect(openTags(svg)).toEqual([])
       expect(svg).not.toMatch(/NaN|Infinity|undefined|<script|<b |href|@import|url\(/)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: XML 1.0 has no place for them
@@ -210,7 +259,7 @@ describe('a trace as a picture', () => {
   })
 
   it('marks every pair that was answered on both sides once for all and once for its flow', () => {
-    const svg = traceSvg(reportOf(TROMBONE))
+    const svg = traceSvg([reportOf(TROMBONE)])
     expect(svg.match(/<line class="pair c0"/g)).toHaveLength(20 + 20 + 1)
     expect(svg.match(/<path class="min"/g)).toHaveLength(1 + 1)
     expect(svg.match(/<line class="tau"/g)).toHaveLength(1 + 1)
@@ -275,10 +324,6 @@ describe('measures', () => {
   })
 })
 
-describe('documents', () => {
-  it('of no destination print nothing', () => {
-    const document = traceDocument([])
-    expect(reportsOf(document)).toEqual([])
-    expect(traceText(document, plain)).toEqual([])
-  })
+it('prints nothing of no destination', () => {
+  expect(traceText(traceDocument([], [], RUN), plain)).toEqual([])
 })

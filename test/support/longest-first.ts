@@ -11,6 +11,7 @@ const LONG = [
   'peers/agent-modes',
   'peers/dhcp-reconfigure',
   'e2e/trombone',
+  'lab/scenarios',
   'peers/agent-drain',
   'e2e/agent-no-ipv6',
   'peers/arp-stability',

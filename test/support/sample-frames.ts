@@ -21,13 +21,13 @@ import {
 } from '../../src/wire/dhcp-options.ts'
 import {ETHERTYPE_RARP} from '../../src/wire/ethernet.ts'
 import {arpFrame, icmpFrame, ipv4Header, type PacketAddresses, tcpFrame, udpFrame} from '../../src/wire/frames.ts'
+import {udp6Frame} from '../../src/wire/frames6.ts'
 import type {Icmp} from '../../src/wire/icmp.ts'
 import type {IcmpExtension} from '../../src/wire/icmp-extensions.ts'
 import {PROTOCOL_UDP, serializeIpv4} from '../../src/wire/ipv4.ts'
 import {parseQuoted} from '../../src/wire/quote.ts'
 import {TCP_ACK, TCP_RST, TCP_SYN} from '../../src/wire/tcp.ts'
 import {serializeUdp} from '../../src/wire/udp.ts'
-import {udp6Frame} from '../../src/wire/udp6.ts'
 
 /** A frame, and what a dissector must say about it: the first value of each of these tshark fields. */
 export interface SampleFrame {

@@ -92,7 +92,7 @@ const name = fc
   .oneof(fc.string({maxLength: 63}), fc.string({maxLength: 15, unit: 'grapheme'}))
   .filter((text) => !text.includes('\0') && Buffer.byteLength(text) <= 63)
 
-const anyExtension: fc.Arbitrary<IcmpExtension> = fc.oneof(
+export const anyExtension: fc.Arbitrary<IcmpExtension> = fc.oneof(
   fc.record({
     kind: fc.constant('mpls' as const),
     labels: fc.array(

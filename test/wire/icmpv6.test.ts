@@ -2,8 +2,10 @@ import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {ETHERTYPE_IPV6} from '../../src/wire/ethernet.ts'
 import {type Icmpv6, icmpv6Frame, parseIcmpv6, serializeIcmpv6} from '../../src/wire/icmpv6.ts'
+import {UNREACHABLE_PORT6} from '../../src/wire/icmpv6-errors.ts'
 import {fillChecksum6, type Ipv6Header, parseIpv6, serializeIpv6} from '../../src/wire/ipv6.ts'
 import {ALL_NODES} from '../../src/wire/ipv6-address.ts'
+import {quotedProbe6} from '../../src/wire/quote6.ts'
 import {goldenOf, payloadOf} from '../support/captures.ts'
 import {arbitrary, describeCodec} from '../support/codec-harness.ts'
 import {anyIcmpv6, anyIpv6} from './ipv6-values.ts'
@@ -22,7 +24,11 @@ const parse = (bytes: Uint8Array): Packet => {
 const serialize = ({header, message}: Packet): Uint8Array =>
   serializeIpv6({...header, nextHeader: ICMPV6, payload: serializeIcmpv6(message, header)})
 
-const golden = goldenOf(['neighbour'], (frame) => payloadOf(frame, ETHERTYPE_IPV6))
+/** Packets whose first header is ICMPv6's: those behind extension headers are upperLayer's. */
+const golden = goldenOf(['neighbour', 'traceroute6'], (frame) => {
+  const packet = payloadOf(frame, ETHERTYPE_IPV6)
+  return packet?.[6] === ICMPV6 ? packet : undefined
+})
 
 describeCodec<Packet>({
   name: 'icmpv6',
@@ -56,7 +62,7 @@ describeCodec<Packet>({
 const kinds = golden.map(({bytes}) => parse(bytes).message)
 
 describe('icmpv6', () => {
-  it('reads every message of Neighbour Discovery, from a kernel and from dnsmasq', () => {
+  it('reads every message of Neighbour Discovery and every error, from kernels and from dnsmasq', () => {
     expect(new Set(kinds.map(({kind}) => kind))).toEqual(
       new Set([
         'neighbour-solicitation',
@@ -66,6 +72,10 @@ describe('icmpv6', () => {
         'redirect',
         'echo-request',
         'echo-reply',
+        'destination-unreachable',
+        'packet-too-big',
+        'time-exceeded',
+        'parameter-problem',
       ]),
     )
     expect(kinds.find(({kind}) => kind === 'router-advertisement')).toMatchObject({
@@ -87,6 +97,42 @@ describe('icmpv6', () => {
       destination: '2001:db8:9::1',
       options: expect.arrayContaining([{kind: 'target-link-layer-address', mac: '02:00:00:00:00:22'}]),
     })
+  })
+
+  it('tells by what an error quotes whose probe it is about', () => {
+    const quoted = (kind: Icmpv6['kind']) =>
+      kinds.flatMap((message) => (message.kind === kind && 'quoted' in message ? [quotedProbe6(message.quoted)] : []))
+    const ends = {source: '2001:db8:1::10', destination: '2001:db8:9::10'}
+    const expired = quoted('time-exceeded')
+    expect(expired).toContainEqual(expect.objectContaining({...ends, protocol: 'udp', destinationPort: 33434}))
+    expect(expired).toContainEqual(expect.objectContaining({...ends, protocol: 'tcp', destinationPort: 80}))
+    expect(expired).toContainEqual(expect.objectContaining({...ends, protocol: 'icmp', type: 128, sequence: 1}))
+    // Behind a hop-by-hop header and destination options.
+    expect(expired).toContainEqual({...ends, protocol: 'icmp', type: 128, identifier: 0x7777, sequence: 3})
+    expect(expired).toContainEqual(
+      expect.objectContaining({...ends, protocol: 'udp', sourcePort: 40_000, destinationPort: 33_434}),
+    )
+    expect(quoted('destination-unreachable')).toContainEqual(expect.objectContaining({protocol: 'udp'}))
+    expect(kinds.find(({kind}) => kind === 'packet-too-big')).toMatchObject({mtu: 1280})
+    expect(kinds.flatMap((each) => (each.kind === 'destination-unreachable' ? [each.code] : []))).toEqual(
+      expect.arrayContaining([0, 1, UNREACHABLE_PORT6]),
+    )
+  })
+
+  it('reads labels behind what an error quotes, and the quote without its filling', () => {
+    const ends = {source: 'fe80::1', destination: 'fe80::2'}
+    const header = {trafficClass: 0, flowLabel: 7, nextHeader: 17, hopLimit: 1, ...ends, payloadLength: 12}
+    const labels = [{label: 1048575, trafficClass: 7, bottomOfStack: true, ttl: 1}]
+    const message = {
+      kind: 'time-exceeded',
+      code: 0,
+      quoted: {header, payload: new Uint8Array(12).fill(9)},
+      extensions: [{kind: 'mpls', labels}],
+    } as const
+    const bytes = serializeIcmpv6(message, ends)
+    // RFC 4884 section 4.3: 16 units of 8 bytes.
+    expect(bytes[4]).toBe(16)
+    expect(parseIcmpv6(bytes, ends)).toEqual(message)
   })
 
   it.each([
@@ -136,6 +182,16 @@ describe('icmpv6', () => {
             preferredLifetime: 0,
           },
         ],
+      },
+    ],
+    ['an error by another name', {kind: 'other', type: 3, code: 0, rest: new Uint8Array(4)}],
+    [
+      'a quote too long for its length',
+      {
+        kind: 'time-exceeded',
+        code: 0,
+        quoted: {payload: new Uint8Array(2041)},
+        extensions: [{kind: 'mpls', labels: []}],
       },
     ],
     ['a kind by another name', {kind: 'other', type: 135, code: 0, rest: new Uint8Array(20)}],

@@ -1,9 +1,12 @@
 // Arbitrary IPv6 addresses and ICMPv6 messages, for round trips.
 import fc from 'fast-check'
 import type {Icmpv6} from '../../src/wire/icmpv6.ts'
+import type {Icmpv6Error} from '../../src/wire/icmpv6-errors.ts'
 import {type Ipv6, ipv6Text} from '../../src/wire/ipv6-address.ts'
 import type {NdOption} from '../../src/wire/nd-options.ts'
+import type {Quoted6} from '../../src/wire/quote6.ts'
 import {arbitrary} from '../support/codec-harness.ts'
+import {anyExtension} from '../support/wire-values.ts'
 
 const {bytes, mac, u8, u16, u32} = arbitrary
 
@@ -32,7 +35,50 @@ const anyOption: fc.Arbitrary<NdOption> = fc.oneof(
 
 const options = fc.array(anyOption, {maxLength: 4})
 
+const anyHeader = fc.record({
+  trafficClass: u8,
+  flowLabel: fc.nat(0xf_ffff),
+  nextHeader: u8,
+  hopLimit: u8,
+  source: anyIpv6,
+  destination: anyIpv6,
+})
+
+/** A quoted packet, cut or not. */
+const anyQuoted: fc.Arbitrary<Quoted6> = fc.oneof(
+  fc.record({
+    header: fc.tuple(anyHeader, u16).map(([header, payloadLength]) => ({...header, payloadLength})),
+    payload: bytes(60),
+  }),
+  // Too short for a header, or of another version.
+  bytes(39).map((payload) => ({payload})),
+  bytes(60).map((payload) => ({payload: Uint8Array.of(0x45, ...payload)})),
+)
+
+/** A quoted packet that an extension structure can follow: one that says where it ends, or needs no filling. */
+const anyFilledQuoted: fc.Arbitrary<Quoted6> = fc.oneof(
+  fc.tuple(anyHeader, bytes(200)).map(([header, payload]) => ({
+    header: {...header, payloadLength: payload.length},
+    payload,
+  })),
+  eights.map((payload) => ({payload: Uint8Array.of(...new Uint8Array(128).fill(0x45), ...payload)})),
+)
+
+const quoting = fc.oneof(
+  fc.record({quoted: anyQuoted, extensions: fc.constant([])}),
+  fc.record({quoted: anyFilledQuoted, extensions: fc.array(anyExtension, {minLength: 1, maxLength: 4})}),
+)
+
+const anyError: fc.Arbitrary<Icmpv6Error> = fc.oneof(
+  fc
+    .tuple(fc.constantFrom('destination-unreachable' as const, 'time-exceeded' as const), u8, quoting)
+    .map(([kind, code, body]) => ({kind, code, ...body})),
+  fc.record({kind: fc.constant('packet-too-big' as const), code: u8, mtu: u32, quoted: anyQuoted}),
+  fc.record({kind: fc.constant('parameter-problem' as const), code: u8, pointer: u32, quoted: anyQuoted}),
+)
+
 export const anyIcmpv6: fc.Arbitrary<Icmpv6> = fc.oneof(
+  anyError,
   fc.record({
     kind: fc.constantFrom('echo-request' as const, 'echo-reply' as const),
     identifier: u16,
@@ -63,7 +109,7 @@ export const anyIcmpv6: fc.Arbitrary<Icmpv6> = fc.oneof(
   fc.record({kind: fc.constant('redirect' as const), target: anyIpv6, destination: anyIpv6, options}),
   fc.record({
     kind: fc.constant('other' as const),
-    type: fc.constantFrom(1, 2, 3, 130, 143),
+    type: fc.constantFrom(5, 100, 130, 143),
     code: u8,
     rest: bytes(40, 4),
   }),

@@ -7,12 +7,13 @@ import {
   isIpv4,
   type Mac,
   type Prefix,
-  prefixOf,
+  prefixText,
   readMac,
   readPrefix,
   ZERO_MAC,
 } from '../../wire/address.ts'
-import {type Ipv6, isMulticastIpv6, readIpv6} from '../../wire/ipv6-address.ts'
+import {addressBits, ipPrefixOf, readIpPrefix} from '../../wire/ip-prefix.ts'
+import {type Ipv6, isMulticastIpv6, readIp, readIpv6} from '../../wire/ipv6-address.ts'
 import {hint} from '../suggest.ts'
 import {type Path, type Problem, pathText, readYaml, type YamlFile} from '../yaml-file.ts'
 import {checkInventory} from './inventory-checks.ts'
@@ -88,29 +89,36 @@ const ip6Field = scalar<Ipv6>('an IPv6 address', 'fe80::1', readIpv6).superRefin
 })
 const nameField = scalar<string>('a name', 'letters, digits, "-", "_", "."', (text) => (text === '' ? undefined : text))
 
-const prefixField = z.any().transform((value: unknown, context): Prefix => {
-  const text = typeof value === 'string' ? value : ''
-  const prefix = readPrefix(text)
-  if (prefix !== undefined) return prefix
-  const [address = '', length = ''] = text.split('/')
-  const want =
-    isIpv4(address) && /^(?:[12]?\d|3[0-2])$/.test(length) ? prefixText(address, Number(length)) : '10.0.0.0/24'
-  const message = isMissing(value)
-    ? `is missing (want a prefix: ${want})`
-    : `${quote(value)} is not a prefix (want ${want})`
-  context.issues.push({code: 'custom', message, input: value})
-  return z.NEVER
-})
+const prefixBy = (read: (text: string) => Prefix | undefined) =>
+  z.any().transform((value: unknown, context): Prefix => {
+    const text = typeof value === 'string' ? value : ''
+    const prefix = read(text)
+    if (prefix !== undefined) return prefix
+    const want = prefixAround(text, read) ?? '10.0.0.0/24'
+    const message = isMissing(value)
+      ? `is missing (want a prefix: ${want})`
+      : `${quote(value)} is not a prefix (want ${want})`
+    context.issues.push({code: 'custom', message, input: value})
+    return z.NEVER
+  })
+const prefixField = prefixBy(readPrefix)
+/** Of either family. */
+const anyPrefixField = prefixBy(readIpPrefix)
 
-function prefixText(address: Ipv4, length: number): string {
-  return `${prefixOf(address, length).address}/${length}`
+/** The prefix that an address with bits behind its length lies in. */
+function prefixAround(text: string, read: (text: string) => Prefix | undefined): string | undefined {
+  const [address = '', length = ''] = text.split('/')
+  const ip = readIp(address)
+  if (ip === undefined || !/^\d{1,3}$/.test(length) || Number(length) > addressBits(ip)) return undefined
+  const around = prefixText(ipPrefixOf(ip, Number(length)))
+  return read(around) && around
 }
 
 /** YAML reads a key with nothing behind it as null: an empty map, to whoever wrote it. */
 const emptyIfNull = <T extends z.ZodType>(schema: T, empty: object) => z.preprocess((value) => value ?? empty, schema)
 
 const siteSchema = z.strictObject({
-  prefixes: z.array(prefixField).default([]),
+  prefixes: z.array(anyPrefixField).default([]),
   probes: z.array(ipField).optional(),
   dciRttMs: z.number().optional(),
   agentKey: pathField('/etc/gwswitch/site-y.key').optional(),

@@ -1,7 +1,8 @@
 // Sites, segments, gateways and VMs as an inventory knows them, and how to find one. Written out and not inferred from the
 // schema of the file: strategies of others are compiled against them, and the file may change where they do not.
 import {usage} from '../../errors.ts'
-import {type Ipv4, isIpv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
+import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
+import {ipPrefixContains} from '../../wire/ip-prefix.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {hint} from '../suggest.ts'
 import type {SegmentDhcp, VmDhcp} from './segment-dhcp.ts'
@@ -10,7 +11,7 @@ import type {VmAgent} from './vm-agent.ts'
 /** A data centre. */
 export interface Site {
   readonly name: string
-  /** Destinations near this site. */
+  /** Destinations near this site, of either family. */
   readonly prefixes: readonly Prefix[]
   /** Addresses beyond its gateways that answer echoes: a switch is proved by them. */
   readonly probes?: readonly Ipv4[] | undefined
@@ -114,9 +115,9 @@ export function findVm(inventory: Inventory, nameOrIp: string): Vm | undefined {
 }
 
 /** The segment an address lies in, longest prefix first; undefined if none, or if two have the very same prefix. */
-export function segmentOfIp(inventory: Inventory, ip: Ipv4): Segment | undefined {
+export function segmentOfIp(inventory: Inventory, ip: Ipv4 | Ipv6): Segment | undefined {
   const [best, next] = inventory.segments
-    .filter((segment) => prefixContains(segment.prefix, ip))
+    .filter((segment) => ipPrefixContains(segment.prefix, ip))
     .sort((a, b) => b.prefix.length - a.prefix.length)
   return next && best && next.prefix.length === best.prefix.length ? undefined : best
 }
@@ -124,12 +125,11 @@ export function segmentOfIp(inventory: Inventory, ip: Ipv4): Segment | undefined
 /** The value of the longest prefix that holds `ip`. */
 export function longestMatch<T>(
   rows: readonly {readonly prefix: Prefix; readonly value: T}[],
-  ip: Ipv4,
+  ip: Ipv4 | Ipv6,
 ): T | undefined {
-  if (!isIpv4(ip)) return undefined
   let best: {readonly prefix: Prefix; readonly value: T} | undefined
   for (const row of rows) {
-    if (prefixContains(row.prefix, ip) && (best === undefined || row.prefix.length > best.prefix.length)) best = row
+    if (ipPrefixContains(row.prefix, ip) && (best === undefined || row.prefix.length > best.prefix.length)) best = row
   }
   return best?.value
 }

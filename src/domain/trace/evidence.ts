@@ -1,10 +1,11 @@
-// What `trace` saw on the wire, as plain JSON data. No judgement lives here: trombone.ts reads this and nothing else, so
+// What `trace` saw on the wire, as plain JSON data. No judgement lives here: verdict.ts reads this and nothing else, so
 // that evidence which was stored can be judged again.
 //
 // Units: every time is in milliseconds, as a number with a fraction. RTTs are the difference of two kernel time stamps
 // wherever `probe.rxTimestamp` is `kernel`. `null` is "looked, and there is none"; nothing is left undefined.
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {IcmpExtension, MplsLabel} from '../../wire/icmp-extensions.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
 
 /** What the probes are: ICMP echo (RFC 792), TCP SYN, or UDP to a port that should be closed. */
 export type ProbeProtocol = 'icmp' | 'tcp' | 'udp'
@@ -42,7 +43,22 @@ export interface HostEvidence {
   readonly prefix: string | null
   /** The VM's site as told, by flag or inventory; null if nobody told. What is measured may overrule the inventory. */
   readonly site: {readonly name: string; readonly source: 'flag' | 'inventory'} | null
+  readonly routing: HostRouting
 }
+
+/** What this host's own packets may do otherwise than the probes. */
+export interface HostRouting {
+  /** Next hops of the route that is in use: two or more share the host's flows. Empty if there is one. */
+  readonly nextHops: readonly {readonly gateway: Ipv4; readonly weight: number}[]
+  /** Default routes of the main table beside the one in use, `10.0.0.2 dev eth0 metric 200`. */
+  readonly otherDefaults: readonly string[]
+  /** Rules beside the three that every host has (ip-rule(8)), `from 10.0.0.77 lookup 100`. */
+  readonly rules: readonly string[]
+  /** Other addresses on the interface, which programs may bind to. */
+  readonly otherSources: readonly Ipv4[]
+}
+
+export const PLAIN_ROUTING: HostRouting = {nextHops: [], otherDefaults: [], rules: [], otherSources: []}
 
 export interface DestinationEvidence {
   readonly ip: Ipv4
@@ -60,6 +76,12 @@ export interface ProbeEvidence {
   /** Protocols that were tried first and got no answer through any candidate, in order. */
   readonly silent: readonly ProbeProtocol[]
   readonly rxTimestamp: 'kernel' | 'user'
+  /** Time between two probes to the destination at the end, ms: more than at the start where it limits its answers. */
+  readonly gapMs: number
+  /** The destination answers only so many probes a second: the gap was widened until it answered all. */
+  readonly limited: boolean
+  /** When first hops and hops were asked afresh, the path having changed, ms from the start; null if they were not. */
+  readonly afreshAtMs: number | null
 }
 
 /** How the MAC of a candidate was learnt: neighbour table, inventory, command line, or an ARP request. */
@@ -76,15 +98,42 @@ export interface CandidateEvidence {
   readonly firstHop: readonly FirstHopProbe[]
   /** TTL-limited probes with their answers, by TTL from 1; the last entry is where the destination answered, if it did. */
   readonly hops: readonly HopEvidence[]
+  /** What was tried through this exit alone, when it mattered; null if nothing was. */
+  readonly works: WorksEvidence | null
 }
 
-/** One TTL=1 probe. All three are null if nothing came back. */
+/** Would it work if it were the only exit? Each probe has an identity of its own, and nothing else is under way. */
+export interface WorksEvidence {
+  /** Small probes of the protocol that the pairs were sent with, a second apart. */
+  readonly small: SoloCheck
+  /** TCP SYN between two ports that nobody uses: a reset is an answer. */
+  readonly syn: SoloCheck
+  /** Packets as large as the interface takes, not to be fragmented. */
+  readonly full: SoloCheck & {
+    readonly bytes: number
+    /** MTU that a router on the way states (RFC 1191); null if none does. */
+    readonly mtu: number | null
+  }
+}
+
+export interface SoloCheck {
+  readonly sent: number
+  readonly answered: number
+  /** Smallest round trip, ms; null without an answer. */
+  readonly minMs: number | null
+}
+
+export const NOT_CHECKED: SoloCheck = {sent: 0, answered: 0, minMs: null}
+
+/** One TTL=1 probe. The first three are null if nothing came back. */
 export interface FirstHopProbe {
   readonly rttMs: number | null
   /** Source address of the answer: often the interface address behind a virtual one. */
   readonly responder: Ipv4 | null
   /** Source MAC of the answer's frame. */
   readonly returnMac: Mac | null
+  /** The destination itself answered, not a router: it, or another box with its address, is one hop away. */
+  readonly reached: boolean
 }
 
 /** What was heard from one TTL. */
@@ -125,7 +174,7 @@ export interface PairEvidence {
   readonly index: number
   /** Index into `alternatives`. */
   readonly alternative: number
-  /** Flow number, from 0: same ports, or same ICMP identifier and checksum. */
+  /** Flow number, from 0. Each exit has an identifier, or source port, of its own for it, the same in all its pairs. */
   readonly flow: number
   /** Which probe left first; drawn at random. */
   readonly first: 'current' | 'alternative'
@@ -161,6 +210,10 @@ export interface IntegrityEvidence {
   readonly rawSocketsOpen: number
   /** Every answer to each ARP request of this run: a MAC twice means two boxes share it. Empty if none was sent. */
   readonly arpAnswers: readonly {readonly ip: Ipv4; readonly macs: readonly Mac[]}[]
+  /** Probes whose answers were dropped because somebody set the clock meanwhile. */
+  readonly clockSteps: number
+  /** Why no more could be sent: the interface went down or away; null if it stayed. */
+  readonly linkLost: string | null
 }
 
 /** Route and neighbours as the kernel holds them. */
@@ -205,6 +258,7 @@ export interface KnownGateway {
   readonly site: string
   readonly ip: Ipv4
   readonly mac: Mac
+  readonly ip6?: readonly Ipv6[]
 }
 
 /** What is known of places without an inventory. */

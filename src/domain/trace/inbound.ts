@@ -1,22 +1,29 @@
 // The way back, read from the source MAC of the frames that brought the answers: the gateway that delivered them.
 import type {Mac} from '../../wire/address.ts'
-import {MIN_PAIRS} from './compare.ts'
+import {candidatesOf} from './distance.ts'
 import type {TraceEvidence} from './evidence.ts'
 import {knownGatewayOfMac} from './known-sites.ts'
 import {gatewayLabel, type Places} from './places.ts'
 import {type Interval, wilson} from './statistics.ts'
 
+/** Replies below which nothing is said of the way back. */
+const FEWEST_REPLIES = 12
+/** Replies of each side from which on it is no chance that all come back by their own exit. */
+const FOLLOWING = 6
+
 /**
  * `direct`: all by a far gateway, but one at the destination's own site. One crossing is needed either way, so that this
- * is no detour: a VM that never moved sees it with every destination of the other site.
+ * is no detour: a VM that never moved sees it with every destination of the other site. `follows-exit`: whichever exit a
+ * probe takes, its answer comes back by that one: source NAT there, or another host of the same address behind each.
  */
-export type InboundVerdict = 'local' | 'direct' | 'inbound-trombone' | 'mixed' | 'unknown'
+export type InboundVerdict = 'local' | 'direct' | 'inbound-trombone' | 'follows-exit' | 'mixed' | 'unknown'
 
-/** Why an inbound verdict is what it is. All but the first four leave it unknown. */
+/** Why an inbound verdict is what it is. All but the first five leave it unknown. */
 export type InboundReason =
   | 'all-local'
   | 'all-far'
   | 'all-at-destination'
+  | 'each-by-its-exit'
   | 'both'
   | 'too-few-replies'
   | 'unknown-mac'
@@ -74,6 +81,7 @@ const VERDICT: Readonly<Record<InboundReason, InboundVerdict>> = {
   'all-local': 'local',
   'all-far': 'inbound-trombone',
   'all-at-destination': 'direct',
+  'each-by-its-exit': 'follows-exit',
   both: 'mixed',
   'too-few-replies': 'unknown',
   'unknown-mac': 'unknown',
@@ -89,8 +97,9 @@ function reasonOf(
   far: number,
   unknown: number,
 ): InboundReason {
+  if (followsExit(evidence, places)) return 'each-by-its-exit'
   if (near > 0 && far > 0) return 'both'
-  if (near + far + unknown < MIN_PAIRS) return 'too-few-replies'
+  if (near + far + unknown < FEWEST_REPLIES) return 'too-few-replies'
   if (unknown === 0) {
     const there = places.destination.site
     if (near > 0) return 'all-local'
@@ -101,23 +110,36 @@ function reasonOf(
   return strangers.every((each) => each.gateway !== null) ? 'site-unknown' : 'unknown-mac'
 }
 
+/** Does every answer come back by the exit that its probe left by? */
+function followsExit(evidence: TraceEvidence, places: Places): boolean {
+  const all = [places.current, ...places.alternatives]
+  return all.every((place, i) => {
+    const macs = evidence.pairs.flatMap((pair) => {
+      if (pair.warmUp || (i > 0 && pair.alternative !== i - 1)) return []
+      return (i === 0 ? pair.viaCurrent : pair.viaAlternative).returnMac ?? []
+    })
+    return all.length > 1 && !place.flips && macs.length >= FOLLOWING && macs.every((mac) => place.macs.includes(mac))
+  })
+}
+
 function delivererOf(evidence: TraceEvidence, places: Places, mac: Mac): Omit<InboundVia, 'mac' | 'replies'> {
   const gateway = gatewayLabel(evidence, mac) ?? null
   if (ownersOf(evidence, places, mac) > 1) return {gateway: null, site: null, local: null}
-  const candidates = [evidence.current, ...evidence.alternatives]
-  const place = [places.current, ...places.alternatives][candidates.findIndex((each) => each.mac === mac)]
-  if (place !== undefined) return {gateway, site: place.site, local: place.local}
+  const all = [places.current, ...places.alternatives]
+  const index = all.findIndex((each) => each.macs.includes(mac))
+  const place = all[index]
+  if (place !== undefined) {
+    const candidate = candidatesOf(evidence)[index]!
+    return {gateway: gateway ?? gatewayLabel(evidence, candidate.mac) ?? null, site: place.site, local: place.local}
+  }
   const site = knownGatewayOfMac(evidence.known, mac)?.site ?? null
   return {gateway, site, local: site === null || places.vm.site === null ? null : site === places.vm.site}
 }
 
 /** How many routers have this MAC, as far as it shows: a virtual MAC at both sites tells nothing. */
-function ownersOf(evidence: TraceEvidence, places: Places, mac: Mac): number {
-  const {known, current, alternatives} = evidence
+function ownersOf({known, current, alternatives}: TraceEvidence, places: Places, mac: Mac): number {
   const gateways = known.gateways.filter((gateway) => gateway.segment === known.segment && gateway.mac === mac).length
   const candidates = [current, ...alternatives].map((candidate) => candidate.mac === mac)
-  const responders = [places.current, ...places.alternatives]
-    .filter((_, i) => candidates[i])
-    .map((place) => place.responders.length)
-  return Math.max(gateways, candidates.filter(Boolean).length, ...responders)
+  const unstable = [places.current, ...places.alternatives].some((place, i) => candidates[i] && place.flips)
+  return Math.max(gateways, candidates.filter(Boolean).length, unstable ? 2 : 0)
 }

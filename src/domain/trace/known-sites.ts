@@ -1,7 +1,9 @@
 // What the inventory says about places, cut down to one trace, and the look-ups in it. Two answers that differ are none:
 // a place that is guessed would turn into a verdict that is guessed.
 import {Failure} from '../../errors.ts'
-import {type Ipv4, type Mac, prefixText, readPrefix} from '../../wire/address.ts'
+import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
+import {readIpPrefix} from '../../wire/ip-prefix.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {allGateways, findSegment, type Inventory, longestMatch, segmentOfIp} from '../inventory/site.ts'
 import type {KnownGateway, KnownSites} from './evidence.ts'
 
@@ -21,7 +23,10 @@ export function knownSites(
       prefixes: site.prefixes.map(prefixText),
       dciRttMs: site.dciRttMs ?? null,
     })),
-    gateways: allGateways(inventory).map(({name, segment, site, ip, mac}) => ({name, segment, site, ip, mac})),
+    gateways: allGateways(inventory).map(({name, segment, site, ip, mac, ip6}) => ({
+      ...{name, segment, site, ip, mac},
+      ...(ip6 && {ip6}),
+    })),
     segment: segment?.name ?? null,
     siteRegex: host.siteRegex ?? null,
   }
@@ -49,17 +54,18 @@ export function knownGatewayOfMac(known: KnownSites, mac: Mac): KnownGateway | u
 }
 
 /** The gateway at an address, the host's segment first; undefined if there is none, or one at several sites. */
-export function knownGatewayOfIp(known: KnownSites, ip: Ipv4): KnownGateway | undefined {
-  const here = segmentGateways(known).filter((gateway) => gateway.ip === ip)
-  const owners = here.length > 0 ? here : known.gateways.filter((gateway) => gateway.ip === ip)
+export function knownGatewayOfIp(known: KnownSites, ip: Ipv4 | Ipv6): KnownGateway | undefined {
+  const isAt = (gateway: KnownGateway): boolean => gateway.ip === ip || gateway.ip6?.includes(ip) === true
+  const here = segmentGateways(known).filter(isAt)
+  const owners = here.length > 0 ? here : known.gateways.filter(isAt)
   return new Set(owners.map((gateway) => gateway.site)).size === 1 ? owners[0] : undefined
 }
 
 /** The site that an address is near: longest match over the sites' prefixes; undefined if none, or a tie. */
-export function siteOfPrefix(known: KnownSites, ip: Ipv4): string | undefined {
+export function siteOfPrefix(known: KnownSites, ip: Ipv4 | Ipv6): string | undefined {
   const rows = known.sites.flatMap((site) =>
     site.prefixes.flatMap((text) => {
-      const prefix = readPrefix(text)
+      const prefix = readIpPrefix(text)
       return prefix === undefined ? [] : [{prefix, value: site.name}]
     }),
   )

@@ -2,16 +2,10 @@
 // the inventory, the address that answers TTL=1, interface objects and names, and last, for first hops only, latency.
 // ARP round trips are not used: suppression and proxies answer in place of a gateway that is a DCI away.
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {prefixContains, readPrefix} from '../../wire/address.ts'
+import {ipPrefixContains, readIpPrefix} from '../../wire/ip-prefix.ts'
+import {candidatesOf, type Distance, distances, RESOLVABLE_MS} from './distance.ts'
 import type {CandidateEvidence, HopReply, InterfaceInfo, TraceEvidence} from './evidence.ts'
-import {
-  knownGatewayOfIp,
-  knownGatewayOfMac,
-  otherSite,
-  siteOfName,
-  siteOfPrefix,
-  statedDciRttMs,
-} from './known-sites.ts'
+import {knownGatewayOfIp, knownGatewayOfMac, otherSite, siteOfName, siteOfPrefix} from './known-sites.ts'
 import {minimum} from './statistics.ts'
 
 /** By what a site is known. `conflict`: two sources disagree, so that it is not. */
@@ -43,6 +37,10 @@ export interface CandidatePlace extends Place {
   /** How many TTL=1 probes it answered, and from which addresses. */
   readonly firstHopAnswered: number
   readonly responders: readonly Ipv4[]
+  /** TTL=1 is answered from addresses that cannot be one router's, or one site's: the MAC is shared, a probe meets either. */
+  readonly flips: boolean
+  /** The MAC it is reached by, and those that it sends from. */
+  readonly macs: readonly Mac[]
   /** Is it at the VM's site? By the sites' names, else by latency; null if neither tells. */
   readonly local: boolean | null
 }
@@ -58,34 +56,31 @@ export interface Places {
   readonly latencyContradicts: boolean
 }
 
-/** Below this, latency does not tell near from far: it is what a slow answer of a router's CPU can cost. */
-export const RESOLVABLE_MS = 0.5
-
 /** Finds every place that the evidence tells. */
 export function locate(evidence: TraceEvidence): Places {
-  const candidates = [evidence.current, ...evidence.alternatives]
+  const candidates = candidatesOf(evidence)
   const named = candidates.map((candidate) => placeOfCandidate(evidence, candidate))
   const firstHops = candidates.map(firstHopAnswers)
-  const far = distances(evidence, named, firstHops)
-  const measured = siteByLatency(evidence, named, far)
+  const far = distances(
+    evidence,
+    named.map(({site}) => site),
+  )
   const told = evidence.host.site
-  const moved = told?.source === 'inventory' && measured !== undefined && measured !== told.name
-  const contradicts = told?.source === 'flag' && measured !== undefined && measured !== told.name
-  const vm: Place =
-    told !== null && !moved
-      ? {site: told.name, source: told.source}
-      : measured !== undefined
-        ? {site: measured, source: 'latency'}
-        : NOWHERE
+  const proven = siteByLatency(evidence, named, far, true)
+  const measured = proven ?? siteByLatency(evidence, named, far, false)
+  const vm = placeOfVm(told, proven, measured)
   const placed = named.map((place, i): CandidatePlace => {
-    const site = place.site ?? siteByDistance(evidence, place, vm, far[i])
+    const site = place.site ?? siteByDistance(evidence, place, vm, far[i]?.far)
+    const {rtts, answered, responders} = firstHops[i]!
     return {
       site,
       source: place.site === null && site !== null ? 'latency' : place.source,
-      firstHopMinMs: firstHops[i]!.rtts.length === 0 ? null : minimum(firstHops[i]!.rtts),
-      firstHopAnswered: firstHops[i]!.answered,
-      responders: firstHops[i]!.responders,
-      local: isLocal({site, source: place.source}, vm, far[i]),
+      firstHopMinMs: rtts.length === 0 ? null : minimum(rtts),
+      firstHopAnswered: answered,
+      responders,
+      flips: doesFlip(evidence, candidates[i]!),
+      macs: macsOf(evidence, candidates[i]!),
+      local: isLocal({site, source: place.source}, vm, far[i]?.far),
     }
   })
   return {
@@ -93,9 +88,45 @@ export function locate(evidence: TraceEvidence): Places {
     destination: placeOfAddress(evidence, evidence.destination.ip),
     current: placed[0]!,
     alternatives: placed.slice(1),
-    movedFromInventory: moved,
-    latencyContradicts: contradicts,
+    movedFromInventory: told?.source === 'inventory' && vm.source === 'latency' && vm.site !== told.name,
+    latencyContradicts: told?.source === 'flag' && measured !== undefined && measured !== told.name,
   }
+}
+
+/** What a flag says; then what a bound from above proves; then the inventory; then what only seems so. */
+function placeOfVm(
+  told: TraceEvidence['host']['site'],
+  proven: string | undefined,
+  measured: string | undefined,
+): Place {
+  if (told?.source === 'flag') return {site: told.name, source: 'flag'}
+  if (told !== null && (proven === undefined || proven === told.name)) return {site: told.name, source: told.source}
+  return measured === undefined ? NOWHERE : {site: measured, source: 'latency'}
+}
+
+/** Several addresses of one gateway are as near as each other (a pair of switches, VRRP); those of two sites are not. */
+function doesFlip(evidence: TraceEvidence, candidate: CandidateEvidence): boolean {
+  const answers = candidate.firstHop.flatMap(({rttMs, responder}) =>
+    rttMs === null || responder === null ? [] : [{rttMs, responder}],
+  )
+  const responders = [...new Set(answers.map(({responder}) => responder))]
+  const sites = new Set(responders.flatMap((ip) => knownGatewayOfIp(evidence.known, ip)?.site ?? []))
+  const nearest = responders.map((ip) => minimum(answers.flatMap((each) => (each.responder === ip ? each.rttMs : []))))
+  return sites.size > 1 || Math.max(...nearest) - Math.min(...nearest) >= RESOLVABLE_MS
+}
+
+/**
+ * The MACs that a first hop sends from: the one it is reached by, and those that its TTL=1 answers bear (a router behind a
+ * virtual MAC answers, and forwards, from its burned-in one; a pair of switches from either's).
+ */
+function macsOf(evidence: TraceEvidence, candidate: CandidateEvidence): readonly Mac[] {
+  const others = candidatesOf(evidence).filter((each) => each !== candidate)
+  const answered = candidate.firstHop.flatMap(({returnMac, responder}) =>
+    returnMac !== null && responder !== null && onSegment(evidence, responder) ? [returnMac] : [],
+  )
+  const foreign = (mac: Mac): boolean =>
+    others.some((each) => each.mac === mac) || knownGatewayOfMac(evidence.known, mac) !== undefined
+  return [...new Set([candidate.mac, ...answered.filter((mac) => !foreign(mac))])]
 }
 
 function isLocal(place: Place, vm: Place, far: boolean | undefined): boolean | null {
@@ -169,53 +200,18 @@ function placeOfAddress({known}: TraceEvidence, ip: Ipv4): Place {
   ])
 }
 
-/**
- * For each candidate: is its first hop a DCI away? Undefined where latency does not tell. Far is what lies behind the
- * nearest first hop by half a DCI round trip, be it the stated one or the very difference, and no less than
- * {@link RESOLVABLE_MS}. The stated one also serves where there is nothing to compare with: from half of it on a first
- * hop is far, and a destination that answers in less through a silent first hop proves that one near.
- */
-function distances(
-  evidence: TraceEvidence,
-  named: readonly Place[],
-  firstHops: readonly {readonly rtts: readonly number[]}[],
-): readonly (boolean | undefined)[] {
-  const nearest = firstHops.map((hop) => (hop.rtts.length === 0 ? undefined : minimum(hop.rtts)))
-  const heard = nearest.filter((ms) => ms !== undefined)
-  const least = Math.min(...heard)
-  const leastSite = named[nearest.indexOf(least)]?.site ?? null
-  return nearest.map((ms, i) => {
-    const other = ms === least ? (named.find((place) => place.site !== named[i]!.site)?.site ?? null) : leastSite
-    const stated = statedDciRttMs(evidence.known, named[i]!.site, other)
-    const half = stated !== undefined && stated >= RESOLVABLE_MS ? stated / 2 : undefined
-    if (ms === undefined) return half !== undefined && minimum(destinationRtts(evidence, i)) < half ? false : undefined
-    if (half !== undefined && least >= half) return true
-    if (ms - least >= Math.max(RESOLVABLE_MS, half ?? 0)) return true
-    const behind = heard.some((each) => each - ms >= Math.max(RESOLVABLE_MS, half ?? 0))
-    return behind || half !== undefined ? false : undefined
-  })
-}
-
-/** Round trips to the destination through a candidate: 0 is the current one, 1 the first alternative. */
-function destinationRtts(evidence: TraceEvidence, candidate: number): readonly number[] {
-  return evidence.pairs.flatMap((pair) => {
-    if (pair.warmUp) return []
-    const outcome =
-      candidate === 0 ? pair.viaCurrent : pair.alternative === candidate - 1 ? pair.viaAlternative : undefined
-    return outcome?.rttMs ?? []
-  })
-}
-
 /** The VM is where its near first hops are, or, of two sites, where its far ones are not. */
 function siteByLatency(
   {known}: TraceEvidence,
   named: readonly Place[],
-  far: readonly (boolean | undefined)[],
+  far: readonly (Distance | undefined)[],
+  provenOnly: boolean,
 ): string | undefined {
   const sites = new Set(
     named.flatMap((place, i) => {
-      if (place.site === null || far[i] === undefined) return []
-      return (far[i] ? otherSite(known, place.site) : place.site) ?? []
+      const distance = far[i]
+      if (place.site === null || distance === undefined || (provenOnly && !distance.proven)) return []
+      return (distance.far ? otherSite(known, place.site) : place.site) ?? []
     }),
   )
   return sites.size === 1 ? [...sites][0] : undefined
@@ -253,7 +249,7 @@ export interface LocatedHop extends Place {
 
 /** The hops behind one candidate, each with its place. `candidate` is 0 for the current one, 1 for the first alternative. */
 export function locateHops(evidence: TraceEvidence, places: Places, candidate: number): readonly LocatedHop[] {
-  const from = [evidence.current, ...evidence.alternatives][candidate]!
+  const from = candidatesOf(evidence)[candidate]!
   return from.hops.map((hop) => {
     const address = mostFrequent(hop.replies.map((reply) => reply.address))
     const replies = hop.replies.filter((reply) => reply.address === address)
@@ -288,7 +284,7 @@ function placeOfHop(
   const [reply] = replies
   if (reply === undefined) return {...NOWHERE, gateway: null, remote: null}
   const all = [places.current, ...places.alternatives]
-  const candidates = [evidence.current, ...evidence.alternatives]
+  const candidates = candidatesOf(evidence)
   // A router with an address on the VM's own segment answers straight onto it: the frame's MAC is that router's. An
   // answer from farther away carries the MAC of the gateway it came back through, which says nothing about the hop.
   const index = reply.reached
@@ -325,8 +321,8 @@ function placeOfHop(
 }
 
 function onSegment(evidence: TraceEvidence, ip: Ipv4): boolean {
-  const prefix = evidence.host.prefix === null ? undefined : readPrefix(evidence.host.prefix)
-  return prefix !== undefined && prefixContains(prefix, ip)
+  const prefix = evidence.host.prefix === null ? undefined : readIpPrefix(evidence.host.prefix)
+  return prefix !== undefined && ipPrefixContains(prefix, ip)
 }
 
 /** What to call the gateway with a MAC: its inventory name, else the candidate's name or address. */

@@ -1,46 +1,87 @@
 // What a reader of the verdict should know besides it.
-import type {Ipv4} from '../../wire/address.ts'
-import {FIRST_HOP_PROBES, type Numbers} from './compare.ts'
+import {losesMore, type Numbers, type SideStats} from './compare.ts'
+import {candidatesOf} from './distance.ts'
 import type {CandidateEvidence, RouteSnapshot, TraceEvidence} from './evidence.ts'
+import type {Flag} from './flag.ts'
+import {hostFlags} from './host-remarks.ts'
+import type {Inbound} from './inbound.ts'
 import {knownGatewayOfIp} from './known-sites.ts'
-import type {Places} from './places.ts'
+import type {CandidatePlace, Places} from './places.ts'
+import {loss} from './statistics.ts'
 
-export type FlagCode =
-  | 'incomplete'
-  | 'masked-by-redirect'
-  | 'redirects-seen'
-  | 'redirects-may-apply'
-  | 'vm-moved'
-  | 'site-contradicted'
-  | 'gateway-mac-differs'
-  | 'answered-by-both'
-  | 'dci-unknown'
-  | 'dci-from-few-probes'
-  | 'user-timestamps'
-
-/** A remark by code, for programs, and in words. */
-export interface Flag {
-  readonly code: FlagCode
-  readonly detail: string
-}
+/** First-hop answers on either side below which the DCI round trip read from them is marked. */
+const FEW_FIRST_HOPS = 2
 
 /** Every remark that the evidence calls for. `numbers` are those that the verdict rests on, if there are any. */
-export function flagsOf(evidence: TraceEvidence, places: Places, numbers: Numbers | undefined): readonly Flag[] {
+export function flagsOf(
+  evidence: TraceEvidence,
+  places: Places,
+  numbers: Numbers | undefined,
+  inbound: Inbound,
+): readonly Flag[] {
   return [
     ...redirectFlags(evidence),
+    ...hostFlags(evidence),
     ...placeFlags(evidence, places),
     ...candidateFlags(evidence),
     ...dciFlags(numbers),
-    ...(evidence.complete ? [] : [{code: 'incomplete', detail: 'the run was cut short'} as const]),
-    ...(evidence.probe.rxTimestamp === 'kernel'
-      ? []
-      : [
-          {
-            code: 'user-timestamps',
-            detail: 'no kernel time stamps: round trips include the scheduling of this program',
-          } as const,
-        ]),
+    ...lossFlags(numbers),
+    ...wayBackFlags(inbound),
+    ...runFlags(evidence, numbers),
   ]
+}
+
+function runFlags({complete, integrity, probe}: TraceEvidence, numbers: Numbers | undefined): readonly Flag[] {
+  const flags: Flag[] = []
+  if (numbers !== undefined && numbers.changedAtMs !== null) {
+    const at = (numbers.changedAtMs / 1000).toFixed(1)
+    flags.push({
+      code: 'path-changed',
+      detail: `a path changed ${at} s into the run: what is said rests on what came after`,
+    })
+  }
+  if (integrity.clockSteps > 0) {
+    const detail = `somebody set this host's clock during the run: ${integrity.clockSteps} probes were dropped`
+    flags.push({code: 'clock-stepped', detail})
+  }
+  if (probe.silent.length > 0) {
+    const detail = `${probe.silent.join(' and ')} probes are not answered through every exit: ${probe.protocol} took their place`
+    flags.push({code: 'protocol-changed', detail})
+  }
+  if (probe.limited) {
+    const detail = `the destination answers only so many probes a second: they were sent ${probe.gapMs} ms apart`
+    flags.push({code: 'answers-limited', detail})
+  }
+  if (!complete) {
+    const detail =
+      integrity.linkLost === null ? 'the run was cut short' : `the run was cut short: ${integrity.linkLost}`
+    flags.push({code: 'incomplete', detail})
+  }
+  if (probe.rxTimestamp !== 'kernel') {
+    const detail = 'no kernel time stamps: round trips include the scheduling of this program'
+    flags.push({code: 'user-timestamps', detail})
+  }
+  return flags
+}
+
+/** Loss is an answer of its own, whatever the pairs that came through say of time. */
+function lossFlags(numbers: Numbers | undefined): readonly Flag[] {
+  if (numbers === undefined) return []
+  const {viaCurrent, viaAlternative} = numbers
+  const share = ({sent, answered}: SideStats): string => `${Math.round(loss(sent, answered) * 100)} %`
+  const [worse, better, which] = losesMore(viaCurrent, viaAlternative)
+    ? [viaCurrent, viaAlternative, 'the exit in use']
+    : [viaAlternative, viaCurrent, 'the other exit']
+  if (better.answered === 0 || worse.answered === 0 || !losesMore(worse, better)) return []
+  const detail = `the way through ${which} loses ${share(worse)}, the other one ${share(better)}`
+  return [{code: 'loss-one-sided', detail}]
+}
+
+function wayBackFlags({reason}: Inbound): readonly Flag[] {
+  if (reason !== 'each-by-its-exit') return []
+  const detail =
+    'each answer comes back by the exit that its probe took: source NAT there, or another host of this address behind each; a switch cuts open sessions'
+  return [{code: 'return-follows-exit', detail}]
 }
 
 function redirectFlags({destination, integrity}: TraceEvidence): readonly Flag[] {
@@ -97,7 +138,7 @@ function placeFlags({host}: TraceEvidence, places: Places): readonly Flag[] {
 
 function candidateFlags(evidence: TraceEvidence): readonly Flag[] {
   const flags: Flag[] = []
-  for (const candidate of [evidence.current, ...evidence.alternatives]) {
+  for (const candidate of candidatesOf(evidence)) {
     const known = knownGatewayOfIp(evidence.known, candidate.ip)
     const strange = !evidence.known.gateways.some((gateway) => gateway.mac === candidate.mac)
     if (known && strange) {
@@ -129,11 +170,11 @@ function dciFlags(numbers: Numbers | undefined): readonly Flag[] {
       },
     ]
   }
-  if (dci.source === 'measured' && dci.n < FIRST_HOP_PROBES) {
+  if (dci.source === 'measured' && dci.n < FEW_FIRST_HOPS) {
     return [
       {
         code: 'dci-from-few-probes',
-        detail: `DCI round trip read from ${dci.n} first-hop answers, want ${FIRST_HOP_PROBES}: it may be too high`,
+        detail: `DCI round trip read from ${dci.n} first-hop answer: it may be too high`,
       },
     ]
   }
@@ -155,17 +196,17 @@ export function routeChanges(before: RouteSnapshot, after: RouteSnapshot): reado
 }
 
 /**
- * Signs that a candidate's MAC is no single router: TTL=1 is answered from several addresses, or several boxes answer ARP
+ * Signs that a candidate's MAC is no single router: TTL=1 is answered from near and from far, or several boxes answer ARP
  * for its address. The gateways of a shared IP may both answer ARP; their MACs differ, and by those they are told apart.
  */
 export function unstableSigns(
   evidence: TraceEvidence,
   candidate: CandidateEvidence,
-  responders: readonly Ipv4[],
+  {responders, flips}: CandidatePlace,
 ): readonly string[] {
   const signs: string[] = []
-  if (responders.length > 1) signs.push(`${candidate.mac} answers TTL=1 from ${responders.join(' and ')}`)
-  const entitled = [evidence.current, ...evidence.alternatives, ...evidence.known.gateways]
+  if (flips) signs.push(`${candidate.mac} answers TTL=1 from ${responders.join(' and ')}`)
+  const entitled = [...candidatesOf(evidence), ...evidence.known.gateways]
   for (const {ip, macs} of evidence.integrity.arpAnswers) {
     if (ip !== candidate.ip) continue
     const twice = macs.find((mac, i) => macs.indexOf(mac) !== i)

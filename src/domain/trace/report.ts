@@ -1,26 +1,29 @@
-// The JSON document of `gwswitch trace`, schema gwswitch.trace/1: evidence and judgement in one, rounded to what means
-// something. Scripts read it; text and pictures are drawn from it.
+// The JSON document of `gwswitch trace`, schema gwswitch.trace/2, as types: evidence and judgement in one. Scripts read it;
+// text and pictures are drawn from it. schemas/trace.json is the same for other languages.
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {type Penalty, type SideStats, sideStats, type Threshold} from './compare.ts'
+import type {Penalty, Threshold} from './compare.ts'
+import type {EgressVerdict, Reason} from './decision-table.ts'
 import type {
   HopReply,
+  HostRouting,
   MacSource,
-  ProbeOutcome,
   ProbeProtocol,
   RedirectSeen,
   RouteSnapshot,
-  TraceEvidence,
+  WorksEvidence,
 } from './evidence.ts'
+import type {Flag} from './flag.ts'
 import type {Inbound, InboundReason, InboundVerdict} from './inbound.ts'
-import {type CandidatePlace, type LocatedHop, locateHops, type SiteSource} from './places.ts'
-import type {Flag} from './remarks.ts'
-import {type Comparison, type EgressVerdict, type Judgement, type Reason, type TraceExit, worstExit} from './verdict.ts'
+import type {SiteSource} from './places.ts'
+import type {TraceExit} from './verdict.ts'
 
-export const TRACE_SCHEMA = 'gwswitch.trace/1'
+export const TRACE_SCHEMA = 'gwswitch.trace/2'
 
 /** One destination. Times are in ms, rounded to 1 µs; shares from 0 to 1; null is "not known" or "nothing there". */
 export interface TraceReport {
+  /** ISO 8601 in UTC. */
   readonly startedAt: string
+  readonly finishedAt: string
   readonly durationMs: number
   readonly complete: boolean
   readonly host: {
@@ -30,6 +33,7 @@ export interface TraceReport {
     readonly iface: string
     readonly site: string | null
     readonly siteSource: SiteSource | null
+    readonly routing: HostRouting
   }
   readonly destination: {
     readonly ip: Ipv4
@@ -47,6 +51,9 @@ export interface TraceReport {
     readonly pairsSent: number
     readonly pairsUsed: number
     readonly rxTimestamp: 'kernel' | 'user'
+    /** Time between two probes to the destination; more than at the start where it limits its answers. */
+    readonly gapMs: number
+    readonly limited: boolean
   }
   /** The current first hop, then the alternatives. */
   readonly candidates: readonly CandidateReport[]
@@ -61,17 +68,28 @@ export interface TraceReport {
   readonly exitCode: TraceExit
 }
 
-/** What `--json` prints: one destination's report itself, or several under `results`. */
-export type TraceDocument = SingleTraceDocument | MultiTraceDocument
-export type SingleTraceDocument = {readonly schema: typeof TRACE_SCHEMA} & TraceReport
-export interface MultiTraceDocument {
+/** What `--json` prints, for one destination as for many. */
+export interface TraceDocument {
   readonly schema: typeof TRACE_SCHEMA
   readonly startedAt: string
+  readonly finishedAt: string
   readonly durationMs: number
+  /** False if anything was cut short. */
   readonly complete: boolean
-  /** In the order asked for. */
+  /** Most packets that were sent in any second, as promised, and how many were sent in all. */
+  readonly rate: {readonly perSecond: number; readonly packetsSent: number}
+  /** Those that could be traced, in the order asked for. */
   readonly results: readonly TraceReport[]
+  /** Those that could not, and why. */
+  readonly failures: readonly TraceFailure[]
   readonly exitCode: TraceExit
+}
+
+export interface TraceFailure {
+  /** As it was asked for. */
+  readonly destination: string
+  readonly kind: 'usage' | 'runtime'
+  readonly message: string
 }
 
 export interface CandidateReport {
@@ -90,6 +108,8 @@ export interface CandidateReport {
   readonly minMs: number | null
   readonly medianMs: number | null
   readonly hops: readonly HopReport[]
+  /** What was tried through this exit alone; null if nothing was. */
+  readonly works: WorksEvidence | null
 }
 
 export interface HopReport {
@@ -116,12 +136,14 @@ export interface HopReport {
 export interface EgressReport {
   readonly verdict: EgressVerdict
   readonly reason: Reason
-  /** Row of the decision table. */
-  readonly row: number
   readonly because: readonly string[]
   /** Index into `candidates` of the alternative compared with; null if there is none. */
   readonly alternative: number | null
+  /** Do the numbers mean anything? Not where what was found makes them void. */
+  readonly counts: boolean
   readonly penaltyMs: Penalty | null
+  /** When the path changed in the middle of the run, ms from its start; null if it did not. */
+  readonly changedAtMs: number | null
   readonly thresholdMs: number | null
   readonly thresholdSource: Threshold['source'] | null
   readonly ratioToDci: number | null
@@ -142,8 +164,10 @@ export interface IntegrityReport {
   readonly redirectsSeen: readonly RedirectSeen[]
   readonly acceptRedirects: boolean | null
   readonly rawSocketsOpen: number
-  /** How many stations answered ARP for an address. */
+  /** How many stations answered ARP for an address, where more than one did. */
   readonly arpOwners: Readonly<Record<Ipv4, number>>
+  readonly clockSteps: number
+  readonly linkLost: string | null
 }
 
 /** One pair, flat enough to be a row of a table. */
@@ -164,209 +188,4 @@ export interface PairReport {
   readonly alternativeReturnMac: Mac | null
   readonly alternativeReplyTtl: number | null
   readonly alternativeRefusal: string | null
-}
-
-/** One destination, as it was found and judged. */
-export interface Judged {
-  readonly evidence: TraceEvidence
-  readonly judgement: Judgement
-}
-
-/** The document of a run over one or more destinations. */
-export function traceDocument(judged: readonly Judged[]): TraceDocument {
-  const results = judged.map(traceReport)
-  const [only] = results
-  if (only !== undefined && results.length === 1) return {schema: TRACE_SCHEMA, ...only}
-  const starts = results.map((result) => Date.parse(result.startedAt))
-  const ends = results.map((result, i) => starts[i]! + result.durationMs)
-  return {
-    schema: TRACE_SCHEMA,
-    startedAt: results.length === 0 ? '' : new Date(Math.min(...starts)).toISOString(),
-    durationMs: results.length === 0 ? 0 : ms(Math.max(...ends) - Math.min(...starts)),
-    complete: results.every((result) => result.complete),
-    results,
-    exitCode: worstExit(results.map((result) => result.exitCode)),
-  }
-}
-
-/** The reports of a document, whichever its shape. */
-export const reportsOf = (document: TraceDocument): readonly TraceReport[] =>
-  'results' in document ? document.results : [document]
-
-/** Assembles one destination's report. */
-function traceReport({evidence, judgement}: Judged): TraceReport {
-  const {host, destination, probe, pairs} = evidence
-  const {places, chosen} = judgement
-  const counted = pairs.filter((pair) => !pair.warmUp)
-  return {
-    startedAt: evidence.startedAt,
-    durationMs: ms(evidence.durationMs),
-    complete: evidence.complete,
-    host: {
-      name: host.name,
-      ip: host.ip,
-      mac: host.mac,
-      iface: host.iface,
-      site: places.vm.site,
-      siteSource: places.vm.source,
-    },
-    destination: {
-      ip: destination.ip,
-      name: destination.name,
-      site: places.destination.site,
-      siteSource: places.destination.source,
-    },
-    probe: {
-      proto: probe.protocol,
-      port: probe.port,
-      flows: probe.flows,
-      silent: probe.silent,
-      pairsSent: counted.length,
-      pairsUsed: counted.filter((pair) => pair.viaCurrent.rttMs !== null && pair.viaAlternative.rttMs !== null).length,
-      rxTimestamp: probe.rxTimestamp,
-    },
-    candidates: candidateReports(evidence, judgement),
-    dci: chosen === null ? {rttMs: null, source: null, n: 0} : {...chosen.dci, rttMs: maybe(chosen.dci.rttMs)},
-    egress: {...egressReport(chosen), verdict: judgement.verdict, reason: judgement.reason},
-    comparisons: judgement.comparisons.map((each) => ({
-      ...egressReport(each),
-      pairsSent: each.pairsSent,
-      pairsUsed: each.pairsUsed,
-    })),
-    inbound: inboundReport(judgement.inbound),
-    integrity: integrityReport(evidence),
-    flags: judgement.flags,
-    pairs: pairs.map(({index, alternative, flow, first, sentAtMs, warmUp, viaCurrent, viaAlternative}) => ({
-      i: index,
-      alternative: alternative + 1,
-      flow,
-      first,
-      sentAtMs: ms(sentAtMs),
-      warmUp,
-      currentMs: maybe(viaCurrent.rttMs),
-      currentReturnMac: viaCurrent.returnMac,
-      currentReplyTtl: viaCurrent.replyTtl,
-      currentRefusal: refusal(viaCurrent),
-      alternativeMs: maybe(viaAlternative.rttMs),
-      alternativeReturnMac: viaAlternative.returnMac,
-      alternativeReplyTtl: viaAlternative.replyTtl,
-      alternativeRefusal: refusal(viaAlternative),
-    })),
-    exitCode: judgement.exitCode,
-  }
-}
-
-function candidateReports(evidence: TraceEvidence, {places}: Judgement): readonly CandidateReport[] {
-  const counted = evidence.pairs.filter((pair) => !pair.warmUp)
-  const stats = [
-    sideStats(counted.map((pair) => pair.viaCurrent.rttMs)),
-    ...evidence.alternatives.map((_, i) =>
-      sideStats(counted.filter((pair) => pair.alternative === i).map((pair) => pair.viaAlternative.rttMs)),
-    ),
-  ]
-  return [evidence.current, ...evidence.alternatives].map((candidate, i) => {
-    const place: CandidatePlace = i === 0 ? places.current : places.alternatives[i - 1]!
-    const side: SideStats = stats[i]!
-    return {
-      role: i === 0 ? 'current' : 'alternative',
-      name: candidate.name,
-      site: place.site,
-      siteSource: place.source,
-      local: place.local,
-      ip: candidate.ip,
-      mac: candidate.mac,
-      macSource: candidate.macSource,
-      firstHop: {responders: place.responders, minMs: maybe(place.firstHopMinMs), n: place.firstHopAnswered},
-      sent: side.sent,
-      received: side.answered,
-      minMs: maybe(side.minMs),
-      medianMs: maybe(side.medianMs),
-      hops: locateHops(evidence, places, i).map(hopReport),
-    }
-  })
-}
-
-const hopReport = (hop: LocatedHop): HopReport => ({
-  ttl: hop.ttl,
-  addr: hop.address,
-  addrs: hop.addresses.length > 1 ? hop.addresses : [],
-  gateway: hop.gateway,
-  site: hop.site,
-  siteSource: hop.source,
-  remote: hop.remote,
-  minMs: maybe(hop.minMs),
-  answered: hop.answered,
-  sent: hop.sent,
-  returnMac: hop.returnMac,
-  returnGateway: hop.returnGateway,
-  replyTtl: hop.replyTtl,
-  reached: hop.reached,
-  mpls: hop.mpls,
-  ifInfo: hop.ifInfo,
-})
-
-function egressReport(comparison: Comparison | null): EgressReport {
-  if (comparison === null) {
-    const none = {penaltyMs: null, thresholdMs: null, thresholdSource: null, ratioToDci: null}
-    return {
-      verdict: 'inconclusive',
-      reason: 'no-alternative',
-      row: 1,
-      because: [],
-      alternative: null,
-      ...none,
-      flows: [],
-    }
-  }
-  const {penalty, threshold, ratioToDci} = comparison
-  return {
-    verdict: comparison.verdict,
-    reason: comparison.reason,
-    row: comparison.row,
-    because: comparison.because,
-    alternative: comparison.alternative + 1,
-    penaltyMs: penalty && {
-      median: ms(penalty.median),
-      lo: ms(penalty.lo),
-      hi: ms(penalty.hi),
-      coverage: round(penalty.coverage, 4),
-      min: ms(penalty.min),
-    },
-    thresholdMs: ms(threshold.ms),
-    thresholdSource: threshold.source,
-    ratioToDci: ratioToDci === null ? null : round(ratioToDci, 3),
-    flows: comparison.flows.map(({flow, n, medianMs}) => ({id: flow, n, medianMs: ms(medianMs)})),
-  }
-}
-
-const inboundReport = ({verdict, reason, via, shareFar, costAtLeastMs}: Inbound): InboundReport => ({
-  verdict,
-  reason,
-  via,
-  shareFar: shareFar && {value: round(shareFar.value, 4), lo: round(shareFar.lo, 4), hi: round(shareFar.hi, 4)},
-  costAtLeastMs: maybe(costAtLeastMs),
-})
-
-function integrityReport({integrity}: TraceEvidence): IntegrityReport {
-  return {
-    routeBefore: integrity.before,
-    routeAfter: integrity.after,
-    redirectsSeen: integrity.redirectsSeen,
-    acceptRedirects: integrity.acceptRedirects,
-    rawSocketsOpen: integrity.rawSocketsOpen,
-    arpOwners: Object.fromEntries(integrity.arpAnswers.map(({ip, macs}) => [ip, macs.length])),
-  }
-}
-
-const refusal = ({refusal: said}: ProbeOutcome): string | null =>
-  said === null ? null : `${said.from} ${said.type}/${said.code}`
-
-/** Kernel time stamps are good to a microsecond at best. */
-const ms = (value: number): number => round(value, 3)
-const maybe = (value: number | null): number | null => (value === null ? null : ms(value))
-
-/** Never -0, which prints as one. */
-function round(value: number, digits: number): number {
-  const rounded = Number(value.toFixed(digits))
-  return rounded === 0 ? 0 : rounded
 }

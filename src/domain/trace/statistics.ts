@@ -14,7 +14,6 @@ export const minimum = (values: readonly number[]): number =>
 
 /**
  * The value that a share `q` (0 to 1) of the series is at or below: the nearest rank, always a value that occurred.
- * @internal
  */
 export function quantile(values: readonly number[], q: number): number {
   if (!(q >= 0 && q <= 1)) throw new RangeError(`a quantile is from 0 to 1, not ${q}`)

@@ -43,6 +43,15 @@ export const etherType = (value: number): Test => ({offset: 12, size: 2, value})
 /** IPv4 protocol number; holds for IPv4 frames only together with `etherType(0x0800)`. */
 export const ipProtocol = (value: number): Test => ({offset: 23, size: 1, value})
 
+/** The first next-header byte; holds for IPv6 frames only together with `etherType(0x86dd)`. */
+export const nextHeader = (value: number): Test => ({offset: 20, size: 1, value})
+
+/** SKF_AD_OFF + SKF_AD_PKTTYPE: not of the frame, but of what the kernel knows of it (linux/filter.h). */
+const PACKET_TYPE = 0xffff_f004
+const PACKET_OUTGOING = 4
+/** A frame that leaves by the interface: at a VM's port, one that goes to the VM. */
+export const outgoing: Test = {offset: PACKET_TYPE, size: 1, value: PACKET_OUTGOING}
+
 /** The Ethernet source or destination is this MAC. */
 export function macTests(side: 'destination' | 'source', mac: string): Test[] {
   const bytes = mac.split(':').map((pair) => Number.parseInt(pair, 16))

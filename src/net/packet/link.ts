@@ -22,6 +22,8 @@ export interface Link {
   onFrame(listener: (frame: ReceivedFrame) => void): () => void
   /** Calls `listener` when the interface goes away or down; frames may come again after. */
   onError(listener: (error: Failure) => void): () => void
+  /** Frames that came faster than they were taken, and are lost; undefined, or absent, where nobody counts. */
+  dropped?(): number | undefined
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -81,6 +83,7 @@ export async function openLink(
     sendMany: (frames) => socket.sendMany(frames),
     onFrame: (listener) => subscribe(frameListeners, listener),
     onError: (listener) => subscribe(errorListeners, listener),
+    dropped: () => socket.dropped(),
     close,
     [Symbol.asyncDispose]: close,
   }

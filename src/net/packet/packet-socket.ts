@@ -11,6 +11,7 @@ import {
   PACKET_AUXDATA,
   PACKET_IGNORE_OUTGOING,
   PACKET_MR_PROMISC,
+  PACKET_STATISTICS,
   SO_TIMESTAMPNS,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -56,6 +57,8 @@ export interface PacketSocket {
   send(frame: Uint8Array): bigint
   /** Sends frames in batches of one system call each; returns how many the kernel took. */
   sendMany(frames: readonly Uint8Array[]): number
+  /** Frames that passed the filter and found the queue full, since the socket was opened; undefined if it cannot say. */
+  dropped(): number | undefined
   close(): void
 }
 
@@ -80,8 +83,15 @@ export function openPacketSocket(options: PacketSocketOptions): PacketSocket {
   const snapLength = options.snapLength ?? 2048
   const incoming = messageBatch(32, snapLength)
   let outgoing: MessageBatch | undefined
+  let lost = 0
   return {
     fd,
+    dropped() {
+      const more = droppedSince(fd)
+      if (more === undefined) return undefined
+      lost += more
+      return lost
+    },
     drain: (take) => drain(fd, incoming, take),
     send: (frame) => sendOne(fd, frame),
     sendMany(frames) {
@@ -109,6 +119,14 @@ function configure(fd: number, options: PacketSocketOptions): void {
     membership.writeUInt16LE(PACKET_MR_PROMISC, 4)
     set(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
   }
+}
+
+/** `struct tpacket_stats`; reading it sets its counters back. */
+function droppedSince(fd: number): number | undefined {
+  const stats = Buffer.alloc(8)
+  return libc().getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, stats, int(stats.length)) === 0
+    ? stats.readUInt32LE(4)
+    : undefined
 }
 
 function attachFilter(fd: number, program: readonly Instruction[]): void {

@@ -1,6 +1,6 @@
 // The frames that are under way on a relayed wire: a ring of bytes that the kernel is handed pointers into.
 
-/** Bytes of `struct virtio_net_hdr`, which PACKET_VNET_HDR puts in front of every frame. @internal */
+/** Bytes of `struct virtio_net_hdr`, which PACKET_VNET_HDR puts in front of every frame. */
 export const VNET_HEADER = 10
 const NEEDS_CSUM = 1
 const MACS = 12

@@ -3,7 +3,7 @@
 import koffi from 'koffi'
 import {Failure} from '../../errors.ts'
 import {libc} from '../libc.ts'
-import type {FrameQueue} from './relay-queue.ts'
+import {type FrameQueue, VNET_HEADER} from './relay-queue.ts'
 import {
   AF_PACKET,
   CONTROL,
@@ -38,15 +38,24 @@ const SLOT = 65_536 + 64
 const RECEIVE_BUFFER = 32 << 20
 const TWO_32 = 2 ** 32
 
+/** Where a frame goes, and after how many ms. One object may be given for all frames. */
+export interface Sorted {
+  readonly queue: FrameQueue
+  readonly delayMs: number
+}
+
+/** Sorts the frame of `length` bytes at `memory[at]`; undefined loses it. */
+export type SortFrame = (memory: Uint8Array, at: number, length: number) => Sorted | undefined
+
 /** One end of the relayed wire. */
 export interface RelaySocket {
   readonly fd: number
   readonly interfaceName: string
   /**
-   * Takes one batch of queued frames into `queue`, each due `delayOf()` ms after the kernel received it.
+   * Takes one batch of queued frames; each is due as long after the kernel received it as `sort` says.
    * Returns how many, 0 if there was none, -1 if the interface is gone or down.
    */
-  receive(queue: FrameQueue, delayOf: () => number): number
+  receive(sort: SortFrame): number
   /**
    * Sends what is due in `queue` at `nowMs`. Returns false if the kernel takes no more for now.
    * A frame it refuses (too long for the interface) is dropped and counted in `refused`.
@@ -138,7 +147,7 @@ function receiver(fd: number): RelaySocket['receive'] {
   const realtime = fixed(64).memory
   const seen: Ancillary = {realtimeMs: 0, tagged: false, tpid: 0, tci: 0}
 
-  return (queue, delayOf) => {
+  return (sort) => {
     for (let i = 0; i < BATCH; i++) {
       memory.writeUInt32LE(CONTROL, i * MMSGHDR + 40)
       memory.writeUInt32LE(0, i * MMSGHDR + 48)
@@ -158,10 +167,11 @@ function receiver(fd: number): RelaySocket['receive'] {
       const length = memory.readUInt32LE(i * MMSGHDR + 56)
       readControl(memory, controlsAt + i * CONTROL, memory.readUInt32LE(i * MMSGHDR + 40), seen)
       const age = seen.realtimeMs === 0 ? 0 : Math.min(Math.max(nowRealtime - seen.realtimeMs, 0), 1000)
-      const delay = delayOf()
-      if (delay < 0) continue
-      const dueMs = now - age + delay
       const at = slotsAt + i * SLOT
+      const sorted = sort(memory, at + VNET_HEADER, length - VNET_HEADER)
+      if (sorted === undefined) continue
+      const {queue} = sorted
+      const dueMs = now - age + sorted.delayMs
       if (seen.tagged) queue.pushTagged(memory, at, length, dueMs, seen.tpid, seen.tci)
       else queue.push(memory, at, length, dueMs)
     }

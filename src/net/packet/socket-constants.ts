@@ -8,6 +8,7 @@ export const SOL_SOCKET = 1
 export const SOL_PACKET = 263
 export const SO_TIMESTAMPNS = 35
 export const PACKET_ADD_MEMBERSHIP = 1
+export const PACKET_STATISTICS = 6
 export const PACKET_AUXDATA = 8
 export const PACKET_IGNORE_OUTGOING = 23
 export const PACKET_MR_PROMISC = 1

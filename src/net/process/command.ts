@@ -20,7 +20,7 @@ export interface CommandResult {
 }
 
 /** Where the programs that gwswitch calls come from. */
-const PACKAGES: Readonly<Record<string, string>> = {ip: 'iproute2', bridge: 'iproute2', nft: 'nftables'}
+const PACKAGES: Readonly<Record<string, string>> = {ip: 'iproute2', bridge: 'iproute2', tc: 'iproute2', nft: 'nftables'}
 
 /**
  * Runs `command` and collects what it wrote. A code other than 0 is a result, not an error.

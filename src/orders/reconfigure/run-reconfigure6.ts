@@ -27,8 +27,8 @@ import {
   serializeDhcpv6Reconfigure,
 } from '../../wire/dhcpv6-reconfigure.ts'
 import {vlanTag} from '../../wire/ethernet.ts'
+import {udp6Frame} from '../../wire/frames6.ts'
 import {isLinkLocal, linkLocalOf, readIpv6} from '../../wire/ipv6-address.ts'
-import {udp6Frame} from '../../wire/udp6.ts'
 import {type ReconfigureDocument, reconfigureDocument} from './reconfigure-report.ts'
 import type {SendReconfigureStage} from './run-reconfigure.ts'
 

@@ -1,91 +1,136 @@
-// Sends echo probes through chosen first hops and pairs each with its answer.
+// Sends probes through chosen first hops and matches each with its answer, by identity and sequence, never by the
+// gateway's MAC. One prober serves all destinations and protocols of a run on one interface.
+import type {ProbeProtocol} from '../../domain/trace/evidence.ts'
 import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {type EchoAnswer, echoProbeFrame, readEchoAnswer} from './echo-probe.ts'
+import {type ClockReading, clockReading, steppedBetween} from './clock.ts'
+import type {Heard, Probe, ProbeCodec, ProbeReply} from './probe.ts'
 
-/** What came back for one probe, with the time between two kernel clocks' readings. */
-export type ProbeAnswer = Exclude<EchoAnswer, {kind: 'redirect'}> & {readonly rttMs: number}
-
-export interface ProbeOrder {
-  /** MAC of the first hop. */
-  readonly via: Mac
-  readonly ttl: number
-  /** Flow number, from 0. */
-  readonly flow: number
+/** A redirect that a probe caused. */
+export interface RedirectHeard {
+  readonly destination: Ipv4
+  readonly from: Ipv4
+  readonly mac: Mac
+  readonly gateway: Ipv4
 }
 
 export interface Prober {
-  /** Sends one probe now. Resolves to its answer, or to undefined when `timeoutMs` has passed. */
-  send(order: ProbeOrder): Promise<ProbeAnswer | undefined>
+  /** Sends one probe now. Resolves to its answer, or to undefined when `timeoutMs` has passed; rejects if it cannot be sent. */
+  send(probe: Probe): Promise<ProbeReply | undefined>
   /** Redirects that probes of this run have caused so far. */
-  readonly redirects: readonly Extract<EchoAnswer, {kind: 'redirect'}>[]
+  readonly redirects: readonly RedirectHeard[]
+  /** Probes whose answer was dropped because the clock was set meanwhile. */
+  readonly clockSteps: () => number
   stop(): void
 }
 
 export interface ProberOptions {
   readonly source: Ipv4
-  readonly destination: Ipv4
-  readonly flows: number
+  readonly codecs: readonly ProbeCodec[]
   readonly timeoutMs: number
 }
 
-export function startProber(link: Link, world: World, options: ProberOptions): Prober {
-  const firstIdentifier = Math.floor(world.random() * 0xffff)
-  const identifierOf = (flow: number): number => (firstIdentifier + flow) & 0xffff
-  const owns = (identifier: number): boolean => ((identifier - firstIdentifier) & 0xffff) < options.flows
-  const ends = {source: options.source, destination: options.destination, owns}
-  const waiting = new Map<number, (answer: EchoAnswer & {sequence: number}, atNs: bigint) => void>()
-  const redirects: Extract<EchoAnswer, {kind: 'redirect'}>[] = []
-  let sequence = 0
+interface Waiting {
+  readonly probe: Probe
+  readonly sequence: number
+  answer(heard: Heard, atNs: bigint): void
+}
 
-  const unsubscribe = link.onFrame((received: ReceivedFrame) => {
-    const answer = readEchoAnswer(received.bytes, ends)
-    if (answer?.kind === 'redirect') redirects.push(answer)
-    else if (answer) waiting.get(answer.sequence)?.(answer, received.timestampNs)
+export function startProber(link: Link, world: World, {source, codecs, timeoutMs}: ProberOptions): Prober {
+  const from = {mac: link.mac, ip: source}
+  const waiting = waitingRoom()
+  const redirects: RedirectHeard[] = []
+  let sequence = 0
+  let steps = 0
+
+  const unsubscribe = link.onFrame(({bytes, timestampNs}: ReceivedFrame) => {
+    for (const codec of codecs) {
+      const heard = codec.read(bytes, from)
+      if (heard === undefined) continue
+      const found = waiting.find(codec.protocol, heard)
+      if (heard.kind !== 'redirect') found?.answer(heard, timestampNs)
+      else if (found !== undefined || waiting.owns(codec.protocol, heard)) redirects.push(redirectOf(heard))
+      return
+    }
   })
 
   return {
     redirects,
+    clockSteps: () => steps,
     stop() {
       unsubscribe()
       waiting.clear()
     },
-    send({via, ttl, flow}) {
+    send(probe) {
+      const codec = codecs.find((each) => each.protocol === probe.protocol && each.speaks(probe.destination))
+      if (codec === undefined) throw new RangeError(`no codec for ${probe.protocol} to ${probe.destination}`)
       sequence = (sequence + 1) & 0xffff
       const mine = sequence
-      const frame = echoProbeFrame({
-        sourceMac: link.mac,
-        destinationMac: via,
-        source: options.source,
-        destination: options.destination,
-        ttl,
-        identifier: identifierOf(flow),
-        sequence: mine,
-      })
+      const frame = codec.frame(from, probe, mine)
       return new Promise((resolve, reject) => {
         let sentNs = 0n
+        let clock: ClockReading
         const answered = new AbortController()
-        waiting.set(mine, (answer, atNs) => {
-          waiting.delete(mine)
-          answered.abort()
-          resolve({...answer, rttMs: Math.max(0, Number(atNs - sentNs) / 1e6)} as ProbeAnswer)
+        const leave = waiting.enter({
+          probe,
+          sequence: mine,
+          answer(heard, atNs) {
+            leave()
+            answered.abort()
+            const clockStepped = steppedBetween(clock, clockReading(world))
+            if (clockStepped) steps++
+            const rttMs = Math.max(0, Number(atNs - sentNs) / 1e6)
+            resolve({...heard, rttMs, clockStepped} as ProbeReply)
+          },
         })
         try {
+          clock = clockReading(world)
           sentNs = link.send(frame)
         } catch (error) {
-          waiting.delete(mine)
+          leave()
           reject(error)
           return
         }
-        world.sleep(options.timeoutMs, answered.signal).then(
+        world.sleep(timeoutMs, answered.signal).then(
           () => {
-            waiting.delete(mine)
+            leave()
             resolve(undefined)
           },
           () => {},
         )
       })
     },
+  }
+}
+
+const redirectOf = ({destination, source, returnMac, error}: Heard): RedirectHeard => ({
+  destination,
+  from: source,
+  mac: returnMac,
+  gateway: error!.gateway!,
+})
+
+/** Probes that wait for their answers, by protocol and identity. Identities stay ours when all is answered. */
+function waitingRoom() {
+  const rooms = new Map<string, Waiting[]>()
+  const keyOf = (protocol: ProbeProtocol, identity: number): string => `${protocol} ${identity}`
+  return {
+    enter(waiting: Waiting): () => void {
+      const key = keyOf(waiting.probe.protocol, waiting.probe.identity)
+      const room = rooms.get(key) ?? []
+      rooms.set(key, room)
+      room.push(waiting)
+      return () => {
+        const at = room.indexOf(waiting)
+        if (at >= 0) room.splice(at, 1)
+      }
+    },
+    owns: (protocol: ProbeProtocol, heard: Heard): boolean => rooms.has(keyOf(protocol, heard.identity)),
+    find(protocol: ProbeProtocol, {identity, sequence, destination}: Heard): Waiting | undefined {
+      const room = (rooms.get(keyOf(protocol, identity)) ?? []).filter((each) => each.probe.destination === destination)
+      return sequence === null ? room[0] : room.find((each) => each.sequence === sequence)
+    },
+    clear: () => rooms.clear(),
   }
 }

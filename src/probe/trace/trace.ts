@@ -1,247 +1,118 @@
-// Measures one destination through two or more first hops and returns what was seen: pairs of probes close in time, so
-// that whatever the network does to one it does to the other.
-import type {
-  CandidateEvidence,
-  FirstHopProbe,
-  HostEvidence,
-  KnownSites,
-  PairEvidence,
-  ProbeOutcome,
-  RouteSnapshot,
-  TraceEvidence,
-} from '../../domain/trace/evidence.ts'
-import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
-import type {Link} from '../../net/packet/link.ts'
-import type {World} from '../../net/world.ts'
-import {type Ipv4, prefixOf, prefixText} from '../../wire/address.ts'
-import {ETHERTYPE_IPV4} from '../../wire/ethernet.ts'
-import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
-import {
-  alternativeHops,
-  type Candidate,
-  type CurrentHop,
-  currentHop,
-  type GatewayFact,
-  type NamedHop,
-} from './candidates.ts'
-import {type HopScan, hopScan, refusalOf} from './hop-scan.ts'
-import {type ProbeAnswer, type Prober, startProber} from './prober.ts'
+// Measures one destination through two or more first hops and returns what was seen. What to do next is said by a pure
+// function of what was seen so far (domain/trace/plan.ts); here it is done.
+import type {IntegrityEvidence, ProbeProtocol, TraceEvidence} from '../../domain/trace/evidence.ts'
+import type {Step} from '../../domain/trace/plan.ts'
+import {isVersion6} from '../../wire/ipv6-address.ts'
+import {alternativeHops, currentHop} from './candidates.ts'
+import {type Exit, makeExit} from './exit.ts'
+import {type Began, evidenceOf, type Gathered, UNSEEN} from './gather.ts'
+import {makeLooker} from './looker.ts'
+import {makePairs} from './pairs.ts'
+import type {Station, TraceRun} from './run.ts'
+import {routeSnapshot} from './snapshot.ts'
+import {makeSolo} from './solo.ts'
+import type {TraceRequest} from './trace-request.ts'
 
-const DEFAULT_TTL = 64
-
-export interface TraceRequest {
-  readonly destination: {readonly ip: Ipv4; readonly name: string | null}
-  readonly interfaceName?: string | undefined
-  readonly alternatives: readonly NamedHop[]
-  /** The user named them; else they are all that the inventory has. */
-  readonly alternativesNamed: boolean
-  /** Name of this host and its site, as told; see `HostEvidence`. */
-  readonly host: Pick<HostEvidence, 'name' | 'site'>
-  readonly known: KnownSites
-  readonly gateways: readonly GatewayFact[]
-  /** Flows the pairs are spread over, at least 1. */
-  readonly flows: number
-  /** Mean time between pairs, ms. Each is drawn from half to one and a half of it. */
-  readonly intervalMs: number
-  /** How long an answer may take, ms. */
-  readonly timeoutMs: number
-  /** Asked after every pair count it names; the run goes on to the next while it says so. */
-  readonly looks: readonly number[]
-  goOn(evidence: TraceEvidence): boolean
-}
-
-/** What a run hands to whoever records it. */
-export interface TraceObserver {
-  onLink?(link: Link): Link
-  onPair?(sent: number, wanted: number): void
-}
+/** Rounds of pairs after which hops are looked at even if nothing is decided: until then every packet is a pair's. */
+const HOPS_FROM_ROUND = 10
 
 /**
- * Runs one trace. When `signal` is aborted it stops early, and the evidence says it is not complete.
- * @throws Failure as {@link currentHop}, and `privilege` without CAP_NET_RAW.
+ * Runs one trace. When `signal` is aborted, or the interface goes away, it stops early, and the evidence says it is not
+ * complete.
+ * @throws Failure as {@link currentHop} and {@link alternativeHops}, and `privilege` without CAP_NET_RAW.
  */
-export async function trace(
-  world: World,
-  request: TraceRequest,
-  observer: TraceObserver = {},
-  signal?: AbortSignal,
-): Promise<TraceEvidence> {
-  const startedNs = world.now()
-  const hop = await currentHop(world, request.destination.ip, request.interfaceName, request.gateways)
-  const alternatives = await alternativeHops(world, request.alternatives, hop, request.alternativesNamed)
-  const candidates = [hop.candidate, ...alternatives]
-  const opened = await world.openLink(hop.facts.name, {
-    filter: anyOf([[etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]]),
-  })
-  const link = observer.onLink?.(opened) ?? opened
-  const prober = startProber(link, world, {
-    source: hop.source,
-    destination: request.destination.ip,
-    flows: request.flows,
-    timeoutMs: request.timeoutMs,
-  })
-  try {
-    const before = await snapshot(world, request.destination.ip, hop, candidates)
-    const run = startRun(world, request, prober, candidates, startedNs)
-    let evidence: TraceEvidence | undefined
-    for (const look of alternatives.length > 0 ? request.looks : []) {
-      await run.pairsUpTo(look, (sent) => observer.onPair?.(sent, look), signal)
-      const after = await snapshot(world, request.destination.ip, hop, candidates)
-      evidence = await gather(world, request, hop, run, {before, after}, prober, startedNs, !signal?.aborted)
-      if (signal?.aborted || !request.goOn(evidence)) break
-    }
-    return evidence ?? gather(world, request, hop, run, {before, after: before}, prober, startedNs, true)
-  } finally {
-    prober.stop()
-    await link.close()
-  }
-}
-
-/** One candidate while it is measured. */
-interface Lane {
-  readonly candidate: Candidate
-  readonly scan: HopScan
-  readonly firstHop: FirstHopProbe[]
-}
-
-function startRun(
-  world: World,
-  request: TraceRequest,
-  prober: Prober,
-  candidates: readonly Candidate[],
-  startedNs: bigint,
-) {
-  const lanes: Lane[] = candidates.map((candidate) => ({candidate, scan: hopScan(), firstHop: []}))
-  const pairs: PairEvidence[] = []
-  const pending = new Set<Promise<void>>()
-  /** Aborted by the first probe that could not be sent: the interface is gone, and no more are tried. */
-  const broken = new AbortController()
-  const track = (work: Promise<void>): void => {
-    const settled = work.catch((error: unknown) => broken.abort(error)).finally(() => pending.delete(settled))
-    pending.add(settled)
-  }
-  const limited = async (lane: Lane, ttl: number): Promise<void> => {
-    const answer = await prober.send({via: lane.candidate.mac, ttl, flow: 0})
-    lane.scan.heard(ttl, answer)
-    if (ttl === 1) {
-      lane.firstHop.push({
-        rttMs: answer?.rttMs ?? null,
-        responder: answer?.packet.source ?? null,
-        returnMac: answer?.returnMac ?? null,
-      })
-    }
-  }
-  /** The two probes of a pair, 10 to 30 ms apart: near enough to share the network's mood, too far to queue on each other. */
-  const pair = async (alternative: number, slot: number, warmUp: boolean): Promise<void> => {
-    const flow = slot % request.flows
-    const first = world.random() < 0.5 ? 'current' : 'alternative'
-    const vias = {current: candidates[0]!.mac, alternative: candidates[alternative + 1]!.mac}
-    const second = first === 'current' ? 'alternative' : 'current'
-    const sentAtMs = Number(world.now() - startedNs) / 1e6
-    const one = prober.send({via: vias[first], ttl: DEFAULT_TTL, flow})
-    // Awaited below: until then, a failure is nobody's yet.
-    one.catch(() => {})
-    await world.sleep(10 + 20 * world.random())
-    const other = prober.send({via: vias[second], ttl: DEFAULT_TTL, flow})
-    const index = pairs.length
-    pairs.push({index, alternative, flow, first, sentAtMs, warmUp, viaCurrent: NO_ANSWER, viaAlternative: NO_ANSWER})
-    const outcomes = {[first]: outcome(await one), [second]: outcome(await other)}
-    pairs[index] = {...pairs[index]!, viaCurrent: outcomes.current!, viaAlternative: outcomes.alternative!}
-  }
-  let slots = 0
-  return {
-    lanes,
-    pairs,
-    /** Sends pairs until `count` countable ones per alternative are out, then waits for the last answers. */
-    async pairsUpTo(count: number, onPair: (sent: number) => void, signal?: AbortSignal): Promise<void> {
-      // Pair 0 only warms caches: the first packet through a cold gateway waits for ARP.
-      const stop = signal ? AbortSignal.any([signal, broken.signal]) : broken.signal
-      for (; slots <= count && !stop.aborted; slots++) {
-        for (let alternative = 0; alternative + 1 < candidates.length; alternative++)
-          track(pair(alternative, slots, slots === 0))
-        for (const lane of lanes) {
-          track(limited(lane, 1))
-          const ttl = lane.scan.next()
-          if (ttl !== undefined) track(limited(lane, ttl))
-        }
-        onPair(slots)
-        await world.sleep(request.intervalMs * (0.5 + world.random()), stop).catch(() => {})
-      }
-      await Promise.all(pending)
-      broken.signal.throwIfAborted()
-    },
-  }
-}
-
-const NO_ANSWER: ProbeOutcome = {rttMs: null, returnMac: null, replyTtl: null, refusal: null}
-
-function outcome(answer: ProbeAnswer | undefined): ProbeOutcome {
-  if (answer?.kind !== 'reached') return {...NO_ANSWER, refusal: refusalOf(answer)}
-  return {rttMs: answer.rttMs, returnMac: answer.returnMac, replyTtl: answer.packet.ttl, refusal: null}
-}
-
-async function snapshot(
-  world: World,
-  destination: Ipv4,
-  hop: CurrentHop,
-  candidates: readonly Candidate[],
-): Promise<RouteSnapshot> {
-  const route = await world.routeTo(destination, hop.facts.name)
-  const entries = await world.neighbours(hop.facts.name)
-  const ips = new Set(candidates.map((candidate) => candidate.ip))
-  return {
-    gateway: route?.gateway ?? null,
-    redirected: route?.redirected ?? false,
-    expiresMs: route?.redirected && route.expiresS !== undefined ? route.expiresS * 1000 : null,
-    neighbours: entries.flatMap((entry) =>
-      entry.mac !== undefined && ips.has(entry.ip) ? [{ip: entry.ip, mac: entry.mac}] : [],
-    ),
-  }
-}
-
-async function gather(
-  world: World,
-  request: TraceRequest,
-  hop: CurrentHop,
-  run: {readonly lanes: readonly Lane[]; readonly pairs: readonly PairEvidence[]},
-  snapshots: {before: RouteSnapshot; after: RouteSnapshot},
-  prober: Prober,
-  startedNs: bigint,
-  complete: boolean,
-): Promise<TraceEvidence> {
-  const {acceptRedirects, rawSocketsOpen} = await world.redirectFacts(hop.facts.name)
-  const address = hop.facts.addresses.find((candidate) => candidate.ip === hop.source)
-  const [current, ...alternatives] = run.lanes.map(
-    ({candidate, scan, firstHop}): CandidateEvidence => ({...candidate, firstHop: [...firstHop], hops: scan.hops()}),
+export async function trace(run: TraceRun, request: TraceRequest, signal: AbortSignal): Promise<TraceEvidence> {
+  const {world} = run
+  const began = {startedNs: world.monotonic(), startedAt: new Date(Number(world.now() / 1_000_000n)).toISOString()}
+  const hop = await currentHop(world, request)
+  const {candidates: alternatives, arpAnswers} = await alternativeHops(
+    world,
+    request.alternatives,
+    hop,
+    request.alternativesNamed,
   )
+  const station = await run.station(hop.facts.name, hop.source)
+  const candidates = [hop.candidate, ...alternatives]
+  const exits = candidates.map((candidate) =>
+    makeExit({
+      ...{candidate, firstHop: station.firstHop(candidate.mac), destination: request.destination.ip},
+      ...{port: request.port, identities: run.identities},
+    }),
+  )
+  const before = await routeSnapshot(world, request, hop, candidates)
+  const tracer = makeTracer(run, request, station, exits, {...began, hop, arpAnswers}, signal)
+  if (exits.length > 1) await tracer.measure()
+  await tracer.finish()
+  const after = station.lost.aborted ? before : await routeSnapshot(world, request, hop, candidates)
+  const redirects = await world.redirectFacts(hop.facts.name, isVersion6(request.destination.ip) ? 6 : 4)
+  return tracer.gather({before, after}, redirects)
+}
+
+function makeTracer(
+  run: TraceRun,
+  request: TraceRequest,
+  station: Station,
+  exits: readonly Exit[],
+  began: Began,
+  signal: AbortSignal,
+) {
+  const stop = AbortSignal.any([signal, station.lost])
+  const pairs = makePairs(run, station, exits, {...request, startedNs: began.startedNs})
+  const solo = makeSolo(run, station, stop)
+  const probed = {protocol: request.protocols[0]!, silent: [] as ProbeProtocol[], afreshAtMs: null as number | null}
+  const looker = makeLooker(run, station, exits, () => probed.protocol, stop)
+  pairs.begin(probed.protocol)
+
+  const gather = (
+    snapshots: Pick<IntegrityEvidence, 'before' | 'after'>,
+    redirects?: Gathered['redirects'],
+  ): TraceEvidence =>
+    evidenceOf({...began, request, station, exits, pairs, probed, snapshots, redirects, complete: !stop.aborted})
+
+  /** One pair through every alternative, and something of what the hops are. */
+  const round = async (number: number): Promise<void> => {
+    for (let i = 0; i + 1 < exits.length && !stop.aborted; i++) await pairs.send(i, stop)
+    looker.look(number >= HOPS_FROM_ROUND)
+    request.onPair?.(number)
+    await pairs.rest(stop)
+  }
+  /** Does all that is to be done before the next pairs; false if nothing is left to do. */
+  const goOn = async (): Promise<boolean> => {
+    while (!stop.aborted) {
+      const mayGoOn = pairs.counted() < request.pairs
+      const step = request.next(gather({before: UNSEEN, after: UNSEEN}), mayGoOn)
+      if (step.kind === 'pairs') return true
+      if (step.kind !== 'done') await carryOut(step)
+      else if (pairs.pending()) await pairs.drain()
+      else return false
+    }
+    return false
+  }
+  const carryOut = async (step: Exclude<Step, {kind: 'pairs' | 'done'}>): Promise<void> => {
+    switch (step.kind) {
+      case 'protocol':
+        probed.silent.push(probed.protocol)
+        probed.protocol = step.protocol
+        for (const exit of exits) exit.works = null
+        return pairs.begin(step.protocol)
+      case 'afresh':
+        probed.afreshAtMs = pairs.elapsedMs()
+        return looker.afresh()
+      case 'check':
+        await pairs.drain()
+        exits[step.exit]!.works = await solo.works(exits[step.exit]!, probed.protocol)
+    }
+  }
   return {
-    startedAt: new Date(Number(startedNs / 1_000_000n)).toISOString(),
-    durationMs: Number(world.now() - startedNs) / 1e6,
-    complete,
-    capNetRaw: true,
-    host: {
-      ...request.host,
-      ip: hop.source,
-      mac: hop.facts.mac,
-      iface: hop.facts.name,
-      prefix: address ? prefixText(prefixOf(address.ip, address.prefixLength)) : null,
+    gather,
+    /** Ends early, and silently, when it is stopped: the evidence tells. */
+    async measure(): Promise<void> {
+      try {
+        for (let number = 0; number === 0 || (await goOn()); number++) await round(number)
+      } catch (error) {
+        if (!stop.aborted) throw error
+      }
     },
-    destination: request.destination,
-    probe: {protocol: 'icmp', port: null, flows: request.flows, silent: [], rxTimestamp: 'kernel'},
-    current: current!,
-    alternatives,
-    pairs: [...run.pairs],
-    integrity: {
-      ...snapshots,
-      redirectsSeen: prober.redirects.map(({packet, returnMac, gateway}) => ({
-        from: packet.source,
-        mac: returnMac,
-        gateway,
-      })),
-      acceptRedirects: acceptRedirects ?? null,
-      rawSocketsOpen,
-      arpAnswers: [],
-    },
-    known: request.known,
+    finish: () => looker.finish(),
   }
 }

@@ -1,9 +1,9 @@
 // One world for every row of the decision table, and for the edges between rows.
-import type {Reason} from '../../../src/domain/trace/verdict.ts'
-import {KNOWN, NEAR_X, NEAR_Y, RX, RY, type Side, type Spec, TROMBONE} from './evidence-maker.ts'
+import type {Reason} from '../../../src/domain/trace/decision-table.ts'
+import {PLAIN_ROUTING} from '../../../src/domain/trace/evidence.ts'
+import {ALL_WORKS, KNOWN, NEAR_X, NEAR_Y, RX, RY, type Side, type Spec, TROMBONE, worksBut} from './evidence-maker.ts'
 
 export interface DecisionRow {
-  readonly row: number
   readonly what: string
   readonly spec: Spec
   readonly reason: Reason
@@ -13,6 +13,19 @@ export interface DecisionRow {
 
 const rx: Side = TROMBONE.current
 const ry: Side = TROMBONE.alternatives[0]!
+/** The local exit, whose own route leads over the segment to the other one. */
+const BEHIND_RY: Side = {
+  ...ry,
+  rttMs: 20.5,
+  hops: [
+    [RY.ip, 0.03, RY.mac],
+    [RX.ip, 20.4, RX.mac],
+    ['172.16.1.2', 20.45, RX.mac],
+    [NEAR_Y, 20.5, RY.mac],
+  ],
+}
+/** Near no site that is known. */
+const ANYWHERE = '192.0.2.10'
 const STILL = {meanMs: 0}
 const ROUTE = {gateway: RX.ip, redirected: false, expiresMs: null, neighbours: [{ip: RX.ip, mac: RX.mac}]}
 const VIRTUAL = '00:00:5e:00:01:01'
@@ -33,22 +46,19 @@ const losing = (current: number, alternative: number, sent = 20): Spec => ({
 
 export const DECISION_ROWS: readonly DecisionRow[] = [
   {
-    row: 1,
     what: 'no CAP_NET_RAW',
     spec: {...TROMBONE, pairs: 0, rest: {capNetRaw: false}},
     reason: 'need-cap-net-raw',
     exit: 11,
   },
   {
-    row: 1,
     what: 'no CAP_NET_RAW, no candidate',
     spec: {...TROMBONE, alternatives: [], rest: {capNetRaw: false}},
     reason: 'need-cap-net-raw',
     exit: 11,
   },
-  {row: 1, what: 'no second candidate', spec: {...TROMBONE, alternatives: []}, reason: 'no-alternative', exit: 11},
+  {what: 'no second candidate', spec: {...TROMBONE, alternatives: []}, reason: 'no-alternative', exit: 11},
   {
-    row: 1,
     what: 'the second candidate is as far as the first',
     spec: {
       current: rx,
@@ -65,119 +75,121 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
     exit: 11,
   },
   {
-    row: 2,
     what: 'route changed',
     spec: {...TROMBONE, integrity: {after: {...ROUTE, gateway: RY.ip}}},
     reason: 'route-changed',
     exit: 11,
   },
   {
-    row: 2,
     what: 'redirect taken',
     spec: {...TROMBONE, integrity: {after: {...ROUTE, redirected: true}}},
     reason: 'route-changed',
     exit: 11,
   },
   {
-    row: 2,
     what: 'neighbour MAC changed',
     spec: {...TROMBONE, integrity: {after: {...ROUTE, neighbours: [{ip: RX.ip, mac: RY.mac}]}}},
     reason: 'route-changed',
     exit: 11,
   },
   {
-    row: 10,
     what: 'a neighbour entry that timed out is no change',
     spec: {...TROMBONE, integrity: {after: {...ROUTE, neighbours: []}}},
     reason: 'detour',
     exit: 10,
   },
   {
-    row: 4,
     what: 'candidates share a MAC',
     spec: {current: rx, alternatives: [{...ry, mac: RX.mac}]},
     reason: 'first-hop-not-selectable',
     exit: 11,
   },
   {
-    row: 4,
     what: 'TTL=1 is answered by two boxes',
     spec: {current: {...rx, mac: VIRTUAL, responders: [RX.ip, RY.ip]}, alternatives: [ry]},
     reason: 'vmac-unstable',
     exit: 11,
   },
   {
-    row: 4,
     what: 'two boxes answer ARP with one MAC',
     spec: {...TROMBONE, integrity: {arpAnswers: [{ip: RX.ip, macs: [RX.mac, RX.mac]}]}},
     reason: 'vmac-unstable',
     exit: 11,
   },
   {
-    row: 4,
     what: 'a stranger answers ARP too',
     spec: {...TROMBONE, integrity: {arpAnswers: [{ip: RX.ip, macs: [RX.mac, '02:00:00:00:0c:0c']}]}},
     reason: 'vmac-unstable',
     exit: 11,
   },
-  {row: 5, what: 'nothing answers', spec: losing(0, 0), reason: 'destination-silent', exit: 11},
-  {row: 6, what: 'answers through the current exit only', spec: losing(20, 0), reason: 'alternative-dead', exit: 12},
-  {row: 6, what: 'twelve pairs are enough for that', spec: losing(12, 0, 12), reason: 'alternative-dead', exit: 12},
-  {row: 7, what: 'answers through the alternative only', spec: losing(0, 20), reason: 'current-dead', exit: 12},
-  {row: 8, what: 'nothing sent yet', spec: {...TROMBONE, pairs: 0}, reason: 'too-few-pairs', exit: 11},
-  {row: 8, what: 'eleven pairs', spec: {...TROMBONE, pairs: 11}, reason: 'too-few-pairs', exit: 11},
-  {row: 10, what: 'twelve pairs', spec: {...TROMBONE, pairs: 12}, reason: 'detour', exit: 10},
+  {what: 'nothing answers', spec: losing(0, 0), reason: 'destination-silent', exit: 11},
+  {what: 'answers through the current exit only', spec: losing(20, 0), reason: 'alternative-dead', exit: 12},
+  {what: 'twelve pairs are enough for that', spec: losing(12, 0, 12), reason: 'alternative-dead', exit: 12},
+  {what: 'answers through the alternative only', spec: losing(0, 20), reason: 'current-dead', exit: 12},
+  {what: 'nothing sent yet', spec: {...TROMBONE, pairs: 0}, reason: 'too-few-pairs', exit: 11},
+  {what: 'eight pairs', spec: {...TROMBONE, pairs: 8}, reason: 'too-few-pairs', exit: 11},
+  {what: 'nine pairs', spec: {...TROMBONE, pairs: 9}, reason: 'detour', exit: 10},
   {
-    row: 8,
     what: 'silence that could be the loss the other has too',
     spec: losing(4, 0),
     reason: 'too-few-pairs',
     exit: 11,
   },
-  {row: 8, what: 'loss differs by 25 points', spec: losing(20, 15), reason: 'too-few-pairs', exit: 11},
-  {row: 10, what: 'loss differs by 20 points', spec: losing(20, 16), reason: 'detour', exit: 10},
+  {what: 'loss that may be chance', spec: losing(20, 15), reason: 'detour', exit: 10},
+  {what: 'the alternative loses half', spec: losing(40, 20, 40), reason: 'local-exit-loses', exit: 11},
+  {what: 'the exit in use loses half', spec: losing(20, 40, 40), reason: 'detour', exit: 10},
   {
-    row: 9,
+    what: 'the exit in use loses half, and is no slower',
+    spec: {
+      ...losing(20, 40, 40),
+      current: {...rx, rttMs: (n) => (n < 20 ? 20.4 : null)},
+      alternatives: [{...ry, rttMs: 20.4}],
+    },
+    reason: 'exit-loses',
+    exit: 11,
+  },
+  {
     what: 'flows on both sides of the threshold',
-    spec: {...TROMBONE, current: {...rx, rttMs: (_, flow) => (flow === 0 ? 0.5 : 20.4)}},
+    spec: {current: {...rx, rttMs: (_, flow) => (flow === 0 ? 20.5 : 40.8)}, alternatives: [{...ry, rttMs: 20.4}]},
     reason: 'flows-disagree',
     exit: 11,
   },
   {
-    row: 14,
     what: 'a flow of two pairs has no say',
-    spec: {...TROMBONE, flows: 7, current: {...rx, rttMs: (_, flow) => (flow === 6 ? 20.4 : 0.5)}},
+    spec: {
+      destination: ANYWHERE,
+      pairs: 28,
+      flows: 14,
+      current: {...rx, rttMs: (_, flow) => (flow === 13 ? 40.8 : 20.5)},
+      alternatives: [{...ry, rttMs: 20.4}],
+    },
     reason: 'no-penalty',
     exit: 0,
   },
-  {row: 10, what: 'slower, in its minima too, from afar', spec: TROMBONE, reason: 'detour', exit: 10},
+  {what: 'slower, in its minima too, from afar', spec: TROMBONE, reason: 'detour', exit: 10},
   {
-    row: 11,
     what: 'slower, but not in its minima',
     spec: {...TROMBONE, flows: 1, current: {...rx, rttMs: (n) => (n === 3 ? 0.05 : 26)}},
     reason: 'queue-not-geometry',
     exit: 11,
   },
   {
-    row: 12,
     what: 'slower, but it is the exit of the VM’s own site',
     spec: {
       host: {site: {name: 'x', source: 'inventory'}},
-      current: {...rx, firstHopMs: 0.03, rttMs: 60},
-      alternatives: [{...ry, firstHopMs: 20.4, rttMs: 21}],
+      current: {...rx, firstHopMs: 0.03, rttMs: 60, hops: []},
+      alternatives: [{...ry, firstHopMs: 20.4, rttMs: 21, hops: []}],
     },
     reason: 'local-exit-slower',
     exit: 0,
   },
   {
-    row: 13,
     what: 'destination at the far site',
     spec: {destination: NEAR_X, current: {...rx, rttMs: 20.5}, alternatives: [{...ry, rttMs: 20.5}]},
     reason: 'destination-far',
     exit: 0,
   },
   {
-    row: 13,
     what: 'the alternative goes by the far site too',
     spec: {
       current: rx,
@@ -198,18 +210,16 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
     exit: 0,
   },
   {
-    row: 14,
     what: 'no penalty: not moved yet',
     spec: {
       host: {site: {name: 'x', source: 'inventory'}},
-      current: {...rx, firstHopMs: 0.03, rttMs: 20.5},
-      alternatives: [{...ry, firstHopMs: 20.4, rttMs: 20.5}],
+      current: {...rx, firstHopMs: 0.03, rttMs: 20.5, hops: []},
+      alternatives: [{...ry, firstHopMs: 20.4, rttMs: 20.5, hops: []}],
     },
     reason: 'no-penalty',
     exit: 0,
   },
   {
-    row: 14,
     what: 'the current exit is the better one',
     spec: {
       current: {...ry},
@@ -220,7 +230,6 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
     exit: 0,
   },
   {
-    row: 15,
     what: 'first hop at the far site, over a DCI too short to feel',
     spec: {
       known: METRO,
@@ -232,25 +241,22 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
     exit: 11,
   },
   {
-    row: 16,
     what: 'the interval holds the threshold',
     spec: {...TROMBONE, flows: 1, current: {...rx, rttMs: (n) => (n % 2) * 20 + 2}},
     reason: 'ci-straddles-threshold',
     exit: 11,
   },
   {
-    row: 16,
     what: 'a penalty, but nobody knows where the VM is',
     spec: {
       host: {site: null},
-      current: {...rx, firstHopMs: null, hops: []},
-      alternatives: [{...ry, firstHopMs: null, hops: []}],
+      current: {...rx, firstHopMs: null, rttMs: 60, hops: []},
+      alternatives: [{...ry, firstHopMs: null, rttMs: 40, hops: []}],
     },
     reason: 'site-unknown',
     exit: 11,
   },
   {
-    row: 16,
     what: 'interval exactly at the threshold',
     spec: exactly(10),
     minPenaltyMs: 10,
@@ -258,7 +264,6 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
     exit: 11,
   },
   {
-    row: 10,
     what: 'interval a microsecond above it',
     spec: exactly(10.001),
     minPenaltyMs: 10,
@@ -266,7 +271,6 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
     exit: 10,
   },
   {
-    row: 14,
     what: 'interval a microsecond below it',
     spec: exactly(9.999),
     minPenaltyMs: 10,
@@ -274,7 +278,6 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
     exit: 0,
   },
   {
-    row: 14,
     what: 'interval exactly at minus the threshold',
     spec: exactly(-10),
     minPenaltyMs: 10,
@@ -282,11 +285,145 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
     exit: 0,
   },
   {
-    row: 14,
     what: 'interval below minus the threshold',
     spec: exactly(-10.001),
     minPenaltyMs: 10,
     reason: 'current-better',
+    exit: 0,
+  },
+  {
+    what: 'answered only while the exit in use is probed too',
+    spec: {...TROMBONE, alternatives: [{...ry, works: worksBut('small')}]},
+    reason: 'not-alone',
+    exit: 12,
+  },
+  {
+    what: 'full-size packets are swallowed behind the alternative',
+    spec: {...TROMBONE, alternatives: [{...ry, works: worksBut('full')}]},
+    reason: 'drops-large',
+    exit: 12,
+  },
+  {
+    what: 'full-size packets are swallowed behind both: that is no reason against one',
+    spec: {current: {...rx, works: worksBut('full')}, alternatives: [{...ry, works: worksBut('full')}]},
+    reason: 'detour',
+    exit: 10,
+  },
+  {
+    what: 'a router says what size gets through: senders will heed it',
+    spec: {
+      ...TROMBONE,
+      alternatives: [{...ry, works: {...ALL_WORKS, full: {sent: 1, answered: 0, minMs: null, bytes: 1500, mtu: 1400}}}],
+    },
+    reason: 'detour',
+    exit: 10,
+  },
+  {
+    what: 'a SYN is not answered through the alternative alone',
+    spec: {...TROMBONE, alternatives: [{...ry, works: worksBut('syn')}]},
+    reason: 'drops-tcp',
+    exit: 12,
+  },
+  {
+    what: 'silent beside the exit in use, and answered alone: that is not dead',
+    spec: {...TROMBONE, alternatives: [{...ry, rttMs: null, works: ALL_WORKS}]},
+    reason: 'too-few-pairs',
+    exit: 11,
+  },
+  {
+    what: 'silent, and nobody asked it alone',
+    spec: {...TROMBONE, alternatives: [{...ry, rttMs: null, works: null}]},
+    reason: 'too-few-pairs',
+    exit: 11,
+  },
+  {
+    what: 'a box next to the VM answers for the destination',
+    spec: {...TROMBONE, alternatives: [{...ry, replyTtl: 64}]},
+    reason: 'another-box-answers',
+    exit: 11,
+  },
+  {
+    what: 'a host of another kind answers',
+    spec: {...TROMBONE, alternatives: [{...ry, replyTtl: 126}]},
+    reason: 'another-box-answers',
+    exit: 11,
+  },
+  {
+    what: 'a host at another distance answers, by the same way back',
+    spec: {...TROMBONE, alternatives: [{...ry, replyTtl: 61}]},
+    reason: 'another-box-answers',
+    exit: 11,
+  },
+  {
+    what: 'the way back is another, and longer',
+    spec: {...TROMBONE, current: {...rx, returnMac: RX.mac}, alternatives: [{...ry, replyTtl: 61}]},
+    reason: 'detour',
+    exit: 10,
+  },
+  {
+    what: 'the local exit in use sends it back over the segment',
+    spec: {current: BEHIND_RY, alternatives: [{...rx, rttMs: 20.5}]},
+    reason: 'detour-behind-exit',
+    exit: 10,
+  },
+  {
+    what: 'the same, and where the destination is nobody knows',
+    spec: {destination: ANYWHERE, current: BEHIND_RY, alternatives: [{...rx, rttMs: 20.5}]},
+    reason: 'both-far',
+    exit: 11,
+  },
+  {
+    what: 'a local exit that gains nothing towards a destination at home',
+    spec: {current: {...ry, rttMs: 20.5}, alternatives: [{...rx, rttMs: 20.5}]},
+    reason: 'both-far',
+    exit: 11,
+  },
+  {
+    what: 'the destination is where the exit in use is',
+    spec: {destination: NEAR_X, current: {...rx, rttMs: 60}, alternatives: [{...ry, rttMs: 20.5}]},
+    reason: 'destination-at-exit',
+    exit: 0,
+  },
+  {
+    what: 'the host shares its flows with the far exit',
+    spec: {
+      current: ry,
+      alternatives: [rx],
+      host: {
+        routing: {
+          ...PLAIN_ROUTING,
+          nextHops: [
+            {gateway: RY.ip, weight: 1},
+            {gateway: RX.ip, weight: 1},
+          ],
+        },
+      },
+    },
+    reason: 'host-spreads-flows',
+    exit: 10,
+  },
+  {
+    what: 'the path changed a moment ago',
+    spec: {pairs: 26, current: {...rx, rttMs: 20.4}, alternatives: [{...ry, rttMs: (n) => (n < 20 ? 20.4 : 0.03)}]},
+    reason: 'path-changed',
+    exit: 11,
+  },
+  {
+    what: 'the path changed, and how it is now is clear',
+    spec: {pairs: 40, current: {...rx, rttMs: 20.4}, alternatives: [{...ry, rttMs: (n) => (n < 20 ? 20.4 : 0.03)}]},
+    reason: 'detour',
+    exit: 10,
+  },
+  {
+    what: 'the path changed, and the detour is gone',
+    spec: {
+      pairs: 40,
+      host: {site: {name: 'y', source: 'flag'}},
+      current: {...rx, rttMs: (n) => (n < 20 ? 40.8 : 20.4)},
+      alternatives: [{...ry, rttMs: 20.3}],
+      destination: ANYWHERE,
+    },
+    reason: 'no-penalty',
     exit: 0,
   },
 ]

@@ -10,7 +10,9 @@ import type {
   PairEvidence,
   ProbeOutcome,
   TraceEvidence,
+  WorksEvidence,
 } from '../../../src/domain/trace/evidence.ts'
+import {PLAIN_ROUTING} from '../../../src/domain/trace/evidence.ts'
 
 export const RX = {name: 'rx', ip: '10.9.0.1', mac: '02:00:00:00:0a:01'} as const
 export const RY = {name: 'ry', ip: '10.9.0.2', mac: '02:00:00:00:0b:02'} as const
@@ -73,7 +75,25 @@ export interface Side {
   /** Hops from TTL 1: address, base round trip, MAC the answer comes back by; null for a silent one. */
   readonly hops?: readonly (readonly [address: string, ms: number, returnMac: string] | null)[]
   readonly refusal?: ProbeOutcome['refusal']
+  /** TTL of the destination's answers as they arrive; 62 by default. */
+  readonly replyTtl?: number
+  /** What it is good for alone; by default all, or nothing where the destination is silent. */
+  readonly works?: WorksEvidence | null
 }
+
+const PASSED = {sent: 1, answered: 1, minMs: 1}
+const FAILED = {sent: 3, answered: 0, minMs: null}
+export const ALL_WORKS: WorksEvidence = {small: PASSED, syn: PASSED, full: {...PASSED, bytes: 1500, mtu: null}}
+const NOTHING_WORKS: WorksEvidence = {
+  small: FAILED,
+  syn: {...FAILED, sent: 1},
+  full: {sent: 0, answered: 0, minMs: null, bytes: 1500, mtu: null},
+}
+/** Everything works but one check. */
+export const worksBut = (check: keyof WorksEvidence): WorksEvidence => ({
+  ...ALL_WORKS,
+  [check]: {...ALL_WORKS[check], ...FAILED},
+})
 
 export interface Spec {
   readonly seed?: number
@@ -140,10 +160,15 @@ export function evidenceOf(spec: Spec): TraceEvidence {
       iface: 'eth0',
       prefix: '10.9.0.0/24',
       site: {name: 'y', source: 'inventory'},
+      routing: PLAIN_ROUTING,
       ...spec.host,
     },
     destination: {ip: destination, name: null},
-    probe: {protocol: 'icmp', port: null, flows: spec.flows ?? 4, silent: [], rxTimestamp: 'kernel', ...spec.probe},
+    probe: {
+      ...{protocol: 'icmp', port: null, flows: spec.flows ?? 4, silent: [], rxTimestamp: 'kernel'},
+      ...{gapMs: 20, limited: false, afreshAtMs: null},
+      ...spec.probe,
+    },
     current: candidateOf(spec.current, destination, random),
     alternatives: spec.alternatives.map((side) => candidateOf(side, destination, random)),
     pairs: pairsOf(spec, random),
@@ -154,6 +179,8 @@ export function evidenceOf(spec: Spec): TraceEvidence {
       acceptRedirects: true,
       rawSocketsOpen: 0,
       arpAnswers: [],
+      clockSteps: 0,
+      linkLost: null,
       ...spec.integrity,
     },
     known: spec.known ?? KNOWN,
@@ -170,11 +197,12 @@ function candidateOf(side: Side, destination: string, random: () => number): Can
     macSource: 'inventory',
     firstHop: Array.from({length: side.firstHopProbes ?? 20}, (_, i) =>
       side.firstHopMs === null
-        ? {rttMs: null, responder: null, returnMac: null}
+        ? {rttMs: null, responder: null, returnMac: null, reached: false}
         : {
             rttMs: side.firstHopMs + (i === 0 ? 0 : sample(side.noise ?? CALM, random)),
             responder: responders[i % responders.length]!,
             returnMac: side.mac,
+            reached: false,
           },
     ),
     hops: (side.hops ?? []).map((hop, i): HopEvidence => {
@@ -191,8 +219,11 @@ function candidateOf(side: Side, destination: string, random: () => number): Can
       })
       return {ttl: i + 1, sent: 3, replies: hop === null ? [] : Array.from({length: 3}, () => reply(...hop))}
     }),
+    works: side.works === undefined ? (isSilent(side) ? NOTHING_WORKS : ALL_WORKS) : side.works,
   }
 }
+
+const isSilent = ({rttMs}: Side): boolean => (typeof rttMs === 'function' ? rttMs(0, 0) : rttMs) === null
 
 function pairsOf(spec: Spec, random: () => number): PairEvidence[] {
   const count = spec.pairs ?? 20
@@ -222,5 +253,10 @@ function outcomeOf(side: Side, n: number, flow: number, extra: number, random: (
   const noise = sample(side.noise ?? CALM, random)
   if (base === null) return {rttMs: null, returnMac: null, replyTtl: null, refusal: side.refusal ?? null}
   const macs = typeof side.returnMac === 'string' ? [side.returnMac] : side.returnMac
-  return {rttMs: base + noise + extra, returnMac: macs[Math.max(n, 0) % macs.length]!, replyTtl: 62, refusal: null}
+  return {
+    rttMs: base + noise + extra,
+    returnMac: macs[Math.max(n, 0) % macs.length]!,
+    replyTtl: side.replyTtl ?? 62,
+    refusal: null,
+  }
 }

@@ -1,5 +1,8 @@
+import {readFileSync} from 'node:fs'
+import {Ajv2020} from 'ajv/dist/2020.js'
 import {describe, expect, it} from 'vitest'
-import {reportsOf, type SingleTraceDocument, traceDocument} from '../../../src/domain/trace/report.ts'
+import {REASONS} from '../../../src/domain/trace/decision-table.ts'
+import {traceDocument} from '../../../src/domain/trace/document.ts'
 import {judge} from '../../../src/domain/trace/verdict.ts'
 import {DECISION_ROWS} from './decision-rows.ts'
 import {evidenceOf, RX, RY, type Spec, TROMBONE} from './evidence-maker.ts'
@@ -9,15 +12,28 @@ const judged = (spec: Spec) => {
   const evidence = evidenceOf(spec)
   return {evidence, judgement: judge(evidence)}
 }
-const single = (spec: Spec) => traceDocument([judged(spec)]) as SingleTraceDocument
+const RUN = {
+  startedAt: '2026-03-01T09:59:59.900Z',
+  finishedAt: '2026-03-01T10:00:07.000Z',
+  complete: true,
+  rate: {perSecond: 25, packetsSent: 60},
+}
+const documentOf = (...specs: Spec[]) => traceDocument(specs.map(judged), [], RUN)
+const single = (spec: Spec) => documentOf(spec).results[0]!
+
+const schema = JSON.parse(readFileSync(new URL('../../../schemas/trace.json', import.meta.url), 'utf8'))
+const ajv = new Ajv2020({allowUnionTypes: true, formats: {'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/}})
+const obeys = ajv.compile(schema)
+/** What the published schema has against a document; nothing if it obeys. */
+const complaints = (document: unknown) => (obeys(document) ? [] : obeys.errors)
 
 describe('the document of one destination', () => {
   const document = single(TROMBONE)
 
   it('has the shape that scripts rely on', () => {
     expect(document).toMatchObject({
-      schema: 'gwswitch.trace/1',
       startedAt: '2026-03-01T10:00:00.000Z',
+      finishedAt: '2026-03-01T10:00:06.120Z',
       durationMs: 6120,
       complete: true,
       host: {
@@ -92,7 +108,8 @@ describe('the document of one destination', () => {
     expect(egress).toMatchObject({
       verdict: 'trombone',
       reason: 'detour',
-      row: 10,
+      counts: true,
+      changedAtMs: null,
       alternative: 1,
       thresholdSource: 'dci',
     })
@@ -139,41 +156,53 @@ describe('the document of one destination', () => {
   })
 })
 
-describe.each([...SCENARIOS, ...DECISION_ROWS.map((row) => ({...row, name: `row ${row.row}, ${row.what}`}))])(
-  '$name',
-  ({spec}) => {
-    it('is JSON that says everything: nothing undefined, no NaN, no -0, at most 1 µs', () => {
-      const document = single(spec)
-      expect(JSON.parse(JSON.stringify(document))).toStrictEqual(document)
-      const numbers = JSON.stringify(document).match(/-?\d+\.\d+/g) ?? []
-      expect(numbers.filter((number) => number.split('.')[1]!.length > 4)).toEqual([])
-    })
-  },
-)
+describe.each([...SCENARIOS, ...DECISION_ROWS.map((row) => ({...row, name: row.what}))])('$name', ({spec}) => {
+  it('is JSON that says everything, by the published schema: nothing undefined, no NaN, no -0, at most 1 µs', () => {
+    const document = documentOf(spec)
+    expect(JSON.parse(JSON.stringify(document))).toStrictEqual(document)
+    expect(complaints(document)).toEqual([])
+    const numbers = JSON.stringify(document).match(/-?\d+\.\d+/g) ?? []
+    expect(numbers.filter((number) => number.split('.')[1]!.length > 4)).toEqual([])
+  })
+})
+
+describe('the published schema', () => {
+  it('has the closed set of reasons', () => {
+    expect(schema.$defs.egress.properties.reason.enum).toEqual(REASONS)
+  })
+
+  it.each([
+    ['a field that is not in it', (document: {host: unknown}) => ({...document, more: 1})],
+    ['another schema', (document: object) => ({...document, schema: 'gwswitch.trace/1'})],
+  ])('refuses %s', (_, spoil) => {
+    expect(complaints(spoil(documentOf(TROMBONE) as never))).not.toEqual([])
+  })
+})
 
 describe('the document of several destinations', () => {
-  const names = ['S3', 'S10', 'S1']
+  const specs = ['S3', 'S10', 'S1'].map((name) => SCENARIOS.find((scenario) => scenario.name === name)!.spec)
+  const failure = {destination: '10.9.0.77', kind: 'usage', message: '10.9.0.77 is on-link'} as const
   const document = traceDocument(
-    names.map((name, i) => {
-      const spec = SCENARIOS.find((scenario) => scenario.name === name)!.spec
-      return judged({
-        ...spec,
-        rest: {startedAt: new Date(Date.UTC(2026, 2, 1, 10, i)).toISOString(), complete: name !== 'S1'},
-      })
-    }),
+    specs.map((spec, i) => judged({...spec, rest: {complete: i !== 2}})),
+    [failure],
+    RUN,
   )
 
-  it('has each one’s report, in the order asked, under one head', () => {
-    if (!('results' in document)) throw new Error('is no document of several')
+  it('has the same shape, each one’s report in the order asked, and those that failed', () => {
     expect(document).toMatchObject({
-      schema: 'gwswitch.trace/1',
-      startedAt: '2026-03-01T10:00:00.000Z',
-      durationMs: 126_120,
+      schema: 'gwswitch.trace/2',
+      ...{startedAt: RUN.startedAt, finishedAt: RUN.finishedAt, durationMs: 7100},
       complete: false,
+      rate: RUN.rate,
+      failures: [failure],
       exitCode: 10,
     })
     expect(document.results.map(({exitCode}) => exitCode)).toEqual([0, 12, 10])
-    expect(document.results[0]).not.toHaveProperty('schema')
-    expect(reportsOf(document)).toBe(document.results)
+    expect(Object.keys(document)).toEqual(Object.keys(documentOf(TROMBONE)))
+    expect(complaints(document)).toEqual([])
+  })
+
+  it('ends with 1 where one failed and nothing worse was found', () => {
+    expect(traceDocument([judged(specs[0]!)], [failure], RUN).exitCode).toBe(1)
   })
 })

@@ -1,6 +1,7 @@
 // The situations that were staged in network namespaces, with the verdicts that real packets got there.
+
+import type {EgressVerdict, Reason} from '../../../src/domain/trace/decision-table.ts'
 import type {InboundVerdict} from '../../../src/domain/trace/inbound.ts'
-import type {EgressVerdict, Reason} from '../../../src/domain/trace/verdict.ts'
 import {NEAR_X, NEAR_Y, type Noise, RX, RY, type Side, type Spec, seeded, TROMBONE} from './evidence-maker.ts'
 
 export interface Scenario {
@@ -118,7 +119,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'S7',
     what: 'heavy jitter and spikes',
-    spec: {seed: 3, current: {...rx, noise: JITTER}, alternatives: [{...ry, noise: JITTER}]},
+    spec: {seed: 3, pairs: 30, current: {...rx, noise: JITTER}, alternatives: [{...ry, noise: JITTER}]},
     verdict: 'trombone',
     reason: 'detour',
     penalty: [20.4, 6],
@@ -153,7 +154,12 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'S8',
     what: 'a metro DCI of 1 ms round trip, with jitter',
-    spec: {seed: 2, current: {...rx, firstHopMs: 1, rttMs: 2.2, noise: METRO}, alternatives: [{...ry, noise: METRO}]},
+    spec: {
+      seed: 2,
+      pairs: 30,
+      current: {...rx, hops: [], firstHopMs: 1, rttMs: 2.2, noise: METRO},
+      alternatives: [{...ry, noise: METRO}],
+    },
     verdict: 'trombone',
     reason: 'detour',
     penalty: [2.28, 0.5],

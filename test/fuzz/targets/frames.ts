@@ -1,5 +1,6 @@
 // Who looks at frames of strangers: probes, guards, the DHCP client's watch. They may see anything.
 import {readRequest} from '../../../src/domain/dhcp/request.ts'
+import {CODECS} from '../../../src/probe/trace/codecs.ts'
 import {readEchoAnswer} from '../../../src/probe/trace/echo-probe.ts'
 import {readSighting} from '../../../src/probe/vm-watch.ts'
 import {readClaim} from '../../../src/strategies/arp/claims.ts'
@@ -8,6 +9,7 @@ import {readClientSighting6} from '../../../src/strategies/dhcp/client-watch6.ts
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {parseEthernetHeader} from '../../../src/wire/ethernet.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
+import {viewPacket} from '../../../src/wire/packet-view.ts'
 import {udpPayloadOf} from '../../support/captures.ts'
 import {FRAMES, partsOf} from '../corpus.ts'
 import {repairFrame} from '../repair.ts'
@@ -22,13 +24,22 @@ const ofFrames = (name: string, read: (frame: Uint8Array) => unknown): Target =>
 
 export const LOOKERS: readonly Target[] = [
   ofFrames('frame', parseFrame),
+  ofFrames('packet view', viewPacket),
   // Whoever sent it is the VM that is looked for, so that more than its MAC is looked at.
   ofFrames('sighting', (bytes) => {
     const {source: mac, vlan} = parseEthernetHeader(bytes)
     return ['10.0.0.10', 'fd00::10'].map((ip) => readSighting(received(bytes), {ip, mac, vlan}, ECHO, SEGMENT))
   }),
   ofFrames('echo answer', (bytes) =>
-    readEchoAnswer(bytes, {source: '10.0.0.10', destination: '203.0.113.10', owns: () => true}),
+    readEchoAnswer(bytes, {source: '10.0.0.10', destination: '203.0.113.10', identifier: 1}),
+  ),
+  ofFrames('trace probes', (bytes) =>
+    CODECS.map((codec) => codec.read(bytes, {mac: '02:00:00:00:00:10', ip: '10.0.0.10'})),
+  ),
+  ofFrames('probe answer', (bytes) =>
+    ['10.0.0.10', '2001:db8:1::10'].map((ip) =>
+      CODECS.map((codec) => codec.read(bytes, {mac: '02:00:00:00:00:10', ip})),
+    ),
   ),
   ofFrames('claim', (bytes) => [readClaim(bytes, '10.0.0.1'), readClaim(bytes, 'fe80::1')]),
   ofFrames('dhcp sighting', (bytes) => [readClientSighting(received(bytes)), readClientSighting(received(bytes), 10)]),

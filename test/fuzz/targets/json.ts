@@ -1,9 +1,14 @@
 // JSON of other programs: ip(8), bridge(8), the QEMU guest agent, Kea, and who asks our own control socket.
+
 import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
+import {compareTraces} from '../../../src/domain/trace/before-after.ts'
+import type {TraceDocument} from '../../../src/domain/trace/report.ts'
 import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges} from '../../../src/net/bridge-ports.ts'
+import {readHostLinks, readLearnedMacs} from '../../../src/net/host-links.ts'
 import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
 import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
+import {parseBefore} from '../../../src/orders/trace/read-before.ts'
 import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
 import {
   givenRouter,
@@ -26,7 +31,7 @@ const IPROUTE: readonly Target[] = [
   ofJson({
     name: 'ip link',
     corpus: [sample('ip-link.json')],
-    read: (text) => [readBridgePorts(text), readVlanAwareBridges(text)],
+    read: (text) => [readBridgePorts(text), readVlanAwareBridges(text), readHostLinks(text)],
   }),
   ofJson({
     name: 'nft json',
@@ -36,6 +41,31 @@ const IPROUTE: readonly Target[] = [
     read: parseNftTable,
   }),
   ofJson({name: 'bridge fdb', corpus: [sample('bridge-fdb.json')], read: readFdb}),
+  ofJson({name: 'learned MACs', corpus: [sample('bridge-fdb.json')], read: readLearnedMacs}),
+]
+
+/** As much of a trace as another one is compared with. */
+const BEFORE = {
+  ...{schema: 'gwswitch.trace/2', startedAt: '2026-01-01T00:00:00.000Z'},
+  results: [
+    {
+      ...{host: {ip: '10.1.0.10'}, destination: {ip: '203.0.113.10'}, probe: {proto: 'icmp'}},
+      ...{egress: {alternative: 1}, inbound: {verdict: 'local'}},
+      candidates: [{mac: '02:00:00:00:0a:02', works: {small: {answered: 1}, syn: {answered: 0}, full: {answered: 1}}}],
+      pairs: [{alternative: 1, warmUp: false, currentMs: 20.5, alternativeMs: null}],
+    },
+  ],
+}
+const NOTHING: TraceDocument = {
+  ...{schema: 'gwswitch.trace/2', startedAt: '', finishedAt: '', durationMs: 0, complete: true, exitCode: 0},
+  ...{rate: {perSecond: 25, packetsSent: 0}, results: [], failures: []},
+}
+const DOCUMENTS: readonly Target[] = [
+  ofJson({
+    name: 'earlier trace',
+    corpus: [JSON.stringify(BEFORE)],
+    read: (text) => compareTraces('before.json', parseBefore(text, 'before.json'), NOTHING),
+  }),
 ]
 
 const SIGNAL = new AbortController().signal
@@ -142,6 +172,7 @@ const CONTROL = [
 
 export const JSON_TEXT: readonly Target[] = [
   ...IPROUTE,
+  ...DOCUMENTS,
   ...GUEST,
   ...KEA,
   ofJson({

@@ -21,6 +21,7 @@ import {parseIpv6, serializeIpv6} from '../../../src/wire/ipv6.ts'
 import {parseNdOptions, serializeNdOptions} from '../../../src/wire/nd-options.ts'
 import {parsePcap, serializePcap} from '../../../src/wire/pcap.ts'
 import {parseQuoted, quotedLength, quotedProbe, writeQuoted} from '../../../src/wire/quote.ts'
+import {parseQuoted6, quoted6Length, quotedProbe6, writeQuoted6} from '../../../src/wire/quote6.ts'
 import {parseTcp, serializeTcp} from '../../../src/wire/tcp.ts'
 import {parseUdp, serializeUdp} from '../../../src/wire/udp.ts'
 import {captureFile, ipPayloadOf, payloadOf, udpPayloadOf} from '../../support/captures.ts'
@@ -95,6 +96,20 @@ const ICMP: readonly Target[] = [
     write(quoted) {
       const out = new Uint8Array(quotedLength(quoted))
       writeQuoted(quoted, out, 0)
+      return out
+    },
+  }),
+  ofBytes({
+    name: 'quoted packet, IPv6',
+    corpus: ipv6Packets,
+    read(bytes) {
+      const quoted = parseQuoted6(bytes)
+      quotedProbe6(quoted)
+      return quoted
+    },
+    write(quoted) {
+      const out = new Uint8Array(quoted6Length(quoted))
+      writeQuoted6(quoted, out, 0)
       return out
     },
   }),

@@ -3,11 +3,13 @@ import {expect, it} from 'vitest'
 import {checksum} from '../../src/wire/checksum.ts'
 import {WireError} from '../../src/wire/error.ts'
 import {parseEthernet} from '../../src/wire/ethernet.ts'
+import {tcp6Frame, udp6Frame} from '../../src/wire/frames6.ts'
 import {NEXT_HEADER_UDP, parseIpv6, pseudoHeaderSum6} from '../../src/wire/ipv6.ts'
 import {readIpv6} from '../../src/wire/ipv6-address.ts'
+import {parseTcp} from '../../src/wire/tcp.ts'
 import {parseUdp} from '../../src/wire/udp.ts'
-import {udp6Frame} from '../../src/wire/udp6.ts'
 import {arbitrary} from '../support/codec-harness.ts'
+import {anyTcp} from '../support/wire-values.ts'
 
 const addresses = {destination: '33:33:00:00:00:01', source: '02:00:00:00:0b:01'}
 const ipv6 = fc.ipV6().map((text) => readIpv6(text)!)
@@ -58,4 +60,17 @@ it('has room for a tag, and for no more than a datagram holds', () => {
   expect(() =>
     udp6Frame(addresses, ends, {sourcePort: 1, destinationPort: 2, payload: new Uint8Array(65_528)}),
   ).toThrow(WireError)
+})
+
+it('a TCP segment over IPv6 comes back, with a checksum that holds', () => {
+  fc.assert(
+    fc.property(ipv6, ipv6, anyTcp, (source, destination, tcp) => {
+      const frame = parseEthernet(tcp6Frame(addresses, {source, destination, flowLabel: 7}, tcp))
+      const packet = parseIpv6(frame.payload)
+      expect(packet).toMatchObject({source, destination, flowLabel: 7, hopLimit: 64, nextHeader: 6})
+      expect(parseTcp(packet.payload, packet)).toEqual(tcp)
+      packet.payload[0]! ^= 1
+      expect(() => parseTcp(packet.payload, packet)).toThrow(WireError)
+    }),
+  )
 })

@@ -1,0 +1,161 @@
+// Pairs: one probe through the exit in use and one through another, near enough to share the network's mood. The gap
+// between them widens where the destination answers only so many probes a second.
+import type {PairEvidence, ProbeOutcome, ProbeProtocol} from '../../domain/trace/evidence.ts'
+import {FEWEST, PATIENCE_MS} from '../../domain/trace/sequential.ts'
+import type {World} from '../../net/world.ts'
+import type {Exit} from './exit.ts'
+import type {Probe, ProbeReply} from './probe.ts'
+import type {Station, TraceRun} from './run.ts'
+
+/** Gaps in ms: 10 to 30 at first, too far apart to queue on each other; then for 10, 5, 2 and 1 answers a second. */
+const GAPS = [20, 110, 220, 550, 1100]
+/** Settled pairs, none of them answered on both sides, that make a limit likely; at wider gaps fewer. */
+const UNANSWERED = [5, 3, 3, 3]
+/** Answers of one exit in so many pairs at which it is not limited, but the other one is bad. */
+const SOUND = 0.75
+/** Pairs in quick succession, and their mean distance in ms; after them, the mean distance is the usual one. */
+const QUICK = {pairs: 12, intervalMs: 75}
+const USUAL_MS = 200
+export const DEFAULT_TTL = 64
+
+export interface PairsOptions {
+  readonly flows: number
+  /** Most pairs through each alternative. */
+  readonly pairs: number
+  /** Mean time between pairs, ms; undefined: quick at first, then 200. */
+  readonly intervalMs: number | undefined
+  /** Start of the run on the monotonic clock, ns. */
+  readonly startedNs: bigint
+}
+
+export interface Pairs {
+  /** Those whose both probes were answered, or given up, in the order in which they left. */
+  readonly settled: readonly PairEvidence[]
+  readonly gapMs: () => number
+  readonly limited: () => boolean
+  /** Pairs sent through each alternative, settled or not; those that do not count left out. */
+  readonly counted: () => number
+  readonly pending: () => boolean
+  /** Since the run began. */
+  readonly elapsedMs: () => number
+  /** Sends the next pair through `alternative`, in its turn. Resolves when it has left. */
+  send(alternative: number, signal: AbortSignal): Promise<void>
+  /** Waits until it is time for the next round of pairs. */
+  rest(signal: AbortSignal): Promise<void>
+  /** Resolves when everything that is under way is settled. */
+  drain(): Promise<void>
+  /** Begins anew in another protocol: what was sent so far does not count. */
+  begin(protocol: ProbeProtocol): void
+}
+
+export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[], options: PairsOptions): Pairs {
+  const {world, pacer} = run
+  const pairs: (PairEvidence | undefined)[] = []
+  const pending = new Set<Promise<void>>()
+  let widened = 0
+  let firstCounted = 0
+  let protocol: ProbeProtocol = 'icmp'
+  const gapMs = (): number => (widened === 0 ? GAPS[0]! * (0.5 + world.random()) : GAPS[widened]!)
+  const settled = (): PairEvidence[] => pairs.filter((pair) => pair !== undefined)
+  const forget = (): void => {
+    firstCounted = pairs.length
+    for (const [i, pair] of pairs.entries()) if (pair !== undefined) pairs[i] = {...pair, warmUp: true}
+  }
+  const settle = (index: number, pair: PairEvidence): void => {
+    pairs[index] = {...pair, warmUp: pair.warmUp || index < firstCounted}
+    if (
+      !limits(
+        settled().filter((each) => !each.warmUp),
+        widened,
+      )
+    )
+      return
+    widened++
+    forget()
+  }
+  const send = async (alternative: number, signal: AbortSignal): Promise<void> => {
+    const index = pairs.push(undefined) - 1
+    const flow = Math.floor(index / (exits.length - 1)) % options.flows
+    const first = world.random() < 0.5 ? 'current' : 'alternative'
+    const gap = gapMs()
+    const apart = gap > GAPS[0]! * 2
+    const probeOf = (side: 'current' | 'alternative'): Probe =>
+      exits[side === 'current' ? 0 : alternative + 1]!.probe(protocol, flow, DEFAULT_TTL)
+    await pacer.turn(apart ? {} : {packets: 2, spreadMs: gap}, signal)
+    const sentAtMs = sinceMs(world, options.startedNs)
+    const one = station.prober.send(probeOf(first))
+    await world.sleep(gap, signal).catch(() => {})
+    if (apart) await pacer.turn({}, signal)
+    const other = station.prober.send(probeOf(first === 'current' ? 'alternative' : 'current'))
+    // The first packet through a cold gateway waits for ARP.
+    const warmUp = index < exits.length - 1
+    const pair = {index, alternative, flow, first, sentAtMs, warmUp} as const
+    const done = Promise.all([one, other]).then(([a, b]) => {
+      pending.delete(done)
+      // What could not be sent, or could not be timed, was not lost.
+      if (a?.clockStepped || b?.clockStepped || station.lost.aborted) return
+      const [viaCurrent, viaAlternative] = first === 'current' ? [a, b] : [b, a]
+      settle(index, {...pair, viaCurrent: outcome(viaCurrent), viaAlternative: outcome(viaAlternative)})
+    })
+    pending.add(done)
+  }
+  const counted = (): number =>
+    Math.floor((pairs.length - Math.max(firstCounted, exits.length - 1)) / (exits.length - 1))
+  const usualMs = (): number => (pairs.length <= QUICK.pairs * (exits.length - 1) ? QUICK.intervalMs : USUAL_MS)
+  /** Where the first pairs did not do, the rest is spread over the time before which differences that differ prove nothing. */
+  const patientMs = (): number => {
+    const left = PATIENCE_MS - sinceMs(world, options.startedNs)
+    return counted() < FEWEST ? 0 : left / Math.max(1, options.pairs - counted() - 1)
+  }
+  return {
+    get settled() {
+      return settled()
+    },
+    gapMs: () => GAPS[widened]!,
+    limited: () => widened > 0,
+    counted,
+    pending: () => pending.size > 0,
+    elapsedMs: () => sinceMs(world, options.startedNs),
+    send,
+    async rest(signal) {
+      const wide = widened === 0 ? 0 : GAPS[widened]!
+      const mean = Math.max(options.intervalMs ?? usualMs(), patientMs(), wide)
+      const [least, range] = widened === 0 ? [0.5, 1] : [1, 0.2]
+      // The gap within the pair is part of the time between pairs.
+      await world.sleep(Math.max(0, mean * (least + range * world.random()) - (widened === 0 ? GAPS[0]! : 0)), signal)
+    },
+    async drain() {
+      while (pending.size > 0) await Promise.all(pending)
+    },
+    begin(next) {
+      protocol = next
+      widened = 0
+      forget()
+    },
+  }
+}
+
+const sinceMs = (world: Pick<World, 'monotonic'>, startedNs: bigint): number =>
+  Number(world.monotonic() - startedNs) / 1e6
+
+/** Does the destination seem to limit its answers? Neither exit is sound, and no pair has two answers; yet both had some. */
+function limits(counted: readonly PairEvidence[], widened: number): boolean {
+  const want = UNANSWERED[widened]
+  if (want === undefined || counted.length < want) return false
+  const last = counted.slice(-want)
+  const answered = (pairs: readonly PairEvidence[], side: 'viaCurrent' | 'viaAlternative'): number =>
+    pairs.filter((pair) => pair[side].rttMs !== null).length
+  if (last.some((pair) => pair.viaCurrent.rttMs !== null && pair.viaAlternative.rttMs !== null)) return false
+  const sides = ['viaCurrent', 'viaAlternative'] as const
+  return sides.every((side) => answered(counted, side) > 0 && answered(last, side) < SOUND * want)
+}
+
+const NO_ANSWER: ProbeOutcome = {rttMs: null, returnMac: null, replyTtl: null, refusal: null}
+
+function outcome(reply: ProbeReply | undefined): ProbeOutcome {
+  if (reply === undefined) return NO_ANSWER
+  if (reply.kind === 'reached')
+    return {rttMs: reply.rttMs, returnMac: reply.returnMac, replyTtl: reply.replyTtl, refusal: null}
+  const {type, code} = reply.error!
+  return {...NO_ANSWER, refusal: {from: reply.source, type, code}}
+}

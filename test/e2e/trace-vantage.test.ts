@@ -1,0 +1,282 @@
+// A VM that trombones, seen from elsewhere than from the VM's own command line: by its traffic alone, and from its
+// hypervisor in its place.
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {type Session, startSession} from '../../src/lab/session.ts'
+import {moveVm} from '../../src/lab/vms.ts'
+import {runCommand} from '../../src/net/process/command.ts'
+import {namespaceCommand} from '../../src/net/process/netns.ts'
+import {ANY_IPV4, BROADCAST} from '../../src/wire/address.ts'
+import {ARP_REQUEST} from '../../src/wire/arp.ts'
+import {ETHERTYPE_RARP} from '../../src/wire/ethernet.ts'
+import {arpFrame} from '../../src/wire/frames.ts'
+import {linkIn} from '../peers/arp-link.ts'
+import {gwswitch} from '../support/cli.ts'
+import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {eventually, until} from '../support/until.ts'
+import {useLab} from '../support/use-lab.ts'
+
+const NEAR_Y = '203.0.113.10'
+const DCI_RTT_MS = 10
+const VM_MAC = '02:00:00:00:01:10'
+const Y_MAC = '02:00:00:00:0b:02'
+const ARRIVAL = {operation: ARP_REQUEST, senderMac: VM_MAC, senderIp: ANY_IPV4, targetMac: VM_MAC, targetIp: ANY_IPV4}
+const FAST = ['--rate', '200', '--json']
+/** Its own port, and its bridge, in the hypervisor's namespace. */
+const PORT = 'db-03'
+
+const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-vantage-'))
+afterAll(() => rmSync(scratch, {recursive: true, force: true}))
+
+describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway of its old site', () => {
+  const lab = useLab({dci: 'plain', dciDelayMs: DCI_RTT_MS / 2, wanDelayMs: DCI_RTT_MS / 2})
+  let session: Session
+  beforeAll(async () => {
+    session = await startSession(lab().prefix, 'db-03', 'user-y')
+    await (await moveVm(lab().prefix, 'db-03', 'y')).announced
+  })
+  afterAll(() => session?.stop())
+
+  const inventory = (): string[] => ['-f', lab().inventoryFile]
+  const atPort = (...args: string[]) =>
+    gwswitch(['trace', ...args, '--port-of', 'db-03', ...inventory()], {namespace: lab().ns('hv')})
+  const hv = (...argv: string[]): Promise<string> => lab().run('hv', ...argv)
+  const taps = async (): Promise<string> => hv('ip', '-br', 'link', 'show', 'type', 'tun')
+  /** What a hypervisor and the VM would notice: where its MAC is, and the VM's own tables. */
+  const state = async (): Promise<unknown> => ({
+    here: (await hv('bridge', 'fdb', 'show', 'br', 'br-db-03')).split('\n').filter((line) => line.includes(VM_MAC)),
+    there: (await lab().run('sw-y', 'bridge', 'fdb', 'show', 'br', 'br-b'))
+      .split('\n')
+      .filter((line) => line.includes(VM_MAC)),
+    routes: await lab().run('db-03', 'ip', 'route'),
+    gateway: (await lab().run('db-03', 'ip', 'neigh', 'show', '10.1.0.254')).split(' ')[4],
+    qdiscs: await hv('tc', 'qdisc', 'show', 'dev', PORT),
+  })
+
+  describe('heard, with nothing sent', () => {
+    it.each([
+      ['in the VM', 'db-03', []],
+      ['at its port', 'hv', ['--port-of', 'db-03']],
+      ['at its port, by the name of the port', 'hv', ['-i', PORT]],
+    ])('%s, trombones: gateways both ways and the distance of its peer', async (_where, node, args) => {
+      const {code, json} = await gwswitch(
+        ['trace', '--passive', '1', ...args, '--site', 'y', ...inventory(), '--json'],
+        {
+          namespace: lab().ns(node),
+        },
+      )
+      expect(json).toMatchObject({
+        schema: 'gwswitch.passive/1',
+        complete: true,
+        dropped: 0,
+        host: {name: 'db-03', mac: VM_MAC, site: 'y', siteSource: 'flag'},
+        egress: {verdict: 'trombone', reason: 'detour', peers: 1, of: 1},
+        inbound: {verdict: 'local'},
+        peers: [
+          {
+            ...{ip: NEAR_Y, site: 'y', reason: 'detour', inbound: 'local', changedAtMs: null},
+            ...{out: [{gateway: 'bx', site: 'x'}], in: [{gateway: 'by', site: 'y'}]},
+          },
+        ],
+        exitCode: 10,
+      })
+      expect(code).toBe(10)
+      const {minMs, samples} = json.peers[0].tcp
+      expect(samples).toBeGreaterThan(10)
+      expect(minMs).toBeGreaterThanOrEqual(DCI_RTT_MS)
+      expect(minMs).toBeLessThan(2 * DCI_RTT_MS)
+    })
+
+    it('is stopped by Ctrl-C with what there is', async () => {
+      const {child, output} = start('hv', ['trace', '--passive', '600', '--port-of', 'db-03', '--site', 'y', '--json'])
+      // Its socket is there as soon as frames are dropped into it.
+      await until(async () => (await hv('ss', '-0', '-a', '-n')).includes(`:${PORT}`), 20_000, 'it listens')
+      await eventually(async () => void expect((await session.report()).tcp.echoed).toBeGreaterThan(10))
+      child.kill('SIGINT')
+      const [code] = (await once(child, 'exit')) as [number]
+      expect(JSON.parse(output())).toMatchObject({complete: false, exitCode: code})
+    })
+
+    it('asks for addresses of peers, and for no name: that would be sent', async () => {
+      const {code, stderr} = await atPort('user-y.example', '--passive', '1')
+      expect(stderr).toBe(
+        'gwswitch: user-y.example is no address: with --passive nothing is sent, not even a DNS question\n',
+      )
+      expect(code).toBe(2)
+    })
+  })
+
+  describe('traced from its hypervisor, in its place', () => {
+    it('trombones, and nothing has moved or is left', async () => {
+      const before = await state()
+      const {code, json} = await atPort(NEAR_Y, ...FAST)
+      expect(code).toBe(10)
+      const [result] = json.results ?? [json]
+      expect(result).toMatchObject({
+        host: {name: 'db-03', ip: '10.1.0.10', mac: VM_MAC, iface: PORT, site: 'y'},
+        egress: {verdict: 'trombone', reason: 'detour'},
+        candidates: [{name: 'bx'}, {name: 'by', local: true}],
+        inbound: {verdict: 'local'},
+      })
+      expect(Math.abs(result.egress.penaltyMs.min - DCI_RTT_MS)).toBeLessThan(DCI_RTT_MS / 5)
+      expect(await state()).toEqual(before)
+      expect(await taps()).toBe('')
+      expect((await session.report()).tcp).toMatchObject({contiguous: true, reconnects: 0})
+    })
+
+    it('is compared with how it was: exit 10 only if it got worse', async () => {
+      const file = join(scratch, 'before.json')
+      const {json} = await atPort(NEAR_Y, ...FAST)
+      writeFileSync(file, JSON.stringify(json))
+      const same = await atPort(NEAR_Y, '--compare', file, ...FAST)
+      expect(same.json).toMatchObject({
+        schema: 'gwswitch.trace-comparison/1',
+        destinations: [
+          {destination: NEAR_Y, aspects: {roundTrip: {change: expect.stringMatching(/^(same|unclear)$/)}}},
+        ],
+        after: {schema: 'gwswitch.trace/2', exitCode: 10},
+      })
+      expect([0, 11]).toContain(same.code)
+      const faster = (pair: {currentMs: number | null}) => ({...pair, currentMs: pair.currentMs && pair.currentMs / 2})
+      const [result] = json.results
+      writeFileSync(file, JSON.stringify({...json, results: [{...result, pairs: result.pairs.map(faster)}]}))
+      const worse = await atPort(NEAR_Y, '--compare', file, ...FAST)
+      expect(worse.json.destinations[0].aspects).toMatchObject({
+        roundTrip: {change: 'worse'},
+        penalty: {change: 'worse'},
+      })
+      expect(worse.code).toBe(10)
+    })
+
+    it.each([
+      ['no such file', 'none.json', undefined, /none\.json: no such file \(a document of gwswitch trace --json\)/],
+      ['no JSON', 'text.json', 'hello', /text\.json is no JSON/],
+      [
+        'another document',
+        'other.json',
+        '{"schema":"gwswitch.who/1"}',
+        /other\.json\.schema is "gwswitch\.who\/1", not gwswitch\.trace\/2/,
+      ],
+      [
+        'half of one',
+        'half.json',
+        '{"schema":"gwswitch.trace/2","startedAt":"","results":[{}]}',
+        /results\[0\]\.host is no object/,
+      ],
+    ])('is compared with %s: refused before anything is sent', async (_what, name, content, message) => {
+      const file = join(scratch, name)
+      if (content !== undefined) writeFileSync(file, content)
+      const {code, stderr} = await atPort(NEAR_Y, '--compare', file)
+      expect(stderr).toMatch(message)
+      expect(code).toBe(2)
+    })
+
+    it.each(['SIGKILL', 'SIGINT'] as const)('leaves nothing behind when it is ended by %s', async (signal) => {
+      const before = await state()
+      const {child} = start('hv', ['trace', NEAR_Y, '--port-of', 'db-03', '--interval', '2000'])
+      await until(async () => (await taps()).includes('UP'), 20_000, 'it stands in')
+      child.kill(signal)
+      await once(child, 'exit')
+      await eventually(async () => expect(await taps()).toBe(''))
+      expect(await state()).toEqual(before)
+      expect((await session.report()).tcp).toMatchObject({contiguous: true, reconnects: 0})
+    })
+
+    it('is refused where the VM is not: at another host', async () => {
+      const {code, stderr} = await gwswitch(['trace', NEAR_Y, '--port-of', 'db-03', ...inventory()], {
+        namespace: lab().ns('sw-x'),
+      })
+      expect(stderr).toMatch(/^gwswitch: (behind \S+ there (is|are)|db-03 is behind) .*\n$/)
+      expect(code).toBe(1)
+    })
+
+    it('stops as soon as the VM speaks elsewhere', async () => {
+      const {child, output} = start('hv', [
+        'trace',
+        NEAR_Y,
+        '--port-of',
+        'db-03',
+        '--interval',
+        '2000',
+        '--pairs',
+        '500',
+        '--json',
+      ])
+      await until(async () => (await taps()).includes('UP'), 20_000, 'it stands in')
+      // What a hypervisor at another site says for a VM that has just arrived there; here, without the VM having gone.
+      await using link = await linkIn(lab().ns('sw-y'), (await uplink())!)
+      link.send(arpFrame({destination: BROADCAST, source: VM_MAC}, ARRIVAL, ETHERTYPE_RARP))
+      const [code] = (await once(child, 'exit')) as [number]
+      const {complete, results, exitCode} = JSON.parse(output())
+      expect(complete).toBe(false)
+      expect(results[0].integrity.linkLost).toBe(
+        `db-03 speaks elsewhere now: nothing more is sent in its place at ${PORT}`,
+      )
+      expect(code).toBe(exitCode)
+    })
+  })
+
+  describe('watched on a terminal', () => {
+    it('is shown as it is and as it changes, and the terminal is left as it was', async ({skip}) => {
+      if (!(await hasProgram('tmux'))) skip('tmux is not installed')
+      const server = `${lab().prefix}-watch`
+      const tmux = (...args: string[]): Promise<string> =>
+        runCommand('tmux', ['-L', server, '-f', '/dev/null', ...args])
+      const screen = (): Promise<string> => tmux('capture-pane', '-p')
+      const shows = (text: string | RegExp): Promise<void> =>
+        until(async () => new RegExp(text).test(await screen()), 30_000, `the screen shows ${text}`)
+      const bin = join(import.meta.dirname, '../../bin/run.js')
+      const words = [process.execPath, bin, 'trace', NEAR_Y, '--watch', '--rate', '100', ...inventory()]
+      const typed = namespaceCommand(lab().ns('db-03'), words).join(' ')
+      try {
+        await tmux('new-session', '-d', '-x', '100', '-y', '30', 'sh')
+        await tmux('send-keys', 'echo what was there before', 'Enter', `${typed}; echo "ended with $?"`, 'Enter')
+        await shows(/EGRESS {3}TROMBONE .*through bx/)
+        expect(await screen()).not.toContain('what was there before')
+        expect(await screen()).toMatch(/via bx {2}\(site x, in use\) +via by {2}\(site y, local\)/)
+        await lab().run(
+          'db-03',
+          'ip',
+          'neigh',
+          'replace',
+          '10.1.0.254',
+          'lladdr',
+          Y_MAC,
+          'dev',
+          'eth0',
+          'nud',
+          'reachable',
+        )
+        await shows(/gateway: bx → by/)
+        await shows(/EGRESS {3}no trombone/)
+        expect(await screen()).toMatch(/[▂-█]+▽+/)
+        await tmux('send-keys', 'C-c')
+        await shows(/ended with 0/)
+        expect(await screen()).toContain('what was there before')
+        expect(await screen()).not.toContain('EGRESS')
+      } finally {
+        await tmux('kill-server').catch(() => {})
+      }
+    })
+  })
+
+  /** The port of site Y's switch that leads to the VM's hypervisor. */
+  const uplink = async (): Promise<string | undefined> =>
+    (await lab().run('sw-y', 'bridge', 'fdb', 'show', 'br', 'br-b'))
+      .split('\n')
+      .find((line) => line.startsWith(VM_MAC))
+      ?.split(' ')[2]
+
+  function start(node: string, args: string[]): {child: ChildProcess; output(): string} {
+    const bin = join(import.meta.dirname, '../../bin/run.js')
+    const [program, ...rest] = namespaceCommand(lab().ns(node), [process.execPath, bin, ...args, ...inventory()])
+    const child = spawn(program!, rest, {stdio: ['ignore', 'pipe', 'ignore']})
+    const stdout: Buffer[] = []
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+    return {child, output: () => Buffer.concat(stdout).toString()}
+  }
+})

@@ -1,0 +1,61 @@
+import {describe, expect, it} from 'vitest'
+import {makePacer, type Turn} from '../../../src/probe/trace/pacer.ts'
+import {fakeWorld} from '../../support/world.ts'
+
+/** When each turn came, ms, all of them asked for at once. */
+async function times(turns: readonly Turn[], pace = {perSecond: 10, perRouter: 3}): Promise<number[]> {
+  const world = fakeWorld()
+  const pacer = makePacer(world, pace)
+  const started = world.monotonic()
+  const at = await Promise.all(
+    turns.map((turn) => pacer.turn(turn).then(() => Number(world.monotonic() - started) / 1e6)),
+  )
+  expect(pacer.sent()).toBe(turns.reduce((sum, {packets = 1}) => sum + packets, 0))
+  return at
+}
+const most = (at: readonly number[]): number =>
+  Math.max(...at.map((start) => at.filter((each) => each >= start && each <= start + 1000).length))
+
+describe('a pacer', () => {
+  it('lets no more through in any second than was promised', async () => {
+    const at = await times(Array.from({length: 45}, () => ({})))
+    expect(most(at)).toBe(10)
+    expect(at.at(-1)).toBeLessThan(5 * 1100)
+  })
+
+  it('counts the packets of a pair', async () => {
+    const at = await times(Array.from({length: 20}, () => ({packets: 2, spreadMs: 20})))
+    expect(most(at)).toBe(5)
+  })
+
+  it('asks one router less often, and holds up nobody else for it', async () => {
+    const turns = Array.from({length: 8}, (_, i) => (i < 6 ? {router: 'rx 1'} : {}))
+    const at = await times(turns, {perSecond: 100, perRouter: 3})
+    expect(most(at.slice(0, 6))).toBe(3)
+    expect(Math.max(...at.slice(6))).toBeLessThan(200)
+  })
+
+  it('serves in order, and not all at once', async () => {
+    const at = await times(
+      Array.from({length: 5}, () => ({})),
+      {perSecond: 1000, perRouter: 1000},
+    )
+    expect(at).toEqual(at.toSorted((a, b) => a - b))
+    expect(Math.min(...at.slice(1).map((each, i) => each - at[i]!))).toBeGreaterThanOrEqual(15)
+  })
+
+  it('lets a turn through that is more than a whole second’s worth', async () => {
+    expect(await times([{packets: 2}], {perSecond: 1, perRouter: 1})).toEqual([0])
+  })
+
+  it('forgets who is aborted', async () => {
+    const world = fakeWorld()
+    const pacer = makePacer(world, {perSecond: 1, perRouter: 1})
+    await pacer.turn({})
+    const abort = new AbortController()
+    const waiting = pacer.turn({}, abort.signal)
+    abort.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
+    expect(pacer.sent()).toBe(1)
+  })
+})
