@@ -352,8 +352,10 @@ export async function bridgeOf(interfaceName: string): Promise<BridgePlace> {
   }
 }
 
-/** Whether this host forwards IPv4 packets from an interface (ip-sysctl, `forwarding`). */
-export async function forwards(interfaceName: string): Promise<boolean | undefined> {
-  const text = await readFile(`/proc/sys/net/ipv4/conf/${interfaceName}/forwarding`, 'utf8').catch(() => undefined)
+/** Whether this host forwards packets of a family from an interface (ip-sysctl, `forwarding`). */
+export async function forwards(interfaceName: string, family: 4 | 6 = 4): Promise<boolean | undefined> {
+  const text = await readFile(`/proc/sys/net/ipv${family}/conf/${interfaceName}/forwarding`, 'utf8').catch(
+    () => undefined,
+  )
   return text === undefined ? undefined : text.trim() !== '0'
 }

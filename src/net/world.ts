@@ -25,8 +25,8 @@ export interface World {
   learned?(
     bridge: string,
   ): Promise<readonly {readonly mac: Mac; readonly port: string; readonly vlan: number | undefined}[]>
-  /** Whether this host forwards IPv4 packets that come in at an interface; undefined if it cannot be read. */
-  forwards?(interfaceName: string): Promise<boolean | undefined>
+  /** Whether this host forwards packets of a family (IPv4) that come in at an interface; undefined if it cannot be read. */
+  forwards?(interfaceName: string, family?: 4 | 6): Promise<boolean | undefined>
   /** The first of these addresses that answers an ICMP echo of this host's own, within a second. */
   echo?(addresses: readonly Ipv4[], signal: AbortSignal): Promise<Ipv4 | undefined>
   /** A table of this host's packet filter; undefined if there is none of that name. Absent where nobody can look. */

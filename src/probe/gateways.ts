@@ -12,13 +12,13 @@ import {ETHERTYPE_ARP, ETHERTYPE_IPV4, parseEthernet, type Vlan} from '../wire/e
 import {arpFrame, icmpFrame} from '../wire/frames.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
 import {startSchedule} from './schedule.ts'
-import {type EchoAnswer, readEchoAnswer} from './trace/echo-probe.ts'
+import {readEchoAnswer} from './trace/echo-probe.ts'
 
 /** Rounds of questions, ms. */
-const ROUNDS_MS = [0, 100, 300, 700]
-const LISTEN_MS = 500
+export const ROUNDS_MS = [0, 100, 300, 700]
+export const LISTEN_MS = 500
 /** Of an echo that shall find out who is next, where its destination may be nobody's: what expires behind the gateway. */
-const NEXT_HOP_TTL = 2
+export const NEXT_HOP_TTL = 2
 const TTLS = [64, NEXT_HOP_TTL]
 /** Addresses beyond that are asked, at most. */
 export const MOST_DESTINATIONS = 6
@@ -159,7 +159,7 @@ export const nobody = (destinations: readonly Ipv4[]): string =>
     : `no answer from ${destinations.join(', ')}`
 
 /** Routers between who answered and us: initial TTLs are 64, 128 or 255, and every router takes one. */
-function hopsBack({replyTtl}: EchoAnswer): number {
+export function hopsBack({replyTtl}: {readonly replyTtl: number}): number {
   return [64, 128, 255].find((initial) => initial >= replyTtl)! - replyTtl
 }
 

@@ -4,6 +4,7 @@
 import type {Gateway} from '../domain/inventory/site.ts'
 import type {Switchover} from '../domain/inventory/switchover.ts'
 import {
+  type Beyond,
   type EgressSeen,
   type Family,
   forwards,
@@ -18,6 +19,7 @@ import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
 import {askEgress, type EgressQuestion, FAR_AWAY} from '../probe/egress.ts'
 import {askGateways, MOST_DESTINATIONS, nobody} from '../probe/gateways.ts'
+import {askGateway6, askUpstream6} from '../probe/gateways6.ts'
 import {together} from '../probe/together.ts'
 import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
@@ -46,6 +48,7 @@ export interface Scene {
   readonly families: readonly Family[]
   /** Addresses beyond the gateways, and whether one of them was asked for by name. */
   readonly destinations: readonly Ipv4[]
+  readonly destinations6: readonly Ipv6[]
   readonly strict: boolean
   readonly dciRttMs: number | null
   readonly keepsSessions: boolean
@@ -89,6 +92,7 @@ export async function sceneOf(
     to: namedGateway(to),
     families: families ?? (ip6 === null || !to.ip6?.length ? [4] : [4, 6]),
     destinations: options.verifyTo === undefined ? destinationsOf(switchover) : [options.verifyTo],
+    destinations6: destinations6Of(switchover),
     strict: options.verifyTo !== undefined,
     dciRttMs:
       sites.find(({name}) => name === to.site)?.dciRttMs ??
@@ -112,6 +116,13 @@ export function destinationsOf({vm, segment, to, sites = []}: Switchover): Ipv4[
     (ip): ip is Ipv4 => !ip.includes(':') && !prefixContains(segment.prefix, ip),
   )
   return [...new Set(beyond)].slice(0, MOST_DESTINATIONS)
+}
+
+/** Of IPv6 nobody guesses who answers. */
+function destinations6Of({vm, to, sites = []}: Switchover): Ipv6[] {
+  const nearFirst = sites.toSorted((a, b) => Number(b.name === to.site) - Number(a.name === to.site))
+  const named = [...(vm.agent?.probes ?? []), ...nearFirst.flatMap(({probes = []}) => probes)]
+  return [...new Set(named.filter((ip) => ip.includes(':')))]
 }
 
 function usualHosts({address, length}: {readonly address: Ipv4; readonly length: number}): Ipv4[] {
@@ -196,14 +207,20 @@ const askVm: Eyes = (scene, options, {world, signal, observe}) => {
 /** Asks the VM and the gateway at the same time, and the other gateway where that says nothing yet. Changes nothing. */
 export async function look(scene: Scene, options: LookOptions, stage: Stage, eyes: Eyes = askVm): Promise<Observation> {
   const {wanted, other} = options
-  const [egress, target] = await together<[readonly EgressSeen[], GatewaySeen]>(stage.signal, [
-    async (signal) => (options.vm ? eyes(scene, options, {...stage, signal}) : []),
-    (signal) => askAbout(scene, wanted, stage.world, signal),
-  ])
+  const [egress, target, target6] = await together<[readonly EgressSeen[], GatewaySeen, Beyond | undefined]>(
+    stage.signal,
+    [
+      async (signal) => (options.vm ? eyes(scene, options, {...stage, signal}) : []),
+      (signal) => askAbout(scene, wanted, stage.world, signal),
+      async (signal) => askAbout6(scene, wanted, stage.world, signal),
+    ],
+  )
   // Silence beyond it means something only where the other gateway is answered.
   const compared = other !== null && !forwards(target)
   const old = compared ? await askAbout(scene, other, stage.world, stage.signal) : null
-  return {egress, target, old}
+  const compared6 = other !== null && target6 !== undefined && target6.beyond !== 'answers'
+  const old6 = compared6 ? await askAbout6(scene, other, stage.world, stage.signal) : null
+  return {egress, target, old, target6, old6}
 }
 
 /** What the bridge that is watched, or whose port is, has learned of VM and gateways; undefined where there is none. */
@@ -241,17 +258,35 @@ export async function askAbout(
   return forwards(seen) ? seen : {...seen, beyond: 'not-asked', witness: nobody([])}
 }
 
+/** What a gateway does with IPv6; undefined where that is not to move. */
+async function askAbout6(
+  scene: Scene,
+  {mac}: NamedGateway,
+  world: World,
+  signal: AbortSignal,
+): Promise<Beyond | undefined> {
+  const {ask, vm, families, destinations6: destinations} = scene
+  if (!families.includes(6) || vm.ip6 === null) return undefined
+  const leg = await legOf(scene, mac, world)
+  if (leg !== null) return askUpstream6(leg, destinations, world, signal)
+  const question = {interfaceName: ask.interface, source: vm.ip6, vlan: vlanOf(scene), mac, destinations}
+  return askGateway6(question, world, signal)
+}
+
+/** The interface by which this host is a gateway: the one that is left may be this host as well. */
+const legOf = async (scene: Scene, mac: Mac, world: World): Promise<string | null> =>
+  mac === scene.to.mac
+    ? scene.own
+    : (legsOf(await world.interfaces(), mac, readPrefix(scene.segment.prefix)!)[0]?.name ?? null)
+
 /** Whether it is there, and nothing beyond it: the time of one ARP round where it is. */
 export const askAlive = (scene: Scene, world: World, signal: AbortSignal): Promise<GatewaySeen> =>
   askBeyond({...scene, destinations: []}, scene.to, world, signal)
 
 async function askBeyond(scene: Scene, gateway: NamedGateway, world: World, signal: AbortSignal): Promise<GatewaySeen> {
   const {ask, destinations, strict} = scene
-  // The gateway that is left may be this host as well: it does not answer itself on its own leg.
-  const leg =
-    gateway.mac === scene.to.mac
-      ? scene.own
-      : (legsOf(await world.interfaces(), gateway.mac, readPrefix(scene.segment.prefix)!)[0]?.name ?? null)
+  // It does not answer itself on its own leg.
+  const leg = await legOf(scene, gateway.mac, world)
   if (leg !== null) return askUpstream({leg, mac: gateway.mac, destinations, strict}, world, signal)
   const question = {
     ...{interfaceName: ask.interface, source: ask.source, vlan: vlanOf(scene), destinations, strict},

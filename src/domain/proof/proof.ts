@@ -77,12 +77,18 @@ export interface GatewaySeen {
   readonly rttMs: number | null
 }
 
+/** What a gateway does with the packets of one family. */
+export type Beyond = Pick<GatewaySeen, 'beyond' | 'witness'>
+
 /** All that was asked in one go. JSON. */
 export interface Observation {
   readonly egress: readonly EgressSeen[]
   readonly target: GatewaySeen
   /** The gateway that is left; null where it was not asked. */
   readonly old: GatewaySeen | null
+  /** What both do with IPv6 packets; absent where IPv6 is not to move, null where the old one was not asked. */
+  readonly target6?: Beyond | undefined
+  readonly old6?: Beyond | null | undefined
   /** Behind which ports the bridge here has learned them; absent where there is none. */
   readonly learned?: Learned | undefined
 }
@@ -169,6 +175,23 @@ export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean
   if (gateway.beyond === 'answers') return false
   if (gateway.resolved === 'silent' || gateway.resolved === 'elsewhere') return true
   return gateway.beyond === 'refuses' || (gateway.beyond === 'silent' && other?.beyond === 'answers')
+}
+
+/** The same of IPv6. What neither of them takes on is no worse than before. */
+function isDead6({target6, old6}: Observation): boolean {
+  if (target6 === undefined || target6.beyond === 'answers') return false
+  if (old6?.beyond === 'refuses') return false
+  return target6.beyond === 'refuses' || (target6.beyond === 'silent' && old6?.beyond === 'answers')
+}
+
+function gatewayText6({to}: ProofSubject, {target6, old6}: Observation): string[] {
+  if (target6 === undefined) return []
+  if (target6.beyond === 'answers') return [`${to.name} takes IPv6 on: ${target6.witness}`]
+  const says = target6.beyond === 'refuses' ? 'takes no IPv6 on' : 'was not seen to take IPv6 on'
+  const before = old6
+    ? ` (the gateway that is left ${old6.beyond === 'answers' ? 'does' : 'was not seen to either'})`
+    : ''
+  return [`${to.name} ${says}: ${target6.witness}${before}`]
 }
 
 /** It was seen to take packets on. */
@@ -261,11 +284,13 @@ export function judgeBefore(
   const uses = gatewayUsed(subject, directions)
   const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
   const target = gatewayText(seen.target, subject.to)
+  const target6 = gatewayText6(subject, seen)
   const away = isAway(subject, directions)
   const place = placeOf(subject, seen)
   const {contradiction} = place
   const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, away, evidence, contradiction})
   if (isDead(seen.target, seen.old)) return ends('target-dead', [target, ...egress])
+  if (isDead6(seen)) return ends('target-dead', [...target6, ...egress])
   if (place.apart) return ends('not-here', [place.text, ...egress])
   if (awaited) return ends(null, [target])
   const whole = seen.egress.every((each) => unseenPart(subject, each).length === 0)
@@ -350,11 +375,31 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
   if (seen.egress.some((each) => unseenPart(subject, each).length > 0)) {
     return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
   }
-  const returned = seen.egress.flatMap(({paths}) => paths).find(({mac, answered}) => answered && mac === subject.to.mac)
-  if (returned !== undefined) {
-    const back = `${returned.destination} answers ${subject.vm.name} through it`
-    return {code: 'served', ...facts, evidence: [...egress, back]}
-  }
-  if (isDead(seen.target, seen.old)) return ends('target-dead')
-  return ends(forwards(seen.target) ? 'served' : 'unverified')
+  return {...facts, ...servedBy(subject, seen, egress)}
+}
+
+/** Whether what a VM sends to the new gateway gets anywhere, each family by itself. */
+function servedBy(
+  subject: ProofSubject,
+  seen: Observation,
+  egress: readonly string[],
+): Pick<Proof, 'code' | 'evidence'> {
+  const answered = (family: Family): PathSeen | undefined =>
+    seen.egress
+      .filter((each) => each.family === family)
+      .flatMap(({paths}) => paths)
+      .find((path) => path.answered && path.mac === subject.to.mac)
+  const back = (path: PathSeen): string => `${path.destination} answers ${subject.vm.name} through it`
+  const moves = (family: Family): boolean => seen.egress.some((each) => each.family === family)
+  const [via4, via6] = [answered(4), answered(6)]
+  const evidence = [
+    ...egress,
+    via4 ? back(via4) : gatewayText(seen.target, subject.to),
+    ...(via6 ? [back(via6)] : gatewayText6(subject, seen)),
+  ]
+  const code4 = via4 || forwards(seen.target) ? 'served' : isDead(seen.target, seen.old) ? 'target-dead' : 'unverified'
+  if (!moves(6) || via6) return {code: code4, evidence}
+  const code6 = isDead6(seen) ? 'target-dead' : 'served'
+  if (!moves(4)) return {code: code6 === 'served' ? code4 : code6, evidence}
+  return {code: code6 === 'target-dead' && code4 === 'served' ? 'partial' : code4, evidence}
 }
