@@ -154,8 +154,19 @@ export interface LookOptions {
 /** How a VM is asked where it sends. A strategy that changes what others see of it looks elsewhere than at its port. */
 export type Eyes = (scene: Scene, options: LookOptions, stage: Stage) => Promise<readonly EgressSeen[]>
 
+/** The VM's own port has no other end: it can say nothing. */
+export async function isUnplugged({vantage, interface: port}: Scene, world: World): Promise<boolean> {
+  if (vantage !== 'port') return false
+  return (await world.interfaces()).some(({name, up, carrier}) => name === port && up && !carrier)
+}
+
+const isShared = ({from, to}: Scene): boolean => from.ip === to.ip
+
+const SILENT: Omit<EgressSeen, 'family'> = {paths: [], alive: false, rttMs: null, askedFor: [], elsewhere: false}
+
 /** Asks the VM, each family by an address of it, through the scene's interface. */
-const askVm: Eyes = (scene, options, {world, signal, observe}) => {
+const askVm: Eyes = async (scene, options, {world, signal, observe}) => {
+  if (await isUnplugged(scene, world)) return scene.families.map((family) => ({family, ...SILENT}))
   const {wanted, any, graceMs, waitMs, listenMs} = options
   const addresses = scene.families
     .map((family) => (family === 4 ? scene.vm.ip : scene.vm.ip6))
@@ -166,6 +177,7 @@ const askVm: Eyes = (scene, options, {world, signal, observe}) => {
     ...{segment: readPrefix(scene.segment.prefix)!, listenMs},
     destinations: ip.includes(':') ? [] : scene.destinations.slice(0, 1),
     control: hasOwnAddress ? scene.ask.source : undefined,
+    shared: hasOwnAddress && isShared(scene) ? scene.to.ip : undefined,
     enough: ({paths}) => ENOUGH <= paths.filter(({by, mac}) => by === 'echo' && (any || mac === wanted.mac)).length,
     ...(graceMs !== undefined && {graceMs}),
     ...(waitMs !== undefined && {waitMs}),

@@ -54,8 +54,13 @@ export interface EgressSeen {
   readonly rttMs: number | null
   /** Addresses that it asked for by ARP: it is about to send there. Seen also where its traffic does not pass. */
   readonly askedFor: readonly Ipv4[]
-  /** It answers echoes from the segment here, and those from far away somewhere else: it does not send through here. */
+  /** It answers echoes from the segment here, and not those from far away: it sends elsewhere, or has a firewall. */
   readonly elsewhere: boolean
+  /**
+   * Where it sends what is for the address that all gateways share, by an echo that claimed to come from there: its
+   * neighbour entry. null: asked, and nothing came here; undefined: not asked.
+   */
+  readonly entry?: Mac | null
 }
 
 /** What one gateway did when it was asked. JSON. */
@@ -102,6 +107,8 @@ export interface Proof {
   readonly code: ProofCode
   /** It was seen not to use `to`, whatever it uses. */
   readonly away: boolean
+  /** It does not use `to`, or its firewall answers the segment alone: nobody can tell. */
+  readonly hidden: boolean
   /** The gateway that the VM uses; null: unknown, or none of the segment's. */
   readonly uses: NamedGateway | null
   /** For people, one line a piece. Nothing is decided by them. */
@@ -120,14 +127,27 @@ const FAR = 0.75
 type Direction =
   | {readonly kind: 'silent'}
   | {readonly kind: 'unseen'}
+  /** Its answers to far away do not come here: it sends elsewhere, or has a firewall. `mac`: that of its neighbour entry. */
+  | {readonly kind: 'hidden'; readonly mac: Mac | null}
+  /** They do not come here, and it answers another gateway, or looks for one. */
   | {readonly kind: 'away'}
   | {readonly kind: 'seen'; readonly macs: readonly Mac[]; readonly paths: readonly PathSeen[]}
 
-function directionOf(subject: ProofSubject, {paths, alive, elsewhere}: EgressSeen): Direction {
+function directionOf(subject: ProofSubject, seen: EgressSeen): Direction {
+  const {paths, alive, elsewhere} = seen
   const speaking = subject.keepsSessions ? paths.filter(({by}) => by === 'echo') : paths
   if (speaking.length > 0) return {kind: 'seen', macs: [...new Set(speaking.map(({mac}) => mac))], paths: speaking}
-  // What does not come to the gateway's own leg goes to another; elsewhere it means nothing.
-  return {kind: !alive ? 'silent' : elsewhere && subject.sees === 'to' ? 'away' : 'unseen'}
+  if (!alive) return {kind: 'silent'}
+  if (!elsewhere || subject.sees === 'none') return {kind: 'unseen'}
+  return subject.sees === 'to' && usesAnother(subject, seen)
+    ? {kind: 'away'}
+    : {kind: 'hidden', mac: seen.entry ?? null}
+}
+
+/** At the new gateway's own leg: what is for the shared address does not come here, or it looked for another one. */
+function usesAnother({gateways, to}: ProofSubject, {entry, askedFor}: EgressSeen): boolean {
+  const looked = gateways.some(({ip, mac}) => mac !== to.mac && ip !== to.ip && askedFor.includes(ip))
+  return entry === null || looked
 }
 
 /** Whether the gateway is out of order, as far as it was asked: not only silent beyond where nobody answers through any. */
@@ -169,6 +189,10 @@ const byFamily = (family: Family): string => (family === 6 ? ' over IPv6' : '')
 
 /** Where a family's packets go, one line; several where destinations differ. */
 function egressText(subject: ProofSubject, {family}: EgressSeen, direction: Direction): string[] {
+  if (direction.kind === 'hidden' && direction.mac !== null)
+    return [
+      `${subject.vm.name} answers the gateway's address at ${nameText(subject, direction.mac)}, and nothing from far away: its firewall answers the segment alone`,
+    ]
   if (direction.kind !== 'seen') return [`${subject.vm.name} ${unseenText(subject, family, direction.kind)}`]
   return direction.macs.map((mac) => {
     const to = direction.paths.filter((path) => path.mac === mac)
@@ -188,7 +212,11 @@ function unseenText(
     case 'silent':
       return `is silent${by}: no answer to ${asked} or echo`
     case 'away':
-      return `answers echoes from the segment, but its answers to far away do not come to ${here}${by}: it does not use ${to.name}`
+      return `answers echoes from the segment, but what it sends to a gateway does not come to ${here}${by}: it does not use ${to.name}`
+    case 'hidden':
+      return sees === 'all'
+        ? `answers echoes, but nothing that it sends off its segment was seen to leave${by}`
+        : `answers echoes from the segment, but its answers to far away do not come to ${here}${by}: it does not use ${to.name}, or its firewall answers the segment alone`
     case 'unseen':
       return sees === 'all'
         ? `answers ${asked}, but nothing of its own was heard at ${here}, and no answer to an echo${by}: it drops ICMP and says nothing`
@@ -204,9 +232,14 @@ const listed = (paths: readonly PathSeen[]): string => {
 
 /** The one gateway that all that was seen of the VM goes to. */
 function gatewayUsed(subject: ProofSubject, directions: readonly Direction[]): NamedGateway | null {
-  const macs = new Set(directions.flatMap((direction) => (direction.kind === 'seen' ? direction.macs : [])))
+  const macs = new Set(directions.flatMap((direction) => macsOf(direction)))
   const [only, ...others] = macs
   return only === undefined || others.length > 0 ? null : (named(subject, only) ?? null)
+}
+
+function macsOf(direction: Direction): readonly Mac[] {
+  if (direction.kind === 'seen') return direction.macs
+  return direction.kind === 'hidden' && direction.mac !== null ? [direction.mac] : []
 }
 
 /**
@@ -222,8 +255,8 @@ export function judgeBefore(
   const uses = gatewayUsed(subject, directions)
   const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
   const target = gatewayText(seen.target, subject.to)
-  const away = isAway(subject, directions)
-  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, away, evidence})
+  const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
+  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, ...unsure, evidence})
   if (isDead(seen.target, seen.old)) return ends('target-dead', [target, ...egress])
   const place = placeText(subject, seen)
   if (place !== undefined) return ends('not-here', [place, ...egress])
@@ -236,9 +269,14 @@ export function judgeBefore(
 
 const isAway = ({to}: ProofSubject, directions: readonly Direction[]): boolean =>
   directions.length > 0 &&
-  directions.every(
-    (direction) => direction.kind === 'away' || (direction.kind === 'seen' && !direction.macs.includes(to.mac)),
-  )
+  directions.every((direction) => goesElsewhere(to, direction) && !macsOf(direction).includes(to.mac))
+
+/** Some of it was seen to. */
+const goesElsewhere = ({mac}: NamedGateway, direction: Direction): boolean =>
+  direction.kind === 'away' || macsOf(direction).some((each) => each !== mac)
+
+const isHidden = (directions: readonly Direction[]): boolean =>
+  directions.some(({kind}) => kind === 'hidden') && directions.every((direction) => macsOf(direction).length === 0)
 
 const isOnTarget = ({to}: ProofSubject, direction: Direction): boolean =>
   direction.kind === 'seen' && direction.macs.every((mac) => mac === to.mac)
@@ -273,12 +311,15 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
   const touched = directions.map((direction) => direction.kind === 'seen' && direction.macs.includes(subject.to.mac))
   const target = gatewayText(seen.target, subject.to)
   const evidence = [...egress, target]
-  const facts = {uses: gatewayUsed(subject, directions), away: isAway(subject, directions)}
+  const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
+  const facts = {uses: gatewayUsed(subject, directions), ...unsure}
   const ends = (code: ProofCode): Proof => ({code, ...facts, evidence})
   if (!onTarget.every(Boolean)) {
     if (touched.some(Boolean)) return ends('partial')
-    if (directions.some(({kind}) => kind === 'seen' || kind === 'away')) return ends('elsewhere')
-    return ends(directions.every(({kind}) => kind === 'silent') ? 'silent' : 'unverified')
+    if (directions.some((direction) => goesElsewhere(subject.to, direction))) return ends('elsewhere')
+    if (directions.every(({kind}) => kind === 'silent')) return ends('silent')
+    // Whether it follows cannot be seen, and it would be cut off if it did.
+    return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
   }
   const returned = seen.egress.flatMap(({paths}) => paths).find(({mac, answered}) => answered && mac === subject.to.mac)
   if (returned !== undefined) {
