@@ -8,7 +8,14 @@ import {rolldown} from 'rolldown'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 /** What runs as a process of its own ends in -main; the lab's sessions do too, by older names. */
-const ENTRIES = ['{commands,hooks}/**/*.ts', 'main.ts', 'index.ts', '**/*-main.ts', 'lab/session-{client,server}.ts']
+const ENTRIES = [
+  '{commands,hooks}/**/*.ts',
+  'main.ts',
+  'index.ts',
+  'testing.ts',
+  '**/*-main.ts',
+  'lab/session-{client,server}.ts',
+]
 const files = globSync(ENTRIES, {cwd: join(root, 'src')})
 
 /** Sorts commands by their names, which are ASCII; loading ICU's collation for that takes a third as long as Node's start. */

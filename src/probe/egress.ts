@@ -181,7 +181,7 @@ function makeEars({vm, vlan, segment, destinations = [], control, shared, onSigh
       return target !== undefined || returning !== undefined
     },
     seen: (): EgressSeen => ({
-      family,
+      ...{family, unanswered: places.filter((place) => !paths.has(place))},
       alive,
       rttMs,
       askedFor: [...asked],

@@ -8,7 +8,7 @@ import {
   type Proof,
 } from '../domain/proof/proof.ts'
 import {Failure} from '../errors.ts'
-import {askAbout, type Eyes, isUnplugged, look, type Scene, subjectOf} from './scene.ts'
+import {askAbout, type Eyes, isUnplugged, learnedBy, look, type Scene, subjectOf} from './scene.ts'
 import type {Stage, Verdict} from './strategy.ts'
 
 /** JSON. */
@@ -39,7 +39,11 @@ export async function lookBefore(
     stage,
     eyes,
   )
-  const {code, uses, away, hidden, evidence} = judgeBefore(subjectOf(scene), seen, awaited)
+  // Read after the VM has answered: until it is heard here the bridge may have it where it was.
+  const learned = awaited ? undefined : await learnedBy(scene, stage.world)
+  const judged = judgeBefore(subjectOf(scene), {...seen, learned}, awaited)
+  const {code, uses, away, hidden, evidence, contradiction} = judged
+  if (contradiction !== undefined) stage.observe({atNs: stage.world.now(), text: contradiction})
   const unplugged = code === 'silent' && (await isUnplugged(scene, stage.world))
   const said = unplugged ? [`${scene.interface} has no carrier: ${scene.vm.name} is off, or unplugged`] : evidence
   const ends = code === null ? null : {ok: code === 'already', code, uses, evidence: said}
@@ -51,15 +55,17 @@ export interface ProofExtras {
   readonly add?: (seen: Observation) => Observation
   readonly eyes?: Eyes
   readonly listenMs?: number
+  readonly waitMs?: number
 }
 
 /** Whether the VM is served by the new gateway now. */
 export async function proveServed(
   scene: Scene,
   stage: Stage,
-  {add = (seen) => seen, eyes, listenMs = LISTEN_MS}: ProofExtras = {},
+  {add = (seen) => seen, eyes, listenMs = LISTEN_MS, waitMs}: ProofExtras = {},
 ): Promise<Verdict> {
-  const seen = await look(scene, {wanted: scene.to, other: scene.from, vm: true, listenMs}, stage, eyes)
+  const options = {wanted: scene.to, other: scene.from, vm: true, listenMs, ...(waitMs !== undefined && {waitMs})}
+  const seen = await look(scene, options, stage, eyes)
   return verdictOf(judgeAfter(subjectOf(scene), add(seen)))
 }
 

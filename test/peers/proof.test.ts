@@ -23,6 +23,11 @@ const FIREWALL: Change = [
   'vm',
   `nft 'add table inet fw; add chain inet fw in { type filter hook input priority 0; }; add rule inet fw in icmp type echo-request ip saddr != 10.1.0.0/24 drop'`,
 ]
+/** A third gateway, named before the others, that the VM does not use. */
+const THREE = (yaml: string): string =>
+  yaml
+    .replace('sites:', 'sites:\n  z: {}')
+    .replace(/(\n +)- \{ name: bx/, '$1- { name: bz, site: z, ip: 10.1.0.254, mac: "02:00:00:00:0c:02" }$&')
 
 const ARP_ROWS: Readonly<Record<string, Row>> = {
   'nothing in the way, on its port': {code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
@@ -123,6 +128,15 @@ const ARP_ROWS: Readonly<Record<string, Row>> = {
     end: 'switched',
     exit: 0,
     uses: Y_MAC,
+  },
+  'three gateways: which one it leaves is seen': {
+    inventory: THREE,
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'three gateways, and back to the one that was seen': {
+    inventory: THREE,
+    changes: [['vm', 'ip route add 0.0.0.0/1 via 10.1.0.252']],
+    ...{code: 'partial', end: 'rolled-back', exit: 3, uses: X_MAC},
   },
   'a destination that is named and does not answer': {
     flags: ['--verify-to', '203.0.113.77'],

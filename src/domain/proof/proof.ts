@@ -4,6 +4,7 @@
 // packets on to somewhere beyond it. Both are needed: a VM that sends to a dead router is cut off, not switched.
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Learned, placeOf} from './place.ts'
 
 /**
  * How a question about a VM ends. `served`: its packets leave through the gateway and something comes back from beyond.
@@ -48,6 +49,8 @@ export interface PathSeen {
 export interface EgressSeen {
   readonly family: Family
   readonly paths: readonly PathSeen[]
+  /** Places that an echo claimed to come from, and whose answer did not pass; none where nothing was asked. */
+  readonly unanswered?: readonly (Ipv4 | Ipv6)[]
   /** It answered ARP, neighbour discovery or an echo, or was heard. */
   readonly alive: boolean
   /** The shortest round trip to it, ms; null if it answered nothing that was asked. */
@@ -86,6 +89,8 @@ export interface Observation {
   readonly target: GatewaySeen
   /** The gateway that is left; null where it was not asked. */
   readonly old: GatewaySeen | null
+  /** Behind which ports the bridge here has learned them; absent where there is none. */
+  readonly learned?: Learned | undefined
 }
 
 /** What the switch is about, for the judgement. */
@@ -115,14 +120,6 @@ export interface Proof {
   readonly evidence: readonly string[]
 }
 
-/** Sites nearer to each other than this, ms, cannot be told apart by round trips: a busy VM takes as long to answer. */
-const TOLD_APART_MS = 5
-/** What takes longer than this many round trips between the sites is slow, wherever it is. */
-const SLOW = 2
-/** Below this part of the round trip between the sites something is on this side, from {@link FAR} on, on the other. */
-const NEAR = 0.5
-const FAR = 0.75
-
 /** Where one family goes. `seen`: to these MACs, one or several. */
 type Direction =
   | {readonly kind: 'silent'}
@@ -150,6 +147,27 @@ function usesAnother({gateways, to}: ProofSubject, {entry, askedFor}: EgressSeen
   return entry === null || looked
 }
 
+/** Which half of the address space an address is in: routes of 0.0.0.0/1 and 128.0.0.0/1 (::/1, 8000::/1) part it there. */
+function halfOf(ip: Ipv4 | Ipv6): 'lower' | 'upper' {
+  if (!ip.includes(':')) return Number(ip.split('.')[0]) < 128 ? 'lower' : 'upper'
+  const [first = ''] = ip.split(':')
+  return first.length === 4 && Number.parseInt(first, 16) >= 0x8000 ? 'upper' : 'lower'
+}
+
+/** Whether places in both halves of the address space are among them: one route may be for one half alone. */
+export const spansBothHalves = (paths: readonly Pick<PathSeen, 'destination'>[]): boolean =>
+  new Set(paths.map(({destination}) => halfOf(destination))).size === 2
+
+/**
+ * Of what was asked for in vain, what lies in a half of which nothing was seen. It says something at the gateway's own leg
+ * alone, where the answers that go elsewhere do not pass; on the VM's port they would.
+ */
+function unseenPart({sees}: ProofSubject, {paths, unanswered = []}: EgressSeen): readonly (Ipv4 | Ipv6)[] {
+  if (sees !== 'to' || paths.length === 0) return []
+  const halves = new Set(paths.map(({destination}) => halfOf(destination)))
+  return unanswered.filter((place) => !halves.has(halfOf(place)))
+}
+
 /** Whether the gateway is out of order, as far as it was asked: not only silent beyond where nobody answers through any. */
 export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean {
   if (gateway.beyond === 'answers') return false
@@ -160,7 +178,8 @@ export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean
 /** It was seen to take packets on. */
 export const forwards = (gateway: GatewaySeen): boolean => gateway.beyond === 'answers'
 
-function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
+/** What a gateway did, for people. */
+export function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
   if (gateway.resolved === 'elsewhere')
     return `${ip} is at ${gateway.claimedBy.join(' and ')} here, and nobody answers at ${mac}, which the inventory gives ${name}`
   if (gateway.resolved === 'silent' && gateway.beyond !== 'answers')
@@ -188,18 +207,22 @@ const nameText = (subject: ProofSubject, mac: Mac): string => {
 const byFamily = (family: Family): string => (family === 6 ? ' over IPv6' : '')
 
 /** Where a family's packets go, one line; several where destinations differ. */
-function egressText(subject: ProofSubject, {family}: EgressSeen, direction: Direction): string[] {
+function egressText(subject: ProofSubject, seen: EgressSeen, direction: Direction): string[] {
+  const {family} = seen
   if (direction.kind === 'hidden' && direction.mac !== null)
     return [
       `${subject.vm.name} answers the gateway's address at ${nameText(subject, direction.mac)}, and nothing from far away: its firewall answers the segment alone`,
     ]
   if (direction.kind !== 'seen') return [`${subject.vm.name} ${unseenText(subject, family, direction.kind)}`]
-  return direction.macs.map((mac) => {
+  const [unseen] = unseenPart(subject, seen)
+  const part = `what it sends to ${unseen} does not come to ${subject.interface}: another route may take it, or it drops the question; its own port shows which`
+  const ways = direction.macs.map((mac) => {
     const to = direction.paths.filter((path) => path.mac === mac)
     const only = to.some(({by}) => by === 'echo') ? '' : ` (its own traffic to ${listed(to)})`
     const what = direction.macs.length === 1 ? only : ` for ${listed(to)}`
     return `${subject.vm.name} leaves${byFamily(family)} through ${nameText(subject, mac)}${what}`
   })
+  return unseen === undefined ? ways : [...ways, part]
 }
 
 function unseenText(
@@ -250,19 +273,27 @@ export function judgeBefore(
   subject: ProofSubject,
   seen: Observation,
   awaited: boolean,
-): Omit<Proof, 'code'> & {readonly code: ProofCode | null} {
+): Omit<Proof, 'code'> & {readonly code: ProofCode | null; readonly contradiction?: string | undefined} {
   const directions = seen.egress.map((each) => directionOf(subject, each))
   const uses = gatewayUsed(subject, directions)
   const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
   const target = gatewayText(seen.target, subject.to)
   const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
-  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, ...unsure, evidence})
+  const place = placeOf(subject, seen)
+  const {contradiction} = place
+  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({
+    code,
+    uses,
+    ...unsure,
+    evidence,
+    contradiction,
+  })
   if (isDead(seen.target, seen.old)) return ends('target-dead', [target, ...egress])
-  const place = placeText(subject, seen)
-  if (place !== undefined) return ends('not-here', [place, ...egress])
+  if (place.apart) return ends('not-here', [place.text, ...egress])
   if (awaited) return ends(null, [target])
-  const onTarget = directions.map((direction) => isOnTarget(subject, direction))
-  if (onTarget.every(Boolean)) return ends('already', [...egress, target])
+  const whole = seen.egress.every((each) => unseenPart(subject, each).length === 0)
+  if (whole && directions.every((direction) => isOnTarget(subject, direction)))
+    return ends('already', [...egress, target])
   if (directions.every(({kind}) => kind === 'silent')) return ends('silent', egress)
   return ends(null, [...egress, target])
 }
@@ -281,28 +312,6 @@ const isHidden = (directions: readonly Direction[]): boolean =>
 const isOnTarget = ({to}: ProofSubject, direction: Direction): boolean =>
   direction.kind === 'seen' && direction.macs.every((mac) => mac === to.mac)
 
-/** On which sides of the inter-site link the VM and the new gateway are, seen from here; undefined if nothing is amiss. */
-function placeText({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observation): string | undefined {
-  const rtts = egress.flatMap(({rttMs}) => rttMs ?? [])
-  if (dciRttMs === null || dciRttMs < TOLD_APART_MS || rtts.length === 0) return undefined
-  const vmMs = Math.min(...rtts)
-  const gatewayMs = target.resolved === 'self' ? 0 : target.rttMs
-  const side = (ms: number | null): 'near' | 'far' | undefined =>
-    ms === null
-      ? undefined
-      : ms < NEAR * dciRttMs
-        ? 'near'
-        : ms >= FAR * dciRttMs && ms <= SLOW * dciRttMs
-          ? 'far'
-          : undefined
-  const [ofVm, ofGateway] = [side(vmMs), side(gatewayMs)]
-  if (ofVm === undefined || ofGateway === undefined || ofVm === ofGateway) return undefined
-  return (
-    `${vm.name} is not at site ${to.site}: ${vmMs.toFixed(1)} ms away from here, where ${to.name} is ` +
-    `${gatewayMs === 0 ? 'this host' : `${gatewayMs!.toFixed(1)} ms away`} (the sites are ${dciRttMs} ms apart, dciRttMs)`
-  )
-}
-
 /** Whether the VM is served through `to`. Every family that was to move must say so. */
 export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
   const directions = seen.egress.map((each) => directionOf(subject, each))
@@ -319,6 +328,9 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
     if (directions.some((direction) => goesElsewhere(subject.to, direction))) return ends('elsewhere')
     if (directions.every(({kind}) => kind === 'silent')) return ends('silent')
     // Whether it follows cannot be seen, and it would be cut off if it did.
+    return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
+  }
+  if (seen.egress.some((each) => unseenPart(subject, each).length > 0)) {
     return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
   }
   const returned = seen.egress.flatMap(({paths}) => paths).find(({mac, answered}) => answered && mac === subject.to.mac)

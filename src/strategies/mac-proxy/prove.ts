@@ -1,6 +1,6 @@
 // Where do the VM's packets leave the bridge to? The VM cannot say: to it nothing has changed. So echoes from off the
 // segment make it send some, and what comes out of the bridge's other ports is looked at.
-import type {EgressSeen, PathSeen} from '../../domain/proof/proof.ts'
+import {type EgressSeen, type PathSeen, spansBothHalves} from '../../domain/proof/proof.ts'
 import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import {FAR_AWAY, FAR_AWAY6} from '../../probe/egress.ts'
 import {sentTo} from '../../probe/ip-ends.ts'
@@ -108,8 +108,9 @@ function makeEars(plan: MacProxyPlan, ip: Ipv4 | Ipv6, wanted: Mac | undefined, 
       paths.set(destination, {destination, mac, by, answered: false})
     },
     isEnough: (): boolean =>
-      echoes.length <=
-      [...paths.values()].filter(({by, mac}) => by === 'echo' && (wanted === undefined || mac === wanted)).length,
+      spansBothHalves(
+        [...paths.values()].filter(({by, mac}) => by === 'echo' && (wanted === undefined || mac === wanted)),
+      ),
     /** It lives, and what it sends by itself is all that it will tell. */
     isMute: (): boolean => alive && sends === null && paths.size === 0,
     seen(): Leaving {
