@@ -7,7 +7,8 @@ import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
 import type {SegmentLab} from '../support/segment-lab.ts'
 
 export interface SwitchAt {
-  readonly at?: 'port' | 'gateway'
+  /** `bridge`: without an interface that is named. */
+  readonly at?: 'port' | 'bridge' | 'gateway'
   readonly to?: string
   readonly strategy?: string
   readonly flags?: readonly string[]
@@ -33,13 +34,13 @@ export function switchArgs(
   return [dev, ...what, '--json', ...where, ...flags]
 }
 
-/** Starts it on the VM's own port, or at the new gateway; `ended` reads its document. */
+/** Starts it on the VM's own port, on its bridge, or at the new gateway; `ended` reads its document. */
 export function startSwitch(
   lab: SegmentLab,
   {inventory = (yaml) => yaml, env, ...how}: SwitchAt,
 ): {readonly child: ChildProcess; readonly ended: Promise<SwitchResult>} {
   writeFileSync(lab.inventoryFile, inventory(lab.inventory))
-  const node = (how.at ?? 'port') === 'port' ? 'sw' : 'gy'
+  const node = how.at === 'gateway' ? 'gy' : 'sw'
   const argv = ['netns', 'exec', lab.ns(node), process.execPath, ...switchArgs(lab, how)]
   const child = spawn('ip', argv, {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...env}})
   const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])

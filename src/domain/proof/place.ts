@@ -67,7 +67,9 @@ function byBridge({vm, to, sees, interface: here}: PlaceSubject, {learned}: Plac
   const {bridge, vm: ports, to: ofTo, others} = learned
   const isWith = (gateways: readonly string[]): boolean => ports.some((port) => gateways.includes(port))
   const text = `${bridge} has learned ${vm.name} behind ${ports.join(' and ')}`
-  if (isWith(ofTo) || (sees === 'all' && ports.includes(here))) return {apart: false, text}
+  // Its own port leads to no gateway: one that does leads to a site.
+  const isOwn = sees === 'all' && ports.includes(here) && !others.includes(here)
+  if (isWith(ofTo) || isOwn) return {apart: false, text}
   if (!isWith(others) || ofTo.length === 0) return undefined
   return {apart: true, text: `${text}, with a gateway of another site, and ${to.name} behind ${ofTo.join(' and ')}`}
 }

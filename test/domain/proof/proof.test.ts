@@ -57,6 +57,13 @@ describe('where the bridge has learned the VM', () => {
       null,
       /contradicted: .* ms away .* but br0/,
     ],
+    [
+      'on the watched port, which leads to the old one too',
+      learned('vnet0', 'gy', 'vnet0'),
+      {rttMs: null},
+      'not-here',
+      undefined,
+    ],
     ['on its own port, and far', learned('vnet0', 'gy', 'dci'), {rttMs: 20.4}, null, /contradicted/],
     ['with the old one, and far', learned('dci', 'gy', 'dci'), {rttMs: 20.4}, 'not-here', undefined],
   ])('%s', (_, table, egress, code, said) => {
