@@ -29,7 +29,7 @@ const RAW_PORT = record({
     record({info_slave_kind: optional(text), info_slave_data: optional(record({neigh_suppress: optional(flag)}))}),
   ),
 })
-const RAW_FDB = record({mac: text, ifname: text, vlan: optional(number), state: optional(text)})
+const RAW_FDB = record({mac: text, ifname: text, master: optional(text), vlan: optional(number), state: optional(text)})
 const RAW_NEIGHBOUR = record({dst: text, lladdr: optional(text)})
 
 /** Bridges that keep VLANs apart themselves (vlan_filtering 1). */
@@ -78,13 +78,10 @@ export const bridgeFdb = async (bridge: string): Promise<FdbEntry[]> =>
 
 /** @internal */
 export const readFdb = (output: string): FdbEntry[] =>
-  listed(output, 'bridge fdb show', RAW_FDB).map(({mac, ifname, vlan, state}) => ({
-    mac,
-    port: ifname,
-    vlan,
-    own: state === 'permanent',
-    fixed: state === 'static',
-  }))
+  listed(output, 'bridge fdb show', RAW_FDB).flatMap(({mac, ifname, master, vlan, state}) =>
+    // Without a master it is the port's own table: a VXLAN's still has hosts that have moved here.
+    master === undefined ? [] : {mac, port: ifname, vlan, own: state === 'permanent', fixed: state === 'static'},
+  )
 
 const json = (command: string, ...args: string[]): Promise<string> => runCommand(command, ['-json', ...args])
 

@@ -6,6 +6,7 @@ import type {World} from '../net/world.ts'
 import type {Ipv4, Mac, Prefix} from '../wire/address.ts'
 import {ARP_REQUEST} from '../wire/arp.ts'
 import type {Vlan} from '../wire/ethernet.ts'
+import type {Icmp} from '../wire/icmp.ts'
 import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
 import {cameFrom, frameOf, sentTo} from './ip-ends.ts'
 import {startSchedule} from './schedule.ts'
@@ -36,6 +37,8 @@ export interface EgressQuestion {
   readonly destinations?: readonly (Ipv4 | Ipv6)[]
   /** An address of this host on the segment, where this interface has it: an echo from there tells silence from absence. */
   readonly control?: Ipv4 | undefined
+  /** The address that all gateways of the segment share: an echo from there tells the VM's neighbour entry for it. */
+  readonly shared?: Ipv4 | undefined
   /** Called after each frame that tells something: true ends the question. Without it the last round ends it. */
   enough?(seen: EgressSeen): boolean
   /** How long the questions go on, ms; default: 2.2 s. */
@@ -106,17 +109,20 @@ interface HeardPath {
 }
 
 /** Takes frames for what they say about the VM, and remembers it. */
-function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: EgressQuestion, world: World) {
+function makeEars({vm, vlan, segment, destinations = [], control, shared, onSighting}: EgressQuestion, world: World) {
   const family = isVersion6(vm.ip) ? 6 : 4
   const watched = {...vm, vlan}
   const first = Math.floor(world.random() * 0x10000)
   const places: readonly (Ipv4 | Ipv6)[] = [...new Set([...(family === 6 ? FAR_AWAY6 : FAR_AWAY), ...destinations])]
   const echoes = places.map((from, i): EchoIdentity => ({gatewayIp: from, identifier: (first + i) & 0xffff, from}))
-  const controls =
-    control === undefined || family === 6
-      ? []
-      : [{gatewayIp: control, identifier: (first + places.length) & 0xffff, from: control}]
+  const fromSegment = family === 6 ? [] : [control, shared].filter((ip) => ip !== undefined)
+  const controls = fromSegment.map((from, i) => ({
+    gatewayIp: from,
+    identifier: (first + places.length + i) & 0xffff,
+    from,
+  }))
   let controlled = false
+  let entry: Mac | null = null
   const paths = new Map<string, HeardPath>()
   const asked = new Set<Ipv4>()
   const sentNs: bigint[] = []
@@ -127,6 +133,8 @@ function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: E
     const mac = sighting.destinationMac
     const known = paths.get(destination)
     if (known === undefined && paths.size >= MOST_PATHS) return
+    // An answer takes the way that is new; what it says by itself may be of a session that began before.
+    if (known?.by === 'echo' && by === 'traffic') return
     if (known?.mac !== mac) onSighting?.(sighting, destination)
     // What came back through another gateway before says nothing about this one.
     paths.set(destination, {mac, by, answered: known?.mac === mac && known.answered})
@@ -147,9 +155,15 @@ function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: E
       const target = askedAddress(received.bytes, watched)
       if (target !== undefined) asked.add(target)
       const back = cameFrom(received.bytes, watched)
-      const returning = back === undefined ? undefined : paths.get(back)
+      // Our own questions seem to come from there, too.
+      const returning = back === undefined || icmpKind(received.bytes) === 'echo-request' ? undefined : paths.get(back)
       if (returning?.by === 'traffic') returning.answered = true
-      controlled ||= controls.some((echo) => readSighting(received, watched, echo, undefined)?.kind === 'echo-reply')
+      for (const echo of controls) {
+        const sighting = readSighting(received, watched, echo, undefined)
+        if (sighting?.kind !== 'echo-reply') continue
+        if (echo.from === shared) entry = sighting.destinationMac
+        else controlled = true
+      }
       for (const echo of echoes) {
         const sighting = readSighting(received, watched, echo, segment)
         if (sighting === undefined) continue
@@ -159,7 +173,7 @@ function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: E
         if (sighting.kind === 'echo-reply') saw(destination, sighting, 'echo')
         // Its answer to another of the echoes is no traffic of its own.
         else if (sighting.kind === 'traffic') {
-          if (places.includes(destination)) continue
+          if (places.includes(destination) && (family === 6 || icmpKind(received.bytes) === 'echo-reply')) continue
           saw(destination, sighting, 'traffic')
         } else return true
         return true
@@ -172,9 +186,16 @@ function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: E
       rttMs,
       askedFor: [...asked],
       elsewhere: controlled && paths.size === 0,
+      ...(shared !== undefined && family === 4 && {entry}),
       paths: [...paths].map(([destination, path]) => ({destination, ...path})),
     }),
   }
+}
+
+/** What an ICMP message of IPv4 is; undefined for any other frame. */
+function icmpKind(bytes: Uint8Array): Icmp['kind'] | undefined {
+  const frame = frameOf(bytes)
+  return frame?.kind === 'icmp' ? frame.icmp.kind : undefined
 }
 
 /** The address that the VM asks for in an ARP request; undefined for any other frame. */

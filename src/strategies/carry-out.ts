@@ -17,7 +17,7 @@ export interface SwitchStep {
 }
 
 /**
- * `switched`: verified. `accepted`: not verified, and left in place as asked. `already`: nothing to do. `not-begun`:
+ * `switched`: verified. `accepted`: not verified, and left in place as asked. `already`: nothing to do but to hold it. `not-begun`:
  * nothing was done. `rolled-back`: the VM is as it was. `lost`: verified, and then moved away by somebody else while it was
  * held. `unknown`: something was done, and how the VM is now is not known.
  */
@@ -74,7 +74,8 @@ export async function carryOut<Plan, Seen>(
     done.before = before.uses
     if (before.ends) {
       options.disarm?.()
-      return {...done, plan, verdict: before.ends, end: endBefore(before.ends, options)}
+      const end = endBefore(before.ends, options)
+      return {...done, plan, ...(end === 'already' ? await held(before.ends, end) : {verdict: before.ends, end})}
     }
     options.signal.throwIfAborted()
     await options.arm?.(plan)
@@ -95,7 +96,7 @@ export async function carryOut<Plan, Seen>(
   }
   if (!verdict.ok) return {...done, plan, verdict, ...(await back())}
   options.disarm?.()
-  return {...done, plan, ...(await held(verdict))}
+  return {...done, plan, ...(await held(verdict, 'switched'))}
 
   async function back(): Promise<Pick<SwitchOutcome, 'end' | 'rollback' | 'rollbackError'>> {
     try {
@@ -108,16 +109,16 @@ export async function carryOut<Plan, Seen>(
     }
   }
 
-  /** What is verified stays, whatever happens while it is held. */
-  async function held(verified: Verdict): Promise<Pick<SwitchOutcome, 'end' | 'verdict'>> {
+  /** What is verified, or was so already, stays, whatever happens while it is held. */
+  async function held(verified: Verdict, end: SwitchEnd): Promise<Pick<SwitchOutcome, 'end' | 'verdict'>> {
     const hold = strategy.hold?.bind(strategy)
-    if (!hold || !options.hold) return {end: 'switched', verdict: verified}
+    if (!hold || !options.hold) return {end, verdict: verified}
     try {
       const after = await run('hold', (stage) => hold(plan, stage, verified))
-      return {end: after.ok ? 'switched' : 'lost', verdict: after}
+      return {end: after.ok ? end : 'lost', verdict: after}
     } catch (error) {
       const evidence = [...verified.evidence, `no longer held: ${asError(error).message}`]
-      return {end: 'switched', verdict: {...verified, evidence}}
+      return {end, verdict: {...verified, evidence}}
     }
   }
 }

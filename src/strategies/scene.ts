@@ -3,13 +3,13 @@
 
 import type {Gateway} from '../domain/inventory/site.ts'
 import type {Switchover} from '../domain/inventory/switchover.ts'
+import type {Learned} from '../domain/proof/place.ts'
 import {
   type Beyond,
   type EgressSeen,
   type Family,
   forwards,
   type GatewaySeen,
-  type Learned,
   type NamedGateway,
   type Observation,
   type ProofSubject,
@@ -168,6 +168,15 @@ export interface LookOptions {
 /** How a VM is asked where it sends. A strategy that changes what others see of it looks elsewhere than at its port. */
 export type Eyes = (scene: Scene, options: LookOptions, stage: Stage) => Promise<readonly EgressSeen[]>
 
+/** The VM's own port has no other end: it can say nothing. */
+export async function isUnplugged({vantage, interface: port}: Scene, world: World): Promise<boolean> {
+  if (vantage !== 'port') return false
+  return (await world.interfaces()).some(({name, up, carrier}) => name === port && up && !carrier)
+}
+
+const isShared = ({from, to}: Scene): boolean => from.ip === to.ip
+
+const SILENT: Omit<EgressSeen, 'family'> = {paths: [], alive: false, rttMs: null, askedFor: [], elsewhere: false}
 /**
  * Another place in the lower half of the address space, for a VM that lets nothing in from the first (Tailscale drops all of
  * RFC 6598). Many VMs have a route of their own for private addresses, so that it may only speak where that is not seen.
@@ -176,7 +185,8 @@ const secondLower = ({vantage, segment}: Scene): readonly Ipv4[] =>
   vantage === 'target' && !prefixContains(readPrefix(segment.prefix)!, '10.255.255.254') ? ['10.255.255.254'] : []
 
 /** Asks the VM, each family by an address of it, through the scene's interface. */
-const askVm: Eyes = (scene, options, {world, signal, observe}) => {
+const askVm: Eyes = async (scene, options, {world, signal, observe}) => {
+  if (await isUnplugged(scene, world)) return scene.families.map((family) => ({family, ...SILENT}))
   const {wanted, any, graceMs, waitMs, listenMs} = options
   const addresses = scene.families
     .map((family) => (family === 4 ? scene.vm.ip : scene.vm.ip6))
@@ -187,6 +197,7 @@ const askVm: Eyes = (scene, options, {world, signal, observe}) => {
     ...{segment: readPrefix(scene.segment.prefix)!, listenMs},
     destinations: ip.includes(':') ? [] : [...scene.destinations.slice(0, 1), ...secondLower(scene)],
     control: hasOwnAddress ? scene.ask.source : undefined,
+    shared: hasOwnAddress && isShared(scene) ? scene.to.ip : undefined,
     enough: ({paths}) => spansBothHalves(paths.filter(({by, mac}) => by === 'echo' && (any || mac === wanted.mac))),
     ...(graceMs !== undefined && {graceMs}),
     ...(waitMs !== undefined && {waitMs}),

@@ -7,7 +7,8 @@ import {
   type Observation,
   type Proof,
 } from '../domain/proof/proof.ts'
-import {askAbout, type Eyes, learnedBy, look, type Scene, subjectOf} from './scene.ts'
+import {Failure} from '../errors.ts'
+import {askAbout, type Eyes, isUnplugged, learnedBy, look, type Scene, subjectOf} from './scene.ts'
 import type {Stage, Verdict} from './strategy.ts'
 
 /** JSON. */
@@ -16,6 +17,8 @@ export interface Standing {
   readonly uses: NamedGateway | null
   /** It was seen not to use the new one. */
   readonly away: boolean
+  /** It did not use the new one, or has a firewall that answers the segment alone; default: false. */
+  readonly hidden?: boolean
 }
 
 /** How long a VM is asked before it is told, ms, and how long once it is known to live: longer would only make it wait. */
@@ -38,10 +41,13 @@ export async function lookBefore(
   )
   // Read after the VM has answered: until it is heard here the bridge may have it where it was.
   const learned = awaited ? undefined : await learnedBy(scene, stage.world)
-  const {code, uses, away, evidence, contradiction} = judgeBefore(subjectOf(scene), {...seen, learned}, awaited)
+  const judged = judgeBefore(subjectOf(scene), {...seen, learned}, awaited)
+  const {code, uses, away, hidden, evidence, contradiction} = judged
   if (contradiction !== undefined) stage.observe({atNs: stage.world.now(), text: contradiction})
-  const ends = code === null ? null : {ok: code === 'already', code, uses, evidence}
-  return {standing: {uses, away}, ends}
+  const unplugged = code === 'silent' && (await isUnplugged(scene, stage.world))
+  const said = unplugged ? [`${scene.interface} has no carrier: ${scene.vm.name} is off, or unplugged`] : evidence
+  const ends = code === null ? null : {ok: code === 'already', code, uses, evidence: said}
+  return {standing: {uses, away, ...(hidden && {hidden})}, ends}
 }
 
 export interface ProofExtras {
@@ -86,32 +92,48 @@ export interface WayBack {
 export async function putBack(scene: Scene, before: Standing | null, way: WayBack, stage: Stage): Promise<Verdict> {
   const old = before?.uses ?? (before?.away ? scene.from : null)
   const now = await howItIs(scene, old ?? scene.from, stage, way.eyes)
-  const isBack = (proof: Proof): boolean =>
-    before?.uses ? proof.uses?.mac === before.uses.mac : before?.away === true && proof.away
-  // A VM that was seen only not to use the new gateway may look so for another reason, such as a firewall that answers the
-  // segment alone: where one gateway is left that it can have used, it is told all the same.
-  const isSure = before?.uses != null || scene.gateways.length > 2
-  if (isBack(now.back) && isSure && !way.remembers)
-    return {ok: true, code: now.back.code, uses: now.back.uses, evidence: now.back.evidence}
+  const isBack = ({uses, away}: Proof): boolean =>
+    before?.uses ? uses?.mac === before.uses.mac : before?.away === true && away
+  const verdict = (ok: boolean, {code, uses, evidence}: Proof, ...why: string[]): Verdict => ({
+    ...{ok, code, uses, evidence: [...why, ...evidence]},
+  })
+  if (isBack(now) && !way.remembers) return verdict(true, now)
   if ((old === null && !way.remembers) || old?.mac === scene.to.mac) {
     const why = `which gateway ${scene.vm.name} used before was not seen, so that nothing is put back: it was told to use ${scene.to.name}`
-    return {ok: false, code: now.back.code, uses: now.back.uses, evidence: [why, ...now.back.evidence]}
+    return verdict(false, now, why)
   }
-  const gateway = old === null ? null : await askAbout(scene, old, stage.world, stage.signal)
-  if (old !== null && gateway !== null && isDead(gateway, null) && !isBack(now.back)) {
+  if (old !== null && !isBack(now) && (await isGone(scene, old, stage))) {
     await way.stay?.()
     const why = `${old.name} (${old.mac}), which ${scene.vm.name} used before, does not serve any more: it is left where it is`
-    return {ok: false, code: now.back.code, uses: now.back.uses, evidence: [why, ...now.back.evidence]}
+    return verdict(false, now, why)
   }
   await way.tell(old ?? scene.from)
   const after = await howItIs(scene, old ?? scene.from, stage, way.eyes)
-  return {ok: isBack(after.back), code: after.back.code, uses: after.back.uses, evidence: after.back.evidence}
+  return verdict(isBack(after), after)
 }
 
-/** Where the VM sends now, judged from the gateway that is hoped for. */
-async function howItIs(scene: Scene, wanted: NamedGateway, stage: Stage, eyes?: Eyes): Promise<{back: Proof}> {
-  const seen = await look(scene, {wanted, other: null, vm: true, listenMs: 0}, stage, eyes)
-  const judged = judgeAfter(subjectOf(scene, wanted), seen)
+/** It is seen not to serve any more. */
+async function isGone(scene: Scene, gateway: NamedGateway, {world, signal}: Stage): Promise<boolean> {
+  const seen = await ifPossible(() => askAbout(scene, gateway, world, signal))
+  return !(seen instanceof Failure) && isDead(seen, null)
+}
+
+/** An interface that went down in the middle keeps nobody from putting back what is known. */
+async function ifPossible<T>(ask: () => Promise<T>): Promise<T | Failure> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof Failure && error.kind === 'runtime') return error
+    throw error
+  }
+}
+
+/** Where the VM sends now, judged from the gateway that is hoped for. Where nobody can look, it is unknown. */
+async function howItIs(scene: Scene, wanted: NamedGateway, stage: Stage, eyes?: Eyes): Promise<Proof> {
+  const seen = await ifPossible(() => look(scene, {wanted, other: null, vm: true, listenMs: 0}, stage, eyes))
+  if (seen instanceof Failure)
+    return {code: 'unverified', uses: null, away: false, hidden: false, evidence: [seen.message]}
   // `away` is asked of the new gateway, also where another one is hoped for.
-  return {back: {...judged, away: judgeAfter(subjectOf(scene), seen).away}}
+  const {away, hidden} = judgeAfter(subjectOf(scene), seen)
+  return {...judgeAfter(subjectOf(scene, wanted), seen), away, hidden}
 }

@@ -70,7 +70,7 @@ const standing = of('src/strategies/standing.ts', 'test/strategies/arp/strategy.
 const strategy = of('src/strategies/agent/agent.ts', 'test/strategies/agent/agent.test.ts')
 const signed = of('src/strategies/agent/signed.ts', 'test/strategies/agent/signed.test.ts')
 const AGENT: readonly Mutant[] = [
-  standing('a rollback goes to a dead gateway', 'isDead(gateway, null)', 'false'),
+  standing('a rollback goes to a dead gateway', 'isDead(seen, null)', 'false'),
   strategy("the agent's rollback is always ok", 'ok: verdict.ok || believed', 'ok: true'),
   strategy(
     'what the network does not show is confirmed',

@@ -1,15 +1,25 @@
 // `gwswitch switch`, as a process in a segment lab.
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
 import {writeFileSync} from 'node:fs'
-import {tryCommand} from '../../src/net/process/command.ts'
+import {text} from 'node:stream/consumers'
 import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
 import type {SegmentLab} from '../support/segment-lab.ts'
 
 export interface SwitchAt {
-  readonly at?: 'port' | 'gateway'
+  /** `bridge`: without an interface that is named. */
+  readonly at?: 'port' | 'bridge' | 'gateway'
   readonly to?: string
   readonly strategy?: string
   readonly flags?: readonly string[]
   readonly inventory?: (yaml: string) => string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface SwitchResult {
+  readonly json: SwitchDocument
+  readonly exit: number | null
+  readonly stderr: string
 }
 
 const dev = new URL('../../bin/dev.js', import.meta.url).pathname
@@ -17,25 +27,32 @@ const dev = new URL('../../bin/dev.js', import.meta.url).pathname
 /** What to call Node with. */
 export function switchArgs(
   lab: SegmentLab,
-  {at = 'port', to = 'y', strategy = 'arp', flags = []}: Omit<SwitchAt, 'inventory'>,
+  {at = 'port', to = 'y', strategy = 'arp', flags = []}: Omit<SwitchAt, 'inventory' | 'env'>,
 ): string[] {
   const where = at === 'port' ? ['-i', 'vnet0'] : []
   const what = ['switch', 'db-03', '--to', to, '--strategy', strategy, '-f', lab.inventoryFile]
   return [dev, ...what, '--json', ...where, ...flags]
 }
 
-/** Runs it on the VM's own port, or at the new gateway, and reads its document. */
-export async function switchIn(
+/** Starts it on the VM's own port, on its bridge, or at the new gateway; `ended` reads its document. */
+export function startSwitch(
   lab: SegmentLab,
-  {inventory = (yaml) => yaml, ...how}: SwitchAt,
-): Promise<{json: SwitchDocument; exit: number | null; stderr: string}> {
+  {inventory = (yaml) => yaml, env, ...how}: SwitchAt,
+): {readonly child: ChildProcess; readonly ended: Promise<SwitchResult>} {
   writeFileSync(lab.inventoryFile, inventory(lab.inventory))
-  const node = (how.at ?? 'port') === 'port' ? 'sw' : 'gy'
+  const node = how.at === 'gateway' ? 'gy' : 'sw'
   const argv = ['netns', 'exec', lab.ns(node), process.execPath, ...switchArgs(lab, how)]
-  const {code, stdout, stderr} = await tryCommand('ip', argv)
+  const child = spawn('ip', argv, {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...env}})
+  const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
+  return {child, ended: ended.then(([[exit], stdout, stderr]) => ({json: documentOf(stdout, stderr), exit, stderr}))}
+}
+
+export const switchIn = (lab: SegmentLab, how: SwitchAt): Promise<SwitchResult> => startSwitch(lab, how).ended
+
+function documentOf(stdout: string, stderr: string): SwitchDocument {
   try {
-    return {json: JSON.parse(stdout), exit: code, stderr}
+    return JSON.parse(stdout)
   } catch {
-    throw new Error(`no document (exit ${code}): ${stdout}${stderr}`)
+    throw new Error(`no document: ${stdout}${stderr}`)
   }
 }

@@ -3,6 +3,7 @@
 import {writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {afterAll, beforeAll} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
 import {namespaces} from '../../src/net/process/netns.ts'
 import {withPrefix} from './namespaces.ts'
@@ -25,6 +26,14 @@ export interface SegmentLab {
   run(node: SegmentNode, script: string): Promise<string>
   /** The VM's way to its gateway: its IPv4 default route and the MAC behind it. */
   gateway(): Promise<string>
+  /** The MAC of the gateway that what the VM sends to {@link BEYOND} really comes to: who says that its time is over. */
+  leavesBy(): Promise<string>
+  /** Rules and routes of the VM, packet filters of the VM and the bridge: to compare. */
+  kept(): Promise<string>
+  /** Processes in its namespaces. */
+  processes(): Promise<readonly string[]>
+  /** As it was built, whatever was done to addresses, routes, neighbours, filters and links that were there then. */
+  restore(): Promise<void>
 }
 
 export interface SegmentOptions {
@@ -51,8 +60,47 @@ export async function withSegmentLab<T>(options: SegmentOptions, fn: (lab: Segme
       const [, , ip] = (await run('vm', 'ip -4 route show default')).split(' ')
       return (await run('vm', `ip neigh show ${ip} dev eth0`)).split(' ')[2] ?? 'nobody'
     }
-    return fn({inventoryFile, inventory, ns, run, gateway})
+    const leavesBy = async (): Promise<string> => {
+      const said = await run('vm', `ping -c1 -W2 -t1 ${BEYOND} || true`)
+      const from = /From (\S+) .*Time to live exceeded/.exec(said)?.[1]
+      return [X_MAC, Y_MAC][addressesOf(options).own.findIndex((own) => own.split('/')[0] === from)] ?? 'nobody'
+    }
+    const kept = async (): Promise<string> => {
+      const parts = await Promise.all([run('vm', KEPT_BY_VM), run('sw', 'nft -s list ruleset')])
+      return parts.join('').replace(/ +$/gm, '')
+    }
+    const processes = async (): Promise<readonly string[]> => {
+      const pids = await Promise.all(NODES.map((node) => runCommand('ip', ['netns', 'pids', ns(node)])))
+      return pids.join('').split('\n').filter(Boolean)
+    }
+    const restore = async (): Promise<void> => {
+      await Promise.all(NODES.map((node) => run(node, restoring(node, options))))
+      await Promise.all((['vm', 'gx', 'gy'] as const).map((node) => run(node, carries(BEYOND))))
+      await Promise.all((['gx', 'gy'] as const).map((node) => run(node, carries('10.1.0.10'))))
+    }
+    return fn({inventoryFile, inventory, ns, run, gateway, leavesBy, kept, processes, restore})
   })
+}
+
+/** A lab for all tests of a block: up before the first, gone after the last. */
+export function useSegmentLab(options: SegmentOptions): () => SegmentLab {
+  let lab: SegmentLab | undefined
+  let running: Promise<void>
+  const over = Promise.withResolvers<void>()
+  beforeAll(async () => {
+    const ready = Promise.withResolvers<void>()
+    running = withSegmentLab(options, (found) => {
+      lab = found
+      ready.resolve()
+      return over.promise
+    })
+    await Promise.race([ready.promise, running])
+  })
+  afterAll(async () => {
+    over.resolve()
+    await running
+  })
+  return () => lab!
 }
 
 async function remove(prefix: string): Promise<void> {
@@ -64,6 +112,39 @@ const addressesOf = ({shared = true}: SegmentOptions) =>
   shared
     ? {x: '10.1.0.254', y: '10.1.0.254', own: ['10.1.0.252/24', '10.1.0.253/24']}
     : {x: '10.1.0.1', y: '10.1.0.2', own: ['10.1.0.1/24', '10.1.0.2/24']}
+
+const KEPT_BY_VM =
+  'ip rule; ip -6 rule; ip route show table all; ip -6 route show table all default; nft -s list ruleset'
+
+/** A link that comes up again carries nothing until the kernel has noticed. */
+const carries = (to: string): string =>
+  `for i in $(seq 100); do ping -c1 -W1 ${to} >/dev/null && exit 0; sleep 0.05; done; echo "no way to ${to}" >&2; exit 1`
+
+function restoring(node: SegmentNode, options: SegmentOptions): string {
+  const {x} = addressesOf(options)
+  const up = (...links: string[]): string => links.map((link) => `ip link set ${link} up`).join('; ')
+  const router = (upNet: string): string =>
+    `nft flush ruleset; sysctl -qw net.ipv4.ip_forward=1; ${up('up0')}; ip route replace default via ${upNet}`
+  switch (node) {
+    case 'sw':
+      return `nft flush ruleset; ${up('p-gx', 'p-gy', 'vnet0')}`
+    case 'gx':
+      return router('172.16.1.2')
+    case 'gy':
+      return router('172.16.2.2')
+    case 'net':
+      return `${up('gx', 'gy')}; ip route replace 10.1.0.0/24 via 172.16.1.1`
+    case 'vm':
+      return `nft flush ruleset; ${up('eth0')}; ip neigh flush all nud all; ip route flush proto boot
+ip route flush exact default; ${wayOut(x)}; ${options.ip6 ? `ip address replace ${options.ip6.vm}/64 dev eth0 nodad; ip -6 route flush exact default; ip -6 route flush proto boot; ${wayOut6(options.ip6.x)}` : ''}`
+  }
+}
+
+/** The VM's way to gateway X, as routes and neighbours say it. */
+const wayOut = (ip: string): string =>
+  `ip route replace default via ${ip}; ip neigh replace ${ip} lladdr ${X_MAC} dev eth0 nud reachable`
+const wayOut6 = (ip: string): string =>
+  `ip -6 route replace default via ${ip} dev eth0; ip neigh replace ${ip} lladdr ${X_MAC} dev eth0 nud reachable`
 
 /** In the order in which each namespace is ready before something is put into it. */
 function script(ns: (node: SegmentNode) => string, options: SegmentOptions): string {
@@ -100,9 +181,8 @@ ip -n ${ns('vm')} address add 10.1.0.10/24 dev eth0; ip -n ${ns('vm')} link set 
 ${leg('gx', X_MAC, own[0]!, x, '172.16.1.1/30', '172.16.1.2')}
 ${leg('gy', Y_MAC, own[1]!, y, '172.16.2.1/30', '172.16.2.2')}
 ip -n ${ns('net')} address add ${BEYOND}/32 dev lo; ip -n ${ns('net')} route add 10.1.0.0/24 via 172.16.1.1
-ip -n ${ns('vm')} route add default via ${x}
-ip -n ${ns('vm')} neigh replace ${x} lladdr ${X_MAC} dev eth0 nud reachable
-${ip6 ? `${six('gx', ip6.x)}; ${six('gy', ip6.y)}; ip -n ${ns('vm')} address add ${ip6.vm}/64 dev eth0 nodad; ip -n ${ns('vm')} -6 route replace default via ${ip6.x} dev eth0; ip -n ${ns('vm')} neigh replace ${ip6.x} lladdr ${X_MAC} dev eth0 nud reachable` : ''}
+${ip6 ? `${six('gx', ip6.x)}; ${six('gy', ip6.y)}; ip -n ${ns('vm')} address add ${ip6.vm}/64 dev eth0 nodad` : ''}
+ip netns exec ${ns('vm')} sh -ec '${wayOut(x)}${ip6 ? `; ${wayOut6(ip6.x)}` : ''}'
 for i in $(seq 50); do ip netns exec ${ns('vm')} ping -c1 -W1 ${BEYOND} >/dev/null && exit 0; sleep 0.1; done; echo "the segment does not carry" >&2; exit 1`
 }
 

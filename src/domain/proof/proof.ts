@@ -4,6 +4,7 @@
 // packets on to somewhere beyond it. Both are needed: a VM that sends to a dead router is cut off, not switched.
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Learned, placeOf} from './place.ts'
 
 /**
  * How a question about a VM ends. `served`: its packets leave through the gateway and something comes back from beyond.
@@ -56,8 +57,13 @@ export interface EgressSeen {
   readonly rttMs: number | null
   /** Addresses that it asked for by ARP: it is about to send there. Seen also where its traffic does not pass. */
   readonly askedFor: readonly Ipv4[]
-  /** It answers echoes from the segment here, and those from far away somewhere else: it does not send through here. */
+  /** It answers echoes from the segment here, and not those from far away: it sends elsewhere, or has a firewall. */
   readonly elsewhere: boolean
+  /**
+   * Where it sends what is for the address that all gateways share, by an echo that claimed to come from there: its
+   * neighbour entry. null: asked, and nothing came here; undefined: not asked.
+   */
+  readonly entry?: Mac | null
 }
 
 /** What one gateway did when it was asked. JSON. */
@@ -93,15 +99,6 @@ export interface Observation {
   readonly learned?: Learned | undefined
 }
 
-/** Ports of a bridge, from its forwarding table. JSON. */
-export interface Learned {
-  readonly bridge: string
-  readonly vm: readonly string[]
-  /** The new gateway, and all others of the segment. */
-  readonly to: readonly string[]
-  readonly others: readonly string[]
-}
-
 /** What the switch is about, for the judgement. */
 export interface ProofSubject {
   readonly vm: {readonly name: string}
@@ -121,32 +118,39 @@ export interface Proof {
   readonly code: ProofCode
   /** It was seen not to use `to`, whatever it uses. */
   readonly away: boolean
+  /** It does not use `to`, or its firewall answers the segment alone: nobody can tell. */
+  readonly hidden: boolean
   /** The gateway that the VM uses; null: unknown, or none of the segment's. */
   readonly uses: NamedGateway | null
   /** For people, one line a piece. Nothing is decided by them. */
   readonly evidence: readonly string[]
 }
 
-/** Sites nearer to each other than this, ms, cannot be told apart by round trips: a busy VM takes as long to answer. */
-const TOLD_APART_MS = 5
-/** What takes longer than this many round trips between the sites is slow, wherever it is. */
-const SLOW = 2
-/** Below this part of the round trip between the sites something is on this side, from {@link FAR} on, on the other. */
-const NEAR = 0.5
-const FAR = 0.75
-
 /** Where one family goes. `seen`: to these MACs, one or several. */
 type Direction =
   | {readonly kind: 'silent'}
   | {readonly kind: 'unseen'}
+  /** Its answers to far away do not come here: it sends elsewhere, or has a firewall. `mac`: that of its neighbour entry. */
+  | {readonly kind: 'hidden'; readonly mac: Mac | null}
+  /** They do not come here, and it answers another gateway, or looks for one. */
   | {readonly kind: 'away'}
   | {readonly kind: 'seen'; readonly macs: readonly Mac[]; readonly paths: readonly PathSeen[]}
 
-function directionOf(subject: ProofSubject, {paths, alive, elsewhere}: EgressSeen): Direction {
+function directionOf(subject: ProofSubject, seen: EgressSeen): Direction {
+  const {paths, alive, elsewhere} = seen
   const speaking = subject.keepsSessions ? paths.filter(({by}) => by === 'echo') : paths
   if (speaking.length > 0) return {kind: 'seen', macs: [...new Set(speaking.map(({mac}) => mac))], paths: speaking}
-  // What does not come to the gateway's own leg goes to another; elsewhere it means nothing.
-  return {kind: !alive ? 'silent' : elsewhere && subject.sees === 'to' ? 'away' : 'unseen'}
+  if (!alive) return {kind: 'silent'}
+  if (!elsewhere || subject.sees === 'none') return {kind: 'unseen'}
+  return subject.sees === 'to' && usesAnother(subject, seen)
+    ? {kind: 'away'}
+    : {kind: 'hidden', mac: seen.entry ?? null}
+}
+
+/** At the new gateway's own leg: what is for the shared address does not come here, or it looked for another one. */
+function usesAnother({gateways, to}: ProofSubject, {entry, askedFor}: EgressSeen): boolean {
+  const looked = gateways.some(({ip, mac}) => mac !== to.mac && ip !== to.ip && askedFor.includes(ip))
+  return entry === null || looked
 }
 
 /** Which half of the address space an address is in: routes of 0.0.0.0/1 and 128.0.0.0/1 (::/1, 8000::/1) part it there. */
@@ -228,6 +232,10 @@ const byFamily = (family: Family): string => (family === 6 ? ' over IPv6' : '')
 /** Where a family's packets go, one line; several where destinations differ. */
 function egressText(subject: ProofSubject, seen: EgressSeen, direction: Direction): string[] {
   const {family} = seen
+  if (direction.kind === 'hidden' && direction.mac !== null)
+    return [
+      `${subject.vm.name} answers the gateway's address at ${nameText(subject, direction.mac)}, and nothing from far away: its firewall answers the segment alone`,
+    ]
   if (direction.kind !== 'seen') return [`${subject.vm.name} ${unseenText(subject, family, direction.kind)}`]
   const [unseen] = unseenPart(subject, seen)
   const part = `what it sends to ${unseen} does not come to ${subject.interface}: another route may take it, or it drops the question; its own port shows which`
@@ -250,7 +258,11 @@ function unseenText(
     case 'silent':
       return `is silent${by}: no answer to ${asked} or echo`
     case 'away':
-      return `answers echoes from the segment, but its answers to far away do not come to ${here}${by}: it does not use ${to.name}`
+      return `answers echoes from the segment, but what it sends to a gateway does not come to ${here}${by}: it does not use ${to.name}`
+    case 'hidden':
+      return sees === 'all'
+        ? `answers echoes, but nothing that it sends off its segment was seen to leave${by}`
+        : `answers echoes from the segment, but its answers to far away do not come to ${here}${by}: it does not use ${to.name}, or its firewall answers the segment alone`
     case 'unseen':
       return sees === 'all'
         ? `answers ${asked}, but nothing of its own was heard at ${here}, and no answer to an echo${by}: it drops ICMP and says nothing`
@@ -266,9 +278,14 @@ const listed = (paths: readonly PathSeen[]): string => {
 
 /** The one gateway that all that was seen of the VM goes to. */
 function gatewayUsed(subject: ProofSubject, directions: readonly Direction[]): NamedGateway | null {
-  const macs = new Set(directions.flatMap((direction) => (direction.kind === 'seen' ? direction.macs : [])))
+  const macs = new Set(directions.flatMap((direction) => macsOf(direction)))
   const [only, ...others] = macs
   return only === undefined || others.length > 0 ? null : (named(subject, only) ?? null)
+}
+
+function macsOf(direction: Direction): readonly Mac[] {
+  if (direction.kind === 'seen') return direction.macs
+  return direction.kind === 'hidden' && direction.mac !== null ? [direction.mac] : []
 }
 
 /**
@@ -285,10 +302,16 @@ export function judgeBefore(
   const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
   const target = gatewayText(seen.target, subject.to)
   const target6 = gatewayText6(subject, seen)
-  const away = isAway(subject, directions)
+  const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
   const place = placeOf(subject, seen)
   const {contradiction} = place
-  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, away, evidence, contradiction})
+  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({
+    code,
+    uses,
+    ...unsure,
+    evidence,
+    contradiction,
+  })
   if (isDead(seen.target, seen.old)) return ends('target-dead', [target, ...egress])
   if (isDead6(seen)) return ends('target-dead', [...target6, ...egress])
   if (place.apart) return ends('not-here', [place.text, ...egress])
@@ -302,60 +325,17 @@ export function judgeBefore(
 
 const isAway = ({to}: ProofSubject, directions: readonly Direction[]): boolean =>
   directions.length > 0 &&
-  directions.every(
-    (direction) => direction.kind === 'away' || (direction.kind === 'seen' && !direction.macs.includes(to.mac)),
-  )
+  directions.every((direction) => goesElsewhere(to, direction) && !macsOf(direction).includes(to.mac))
+
+/** Some of it was seen to. */
+const goesElsewhere = ({mac}: NamedGateway, direction: Direction): boolean =>
+  direction.kind === 'away' || macsOf(direction).some((each) => each !== mac)
+
+const isHidden = (directions: readonly Direction[]): boolean =>
+  directions.some(({kind}) => kind === 'hidden') && directions.every((direction) => macsOf(direction).length === 0)
 
 const isOnTarget = ({to}: ProofSubject, direction: Direction): boolean =>
   direction.kind === 'seen' && direction.macs.every((mac) => mac === to.mac)
-
-/** What one witness says of where the VM is, seen from its new gateway. */
-interface Whereabouts {
-  readonly apart: boolean
-  readonly text: string
-}
-
-/** By round trips: on which sides of the inter-site link the VM and the new gateway are; undefined if that says nothing. */
-function byRoundTrip({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observation): Whereabouts | undefined {
-  const rtts = egress.flatMap(({rttMs}) => rttMs ?? [])
-  if (dciRttMs === null || dciRttMs < TOLD_APART_MS || rtts.length === 0) return undefined
-  const vmMs = Math.min(...rtts)
-  const gatewayMs = target.resolved === 'self' ? 0 : target.rttMs
-  const side = (ms: number | null): 'near' | 'far' | undefined =>
-    ms === null
-      ? undefined
-      : ms < NEAR * dciRttMs
-        ? 'near'
-        : ms >= FAR * dciRttMs && ms <= SLOW * dciRttMs
-          ? 'far'
-          : undefined
-  const [ofVm, ofGateway] = [side(vmMs), side(gatewayMs)]
-  if (ofVm === undefined || ofGateway === undefined) return undefined
-  const gateway = gatewayMs === 0 ? 'this host' : `${gatewayMs!.toFixed(1)} ms away`
-  const text = `${vm.name} is ${vmMs.toFixed(1)} ms away from here, where ${to.name} is ${gateway} (the sites are ${dciRttMs} ms apart, dciRttMs)`
-  return {apart: ofVm !== ofGateway, text}
-}
-
-/** By the bridge: the VM behind a port with gateways of other sites and without the new one; undefined if that says nothing. */
-function byBridge({vm, to, sees, interface: here}: ProofSubject, {learned}: Observation): Whereabouts | undefined {
-  if (learned === undefined || learned.vm.length === 0) return undefined
-  const {bridge, vm: ports, to: ofTo, others} = learned
-  const isWith = (gateways: readonly string[]): boolean => ports.some((port) => gateways.includes(port))
-  const text = `${bridge} has learned ${vm.name} behind ${ports.join(' and ')}`
-  if (isWith(ofTo) || (sees === 'all' && ports.includes(here))) return {apart: false, text}
-  if (!isWith(others) || ofTo.length === 0) return undefined
-  return {apart: true, text: `${text}, with a gateway of another site, and ${to.name} behind ${ofTo.join(' and ')}`}
-}
-
-/** Whether the VM is where the switch says, by all who say something; those who contradict each other decide nothing. */
-function placeOf(subject: ProofSubject, seen: Observation): {apart: boolean; contradiction?: string; text: string} {
-  const said = [byRoundTrip(subject, seen), byBridge(subject, seen)].filter((each) => each !== undefined)
-  const text = `${subject.vm.name} is not at site ${subject.to.site}: ${said.map((each) => each.text).join('; ')}`
-  const apart = said.some((each) => each.apart)
-  if (!apart || said.every((each) => each.apart)) return {apart, text}
-  const contradiction = `whether ${subject.vm.name} is at site ${subject.to.site} is contradicted: ${said.map((each) => each.text).join(', but ')}`
-  return {apart: false, contradiction, text}
-}
 
 /** Whether the VM is served through `to`. Every family that was to move must say so. */
 export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
@@ -365,12 +345,15 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
   const touched = directions.map((direction) => direction.kind === 'seen' && direction.macs.includes(subject.to.mac))
   const target = gatewayText(seen.target, subject.to)
   const evidence = [...egress, target]
-  const facts = {uses: gatewayUsed(subject, directions), away: isAway(subject, directions)}
+  const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
+  const facts = {uses: gatewayUsed(subject, directions), ...unsure}
   const ends = (code: ProofCode): Proof => ({code, ...facts, evidence})
   if (!onTarget.every(Boolean)) {
     if (touched.some(Boolean)) return ends('partial')
-    if (directions.some(({kind}) => kind === 'seen' || kind === 'away')) return ends('elsewhere')
-    return ends(directions.every(({kind}) => kind === 'silent') ? 'silent' : 'unverified')
+    if (directions.some((direction) => goesElsewhere(subject.to, direction))) return ends('elsewhere')
+    if (directions.every(({kind}) => kind === 'silent')) return ends('silent')
+    // Whether it follows cannot be seen, and it would be cut off if it did.
+    return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
   }
   if (seen.egress.some((each) => unseenPart(subject, each).length > 0)) {
     return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')

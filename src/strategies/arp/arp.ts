@@ -74,15 +74,23 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
       : [
           `leave the first frames in the queue of ${plan.interface}, and go on when the VM is heard, at most ${plan.arrivalMs / 1000} s later`,
         ]),
-    `tell ${plan.vm.name} (${plan.vm.ip}), and nobody else, that ${plan.gatewayIp} is at ${plan.to.mac} (${plan.to.name}, site ${plan.to.site})`,
+    `tell ${plan.vm.name} (${plan.vm.ip})${everybodyFrom(plan) === undefined ? ', and nobody else,' : ''} that ${plan.gatewayIp} is at ${plan.to.mac} (${plan.to.name}, site ${plan.to.site})`,
     ...plan.ip6.map((move) => describe6(plan, move)),
-    `by an ARP request to ${plan.vm.mac} out of ${plan.interface}, repeated at ${plan.scheduleMs.join('/')} ms until it follows`,
+    `by an ARP request to ${plan.vm.mac} out of ${plan.interface}, repeated at ${plan.scheduleMs.join('/')} ms until it follows${everybodyText(plan)}`,
     `check it by echoes from far away, which the VM answers through the gateway that it uses, and by somebody beyond ${plan.to.name}`,
     ...(plan.guardMs > 0
       ? [`then watch for ${plan.guardMs / 1000} s that nobody moves it back, answering and naming whoever tries`]
       : []),
     `otherwise tell it to go back to the gateway that it was seen to use before (${plan.from.name} is expected, site ${plan.from.site})`,
   ],
+}
+
+/** From when on everybody at this site is told, ms; undefined: never. */
+const everybodyFrom = ({forms}: ArpPlan): number | undefined => forms.find(({broadcast}) => broadcast)?.fromMs
+
+function everybodyText(plan: ArpPlan): string {
+  const fromMs = everybodyFrom(plan)
+  return fromMs === undefined ? '' : `; from ${fromMs} ms on to everybody here too: the filter keeps that in this site`
 }
 
 const describe6 = (plan: ArpPlan, {way, from, to, vmIp}: PlannedIp6): string =>

@@ -4,7 +4,7 @@ import {judgeAfter, type Observation} from '../../domain/proof/proof.ts'
 import {together} from '../../probe/together.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import {look, type Scene, subjectOf} from '../scene.ts'
-import {LISTEN_MS, lookBefore, proveServed, verdictOf} from '../standing.ts'
+import {LISTEN_MS, lookBefore, proveServed, type Standing, verdictOf} from '../standing.ts'
 import {type Before, CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import type {Statement, Transaction} from './backends/backend.ts'
 import {readClient} from './client-store.ts'
@@ -74,12 +74,12 @@ async function lookAt(plan: DhcpPlan, stage: Stage): Promise<Before<DhcpPlan>> {
     () => backend.statement(plan.vm),
     () => backend.lastTransaction(plan.vm),
   ])
-  const looked: DhcpPlan = {...plan, before: standing, statement, serial: told?.serial ?? null}
+  const looked: DhcpPlan = {...plan, before: asAway(standing), statement, serial: told?.serial ?? null}
   const before = (how: Verdict | null): Before<DhcpPlan> => ({plan: looked, uses: standing.uses, ends: how})
   say(plan, stage, statementText(plan, statement))
   if (ends === null) {
     const acked = told?.acked ?? (await readClient(plan.state, plan.vm.mac))?.router
-    const isUnseen = standing.uses === null && !standing.away
+    const isUnseen = standing.uses === null && !asAway(standing).away
     const isGiven = statement.router === plan.to.ip && acked === plan.to.ip
     return before(isUnseen && isGiven ? await givenAlready(plan, stage) : null)
   }
@@ -90,6 +90,9 @@ async function lookAt(plan: DhcpPlan, stage: Stage): Promise<Before<DhcpPlan>> {
   }
   return before(plan.scene.families.includes(6) ? await withIp6(plan, ends, stage) : ends)
 }
+
+/** What its server says tells more than the guess that a firewall keeps the VM from answering. */
+const asAway = ({hidden, ...standing}: Standing): Standing => ({...standing, away: standing.away || hidden === true})
 
 /** The VM is where it shall be, and its server would move it at its next renewal. */
 const contradicts = ({to}: DhcpPlan, {router}: Statement): boolean => router !== null && router !== to.ip

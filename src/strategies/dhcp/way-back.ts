@@ -57,7 +57,8 @@ async function whereIs(scene: Scene, hoped: NamedGateway | null, stage: Stage): 
   const wanted = hoped ?? scene.from
   const of4: Scene = {...scene, families: [4]}
   const seen = await look(of4, {wanted, other: null, vm: true, listenMs: LISTEN_MS, any: true}, stage)
-  return {...judgeAfter(subjectOf(of4, wanted), seen), away: judgeAfter(subjectOf(of4), seen).away}
+  const {away, hidden} = judgeAfter(subjectOf(of4), seen)
+  return {...judgeAfter(subjectOf(of4, wanted), seen), away: away || hidden}
 }
 
 /** Whether the VM may have taken another router than it had: by its packets, its last ACK, or as nobody can tell. */

@@ -28,17 +28,21 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
   async look(plan, stage) {
     const redirect = redirectIn((await host.readTable('bridge', PROXY_TABLE))?.rules, plan.vm.mac) ?? null
     const {eyes, sends} = eyesOn(plan)
-    const {standing, ends} = await lookBefore(plan.scene, stage, {eyes})
+    // Taking a redirection back is right wherever the VM is.
+    const takesBack = redirect?.from === plan.to.mac
+    const {standing, ends} = await lookBefore({...plan.scene, ...(takesBack && {dciRttMs: null})}, stage, {eyes})
     const before = {...standing, sends: sends(), redirect}
     return {plan: {...plan, before}, uses: standing.uses, ends}
   },
   async execute(plan, {observe, world}) {
-    const sends = plan.before?.sends ?? plan.from.mac
-    await host.loadNft(rulesFor(plan, sends, plan.to.mac))
+    const sends = plan.before?.sends ?? []
+    const rules = rulesFor(plan, sends, plan.to.mac)
+    await host.loadNft(rules)
+    const used = sends.filter((mac) => mac !== plan.to.mac)
     const text =
-      sends === plan.to.mac
+      rules === plan.release
         ? `${plan.vm.name} sends to ${plan.to.mac} by itself: ${plan.bridge} redirects it no more`
-        : `${plan.bridge} redirects ${plan.vm.name} from ${sends} to ${plan.to.mac}`
+        : `${plan.bridge} redirects ${plan.vm.name} from ${used.join(' and ') || plan.from.mac} to ${plan.to.mac}`
     observe({atNs: world.now(), text})
   },
   verify: async (plan, stage) => withCount(plan, await proveServed(plan.scene, stage, eyesOn(plan)), host),
@@ -61,18 +65,19 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
 export const macProxy: Strategy<MacProxyPlan> = macProxyOn(systemProxyWorld)
 
 /** Looks where packets leave the bridge, and remembers where the VM itself sends them. */
-function eyesOn(plan: MacProxyPlan): {eyes: Eyes; sends(): Mac | null} {
-  let sends: Mac | null = null
-  const eyes: Eyes = async (scene, {wanted, any, listenMs}, stage) => {
+function eyesOn(plan: MacProxyPlan): {eyes: Eyes; sends(): readonly Mac[]} {
+  let sends: readonly Mac[] = []
+  const eyes: Eyes = async (scene, {wanted, any, listenMs, waitMs}, stage) => {
     const addresses = scene.families.map((family) => (family === 4 ? scene.vm.ip : scene.vm.ip6))
-    const question = {wanted: any ? undefined : wanted.mac, listenMs}
+    const question = {wanted: any ? undefined : wanted.mac, listenMs, waitMs}
     const seen = await together<Leaving[]>(
       stage.signal,
       addresses
         .filter((ip) => ip !== null)
         .map((ip) => (signal: AbortSignal) => askLeaving(plan, ip, question, {...stage, signal})),
     )
-    sends = seen[0]?.sends ?? sends
+    const now = [...new Set(seen.flatMap((each) => each.sends ?? []))]
+    if (now.length > 0) sends = now
     return seen.map(({egress}) => egress)
   }
   return {eyes, sends: () => sends}
@@ -81,7 +86,7 @@ function eyesOn(plan: MacProxyPlan): {eyes: Eyes; sends(): Mac | null} {
 /** Exactly the redirection that was there before, none included. */
 async function restoreRules(plan: MacProxyPlan, host: ProxyWorld, {world, observe}: Stage): Promise<void> {
   const back = plan.before?.redirect ?? null
-  await host.loadNft(back === null ? plan.release : rulesFor(plan, back.from, back.to))
+  await host.loadNft(back === null ? plan.release : rulesFor(plan, [back.from], back.to))
   if (back === null) await removeIfEmpty(host)
   const text = back === null ? 'redirects it no more' : `redirects it from ${back.from} to ${back.to} again`
   observe({atNs: world.now(), text: `${plan.bridge}: ${plan.vm.name}: ${text}`})

@@ -48,8 +48,8 @@ export interface MacProxyPlan {
 
 /** JSON. */
 export interface ProxyBefore extends Standing {
-  /** The MAC to which the VM itself sends, whatever the bridge makes of it; null: not seen. */
-  readonly sends: Mac | null
+  /** The MACs to which the VM itself sends, whatever the bridge makes of it; empty: not seen. */
+  readonly sends: readonly Mac[]
   /** The MACs of the redirection that was there; null: none was. */
   readonly redirect: {readonly from: Mac; readonly to: Mac} | null
 }
@@ -78,47 +78,41 @@ export async function planMacProxy(
   const port = await vmPort(vm, options.interfaceName, ports, host)
   const fdb = await host.bridgeFdb(port.bridge)
   const isBridge = fdb.some(({mac, own}) => own && mac === to.mac)
-  const prefix = prefixText(segment.prefix)
   const ipv6 = (to.ip6 ?? []).length > 0
   const gateway = ({name, site, ip, mac}: Gateway): ProxiedGateway => ({name, site, ip, mac})
   const via = (await world.interfaces()).find(({name}) => name === port.name)
   if (!via) throw new Failure('runtime', `${port.name}, behind which ${vm.name} is, carries no frames: is it up?`)
   const scene = await sceneOf(switchover, options, world, via, {bridge: port.bridge})
-  return {
+  const planned: MacProxyPlan = {
     strategy: 'mac-proxy',
     bridge: port.bridge,
     port: port.name,
     vlan: options.vlanId ?? null,
     vm: {name: vm.name, ip: vm.ip, mac: vm.mac},
-    segment: {name: segment.name, prefix},
+    segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     from: gateway(from),
     to: gateway(to),
     watch: isBridge ? [port.bridge] : watchedPorts(port, [from.mac, to.mac], fdb, ports),
     ...{isBridge, ipv6, gatewaysIp6: Object.fromEntries(segment.gateways.map(({mac, ip6 = []}) => [mac, ip6]))},
-    ruleset: redirectRuleset({
-      ...{vm, port: port.name, prefix, to, isBridge, ipv6},
-      from: {mac: from.mac, ip6: from.ip6 ?? []},
-    }),
+    ruleset: '',
     release: releaseRuleset(vm.mac),
     ...{scene, before: null},
   }
+  return {...planned, ruleset: rulesFor(planned, [], to.mac)}
 }
 
-/** The rules that make the bridge hand packets that the VM sends to one gateway to another; none where that is the same. */
-export function rulesFor(plan: MacProxyPlan, from: Mac, to: Mac): string {
-  if (from === to) return plan.release
-  const {vm, port, segment, isBridge, ipv6} = plan
-  const ip6 = plan.gatewaysIp6[from] ?? []
-  const ofBridge = isBridge && to === plan.to.mac
-  return redirectRuleset({
-    vm,
-    port,
-    prefix: segment.prefix,
-    from: {mac: from, ip6},
-    to: {mac: to},
-    isBridge: ofBridge,
-    ipv6,
-  })
+/**
+ * The rules that make the bridge hand packets that the VM sends to any other gateway to this one; none where it is seen to
+ * send there by itself.
+ */
+export function rulesFor(plan: MacProxyPlan, sends: readonly Mac[], to: Mac): string {
+  const {vm, port, segment, ipv6, gatewaysIp6} = plan
+  const used = (sends.length === 0 ? [plan.from.mac] : sends).filter((mac) => mac !== to)
+  if (used.length === 0) return plan.release
+  const others = Object.keys(gatewaysIp6).filter((mac) => mac !== to)
+  const from = [...new Set([...used, ...others])].map((mac) => ({mac, ip6: gatewaysIp6[mac] ?? []}))
+  const isBridge = plan.isBridge && to === plan.to.mac
+  return redirectRuleset({vm, port, prefix: segment.prefix, from, to: {mac: to}, isBridge, ipv6})
 }
 
 /** The port named, or the one behind which a bridge has learned the VM. */

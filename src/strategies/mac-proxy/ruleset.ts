@@ -10,7 +10,8 @@ export interface Redirect {
   /** The VM's own port. */
   readonly port: string
   readonly prefix: string
-  readonly from: {readonly mac: Mac; readonly ip6: readonly Ipv6[]}
+  /** The gateways that it may send to: one family may use another than the other. The first is the one it was seen to use. */
+  readonly from: readonly {readonly mac: Mac; readonly ip6: readonly Ipv6[]}[]
   readonly to: {readonly mac: Mac}
   /** The new gateway is this very bridge. */
   readonly isBridge: boolean
@@ -36,10 +37,12 @@ const frame = (mac: Mac): string[] => [
 export function redirectRuleset({vm, port, prefix, from, to, isBridge, ipv6}: Redirect): string {
   const chain = `bridge ${PROXY_TABLE} ${chainOf(vm.mac)}`
   // A frame was for another station when it came in; the bridge takes it for itself only if it is told so.
-  const action = `counter ${isBridge ? 'meta pkttype set host ' : ''}ether daddr set ${to.mac} comment "${commentOf(from.mac, to.mac)}"`
+  const action = `counter ${isBridge ? 'meta pkttype set host ' : ''}ether daddr set ${to.mac} comment "${commentOf(from[0]!.mac, to.mac)}"`
+  const macs = from.map(({mac}) => mac)
+  const any = macs.length === 1 ? macs[0] : `{ ${macs.join(', ')} }`
   const rule = (protocol: string, match: string): string =>
-    `add rule ${chain} iifname "${port}" ether daddr ${from.mac} meta protocol ${protocol} ${match} ${action}`
-  const own = ['fe80::/10', 'ff00::/8', ...from.ip6.filter((ip) => !ip.startsWith('fe80:'))]
+    `add rule ${chain} iifname "${port}" ether daddr ${any} meta protocol ${protocol} ${match} ${action}`
+  const own = ['fe80::/10', 'ff00::/8', ...from.flatMap(({ip6}) => ip6.filter((ip) => !ip.startsWith('fe80:')))]
   return lines([
     ...frame(vm.mac),
     `flush chain bridge ${PROXY_TABLE} from_vms`,

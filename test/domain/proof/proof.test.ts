@@ -57,6 +57,13 @@ describe('where the bridge has learned the VM', () => {
       null,
       /contradicted: .* ms away .* but br0/,
     ],
+    [
+      'on the watched port, which leads to the old one too',
+      learned('vnet0', 'gy', 'vnet0'),
+      {rttMs: null},
+      'not-here',
+      undefined,
+    ],
     ['on its own port, and far', learned('vnet0', 'gy', 'dci'), {rttMs: 20.4}, null, /contradicted/],
     ['with the old one, and far', learned('dci', 'gy', 'dci'), {rttMs: 20.4}, 'not-here', undefined],
   ])('%s', (_, table, egress, code, said) => {
@@ -236,7 +243,37 @@ describe('after', () => {
       'at the new gateway: answers the segment, nothing else comes',
       observed([vm([], {elsewhere: true})]),
       {sees: 'to'},
+      'unverified',
+    ],
+    [
+      'at the new gateway: the same, and nothing for the shared address',
+      observed([vm([], {elsewhere: true, entry: null})]),
+      {sees: 'to'},
       'elsewhere',
+    ],
+    [
+      'at the new gateway: what is for the shared address comes, nothing else does',
+      observed([vm([], {elsewhere: true, entry: Y.mac})]),
+      {sees: 'to'},
+      'unverified',
+    ],
+    [
+      'at the new gateway: it looks for another one',
+      observed([vm([], {elsewhere: true, askedFor: ['10.1.0.1']})]),
+      {sees: 'to', gateways: [{...X, ip: '10.1.0.1'}, Y]},
+      'elsewhere',
+    ],
+    [
+      'on the bridge: what is for the shared address goes to the old one, nothing else is seen',
+      observed([vm([], {elsewhere: true, entry: X.mac})]),
+      {},
+      'elsewhere',
+    ],
+    [
+      'the new one is dead, and where it sends is not to be seen',
+      observed([MUTE], gateway({resolved: 'silent', beyond: 'silent'})),
+      {},
+      'target-dead',
     ],
     [
       'at another host: answers the segment, nothing else comes',
@@ -251,7 +288,7 @@ describe('after', () => {
   it('names what it saw, every piece of it', () => {
     const seen = observed([vm([Y.mac]), vm([OTHER], {family: 6})])
     expect(judgeAfter(subject(), seen)).toEqual({
-      ...{code: 'partial', uses: null, away: false},
+      ...{code: 'partial', uses: null, away: false, hidden: false},
       evidence: [
         `db-03 leaves through by (${Y.mac})`,
         `db-03 leaves over IPv6 through ${OTHER}, which is no gateway of this segment`,

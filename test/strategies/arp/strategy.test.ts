@@ -225,6 +225,16 @@ describe('the arp strategy', () => {
     expect(cut.verdict?.evidence.at(-1)).toBe('no longer held: stopped by SIGINT')
   })
 
+  it('holds a VM that is there already for as long as it was asked to', async () => {
+    const {world} = placed({gatewayMac: BY})
+    const plan = await arp.plan(switchover('db-03', 'y'), {guardMs: 60_000}, world)
+    const startedNs = world.now()
+    const {verdict, end} = await carryOut(arp, plan, world, {signal: new AbortController().signal, hold: true})
+    expect({end, code: verdict?.code}).toEqual({end: 'already', code: 'already'})
+    expect(Number(world.now() - startedNs) / 1e6).toBeGreaterThan(60_000)
+    expect(verdict?.evidence.at(-1)).toMatch(/nothing moved it back in 60\.\d s/)
+  })
+
   it('can be rolled back twice', async () => {
     const {vm, world} = placed({})
     const stage = {world, signal: new AbortController().signal, observe: () => {}}

@@ -71,7 +71,7 @@ export const planOf = (triggers: readonly PlannedTrigger[], to = RY): DhcpPlan =
       from,
       to,
       families: [4],
-      destinations: [FAR],
+      destinations6: [], destinations: [FAR],
       strict: false,
       dciRttMs: null,
       keepsSessions: false,

@@ -92,7 +92,9 @@ describe('the strategy mac-proxy', () => {
   it('redirects IPv6 too where the new gateway has it, but not what is for the old one itself', async () => {
     const {strategy, world} = hypervisor()
     const {segment, from, to, vm} = switchover('web-07')
-    const six = {vm, segment, from: {...from, ip6: ['fe80::1', '2001:db8::1']}, to: {...to, ip6: ['2001:db8::2']}}
+    const old = {...from, ip6: ['fe80::1', '2001:db8::1']}
+    const next = {...to, ip6: ['2001:db8::2']}
+    const six = {vm, segment: {...segment, gateways: [old, next]}, from: old, to: next}
     const {ruleset} = await strategy.plan(six, {}, world)
     expect(ruleset).toContain('meta protocol ip6 ip6 daddr != { fe80::/10, ff00::/8, 2001:db8::1 } counter')
   })
