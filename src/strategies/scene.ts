@@ -38,7 +38,7 @@ export interface Scene {
   /** The interface by which this host is the new gateway; null: it is not. */
   readonly own: string | null
   /** Where gateways are asked: an interface that reaches them, and the source of echoes (the VM's own if there is none). */
-  readonly ask: {readonly interface: string; readonly source: Ipv4}
+  readonly ask: {readonly interface: string; readonly source: Ipv4; readonly source6?: Ipv6 | undefined}
   readonly vm: {readonly name: string; readonly ip: Ipv4; readonly ip6: Ipv6 | null; readonly mac: Mac}
   readonly segment: {readonly name: string; readonly prefix: string}
   readonly gateways: readonly NamedGateway[]
@@ -79,12 +79,15 @@ export async function sceneOf(
   const all = await world.interfaces()
   const ask = portOf === undefined ? via : all.find(({name}) => name === portOf)
   const own = ask?.addresses.find(({ip}) => prefixContains(segment.prefix, ip) && !(from.ip === to.ip && ip === to.ip))
+  // An address that the gateways share is answered where it is nearest.
+  const shared6 = segment.gateways.flatMap(({ip6: theirs = []}) => theirs)
+  const own6 = ask?.addresses6?.find(({ip}) => !isLinkLocal(ip) && !shared6.includes(ip))?.ip
   return {
     interface: via.name,
     vlan: options.vlanId ?? null,
     vantage: isBridge ? 'bridge' : via.mac === to.mac ? 'target' : portOf !== undefined ? 'port' : 'host',
     own: legsOf(all, to.mac, segment.prefix)[0]?.name ?? null,
-    ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip},
+    ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip, ...(own6 && {source6: own6})},
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     gateways: segment.gateways.map(namedGateway),
@@ -280,7 +283,7 @@ async function askAbout6(
   if (!families.includes(6) || vm.ip6 === null) return undefined
   const leg = await legOf(scene, mac, world)
   if (leg !== null) return askUpstream6(leg, destinations, world, signal)
-  const question = {interfaceName: ask.interface, source: vm.ip6, vlan: vlanOf(scene), mac, destinations}
+  const question = {interfaceName: ask.interface, source: ask.source6 ?? vm.ip6, vlan: vlanOf(scene), mac, destinations}
   return askGateway6(question, world, signal)
 }
 

@@ -2,7 +2,7 @@
 // before.
 import {describe, expect, it} from 'vitest'
 import {noNamespaces} from '../support/namespaces.ts'
-import {BEYOND, useSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
+import {BEYOND, BEYOND6, useSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
 import {
   BROKEN_UPSTREAM_Y,
   type Change,
@@ -19,6 +19,7 @@ import {
 
 const IP6 = {x: 'fe80::a', y: 'fe80::a', vm: '2001:db8:1::10'}
 const ON_Y: Change = ['vm', `ip neigh replace 10.1.0.254 lladdr ${Y_MAC} dev eth0 nud reachable`]
+const NO_UPSTREAM6_Y: Change = ['gy', 'ip -6 route del default']
 const FIREWALL: Change = [
   'vm',
   `nft 'add table inet fw; add chain inet fw in { type filter hook input priority 0; }; add rule inet fw in icmp type echo-request ip saddr != 10.1.0.0/24 drop'`,
@@ -124,6 +125,40 @@ const ARP_ROWS: Readonly<Record<string, Row>> = {
   },
   'both families': {
     ip6: true,
+    evidence: /^by takes IPv6 on: 2001:db8:f2::2 answers for 100::8$/,
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'both families, seen at the new gateway': {
+    ip6: true,
+    at: 'gateway',
+    evidence: /^by takes IPv6 on: its next hop 2001:db8:f2::2 answers$/,
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'both families, by a destination that the inventory names': {
+    ip6: true,
+    inventory: (yaml) => yaml.replace('y: { prefixes', `y: { probes: ["${BEYOND6}"], prefixes`),
+    evidence: `by takes IPv6 on: ${BEYOND6} answers`,
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'the target has no upstream for IPv6': {
+    ip6: true,
+    changes: [NO_UPSTREAM6_Y],
+    evidence: /^by was not seen to take IPv6 on: .* \(the gateway that is left does\)$/,
+    ...{code: 'target-dead', end: 'not-begun', exit: 3, uses: X_MAC},
+  },
+  'the target has no upstream for IPv6, asked there': {
+    ...{ip6: true, at: 'gateway', changes: [NO_UPSTREAM6_Y]},
+    ...{code: 'target-dead', end: 'not-begun', exit: 3, uses: X_MAC},
+  },
+  'the target does not forward IPv6': {
+    ip6: true,
+    changes: [['gy', 'sysctl -qw net.ipv6.conf.all.forwarding=0']],
+    ...{code: 'target-dead', end: 'not-begun', exit: 3, uses: X_MAC},
+  },
+  'neither gateway has an upstream for IPv6: it is no worse': {
+    ip6: true,
+    changes: [NO_UPSTREAM6_Y, ['gx', 'ip -6 route del default']],
+    evidence: /^by was not seen to take IPv6 on: .* \(the gateway that is left was not seen to either\)$/,
     ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
   },
   'proved by a destination that is named': {

@@ -13,6 +13,8 @@ export const X_MAC = '02:00:00:00:0a:02'
 export const Y_MAC = '02:00:00:00:0b:02'
 /** What answers beyond both gateways. */
 export const BEYOND = '203.0.113.1'
+/** The same over IPv6. */
+export const BEYOND6 = '2001:db8:ffff::1'
 
 export type SegmentNode = 'sw' | 'vm' | 'gx' | 'gy' | 'net'
 const NODES: readonly SegmentNode[] = ['sw', 'vm', 'gx', 'gy', 'net']
@@ -123,22 +125,25 @@ const carries = (to: string): string =>
 function restoring(node: SegmentNode, options: SegmentOptions): string {
   const {x} = addressesOf(options)
   const up = (...links: string[]): string => links.map((link) => `ip link set ${link} up`).join('; ')
-  const router = (upNet: string): string =>
-    `nft flush ruleset; sysctl -qw net.ipv4.ip_forward=1; ${up('up0')}; ip route replace default via ${upNet}`
+  const router = (upNet: string, upNet6: string): string =>
+    `nft flush ruleset; sysctl -qw net.ipv4.ip_forward=1; ${up('up0')}; ip route replace default via ${upNet}` +
+    (options.ip6 ? `; sysctl -qw net.ipv6.conf.all.forwarding=1; ip -6 route replace default via ${upNet6}` : '')
   switch (node) {
     case 'sw':
       return `nft flush ruleset; ${up('p-gx', 'p-gy', 'vnet0')}`
     case 'gx':
-      return router('172.16.1.2')
+      return router('172.16.1.2', '2001:db8:f1::2')
     case 'gy':
-      return router('172.16.2.2')
+      return router('172.16.2.2', '2001:db8:f2::2')
     case 'net':
-      return `${up('gx', 'gy')}; ip route replace 10.1.0.0/24 via 172.16.1.1`
+      return `${up('gx', 'gy')}; ip route replace 10.1.0.0/24 via 172.16.1.1${options.ip6 ? `; ${BACK6}` : ''}`
     case 'vm':
       return `nft flush ruleset; ${up('eth0')}; ip neigh flush all nud all; ip route flush proto boot
 ip route flush exact default; ${wayOut(x)}; ${options.ip6 ? `ip address replace ${options.ip6.vm}/64 dev eth0 nodad; ip -6 route flush exact default; ip -6 route flush proto boot; ${wayOut6(options.ip6.x)}` : ''}`
   }
 }
+
+const BACK6 = 'ip -6 route replace 2001:db8:1::/64 via 2001:db8:f1::1'
 
 /** The VM's way to gateway X, as routes and neighbours say it. */
 const wayOut = (ip: string): string =>
@@ -167,7 +172,12 @@ ip link add up0 netns ${ns(node)} type veth peer name ${node} netns ${ns('net')}
 ip -n ${ns(node)} address add ${up} dev up0; ip -n ${ns(node)} link set up0 up
 ip -n ${ns('net')} address add ${upNet}/30 dev ${node}; ip -n ${ns('net')} link set ${node} up
 ip -n ${ns(node)} route add default via ${upNet}`
-  const six = (node: 'gx' | 'gy', ip: string): string => `ip -n ${ns(node)} address add ${ip}/64 dev eth0 nodad`
+  const six = (node: 'gx' | 'gy', ip: string, own: string, up: string): string => `
+ip -n ${ns(node)} address add ${ip}/64 dev eth0 nodad; ip -n ${ns(node)} address add ${own}/64 dev eth0 nodad
+ip -n ${ns(node)} address add ${up}::1/64 dev up0 nodad; ip -n ${ns('net')} address add ${up}::2/64 dev ${node} nodad
+ip -n ${ns(node)} -6 route add default via ${up}::2`
+  // An address that goes with its link would not come back with it.
+  const forwards6 = 'net.ipv6.conf.all.forwarding=1 net.ipv6.icmp.ratelimit=0 net.ipv6.conf.all.keep_addr_on_down=1'
   return `
 for n in ${NODES.map(ns).join(' ')}; do
   ip netns add $n; ip -n $n link set lo up
@@ -181,7 +191,15 @@ ip -n ${ns('vm')} address add 10.1.0.10/24 dev eth0; ip -n ${ns('vm')} link set 
 ${leg('gx', X_MAC, own[0]!, x, '172.16.1.1/30', '172.16.1.2')}
 ${leg('gy', Y_MAC, own[1]!, y, '172.16.2.1/30', '172.16.2.2')}
 ip -n ${ns('net')} address add ${BEYOND}/32 dev lo; ip -n ${ns('net')} route add 10.1.0.0/24 via 172.16.1.1
-${ip6 ? `${six('gx', ip6.x)}; ${six('gy', ip6.y)}; ip -n ${ns('vm')} address add ${ip6.vm}/64 dev eth0 nodad` : ''}
+${
+  ip6
+    ? `for n in ${[ns('gx'), ns('gy'), ns('net')].join(' ')}; do ip netns exec $n sysctl -qw ${forwards6}; done
+${six('gx', ip6.x, '2001:db8:1::2', '2001:db8:f1')}
+${six('gy', ip6.y, '2001:db8:1::3', '2001:db8:f2')}
+ip -n ${ns('net')} address add ${BEYOND6}/128 dev lo nodad; ip netns exec ${ns('net')} ${BACK6}
+ip -n ${ns('vm')} address add ${ip6.vm}/64 dev eth0 nodad`
+    : ''
+}
 ip netns exec ${ns('vm')} sh -ec '${wayOut(x)}${ip6 ? `; ${wayOut6(ip6.x)}` : ''}'
 for i in $(seq 50); do ip netns exec ${ns('vm')} ping -c1 -W1 ${BEYOND} >/dev/null && exit 0; sleep 0.1; done; echo "the segment does not carry" >&2; exit 1`
 }

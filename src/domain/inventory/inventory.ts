@@ -87,6 +87,7 @@ const ip6Field = scalar<Ipv6>('an IPv6 address', 'fe80::1', readIpv6).superRefin
   if (!isMulticastIpv6(ip) && ip !== '::') return
   context.addIssue({code: 'custom', message: `"${ip}" is no address of a station (want its own, fe80::1)`})
 })
+const anyIpField = scalar<Ipv4 | Ipv6>('an IP address', '203.0.113.10', readIp)
 const nameField = scalar<string>('a name', 'letters, digits, "-", "_", "."', (text) => (text === '' ? undefined : text))
 
 const prefixBy = (read: (text: string) => Prefix | undefined) =>
@@ -119,7 +120,7 @@ const emptyIfNull = <T extends z.ZodType>(schema: T, empty: object) => z.preproc
 
 const siteSchema = z.strictObject({
   prefixes: z.array(anyPrefixField).default([]),
-  probes: z.array(ipField).optional(),
+  probes: z.array(anyIpField).optional(),
   dciRttMs: z.number().optional(),
   agentKey: pathField('/etc/gwswitch/site-y.key').optional(),
 })

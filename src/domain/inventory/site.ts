@@ -14,7 +14,7 @@ export interface Site {
   /** Destinations near this site, of either family. */
   readonly prefixes: readonly Prefix[]
   /** Addresses beyond its gateways that answer echoes: a switch is proved by them. */
-  readonly probes?: readonly Ipv4[] | undefined
+  readonly probes?: readonly (Ipv4 | Ipv6)[] | undefined
   /** Round trip over the DCI to the other site in ms, if known. */
   readonly dciRttMs: number | undefined
 }
