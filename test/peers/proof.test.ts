@@ -23,6 +23,10 @@ const FIREWALL: Change = [
   'vm',
   `nft 'add table inet fw; add chain inet fw in { type filter hook input priority 0; }; add rule inet fw in icmp type echo-request ip saddr != 10.1.0.0/24 drop'`,
 ]
+/** The routers beyond have somewhere to send it on to: what expires there is told, as often as it is asked. */
+const NEXT_HOP: Change = ['net', 'ip route add default via 172.16.1.1']
+/** An inventory that says nothing of what lies near the sites. */
+const BLIND = (yaml: string): string => yaml.replaceAll(/prefixes: \[[^\]]*\]/g, 'prefixes: []')
 /** A third gateway, named before the others, that the VM does not use. */
 const THREE = (yaml: string): string =>
   yaml
@@ -128,6 +132,21 @@ const ARP_ROWS: Readonly<Record<string, Row>> = {
     end: 'switched',
     exit: 0,
     uses: Y_MAC,
+  },
+  'nothing is known beyond the gateways: the next hop is': {
+    inventory: BLIND,
+    changes: [NEXT_HOP],
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'the same, asked at the gateway': {
+    inventory: BLIND,
+    at: 'gateway',
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'the same, and the next hop does not answer': {
+    inventory: BLIND,
+    changes: [BROKEN_UPSTREAM_Y],
+    ...{code: 'unverified', end: 'rolled-back', exit: 3, uses: X_MAC},
   },
   'three gateways: which one it leaves is seen': {
     inventory: THREE,
