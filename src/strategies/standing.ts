@@ -91,21 +91,24 @@ export interface WayBack {
  */
 export async function putBack(scene: Scene, before: Standing | null, way: WayBack, stage: Stage): Promise<Verdict> {
   const old = before?.uses ?? (before?.away ? scene.from : null)
-  const now = await howItIs(scene, old ?? scene.from, stage, way.eyes)
   const isBack = ({uses, away}: Proof): boolean =>
     before?.uses ? uses?.mac === before.uses.mac : before?.away === true && away
   const verdict = (ok: boolean, {code, uses, evidence}: Proof, ...why: string[]): Verdict => ({
     ...{ok, code, uses, evidence: [...why, ...evidence]},
   })
-  if (isBack(now) && !way.remembers) return verdict(true, now)
-  if ((old === null && !way.remembers) || old?.mac === scene.to.mac) {
-    const why = `which gateway ${scene.vm.name} used before was not seen, so that nothing is put back: it was told to use ${scene.to.name}`
-    return verdict(false, now, why)
-  }
-  if (old !== null && !isBack(now) && (await isGone(scene, old, stage))) {
-    await way.stay?.()
-    const why = `${old.name} (${old.mac}), which ${scene.vm.name} used before, does not serve any more: it is left where it is`
-    return verdict(false, now, why)
+  // What the other end remembers is right, whatever is seen.
+  if (old !== null || !way.remembers) {
+    const now = await howItIs(scene, old ?? scene.from, stage, way.eyes)
+    if (isBack(now) && !way.remembers) return verdict(true, now)
+    if (old === null || old.mac === scene.to.mac) {
+      const why = `which gateway ${scene.vm.name} used before was not seen, so that nothing is put back: it was told to use ${scene.to.name}`
+      return verdict(false, now, why)
+    }
+    if (!isBack(now) && (await isGone(scene, old, stage))) {
+      await way.stay?.()
+      const why = `${old.name} (${old.mac}), which ${scene.vm.name} used before, does not serve any more: it is left where it is`
+      return verdict(false, now, why)
+    }
   }
   await way.tell(old ?? scene.from)
   const after = await howItIs(scene, old ?? scene.from, stage, way.eyes)

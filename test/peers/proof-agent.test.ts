@@ -2,16 +2,13 @@
 import {describe, it} from 'vitest'
 import {useAgentInSegment} from '../support/agent-in-segment.ts'
 import {noNamespaces} from '../support/namespaces.ts'
-import {BEYOND, useSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
+import {useSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
 import {startSwitch} from './proof-switch.ts'
 import {
-  BROKEN_UPSTREAM_Y,
   type Change,
   DEAD_Y,
-  DEAF_Y,
   DROP_PING,
   expectRow,
-  NO_FORWARDING_Y,
   NO_UPSTREAM_Y,
   OFF,
   type Row,
@@ -36,11 +33,8 @@ const BEFORE: Readonly<Record<string, AgentRow>> = {
   'there already': {changes: [ON_Y], ...ALREADY},
   'there already, at the gateway': {changes: [ON_Y], at: 'gateway', ...ALREADY},
   'the target is unplugged': {changes: [DEAD_Y], ...DEAD},
-  'the target has its link and answers nothing': {changes: [DEAF_Y], ...DEAD},
   'the target has no upstream': {changes: [NO_UPSTREAM_Y], ...DEAD},
   'the target has no upstream, asked there': {changes: [NO_UPSTREAM_Y], at: 'gateway', ...DEAD},
-  'the upstream of the target is broken': {changes: [BROKEN_UPSTREAM_Y], ...DEAD},
-  'the target does not forward': {changes: [NO_FORWARDING_Y], ...DEAD},
   "a slip in the target's MAC": {inventory: SLIP, ...DEAD},
   'the VM is off': {changes: [OFF], at: 'gateway', code: 'silent', end: 'not-begun', exit: 5, served: false},
 }
@@ -69,7 +63,6 @@ const AFTER: Readonly<Record<string, AgentRow>> = {
     ...{code: 'unverified', end: 'accepted', exit: 0, uses: Y_MAC},
   },
   'the VM drops ICMP and talks': {changes: [DROP_PING], talks: true, ...SWITCHED},
-  'proved by a destination that is named': {flags: ['--verify-to', BEYOND], ...SWITCHED},
 }
 
 describe.skipIf(noNamespaces)('the agent strategy', () => {

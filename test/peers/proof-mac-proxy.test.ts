@@ -5,17 +5,14 @@ import {join} from 'node:path'
 import {afterAll, describe, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
 import {noNamespaces} from '../support/namespaces.ts'
-import {BEYOND, useSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
+import {useSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
 import {until} from '../support/until.ts'
 import {startSwitch} from './proof-switch.ts'
 import {
-  BROKEN_UPSTREAM_Y,
   type Change,
   DEAD_Y,
-  DEAF_Y,
   DROP_PING,
   expectRow,
-  NO_FORWARDING_Y,
   NO_UPSTREAM_Y,
   OFF,
   type Row,
@@ -37,10 +34,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'nothing in the way': SWITCHED,
   'there already': {changes: [ON_Y], code: 'already', end: 'already', exit: 0, uses: Y_MAC},
   'the target is unplugged': {changes: [DEAD_Y], ...DEAD},
-  'the target has its link and answers nothing': {changes: [DEAF_Y], ...DEAD},
   'the target has no upstream': {changes: [NO_UPSTREAM_Y], ...DEAD},
-  'the upstream of the target is broken': {changes: [BROKEN_UPSTREAM_Y], ...DEAD},
-  'the target does not forward': {changes: [NO_FORWARDING_Y], ...DEAD},
   "a slip in the target's MAC": {inventory: SLIP, ...DEAD},
   'the VM is off': {changes: [OFF], code: 'silent', end: 'not-begun', exit: 5, served: false},
   'the VM keeps a permanent entry': {
@@ -67,13 +61,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     changes: [DROP_PING],
     ...{code: 'unverified', end: 'rolled-back', exit: 3, uses: X_MAC},
   },
-  'the same, as accepted': {
-    changes: [DROP_PING],
-    flags: ['--accept-unverified'],
-    ...{code: 'unverified', end: 'accepted', exit: 0, uses: Y_MAC},
-  },
   'the VM drops ICMP and talks': {changes: [DROP_PING], talks: true, ...SWITCHED},
-  'proved by a destination that is named': {flags: ['--verify-to', BEYOND], ...SWITCHED},
   'the target dies once the bridge redirects': {
     middle: (at) => at.run(...DEAD_Y),
     ...{code: 'target-dead', end: 'rolled-back', exit: 3, uses: X_MAC},

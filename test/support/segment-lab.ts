@@ -136,7 +136,7 @@ function restoring(node: SegmentNode, options: SegmentOptions): string {
     case 'gy':
       return router('172.16.2.2', '2001:db8:f2::2')
     case 'net':
-      return `${up('gx', 'gy')}; ip route replace 10.1.0.0/24 via 172.16.1.1${options.ip6 ? `; ${BACK6}` : ''}`
+      return `${up('gx', 'gy')}; ip route flush exact default; ip route replace 10.1.0.0/24 via 172.16.1.1${options.ip6 ? `; ${BACK6}` : ''}`
     case 'vm':
       return `nft flush ruleset; ${up('eth0')}; ip neigh flush all nud all; ip route flush proto boot
 ip route flush exact default; ${wayOut(x)}; ${options.ip6 ? `ip address replace ${options.ip6.vm}/64 dev eth0 nodad; ip -6 route flush exact default; ip -6 route flush proto boot; ${wayOut6(options.ip6.x)}` : ''}`

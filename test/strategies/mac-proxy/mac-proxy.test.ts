@@ -1,8 +1,10 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
+import {Failure} from '../../../src/errors.ts'
 import type {BridgePort, FdbEntry} from '../../../src/net/bridge-ports.ts'
 import type {NftTable} from '../../../src/net/nft/nft-listing.ts'
+import type {World} from '../../../src/net/world.ts'
 import {macProxyOn} from '../../../src/strategies/mac-proxy/mac-proxy.ts'
 import type {ProxyWorld} from '../../../src/strategies/mac-proxy/proxy-world.ts'
 import type {Stage} from '../../../src/strategies/strategy.ts'
@@ -117,6 +119,28 @@ describe('the strategy mac-proxy', () => {
       expect(await strategy.rollback(plan, stage)).toMatchObject({ok: true, uses: {name: 'rx'}})
     expect(loaded.at(-1), 'nothing is left').toBe('delete table bridge gwswitch_proxy\n')
     expect(world.openLinks).toBe(0)
+  })
+
+  it('is taken back also where nobody can look any more', async () => {
+    const {strategy, stage, world, loaded} = hypervisor()
+    const {plan} = await strategy.look(await strategy.plan(switchover('web-07'), {}, world), stage)
+    await strategy.execute(plan, stage)
+    const down: World['openLink'] = async () => {
+      throw new Failure('runtime', 'uplink is down')
+    }
+    const verdict = await strategy.rollback(plan, {...stage, world: {...world, openLink: down}})
+    expect(verdict).toMatchObject({ok: false, code: 'unverified', uses: null, evidence: ['uplink is down']})
+    expect(loaded.at(-1)).toBe('delete table bridge gwswitch_proxy\n')
+  })
+
+  it('redirects what goes to any other gateway: one family may use another than the other', async () => {
+    const {strategy, stage, world, loaded} = hypervisor({sends: RY})
+    const {segment, ...rest} = switchover('web-07')
+    const third = {...segment.gateways[0]!, name: 'rz', site: 'z', ip: '10.0.0.3', mac: '02:00:00:00:0c:01'}
+    const three = {...rest, segment: {...segment, gateways: [...segment.gateways, third]}}
+    const {plan} = await strategy.look(await strategy.plan(three, {}, world), stage)
+    await strategy.execute({...plan, before: {...plan.before!, sends: [RY, RX]}}, stage)
+    expect(loaded.at(-1)).toContain(`ether daddr { ${RX}, 02:00:00:00:0c:01 } meta protocol ip`)
   })
 
   it('says where the packets go instead', async () => {
