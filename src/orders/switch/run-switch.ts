@@ -102,7 +102,10 @@ export async function prepareSwitch(
     const strategy = await chosen.load()
     const untaken = optionsOf(order).find((name) => !strategy.takes.includes(name))
     if (untaken !== undefined) {
-      passedOver.push({strategy: strategy.name, reason: `does not take ${OPTION_FLAGS[untaken]}`})
+      passedOver.push({
+        strategy: strategy.name,
+        reason: `the ${strategy.name} strategy does not take ${OPTION_FLAGS[untaken]}`,
+      })
       continue
     }
     try {

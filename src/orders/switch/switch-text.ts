@@ -5,8 +5,11 @@ import type {SwitchDocument} from './run-switch.ts'
 
 export function switchText(document: SwitchDocument): string[] {
   const {vm, from, to, strategy, steps, describe, dryRun} = document
+  const seen = document.before ?? from
+  // What is there already leaves nothing.
+  const leaves = seen.name === to.name ? undefined : seen
   const lines = [
-    `${vm.name} (${vm.ip}, ${vm.segment})  from ${(document.before ?? from).name} (site ${(document.before ?? from).site})  to ${to.name} (site ${to.site})  by ${strategy}`,
+    `${vm.name} (${vm.ip}, ${vm.segment})${leaves ? `  from ${leaves.name} (site ${leaves.site})` : ''}  to ${to.name} (site ${to.site})  by ${strategy}`,
     ...document.passedOver.map(({strategy: name, reason}) => `  not by ${name}: ${reason}`),
     '',
     ...describe.map((line, i) => `  ${i + 1}. ${line}`),
@@ -34,7 +37,7 @@ const HEADS: Readonly<Record<SwitchEnd, (document: SwitchDocument) => [head: str
     'ROLLED BACK',
     `${vm.name} is as it was: the network did not agree that ${to.name} serves it`,
   ],
-  lost: ({vm, to}) => ['LOST', `${vm.name} was switched to ${to.name}, and moved away by somebody else`],
+  lost: ({vm, to}) => ['LOST', `${vm.name} used ${to.name}, and was moved away by somebody else while it was held`],
   unknown: ({vm, to}) => ['UNKNOWN', `${vm.name} was told to use ${to.name}; it could not be put back for certain`],
 }
 

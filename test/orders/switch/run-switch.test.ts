@@ -202,7 +202,7 @@ describe('options that a strategy does not take', () => {
     const found = await prepareSwitch(order, parseInventory(INVENTORY, 'gwswitch.yaml'), installed, fakeWorld())
     expect(found).toMatchObject({
       strategy: {name: 'b'},
-      passedOver: [{strategy: 'a', reason: `does not take ${flag}`}],
+      passedOver: [{strategy: 'a', reason: `the a strategy does not take ${flag}`}],
     })
   })
 })
