@@ -82,6 +82,7 @@ describe.skipIf(noNamespaces)('a route that was rewritten', () => {
       await ip(site, 'link set eth0 up')
       await ip(site, `route add default via ${OLD4}`)
       await until(async () => agent.log().includes('is not in use any more'), 15_000, 'a line')
+      // Its line may speak of the moment in which there was no route at all.
       expect((await status(site)).standing).toMatchObject([
         {gateway: NEW4, state: 'lost', why: `the VM sends by ${OLD4} (eth0)`},
       ])

@@ -118,6 +118,9 @@ export function lookAt(
       found.standing.push(lost)
       found.lost.push(lost)
       found.say.push(`${nameOf(change)}, confirmed in run ${each.run}, is not in use any more: ${why}`)
+    } else if (why !== undefined && state === 'lost' && why !== each.why) {
+      // Said once; what is used in its place may be another by now.
+      found.standing.push({...each, why})
     } else {
       found.standing.push(each)
       if (why !== undefined && state === 'in_force') found.doubted.push(change.family)

@@ -113,7 +113,9 @@ describe('what was confirmed and is so no more', () => {
       `${NAME}, confirmed in run r1, is not in use any more: the VM sends by 10.0.0.1 (eth0)`,
     ])
     expect(standing(guest)).toMatchObject({state: 'lost', why: 'the VM sends by 10.0.0.1 (eth0)'})
-    expect(changed(guest, undefined)).toEqual([])
+    expect(changed(guest, '10.0.0.1')).toEqual([])
+    expect(changed(guest, undefined)).toEqual(['keep done confirmed'])
+    expect(standing(guest)).toMatchObject({state: 'lost', why: 'there is no IPv4 default route'})
     expect(changed(guest, '10.0.0.2')).toEqual(['keep done confirmed', `${NAME} is in use again`])
   })
 
