@@ -41,8 +41,11 @@ export interface SiteBeacon {
   readonly ask?: readonly string[]
 }
 
-export const NOTE_REASONS = ['notify_peers', 'beacons'] as const
-/** `notify_peers`: the VM's NIC announced itself. `beacons`: another site than before is the only or the nearest one. */
+export const NOTE_REASONS = ['notify_peers', 'beacons', 'gateway_lost'] as const
+/**
+ * `notify_peers`: the VM's NIC announced itself. `beacons`: another site than before is the only or the nearest one.
+ * `gateway_lost`: the gateway that was confirmed is not the one in use any more.
+ */
 export type NoteReason = (typeof NOTE_REASONS)[number]
 
 /** What a VM that was moved says, signed by its own key. */

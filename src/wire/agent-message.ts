@@ -132,6 +132,14 @@ export const AGENT_REASONS = [
   'gateway_died',
   /** The VM was restarted: routes do not outlive that. */
   'rebooted',
+  /** Confirmed: the gateway was in use already, and nothing was touched. */
+  'already',
+  /** Confirmed, but for what `detail` names: a route or a rule of the VM's own keeps it where it was. */
+  'partial',
+  /** Applied, and what could not be undone is not tried any more but when routes change: `detail` says what is left. */
+  'given_up',
+  /** Taken away on the VM itself (`agent reset`). */
+  'reset',
 ] as const
 export type AgentReason = (typeof AGENT_REASONS)[number]
 

@@ -75,6 +75,36 @@ const PROOF: readonly Mutant[] = [
   proof('ARP is proof', "ends(forwards(seen.target) ? 'served' : 'unverified')", "ends('served')"),
 ]
 
+const anything = 'test/domain/agent/switchover-any.test.ts'
+const switchover = of('src/domain/agent/switchover.ts', anything)
+const GUEST: readonly Mutant[] = [
+  of('src/domain/agent/plan.ts', 'test/domain/agent/policy.test.ts')(
+    'a gateway that is in use is changed for itself',
+    '  if (planned.from === to) return sameGateway(planned, ways)\n',
+    '',
+  ),
+  switchover(
+    'what the kernel sends elsewhere is confirmed',
+    '  if (proof.wrong !== undefined) return undo(turn, record, proof.wrong.reason, proof.wrong.detail)\n',
+    '',
+  ),
+  of('src/domain/agent/standing.ts', anything)(
+    'an overlay stays over whatever its owner does',
+    'own.find(({gateway}) => gateway === from)',
+    'own[0]',
+  ),
+  of('src/domain/agent/memory.ts', anything)(
+    'an undoing that cannot be done keeps every command waiting',
+    "(record.phase !== 'rolling_back' || record.trouble === undefined)",
+    'true',
+  ),
+  of('src/domain/agent/switchover-undo.ts', 'test/domain/agent/switchover-standing.test.ts')(
+    'what was taken back stands',
+    '...standingAgain(record, record.changes), ...(owed',
+    '...(owed',
+  ),
+]
+
 const standing = of('src/strategies/standing.ts', 'test/strategies/arp/strategy.test.ts')
 const strategy = of('src/strategies/agent/agent.ts', 'test/strategies/agent/agent.test.ts')
 const signed = of('src/strategies/agent/signed.ts', 'test/strategies/agent/signed.test.ts')
@@ -93,6 +123,7 @@ const AGENT: readonly Mutant[] = [
 
 const jws = of('src/wire/agent-jws.ts', 'test/wire/agent-message.test.ts')
 const policy = of('src/domain/agent/policy.ts', 'test/domain/agent/policy.test.ts')
+const plan = of('src/domain/agent/plan.ts', 'test/domain/agent/policy.test.ts')
 const TRUST: readonly Mutant[] = [
   jws('no signature is checked', '!verify(null, ', 'false && !verify(null, '),
   jws('a command is taken for an answer', "if (typ !== kind.typ) return silent('wrong_typ')", ''),
@@ -103,7 +134,7 @@ const TRUST: readonly Mutant[] = [
   ),
   policy('no sequence number is checked', 'if (known && command.seq <= known.seq)', 'if (known && command.seq < 0)'),
   policy('an expired command is obeyed', 'if (command.exp + clockSkewS < nowS)', 'if (false)'),
-  policy('any key may choose any gateway', '?.gateways.includes(to)', '?.gateways'),
+  plan('any key may choose any gateway', '&& key.gateways.includes(wanted.to)', ''),
   of('src/wire/dhcp-auth.ts', 'test/wire/dhcp-auth.test.ts')(
     'any FORCERENEW is authentic',
     'return timingSafeEqual(',
@@ -230,6 +261,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SWITCH,
   ...PROOF,
   ...AGENT,
+  ...GUEST,
   ...TRUST,
   ...DHCP,
   ...FILTER,

@@ -59,9 +59,9 @@ describe.skipIf(noNamespaces)('a switch of both families', () => {
 
   it('is taken back whole where only the IPv4 half of it came about', () =>
     withSite({}, async (site) => {
-      // A rule of the owner's own that the agent does not know: its IPv6 traffic stays on the old gateway.
+      // A rule of the owner's own for a part of its IPv6 traffic: what is seen from outside stays on the old gateway.
       await site.run('vm', 'ip', '-6', 'route', 'add', 'default', 'via', OLD6, 'dev', 'eth0', 'table', '99')
-      await site.run('vm', 'ip', '-6', 'rule', 'add', 'from', VM6, 'priority', '50', 'lookup', '99')
+      await site.run('vm', 'ip', '-6', 'rule', 'add', 'ipproto', 'ipv6-icmp', 'priority', '50', 'lookup', '99')
       const before = await site.routing()
       await site.start()
       const {code, json} = await switched(site)

@@ -85,6 +85,40 @@ describe.skipIf(noNamespaces)('an agent that is killed', () => {
   )
 })
 
+/** A few in every run; `GWSWITCH_KILLS=200` for all. */
+const KILLS = Number(process.env.GWSWITCH_KILLS ?? 16)
+
+describe.skipIf(noNamespaces)('an agent that is killed at any moment', () => {
+  it('of a switch in any mode, to another gateway or to the one in use, leaves a default route', {
+    timeout: 1_800_000,
+  }, async () => {
+    await withSite({config: CONFIG}, async (site) => {
+      for (let kill = 0; kill < KILLS; kill++) {
+        const agent = await site.start()
+        const mode = (['replace', 'rule', 'drain', undefined] as const)[kill % 4]
+        const [used, other] = (await site.gateway()) === OLD4 ? [OLD4, NEW4] : [NEW4, OLD4]
+        const gw4 = kill % 3 === 0 ? used : other
+        const run = `any-${kill}`
+        site.send(site.sign(site.command({run, gw4, ...(mode && {mode})})))
+        // What it does takes some 30 ms on a quiet machine: before, in the middle, after.
+        await delay(Math.random() * 60)
+        await agent.kill('SIGKILL')
+        const after = await site.gateway()
+        const what = `${run}: ${mode ?? 'auto'} from ${used} to ${gw4}: ${after}`
+        expect([OLD4, NEW4], what).toContain(after)
+        expect(await site.run('vm', 'ip', '-4', 'route', 'show', 'default'), what).toMatch(
+          /^default via 10\.0\.0\.[12] /,
+        )
+      }
+      // Whoever comes next ends it: on the old gateway or a proved one, and takes commands.
+      await site.start()
+      const used = (await site.gateway())!
+      expect(await site.ask({gw4: used === OLD4 ? NEW4 : OLD4, mode: 'rule'})).toMatchObject({state: 'confirmed'})
+      await site.run('vm', 'ping', '-c1', '-W2', FAR4)
+    })
+  })
+})
+
 /** Sets the trap for a change: the one of that number from now on, see agent-process. */
 async function killedAt(call: string, site: Site, run: () => Promise<boolean>): Promise<boolean> {
   const trap = `${site.configFile}.trap`

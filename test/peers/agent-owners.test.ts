@@ -1,4 +1,6 @@
 import {once} from 'node:events'
+import {writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
 import {FAR4, NEW4, OLD4, type Site, withSite} from '../services/agent/site.ts'
@@ -83,6 +85,51 @@ describe.skipIf(noNamespaces)('a route that a program owns', () => {
     )
   }
 })
+
+/** As Debian's script does it, but for the files that are not ours. */
+const UDHCPC_SCRIPT = `#!/bin/sh
+case $1 in
+  deconfig) ip link set $interface up ;;
+  bound | renew)
+    ip address replace $ip/$mask dev $interface
+    while ip route del default dev $interface 2>/dev/null; do :; done
+    ip route add default via $router dev $interface ;;
+esac
+`
+
+describe.skipIf(noNamespaces || missing.dnsmasq || !(await hasProgram('udhcpc')))(
+  'udhcpc, whose script makes a plain route',
+  () => {
+    it('is known for its owner; what it makes of a route that was rewritten is told', {timeout: 90_000}, async () => {
+      await withSite({plain: false, config: {probes: [FAR4], windows: {guardS: 0}}}, async (site) => {
+        serve(site)
+        const script = join(site.directory, 'udhcpc.sh')
+        writeFileSync(script, UDHCPC_SCRIPT, {mode: 0o755})
+        const client = site.spawn('vm', 'udhcpc', '-f', '-i', 'eth0', '-s', script)
+        await eventually(async () => expect(await site.gateway()).toBe(OLD4), client.log)
+        const agent = await site.start()
+        const renew = async (): Promise<void> => {
+          const renewals = client.log().split('obtained').length
+          client.child.kill('SIGUSR1')
+          await eventually(
+            async () => expect(client.log().split('obtained').length).toBeGreaterThan(renewals),
+            client.log,
+          )
+        }
+        expect(await site.ask({run: 'a', gw4: NEW4})).toMatchObject({state: 'confirmed', mode: 'rule'})
+        await renew()
+        await eventually(async () => expect(await site.gateway()).toBe(NEW4), agent.log)
+        await site.ask({op: 'rollback', run: 'a'})
+        expect(await site.ask({gw4: NEW4, mode: 'replace'})).toMatchObject({state: 'confirmed'})
+        await renew()
+        await eventually(
+          async () => expect(agent.log()).toMatch(/is not in use any more: the VM sends by 10.0.0.1/),
+          agent.log,
+        )
+      })
+    })
+  },
+)
 
 /** A DHCP server at the old gateway that gives the VM its usual address. */
 function serve(site: Site): void {

@@ -35,7 +35,8 @@ describe.skipIf(noNamespaces)('an interface that is down when the deadline comes
       if (mode === 'drain') await site.run('vm', 'ip', 'route', 'replace', 'default', 'via', OLD4, 'dev', 'eth0')
       await until(async () => (await site.gateway()) === OLD4, 15_000, 'the old gateway')
       expect(await site.ask({op: 'query', run: 'a'})).toMatchObject({
-        ...{state: 'rolled_back', reason: 'not_confirmed', gw4: OLD4},
+        // On a busy machine the interface is down before the proof is done.
+        ...{state: 'rolled_back', reason: expect.stringMatching(/^(?:not_confirmed|probe_failed)$/), gw4: OLD4},
       })
       expect(await site.routing()).toBe(before)
       expect(await site.run('vm', 'nft', 'list', 'tables')).not.toMatch(/gwswitch/)

@@ -24,6 +24,8 @@ const LONG = [
   'peers/dhcp-backends',
   'e2e/agent-site',
   'peers/agent-rollback',
+  'peers/agent-standing',
+  'peers/agent-networkmanager',
 ]
 
 /** 0 for the longest; those that are not listed come behind. */

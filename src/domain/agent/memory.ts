@@ -20,6 +20,10 @@ export interface RouteChange {
   readonly mode: SwitchMode
   readonly interfaceIndex: number
   readonly interfaceName: string
+  /** By which the NIC is found when it was replugged. Absent in what older agents wrote. */
+  readonly mac?: string
+  /** Another NIC had the host's default route: only what is bound to this one was moved. */
+  readonly spare?: true
   readonly from: string
   readonly to: string
   /** `replace`: the owner's route before and after. */
@@ -29,6 +33,24 @@ export interface RouteChange {
    * the owner's route that it lies over and is made after.
    */
   readonly overlay?: {readonly before: string | null; readonly after: string | null; readonly route: SavedRoute}
+}
+
+/**
+ * What was confirmed for a family and is to be so: followed until another switch is, or it is undone. `in_force`: so it is.
+ * `withdrawn`: our overlay was taken away, for what it lay over is not so any more; it comes back with that. `lost`: the VM
+ * uses another gateway all the same.
+ */
+export interface Standing {
+  readonly kid: string
+  readonly run: string
+  readonly change: RouteChange
+  readonly state: 'in_force' | 'withdrawn' | 'lost'
+  /** Why it is not in force. */
+  readonly why?: string
+  /** Ordinary traffic went past the gateway when it was confirmed, as by a tunnel: it is no sign of anything. */
+  readonly aside?: true
+  /** ms since 1970: since when it is so. */
+  readonly sinceMs: number
 }
 
 /**
@@ -65,6 +87,17 @@ export interface SwitchRecord {
   /** Until when the confirmed gateway is watched. Absent where it cannot be. */
   readonly guardUntil?: Deadline
   readonly drainMs: number
+  /** What stays behind of the VM's traffic, in words, as seen after the change. */
+  readonly partial?: string
+  /** What was confirmed, this switch included when it is, by family; and what it was before this one. */
+  readonly standing?: readonly Standing[]
+  readonly standingBefore?: readonly Standing[]
+  /** While `rolling_back` because one family's gateway died: what of this switch stays. */
+  readonly staying?: readonly RouteChange[]
+  /** What an undoing that was given up has left: tried again when routes change, until another switch is about it. */
+  readonly owed?: readonly RouteChange[]
+  /** What was owed where this one was confirmed: it is again when this one is undone. */
+  readonly owedBefore?: readonly RouteChange[]
   /** ms since 1970, by the VM's clock. */
   readonly startedAt: number
   readonly endedAt?: number
@@ -136,6 +169,25 @@ export const answerTo = (memory: AgentMemory, kid: string, seq: number, digest: 
 export const isOpen = (record: SwitchRecord | undefined): record is OpenSwitch =>
   record !== undefined && record.phase !== 'done'
 export type OpenSwitch = SwitchRecord & {readonly phase: Exclude<SwitchPhase, 'done'>}
+
+/** A switch that keeps another from beginning. One that cannot be undone does not. */
+export const isBusy = (record: SwitchRecord | undefined): record is OpenSwitch =>
+  isOpen(record) && (record.phase !== 'rolling_back' || record.trouble === undefined)
+
+/** What is followed: of what an older agent wrote, what its last switch confirmed. */
+export const standingOf = (record: SwitchRecord | undefined): readonly Standing[] =>
+  record?.standing ??
+  (record?.state === 'confirmed'
+    ? record.changes.map((change) => standingFor(record, change, record.endedAt ?? record.startedAt))
+    : [])
+
+export const standingFor = ({kid, run}: SwitchRecord, change: RouteChange, sinceMs: number): Standing => ({
+  ...{kid, run, change, state: 'in_force', sinceMs},
+})
+
+/** What was answered to a switch of that run that found nothing to do. */
+export const alreadyOf = ({answered}: AgentMemory, kid: string, run: string): string | undefined =>
+  answered.find(({kid: by, answer}) => by === kid && answer.run === run && answer.reason === 'already')?.answer.detail
 
 /** Why it was refused or rolled back, or is not rolled back yet. */
 export const detailOf = ({detail, trouble}: Pick<SwitchRecord, 'detail' | 'trouble'>): string | undefined =>

@@ -10,8 +10,9 @@ import {
   type SilentReason,
 } from '../../wire/agent-message.ts'
 import type {AgentConfig} from './config.ts'
+import type {PolicyFacts, SwitchPlan} from './facts.ts'
 import {type AgentMemory, answerTo, outcomeOf, remembered, type SwitchRecord, toldAgain} from './memory.ts'
-import {decide, type PolicyFacts, type SwitchPlan} from './policy.ts'
+import {decide} from './policy.ts'
 
 /** Takes a signed answer to whoever asked; a way that is gone is no error. It is handed on here, never used. */
 export type Reply = (token: string) => void
@@ -168,6 +169,10 @@ function obey(state: Reception, asker: Asker, atMs: number, now: ReceptionNow): 
   if (decision.op === 'query') {
     const {last} = now.memory
     const outcome = last?.run === asker.command.run ? outcomeOf(last) : RECEIVED
+    return {state: counted(state, 'obeyed'), actions: [usedUp(asker), {kind: 'answer', asker, outcome}]}
+  }
+  if (decision.op === 'already') {
+    const outcome = {state: 'confirmed', reason: 'already', detail: decision.detail.slice(0, 300)} as const
     return {state: counted(state, 'obeyed'), actions: [usedUp(asker), {kind: 'answer', asker, outcome}]}
   }
   const underway = {...state, underway: [...state.underway, asker.digest]}

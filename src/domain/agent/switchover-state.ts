@@ -1,8 +1,9 @@
 // What a switchover of this VM is, from the command to its proof or its end: its state, what happens to it, and what is to
 // be done. The step from one to the next is in switchover.ts.
 import type {AgentCommand, AgentReason} from '../../wire/agent-message.ts'
-import {type Deadline, isOpen, type RouteChange, type SwitchRecord} from './memory.ts'
-import type {PolicyFacts, SwitchPlan} from './policy.ts'
+import type {Why} from './egress.ts'
+import type {PolicyFacts, SwitchPlan} from './facts.ts'
+import {type Deadline, isOpen, type RouteChange, type Standing, type SwitchRecord} from './memory.ts'
 import {NO_FAILURE, type Retry} from './retry.ts'
 
 /** What has its turn, from its first action to its last one: those of different tasks never mingle. */
@@ -10,10 +11,18 @@ export type Task =
   | SwitchTask
   | {readonly kind: 'confirm'}
   | {readonly kind: 'rollback'; readonly reason: AgentReason; readonly detail: string}
-  /** The gateway to which that switch went is dead, the old one is not. */
-  | {readonly kind: 'gateway_died'; readonly run: string; readonly seq: number; readonly detail: string}
+  /** The gateway to which that switch went is dead in these families, the old one is not. */
+  | {
+      readonly kind: 'gateway_died'
+      readonly run: string
+      readonly seq: number
+      readonly families: readonly (4 | 6)[]
+      readonly detail: string
+    }
   /** What could not be undone, or ended, is tried again; or it has become time to. */
   | {readonly kind: 'undo' | 'end_drain'}
+  /** Everything of ours is to go. */
+  | {readonly kind: 'reset'}
   /** The first of all: goes on where an agent before this one was stopped. */
   | {readonly kind: 'recover'}
   /** The last; `open`: a switch was not decided when it was ordered. */
@@ -34,7 +43,7 @@ export interface SwitchTask {
 /** What is under way for the first task, and takes its time. */
 export type Doing =
   | {readonly kind: 'trying' | 'applying'; readonly task: SwitchTask}
-  | {readonly kind: 'proving' | 'undoing' | 'ending_drain'}
+  | {readonly kind: 'proving' | 'confirming' | 'undoing' | 'ending_drain' | 'resetting'}
 
 export interface Switchover {
   /** The switch in progress, or the last one, as it is on disk. */
@@ -42,6 +51,10 @@ export interface Switchover {
   /** The first has its turn, if something is {@link Switchover.doing}; the others wait. */
   readonly tasks: readonly Task[]
   readonly doing: Doing | undefined
+  /** Since the change, and by this agent: a confirmation that waits counts for nothing without it. */
+  readonly proved: boolean
+  /** Families of which what was confirmed was not so at the last look: an owner that starts again takes a moment. */
+  readonly doubted: readonly (4 | 6)[]
   readonly undoing: Retry
   readonly draining: Retry
   /** Nothing is begun or tried again any more. */
@@ -54,13 +67,16 @@ export type SwitchEvent =
   | {readonly kind: 'turn'}
   /** {@link dueMs} is over. */
   | {readonly kind: 'tick'}
-  /** Routes, rules or addresses changed, whoever did that. */
-  | {readonly kind: 'routes_changed'}
+  /** Interfaces, routes or rules may have changed, whoever did that; and the look after what came of it. */
+  | {readonly kind: 'routes_changed' | 'looked'; readonly facts: Surroundings}
   /** The agent ends. */
   | {readonly kind: 'stop'}
   /** A `save` failed. The state is the one before the step that asked for it, and none of that step's actions was done. */
   | {readonly kind: 'not_saved'; readonly detail: string}
   | SwitchResult
+
+/** What standing switches are held against. */
+export type Surroundings = Pick<PolicyFacts, 'families' | 'nics'>
 
 /** How ended what an action began. */
 export type SwitchResult =
@@ -68,13 +84,32 @@ export type SwitchResult =
   | {readonly kind: 'tried'; readonly wrong: Required<Why>}
   | {readonly kind: 'tried'; readonly wrong?: undefined; readonly families: PolicyFacts['families']}
   | {readonly kind: 'applied'}
-  /** `silent`: a new gateway beyond which nothing answers. */
-  | {readonly kind: 'proved'; readonly silent: string | undefined}
-  /** `gone`: interfaces that are no more, and their routes with them. */
-  | {readonly kind: 'undone'; readonly trouble: string | undefined; readonly gone: readonly string[]}
+  | Proof
+  /** `gone`: interfaces that are no more, and their routes with them; `left`: what is not undone. */
+  | {
+      readonly kind: 'undone'
+      readonly trouble: string | undefined
+      readonly gone: readonly string[]
+      readonly left?: readonly RouteChange[]
+    }
   | {readonly kind: 'drain_ended'}
+  /** `left`: what could not be taken away. */
+  | {readonly kind: 'reset'; readonly left: string | undefined}
   /** It threw. */
   | {readonly kind: 'failed'; readonly detail: string}
+
+/** By what the kernel would do with the VM's traffic, and by what answers. */
+export interface Proof {
+  readonly kind: 'proved'
+  /** A new gateway beyond which nothing answers. */
+  readonly silent: string | undefined
+  /** Why the traffic has not moved. */
+  readonly wrong?: Required<Why> | undefined
+  /** What of it has not, in words. */
+  readonly partial?: string | undefined
+  /** Families of which ordinary traffic goes past the gateway, as by a tunnel. */
+  readonly aside?: readonly (4 | 6)[]
+}
 
 export type SwitchAction =
   /**
@@ -86,7 +121,9 @@ export type SwitchAction =
   | {readonly kind: 'keep'; readonly record: SwitchRecord; readonly quietly?: true}
   /** Each of these ends in its {@link SwitchResult}. A trial begins when a watch has ended that was left. */
   | {readonly kind: 'try'; readonly plan: SwitchPlan}
-  | {readonly kind: 'apply' | 'undo'; readonly changes: readonly RouteChange[]}
+  | {readonly kind: 'apply'; readonly changes: readonly RouteChange[]}
+  /** `keepDrain`: what drains now is not theirs. */
+  | {readonly kind: 'undo'; readonly changes: readonly RouteChange[]; readonly keepDrain: boolean}
   | {readonly kind: 'prove'; readonly changes: readonly RouteChange[]; readonly probes: readonly string[]}
   | {readonly kind: 'end_drain'}
   /** The trial or the proof under way need not be waited for. */
@@ -94,8 +131,14 @@ export type SwitchAction =
   /** Watches the confirmed gateway until `guardUntil`: `gateway_died` may come. */
   | {readonly kind: 'watch'; readonly record: SwitchRecord}
   | {readonly kind: 'leave'}
+  /** Ends in `reset`; `changes`: those of a switch that was not decided. */
+  | {readonly kind: 'reset'; readonly changes: readonly RouteChange[]}
   /** Puts back what of the overlay somebody else took away. */
-  | {readonly kind: 'reassert'; readonly changes: readonly RouteChange[]; readonly draining: boolean}
+  | {readonly kind: 'hold'; readonly changes: readonly RouteChange[]; readonly draining: boolean}
+  /** Takes it away: what it lay over is not so any more. */
+  | {readonly kind: 'withdraw'; readonly changes: readonly RouteChange[]}
+  /** What was confirmed is so no more. */
+  | {readonly kind: 'lost'; readonly standing: Standing}
   /** This task's turn is over; `declined`: the switch was not begun. */
   | {readonly kind: 'over'; readonly task: Task; readonly declined?: Required<Why>}
   | {readonly kind: 'log'; readonly text: string}
@@ -112,14 +155,9 @@ export interface SwitchNow {
   readonly windows: {readonly confirmS: number; readonly drainS: number; readonly guardS: number}
 }
 
-export interface Why {
-  readonly reason?: AgentReason
-  readonly detail?: string
-}
-
 /** As an agent finds it that is started: `recover` is its first task. */
 export const switchoverOf = (record: SwitchRecord | undefined): Switchover => ({
-  ...{record, tasks: [], doing: undefined, stopped: false},
+  ...{record, tasks: [], doing: undefined, stopped: false, proved: false, doubted: []},
   ...{undoing: NO_FAILURE, draining: NO_FAILURE},
 })
 
@@ -143,10 +181,11 @@ export function due(state: Switchover, bootId: string): {readonly atMs: number; 
     return {atMs: at(record.deadline!), task: {kind: 'rollback', reason: 'not_confirmed', detail}}
   }
   if (tasks.length > 0) return undefined
-  if (record.phase === 'rolling_back') {
-    return undoing.againMs === undefined ? undefined : {atMs: undoing.againMs, task: {kind: 'undo'}}
-  }
+  const undo = undoing.againMs === undefined ? [] : [{atMs: undoing.againMs, task: {kind: 'undo'} as const}]
+  if (record.phase === 'rolling_back') return undo[0]
   const {drainUntil} = record
-  if (drainUntil === undefined && draining.againMs === undefined) return undefined
-  return {atMs: Math.max(drainUntil ? at(drainUntil) : 0, draining.againMs ?? 0), task: {kind: 'end_drain'}}
+  const endMs = Math.max(drainUntil ? at(drainUntil) : 0, draining.againMs ?? 0)
+  const drained = drainUntil === undefined && draining.againMs === undefined
+  const all = [...undo, ...(drained ? [] : [{atMs: endMs, task: {kind: 'end_drain'} as const}])]
+  return all.toSorted((a, b) => a.atMs - b.atMs)[0]
 }

@@ -1,12 +1,12 @@
 // The step of a switchover. Pure: what happens comes in as events with the time, what is to be done goes out as actions, in
 // the order in which it is to be done. What is on disk before what is that order.
-import type {AgentCommand, AgentReason, AgentState} from '../../wire/agent-message.ts'
-import {type Deadline, isOpen, type SwitchRecord} from './memory.ts'
-import {stillFits} from './policy.ts'
-import {failed, NO_FAILURE} from './retry.ts'
+import {stillFits} from './facts.ts'
+import {isBusy, isOpen, type RouteChange, type SwitchRecord, standingOf} from './memory.ts'
+import {NO_FAILURE} from './retry.ts'
+import {looked, routesChanged, standingConfirmed} from './switchover-standing.ts'
 import {
   due,
-  type SwitchAction,
+  type Proof,
   type SwitchEvent,
   type SwitchNow,
   type Switchover,
@@ -14,17 +14,34 @@ import {
   type SwitchTask,
   type Task,
   turnWanted,
-  type Why,
 } from './switchover-state.ts'
-
-export interface SwitchStep {
-  readonly state: Switchover
-  readonly actions: readonly SwitchAction[]
-}
-
-interface Turn extends SwitchStep {
-  readonly now: SwitchNow
-}
+import {
+  act,
+  deadlineIn,
+  ended,
+  enqueue,
+  isAhead,
+  keep,
+  over,
+  put,
+  type SwitchStep,
+  save,
+  type Turn,
+  takenBack,
+  watch,
+} from './switchover-turn.ts'
+import {
+  drainEnded,
+  drainOver,
+  gatewayDied,
+  refuse,
+  rollBack,
+  thenOwed,
+  undo,
+  undoNow,
+  undone,
+  wasReset,
+} from './switchover-undo.ts'
 
 /** What becomes of a switchover when something happens. */
 export function step(state: Switchover, event: SwitchEvent, now: SwitchNow): SwitchStep {
@@ -46,46 +63,14 @@ function happen(turn: Turn, event: SwitchEvent): Turn {
       return next !== undefined && next.atMs <= now.uptimeMs ? enqueue(turn, next.task) : turn
     }
     case 'routes_changed':
-      return state.record?.trouble === undefined ? reassert(turn) : enqueue(turn, {kind: 'undo'})
+      return routesChanged(turn, event.facts)
+    case 'looked':
+      return looked(turn, event.facts)
     case 'not_saved':
       return state.tasks.length > 0 ? unwritten(turn, event.detail) : turn
     default:
       return goOn(turn, event)
   }
-}
-
-const put = (turn: Turn, over: Partial<Switchover>): Turn => ({...turn, state: {...turn.state, ...over}})
-
-const act = (turn: Turn, ...actions: readonly SwitchAction[]): Turn => ({
-  ...turn,
-  actions: [...turn.actions, ...actions],
-})
-
-const save = (turn: Turn, record: SwitchRecord, uses?: AgentCommand): Turn =>
-  act(put(turn, {record}), {kind: 'save', record, ...(uses === undefined ? {} : {uses})})
-
-/** Where the VM is on the old gateway, a full disk changes nothing about that. */
-const keep = (turn: Turn, record: SwitchRecord): Turn => act(put(turn, {record}), {kind: 'keep', record})
-
-const log = (turn: Turn, text: string): Turn => act(turn, {kind: 'log', text})
-
-const takesBack = (task: Task): boolean => task.kind === 'rollback' || (task.kind === 'stop' && task.open)
-
-/** Whether the switch in progress is taken back as soon as it may be. */
-const takenBack = ({state}: Turn): boolean => state.tasks.some(takesBack)
-
-function enqueue(turn: Turn, task: Task): Turn {
-  const {tasks, doing} = turn.state
-  const queued = put(turn, {tasks: [...tasks, task]})
-  const asking = doing?.kind === 'trying' || doing?.kind === 'proving'
-  return takesBack(task) && asking ? act(queued, {kind: 'abandon'}) : queued
-}
-
-/** The turn of the first task is over. */
-function over(turn: Turn, declined?: Required<Why>): Turn {
-  const [task, ...tasks] = turn.state.tasks
-  const ended: SwitchAction = {kind: 'over', task: task!, ...(declined === undefined ? {} : {declined})}
-  return act(put(turn, {tasks, doing: undefined}), ended)
 }
 
 function begin(turn: Turn, task: Task): Turn {
@@ -94,7 +79,7 @@ function begin(turn: Turn, task: Task): Turn {
     case 'switch':
       return beginSwitch(turn, task)
     case 'confirm':
-      return record?.phase === 'applied' ? confirm(turn, record) : over(turn)
+      return beginConfirm(turn)
     case 'rollback':
       return rollBack(turn, task.reason, task.detail)
     case 'stop': {
@@ -103,12 +88,17 @@ function begin(turn: Turn, task: Task): Turn {
     }
     case 'gateway_died': {
       const isIt = record?.run === task.run && record.seq === task.seq
-      return isIt ? rollBack(turn, 'gateway_died', task.detail) : over(turn)
+      return isIt ? gatewayDied(turn, record, task.families, task.detail) : over(turn)
     }
     case 'undo':
       return undoNow(turn)
     case 'end_drain':
       return drainOver(turn)
+    case 'reset': {
+      const changes = isOpen(record) ? record.changes : []
+      const left = act(put(turn, {doing: {kind: 'resetting'}}), {kind: 'leave'})
+      return act(left, {kind: 'reset', changes})
+    }
     case 'recover':
       return record === undefined ? over(turn) : recover(turn, record)
   }
@@ -117,18 +107,22 @@ function begin(turn: Turn, task: Task): Turn {
 /** What an action began has ended. */
 function goOn(turn: Turn, result: SwitchResult): Turn {
   const {doing, record} = turn.state
-  if (doing === undefined || record === undefined) return turn
+  if (doing === undefined) return turn
   const error = result.kind === 'failed' ? result.detail : undefined
+  if (doing.kind === 'resetting') return wasReset(turn, record, result.kind === 'reset' ? result.left : error)
+  if (record === undefined) return turn
   switch (doing.kind) {
     case 'trying':
       return tried(turn, record, doing.task, result)
     case 'applying':
       return error === undefined ? applied(turn, record, doing.task) : undo(turn, record, 'apply_failed', error)
     case 'proving':
-      if (error !== undefined) return undo(turn, record, 'persist_failed', error)
-      return proved(turn, record, result.kind === 'proved' ? result.silent : undefined)
+    case 'confirming':
+      // What could not be looked at is not proved.
+      if (result.kind === 'proved') return (doing.kind === 'proving' ? proved : confirmed)(turn, record, result)
+      return undo(turn, record, 'probe_failed', `it could not be proved: ${error ?? 'no result'}`)
     case 'undoing':
-      return undone(turn, record, result.kind === 'undone' ? result : {trouble: error, gone: []})
+      return undone(turn, record, result.kind === 'undone' ? result : {trouble: error ?? 'no result', gone: []})
     case 'ending_drain':
       return drainEnded(turn, record, error)
   }
@@ -139,18 +133,28 @@ function beginSwitch(turn: Turn, task: SwitchTask): Turn {
   const {kid, command, plan} = task
   const {record: before} = state
   if (state.stopped) return over(turn, {reason: 'agent_stopped', detail: 'the agent is being stopped'})
-  if (isOpen(before)) return over(turn, {reason: 'busy', detail: `run ${before.run} is ${before.phase}`})
+  if (isBusy(before)) return over(turn, {reason: 'busy', detail: `run ${before.run} is ${before.phase}`})
+  const standing = standingOf(before)
+  const owed = owedBy(before)
   const begun: SwitchRecord = {
     ...{kid, run: command.run, seq: command.seq, nonce: command.nonce, mode: plan.mode, probes: plan.probes},
     ...{phase: 'probing', state: 'received', changes: [], startedAt: now.wallMs},
     needsConfirm: Boolean(command.confirm_s),
     drainMs: (command.drain_s ?? now.windows.drainS) * 1000,
     ...(before?.drainUntil === undefined ? {} : {drainUntil: before.drainUntil}),
+    ...(standing.length === 0 ? {} : {standing}),
+    ...(owed.length === 0 ? {} : {owed}),
   }
   // Used up before anything is done for it, trying the gateway included: it is obeyed at most once, also across a crash.
-  const trying = put(save(turn, begun, command), {doing: {kind: 'trying', task}})
+  const trying = put(save(turn, begun, command), {doing: {kind: 'trying', task}, undoing: NO_FAILURE})
   return act(trying, {kind: 'leave'}, {kind: 'try', plan})
 }
+
+/** What of earlier switches is not undone, the last first: a new one may begin all the same. */
+const owedBy = (before: SwitchRecord | undefined): readonly RouteChange[] => [
+  ...(isOpen(before) ? before.changes : []),
+  ...(before?.owed ?? []),
+]
 
 function tried(turn: Turn, record: SwitchRecord, task: SwitchTask, result: SwitchResult): Turn {
   if (result.kind === 'failed') return refuse(turn, record, 'apply_failed', result.detail)
@@ -177,24 +181,47 @@ function applied(turn: Turn, record: SwitchRecord, {receivedMs}: SwitchTask): Tu
 }
 
 const prove = (turn: Turn, {changes, probes}: SwitchRecord): Turn =>
-  act(put(turn, {doing: {kind: 'proving'}}), {kind: 'prove', changes, probes})
+  act(put(turn, {doing: {kind: 'proving'}, proved: false}), {kind: 'prove', changes, probes})
 
-function proved(turn: Turn, record: SwitchRecord, silent: string | undefined): Turn {
+function proved(turn: Turn, record: SwitchRecord, proof: Proof): Turn {
   if (takenBack(turn)) return over(turn)
-  if (silent !== undefined) {
-    return undo(turn, record, 'probe_failed', `nothing beyond ${silent} answers since the change`)
+  if (proof.silent !== undefined) {
+    return undo(turn, record, 'probe_failed', `nothing beyond ${proof.silent} answers since the change`)
   }
-  return record.needsConfirm ? over(turn) : confirm(turn, record)
+  if (proof.wrong !== undefined) return undo(turn, record, proof.wrong.reason, proof.wrong.detail)
+  const done = put(turn, {proved: true})
+  return record.needsConfirm ? over(done) : confirm(done, record, proof)
 }
 
-function confirm(turn: Turn, record: SwitchRecord): Turn {
+/** Whoever confirms has seen it a moment ago, or longer: whether it is so is looked at now. */
+function beginConfirm(turn: Turn): Turn {
+  const {record} = turn.state
+  // A proof that was abandoned is none: what was queued behind it comes too late.
+  if (record?.phase !== 'applied' || !turn.state.proved || takenBack(turn)) return over(turn)
+  return act(put(turn, {doing: {kind: 'confirming'}}), {kind: 'prove', changes: record.changes, probes: []})
+}
+
+function confirmed(turn: Turn, record: SwitchRecord, proof: Proof): Turn {
+  if (takenBack(turn)) return over(turn)
+  const {wrong} = proof
+  return wrong === undefined ? confirm(turn, record, proof) : undo(turn, record, wrong.reason, wrong.detail)
+}
+
+function confirm(turn: Turn, record: SwitchRecord, {partial, aside = []}: Proof): Turn {
   const {wallMs, windows} = turn.now
   const draining = record.mode === 'drain' ? {drainUntil: deadlineIn(turn, record.drainMs)} : {}
   const guardMs = record.probes.length > 0 ? windows.guardS * 1000 : 0
   const watched = guardMs > 0 ? {guardUntil: deadlineIn(turn, guardMs)} : {}
   const confirmMs = tenths(wallMs - record.startedAt)
-  const confirmed = ended(turn, {...record, ...draining, ...watched, confirmMs}, 'confirmed')
-  return over(watch(save(turn, confirmed), confirmed))
+  const stands = standingConfirmed(record, wallMs, aside)
+  // In place of what is proved nothing is to be put back any more, unless that is undone.
+  const {owed: before = [], ...rest} = record
+  const mine = ({family}: RouteChange): boolean => record.changes.some((change) => change.family === family)
+  const [owed, owedBefore] = [before.filter((each) => !mine(each)), before.filter(mine)]
+  const still = {...(owed.length === 0 ? {} : {owed}), ...(owedBefore.length === 0 ? {} : {owedBefore})}
+  const why = partial === undefined ? {} : ({reason: 'partial', detail: partial} as const)
+  const done = ended(turn, {...rest, ...stands, ...still, ...draining, ...watched, confirmMs}, 'confirmed', why)
+  return over(watch(save(turn, done), done))
 }
 
 /** What cannot be written down cannot be kept: without it, an agent that is started again would not know. */
@@ -204,80 +231,10 @@ function unwritten(turn: Turn, detail: string): Turn {
   return (record.phase === 'probing' ? refuse : undo)(turn, record, 'persist_failed', detail)
 }
 
-const refuse = (turn: Turn, record: SwitchRecord, reason: AgentReason, detail: string): Turn =>
-  over(keep(turn, ended(turn, record, 'refused', {reason, detail})))
-
-/** One that is confirmed, too; but not by the deadline that the confirmation met. */
-function rollBack(turn: Turn, reason: AgentReason, detail: string): Turn {
-  const {record} = turn.state
-  if (record === undefined || record.state === 'rolled_back' || record.state === 'refused') return over(turn)
-  if (reason === 'not_confirmed' && !isOpen(record)) return over(turn)
-  return (record.phase === 'probing' ? refuse : undo)(turn, record, reason, detail)
-}
-
-function undo(turn: Turn, record: SwitchRecord, reason: AgentReason, detail: string): Turn {
-  const {drainUntil: _, guardUntil: __, ...rest} = record
-  const left = act(turn, {kind: 'leave'})
-  if (record.phase === 'rolling_back') return undoNow(left)
-  // Whatever it was: it is in force, in part at least, and is not meant to be.
-  return undoNow(keep(left, {...rest, phase: 'rolling_back', state: 'applied', reason, detail}))
-}
-
-function undoNow(turn: Turn): Turn {
-  const {record} = turn.state
-  if (record?.phase !== 'rolling_back') return over(turn)
-  return act(put(turn, {doing: {kind: 'undoing'}}), {kind: 'undo', changes: record.changes})
-}
-
-/** It is rolled back when nothing of it is left, and not before, however often that has to be tried. */
-function undone(
-  turn: Turn,
-  record: SwitchRecord,
-  {trouble, gone}: {readonly trouble: string | undefined; readonly gone: readonly string[]},
-): Turn {
-  if (trouble !== undefined) {
-    const told = trouble === record.trouble ? turn : keep(turn, {...record, state: 'applied', trouble})
-    return over(tryAgain(told, 'undoing', trouble))
-  }
-  const lost = gone.length === 0 ? [] : [`${gone.join(' and ')} is gone, and its routes with it`]
-  const {reason, detail} = record
-  const why = [...(detail === undefined ? [] : [detail]), ...lost].join('; ')
-  const back = ended(turn, record, 'rolled_back', {...(reason === undefined ? {} : {reason}), detail: why})
-  return over(succeeded(keep(turn, back), 'undoing'))
-}
-
-function drainOver(turn: Turn): Turn {
-  // Another switch may have ended it.
-  if (turn.state.record?.drainUntil === undefined) return over(succeeded(turn, 'draining'))
-  return act(put(turn, {doing: {kind: 'ending_drain'}}), {kind: 'end_drain'})
-}
-
-function drainEnded(turn: Turn, record: SwitchRecord, trouble: string | undefined): Turn {
-  if (trouble !== undefined) return over(tryAgain(turn, 'draining', trouble))
-  const {drainUntil: _, ...rest} = record
-  const kept = act(put(turn, {record: rest}), {kind: 'keep', record: rest, quietly: true})
-  return over(succeeded(kept, 'draining'))
-}
-
-const RETRIED = {undoing: 'rollback', draining: 'end of the drain'} as const
-
-function tryAgain(turn: Turn, what: keyof typeof RETRIED, trouble: string): Turn {
-  const {retry, say} = failed(turn.state[what], turn.now.uptimeMs)
-  const later = put(turn, {[what]: retry})
-  const promise = turn.state.stopped ? '' : '; it is tried again until it is done'
-  return say ? log(later, `${RETRIED[what]}, attempt ${retry.failures}: ${trouble}${promise}`) : later
-}
-
-function succeeded(turn: Turn, what: keyof typeof RETRIED): Turn {
-  const {failures} = turn.state[what]
-  const done = put(turn, {[what]: NO_FAILURE})
-  return failures > 0 ? log(done, `${RETRIED[what]}: done at attempt ${failures + 1}`) : done
-}
-
 /** Goes on where an agent before this one was stopped. */
 function recover(turn: Turn, record: SwitchRecord): Turn {
   if (isOfAnotherBoot(turn, record)) {
-    const {drainUntil: _, guardUntil: __, ...rest} = record
+    const {drainUntil: _, guardUntil: __, standing: ___, standingBefore: ____, owed: _____, ...rest} = record
     const detail = 'the VM was restarted: its routes are those of its own configuration'
     return over(keep(turn, ended(turn, rest, 'rolled_back', {reason: 'rebooted', detail})))
   }
@@ -305,26 +262,8 @@ const isOfAnotherBoot = ({now}: Turn, record: SwitchRecord): boolean =>
   record.deadline.bootId !== now.bootId &&
   (isOpen(record) || record.state === 'confirmed')
 
-/** Of a switch that is decided: what it had still to do, and what became of it meanwhile. */
-const resume = (turn: Turn, record: SwitchRecord): Turn => over(watch(reassert(turn), record))
-
-function reassert(turn: Turn): Turn {
-  const {record} = turn.state
-  if (record?.state !== 'confirmed' || record.phase !== 'done') return turn
-  return act(turn, {kind: 'reassert', changes: record.changes, draining: record.drainUntil !== undefined})
-}
-
-const watch = (turn: Turn, record: SwitchRecord): Turn =>
-  record.guardUntil !== undefined && isAhead(turn, record.guardUntil) ? act(turn, {kind: 'watch', record}) : turn
-
-const deadlineIn = ({now: {bootId, uptimeMs}}: Turn, ms: number): Deadline => ({bootId, uptimeMs: uptimeMs + ms})
-
-const isAhead = ({now}: Turn, {bootId, uptimeMs}: Deadline): boolean => bootId === now.bootId && uptimeMs > now.uptimeMs
-
-function ended({now}: Turn, record: SwitchRecord, state: AgentState, why: Why = {}): SwitchRecord {
-  const {reason: _, detail: __, trouble: ___, ...rest} = record
-  return {...rest, ...why, phase: 'done', state, endedAt: now.wallMs}
-}
+/** Of a switch that is decided: what it had still to do. What became of it meanwhile is looked at next. */
+const resume = (turn: Turn, record: SwitchRecord): Turn => thenOwed(over(watch(turn, record)))
 
 /** ms, to a tenth. */
 const tenths = (ms: number): number => Math.round(Math.max(0, ms) * 10) / 10

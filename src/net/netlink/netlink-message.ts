@@ -1,5 +1,7 @@
 // netlink(7) and rtnetlink(7) as bytes: messages and their attributes, for route-message.ts and rule-message.ts.
+import {type Ipv4, ipv4Text, writeIpv4} from '../../wire/address.ts'
 import {WireError} from '../../wire/error.ts'
+import {ipv6Bytes, ipv6Text} from '../../wire/ipv6-address.ts'
 
 export type Family = 4 | 6
 
@@ -102,4 +104,18 @@ export function parseError(message: NetlinkMessage): {readonly errno: number; re
     ?.toString('utf8')
     .replace(/\0.*$/s, '')
   return {errno, text}
+}
+
+/** The address in an attribute. @throws WireError `malformed` for any other length than 4 and 16. */
+export function addressText(data: Buffer): string {
+  if (data.length === 4) return ipv4Text(data.readUInt32BE(0))
+  if (data.length === 16) return ipv6Text(data)
+  throw new WireError('netlink', 'malformed', 0, `${data.length} bytes are no address`)
+}
+
+export function addressBytes(family: Family, text: string): Uint8Array {
+  if (family === 6) return ipv6Bytes(text)
+  const out = new Uint8Array(4)
+  writeIpv4(text as Ipv4, out, 0)
+  return out
 }

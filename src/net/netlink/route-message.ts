@@ -1,10 +1,10 @@
 // rtnetlink(7) as bytes: default routes, links, addresses and neighbours, and how to change routes.
 // A route that was read keeps its own bytes, so that it is written back with every attribute it had. What reads them throws
 // `WireError`, layer `netlink`, for what is cut, or no address.
-import {type Ipv4, ipv4Text, type Mac, macText, writeIpv4} from '../../wire/address.ts'
-import {WireError} from '../../wire/error.ts'
-import {ipv6Bytes, ipv6Text} from '../../wire/ipv6-address.ts'
+import {type Mac, macText} from '../../wire/address.ts'
 import {
+  addressBytes,
+  addressText,
   af,
   attribute,
   attributeMap,
@@ -24,6 +24,7 @@ import {
 } from './netlink-message.ts'
 
 export const RTM_NEWLINK = 16
+export const RTM_DELLINK = 17
 export const RTM_NEWROUTE = 24
 export const RTM_DELROUTE = 25
 const RTM_GETLINK = 18
@@ -92,19 +93,6 @@ export interface NeighbourFacts {
 export const NUD_INCOMPLETE = 1
 export const NUD_FAILED = 0x20
 
-function addressText(data: Buffer): string {
-  if (data.length === 4) return ipv4Text(data.readUInt32BE(0))
-  if (data.length === 16) return ipv6Text(data)
-  throw new WireError('netlink', 'malformed', 0, `${data.length} bytes are no address`)
-}
-
-function addressBytes(family: Family, text: string): Uint8Array {
-  if (family === 6) return ipv6Bytes(text)
-  const out = new Uint8Array(4)
-  writeIpv4(text as Ipv4, out, 0)
-  return out
-}
-
 // rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).
 const RTMSG = 12
 
@@ -146,6 +134,12 @@ function writable(body: Buffer): Buffer {
     return expires > 0 ? [attribute(RTA.expires, u32(expires))] : []
   })
   return Buffer.concat([header, ...kept])
+}
+
+/** The same route out of another interface: one that was replugged has another index. */
+export function outOf(route: DefaultRoute, interfaceIndex: number): DefaultRoute {
+  const body = Buffer.from(route.raw, 'base64')
+  return {...route, interfaceIndex, raw: rewritten(body, [RTA.oif], [attribute(RTA.oif, u32(interfaceIndex))])}
 }
 
 /** The same route through another gateway. */

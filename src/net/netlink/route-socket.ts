@@ -3,8 +3,7 @@
 
 import {readSync, writeSync} from 'node:fs'
 import {constants} from 'node:os'
-import {Failure} from '../../errors.ts'
-import {errorName, libc} from '../libc.ts'
+import {libc} from '../libc.ts'
 import {watchReadable} from '../packet/readable.ts'
 import {type InterfaceMessage, parseInterface, parseLocalAddress} from './interface-message.ts'
 import {
@@ -16,6 +15,7 @@ import {
   OWN_PROTOCOL,
   parseError,
 } from './netlink-message.ts'
+import {netlinkSocket} from './netlink-socket.ts'
 import {
   appendRoute,
   type DefaultRoute,
@@ -32,11 +32,20 @@ import {
   parseDefaultRoute,
   parseLink,
   parseNeighbour,
+  RTM_DELLINK,
   RTM_DELROUTE,
   RTM_NEWLINK,
   RTM_NEWROUTE,
   replaceRoute,
 } from './route-message.ts'
+import {
+  type PrefixRoute,
+  parseAnswer,
+  parsePrefixRoute,
+  type RouteAnswer,
+  type RouteQuery,
+  routeQuery,
+} from './route-query.ts'
 import {
   addRule,
   deleteRule,
@@ -48,10 +57,7 @@ import {
   RTM_NEWRULE,
 } from './rule-message.ts'
 
-const AF_NETLINK = 16
-const SOCK_RAW = 3
-const SOCK_NONBLOCK = 0o4000
-const SOCK_CLOEXEC = 0o2000000
+const NETLINK_ROUTE = 0
 const SOL_NETLINK = 270
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
@@ -80,6 +86,10 @@ export interface RouteSocket {
   neighbours(): NeighbourFacts[]
   /** The default routes of a table, lowest metric first; none if there is no such table or family. */
   defaultRoutes(family: Family, table: number): DefaultRoute[]
+  /** The routes of a table to less than everything that go through a gateway. */
+  prefixRoutes(family: Family, table: number): PrefixRoute[]
+  /** Where the kernel would send a packet now; undefined if nowhere. */
+  routeTo(query: RouteQuery): RouteAnswer | undefined
   /** All rules, in the order in which the kernel asks them. */
   listRules(family: Family): ListedRule[]
   /** Over the route of the same table and metric. @throws RouteError, ENOENT if there is none and `create` is not set. */
@@ -97,7 +107,7 @@ export interface RouteSocket {
 
 /** @throws Failure `runtime` if there is no netlink here. Needs no privilege; changing does (CAP_NET_ADMIN). */
 export function openRouteSocket(): RouteSocket {
-  const fd = netlinkSocket(0)
+  const fd = netlinkSocket(NETLINK_ROUTE, 0)
   for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
     // Older kernels lack some; they answer the same, less precisely.
     libc().setsockopt(fd, SOL_NETLINK, option, Uint8Array.of(1, 0, 0, 0), 4)
@@ -162,6 +172,16 @@ export function openRouteSocket(): RouteSocket {
         // families.
         .filter((route) => route.table === table && route.family === family)
         .toSorted((a, b) => a.metric - b.metric),
+    prefixRoutes: (family, table) =>
+      dump(dumpRoutes(family, table), parsePrefixRoute).filter(
+        (each) => each.table === table && each.family === family,
+      ),
+    routeTo(query) {
+      send(routeQuery(query))
+      // Whatever it refuses is sent nowhere: an error is an answer too.
+      const [answer] = receive()
+      return answer === undefined || answer.type === NLMSG_ERROR ? undefined : parseAnswer(answer.body)
+    },
     listRules: (family) => dump(dumpRules(family), parseRule).filter((rule) => rule.family === family),
     replace: (route, create) => change(replaceRoute(route, create), []),
     append: (route) => change(appendRoute(route), ['EEXIST']),
@@ -177,18 +197,18 @@ export interface RouteEvents {
   /** The interface announces itself to its neighbours: the VM was moved, or a bond failed over. */
   onNotifyPeers(interfaceIndex: number): void
   /**
-   * A default route or one of our rules went away, or somebody else has made another default route, or another rule, which
-   * may lie before ours; look again. Several changes may come as one call.
+   * Somebody else changed an interface, a route or a rule, or took one of ours: what was so may be so no more. Several
+   * changes may come as one call.
    */
-  onLost(): void
+  onChanged(): void
 }
 
 /** Listens to the kernel's notifications. Resolves its `close` when nothing more will be called. */
 export function watchRoutes(events: RouteEvents): {close(): Promise<void>} {
-  const fd = netlinkSocket(GROUPS)
+  const fd = netlinkSocket(NETLINK_ROUTE, GROUPS)
   const buffer = Buffer.alloc(1 << 16)
   const watch = watchReadable(fd, () => {
-    let lost = false
+    let changed = false
     for (;;) {
       let length: number
       try {
@@ -196,19 +216,16 @@ export function watchRoutes(events: RouteEvents): {close(): Promise<void>} {
       } catch (error) {
         // ENOBUFS: more happened than the socket could hold.
         if ((error as NodeJS.ErrnoException).code === 'EAGAIN') break
-        lost = true
+        changed = true
         break
       }
       for (const message of netlinkMessages(buffer.subarray(0, length))) {
-        if (message.type === RTM_NEWLINK) {
-          if (isNotifyPeers(message.body)) events.onNotifyPeers(message.body.readInt32LE(4))
-        } else if (message.type === RTM_DELRULE) lost ||= parseRule(message.body)?.own === true
-        else if (message.type === RTM_NEWRULE) lost ||= parseRule(message.body)?.own === false
-        else if (message.type === RTM_DELROUTE) lost ||= parseDefaultRoute(message.body) !== undefined
-        else if (message.type === RTM_NEWROUTE) lost ||= isForeign(parseDefaultRoute(message.body))
+        if (message.type === RTM_NEWLINK && isNotifyPeers(message.body))
+          events.onNotifyPeers(message.body.readInt32LE(4))
+        changed ||= isOfOthers(message)
       }
     }
-    if (lost) events.onLost()
+    if (changed) events.onChanged()
   })
   return {
     async close() {
@@ -218,19 +235,20 @@ export function watchRoutes(events: RouteEvents): {close(): Promise<void>} {
   }
 }
 
-const isForeign = (route: DefaultRoute | undefined): boolean => route !== undefined && route.protocol !== OWN_PROTOCOL
+/** rtm_protocol lies at the same place in every route. */
+const PROTOCOL_AT = 5
 
-function netlinkSocket(groups: number): number {
-  const fd = libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (groups === 0 ? 0 : SOCK_NONBLOCK), 0)
-  if (fd < 0) throw new Failure('runtime', `no rtnetlink socket: ${errorName()}`)
-  // sockaddr_nl: family, pad, port id (0: the kernel chooses), groups.
-  const address = Buffer.alloc(12)
-  address.writeUInt16LE(AF_NETLINK, 0)
-  address.writeUInt32LE(groups, 8)
-  if (libc().bind(fd, address, address.length) === 0) return fd
-  const error = errorName()
-  libc().close(fd)
-  throw new Failure('runtime', `rtnetlink: bind: ${error}`)
+/** IPv4 routes that go with an interface that goes down are not told of: the interface is. */
+function isOfOthers({type, body}: NetlinkMessage): boolean {
+  switch (type) {
+    case RTM_NEWRULE:
+      return parseRule(body)?.own === false
+    case RTM_NEWROUTE:
+      return body[PROTOCOL_AT] !== OWN_PROTOCOL
+    default:
+      // Whoever takes away one of ours, we look; when it was we, there is nothing to see.
+      return type === RTM_DELRULE || type === RTM_DELROUTE || type === RTM_NEWLINK || type === RTM_DELLINK
+  }
 }
 
 const errnoName = (errno: number): string =>

@@ -1,5 +1,6 @@
 // Policy rules (ip-rule(8)) as rtnetlink tells of them, and how to add and delete those of our own.
 import {
+  addressText,
   af,
   attribute,
   attributeMap,
@@ -13,6 +14,7 @@ import {
   request,
   u32,
   u32In,
+  whole,
 } from './netlink-message.ts'
 
 export const RTM_NEWRULE = 32
@@ -23,14 +25,22 @@ const FR_ACT_TO_TBL = 1
 const FIB_RULE_INVERT = 2
 
 const FRA = {
+  dst: 1,
+  src: 2,
+  iifname: 3,
   priority: 6,
   fwmark: 10,
   flow: 11,
   suppressPrefixlength: 14,
   table: 15,
   fwmask: 16,
+  oifname: 17,
   pad: 18,
+  uidRange: 20,
   protocol: 21,
+  ipProto: 22,
+  sportRange: 23,
+  dportRange: 24,
 } as const
 /** What says nothing about which packets a rule is for. Whatever else there may be is taken to say something. */
 const FRA_NO_SELECTOR: readonly number[] = [FRA.priority, FRA.flow, FRA.table, FRA.pad, FRA.protocol]
@@ -46,8 +56,30 @@ export interface PolicyRule {
   readonly suppressPrefixLength?: number
 }
 
+export interface NumberRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** Which packets a rule is for, besides their mark (ip-rule(8)); without any of it, for all. */
+export interface RuleSelector {
+  readonly source?: {readonly address: string; readonly length: number}
+  readonly destination?: {readonly address: string; readonly length: number}
+  /** Interface that they came in by; `lo` for what the VM itself sends. */
+  readonly incoming?: string
+  /** Interface that their socket is bound to. */
+  readonly outgoing?: string
+  readonly users?: NumberRange
+  /** IP protocol number, and ports of TCP or UDP. */
+  readonly ipProtocol?: number
+  readonly sourcePorts?: NumberRange
+  readonly ports?: NumberRange
+  readonly tos?: number
+}
+
 /** A rule as the kernel lists it. */
 export interface ListedRule extends PolicyRule {
+  readonly selector: RuleSelector
   /** Made by gwswitch. */
   readonly own: boolean
   /** Looks up every route of its table for every packet. */
@@ -78,9 +110,32 @@ export function parseRule(body: Buffer): ListedRule | undefined {
     table: u32In(found, FRA.table) ?? body[4]!,
     ...(value === undefined ? {} : {mark: {value, mask, ...(invert ? {not: true} : {})}}),
     ...(suppress < 0 ? {} : {suppressPrefixLength: suppress}),
+    selector: selectorOf(body, found),
     own: found.get(FRA.protocol)?.[0] === OWN_PROTOCOL,
     catchAll: suppress < 0 && !invert && body[7] === FR_ACT_TO_TBL && !selects(body, found),
   }
+}
+
+function selectorOf(body: Buffer, found: ReadonlyMap<number, Buffer>): RuleSelector {
+  const prefix = (type: number, length: number) => {
+    const data = found.get(type)
+    return data === undefined || length === 0 ? undefined : {address: addressText(data), length}
+  }
+  const name = (type: number): string | undefined => found.get(type)?.toString('latin1').replace(/\0.*$/s, '')
+  /** fib_rule_uid_range has two u32, fib_rule_port_range two u16. */
+  const range = (type: number, size: 2 | 4): NumberRange | undefined => {
+    const data = found.get(type)
+    if (data === undefined) return undefined
+    whole(data, 0, 2 * size)
+    return {first: data.readUIntLE(0, size), last: data.readUIntLE(size, size)}
+  }
+  const all: {[Key in keyof RuleSelector]: RuleSelector[Key] | undefined} = {
+    ...{source: prefix(FRA.src, body[2]!), destination: prefix(FRA.dst, body[1]!)},
+    ...{incoming: name(FRA.iifname), outgoing: name(FRA.oifname), users: range(FRA.uidRange, 4)},
+    ...{ipProtocol: found.get(FRA.ipProto)?.[0], tos: body[3] || undefined},
+    ...{sourcePorts: range(FRA.sportRange, 2), ports: range(FRA.dportRange, 2)},
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
 }
 
 /** Source, destination, TOS, mark, ... */

@@ -6,6 +6,7 @@
 // stateful firewall there must see the answers. Packets of sessions of the old gateway are marked, and routed by that. Only
 // byte 2 of both marks is ours; the rest of them stays as others set it.
 import type {Mac} from '../../wire/address.ts'
+import {readText} from '../file/text-file.ts'
 import type {Family} from '../netlink/netlink-message.ts'
 import {runCommand, tryCommand} from '../process/command.ts'
 import {counterOf, readNftJson} from './nft-listing.ts'
@@ -118,9 +119,65 @@ export async function setDrain(rules: DrainRules, phase: DrainPhase): Promise<vo
   await runCommand('nft', ['-f', '-'], {input: drainRuleset(rules, phase)})
 }
 
-/** Gone afterwards, also if it was not there. */
+/** Gone afterwards, also if it was not there: without nft(8) nobody has made it. */
 export async function clearDrain(): Promise<void> {
+  if (!(await hasProgram())) return
   await runCommand('nft', ['-f', '-'], {input: `table ${TABLE}\ndelete table ${TABLE}\n`})
+}
+
+/** Whether what keeps open sessions where they are is there. */
+export async function hasDrain(): Promise<boolean> {
+  return (await hasProgram()) && (await tryCommand('nft', ['list', 'table', ...TABLE.split(' ')])).code === 0
+}
+
+/** Of nft's table family `inet`. */
+export const DRAIN_TABLE_NAME = TABLE.split(' ')[1]!
+
+const hasProgram = (): Promise<boolean> =>
+  tryCommand('nft', ['--version']).then(
+    () => true,
+    () => false,
+  )
+
+/**
+ * Why sessions that are open could not be kept on the old gateway, in words; undefined if nothing is known against it.
+ * Conntrack must take up sessions that it did not see begin (nf_conntrack_tcp_loose, nf_conntrack-sysctl in the kernel's
+ * documentation), and track them at all.
+ */
+export async function drainProblem(): Promise<string | undefined> {
+  if (readText(TCP_LOOSE)?.trim() === '0')
+    return 'nf_conntrack_tcp_loose is 0: sessions that were open before would not be kept; set it to 1, or use rule'
+  if (!(await hasProgram())) return 'drain needs nft(8), which is not installed (Debian: nftables)'
+  const {code, stdout, stderr} = await tryCommand('nft', ['-j', 'list', 'ruleset'])
+  if (code !== 0) return `drain needs nft(8): ${stderr.trim().split('\n')[0] ?? ''}`
+  return untracked(stdout)
+}
+
+/** A rule in the output of `nft -j list ruleset` that keeps TCP from being tracked, in words. @internal */
+export function untracked(ruleset: string): string | undefined {
+  const found = readNftJson(ruleset).find(({kind, body}) => kind === 'rule' && keepsFromTracking(body))
+  if (found === undefined) return undefined
+  const {table, chain} = found.body as {table?: unknown; chain?: unknown}
+  const where = `a rule of chain ${String(chain)} in table ${String(table)}`
+  return `${where} keeps TCP from being tracked (notrack): drain needs conntrack`
+}
+
+const TCP_LOOSE = '/proc/sys/net/netfilter/nf_conntrack_tcp_loose'
+
+/** A rule for all TCP, or for all of an interface; one for certain addresses or ports is about a part. */
+function keepsFromTracking(body: object): boolean {
+  const {expr} = body as {expr?: unknown}
+  if (!Array.isArray(expr)) return false
+  const statements = expr.filter((each): each is object => typeof each === 'object' && each !== null)
+  if (!statements.some((each) => 'notrack' in each)) return false
+  return statements.every((each) => !('match' in each) || isWide(each.match))
+}
+
+function isWide(match: unknown): boolean {
+  const {left, right} = (match ?? {}) as {left?: {meta?: {key?: unknown}}; right?: unknown}
+  const key = left?.meta?.key
+  if (key === 'l4proto') return right === 'tcp' || right === 6
+  return typeof key === 'string' && /^(?:i|o)if(?:name)?$/.test(key) && right !== 'lo'
 }
 
 /** Packets that left by the old gateways so far; undefined if nothing drains. */

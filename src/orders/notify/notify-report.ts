@@ -105,7 +105,10 @@ function vmOf(row: NotifyRow): NotifyVm {
     return {...headOf(row), ...nothing, state, detail: row.failure.message, events}
   }
   const {state, reason, detail, gateways, mode, attempts, timing} = row.standing
-  const seen = {code: row.proof?.code ?? codeOf(state), evidence: row.proof?.evidence ?? []}
+  const known = reason === 'partial' || reason === 'already' ? reason : codeOf(state)
+  // What the VM itself knows to have stayed behind, need not show from here.
+  const code = reason === 'partial' ? reason : (row.proof?.code ?? known)
+  const seen = {code, evidence: row.proof?.evidence ?? []}
   return {...headOf(row), state, reason, detail, ...seen, gateways, mode, attempts, timing, events, would: null}
 }
 
@@ -142,19 +145,23 @@ const WORDS: Readonly<Record<string, string>> = {
   unknown: 'UNKNOWN',
 }
 
+/** What is confirmed in part is not said as if it were all. */
+const wordOf = ({state, reason}: NotifyVm): string =>
+  state === 'confirmed' && reason === 'partial' ? 'PARTIAL' : (WORDS[state ?? ''] ?? '')
+
 export function notifyText(document: NotifyDocument): string[] {
   if (document.dryRun) return [...document.vms.flatMap(plannedLines), '', 'dry run: nothing was sent']
   const [only, ...others] = document.vms
   if (only && others.length === 0) return singleText(only)
   const head = ['', 'VM', 'gateway', 'mode', 'received', 'applied', 'confirmed', 'asked', '']
   const rows = document.vms.map((vm) => [
-    WORDS[vm.state ?? ''] ?? '',
+    wordOf(vm),
     vm.vm,
     gatewaysText(vm.state === 'confirmed' ? vm.gateways : vm.wanted),
     vm.mode ?? '',
     ...[vm.timing?.receivedMs, vm.timing?.appliedMs, vm.timing?.confirmedMs].map(msText),
     `${vm.attempts}`,
-    vm.state === 'confirmed' ? '' : whyText(vm),
+    vm.state === 'confirmed' ? (vm.detail ?? '') : whyText(vm),
   ])
   const confirmed = document.vms.filter(({state}) => state === 'confirmed').length
   const align = ['left', 'left', 'left', 'left', 'right', 'right', 'right', 'right', 'left'] as const
@@ -169,7 +176,7 @@ function singleText(vm: NotifyVm): string[] {
   const {timing} = vm
   const verdict =
     vm.state === 'confirmed'
-      ? `${vm.vm} uses ${gatewaysText(vm.gateways)}${vm.mode ? ` (${vm.mode})` : ''}: ${vm.transport === '' ? '' : timesText(timing)}`
+      ? `${vm.vm} uses ${gatewaysText(vm.gateways)}${vm.mode ? ` (${vm.mode})` : ''}: ${vm.reason === null ? timesText(timing) : whyText(vm)}`
       : `${vm.vm}: ${whyText(vm)}`
   const seen =
     vm.state !== 'confirmed'
@@ -177,10 +184,7 @@ function singleText(vm: NotifyVm): string[] {
       : vm.evidence.length > 0
         ? vm.evidence
         : ['by its own word: what it sends cannot be seen from here (-i names its port)']
-  const lines = [
-    `${(WORDS[vm.state ?? ''] ?? '').padEnd(11)} ${verdict}`,
-    ...seen.map((line) => `${''.padEnd(11)} ${line}`),
-  ]
+  const lines = [`${wordOf(vm).padEnd(11)} ${verdict}`, ...seen.map((line) => `${''.padEnd(11)} ${line}`)]
   return [...timeline(vm.events), '', ...lines]
 }
 

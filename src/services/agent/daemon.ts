@@ -12,7 +12,8 @@ import {isVersion6} from '../../wire/ipv6-address.ts'
 import type {AgentKernel} from './kernel.ts'
 import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
 import {makeReceiver, type Receiver, type ReceptionCounts} from './receiver.ts'
-import {STATUS_LINE} from './running-agent.ts'
+import {readFacts} from './routes.ts'
+import {RESET_LINE, STATUS_LINE} from './running-agent.ts'
 import {type AgentStore, openStore} from './store.ts'
 import {makeWhereabouts, type Whereabouts} from './whereabouts.ts'
 
@@ -20,6 +21,8 @@ import {makeWhereabouts, type Whereabouts} from './whereabouts.ts'
 const SETTLE_MS = 50
 /** At most one look a second, however often others change their routes. */
 const LOOK_EVERY_MS = 1000
+/** And one in this time: what no notification tells of, as that one of two routers is silent, shows then. */
+const LOOK_AT_LEAST_MS = 10_000
 
 export interface Agent {
   /** Addresses that it listens on. */
@@ -67,6 +70,7 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     ...{config, kernel, store, key},
     onSwitch: whereabouts.switched,
     onSwitchFailed: whereabouts.switchFailed,
+    onLost: whereabouts.gatewayLost,
   })
   const {switcher} = receiver
   const timers = new Set<NodeJS.Timeout>()
@@ -83,10 +87,10 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     for (const timer of timers) clearTimeout(timer)
     for (const listener of listeners) listener.close()
     await server?.close()
-    await watch?.close()
+    for (const watch of watches) await watch.close()
   }
-  let watch: {close(): Promise<void>} | undefined
-  const reassert = paced(SETTLE_MS, LOOK_EVERY_MS, later, put)
+  const watches: {close(): Promise<void>}[] = []
+  const lookSoon = paced(SETTLE_MS, LOOK_EVERY_MS, later, look)
   let recovering = false
   try {
     await mayAct(kernel)
@@ -95,10 +99,13 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     // What comes to its end now says so itself.
     if (last?.phase === 'done' && last.state !== 'confirmed') whereabouts.switchFailed()
     await switcher.recover()
+    lookForOwners(kernel, store)
     const onError = (error: Error): void => kernel.log(`udp: ${error.message}`)
     if (network)
       for (const endpoint of config.listen) listeners.push(await openUdpListener(endpoint, onMessage, onError))
-    watch = kernel.watchRoutes({onLost: reassert, onNotifyPeers: whereabouts.moved})
+    watches.push(kernel.watchRoutes({onChanged: lookSoon, onNotifyPeers: whereabouts.moved}))
+    watches.push(kernel.watchDrain(lookSoon))
+    if (network) lookAtLeast()
     ready.resolve({receiver, whereabouts})
   } catch (error) {
     // What it began to finish would keep a process alive that hears nobody.
@@ -107,14 +114,21 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     throw error
   }
 
-  function put(): void {
+  function look(): void {
     try {
-      switcher.reassert()
+      if (switcher.follow()) lookSoon()
     } catch (error) {
       // An owner that starts again takes the address away for a moment.
       kernel.log(`rules not put back yet: ${(error as Error).message}`)
-      reassert()
+      lookSoon()
     }
+  }
+
+  function lookAtLeast(): void {
+    later(LOOK_AT_LEAST_MS, () => {
+      lookSoon()
+      lookAtLeast()
+    })
   }
 
   function onMessage(bytes: Uint8Array, from: Endpoint, listener: UdpListener): void {
@@ -140,6 +154,12 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
       await close()
     },
   }
+}
+
+/** The first look at who owns a route takes longest: not in the time of the first command. */
+function lookForOwners(kernel: AgentKernel, {memory}: AgentStore): void {
+  const {families, ownerOf} = readFacts(kernel, memory)
+  for (const {routes} of Object.values(families)) for (const route of routes) ownerOf(route.interfaceIndex, route)
 }
 
 /** A socket that is listened on would keep the process alive that cannot start. */
@@ -198,6 +218,8 @@ function serve(
   const reply = (text: string): void => void (socket.writable && socket.write(`${text}\n`))
   const take = (line: Buffer): void => {
     if (line.toString('latin1') === STATUS_LINE) reply(JSON.stringify(whereabouts.status()))
+    else if (line.toString('latin1') === RESET_LINE)
+      void receiver.switcher.reset().then((left) => reply(JSON.stringify({left: left ?? null})))
     else if (line.length > 0) void receiver.receive(line, reply)
   }
   onLines(socket, take, AGENT_MESSAGE_LIMIT)

@@ -1,9 +1,8 @@
 // Watches a confirmed gateway for a while: back to the old one if it dies and the old one still leads somewhere.
-import type {SwitchRecord} from '../../domain/agent/memory.ts'
-import {isIpv4} from '../../wire/address.ts'
+import type {RouteChange, SwitchRecord} from '../../domain/agent/memory.ts'
 import type {AgentKernel} from './kernel.ts'
-import {backwards} from './routes.ts'
-import {tryGateways} from './try-gateways.ts'
+import {silentBeyond} from './prove.ts'
+import {trialOf, tryGateways} from './try-gateways.ts'
 
 /** ms between looks, and how many must fail in a row. */
 const EVERY_MS = 2000
@@ -18,11 +17,17 @@ export interface Guard {
   left(): Promise<void>
 }
 
-/** `onDied`: the new gateway is dead, the old one is not. */
+/** The families in which the new gateway is dead and the old one is not. */
+export interface Death {
+  readonly families: readonly (4 | 6)[]
+  readonly detail: string
+}
+
+/** `onDied`: there is a reason to go back. */
 export function makeGuard(
   kernel: AgentKernel,
   probeMs: number,
-  onDied: (record: SwitchRecord, detail: string) => void,
+  onDied: (record: SwitchRecord, death: Death) => void,
 ): Guard {
   let guarding = new AbortController()
   let guarded: Promise<void> = Promise.resolve()
@@ -31,8 +36,8 @@ export function makeGuard(
       guarding = new AbortController()
       const {signal} = guarding
       guarded = guardGateway(kernel, {record, untilMs: record.guardUntil!.uptimeMs, probeMs}, signal).then(
-        (detail) => {
-          if (detail !== undefined) onDied(record, detail)
+        (death) => {
+          if (death !== undefined) onDied(record, death)
         },
         (error: Error) => {
           if (!signal.aborted) kernel.log(`guard: ${error.message}`)
@@ -51,37 +56,46 @@ interface Watched {
   readonly probeMs: number
 }
 
-/** Why to go back; undefined if there is no reason to, or after an abort. @throws Error of the kernel's */
+/** @throws Error of the kernel's */
 async function guardGateway(
   kernel: AgentKernel,
   {record, untilMs, probeMs}: Watched,
   signal: AbortSignal,
-): Promise<string | undefined> {
-  for (let failures = 0; kernel.uptime() < untilMs; ) {
+): Promise<Death | undefined> {
+  const failures = new Map<4 | 6, number>()
+  while (kernel.uptime() < untilMs) {
     await kernel.sleep(EVERY_MS, signal)
-    const silent = await silentGateway(kernel, record, probeMs, signal)
-    failures = silent === undefined ? 0 : failures + 1
-    if (signal.aborted || failures < FAILURES) continue
-    const old = await tryGateways(kernel, backwards(record.changes, record.probes), probeMs, signal)
+    for (const change of record.changes) {
+      const silent = await silentBeyond(kernel, change, {probes: record.probes, timeoutMs: probeMs, signal})
+      // Where the kernel sends elsewhere now, silence says nothing about this gateway.
+      failures.set(change.family, silent === true ? (failures.get(change.family) ?? 0) + 1 : 0)
+    }
     if (signal.aborted) return undefined
-    if (old === undefined) return `nothing beyond ${silent} answers any more; the old gateway still forwards`
-    failures = 0
+    const dead = record.changes.filter(({family}) => failures.get(family)! >= FAILURES)
+    const back = await thoseThatLead(kernel, dead, {record, untilMs, probeMs}, signal)
+    if (signal.aborted) return undefined
+    if (back.length > 0) return deathOf(back)
+    for (const {family} of dead) failures.set(family, 0)
   }
   return undefined
 }
 
-/** A new gateway beyond which nothing answers, by the way that all traffic takes; undefined if there is none. */
-export async function silentGateway(
+/** Of those whose new gateway is dead, those whose old one forwards. What is dead both ways keeps no other there. */
+async function thoseThatLead(
   kernel: AgentKernel,
-  {changes, probes}: Pick<SwitchRecord, 'changes' | 'probes'>,
-  timeoutMs: number,
+  dead: readonly RouteChange[],
+  {record, probeMs}: Watched,
   signal: AbortSignal,
-): Promise<string | undefined> {
-  for (const {family, to} of changes) {
-    const targets = probes.filter((probe) => isIpv4(probe) === (family === 4))
-    if (targets.length === 0) continue
-    const {answered} = await kernel.echoAny(targets, {timeoutMs, signal})
-    if (answered === undefined) return to
+): Promise<RouteChange[]> {
+  const alive: RouteChange[] = []
+  for (const change of dead) {
+    const wrong = await tryGateways(kernel, trialOf([change], record.probes, 'from'), probeMs, signal)
+    if (wrong === undefined) alive.push(change)
   }
-  return undefined
+  return alive
 }
+
+const deathOf = (back: readonly RouteChange[]): Death => ({
+  families: back.map(({family}) => family),
+  detail: `nothing beyond ${back.map(({to}) => to).join(' and ')} answers any more; the old gateway still forwards`,
+})

@@ -4,10 +4,18 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {replaceFile} from '../../net/file/replace-file.ts'
 import {makeFolderOf, readText, textIfReadable} from '../../net/file/text-file.ts'
 import {echoRtts} from '../../net/netlink/echo-rtt.ts'
-import {routeOwner} from '../../net/netlink/route-owner.ts'
+import {makeRouteOwner, type RouteOwner} from '../../net/netlink/route-owner.ts'
 import {type EchoOptions, type EchoResult, echoAny} from '../../net/netlink/route-probe.ts'
 import {openRouteSocket, type RouteEvents, type RouteSocket, watchRoutes} from '../../net/netlink/route-socket.ts'
-import {clearDrain, type DrainPhase, type DrainRules, setDrain} from '../../net/nft/drain-nft.ts'
+import {
+  clearDrain,
+  type DrainPhase,
+  type DrainRules,
+  drainProblem,
+  hasDrain,
+  setDrain,
+} from '../../net/nft/drain-nft.ts'
+import {watchDrain} from '../../net/nft/drain-watch.ts'
 
 /** Everything outside the process that deciding and switching touch. */
 export interface AgentKernel extends Omit<RouteSocket, 'close' | 'interfaces' | 'localAddresses'> {
@@ -16,8 +24,13 @@ export interface AgentKernel extends Omit<RouteSocket, 'close' | 'interfaces' | 
   echoRtts(targets: readonly string[], interfaceName: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>
   setDrain(rules: DrainRules, phase: DrainPhase): Promise<void>
   clearDrain(): Promise<void>
+  hasDrain(): Promise<boolean>
+  /** Why open sessions could not be kept on the old gateway; undefined if nothing is known against it. */
+  drainProblem(): Promise<string | undefined>
+  /** `onGone`: what keeps them there may have been taken away. */
+  watchDrain(onGone: () => void): {close(): Promise<void>}
   watchRoutes(events: RouteEvents): {close(): Promise<void>}
-  routeOwner(nic: {readonly index: number; readonly name: string}, protocol: number): string | undefined
+  routeOwner: RouteOwner
   /** ms since 1970: the clock that certificates and commands go by, which may be set. */
   now(): number
   /** ms since boot, suspended time included: nobody sets it. */
@@ -55,8 +68,11 @@ export function systemKernel(log: (line: string) => void): AgentKernel & {close(
     echoRtts,
     setDrain,
     clearDrain,
+    hasDrain,
+    drainProblem,
+    watchDrain,
     watchRoutes,
-    routeOwner,
+    routeOwner: makeRouteOwner(),
     now: Date.now,
     uptime: () => Math.round(Number.parseFloat(readText('/proc/uptime')!) * 1000),
     bootId: () => bootId,

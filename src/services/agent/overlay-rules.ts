@@ -80,21 +80,15 @@ export function putProbeRule(kernel: Rules, family: Family): void {
 
 export const takeProbeRule = (kernel: Rules, family: Family): void => take(kernel, family, PROBE)
 
-/** A rule of the VM that leaves nothing for ours, nor for the main table: in words; undefined if there is none. */
-export function obstacleOf(
-  kernel: Pick<AgentKernel, 'listRules' | 'defaultRoutes'>,
-  family: Family,
-): string | undefined {
-  const listed = kernel.listRules(family)
-  const priority = placeOf(listed)
-  const found = listed.find(
-    (rule) =>
-      !rule.own && rule.catchAll && rule.priority <= priority && kernel.defaultRoutes(family, rule.table).length > 0,
-  )
-  return (
-    found &&
-    `the policy rule ${found.priority} looks up table ${found.table} for every IPv${family} packet, and that has a default route`
-  )
+/** Every rule that is ours, whatever it looks like: of an older version too. */
+export function takeAllRules(kernel: Rules, family: Family): void {
+  for (const {priority, table, mark, suppressPrefixLength} of kernel.listRules(family).filter(({own}) => own)) {
+    kernel.deleteRule({
+      ...{family, priority, table},
+      ...(mark === undefined ? {} : {mark}),
+      ...(suppressPrefixLength === undefined ? {} : {suppressPrefixLength}),
+    })
+  }
 }
 
 function placeOf(listed: readonly ListedRule[]): number {

@@ -51,14 +51,16 @@ export interface ReceiverParts {
   onSwitch?(): void
   /** A switch has ended otherwise than confirmed, or is undone after that. */
   onSwitchFailed?(): void
+  /** What was confirmed is so no more. */
+  onLost?(): void
 }
 
-export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFailed}: ReceiverParts): Receiver {
+export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFailed, onLost}: ReceiverParts): Receiver {
   const open = makeOpener(config)
   const {stamp, here} = makeStamp(config, kernel, store)
   let state = NOBODY
   const onChange = (record: SwitchRecord): void => void take({kind: 'changed', record})
-  const switcher = makeSwitcher({config, kernel, store, noted, onChange})
+  const switcher = makeSwitcher({config, kernel, store, noted, onChange, onLost: () => onLost?.()})
 
   const useUp = (memory: AgentMemory, kid: string, command: AgentCommand): AgentMemory =>
     used(memory, kid, command, Math.floor(kernel.now() / 1000))

@@ -6,15 +6,26 @@ import type {SiteStatus} from './whereabouts.ts'
 export const STATUS_LINE = 'status'
 const STATUS_MS = 1000
 
+/** And what makes it take everything of its own away. */
+export const RESET_LINE = 'reset'
+const RESET_MS = 15_000
+
 /** What the agent that runs at `path` knows of where it is; undefined if none runs, or an older one that does not say. */
-export async function siteStatus(path: string): Promise<SiteStatus | undefined> {
+export const siteStatus = (path: string): Promise<SiteStatus | undefined> =>
+  ask<SiteStatus>(path, STATUS_LINE, STATUS_MS)
+
+/** Has the agent that runs at `path` reset itself; undefined if none does in time. */
+export const resetRunning = (path: string): Promise<{readonly left: string | null} | undefined> =>
+  ask<{readonly left: string | null}>(path, RESET_LINE, RESET_MS)
+
+async function ask<T>(path: string, question: string, timeoutMs: number): Promise<T | undefined> {
   const peer = await openUnixPeer(path).catch(() => undefined)
   if (peer === undefined) return undefined
-  const {promise, resolve} = Promise.withResolvers<SiteStatus | undefined>()
-  const late = setTimeout(resolve, STATUS_MS, undefined)
+  const {promise, resolve} = Promise.withResolvers<T | undefined>()
+  const late = setTimeout(resolve, timeoutMs, undefined)
   peer.onUnreachable(() => resolve(undefined))
-  peer.onMessage((line) => resolve(statusIn(Buffer.from(line).toString())))
-  peer.send(STATUS_LINE)
+  peer.onMessage((line) => resolve(jsonIn<T>(Buffer.from(line).toString())))
+  peer.send(question)
   try {
     return await promise
   } finally {
@@ -24,9 +35,9 @@ export async function siteStatus(path: string): Promise<SiteStatus | undefined> 
 }
 
 /** Undefined for what is no JSON: then it is no agent that answers there. */
-function statusIn(line: string): SiteStatus | undefined {
+function jsonIn<T>(line: string): T | undefined {
   try {
-    return JSON.parse(line) as SiteStatus
+    return JSON.parse(line) as T
   } catch {
     return undefined
   }

@@ -1,6 +1,8 @@
 // What an agent would say of itself, read from its files and the kernel: works whether it runs or not.
 import type {AgentConfig} from '../../domain/agent/config.ts'
-import {detailOf, type SwitchRecord} from '../../domain/agent/memory.ts'
+import type {PolicyFacts} from '../../domain/agent/facts.ts'
+import {detailOf, type Standing, type SwitchRecord, standingOf} from '../../domain/agent/memory.ts'
+import {lookAt} from '../../domain/agent/standing.ts'
 import {drainedPackets} from '../../net/nft/drain-nft.ts'
 import {isListening} from '../../net/stream/unix-socket.ts'
 import {publicKeyText, type SigningKey} from '../../wire/agent-message.ts'
@@ -18,7 +20,9 @@ export interface AgentStatus {
   readonly publicKey: string
   readonly interfaces: readonly InterfaceStatus[]
   /** The switch in progress, or the last one. */
-  readonly last: Omit<SwitchRecord, 'changes' | 'nonce'> | undefined
+  readonly last: Omit<SwitchRecord, Hidden> | undefined
+  /** What was confirmed, and whether it is so now. */
+  readonly standing: readonly StandingStatus[]
   /** Seconds until a pending switch is rolled back, or until open sessions leave the old gateway. */
   readonly rollbackInS?: number
   readonly drainEndsInS?: number
@@ -29,6 +33,20 @@ export interface AgentStatus {
   /** Highest sequence number by key. */
   readonly sequences: Readonly<Record<string, number>>
   readonly warnings: readonly string[]
+}
+
+const HIDING = ['changes', 'nonce', 'standing', 'standingBefore', 'staying', 'owed', 'owedBefore'] as const
+type Hidden = (typeof HIDING)[number]
+const HIDDEN: ReadonlySet<string> = new Set(HIDING)
+
+export interface StandingStatus {
+  readonly family: 4 | 6
+  readonly gateway: string
+  readonly interface: string
+  readonly run: string
+  readonly state: Standing['state']
+  /** Why it is not in force; null if it is. */
+  readonly why: string | null
 }
 
 export interface InterfaceStatus {
@@ -72,7 +90,8 @@ export async function agentStatus(config: AgentConfig, key: SigningKey, kernel: 
     ...{schema: 'gwswitch.agent-status/1', vm: config.vm, publicKey: publicKeyText(key.privateKey), interfaces},
     running,
     where: (running && (await siteStatus(config.socket))) || null,
-    last: last && withoutSecrets(last),
+    last: last && shown(last),
+    standing: standingNow(last, facts),
     ...(rollbackInS === undefined ? {} : {rollbackInS}),
     ...(drainEndsInS === undefined ? {} : {drainEndsInS}),
     ...(packets === undefined ? {} : {drainedPackets: packets}),
@@ -85,8 +104,16 @@ export async function agentStatus(config: AgentConfig, key: SigningKey, kernel: 
   }
 }
 
-function withoutSecrets({changes: _, nonce: __, ...rest}: SwitchRecord): AgentStatus['last'] {
-  return rest
+const shown = (record: SwitchRecord): AgentStatus['last'] =>
+  Object.fromEntries(Object.entries(record).filter(([key]) => !HIDDEN.has(key))) as AgentStatus['last']
+
+/** As it is now, which an agent that does not run has not noticed. */
+function standingNow(last: SwitchRecord | undefined, facts: PolicyFacts): StandingStatus[] {
+  const families = [4, 6] as const
+  return lookAt(standingOf(last), families, facts, facts.nowMs).standing.map(({change, run, state, why}) => ({
+    ...{family: change.family, gateway: change.to, interface: change.interfaceName, run, state},
+    why: why ?? null,
+  }))
 }
 
 /** rp_filter (ip-sysctl): the strict mode drops what comes back by another interface than traffic leaves by. */
@@ -116,6 +143,10 @@ export function statusText(status: AgentStatus): string[] {
     last === undefined
       ? '  no switch so far'
       : `  run ${last.run} by ${last.kid}: ${last.state}${last.phase === 'done' ? '' : ` (${last.phase})`}, mode ${last.mode}, ${age(last.startedAt)}${last.reason ? `; ${last.reason}: ${detailOf(last) ?? ''}` : ''}`,
+    ...status.standing.map(
+      ({family, gateway, interface: name, run, state, why}) =>
+        `  IPv${family} gateway ${gateway} on ${name} (run ${run}): ${STATES[state]}${why === null ? '' : `: ${why}`}`,
+    ),
     ...(status.where === null ? [] : whereText(status.where)),
     ...(status.rollbackInS === undefined ? [] : [`  rolls back in ${status.rollbackInS} s unless confirmed`]),
     ...(status.drainEndsInS === undefined
@@ -124,6 +155,12 @@ export function statusText(status: AgentStatus): string[] {
           `  open sessions stay on the old gateway for ${status.drainEndsInS} s more (${status.drainedPackets ?? 0} packets so far)`,
         ]),
   ]
+}
+
+const STATES: Readonly<Record<Standing['state'], string>> = {
+  in_force: 'in force',
+  withdrawn: 'withdrawn',
+  lost: 'not in use any more',
 }
 
 function whereText({beacons, site, phase, heard, counts, note}: SiteStatus): string[] {

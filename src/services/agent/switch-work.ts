@@ -1,15 +1,19 @@
 // What a switchover does in the kernel, and what it asks the network: each action, and how it ended.
 import type {RouteChange, SwitchRecord} from '../../domain/agent/memory.ts'
 import type {SwitchAction, SwitchResult} from '../../domain/agent/switchover-state.ts'
-import {makeGuard, silentGateway} from './guard.ts'
+import {type Death, makeGuard} from './guard.ts'
 import type {AgentKernel} from './kernel.ts'
+import {proveMove} from './prove.ts'
 import * as routes from './routes.ts'
 import type {AgentStore} from './store.ts'
 import {tryGateways} from './try-gateways.ts'
-import {undoChanges} from './undo.ts'
+import {removeAll, undoChanges} from './undo.ts'
 
 /** What takes its time; one at a time. */
-export type LongAction = Extract<SwitchAction, {readonly kind: 'try' | 'apply' | 'prove' | 'undo' | 'end_drain'}>
+export type LongAction = Extract<
+  SwitchAction,
+  {readonly kind: 'try' | 'apply' | 'prove' | 'undo' | 'end_drain' | 'reset'}
+>
 
 export interface SwitchWork {
   /** Never rejects. */
@@ -19,7 +23,8 @@ export interface SwitchWork {
   watch(record: SwitchRecord): void
   leave(): void
   /** Why it could not be done; undefined if it was, or nothing was missing. */
-  reassert(changes: readonly RouteChange[], draining: boolean): Error | undefined
+  hold(changes: readonly RouteChange[], draining: boolean): Error | undefined
+  withdraw(changes: readonly RouteChange[]): Error | undefined
 }
 
 /** `onDied`: the gateway that is watched is dead, the one before is not. */
@@ -27,7 +32,7 @@ export function makeSwitchWork(
   kernel: AgentKernel,
   store: AgentStore,
   probeMs: number,
-  onDied: (record: SwitchRecord, detail: string) => void,
+  onDied: (record: SwitchRecord, death: Death) => void,
 ): SwitchWork {
   const guard = makeGuard(kernel, probeMs, onDied)
   let asking = new AbortController()
@@ -46,14 +51,33 @@ export function makeSwitchWork(
     abandon: () => asking.abort(),
     watch: guard.watch,
     leave: guard.leave,
-    reassert(changes, draining) {
-      try {
-        if (!routes.reassert(kernel, changes, draining)) return undefined
-        kernel.log('the rules of the last switch were taken away by another program: put back')
-      } catch (error) {
-        return error as Error
-      }
+    hold(changes, draining) {
+      if (draining) void holdDrain(kernel, changes)
+      return errorOf(() => {
+        if (routes.hold(kernel, changes, draining))
+          kernel.log('the rules of the last switch were taken away by another program: put back')
+      })
     },
+    withdraw: (changes) => errorOf(() => routes.withdraw(kernel, changes)),
+  }
+}
+
+/** Never rejects. */
+async function holdDrain(kernel: AgentKernel, changes: readonly RouteChange[]): Promise<void> {
+  try {
+    if (!(await routes.holdDrain(kernel, changes))) return
+    kernel.log('the rules that keep open sessions on the old gateway were taken away by another program: put back')
+  } catch (error) {
+    kernel.log(`open sessions are not kept on the old gateway any more: ${(error as Error).message}`)
+  }
+}
+
+function errorOf(act: () => void): Error | undefined {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    return error as Error
   }
 }
 
@@ -69,6 +93,8 @@ interface Means {
 async function carriedOut(action: LongAction, {kernel, store, probeMs, signal}: Means): Promise<SwitchResult> {
   switch (action.kind) {
     case 'try': {
+      const unfit = action.plan.mode === 'drain' ? await kernel.drainProblem() : undefined
+      if (unfit !== undefined) return {kind: 'tried', wrong: {reason: 'mode', detail: unfit}}
       const wrong = await tryGateways(kernel, action.plan, probeMs, signal)
       if (wrong) return {kind: 'tried', wrong}
       return {kind: 'tried', families: routes.readFacts(kernel, store.memory).families}
@@ -77,11 +103,13 @@ async function carriedOut(action: LongAction, {kernel, store, probeMs, signal}: 
       await routes.make(kernel, action.changes)
       return {kind: 'applied'}
     case 'prove':
-      return {kind: 'proved', silent: await silentGateway(kernel, action, probeMs, signal)}
+      return proveMove(kernel, action.changes, {probes: action.probes, timeoutMs: probeMs, signal})
     case 'undo':
-      return {kind: 'undone', ...(await undoChanges(kernel, action.changes))}
+      return {kind: 'undone', ...(await undoChanges(kernel, action.changes, action.keepDrain))}
     case 'end_drain':
       await routes.endDrain(kernel)
       return {kind: 'drain_ended'}
+    case 'reset':
+      return {kind: 'reset', left: await removeAll(kernel, action.changes)}
   }
 }

@@ -1,7 +1,9 @@
 // Carries out what domain/agent/switchover decides, one action after the other, and tells it how each ended.
+
 import type {AgentConfig} from '../../domain/agent/config.ts'
-import type {AgentMemory, SwitchRecord} from '../../domain/agent/memory.ts'
-import type {SwitchPlan} from '../../domain/agent/policy.ts'
+import type {Why} from '../../domain/agent/egress.ts'
+import type {SwitchPlan} from '../../domain/agent/facts.ts'
+import type {AgentMemory, Standing, SwitchRecord} from '../../domain/agent/memory.ts'
 import {step} from '../../domain/agent/switchover.ts'
 import {
   dueMs,
@@ -11,7 +13,6 @@ import {
   switchoverOf,
   type Task,
   turnWanted,
-  type Why,
 } from '../../domain/agent/switchover-state.ts'
 import type {AgentCommand, AgentReason} from '../../wire/agent-message.ts'
 import type {AgentKernel} from './kernel.ts'
@@ -31,10 +32,12 @@ export interface Switcher {
   /** Goes on where an agent before this one was stopped. @throws Failure `privilege` if the state cannot be written. */
   recover(): Promise<void>
   /**
-   * Something changed: puts back what of the last switch somebody else took away, or tries again what could not be undone.
-   * @throws RouteError if it cannot be put back, now.
+   * Something may have changed: overlays follow what they lie over, what was confirmed is looked at, what could not be undone
+   * is tried again. Returns whether to look again soon. @throws RouteError if something cannot be put back, now.
    */
-  reassert(): void
+  follow(): boolean
+  /** Takes everything of ours away; resolves to what could not be, in words. */
+  reset(): Promise<string | undefined>
   /** Nothing of a switch is under way: no proof, no confirmation awaited, no session draining. */
   readonly idle: boolean
   /** Undoes what is not proved, and forgets its timers. */
@@ -49,9 +52,11 @@ export interface SwitcherParts {
   noted(memory: AgentMemory, record: SwitchRecord, uses?: AgentCommand): AgentMemory
   /** The switch's state is another one now, and written down. */
   onChange(record: SwitchRecord): void
+  /** What was confirmed is so no more. */
+  onLost(standing: Standing): void
 }
 
-export function makeSwitcher({config: {windows}, kernel, store, noted, onChange}: SwitcherParts): Switcher {
+export function makeSwitcher({config: {windows}, kernel, store, noted, onChange, onLost}: SwitcherParts): Switcher {
   let state = switchoverOf(store.memory.last)
   let timer: NodeJS.Timeout | undefined
   /** By task: to whom it matters when its turn is over. */
@@ -60,8 +65,10 @@ export function makeSwitcher({config: {windows}, kernel, store, noted, onChange}
   let taking = false
   /** Why the rules of the last switch could not be put back when that was last tried. */
   let notPutBack: Error | undefined
-  const work = makeSwitchWork(kernel, store, windows.probeMs, ({run, seq}, detail) =>
-    take({kind: 'task', task: {kind: 'gateway_died', run, seq, detail}}),
+  /** What the last reset could not take away. */
+  let left: string | undefined
+  const work = makeSwitchWork(kernel, store, windows.probeMs, ({run, seq}, death) =>
+    take({kind: 'task', task: {kind: 'gateway_died', run, seq, ...death}}),
   )
 
   /** One event after the other, also where an action makes something happen at once. */
@@ -118,8 +125,14 @@ export function makeSwitcher({config: {windows}, kernel, store, noted, onChange}
       case 'leave':
         work.leave()
         break
-      case 'reassert':
-        notPutBack = work.reassert(action.changes, action.draining)
+      case 'hold':
+        notPutBack ??= work.hold(action.changes, action.draining)
+        break
+      case 'withdraw':
+        notPutBack ??= work.withdraw(action.changes)
+        break
+      case 'lost':
+        onLost(action.standing)
         break
       case 'over':
         turns.get(action.task)?.(action.declined)
@@ -129,7 +142,10 @@ export function makeSwitcher({config: {windows}, kernel, store, noted, onChange}
         kernel.log(action.text)
         break
       default:
-        void work.carryOut(action).then(take)
+        void work.carryOut(action).then((result) => {
+          if (result.kind === 'reset') left = result.left
+          take(result)
+        })
     }
   }
 
@@ -146,6 +162,16 @@ export function makeSwitcher({config: {windows}, kernel, store, noted, onChange}
       take({kind: 'task', task})
     })
 
+  function follow(): boolean {
+    if (state.record === undefined) return false
+    const facts = () => routes.readFacts(kernel, store.memory)
+    notPutBack = undefined
+    take({kind: 'routes_changed', facts: facts()})
+    if (notPutBack !== undefined) throw notPutBack
+    take({kind: 'looked', facts: facts()})
+    return state.doubted.length > 0
+  }
+
   return {
     begin: (command, kid, plan, receivedMs) =>
       inTurn({kind: 'switch', kid, command, plan, changes: routes.changesOf(plan), receivedMs}),
@@ -155,14 +181,18 @@ export function makeSwitcher({config: {windows}, kernel, store, noted, onChange}
       // Also what a trial in the middle of which the agent was killed has left.
       routes.closeProbePath(kernel)
       await inTurn({kind: 'recover'})
-      if (notPutBack) kernel.log(`rules not put back yet: ${notPutBack.message}`)
+      try {
+        follow()
+      } catch (error) {
+        kernel.log(`rules not put back yet: ${messageOf(error)}`)
+      }
       const error = store.make()
       if (error) kernel.log(`state not written: ${error.message}`)
     },
-    reassert() {
-      notPutBack = undefined
-      take({kind: 'routes_changed'})
-      if (notPutBack !== undefined) throw notPutBack
+    follow,
+    async reset() {
+      await inTurn({kind: 'reset'})
+      return left
     },
     get idle() {
       return isIdle(state)

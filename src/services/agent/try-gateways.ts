@@ -1,7 +1,7 @@
 // Proves that a gateway forwards before any traffic of the VM goes through it: marked echo requests take it, nothing else
 // does.
-import type {SavedRoute} from '../../domain/agent/memory.ts'
-import type {SwitchPlan} from '../../domain/agent/policy.ts'
+import type {SwitchPlan} from '../../domain/agent/facts.ts'
+import type {RouteChange, SavedRoute} from '../../domain/agent/memory.ts'
 import {NUD_FAILED, NUD_INCOMPLETE} from '../../net/netlink/route-message.ts'
 import {isIpv4} from '../../wire/address.ts'
 import type {AgentReason} from '../../wire/agent-message.ts'
@@ -18,6 +18,17 @@ export type Trial = Pick<SwitchPlan, 'probes'> & {
     readonly route: SavedRoute
   }[]
 }
+
+/** The gateways of a change, the old ones or the new, as something to be tried. */
+export const trialOf = (changes: readonly RouteChange[], probes: readonly string[], which: 'from' | 'to'): Trial => ({
+  probes,
+  families: changes.map(({family, from, to, interfaceIndex, interfaceName, overlay, route}) => ({
+    family,
+    to: which === 'from' ? from : to,
+    nic: {index: interfaceIndex, name: interfaceName},
+    route: overlay?.route ?? route!.before,
+  })),
+})
 
 /** Undefined if every gateway resolves and leads to a probe; else why not. Without a probe, it is enough that it resolves. */
 export async function tryGateways(

@@ -2,8 +2,8 @@
 import {type KeyObject, randomBytes} from 'node:crypto'
 import {type BeaconReason, judgeBeacon} from '../../domain/agent/beacons.ts'
 import type {AgentConfig} from '../../domain/agent/config.ts'
+import {type PolicyFacts, prefixesContain} from '../../domain/agent/facts.ts'
 import type {AgentMemory} from '../../domain/agent/memory.ts'
-import {type PolicyFacts, prefixesContain} from '../../domain/agent/policy.ts'
 import {
   dueMs,
   NOTHING_HEARD,
@@ -51,6 +51,8 @@ export interface Whereabouts {
   switched(): void
   /** It has ended otherwise than confirmed. */
   switchFailed(): void
+  /** What was confirmed is so no more. */
+  gatewayLost(): void
   status(): SiteStatus
   stop(): void
 }
@@ -180,6 +182,13 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
       recent = undefined
       // Not in the middle of what the switcher still has to do: this reads the routes.
       setImmediate(() => take({kind: 'switch_failed'}))
+    },
+    gatewayLost() {
+      const {site, phase, heard} = watch
+      const near = Object.values(heard).filter((each) => each.site === site && each.untilMs > kernel.uptime())
+      const to = [...near.flatMap((each) => each.ask), ...config.askOnMove]
+      // Whoever is being asked already will do something about it.
+      if (phase.kind === 'settled' && to.length > 0) ask({why: 'gateway_lost', site, to})
     },
     status() {
       const nowMs = kernel.uptime()

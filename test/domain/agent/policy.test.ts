@@ -1,8 +1,11 @@
 import {describe, expect, it} from 'vitest'
 import {type AgentConfig, parseAgentConfig} from '../../../src/domain/agent/config.ts'
+import type {Way} from '../../../src/domain/agent/egress.ts'
+import type {NicFacts, PolicyFacts} from '../../../src/domain/agent/facts.ts'
 import {EMPTY_MEMORY, type SavedRoute, type SwitchRecord, used} from '../../../src/domain/agent/memory.ts'
-import {decide, type NicFacts, type PolicyFacts} from '../../../src/domain/agent/policy.ts'
+import {decide} from '../../../src/domain/agent/policy.ts'
 import {type AgentCommand, type AgentReason, newPrivateKey, publicKeyText} from '../../../src/wire/agent-message.ts'
+import {usualWays} from './ways.ts'
 
 const NOW = 1_790_000_000
 const MAC = '02:00:00:00:00:10'
@@ -45,15 +48,19 @@ const eth1: NicFacts = {
   prefixes: [{family: 4, address: '10.8.0.10', length: 24}],
 }
 
-const factsWith = (over: Partial<PolicyFacts> = {}): PolicyFacts => ({
-  ...{nowMs: NOW * 1000, dmiUuid: 'aaaa', memory: EMPTY_MEMORY, nics: [eth0, eth1]},
-  families: {
-    4: {routes: [route()], overlay: undefined},
-    6: {routes: [route({family: 6, gateway: 'fd00::1', metric: 1024})], overlay: undefined},
-  },
-  ownerOf: () => undefined,
-  ...over,
-})
+function factsWith(over: Partial<PolicyFacts> = {}): PolicyFacts {
+  const facts: PolicyFacts = {
+    ...{nowMs: NOW * 1000, dmiUuid: 'aaaa', memory: EMPTY_MEMORY, nics: [eth0, eth1]},
+    families: {
+      4: {routes: [route()], overlay: undefined},
+      6: {routes: [route({family: 6, gateway: 'fd00::1', metric: 1024})], overlay: undefined},
+    },
+    ownerOf: () => undefined,
+    ...usualWays(() => facts.families),
+    ...over,
+  }
+  return facts
+}
 const families4 = (
   routes: SavedRoute[],
   overlay?: {gateway: string; interfaceIndex: number},
@@ -83,6 +90,13 @@ const record = (over: Partial<SwitchRecord>): SwitchRecord => ({
 const seen = (seq: number, over: Partial<SwitchRecord> = {}): Partial<PolicyFacts> => ({
   memory: {...used(EMPTY_MEMORY, 'site-y', {seq, nonce: 'CCCCCCCCCCCCCCCC', exp: NOW + 60}, NOW), last: record(over)},
 })
+
+const movingWay: Way = {
+  ...{kind: 'ordinary', what: 'what is sent', gateway: '10.0.0.1', interfaceIndex: 2, interfaceName: 'eth0'},
+  ...{byDefault: true, route: 'the default route of the main table'},
+}
+const fixedWay: Way = {...movingWay, byDefault: false, route: 'a route of prefix length 1 in the main table'}
+const tunnelledWay: Way = {...fixedWay, gateway: undefined, interfaceIndex: 9, interfaceName: 'wg0'}
 
 type Row = [string, Partial<AgentCommand>, Partial<PolicyFacts>, object, AgentReason]
 const refusals: Row[] = [
@@ -163,18 +177,17 @@ const refusals: Row[] = [
     {},
     'mode',
   ],
+  ['a route or a rule that keeps everything where it is', {}, {waysOf: () => [fixedWay]}, {}, 'mode'],
+  ['traffic of which a half stays', {}, {waysOf: () => [movingWay, fixedWay]}, {}, 'mode'],
+  ['a default route that nothing takes', {}, {waysOf: () => [tunnelledWay]}, {}, 'mode'],
   [
-    'a change that another rule would keep from having an effect',
-    {},
-    {
-      families: {
-        4: {routes: [route()], overlay: undefined, obstacle: 'rule 1000'},
-        6: {routes: [], overlay: undefined},
-      },
-    },
+    'the gateway of the default route, where all goes by another',
+    {gw4: '10.0.0.1'},
+    {waysOf: () => [{...fixedWay, gateway: '10.0.0.2'}]},
     {},
     'mode',
   ],
+  ['a probe that the old gateway takes in any case', {}, {waysTo: () => [fixedWay]}, {}, 'no_probe'],
   ['nothing to prove it by', {}, {}, {probes: []}, 'no_probe'],
   ['probes on-link only', {probe: ['10.0.0.77']}, {}, {}, 'no_probe'],
   ['probes of the other family only', {probe: ['2001:db8::10']}, {}, {}, 'no_probe'],
@@ -294,5 +307,49 @@ describe('a command is accepted', () => {
     expect(planOf({op: 'query'})).toEqual({accept: true, op: 'query'})
     expect(planOf({op: 'rollback', run: 'r0'}, seen(9))).toEqual({accept: true, op: 'rollback'})
     expect(planOf({op: 'confirm', run: 'r0'}, seen(9))).toEqual({accept: true, op: 'confirm'})
+  })
+})
+
+describe('a gateway that is in use', () => {
+  const both = {gw4: '10.0.0.2', gw6: 'fd00::2', from_gw4: '10.0.0.1'} as const
+  const on = (gateway4: string, gateway6: string): Partial<PolicyFacts> => ({
+    families: {
+      4: {routes: [route({gateway: gateway4})], overlay: undefined},
+      6: {routes: [route({family: 6, gateway: gateway6, metric: 1024})], overlay: undefined},
+    },
+  })
+  const decided = (command: Partial<AgentCommand>, facts: Partial<PolicyFacts>, config: object = {}) =>
+    decide(commandWith(command), 'site-y', configWith(config), factsWith(facts))
+
+  it('is left alone, whatever was said to be in use, and needs no probe', () => {
+    expect(decided(both, on('10.0.0.2', 'fd00::2'), {probes: []})).toEqual({
+      ...{accept: true, op: 'already'},
+      detail: '10.0.0.2 and fd00::2 is in use already: nothing was touched',
+    })
+  })
+
+  it('in one family only, keeps the other from nothing', () => {
+    const planned = decided(both, on('10.0.0.1', 'fd00::2'))
+    expect(planned).toMatchObject({op: 'switch', plan: {families: [{family: 4, from: '10.0.0.1', to: '10.0.0.2'}]}})
+  })
+
+  it('is for those to say who may choose it', () => {
+    expect(decided({gw4: '10.0.0.3'}, on('10.0.0.3', 'fd00::1'))).toMatchObject({reason: 'gateway_not_allowed'})
+  })
+
+  it('under a tunnel is in use by that', () => {
+    const facts = {...on('10.0.0.2', 'fd00::1'), waysOf: () => [tunnelledWay]}
+    expect(decided({}, facts)).toMatchObject({op: 'already'})
+  })
+})
+
+it('of two routers that advertise themselves, the one that the kernel takes is in use', () => {
+  const routes = ['fe80::1', 'fe80::9'].map((gateway) => route({family: 6, gateway, metric: 1024}))
+  const six = {routes, overlay: undefined, inUse: {gateway: 'fe80::9', interfaceIndex: 2}}
+  const facts = factsWith({families: {4: {routes: [], overlay: undefined}, 6: six}})
+  const ways = (): Way[] => [{...movingWay, gateway: 'fe80::9'}]
+  const command = commandWith({gw4: undefined as never, gw6: 'fe80::2', mode: 'rule'})
+  expect(decide(command, 'site-y', configWith(), {...facts, waysOf: ways, waysTo: ways})).toMatchObject({
+    plan: {families: [{from: 'fe80::9', route: {gateway: 'fe80::9'}}]},
   })
 })

@@ -20,6 +20,7 @@ import {
   publicKeyText,
 } from '../../../src/wire/agent-message.ts'
 import {FAMILIES} from './switching-guest.ts'
+import {usualWays} from './ways.ts'
 
 const NOW_S = 1_790_000_000
 const config = parseAgentConfig(
@@ -85,7 +86,12 @@ class Agent {
       ...{config, memory},
       facts: () => {
         this.factsRead++
-        const nothing = {nowMs: NOW_S * 1000, dmiUuid: undefined, ownerOf: () => undefined}
+        const nothing = {
+          nowMs: NOW_S * 1000,
+          dmiUuid: undefined,
+          ownerOf: () => undefined,
+          ...usualWays(() => FAMILIES),
+        }
         return {...nothing, memory, nics: [eth0], families: FAMILIES}
       },
     })

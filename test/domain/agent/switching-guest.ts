@@ -1,10 +1,13 @@
 // A guest in memory for the step of a switchover: what it is told to do comes out as words, in order; what it did is told back
 // when the test says so. Its disk may be full, and it may be killed.
+
+import type {FamilyFacts, PolicyFacts, SwitchPlan} from '../../../src/domain/agent/facts.ts'
 import type {RouteChange, SavedRoute, SwitchRecord} from '../../../src/domain/agent/memory.ts'
-import type {PolicyFacts, SwitchPlan} from '../../../src/domain/agent/policy.ts'
 import {step} from '../../../src/domain/agent/switchover.ts'
 import {
   dueMs,
+  type Proof,
+  type Surroundings,
   type SwitchAction,
   type SwitchEvent,
   type Switchover,
@@ -24,23 +27,47 @@ export const FAMILIES: PolicyFacts['families'] = {
   4: {routes: [route], overlay: undefined},
   6: {routes: [], overlay: undefined},
 }
+/** The gateway in use, by the kernel; the owner's route stays as it is. */
+export const surroundings = (gateway: string | undefined, over: Partial<FamilyFacts> = {}): Surroundings => ({
+  nics: [nic],
+  families: {
+    ...{6: FAMILIES[6]},
+    4: {
+      ...{routes: [route], overlay: undefined},
+      inUse: gateway === undefined ? undefined : {gateway, interfaceIndex: 2},
+      ...over,
+    },
+  },
+})
 
-export function switchTask(seq = 1, {mode = 'replace' as SwitchMode, confirm_s = 0, probes = ['203.0.113.10']} = {}) {
+interface TaskOptions {
+  readonly mode?: SwitchMode
+  readonly confirm_s?: number
+  readonly probes?: readonly string[]
+  readonly to?: string
+  /** The owner's gateway, and that of the overlay over it. */
+  readonly main?: string
+  readonly overlay?: string | undefined
+}
+
+export function switchTask(seq = 1, over: TaskOptions = {}) {
+  const {mode = 'replace', confirm_s = 0, probes = ['203.0.113.10'], to = '10.0.0.2', main = '10.0.0.1', overlay} = over
   const command: AgentCommand = {
     ...{v: 1, op: 'switch', vm: 'web-07', run: `r${seq}`, seq, iat: 0, exp: 60},
-    ...{nonce: String(seq).padStart(16, '0'), gw4: '10.0.0.2'},
+    ...{nonce: String(seq).padStart(16, '0'), gw4: to},
     ...(confirm_s === 0 ? {} : {confirm_s}),
   }
-  const common = {family: 4, from: '10.0.0.1', to: '10.0.0.2'} as const
+  const owners = {...route, gateway: main}
+  const common = {family: 4, from: overlay ?? main, to} as const
   const plan: SwitchPlan = {
     ...{mode, probes, owner: undefined},
-    families: [{...common, nic, route, overlay: undefined}],
+    families: [{...common, nic, route: owners, overlay}],
   }
   const change: RouteChange = {
-    ...{...common, mode, interfaceIndex: 2, interfaceName: 'eth0'},
+    ...{...common, mode, interfaceIndex: 2, interfaceName: 'eth0', mac: nic.mac},
     ...(mode === 'replace'
-      ? {route: {before: route, after: {...route, gateway: '10.0.0.2'}}}
-      : {overlay: {before: null, after: '10.0.0.2', route}}),
+      ? {route: {before: owners, after: {...owners, gateway: to}}}
+      : {overlay: {before: overlay ?? null, after: to === main ? null : to, route: owners}}),
   }
   return {kind: 'switch', kid: 'site-y', command, plan, changes: [change], receivedMs: 0} as const satisfies Task
 }
@@ -127,6 +154,6 @@ export class Guest {
 
 export const TRIED: SwitchEvent = {kind: 'tried', families: FAMILIES}
 export const APPLIED: SwitchEvent = {kind: 'applied'}
-export const PROVED: SwitchEvent = {kind: 'proved', silent: undefined}
+export const PROVED: Proof = {kind: 'proved', silent: undefined}
 export const UNDONE: SwitchEvent = {kind: 'undone', trouble: undefined, gone: []}
 export const STUCK: SwitchEvent = {kind: 'undone', trouble: 'Network is down', gone: []}

@@ -1,39 +1,21 @@
 // A switchover as a table: in this state, when this happens, the guest is told to do this, in this order.
 import {describe, expect, it} from 'vitest'
-import {isIdle, type SwitchEvent, type Task} from '../../../src/domain/agent/switchover-state.ts'
+import {isIdle, type SwitchEvent} from '../../../src/domain/agent/switchover-state.ts'
 import {APPLIED, FAMILIES, Guest, inWords, PROVED, STUCK, switchTask, TRIED, UNDONE} from './switching-guest.ts'
-
-type Over = Parameters<typeof switchTask>[1]
-const after = (task: Task, ...events: SwitchEvent[]): Guest => {
-  const guest = new Guest()
-  guest.task(task as never)
-  for (const event of events) guest.take(event)
-  return guest
-}
-const rollback: SwitchEvent = {kind: 'task', task: {kind: 'rollback', reason: 'requested', detail: 'asked for'}}
-const confirm: SwitchEvent = {kind: 'task', task: {kind: 'confirm'}}
-const stop: SwitchEvent = {kind: 'stop'}
-const changed: SwitchEvent = {kind: 'routes_changed'}
-const recover: SwitchEvent = {kind: 'task', task: {kind: 'recover'}}
-const died: SwitchEvent = {kind: 'task', task: {kind: 'gateway_died', run: 'r1', seq: 1, detail: 'silent'}}
-const failed: SwitchEvent = {kind: 'failed', detail: 'EPERM'}
-const another: SwitchEvent = {kind: 'task', task: switchTask(2)}
-const awaited = {confirm_s: 20}
-
-/** Each state that a switch can be in, by the way there. */
-const AT = {
-  idle: () => new Guest(),
-  trying: (over?: Over) => after(switchTask(1, over)),
-  applying: (over?: Over) => after(switchTask(1, over), TRIED),
-  proving: (over?: Over) => after(switchTask(1, over), TRIED, APPLIED),
-  awaiting: () => after(switchTask(1, awaited), TRIED, APPLIED, PROVED),
-  undoing: () => after(switchTask(1, awaited), TRIED, APPLIED, PROVED, rollback),
-  stuck: () => after(switchTask(1, awaited), TRIED, APPLIED, PROVED, rollback, STUCK),
-  refused: () => after(switchTask(), {kind: 'tried', wrong: {reason: 'probe_failed', detail: ''}}),
-  confirmed: (over?: Over) => after(switchTask(1, over), TRIED, APPLIED, PROVED),
-  'rolled back': () => after(switchTask(1, awaited), TRIED, APPLIED, PROVED, rollback, UNDONE),
-} as const
-type At = keyof typeof AT
+import {
+  AT,
+  type At,
+  after,
+  another,
+  awaited,
+  changed,
+  confirm,
+  died,
+  failed,
+  rollback,
+  stop,
+  WRONG,
+} from './switchover-states.ts'
 
 const TAKEN_BACK = ['leave', 'keep rolling_back applied requested', 'undo']
 const UNWRITTEN = ['leave', 'keep rolling_back applied persist_failed', 'undo']
@@ -44,7 +26,10 @@ describe.each<[string, At, SwitchEvent, string[]]>([
   ['a good trial', 'trying', TRIED, ['save applying received', 'apply']],
   ['the change made', 'applying', APPLIED, ['save applied applied', 'prove']],
   ['the proof', 'proving', PROVED, ['save done confirmed', 'watch', 'over switch']],
-  ['the confirmation', 'awaiting', confirm, ['save done confirmed', 'watch', 'over confirm']],
+  // What was proved a while ago is looked at once more.
+  ['the confirmation', 'awaiting', confirm, ['prove']],
+  ['the look before it is confirmed', 'confirming', PROVED, ['save done confirmed', 'watch', 'over confirm']],
+  ['another gateway in use then', 'confirming', WRONG, ['leave', 'keep rolling_back applied mode', 'undo']],
   // What goes wrong.
   [
     'a bad gateway',
@@ -66,6 +51,8 @@ describe.each<[string, At, SwitchEvent, string[]]>([
     ['keep done refused from_gw', 'over switch'],
   ],
   ['a change that fails', 'applying', failed, ['leave', 'keep rolling_back applied apply_failed', 'undo']],
+  ['a change that has moved nothing', 'proving', WRONG, ['leave', 'keep rolling_back applied mode', 'undo']],
+  ['a proof that fails', 'proving', failed, ['leave', 'keep rolling_back applied probe_failed', 'undo']],
   [
     'no answer after the change',
     'proving',
@@ -80,7 +67,7 @@ describe.each<[string, At, SwitchEvent, string[]]>([
     STUCK,
     [
       'keep rolling_back applied requested',
-      'log rollback, attempt 1: Network is down; it is tried again until it is done',
+      'log rollback, attempt 1: Network is down; it is tried again',
       'over rollback',
     ],
   ],
@@ -103,7 +90,8 @@ describe.each<[string, At, SwitchEvent, string[]]>([
   // Another switch.
   ['another switch', 'trying', another, []],
   ['another switch', 'awaiting', another, ['over switch busy']],
-  ['another switch', 'stuck', another, ['over switch busy']],
+  // What cannot be undone keeps nobody waiting.
+  ['another switch', 'stuck', another, ['save probing received', 'leave', 'try']],
   ['another switch', 'refused', another, ['save probing received', 'leave', 'try']],
   ['another switch', 'confirmed', another, ['save probing received', 'leave', 'try']],
   ['another switch', 'rolled back', another, ['save probing received', 'leave', 'try']],
@@ -115,7 +103,7 @@ describe.each<[string, At, SwitchEvent, string[]]>([
   ['changed routes', 'awaiting', changed, []],
   ['changed routes', 'undoing', changed, []],
   ['changed routes', 'stuck', changed, ['undo']],
-  ['changed routes', 'confirmed', changed, ['reassert']],
+  ['changed routes', 'confirmed', changed, []],
   ['changed routes', 'rolled back', changed, []],
   // The agent is stopped.
   ['a stop', 'idle', stop, ['leave', 'over stop']],
@@ -142,7 +130,7 @@ describe('on a full disk', () => {
     ['trying', TRIED, ['keep done refused persist_failed', 'over switch']],
     ['applying', APPLIED, UNWRITTEN],
     ['proving', PROVED, UNWRITTEN],
-    ['awaiting', confirm, UNWRITTEN],
+    ['confirming', PROVED, UNWRITTEN],
   ])('nothing is done that had to be written first, when %s', (at, event, actions) => {
     const guest = AT[at]()
     guest.full = true
@@ -150,9 +138,9 @@ describe('on a full disk', () => {
   })
 
   it('what was to be told is told when it is undone', () => {
-    const guest = AT.awaiting()
+    const guest = AT.confirming()
     guest.full = true
-    guest.take(confirm)
+    guest.take(PROVED)
     expect(guest.take(UNDONE)).toEqual(['keep done rolled_back persist_failed', 'over confirm'])
   })
 })
@@ -170,12 +158,20 @@ describe('what is taken back', () => {
     expect(guest.take(result)).toEqual(actions)
   })
 
-  it('after it was confirmed is not what the deadline takes back, whichever comes first', () => {
+  it('by the deadline is not confirmed by what waited behind its proof', () => {
     const guest = AT.proving(awaited)
     guest.take(confirm)
     expect(guest.wait(21)).toEqual(['abandon'])
-    expect(guest.take(PROVED)).toEqual(['over switch', 'save done confirmed', 'watch', 'over confirm', 'over rollback'])
-    expect(guest.wait(3600)).toEqual([])
+    expect(guest.take(PROVED)).toEqual([
+      ...['over switch', 'over confirm', 'leave', 'keep rolling_back applied not_confirmed', 'undo'],
+    ])
+    expect(guest.take(UNDONE)).toEqual(['keep done rolled_back not_confirmed', 'over rollback'])
+  })
+
+  it('while it is looked at once more, is not confirmed', () => {
+    const guest = AT.confirming()
+    expect(guest.take(rollback)).toEqual(['abandon'])
+    expect(guest.take(PROVED)).toEqual(['over confirm', ...TAKEN_BACK])
   })
 
   it('by a stop: neither begun again nor tried again', () => {
@@ -239,7 +235,7 @@ describe('a drain', () => {
     expect(isIdle(guest.state)).toBe(false)
     guest.wait(300)
     expect(guest.take(failed)).toEqual([
-      ...['log end of the drain, attempt 1: EPERM; it is tried again until it is done', 'over end_drain'],
+      ...['log end of the drain, attempt 1: EPERM; it is tried again', 'over end_drain'],
     ])
     expect(guest.wait(0.25)).toEqual(['end_drain'])
     expect(guest.take({kind: 'drain_ended'})).toEqual([
@@ -278,77 +274,6 @@ describe('a drain', () => {
   })
 })
 
-describe('an agent that is started again', () => {
-  const KILLED = 'agent_stopped'
-  it.each<[At, string[]]>([
-    ['idle', ['over recover']],
-    ['trying', [`keep done refused ${KILLED}`, 'over recover']],
-    ['applying', ['leave', `keep rolling_back applied ${KILLED}`, 'undo']],
-    ['proving', ['save applied applied', 'prove']],
-    ['awaiting', ['save applied applied', 'prove']],
-    ['undoing', ['leave', 'undo']],
-    ['stuck', ['leave', 'undo']],
-    ['refused', ['over recover']],
-    ['confirmed', ['reassert', 'watch', 'over recover']],
-    ['rolled back', ['over recover']],
-  ])('after it was killed when %s', (at, actions) => {
-    expect(AT[at]().restarted().take(recover)).toEqual(actions)
-  })
-
-  it('goes on waiting for a confirmation, for what is left of its time', () => {
-    const guest = AT.awaiting()
-    guest.wait(15)
-    const later = guest.restarted()
-    later.take(recover)
-    expect(later.take(PROVED)).toEqual(['over recover'])
-    expect(later.wait(4)).toEqual([])
-    expect(later.wait(1)).toEqual(['leave', 'keep rolling_back applied not_confirmed', 'undo'])
-  })
-
-  it('rolls back what the deadline passed for meanwhile, or what cannot be written down', () => {
-    const late = AT.awaiting()
-    late.uptimeMs += 20_000
-    expect(late.restarted().take(recover)).toEqual(['leave', 'keep rolling_back applied not_confirmed', 'undo'])
-    const full = AT.awaiting().restarted()
-    full.full = true
-    expect(full.take(recover)).toEqual(UNWRITTEN)
-    expect(full.take(UNDONE)).toEqual(['keep done rolled_back persist_failed', 'over recover'])
-  })
-
-  it('watches for what is left of that time, and lets a drain end at its own', () => {
-    const guest = AT.confirmed({mode: 'drain'})
-    guest.uptimeMs += 61_000
-    const later = guest.restarted()
-    expect(later.take(recover)).toEqual(['reassert', 'over recover'])
-    expect(later.wait(238)).toEqual([])
-    expect(later.wait(1)).toEqual(['end_drain'])
-  })
-
-  it.each<[At, string]>([
-    ['applying', 'done rolled_back rebooted'],
-    ['awaiting', 'done rolled_back rebooted'],
-    ['stuck', 'done rolled_back rebooted'],
-    ['confirmed', 'done rolled_back rebooted'],
-    ['trying', 'done refused agent_stopped'],
-    ['refused', 'done refused probe_failed'],
-    ['rolled back', 'done rolled_back requested'],
-  ])('with the VM, after it was %s', (at, end) => {
-    const booted = AT[at]().restarted('boot-2')
-    booted.take(recover)
-    expect(inWords(booted.state.record)).toBe(end)
-    expect(booted.wait(3600)).toEqual([])
-  })
-
-  it('with the VM, ends a drain whose switch was not the last', () => {
-    const guest = AT.confirmed({mode: 'drain'})
-    guest.take(another)
-    guest.take({kind: 'tried', wrong: {reason: 'probe_failed', detail: ''}})
-    const booted = guest.restarted('boot-2')
-    booted.take(recover)
-    expect(booted.wait(0)).toEqual(['end_drain'])
-  })
-})
-
 describe('the record', () => {
   it('has the times: to the change, to the confirmation, of the deadlines', () => {
     const guest = new Guest()
@@ -366,8 +291,8 @@ describe('the record', () => {
   })
 
   it('of a switch without a probe is not watched', () => {
-    const guest = after(switchTask(1, {confirm_s: 20, probes: []}), TRIED, APPLIED, PROVED)
-    expect(guest.take(confirm)).toEqual(['save done confirmed', 'over confirm'])
+    const guest = after(switchTask(1, {confirm_s: 20, probes: []}), TRIED, APPLIED, PROVED, confirm)
+    expect(guest.take(PROVED)).toEqual(['save done confirmed', 'over confirm'])
     expect(guest.disk).not.toHaveProperty('guardUntil')
   })
 

@@ -18,6 +18,7 @@ import {
   sameTraits,
   viaGateway,
 } from '../../../src/net/netlink/route-message.ts'
+import {parseAnswer, parsePrefixRoute} from '../../../src/net/netlink/route-query.ts'
 import {addRule, parseRule} from '../../../src/net/netlink/rule-message.ts'
 import {controlMessages} from '../../../src/net/packet/message-batch.ts'
 import {ofBytes, type Target} from '../target.ts'
@@ -47,6 +48,26 @@ const ROUTE6 = join4(
 )
 const [RULE] = netlinkMessages(
   addRule({family: 4, priority: 5, table: 142, mark: {value: 1, mask: 0xff, not: true}, suppressPrefixLength: 0}),
+)
+/** from 10.0.0.0/24 uidrange 1000-1999 ipproto tcp dport 443 iif eth0 lookup 100, with a part of each kind. */
+const SELECTING = join4(
+  [2, 0, 24, 0, 100, 0, 0, 1, 0, 0, 0, 0],
+  attribute(2, Uint8Array.of(10, 0, 0, 0)),
+  attribute(3, Buffer.from('eth0\0')),
+  attribute(20, join4(u32(1000), u32(1999))),
+  attribute(22, Uint8Array.of(6)),
+  attribute(24, Uint8Array.of(0xbb, 1, 0xbb, 1)),
+)
+const HOPS = join4([16, 0, 0, 0, 2, 0, 0, 0], attribute(5, Uint8Array.of(10, 0, 0, 1)))
+const ANSWER = join4(
+  [2, 32, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0],
+  attribute(7, Uint8Array.of(10, 0, 0, 10)),
+  attribute(9, HOPS),
+)
+const PREFIX = join4(
+  [2, 24, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0],
+  attribute(1, Uint8Array.of(203, 0, 113, 0)),
+  attribute(9, HOPS),
 )
 const LINK = join4(
   [0, 0, 1, 0, 2, 0, 0, 0, 0x43, 0x10, 1, 0, 0, 0, 0, 0],
@@ -93,6 +114,9 @@ const NETLINK: readonly Target[] = [
     settles: 'flags that only the kernel sets are not written, and a lifetime becomes another attribute',
   }),
   body('rule', RULE!.body, parseRule),
+  body('rule of the VM', SELECTING, parseRule),
+  body('answer to a question for a route', ANSWER, parseAnswer),
+  body('route to a prefix', PREFIX, parsePrefixRoute),
   body('link', LINK, (bytes) => [parseLink(bytes), isNotifyPeers(bytes)]),
   body('interface', PORT, parseInterface),
   body('address', ADDRESS, (bytes) => [parseAddress(bytes), parseLocalAddress(bytes)]),

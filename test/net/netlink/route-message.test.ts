@@ -122,7 +122,7 @@ describe('a rule', () => {
       {family: 6, priority: 6699, table: 1000},
     ] as const) {
       const [message] = netlinkMessages(addRule(rule))
-      expect(parseRule(message!.body)).toEqual({...rule, own: true, catchAll: rule.table === 1000})
+      expect(parseRule(message!.body)).toEqual({...rule, selector: {}, own: true, catchAll: rule.table === 1000})
     }
   })
 

@@ -2,7 +2,7 @@ import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {afterAll, expect, it} from 'vitest'
-import {routeOwner} from '../../../src/net/netlink/route-owner.ts'
+import {makeRouteOwner} from '../../../src/net/netlink/route-owner.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-owner-'))
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
@@ -30,6 +30,21 @@ it.each<[string | undefined, string, number, Record<string, string>]>([
   ],
   ['dhclient', 'runs for the link', 3, {'run/dhclient.eth0.pid': '72\n', 'proc/72/comm': 'dhclient\n'}],
   [undefined, 'dhclient runs for another link', 3, {'run/dhclient.eth1.pid': '72\n', 'proc/72/comm': 'dhclient\n'}],
+  ['udhcpc', 'runs for the link', 3, {'proc/73/comm': 'udhcpc\n', 'proc/73/cmdline': 'udhcpc\0-f\0-i\0eth0\0'}],
+  ['udhcpc', 'runs as its usual link', 3, {'proc/73/comm': 'udhcpc\n', 'proc/73/cmdline': 'udhcpc\0-f\0'}],
+  ['udhcpc', 'is busybox', 3, {'proc/73/comm': 'busybox\n', 'proc/73/cmdline': 'busybox\0udhcpc\0-ieth0\0'}],
+  [undefined, 'udhcpc runs for another', 3, {'proc/73/comm': 'udhcpc\n', 'proc/73/cmdline': 'udhcpc\0-i\0eth1\0'}],
+  [undefined, 'busybox is a shell', 3, {'proc/73/comm': 'busybox\n', 'proc/73/cmdline': 'busybox\0sh\0'}],
+  [
+    undefined,
+    'udhcpc runs in another namespace',
+    3,
+    {
+      ...{'proc/73/comm': 'udhcpc\n', 'proc/73/cmdline': 'udhcpc\0-i\0eth0\0'},
+      ...{'proc/73/net/dev': '', 'proc/self/net/dev': ''},
+    },
+  ],
+  ['dhclient', 'keeps its pid elsewhere', 3, {'proc/74/comm': 'dhclient\n', 'proc/74/cmdline': 'dhclient\0eth0\0'}],
   ['dhcp', 'nobody is known, but the route came by DHCP', 16, {}],
   ['ra', 'it came by router advertisement', 9, {}],
   [undefined, 'a script made it', 3, {}],
@@ -39,5 +54,19 @@ it.each<[string | undefined, string, number, Record<string, string>]>([
     mkdirSync(dirname(join(root, path)), {recursive: true})
     writeFileSync(join(root, path), text)
   }
-  expect(routeOwner({index: 2, name: 'eth0'}, protocol, {run: join(root, 'run'), proc: join(root, 'proc')})).toBe(owner)
+  const ownerOf = makeRouteOwner({run: join(root, 'run'), proc: join(root, 'proc')})
+  for (let i = 0; i < 2; i++) expect(ownerOf({index: 2, name: 'eth0'}, protocol)).toBe(owner)
+})
+
+it('a client that begins to run, or ends, is noticed', () => {
+  const root = join(scratch, String(count++))
+  const ownerOf = makeRouteOwner({run: join(root, 'run'), proc: join(root, 'proc')})
+  const nic = {index: 2, name: 'eth0'}
+  expect(ownerOf(nic, 3)).toBeUndefined()
+  mkdirSync(join(root, 'proc/75'), {recursive: true})
+  writeFileSync(join(root, 'proc/75/comm'), 'udhcpc\n')
+  writeFileSync(join(root, 'proc/75/cmdline'), 'udhcpc\0-i\0eth0\0')
+  expect(ownerOf(nic, 3)).toBe('udhcpc')
+  rmSync(join(root, 'proc/75'), {recursive: true})
+  expect(ownerOf(nic, 3)).toBeUndefined()
 })

@@ -228,6 +228,11 @@ describe('the report', () => {
     expect(notifyText(notifyDocument('run-1', [{...row({}), proof} as NotifyRow])).at(-1)).toBe(
       '            web-07 leaves through ry',
     )
+    const partial = notifyDocument('run-1', [row({reason: 'partial', detail: '198.51.100.0/24 still by 10.0.0.1'})])
+    expect(partial).toMatchObject({vms: [{code: 'partial'}], exitCode: 0})
+    expect(notifyText(partial)).toContain(
+      'PARTIAL     web-07 uses 10.0.0.2 (replace): partial: 198.51.100.0/24 still by 10.0.0.1',
+    )
     const refused = row({state: 'refused', reason: 'clock', detail: 'expired 300 s ago'})
     expect(notifyText(notifyDocument('run-1', [refused])).at(-1)).toBe('REFUSED     web-07: clock: expired 300 s ago')
   })

@@ -6,7 +6,7 @@ import {startAgent} from '../../../src/services/agent/daemon.ts'
 import {type AgentNote, openNote, type SiteBeacon, signBeacon} from '../../../src/wire/agent-beacon.ts'
 import {newPrivateKey, publicKeyText, signCommand} from '../../../src/wire/agent-message.ts'
 import {memoryOf, orders, STATE} from './agent-in-memory.ts'
-import {type FakeKernel, fakeKernel, inUse} from './fake-kernel.ts'
+import {type FakeKernel, fakeKernel, inUse, mainRoute} from './fake-kernel.ts'
 
 const {key, site, config, command, signed, on: agentOn} = orders()
 /** Their sequence numbers. */
@@ -193,6 +193,20 @@ describe('an agent that notices that it was moved', () => {
     await expect.poll(() => both.heard.length, {timeout: 4000}).toBe(2)
     expect(both.heard[1]!.seq).toBeGreaterThan(note!.seq)
     expect(both.heard[1]!.nonce).not.toBe(note!.nonce)
+  })
+
+  it('tells them, once, that what was confirmed is so no more', async () => {
+    const kernel = fakeKernel()
+    await using both = await agentAndController(kernel, (port) => ({askOnMove: [`127.0.0.1:${port}`]}))
+    await both.agent.receive(signed(command()), () => {})
+    expect(inUse(kernel)).toBe('10.0.0.2')
+    kernel.routes.splice(0, kernel.routes.length, mainRoute('10.0.0.1', 2))
+    kernel.events!.onChanged()
+    await expect.poll(() => both.heard.length, {timeout: 6000}).toBe(1)
+    expect(both.heard[0]).toMatchObject({why: 'gateway_lost', gw4: '10.0.0.1'})
+    expect(memoryOf(kernel).last).toMatchObject({standing: [{state: 'lost', why: 'the VM sends by 10.0.0.1 (eth0)'}]})
+    kernel.events!.onChanged()
+    await expect.poll(() => kernel.logs.filter((line) => line.includes('not in use any more')).length).toBe(1)
   })
 
   it('asks nobody unless it is told whom', async () => {

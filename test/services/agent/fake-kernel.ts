@@ -74,8 +74,21 @@ export function fakeKernel(
     listRules: (family) =>
       rules
         .filter((rule) => rule.family === family)
-        .map((rule) => ({...rule, own: true, catchAll: false}))
+        .map((rule) => ({...rule, selector: {}, own: true, catchAll: false}))
         .toSorted((a, b) => a.priority - b.priority),
+    prefixRoutes: () => [],
+    routeTo({family, outgoing}) {
+      const mine = routes.filter(
+        (route) => route.family === family && (outgoing === undefined || route.interfaceIndex === outgoing),
+      )
+      const table = rules.some((rule) => rule.family === family && rule.table === 142) ? [142, 254] : [254]
+      const [route] = table.flatMap((each) =>
+        mine.filter((route) => route.table === each).toSorted((a, b) => a.metric - b.metric),
+      )
+      if (route === undefined) return undefined
+      const {gateway, interfaceIndex} = route
+      return {gateway, interfaceIndex, table: route.table, source: '10.0.0.10', length: 0}
+    },
     replace(route, create) {
       taken(route)
       const at = routes.findIndex(
@@ -111,6 +124,9 @@ export function fakeKernel(
     async clearDrain() {
       machine.drain = undefined
     },
+    hasDrain: async () => machine.drain !== undefined,
+    drainProblem: async () => undefined,
+    watchDrain: () => ({close: async () => {}}),
     watchRoutes(events) {
       kernel.events = events
       return {close: async () => {}}

@@ -13,7 +13,7 @@ const LAST_CALL = 60
 const seen = ({machine: {routes, rules, drain}}: FakeKernel) => JSON.stringify([routes, rules, drain ?? null])
 
 /** Begins a switch with an agent that dies at its `call`th change; the machine, and what the last call was. */
-async function killedIn(mode: SwitchMode, call: number) {
+async function killedIn(mode: SwitchMode, call: number, gw4 = '10.0.0.2') {
   const machine = fakeKernel()
   const {agent: first} = await on(machine)
   await first.stop()
@@ -22,7 +22,7 @@ async function killedIn(mode: SwitchMode, call: number) {
   // The agent has the functions that it was started with; they are replaced under it.
   const {kernel, doom} = doomed({...machine}, call)
   Object.assign(machine, kernel)
-  const order = command({mode})
+  const order = command({mode, gw4})
   await ask(order).catch(() => {})
   await agent.stop().catch(() => {})
   return {machine, before, order, killedAfter: doom.killedAfter}
@@ -93,6 +93,16 @@ it.each<SwitchMode>(['replace', 'rule', 'drain'])(
     throw new Error(`killed ${LAST_CALL} times and still not done`)
   },
 )
+
+it('killed anywhere in a switch to the gateway in use, has touched nothing', async () => {
+  for (let call = 1; call < LAST_CALL; call++) {
+    const {machine, before, killedAfter} = await killedIn('replace', call, '10.0.0.1')
+    expect(seen(machine)).toBe(before)
+    // It is used up, and answered; nothing else is done for it.
+    if (killedAfter === undefined) return expect(call).toBe(3)
+    expect(killedAfter).toBe('writeDurably')
+  }
+})
 
 function check(ends: readonly string[]): void {
   expect(ends[0]).toBe('1 writeDurably: refused')

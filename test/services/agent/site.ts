@@ -33,6 +33,8 @@ export const NEW4 = '10.0.0.2'
 export const OLD6 = 'fd00::1'
 export const NEW6 = 'fd00::2'
 export const VM4 = '10.0.0.10'
+/** For routers that are to be known by such. */
+export const LINK_LOCAL = {old: 'fe80::1', fresh: 'fe80::2'}
 
 export interface SiteOptions {
   /** The gateways translate addresses and drop packets of sessions that they did not see begin. */
@@ -50,6 +52,8 @@ export interface Site {
   /** Private keys, of site y's controller and of the agent. */
   readonly keys: {readonly site: ReturnType<typeof newPrivateKey>; readonly agent: ReturnType<typeof newPrivateKey>}
   ns(node: string): string
+  /** Calls `fn` in a node's network namespace. */
+  inside<R>(node: string, fn: () => R): R
   /** Runs a program in a node; its standard output. */
   run(node: string, ...argv: readonly string[]): Promise<string>
   /** The gateway that the VM's kernel would use now for `to`. */
@@ -109,7 +113,9 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
         version: 1,
         vm: 'web-07',
         key: join(directory, 'agent.key'),
-        trusted: {'site-y': {key: publicKeyText(keys.site), gateways: [OLD4, NEW4, OLD6, NEW6]}},
+        trusted: {
+          'site-y': {key: publicKeyText(keys.site), gateways: [OLD4, NEW4, OLD6, NEW6, ...Object.values(LINK_LOCAL)]},
+        },
         probes: [FAR4, FAR6],
         windows: {probeMs: 1500},
         socket: join(directory, 'agent.sock'),
@@ -137,6 +143,7 @@ export async function withSite<T>(options: SiteOptions, fn: (site: Site) => Prom
       }
       const site: Site = {
         ...{prefix, directory, configFile, keys, ns, run, answers, command, sign},
+        inside: (node, fn) => inNamespace(ns(node), fn),
         async gateway(to = FAR4) {
           const family = to.includes(':') ? '-6' : '-4'
           const {stdout} = await tryCommand('ip', ['-n', ns('vm'), '-json', family, 'route', 'get', to])
