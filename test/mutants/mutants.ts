@@ -58,7 +58,11 @@ const PROOF: readonly Mutant[] = [
     "subject.sees === 'to' && usesAnother(subject, seen)",
     "subject.sees === 'to'",
   ),
-  proof('a dead gateway serves', "if (isDead(seen.target, seen.old)) return ends('target-dead')", ''),
+  proof(
+    'a dead gateway serves',
+    "if (isDead(seen.target, seen.old)) return ends('target-dead'",
+    "if (false) return ends('target-dead'",
+  ),
   proof('a VM that stayed is served', 'if (!onTarget.every(Boolean)) {', 'if (false) {'),
   proof('one family of two is enough', 'if (!onTarget.every(Boolean)) {', 'if (!onTarget.some(Boolean)) {'),
   proof('half of the address space is enough', 'unanswered.filter((place) => !halves.has(halfOf(place)))', '[]'),
@@ -72,7 +76,7 @@ const PROOF: readonly Mutant[] = [
     'const against = proof !== undefined && AGAINST.includes(proof.code)',
     'const against = proof !== undefined && AGAINST.length === 0',
   ),
-  proof('ARP is proof', "ends(forwards(seen.target) ? 'served' : 'unverified')", "ends('served')"),
+  proof('ARP is proof', "'target-dead' : 'unverified'\n  if (!moves(6)", "'target-dead' : 'served'\n  if (!moves(6)"),
 ]
 
 const anything = 'test/domain/agent/switchover-any.test.ts'

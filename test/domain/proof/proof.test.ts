@@ -40,6 +40,30 @@ const observed = (egress: readonly EgressSeen[], target = gateway(), old: Gatewa
   old,
 })
 
+describe('IPv6 beyond the gateway', () => {
+  const beyond = (kind: GatewaySeen['beyond']) => ({beyond: kind, witness: 'as seen'})
+  it.each<[string, GatewaySeen['beyond'], GatewaySeen['beyond'] | null, ProofCode | null, ProofCode]>([
+    ['is answered', 'answers', null, null, 'served'],
+    ['is refused, and was taken on before', 'refuses', 'answers', 'target-dead', 'partial'],
+    ['is silent, and was answered before', 'silent', 'answers', 'target-dead', 'partial'],
+    ['is refused, and was before', 'refuses', 'refuses', null, 'served'],
+    ['is silent, and was before', 'silent', 'silent', null, 'served'],
+  ])('%s', (_, target6, old6, before, after) => {
+    const both = (mac: string) => [vm([mac]), vm([], {family: 6, paths: [path(mac, '100::8'), path(mac, '8000::8')]})]
+    const seen = (mac: string) => ({
+      ...observed(both(mac)),
+      ...{target6: beyond(target6), old6: old6 === null ? null : beyond(old6)},
+    })
+    expect(judgeBefore(subject(), seen(X.mac), false).code).toBe(before)
+    const {code, evidence} = judgeAfter(subject(), seen(Y.mac))
+    expect(code).toBe(after)
+    expect(evidence.join()).toMatch(/by (?:takes IPv6 on|takes no IPv6 on|was not seen to take IPv6 on): as seen/)
+    expect(judgeAfter(subject(), {...seen(Y.mac), egress: both(Y.mac).slice(1)}).code).toBe(
+      after === 'partial' ? 'target-dead' : 'served',
+    )
+  })
+})
+
 describe('where the bridge has learned the VM', () => {
   const learned = (vmPort: string, toPort: string | undefined, other: string | undefined) => ({
     ...{bridge: 'br0', vm: [vmPort]},
