@@ -8,9 +8,11 @@ import {
   type Family,
   forwards,
   type GatewaySeen,
+  type Learned,
   type NamedGateway,
   type Observation,
   type ProofSubject,
+  spansBothHalves,
 } from '../domain/proof/proof.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
@@ -154,6 +156,13 @@ export interface LookOptions {
 /** How a VM is asked where it sends. A strategy that changes what others see of it looks elsewhere than at its port. */
 export type Eyes = (scene: Scene, options: LookOptions, stage: Stage) => Promise<readonly EgressSeen[]>
 
+/**
+ * Another place in the lower half of the address space, for a VM that lets nothing in from the first (Tailscale drops all of
+ * RFC 6598). Many VMs have a route of their own for private addresses, so that it may only speak where that is not seen.
+ */
+const secondLower = ({vantage, segment}: Scene): readonly Ipv4[] =>
+  vantage === 'target' && !prefixContains(readPrefix(segment.prefix)!, '10.255.255.254') ? ['10.255.255.254'] : []
+
 /** Asks the VM, each family by an address of it, through the scene's interface. */
 const askVm: Eyes = (scene, options, {world, signal, observe}) => {
   const {wanted, any, graceMs, waitMs, listenMs} = options
@@ -164,9 +173,9 @@ const askVm: Eyes = (scene, options, {world, signal, observe}) => {
   const question = (ip: Ipv4 | Ipv6): EgressQuestion => ({
     ...{interfaceName: scene.interface, vm: {ip, mac: scene.vm.mac}, vlan: vlanOf(scene)},
     ...{segment: readPrefix(scene.segment.prefix)!, listenMs},
-    destinations: ip.includes(':') ? [] : scene.destinations.slice(0, 1),
+    destinations: ip.includes(':') ? [] : [...scene.destinations.slice(0, 1), ...secondLower(scene)],
     control: hasOwnAddress ? scene.ask.source : undefined,
-    enough: ({paths}) => ENOUGH <= paths.filter(({by, mac}) => by === 'echo' && (any || mac === wanted.mac)).length,
+    enough: ({paths}) => spansBothHalves(paths.filter(({by, mac}) => by === 'echo' && (any || mac === wanted.mac))),
     ...(graceMs !== undefined && {graceMs}),
     ...(waitMs !== undefined && {waitMs}),
     onSighting: ({kind, destinationMac, atNs, frame}, destination) => {
@@ -196,8 +205,25 @@ export async function look(scene: Scene, options: LookOptions, stage: Stage, eye
   return {egress, target, old}
 }
 
-/** Two unrelated places, at least: one route may be for one of them alone. */
-const ENOUGH = 2
+/** What the bridge that is watched, or whose port is, has learned of VM and gateways; undefined where there is none. */
+export async function learnedBy(
+  {interface: here, vantage, ask, vlan, vm, to, gateways}: Scene,
+  world: World,
+): Promise<Learned | undefined> {
+  const bridge = vantage === 'bridge' ? here : vantage === 'port' ? ask.interface : undefined
+  const table = bridge === undefined ? undefined : await world.learned?.(bridge).catch(() => undefined)
+  if (bridge === undefined || table === undefined) return undefined
+  // Its own MAC is in the table too, behind itself.
+  const behind = (macs: readonly Mac[]): string[] => [
+    ...new Set(
+      table.flatMap((each) =>
+        macs.includes(each.mac) && (vlan === null || each.vlan === undefined || each.vlan === vlan) ? each.port : [],
+      ),
+    ),
+  ]
+  const others = gateways.filter(({site}) => site !== to.site).map(({mac}) => mac)
+  return {bridge, vm: behind([vm.mac]), to: behind([to.mac]), others: behind(others)}
+}
 
 const legOf = async ({mac}: NamedGateway, world: World): Promise<string | null> =>
   (await world.interfaces()).find((each) => each.ethernet && each.mac === mac)?.name ?? null

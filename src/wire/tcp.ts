@@ -5,11 +5,8 @@ import {PROTOCOL_TCP} from './ipv4.ts'
 import {copyBytes, zeros} from './memory.ts'
 import {table, u16, u32} from './table.ts'
 
-/** @internal */
 export const TCP_SYN = 0x02
-/** @internal */
 export const TCP_RST = 0x04
-/** @internal */
 export const TCP_ACK = 0x10
 
 export interface Tcp {

@@ -48,6 +48,8 @@ export interface PathSeen {
 export interface EgressSeen {
   readonly family: Family
   readonly paths: readonly PathSeen[]
+  /** Places that an echo claimed to come from, and whose answer did not pass; none where nothing was asked. */
+  readonly unanswered?: readonly (Ipv4 | Ipv6)[]
   /** It answered ARP, neighbour discovery or an echo, or was heard. */
   readonly alive: boolean
   /** The shortest round trip to it, ms; null if it answered nothing that was asked. */
@@ -81,6 +83,17 @@ export interface Observation {
   readonly target: GatewaySeen
   /** The gateway that is left; null where it was not asked. */
   readonly old: GatewaySeen | null
+  /** Behind which ports the bridge here has learned them; absent where there is none. */
+  readonly learned?: Learned | undefined
+}
+
+/** Ports of a bridge, from its forwarding table. JSON. */
+export interface Learned {
+  readonly bridge: string
+  readonly vm: readonly string[]
+  /** The new gateway, and all others of the segment. */
+  readonly to: readonly string[]
+  readonly others: readonly string[]
 }
 
 /** What the switch is about, for the judgement. */
@@ -130,6 +143,27 @@ function directionOf(subject: ProofSubject, {paths, alive, elsewhere}: EgressSee
   return {kind: !alive ? 'silent' : elsewhere && subject.sees === 'to' ? 'away' : 'unseen'}
 }
 
+/** Which half of the address space an address is in: routes of 0.0.0.0/1 and 128.0.0.0/1 (::/1, 8000::/1) part it there. */
+function halfOf(ip: Ipv4 | Ipv6): 'lower' | 'upper' {
+  if (!ip.includes(':')) return Number(ip.split('.')[0]) < 128 ? 'lower' : 'upper'
+  const [first = ''] = ip.split(':')
+  return first.length === 4 && Number.parseInt(first, 16) >= 0x8000 ? 'upper' : 'lower'
+}
+
+/** Whether places in both halves of the address space are among them: one route may be for one half alone. */
+export const spansBothHalves = (paths: readonly Pick<PathSeen, 'destination'>[]): boolean =>
+  new Set(paths.map(({destination}) => halfOf(destination))).size === 2
+
+/**
+ * Of what was asked for in vain, what lies in a half of which nothing was seen. It says something at the gateway's own leg
+ * alone, where the answers that go elsewhere do not pass; on the VM's port they would.
+ */
+function unseenPart({sees}: ProofSubject, {paths, unanswered = []}: EgressSeen): readonly (Ipv4 | Ipv6)[] {
+  if (sees !== 'to' || paths.length === 0) return []
+  const halves = new Set(paths.map(({destination}) => halfOf(destination)))
+  return unanswered.filter((place) => !halves.has(halfOf(place)))
+}
+
 /** Whether the gateway is out of order, as far as it was asked: not only silent beyond where nobody answers through any. */
 export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean {
   if (gateway.beyond === 'answers') return false
@@ -140,7 +174,8 @@ export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean
 /** It was seen to take packets on. */
 export const forwards = (gateway: GatewaySeen): boolean => gateway.beyond === 'answers'
 
-function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
+/** What a gateway did, for people. */
+export function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
   if (gateway.resolved === 'elsewhere')
     return `${ip} is at ${gateway.claimedBy.join(' and ')} here, and nobody answers at ${mac}, which the inventory gives ${name}`
   if (gateway.resolved === 'silent' && gateway.beyond !== 'answers')
@@ -168,14 +203,18 @@ const nameText = (subject: ProofSubject, mac: Mac): string => {
 const byFamily = (family: Family): string => (family === 6 ? ' over IPv6' : '')
 
 /** Where a family's packets go, one line; several where destinations differ. */
-function egressText(subject: ProofSubject, {family}: EgressSeen, direction: Direction): string[] {
+function egressText(subject: ProofSubject, seen: EgressSeen, direction: Direction): string[] {
+  const {family} = seen
   if (direction.kind !== 'seen') return [`${subject.vm.name} ${unseenText(subject, family, direction.kind)}`]
-  return direction.macs.map((mac) => {
+  const [unseen] = unseenPart(subject, seen)
+  const part = `what it sends to ${unseen} does not come to ${subject.interface}: another route may take it, or it drops the question; its own port shows which`
+  const ways = direction.macs.map((mac) => {
     const to = direction.paths.filter((path) => path.mac === mac)
     const only = to.some(({by}) => by === 'echo') ? '' : ` (its own traffic to ${listed(to)})`
     const what = direction.macs.length === 1 ? only : ` for ${listed(to)}`
     return `${subject.vm.name} leaves${byFamily(family)} through ${nameText(subject, mac)}${what}`
   })
+  return unseen === undefined ? ways : [...ways, part]
 }
 
 function unseenText(
@@ -217,19 +256,21 @@ export function judgeBefore(
   subject: ProofSubject,
   seen: Observation,
   awaited: boolean,
-): Omit<Proof, 'code'> & {readonly code: ProofCode | null} {
+): Omit<Proof, 'code'> & {readonly code: ProofCode | null; readonly contradiction?: string | undefined} {
   const directions = seen.egress.map((each) => directionOf(subject, each))
   const uses = gatewayUsed(subject, directions)
   const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
   const target = gatewayText(seen.target, subject.to)
   const away = isAway(subject, directions)
-  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, away, evidence})
+  const place = placeOf(subject, seen)
+  const {contradiction} = place
+  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, away, evidence, contradiction})
   if (isDead(seen.target, seen.old)) return ends('target-dead', [target, ...egress])
-  const place = placeText(subject, seen)
-  if (place !== undefined) return ends('not-here', [place, ...egress])
+  if (place.apart) return ends('not-here', [place.text, ...egress])
   if (awaited) return ends(null, [target])
-  const onTarget = directions.map((direction) => isOnTarget(subject, direction))
-  if (onTarget.every(Boolean)) return ends('already', [...egress, target])
+  const whole = seen.egress.every((each) => unseenPart(subject, each).length === 0)
+  if (whole && directions.every((direction) => isOnTarget(subject, direction)))
+    return ends('already', [...egress, target])
   if (directions.every(({kind}) => kind === 'silent')) return ends('silent', egress)
   return ends(null, [...egress, target])
 }
@@ -243,8 +284,14 @@ const isAway = ({to}: ProofSubject, directions: readonly Direction[]): boolean =
 const isOnTarget = ({to}: ProofSubject, direction: Direction): boolean =>
   direction.kind === 'seen' && direction.macs.every((mac) => mac === to.mac)
 
-/** On which sides of the inter-site link the VM and the new gateway are, seen from here; undefined if nothing is amiss. */
-function placeText({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observation): string | undefined {
+/** What one witness says of where the VM is, seen from its new gateway. */
+interface Whereabouts {
+  readonly apart: boolean
+  readonly text: string
+}
+
+/** By round trips: on which sides of the inter-site link the VM and the new gateway are; undefined if that says nothing. */
+function byRoundTrip({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observation): Whereabouts | undefined {
   const rtts = egress.flatMap(({rttMs}) => rttMs ?? [])
   if (dciRttMs === null || dciRttMs < TOLD_APART_MS || rtts.length === 0) return undefined
   const vmMs = Math.min(...rtts)
@@ -258,11 +305,31 @@ function placeText({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observati
           ? 'far'
           : undefined
   const [ofVm, ofGateway] = [side(vmMs), side(gatewayMs)]
-  if (ofVm === undefined || ofGateway === undefined || ofVm === ofGateway) return undefined
-  return (
-    `${vm.name} is not at site ${to.site}: ${vmMs.toFixed(1)} ms away from here, where ${to.name} is ` +
-    `${gatewayMs === 0 ? 'this host' : `${gatewayMs!.toFixed(1)} ms away`} (the sites are ${dciRttMs} ms apart, dciRttMs)`
-  )
+  if (ofVm === undefined || ofGateway === undefined) return undefined
+  const gateway = gatewayMs === 0 ? 'this host' : `${gatewayMs!.toFixed(1)} ms away`
+  const text = `${vm.name} is ${vmMs.toFixed(1)} ms away from here, where ${to.name} is ${gateway} (the sites are ${dciRttMs} ms apart, dciRttMs)`
+  return {apart: ofVm !== ofGateway, text}
+}
+
+/** By the bridge: the VM behind a port with gateways of other sites and without the new one; undefined if that says nothing. */
+function byBridge({vm, to, sees, interface: here}: ProofSubject, {learned}: Observation): Whereabouts | undefined {
+  if (learned === undefined || learned.vm.length === 0) return undefined
+  const {bridge, vm: ports, to: ofTo, others} = learned
+  const isWith = (gateways: readonly string[]): boolean => ports.some((port) => gateways.includes(port))
+  const text = `${bridge} has learned ${vm.name} behind ${ports.join(' and ')}`
+  if (isWith(ofTo) || (sees === 'all' && ports.includes(here))) return {apart: false, text}
+  if (!isWith(others) || ofTo.length === 0) return undefined
+  return {apart: true, text: `${text}, with a gateway of another site, and ${to.name} behind ${ofTo.join(' and ')}`}
+}
+
+/** Whether the VM is where the switch says, by all who say something; those who contradict each other decide nothing. */
+function placeOf(subject: ProofSubject, seen: Observation): {apart: boolean; contradiction?: string; text: string} {
+  const said = [byRoundTrip(subject, seen), byBridge(subject, seen)].filter((each) => each !== undefined)
+  const text = `${subject.vm.name} is not at site ${subject.to.site}: ${said.map((each) => each.text).join('; ')}`
+  const apart = said.some((each) => each.apart)
+  if (!apart || said.every((each) => each.apart)) return {apart, text}
+  const contradiction = `whether ${subject.vm.name} is at site ${subject.to.site} is contradicted: ${said.map((each) => each.text).join(', but ')}`
+  return {apart: false, contradiction, text}
 }
 
 /** Whether the VM is served through `to`. Every family that was to move must say so. */
@@ -279,6 +346,9 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
     if (touched.some(Boolean)) return ends('partial')
     if (directions.some(({kind}) => kind === 'seen' || kind === 'away')) return ends('elsewhere')
     return ends(directions.every(({kind}) => kind === 'silent') ? 'silent' : 'unverified')
+  }
+  if (seen.egress.some((each) => unseenPart(subject, each).length > 0)) {
+    return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
   }
   const returned = seen.egress.flatMap(({paths}) => paths).find(({mac, answered}) => answered && mac === subject.to.mac)
   if (returned !== undefined) {

@@ -1,7 +1,7 @@
 // From "this VM to that site" to the document gwswitch.switch/1.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {resolveSwitchover, type Switchover, switchoverFrom} from '../../domain/inventory/switchover.ts'
-import {Failure, type FailureKind} from '../../errors.ts'
+import {EXIT, Failure, type FailureKind} from '../../errors.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {World} from '../../net/world.ts'
 import {
@@ -69,6 +69,8 @@ export interface SwitchDocument {
 
 export interface DocumentError {
   readonly kind: FailureKind
+  /** The exit code of its kind; that of the process tells also what became of the VM. */
+  readonly exit: number
   readonly message: string
 }
 
@@ -95,7 +97,8 @@ export async function prepareSwitch(
 ): Promise<Prepared> {
   const switchover = switchoverFrom(resolveSwitchover(inventory, order), order.from)
   const passedOver: {strategy: string; reason: string}[] = []
-  for (const strategy of chooseStrategies(installed, order.strategies, switchover.vm.strategies)) {
+  for (const chosen of chooseStrategies(installed, order.strategies, switchover.vm.strategies)) {
+    const strategy = await chosen.load()
     const untaken = optionsOf(order).find((name) => !strategy.takes.includes(name))
     if (untaken !== undefined) {
       passedOver.push({strategy: strategy.name, reason: `does not take ${OPTION_FLAGS[untaken]}`})
@@ -103,7 +106,7 @@ export async function prepareSwitch(
     }
     try {
       const plan = await strategy.plan(switchover, order, world)
-      return {switchover, strategy, plan, describe: strategy.describe(plan), passedOver}
+      return {switchover, strategy, plan, describe: [...siteNote(switchover), ...strategy.describe(plan)], passedOver}
     } catch (error) {
       if (!(error instanceof Failure) || error.kind !== 'usage') throw error
       passedOver.push({strategy: strategy.name, reason: error.message})
@@ -116,13 +119,20 @@ export async function prepareSwitch(
   throw new Failure('usage', reasons)
 }
 
+/** An inventory that says otherwise is not silently overruled: it may be old, or the switch for the wrong site. */
+const siteNote = ({vm, to}: Switchover): string[] =>
+  vm.site === undefined || vm.site === to.site
+    ? []
+    : [`the inventory has ${vm.name} at site ${vm.site}; whether it is at site ${to.site} is looked at first`]
+
 const row = ({name, site, ip, mac}: GatewayRow): GatewayRow => ({name, site, ip, mac})
 const rowOf = (gateway: GatewayRow | null | undefined): GatewayRow | null => (gateway ? row(gateway) : null)
 
-const errorRow = (error: Error | undefined): DocumentError | null =>
-  error === undefined
-    ? null
-    : {kind: error instanceof Failure ? error.kind : 'runtime', message: error.message.replaceAll(/\s*\n\s*/g, ' ')}
+function errorRow(error: Error | undefined): DocumentError | null {
+  if (error === undefined) return null
+  const kind = error instanceof Failure ? error.kind : 'runtime'
+  return {kind, exit: EXIT[kind], message: error.message.replaceAll(/\s*\n\s*/g, ' ')}
+}
 
 /** The document of a dry run. */
 export const plannedSwitch = (prepared: Prepared): SwitchDocument =>
