@@ -10,7 +10,7 @@ import {startRun, type TraceRun} from '../../probe/trace/run.ts'
 import {traceSvg} from '../../render/trace-svg.ts'
 import {checkOrder, resolveDestination, runTrace, type Traced, type TraceOrder} from './run-trace.ts'
 
-export interface TracesOrder extends TraceOrder {
+export interface TracesOrder extends Omit<TraceOrder, 'hops'> {
   /** Packets a second, over all destinations and gateways. */
   readonly rate: number
   readonly timeoutMs: number
@@ -90,7 +90,14 @@ async function traceAll(
       const [i, destination] = next
       try {
         const target = await resolveDestination(destination)
-        const result = await runTrace(target, order, inventory, run, progress(destination), signal)
+        const result = await runTrace(
+          target,
+          {...order, hops: of === 1 || order.svg !== undefined},
+          inventory,
+          run,
+          progress(destination),
+          signal,
+        )
         traced.set(i, result)
         onDecided(traceReport(result), of)
       } catch (error) {
