@@ -42,6 +42,25 @@ export const blocksEchoOnly = ({works}: CandidateEvidence): boolean => failed(wo
 export const needsComparison = ({works}: CandidateEvidence): boolean =>
   failed(works?.syn) || (failed(works?.full) && works?.full.mtu === null)
 
+/** Answered TCP flows below which they say nothing. */
+const FEW_FLOWS = 4
+
+/** TCP flows that take longer than echoes do, by more than the threshold: some, or all, go another way. Empty if none does. */
+export function slowFlowSigns(
+  {tcpFlows}: CandidateEvidence,
+  echoMs: number | null,
+  thresholdMs: number,
+): readonly string[] {
+  const answered = (tcpFlows ?? []).flatMap(({minMs}) => minMs ?? [])
+  if (echoMs === null || answered.length < FEW_FLOWS) return []
+  const slow = answered.filter((ms) => ms - echoMs > thresholdMs)
+  if (slow.length === 0) return []
+  const longer = (Math.min(...slow) - echoMs).toFixed(1)
+  return [
+    `${slow.length} of ${answered.length} TCP flows through the exit in use take ${longer} ms longer than echoes, or more`,
+  ]
+}
+
 /** Signs that behind the alternative another box answers than behind the exit in use. Empty if there is none. */
 export function otherBoxSigns(evidence: TraceEvidence, alternative: number): readonly string[] {
   const pairs = evidence.pairs.filter((pair) => !pair.warmUp && pair.alternative === alternative)

@@ -2,6 +2,7 @@
 // between them widens where the destination answers only so many probes a second.
 import type {PairEvidence, ProbeOutcome, ProbeProtocol} from '../../domain/trace/evidence.ts'
 import {FEWEST, PATIENCE_MS} from '../../domain/trace/sequential.ts'
+import {wilson} from '../../domain/trace/statistics.ts'
 import type {World} from '../../net/world.ts'
 import type {Exit} from './exit.ts'
 import type {Probe, ProbeReply} from './probe.ts'
@@ -36,6 +37,8 @@ export interface Pairs {
   /** Pairs sent through each alternative, settled or not; those that do not count left out. */
   readonly counted: () => number
   readonly pending: () => boolean
+  /** What share of the probes through an exit (0: the one in use) may get lost, by those that were; 1 if all were. */
+  lost(exit: number): number
   /** Since the run began. */
   readonly elapsedMs: () => number
   /** Sends the next pair through `alternative`, in its turn. Resolves when it has left. */
@@ -115,6 +118,11 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
     limited: () => widened > 0,
     counted,
     pending: () => pending.size > 0,
+    lost(exit) {
+      const counting = settled().filter(({warmUp, alternative}) => !warmUp && (exit === 0 || alternative === exit - 1))
+      const unanswered = counting.filter((pair) => (exit === 0 ? pair.viaCurrent : pair.viaAlternative).rttMs === null)
+      return counting.length === 0 ? 0 : wilson(unanswered.length, counting.length).hi
+    },
     elapsedMs: () => sinceMs(world, options.startedNs),
     send,
     async rest(signal) {

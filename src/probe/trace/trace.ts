@@ -76,6 +76,7 @@ function makeTracer(
     request.onPair?.(number)
     await pairs.rest(stop)
   }
+  let hops = true
   /** Does all that is to be done before the next pairs; false if nothing is left to do. */
   const goOn = async (): Promise<boolean> => {
     while (!stop.aborted) {
@@ -84,7 +85,10 @@ function makeTracer(
       if (step.kind === 'pairs') return true
       if (step.kind !== 'done') await carryOut(step)
       else if (pairs.pending()) await pairs.drain()
-      else return false
+      else {
+        hops = step.hops
+        return false
+      }
     }
     return false
   }
@@ -100,7 +104,10 @@ function makeTracer(
         return looker.afresh()
       case 'check':
         await pairs.drain()
-        exits[step.exit]!.works = await solo.works(exits[step.exit]!, probed.protocol)
+        exits[step.exit]!.works = await solo.works(exits[step.exit]!, probed.protocol, pairs.lost(step.exit))
+        return
+      case 'flows':
+        exits[0]!.tcpFlows = await solo.flows(exits[0]!)
     }
   }
   return {
@@ -113,6 +120,7 @@ function makeTracer(
         if (!stop.aborted) throw error
       }
     },
-    finish: () => looker.finish(),
+    /** Looks at the rest of the hops, if they are wanted. */
+    finish: () => looker.finish(hops),
   }
 }
