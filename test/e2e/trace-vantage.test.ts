@@ -128,6 +128,16 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
       expect((await session.report()).tcp).toMatchObject({contiguous: true, reconnects: 0})
     })
 
+    it.each(['tcp', 'udp'])('trombones, by %s probes', async (proto) => {
+      const {code, json} = await atPort(NEAR_Y, '--proto', proto, ...FAST)
+      expect(json.results[0]).toMatchObject({
+        probe: {proto},
+        egress: {verdict: 'trombone', reason: 'detour'},
+        candidates: [{name: 'bx'}, {name: 'by', works: {small: {answered: 1}}}],
+      })
+      expect(code).toBe(10)
+    })
+
     it('is compared with how it was: exit 10 only if it got worse', async () => {
       const file = join(scratch, 'before.json')
       const {json} = await atPort(NEAR_Y, ...FAST)
