@@ -132,7 +132,7 @@ export async function traceListening(
     onProgress: (text) => terminal.meter(text),
   })
   terminal.meter('')
-  for (const line of passiveText(document, terminal.colour)) terminal.log(line)
+  for (const line of passiveText(document, terminal.colour, process.stdout.columns)) terminal.log(line)
   return {document, exitCode: document.exitCode}
 }
 
