@@ -176,14 +176,15 @@ export function decide(facts: Facts): Decision {
 const theOther = ({evidence, alternative}: Facts) => evidence.alternatives[alternative]!
 
 /** Flows that go another way behind the exit in use than the quick ones: those of the pairs, or TCP beside echoes. */
-function slowFlows({evidence, viaCurrent, threshold, flows}: Facts): readonly string[] {
+function slowFlows({evidence, threshold, flows}: Facts): readonly string[] {
   const medians = flows.filter(({side}) => side !== null).map(({medianMs}) => medianMs)
   const slow = medians.filter((ms) => ms - Math.min(...medians) > threshold.ms)
   if (slow.length > 0)
     return [
       `${slow.length} of ${medians.length} flows take ${(Math.min(...slow) - Math.min(...medians)).toFixed(1)} ms longer, or more`,
     ]
-  return slowFlowSigns(evidence.current, viaCurrent.minMs, threshold.ms)
+  const echoes = evidence.pairs.flatMap((pair) => (pair.warmUp ? [] : (pair.viaCurrent.rttMs ?? [])))
+  return slowFlowSigns(evidence.current, echoes, threshold.ms)
 }
 
 function isSilent({pairsSent, viaCurrent, viaAlternative}: Facts): boolean {

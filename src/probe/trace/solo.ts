@@ -15,6 +15,7 @@ const MOST_ATTEMPTS = 10
 const FLOWS = 6
 /** What takes so much longer than the fastest, ms, is asked again: it may have been late this once. */
 const LATE_MS = 0.3
+const LATE_ATTEMPTS = 2
 
 export interface Solo {
   /**
@@ -56,16 +57,15 @@ export function makeSolo({world, pacer}: TraceRun, station: Station, signal: Abo
     },
     async flows(exit) {
       const probes = Array.from({length: FLOWS}, () => exit.fresh('tcp', DEFAULT_TTL, {port: UNUSED_PORT}))
-      const first = await Promise.all(probes.map((probe) => ask(() => probe, 1)))
-      const least = Math.min(...first.flatMap(({minMs}) => minMs ?? []))
-      return Promise.all(
-        first.map(async (check, i) => {
-          if (check.minMs === null || check.minMs - least <= LATE_MS) return checkOf(check)
-          const again = await ask(() => probes[i]!, 1)
-          const answered = check.answered + again.answered
-          return {sent: 2, answered, minMs: Math.min(check.minMs, again.minMs ?? check.minMs)}
-        }),
-      )
+      let checks = await Promise.all(probes.map((probe) => ask(() => probe, 1).then(checkOf)))
+      for (let again = 0; again < LATE_ATTEMPTS; again++) {
+        const least = Math.min(...checks.flatMap(({minMs}) => minMs ?? []))
+        const late = ({minMs}: SoloCheck): boolean => minMs !== null && minMs - least > LATE_MS
+        checks = await Promise.all(
+          checks.map(async (check, i) => (late(check) ? together(check, await ask(() => probes[i]!, 1)) : check)),
+        )
+      }
+      return checks
     },
   }
 }
@@ -73,6 +73,12 @@ export function makeSolo({world, pacer}: TraceRun, station: Station, signal: Abo
 /** All of them lost, or none through at all: a total loss is what is to be found out. */
 const attemptsAt = (lost: number): number =>
   lost >= 1 ? ATTEMPTS : Math.min(MOST_ATTEMPTS, Math.max(ATTEMPTS, Math.ceil(Math.log(CHANCE) / Math.log(lost))))
+
+const together = (a: SoloCheck, b: SoloCheck): SoloCheck => ({
+  sent: a.sent + b.sent,
+  answered: a.answered + b.answered,
+  minMs: a.minMs === null || b.minMs === null ? (a.minMs ?? b.minMs) : Math.min(a.minMs, b.minMs),
+})
 
 const checkOf = ({sent, answered, minMs}: SoloCheck): SoloCheck => ({sent, answered, minMs})
 const mtuOf = (reply: ProbeReply | undefined): number | null => reply?.error?.mtu ?? null

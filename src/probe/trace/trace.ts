@@ -40,12 +40,17 @@ export async function trace(run: TraceRun, request: TraceRequest, signal: AbortS
     }),
   )
   const before = await routeSnapshot(world, request, hop, candidates)
+  const flaps = await world.carrierChanges?.(hop.facts.name)
   const tracer = makeTracer(run, request, station, exits, {...began, hop, arpAnswers}, signal)
   if (exits.length > 1) await tracer.measure()
   await tracer.finish()
   const after = station.lost.aborted ? before : await routeSnapshot(world, request, hop, candidates)
   const redirects = await world.redirectFacts(hop.facts.name, isVersion6(request.destination.ip) ? 6 : 4)
-  return tracer.gather({before, after}, redirects)
+  const evidence = tracer.gather({before, after}, redirects)
+  const flapped = (await world.carrierChanges?.(hop.facts.name)) !== flaps
+  return flapped && evidence.integrity.linkLost === null
+    ? withLinkLost(evidence, `the carrier of ${hop.facts.name} came or went`)
+    : evidence
 }
 
 function makeTracer(
@@ -124,3 +129,10 @@ function makeTracer(
     finish: () => looker.finish(hops),
   }
 }
+
+/** Frames that went out meanwhile went nowhere, and nobody said so. */
+const withLinkLost = (evidence: TraceEvidence, linkLost: string): TraceEvidence => ({
+  ...evidence,
+  complete: false,
+  integrity: {...evidence.integrity, linkLost},
+})

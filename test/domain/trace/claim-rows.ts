@@ -56,6 +56,16 @@ export const CLAIM_ROWS: readonly DecisionRow[] = [
     exit: 11,
   },
   {
+    what: 'TCP flows that are late as often as echoes are',
+    spec: {
+      pairs: 60,
+      current: {...ry, noise: {meanMs: 8}, tcpFlowsMs: [0.1, 12, 3, 8, 14, 1]},
+      alternatives: [{...rx, rttMs: 60, noise: {meanMs: 8}}],
+    },
+    reason: 'current-better',
+    exit: 0,
+  },
+  {
     what: 'TCP flows as quick as echoes',
     spec: {current: {...ry, tcpFlowsMs: [0.1, 0.2, 0.1, 9, 0.2, 0.1]}, alternatives: [rx]},
     reason: 'current-better',
