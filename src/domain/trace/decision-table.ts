@@ -252,7 +252,8 @@ function isBothFar(facts: Facts): boolean {
   const local =
     places.current.local === true ? 0 : places.alternatives[alternative]!.local === true ? alternative + 1 : -1
   if (!isDestinationHome(facts) || local < 0 || dci.rttMs === null || dci.rttMs < RESOLVABLE_MS) return false
-  const gains = Math.abs(penalty?.median ?? 0) >= dci.rttMs * SOME_GAIN
+  const gainMs = (penalty?.median ?? 0) * (local === 0 ? -1 : 1)
+  const gains = gainMs >= dci.rttMs * SOME_GAIN
   return !gains && (boundsOf(evidence, local).destinationMs ?? 0) >= dci.rttMs / 2
 }
 

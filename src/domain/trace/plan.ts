@@ -49,8 +49,10 @@ export function nextStep(evidence: TraceEvidence, options: PlanOptions, mayGoOn:
   if (protocol !== undefined) return {kind: 'protocol', protocol}
   const exit = exitToCheck(evidence, judgement.comparisons, chosen)
   if (exit !== undefined) return {kind: 'check', exit}
-  const open =
-    UNDECIDED.has(chosen.reason) || (chosen.reason === 'destination-silent' && chosen.pairsSent < SILENT_PAIRS)
+  // What TCP flows showed is not for echoes to take back.
+  const shown = chosen.reason === 'flows-disagree' && evidence.current.tcpFlows !== null
+  const early = chosen.reason === 'destination-silent' && chosen.pairsSent < SILENT_PAIRS
+  const open = (UNDECIDED.has(chosen.reason) && !shown) || early
   if (open && mayGoOn) return {kind: 'pairs'}
   const flows = judgement.verdict === 'none' && probe.protocol === 'icmp' && options.protocols.includes('tcp')
   return flows && evidence.current.tcpFlows === null ? {kind: 'flows'} : done

@@ -159,6 +159,12 @@ export const CLAIM_ROWS: readonly DecisionRow[] = [
     exit: 11,
   },
   {
+    what: 'a local exit that is the slower one towards a destination at home: a queue there, or a way that leaves',
+    spec: {current: {...rx, rttMs: 20.5}, alternatives: [{...ry, rttMs: 28}]},
+    reason: 'both-far',
+    exit: 11,
+  },
+  {
     what: 'the destination is where the exit in use is',
     spec: {destination: NEAR_X, current: {...rx, rttMs: 60}, alternatives: [{...ry, rttMs: 20.5}]},
     reason: 'destination-at-exit',

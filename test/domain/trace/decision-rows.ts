@@ -257,7 +257,7 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
   },
   {
     what: 'interval exactly at minus the threshold',
-    spec: exactly(-10),
+    spec: {...exactly(-10), destination: ANYWHERE},
     minPenaltyMs: 10,
     reason: 'no-penalty',
     exit: 0,
