@@ -38,7 +38,7 @@ const schema = z.strictObject({
     .default({dciRttMs: 20}),
   /** Shell commands in nodes, in order, before anything is traced. */
   setup: z.array(step).default([]),
-  /** What happens while it is traced, in seconds from its start. */
+  /** What happens while it is traced, in seconds from its first frame. */
   during: z.array(z.union([z.strictObject({at: seconds, move: site}), step.extend({at: seconds})])).default([]),
   /** Arguments of `gwswitch trace`, run on web-07. */
   trace: z.array(z.string()).default(['203.0.113.10']),

@@ -1,5 +1,5 @@
 // Stages a scenario in a lab of its own, and compares what `trace` says with what it must.
-import {writeFileSync} from 'node:fs'
+import {existsSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {TraceDocument, TraceReport} from '../domain/trace/report.ts'
@@ -18,6 +18,7 @@ import {moveVm} from './vms.ts'
 const VM = 'web-07'
 const GATEWAY_IP = {rx: '10.0.0.1', ry: '10.0.0.2'} as const
 const DELAY_MS = 10
+const POLL_MS = 10
 
 /** What one run said. */
 export interface ScenarioRun {
@@ -80,7 +81,12 @@ async function runOnce(
   signal: AbortSignal,
 ): Promise<ScenarioRun> {
   const over = new AbortController()
+  // Its first frame is its start: how long a program takes until then is the machine's own affair.
+  const frames = join(labFiles(prefix).directory, 'scenario.pcap')
+  rmSync(frames, {force: true})
+  const started = appeared(frames, over.signal)
   const events = during.map(async (event) => {
+    await started
     await sleep(event.at * 1000, undefined, {signal: over.signal})
     if ('move' in event) await (await moveVm(prefix, VM, event.move)).announced
     else await shell(prefix, event.in, event.run)
@@ -88,11 +94,16 @@ async function runOnce(
   // What is still to happen when the trace has ended does not.
   const happened = Promise.allSettled(events)
   const known = inventory === undefined ? [] : ['-f', inventory]
-  const command = [process.execPath, process.argv[1]!, 'trace', ...trace, ...known, '--json']
+  const command = [process.execPath, process.argv[1]!, 'trace', ...trace, ...known, '--pcap', frames, '--json']
   const result = await tryIn(prefix, VM, command, signal)
   over.abort()
-  await happened
+  await Promise.allSettled([happened, started])
   return judgeRun(result.code, result.stdout, expect)
+}
+
+/** Resolves when there is such a file. */
+async function appeared(file: string, signal: AbortSignal): Promise<void> {
+  while (!existsSync(file)) await sleep(POLL_MS, undefined, {signal})
 }
 
 function judgeRun(exitCode: number | null, stdout: string, expect: Scenario['expect']): ScenarioRun {

@@ -359,3 +359,12 @@ export async function forwards(interfaceName: string, family: 4 | 6 = 4): Promis
   )
   return text === undefined ? undefined : text.trim() !== '0'
 }
+
+/**
+ * How often the carrier of an interface came or went since it was made (sysfs, `carrier_changes`); undefined if it cannot
+ * be read, as where sysfs shows another network namespace.
+ */
+export async function carrierChanges(interfaceName: string): Promise<number | undefined> {
+  const text = await readFile(`/sys/class/net/${interfaceName}/carrier_changes`, 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : Number(text)
+}

@@ -1,6 +1,7 @@
 import {setTimeout as delay} from 'node:timers/promises'
 import {
   bridgeOf,
+  carrierChanges,
   forwards,
   type InterfaceFacts,
   interfaces,
@@ -36,6 +37,7 @@ export function systemWorld(log: (line: string) => void): World {
     bridgeOf,
     learned: async (bridge) => (await import('./bridge-ports.ts')).bridgeFdb(bridge),
     forwards,
+    carrierChanges,
     echo: async (addresses, signal) => {
       const {echoAny} = await import('./netlink/route-probe.ts')
       return (await echoAny(addresses, {timeoutMs: ECHO_MS, signal})).answered

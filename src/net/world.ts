@@ -27,6 +27,8 @@ export interface World {
   ): Promise<readonly {readonly mac: Mac; readonly port: string; readonly vlan: number | undefined}[]>
   /** Whether this host forwards packets of a family (IPv4) that come in at an interface; undefined if it cannot be read. */
   forwards?(interfaceName: string, family?: 4 | 6): Promise<boolean | undefined>
+  /** How often an interface's carrier came or went; undefined if it cannot be read. Absent where nobody can look. */
+  carrierChanges?(interfaceName: string): Promise<number | undefined>
   /** The first of these addresses that answers an ICMP echo of this host's own, within a second. */
   echo?(addresses: readonly Ipv4[], signal: AbortSignal): Promise<Ipv4 | undefined>
   /** A table of this host's packet filter; undefined if there is none of that name. Absent where nobody can look. */

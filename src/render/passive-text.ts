@@ -1,6 +1,7 @@
 // What `trace --passive` says on a terminal.
 import type {NamedPassage, PassiveInbound, PassiveVerdict} from '../domain/passive/judge-traffic.ts'
 import type {PassiveDocument, PassivePeer} from '../domain/passive/passive-report.ts'
+import {fold} from './fold.ts'
 import {ms} from './measures.ts'
 import {type Paint, paintWith} from './paint.ts'
 import {tableLines} from './table.ts'
@@ -37,10 +38,12 @@ const WHY: Readonly<Record<PassiveDocument['egress']['reason'], string>> = {
   'no-traffic': 'nothing went off the segment: listen longer',
 }
 
+/** Room that labels take before the text of a line. */
+const LABEL = 11
 /** Peers in the text; the JSON has all. */
 const MOST_PEERS = 20
 
-export function passiveText(document: PassiveDocument, colour: boolean): string[] {
+export function passiveText(document: PassiveDocument, colour: boolean, columns = 80): string[] {
   const paint = paintWith(colour)
   const {host, durationMs, frames, egress, inbound, peers} = document
   const label = host.name ?? host.mac
@@ -49,7 +52,8 @@ export function passiveText(document: PassiveDocument, colour: boolean): string[
   return [
     `${label}${where} at ${host.iface}: ${(durationMs / 1000).toFixed(1)} s heard${short}, nothing sent; ${frames} frames`,
     '',
-    `  EGRESS   ${painted(paint, egress.verdict)(EGRESS[egress.verdict])}  ${shareOf(egress)}${WHY[egress.reason]}`,
+    `  EGRESS   ${painted(paint, egress.verdict)(EGRESS[egress.verdict])}  ${shareOf(egress)}`.trimEnd(),
+    ...fold(WHY[egress.reason], columns - LABEL).map((line) => `${' '.repeat(LABEL)}${line}`),
     `  INBOUND  ${INBOUND[inbound.verdict]}${inbound.of === 0 ? '' : `  ${inbound.peers} of ${inbound.of} peers`}`,
     '',
     ...tableLines(peers.length === 0 ? [] : [HEAD, ...peers.slice(0, MOST_PEERS).map((peer) => row(peer, paint))], {
@@ -62,7 +66,7 @@ export function passiveText(document: PassiveDocument, colour: boolean): string[
 
 const HEAD = ['PEER', 'SITE', 'OUT THROUGH', 'IN THROUGH', 'TCP MS', 'FRAMES', '']
 
-const shareOf = ({peers, of}: PassiveDocument['egress']): string => (of === 0 ? '' : `${peers} of ${of} peers: `)
+const shareOf = ({peers, of}: PassiveDocument['egress']): string => (of === 0 ? '' : `${peers} of ${of} peers`)
 
 const painted = (paint: Paint, verdict: PassiveVerdict): ((text: string) => string) =>
   verdict === 'trombone' ? paint.bad : verdict === 'none' ? paint.good : paint.warn

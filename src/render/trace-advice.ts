@@ -163,7 +163,7 @@ const ADVICE: Readonly<Record<Reason, (names: Names) => Draft>> = {
   'flows-disagree': (names) => ({
     meaning: `some flows take the detour and some do not (threshold ${names.threshold}): several paths behind a gateway`,
     next: 'look at the flows one by one:',
-    command: morePairs(names, '--flows', '8'),
+    command: morePairs(names, ...(names.report.probe.proto === 'icmp' ? ['--proto', 'tcp'] : []), '--flows', '8'),
   }),
   'host-spreads-flows': ({report, current, other}) => ({
     meaning: `this host shares its flows between ${current} and ${other}, and those through the far one take the detour`,

@@ -176,7 +176,8 @@ function checks(report: TraceReport): string {
 
 /** Echoes have no ports: that theirs agree says nothing of the flows that programs have. */
 function flowCheck({egress, probe}: TraceReport): string[] {
-  if (egress.reason === 'flows-disagree') return [`flows disagree ✗ (${flowWords(egress)})`]
+  if (egress.reason === 'flows-disagree')
+    return [probe.proto === 'icmp' ? 'TCP flows disagree ✗' : `flows disagree ✗ (${flowWords(egress)})`]
   return probe.proto === 'icmp' || egress.flows.length < 2 ? [] : ['flows agree ✓']
 }
 
@@ -193,10 +194,8 @@ function aloneCheck(report: TraceReport): string[] {
   const mark = (name: string, check: {readonly sent: number; readonly answered: number}): string[] =>
     check.sent === 0 ? [] : [`${name} ${check.answered > 0 ? '✓' : '✗'}`]
   const large = full.mtu === null ? mark(`${full.bytes} bytes`, full) : [`MTU ${full.mtu}`]
-  const all = [
-    ...mark(report.probe.proto === 'icmp' ? 'echo' : report.probe.proto, small),
-    ...mark('TCP', syn),
-    ...large,
-  ]
+  const {proto} = report.probe
+  const first = proto === 'icmp' ? 'echo' : proto.toUpperCase()
+  const all = [...mark(first, small), ...(proto === 'tcp' ? [] : mark('TCP', syn)), ...large]
   return [`${candidateLabel(report, alternative)} alone: ${all.join(', ')}`]
 }

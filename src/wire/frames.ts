@@ -77,7 +77,7 @@ export function udpFrame(addresses: FrameAddresses, packet: PacketAddresses, udp
   return out
 }
 
-/** An Ethernet frame with a TCP segment in an IPv4 packet. @internal */
+/** An Ethernet frame with a TCP segment in an IPv4 packet. */
 export function tcpFrame(addresses: FrameAddresses, packet: PacketAddresses, tcp: Tcp): Uint8Array {
   const length = tcpHeaderLength(tcp) + tcp.payload.length
   const {out, at} = packetRoom(addresses, ipv4Header(PROTOCOL_TCP, packet), length)

@@ -8,7 +8,6 @@ import {table, u16, u32} from './table.ts'
 
 export const TCP_FIN = 0x01
 export const TCP_SYN = 0x02
-/** @internal */
 export const TCP_RST = 0x04
 export const TCP_ACK = 0x10
 

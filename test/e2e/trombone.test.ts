@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process'
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
@@ -8,12 +8,15 @@ import {startSession} from '../../src/lab/session.ts'
 import {moveVm} from '../../src/lab/vms.ts'
 import {tryCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
+import {parseEthernet} from '../../src/wire/ethernet.ts'
+import {parsePcap} from '../../src/wire/pcap.ts'
 import {gwswitch} from '../support/cli.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {useLab} from '../support/use-lab.ts'
 
 const BX = '02:00:00:00:0a:02'
 const BY = '02:00:00:00:0b:02'
+const VM_MAC = '02:00:00:00:01:10'
 const SHARED = '10.1.0.254'
 const NEAR_Y = '203.0.113.10'
 const NEAR_X = '198.51.100.10'
@@ -88,6 +91,23 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
     expect(document.results.map((result: {exitCode: number}) => result.exitCode)).toEqual([0, 10])
     expect(readFileSync(svg, 'utf8')).toMatch(/^<svg[\s\S]*<\/svg>\s*$/)
     await expectCleanPcap(pcap, 'icmp')
+  })
+
+  it('keeps the rate that it promises, over all destinations, and gives each a line', async () => {
+    const pcap = join(scratch, 'rate.pcap')
+    const names = [NEAR_X, NEAR_Y, '203.0.113.1']
+    const list = join(scratch, 'destinations.txt')
+    writeFileSync(list, `# near each site\n${names.slice(1).join('\n')}\n`)
+    const {stdout, code} = await gwswitch(
+      ['trace', names[0]!, '--destinations', list, ...inventory(), '--rate', '30', '--pcap', pcap],
+      {namespace: lab().ns('db-03')},
+    )
+    expect(code).toBe(10)
+    for (const name of names) expect(stdout).toMatch(new RegExp(`^ {2}${name.replaceAll('.', '\\.')} .*inbound`, 'm'))
+    const sent = parsePcap(readFileSync(pcap)).frames.filter(({bytes}) => parseEthernet(bytes).source === VM_MAC)
+    expect(sent.length).toBeGreaterThan(60)
+    const at = sent.map(({timestamp}) => Number(timestamp / 1000n) / 1000)
+    for (const start of at) expect(at.filter((ms) => ms >= start && ms < start + 1000).length).toBeLessThanOrEqual(30)
   })
 
   it('tells in text what it found', async () => {

@@ -15,6 +15,7 @@ const LONG = [
   'peers/agent-drain',
   'e2e/agent-no-ipv6',
   'peers/arp-stability',
+  'e2e/trace-vantage',
   'peers/agent-rules',
   'e2e/agent-notify',
   'peers/agent-cli',

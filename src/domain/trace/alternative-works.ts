@@ -4,6 +4,7 @@
 import type {SideStats} from './compare.ts'
 import {losesMore} from './compare.ts'
 import type {CandidateEvidence, PairEvidence, ProbeOutcome, SoloCheck, TraceEvidence} from './evidence.ts'
+import {quantile} from './statistics.ts'
 
 /** Pairs after which the destination is taken for silent in a protocol. */
 export const SILENT_PAIRS = 6
@@ -41,6 +42,28 @@ export const blocksEchoOnly = ({works}: CandidateEvidence): boolean => failed(wo
 /** Is there something about the alternative that only the same check through the exit in use can explain? */
 export const needsComparison = ({works}: CandidateEvidence): boolean =>
   failed(works?.syn) || (failed(works?.full) && works?.full.mtu === null)
+
+/** Answered TCP flows below which they say nothing. */
+const FEW_FLOWS = 4
+/** Share of the echoes that are no slower than what a flow is compared with: it had a few tries only, and they many. */
+const USUAL = 0.9
+
+/** TCP flows that take longer than echoes usually do, by more than the threshold: some, or all, go another way. Empty if none does. */
+export function slowFlowSigns(
+  {tcpFlows}: CandidateEvidence,
+  echoes: readonly number[],
+  thresholdMs: number,
+): readonly string[] {
+  const answered = (tcpFlows ?? []).flatMap(({minMs}) => minMs ?? [])
+  if (echoes.length === 0 || answered.length < FEW_FLOWS) return []
+  const usual = quantile(echoes, USUAL)
+  const slow = answered.filter((ms) => ms - usual > thresholdMs)
+  if (slow.length === 0) return []
+  const longer = (Math.min(...slow) - usual).toFixed(1)
+  return [
+    `${slow.length} of ${answered.length} TCP flows through the exit in use take ${longer} ms longer than echoes, or more`,
+  ]
+}
 
 /** Signs that behind the alternative another box answers than behind the exit in use. Empty if there is none. */
 export function otherBoxSigns(evidence: TraceEvidence, alternative: number): readonly string[] {

@@ -2,7 +2,7 @@
 //
 // The verdict rests on pairs, and on what was tried through one exit alone. Hops say where a path goes, never how long it
 // takes, so that a gateway that drops or delays its own ICMP changes nothing.
-import {blocksEchoOnly, dropsLarge, dropsTcp, isDead, onlyBesides} from './alternative-works.ts'
+import {blocksEchoOnly, dropsLarge, dropsTcp, isDead, onlyBesides, slowFlowSigns} from './alternative-works.ts'
 import {losesMore, type Numbers, type SideStats} from './compare.ts'
 import {boundsOf, RESOLVABLE_MS} from './distance.ts'
 import type {TraceEvidence} from './evidence.ts'
@@ -124,6 +124,7 @@ const TABLE: readonly Rule[] = [
     because: losses,
   },
   {reason: 'flows-disagree', applies: ({flows}) => new Set(flows.flatMap(({side}) => side ?? [])).size > 1},
+  {reason: 'flows-disagree', applies: (f) => f.side === 'below' && slowFlows(f).length > 0, because: slowFlows},
   {reason: 'host-spreads-flows', applies: spreadsToFarSite},
   {reason: 'detour-behind-exit', applies: (f) => f.side !== 'above' && isDestinationHome(f) && crossesBehindExit(f)},
   {reason: 'destination-at-exit', applies: (f) => f.side === 'above' && isDestinationAtExit(f)},
@@ -173,6 +174,18 @@ export function decide(facts: Facts): Decision {
 }
 
 const theOther = ({evidence, alternative}: Facts) => evidence.alternatives[alternative]!
+
+/** Flows that go another way behind the exit in use than the quick ones: those of the pairs, or TCP beside echoes. */
+function slowFlows({evidence, threshold, flows}: Facts): readonly string[] {
+  const medians = flows.filter(({side}) => side !== null).map(({medianMs}) => medianMs)
+  const slow = medians.filter((ms) => ms - Math.min(...medians) > threshold.ms)
+  if (slow.length > 0)
+    return [
+      `${slow.length} of ${medians.length} flows take ${(Math.min(...slow) - Math.min(...medians)).toFixed(1)} ms longer, or more`,
+    ]
+  const echoes = evidence.pairs.flatMap((pair) => (pair.warmUp ? [] : (pair.viaCurrent.rttMs ?? [])))
+  return slowFlowSigns(evidence.current, echoes, threshold.ms)
+}
 
 function isSilent({pairsSent, viaCurrent, viaAlternative}: Facts): boolean {
   return pairsSent > 0 && viaCurrent.answered + viaAlternative.answered === 0
@@ -239,7 +252,8 @@ function isBothFar(facts: Facts): boolean {
   const local =
     places.current.local === true ? 0 : places.alternatives[alternative]!.local === true ? alternative + 1 : -1
   if (!isDestinationHome(facts) || local < 0 || dci.rttMs === null || dci.rttMs < RESOLVABLE_MS) return false
-  const gains = Math.abs(penalty?.median ?? 0) >= dci.rttMs * SOME_GAIN
+  const gainMs = (penalty?.median ?? 0) * (local === 0 ? -1 : 1)
+  const gains = gainMs >= dci.rttMs * SOME_GAIN
   return !gains && (boundsOf(evidence, local).destinationMs ?? 0) >= dci.rttMs / 2
 }
 

@@ -143,6 +143,7 @@ function candidateReports(evidence: TraceEvidence, {places}: Judgement): readonl
       medianMs: maybe(side.medianMs),
       hops: locateHops(evidence, places, i).map(hopReport),
       works: candidate.works && worksReport(candidate.works),
+      tcpFlows: candidate.tcpFlows?.map(checkReport) ?? null,
     }
   })
 }

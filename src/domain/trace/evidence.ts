@@ -100,6 +100,8 @@ export interface CandidateEvidence {
   readonly hops: readonly HopEvidence[]
   /** What was tried through this exit alone, when it mattered; null if nothing was. */
   readonly works: WorksEvidence | null
+  /** TCP SYNs of different flows through it, one entry a flow: echoes have no ports, and may go another way. Null if not asked. */
+  readonly tcpFlows: readonly SoloCheck[] | null
 }
 
 /** Would it work if it were the only exit? Each probe has an identity of its own, and nothing else is under way. */

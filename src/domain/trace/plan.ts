@@ -10,14 +10,18 @@ export type Step =
   | {readonly kind: 'check'; readonly exit: number}
   /** Nothing answers in this protocol: begin anew in that one. */
   | {readonly kind: 'protocol'; readonly protocol: ProbeProtocol}
+  /** Ask by TCP through the exit in use, in several flows: echoes are said to find nothing. */
+  | {readonly kind: 'flows'}
   /** The network is not what it was: first hops and hops are to be asked again. */
   | {readonly kind: 'afresh'}
-  /** Enough is known, or there is nothing more to learn. */
-  | {readonly kind: 'done'}
+  /** Enough is known, or there is nothing more to learn; but for the hops, where the verdict rests on them too. */
+  | {readonly kind: 'done'; readonly hops: boolean}
 
 export interface PlanOptions extends JudgeOptions {
   /** Protocols to try, in order. */
   readonly protocols: readonly ProbeProtocol[]
+  /** Hops are wanted whatever the verdict. */
+  readonly hops?: boolean | undefined
 }
 
 /** More pairs may change these. */
@@ -36,15 +40,22 @@ const RECOMMENDS: ReadonlySet<Reason> = new Set(['detour', 'current-dead', 'site
 export function nextStep(evidence: TraceEvidence, options: PlanOptions, mayGoOn: boolean): Step {
   const judgement = judge(evidence, options)
   const {chosen} = judgement
-  if (chosen === null || chosen.reason === 'first-hop-not-selectable') return {kind: 'done'}
-  if (chosen.changedAtMs !== null && chosen.changedAtMs > (evidence.probe.afreshAtMs ?? -1)) return {kind: 'afresh'}
+  const {probe} = evidence
+  // That traffic takes a detour is said by its cost alone; that it takes none, also by where it goes.
+  const done = {kind: 'done', hops: options.hops === true || judgement.verdict !== 'trombone'} as const
+  if (chosen === null || chosen.reason === 'first-hop-not-selectable') return done
+  if (chosen.changedAtMs !== null && chosen.changedAtMs > (probe.afreshAtMs ?? -1)) return {kind: 'afresh'}
   const protocol = nextProtocol(evidence, chosen, options.protocols)
   if (protocol !== undefined) return {kind: 'protocol', protocol}
   const exit = exitToCheck(evidence, judgement.comparisons, chosen)
   if (exit !== undefined) return {kind: 'check', exit}
-  const open =
-    UNDECIDED.has(chosen.reason) || (chosen.reason === 'destination-silent' && chosen.pairsSent < SILENT_PAIRS)
-  return open && mayGoOn ? {kind: 'pairs'} : {kind: 'done'}
+  // What TCP flows showed is not for echoes to take back.
+  const shown = chosen.reason === 'flows-disagree' && evidence.current.tcpFlows !== null
+  const early = chosen.reason === 'destination-silent' && chosen.pairsSent < SILENT_PAIRS
+  const open = (UNDECIDED.has(chosen.reason) && !shown) || early
+  if (open && mayGoOn) return {kind: 'pairs'}
+  const flows = judgement.verdict === 'none' && probe.protocol === 'icmp' && options.protocols.includes('tcp')
+  return flows && evidence.current.tcpFlows === null ? {kind: 'flows'} : done
 }
 
 /** Silence to all, or to echoes alone through one exit, makes the next protocol worth a try. */

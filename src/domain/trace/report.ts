@@ -10,6 +10,7 @@ import type {
   ProbeProtocol,
   RedirectSeen,
   RouteSnapshot,
+  SoloCheck,
   WorksEvidence,
 } from './evidence.ts'
 import type {Flag} from './flag.ts'
@@ -110,6 +111,8 @@ export interface CandidateReport {
   readonly hops: readonly HopReport[]
   /** What was tried through this exit alone; null if nothing was. */
   readonly works: WorksEvidence | null
+  /** TCP flows that were asked beside echoes, one entry a flow; null if they were not. */
+  readonly tcpFlows: readonly SoloCheck[] | null
 }
 
 export interface HopReport {

@@ -65,7 +65,7 @@ function absence(
 ): string {
   const onCard = links.find(({mac, kind}) => mac === vm.mac && ON_A_CARD.has(kind))
   if (onCard)
-    return `${vm.label} is on ${onCard.name}, a ${onCard.kind}: nothing can stand in its place there, run trace in the VM`
+    return `${vm.label} is on ${onCard.name}, a ${onCard.kind}: nothing can stand or listen in its place there: run trace in the VM`
   const link = links.find(({name}) => name === wanted)
   if (wanted !== undefined && link === undefined) return `no interface ${wanted} here`
   if (link?.master && link.master.kind !== 'bridge')

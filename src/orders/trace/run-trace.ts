@@ -34,6 +34,8 @@ export interface TraceOrder {
   readonly intervalMs: number | undefined
   readonly minPenaltyMs: number | undefined
   readonly failOnInbound: boolean
+  /** Ask for hops whatever the verdict: somebody will look at them. */
+  readonly hops: boolean
 }
 
 /** Evidence and what follows from it. */
@@ -57,6 +59,7 @@ export async function runTrace(
     minPenaltyMs: order.minPenaltyMs,
     failOnInbound: order.failOnInbound,
     protocols: order.protocols,
+    hops: order.hops,
   }
   const key = {interfaceName: order.interfaceName, source: order.source, mark: order.mark}
   const route = await run.world.routeTo(target.ip, key)
@@ -75,7 +78,11 @@ export async function runTrace(
 }
 
 /** What the command line says wrong of itself, before anything is asked or sent. @throws Failure `usage` */
-export function checkOrder(destinations: readonly string[], order: TraceOrder, inventory: Inventory | undefined): void {
+export function checkOrder(
+  destinations: readonly string[],
+  order: Omit<TraceOrder, 'hops'>,
+  inventory: Inventory | undefined,
+): void {
   if (destinations.length === 0)
     throw new Failure('usage', 'no destination: name one, or a file of them with --destinations')
   if (order.site !== undefined && inventory) neededSite(inventory, order.site)

@@ -5,12 +5,12 @@ import type {TraceDocument, TraceFailure, TraceReport} from '../../domain/trace/
 import {Failure} from '../../errors.ts'
 import {checkWritable, readNamed, writeText} from '../../net/file/text-file.ts'
 import type {World} from '../../net/world.ts'
-import type {Pace} from '../../probe/trace/pacer.ts'
+import {type Pace, POLITE} from '../../probe/trace/pacer.ts'
 import {startRun, type TraceRun} from '../../probe/trace/run.ts'
 import {traceSvg} from '../../render/trace-svg.ts'
 import {checkOrder, resolveDestination, runTrace, type Traced, type TraceOrder} from './run-trace.ts'
 
-export interface TracesOrder extends TraceOrder {
+export interface TracesOrder extends Omit<TraceOrder, 'hops'> {
   /** Packets a second, over all destinations and gateways. */
   readonly rate: number
   readonly timeoutMs: number
@@ -33,8 +33,6 @@ export interface TraceStage {
 
 /** Destinations that are measured at a time: each more makes all of them slower, and the pairs of each rarer. */
 const AT_A_TIME = 10
-/** Packets a second that one router has to answer itself. */
-const PER_ROUTER = 10
 
 /**
  * @throws Failure for what is wrong with the order, before anything is sent; `privilege`; and of a single destination,
@@ -53,7 +51,7 @@ export async function runTraces(
   if (order.svg !== undefined) checkWritable(order.svg)
   const {world, signal} = stage
   const startedAt = isoNow(world)
-  const pace: Pace = {perSecond: order.rate, perRouter: Math.min(PER_ROUTER, order.rate)}
+  const pace: Pace = {perSecond: order.rate, perRouter: Math.min(POLITE.perRouter, order.rate)}
   const run = startRun(world, {pace, timeoutMs: order.timeoutMs})
   try {
     const {traced, failures, complete} = await traceAll(destinations, order, inventory, run, stage)
@@ -92,7 +90,14 @@ async function traceAll(
       const [i, destination] = next
       try {
         const target = await resolveDestination(destination)
-        const result = await runTrace(target, order, inventory, run, progress(destination), signal)
+        const result = await runTrace(
+          target,
+          {...order, hops: of === 1 || order.svg !== undefined},
+          inventory,
+          run,
+          progress(destination),
+          signal,
+        )
         traced.set(i, result)
         onDecided(traceReport(result), of)
       } catch (error) {

@@ -32,6 +32,7 @@ const LEAST_LENGTH = HEADERS_LENGTH + 4
 /**
  * The probe as a frame. The second payload word makes up for the sequence number, so that all probes of one identifier
  * carry one checksum: routers that hash the first ICMP words then send them all the same way (Paris traceroute).
+ * @internal
  */
 export function echoProbeFrame(probe: EchoProbe): Uint8Array {
   const length = Math.max(LEAST_LENGTH, probe.length ?? HEADERS_LENGTH + PAYLOAD_LENGTH)

@@ -1,5 +1,5 @@
 // One exit while one destination is traced through it: its own identities, its hops, what it was tried for.
-import type {ProbeProtocol, WorksEvidence} from '../../domain/trace/evidence.ts'
+import type {ProbeProtocol, SoloCheck, WorksEvidence} from '../../domain/trace/evidence.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import type {Candidate} from './candidates.ts'
 import type {FirstHop} from './first-hop.ts'
@@ -15,6 +15,7 @@ export interface Exit {
   readonly firstHop: FirstHop
   scan: HopScan
   works: WorksEvidence | null
+  tcpFlows: readonly SoloCheck[] | null
   /** A probe of a flow: the same identity every time. */
   probe(protocol: ProbeProtocol, flow: number, ttl: number): Probe
   /** A probe of a flow that nothing on the way has seen. */
@@ -39,6 +40,7 @@ export function makeExit({candidate, firstHop, destination, port, identities}: E
     firstHop,
     scan: hopScan(),
     works: null,
+    tcpFlows: null,
     probe(protocol, flow, ttl) {
       const key = `${protocol} ${flow}`
       const identity = flows.get(key) ?? identities.fresh(protocol)

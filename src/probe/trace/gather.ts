@@ -80,11 +80,12 @@ export function evidenceOf(gathered: Gathered): TraceEvidence {
   }
 }
 
-const candidateOf = ({candidate, firstHop, scan, works}: Exit): CandidateEvidence => ({
+const candidateOf = ({candidate, firstHop, scan, works, tcpFlows}: Exit): CandidateEvidence => ({
   ...candidate,
   firstHop: [...firstHop.probes],
   hops: scan.hops(),
   works,
+  tcpFlows,
 })
 
 function hostOf(request: TraceRequest, {facts, source, routing}: CurrentHop): TraceEvidence['host'] {

@@ -9,8 +9,8 @@ export interface Looker {
   look(hops: boolean): void
   /** Forgets what was seen. */
   afresh(): void
-  /** Looks at the rest of the hops, for the picture. */
-  finish(): Promise<void>
+  /** Waits for what is under way; with `hops`, looks at the rest of them first. */
+  finish(hops: boolean): Promise<void>
 }
 
 /** Time between two looks when nothing else is to be done, ms. */
@@ -54,8 +54,8 @@ export function makeLooker(
         exit.scan = hopScan()
       }
     },
-    async finish() {
-      while (!stop.aborted && exits.some(({scan}) => !scan.done())) {
+    async finish(hops) {
+      while (hops && !stop.aborted && exits.some(({scan}) => !scan.done())) {
         look(true)
         await world.sleep(TICK_MS, stop).catch(() => {})
       }

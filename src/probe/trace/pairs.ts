@@ -2,17 +2,13 @@
 // between them widens where the destination answers only so many probes a second.
 import type {PairEvidence, ProbeOutcome, ProbeProtocol} from '../../domain/trace/evidence.ts'
 import {FEWEST, PATIENCE_MS} from '../../domain/trace/sequential.ts'
+import {wilson} from '../../domain/trace/statistics.ts'
 import type {World} from '../../net/world.ts'
 import type {Exit} from './exit.ts'
+import {makeGap} from './gap.ts'
 import type {Probe, ProbeReply} from './probe.ts'
 import type {Station, TraceRun} from './run.ts'
 
-/** Gaps in ms: 10 to 30 at first, too far apart to queue on each other; then for 10, 5, 2 and 1 answers a second. */
-const GAPS = [20, 110, 220, 550, 1100]
-/** Settled pairs, none of them answered on both sides, that make a limit likely; at wider gaps fewer. */
-const UNANSWERED = [5, 3, 3, 3]
-/** Answers of one exit in so many pairs at which it is not limited, but the other one is bad. */
-const SOUND = 0.75
 /** Pairs in quick succession, and their mean distance in ms; after them, the mean distance is the usual one. */
 const QUICK = {pairs: 12, intervalMs: 75}
 const USUAL_MS = 200
@@ -36,6 +32,8 @@ export interface Pairs {
   /** Pairs sent through each alternative, settled or not; those that do not count left out. */
   readonly counted: () => number
   readonly pending: () => boolean
+  /** What share of the probes through an exit (0: the one in use) may get lost, by those that were; 1 if all were. */
+  lost(exit: number): number
   /** Since the run began. */
   readonly elapsedMs: () => number
   /** Sends the next pair through `alternative`, in its turn. Resolves when it has left. */
@@ -52,10 +50,9 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
   const {world, pacer} = run
   const pairs: (PairEvidence | undefined)[] = []
   const pending = new Set<Promise<void>>()
-  let widened = 0
+  const gap = makeGap()
   let firstCounted = 0
   let protocol: ProbeProtocol = 'icmp'
-  const gapMs = (): number => (widened === 0 ? GAPS[0]! * (0.5 + world.random()) : GAPS[widened]!)
   const settled = (): PairEvidence[] => pairs.filter((pair) => pair !== undefined)
   const forget = (): void => {
     firstCounted = pairs.length
@@ -63,28 +60,20 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
   }
   const settle = (index: number, pair: PairEvidence): void => {
     pairs[index] = {...pair, warmUp: pair.warmUp || index < firstCounted}
-    if (
-      !limits(
-        settled().filter((each) => !each.warmUp),
-        widened,
-      )
-    )
-      return
-    widened++
-    forget()
+    if (gap.learn(settled().filter((each) => !each.warmUp))) forget()
   }
   const send = async (alternative: number, signal: AbortSignal): Promise<void> => {
     const index = pairs.push(undefined) - 1
     const flow = Math.floor(index / (exits.length - 1)) % options.flows
     const first = world.random() < 0.5 ? 'current' : 'alternative'
-    const gap = gapMs()
-    const apart = gap > GAPS[0]! * 2
+    const gapMs = gap.isWide() ? gap.meanMs() : gap.meanMs() * (0.5 + world.random())
+    const apart = gap.isWide()
     const probeOf = (side: 'current' | 'alternative'): Probe =>
       exits[side === 'current' ? 0 : alternative + 1]!.probe(protocol, flow, DEFAULT_TTL)
-    await pacer.turn(apart ? {} : {packets: 2, spreadMs: gap}, signal)
+    await pacer.turn(apart ? {} : {packets: 2, spreadMs: gapMs}, signal)
     const sentAtMs = sinceMs(world, options.startedNs)
     const one = station.prober.send(probeOf(first))
-    await world.sleep(gap, signal).catch(() => {})
+    await world.sleep(gapMs, signal).catch(() => {})
     if (apart) await pacer.turn({}, signal)
     const other = station.prober.send(probeOf(first === 'current' ? 'alternative' : 'current'))
     // The first packet through a cold gateway waits for ARP.
@@ -111,25 +100,30 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
     get settled() {
       return settled()
     },
-    gapMs: () => GAPS[widened]!,
-    limited: () => widened > 0,
+    gapMs: gap.meanMs,
+    limited: gap.isWide,
     counted,
     pending: () => pending.size > 0,
+    lost(exit) {
+      const counting = settled().filter(({warmUp, alternative}) => !warmUp && (exit === 0 || alternative === exit - 1))
+      const unanswered = counting.filter((pair) => (exit === 0 ? pair.viaCurrent : pair.viaAlternative).rttMs === null)
+      return counting.length === 0 ? 0 : wilson(unanswered.length, counting.length).hi
+    },
     elapsedMs: () => sinceMs(world, options.startedNs),
     send,
     async rest(signal) {
-      const wide = widened === 0 ? 0 : GAPS[widened]!
-      const mean = Math.max(options.intervalMs ?? usualMs(), patientMs(), wide)
-      const [least, range] = widened === 0 ? [0.5, 1] : [1, 0.2]
-      // The gap within the pair is part of the time between pairs.
-      await world.sleep(Math.max(0, mean * (least + range * world.random()) - (widened === 0 ? GAPS[0]! : 0)), signal)
+      const wide = gap.isWide()
+      const mean = Math.max(options.intervalMs ?? usualMs(), patientMs(), wide ? gap.meanMs() : 0)
+      const spread = wide ? 1 + 0.2 * world.random() : 0.5 + world.random()
+      // The gap within the pair is part of the time between pairs, unless it must be kept there too.
+      await world.sleep(Math.max(0, mean * spread - (wide ? 0 : gap.meanMs())), signal)
     },
     async drain() {
       while (pending.size > 0) await Promise.all(pending)
     },
     begin(next) {
       protocol = next
-      widened = 0
+      gap.reset()
       forget()
     },
   }
@@ -137,18 +131,6 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
 
 const sinceMs = (world: Pick<World, 'monotonic'>, startedNs: bigint): number =>
   Number(world.monotonic() - startedNs) / 1e6
-
-/** Does the destination seem to limit its answers? Neither exit is sound, and no pair has two answers; yet both had some. */
-function limits(counted: readonly PairEvidence[], widened: number): boolean {
-  const want = UNANSWERED[widened]
-  if (want === undefined || counted.length < want) return false
-  const last = counted.slice(-want)
-  const answered = (pairs: readonly PairEvidence[], side: 'viaCurrent' | 'viaAlternative'): number =>
-    pairs.filter((pair) => pair[side].rttMs !== null).length
-  if (last.some((pair) => pair.viaCurrent.rttMs !== null && pair.viaAlternative.rttMs !== null)) return false
-  const sides = ['viaCurrent', 'viaAlternative'] as const
-  return sides.every((side) => answered(counted, side) > 0 && answered(last, side) < SOUND * want)
-}
 
 const NO_ANSWER: ProbeOutcome = {rttMs: null, returnMac: null, replyTtl: null, refusal: null}
 

@@ -40,12 +40,17 @@ export async function trace(run: TraceRun, request: TraceRequest, signal: AbortS
     }),
   )
   const before = await routeSnapshot(world, request, hop, candidates)
+  const flaps = await world.carrierChanges?.(hop.facts.name)
   const tracer = makeTracer(run, request, station, exits, {...began, hop, arpAnswers}, signal)
   if (exits.length > 1) await tracer.measure()
   await tracer.finish()
   const after = station.lost.aborted ? before : await routeSnapshot(world, request, hop, candidates)
   const redirects = await world.redirectFacts(hop.facts.name, isVersion6(request.destination.ip) ? 6 : 4)
-  return tracer.gather({before, after}, redirects)
+  const evidence = tracer.gather({before, after}, redirects)
+  const flapped = (await world.carrierChanges?.(hop.facts.name)) !== flaps
+  return flapped && evidence.integrity.linkLost === null
+    ? withLinkLost(evidence, `the carrier of ${hop.facts.name} came or went`)
+    : evidence
 }
 
 function makeTracer(
@@ -76,6 +81,7 @@ function makeTracer(
     request.onPair?.(number)
     await pairs.rest(stop)
   }
+  let hops = true
   /** Does all that is to be done before the next pairs; false if nothing is left to do. */
   const goOn = async (): Promise<boolean> => {
     while (!stop.aborted) {
@@ -84,7 +90,10 @@ function makeTracer(
       if (step.kind === 'pairs') return true
       if (step.kind !== 'done') await carryOut(step)
       else if (pairs.pending()) await pairs.drain()
-      else return false
+      else {
+        hops = step.hops
+        return false
+      }
     }
     return false
   }
@@ -100,7 +109,10 @@ function makeTracer(
         return looker.afresh()
       case 'check':
         await pairs.drain()
-        exits[step.exit]!.works = await solo.works(exits[step.exit]!, probed.protocol)
+        exits[step.exit]!.works = await solo.works(exits[step.exit]!, probed.protocol, pairs.lost(step.exit))
+        return
+      case 'flows':
+        exits[0]!.tcpFlows = await solo.flows(exits[0]!)
     }
   }
   return {
@@ -113,6 +125,14 @@ function makeTracer(
         if (!stop.aborted) throw error
       }
     },
-    finish: () => looker.finish(),
+    /** Looks at the rest of the hops, if they are wanted. */
+    finish: () => looker.finish(hops),
   }
 }
+
+/** Frames that went out meanwhile went nowhere, and nobody said so. */
+const withLinkLost = (evidence: TraceEvidence, linkLost: string): TraceEvidence => ({
+  ...evidence,
+  complete: false,
+  integrity: {...evidence.integrity, linkLost},
+})

@@ -158,11 +158,11 @@ describe('several peers together', () => {
 
   it('are told in text that fits, without the station that a trace from the VM itself does not need', () => {
     const lines = passiveText(judged([trombone, open]), false)
-    expect(lines.join('\n')).toMatch(/EGRESS {3}TROMBONE {2}1 of 2 peers: out through another site's gateway/)
+    expect(lines.join('\n')).toMatch(/EGRESS {3}TROMBONE {2}1 of 2 peers\n {11}out through another site's gateway/)
     expect(lines.find((line) => line.includes(NEAR_Y))).toMatch(/bx \(x\) +by \(y\) +20\.4 +20 +TROMBONE/)
     expect(lines.at(-1)).toContain(`gwswitch trace ${NEAR_Y} --port-of db-03`)
     expect(passiveText(judged([trombone], {atPort: false}), false).at(-1)).not.toContain('--port-of')
-    expect(lines.every((line) => line.length <= 120)).toBe(true)
+    expect(lines.every((line) => line.length <= 80)).toBe(true)
   })
 })
 

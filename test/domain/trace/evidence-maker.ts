@@ -18,6 +18,8 @@ export const RX = {name: 'rx', ip: '10.9.0.1', mac: '02:00:00:00:0a:01'} as cons
 export const RY = {name: 'ry', ip: '10.9.0.2', mac: '02:00:00:00:0b:02'} as const
 export const NEAR_Y = '203.0.113.10'
 export const NEAR_X = '198.51.100.10'
+/** Near no site that is known. */
+export const ANYWHERE = '192.0.2.10'
 
 export const KNOWN: KnownSites = {
   sites: [
@@ -65,6 +67,8 @@ export interface Side {
   /** TTL=1 round trip, null if it never answers TTL=1. */
   readonly firstHopMs: number | null
   readonly firstHopProbes?: number
+  /** MAC that its TTL=1 answers bear; its own by default. */
+  readonly answersFrom?: string
   /** Addresses that answer TTL=1 in turn; the candidate's own by default. */
   readonly responders?: readonly string[]
   /** Round trip to the destination by pair; null is a loss. */
@@ -79,6 +83,8 @@ export interface Side {
   readonly replyTtl?: number
   /** What it is good for alone; by default all, or nothing where the destination is silent. */
   readonly works?: WorksEvidence | null
+  /** Round trips of TCP flows that were asked beside echoes. */
+  readonly tcpFlowsMs?: readonly number[]
 }
 
 const PASSED = {sent: 1, answered: 1, minMs: 1}
@@ -201,7 +207,7 @@ function candidateOf(side: Side, destination: string, random: () => number): Can
         : {
             rttMs: side.firstHopMs + (i === 0 ? 0 : sample(side.noise ?? CALM, random)),
             responder: responders[i % responders.length]!,
-            returnMac: side.mac,
+            returnMac: side.answersFrom ?? side.mac,
             reached: false,
           },
     ),
@@ -219,6 +225,7 @@ function candidateOf(side: Side, destination: string, random: () => number): Can
       })
       return {ttl: i + 1, sent: 3, replies: hop === null ? [] : Array.from({length: 3}, () => reply(...hop))}
     }),
+    tcpFlows: side.tcpFlowsMs?.map((minMs) => ({sent: 1, answered: 1, minMs})) ?? [],
     works: side.works === undefined ? (isSilent(side) ? NOTHING_WORKS : ALL_WORKS) : side.works,
   }
 }

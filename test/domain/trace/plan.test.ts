@@ -17,7 +17,7 @@ describe('the next step', () => {
       {...TROMBONE, alternatives: [unchecked]},
       {kind: 'check', exit: 1},
     ],
-    ['nothing more once it works alone', TROMBONE, {kind: 'done'}],
+    ['nothing more once it works alone', TROMBONE, {kind: 'done', hops: expect.any(Boolean)}],
     [
       'the exit in use alone, where the alternative fails a check: both may',
       {current: {...rx, works: null}, alternatives: [{...ry, works: worksBut('full')}]},
@@ -26,7 +26,7 @@ describe('the next step', () => {
     [
       'no check where the exit in use is the better one',
       {current: {...ry, works: null}, alternatives: [{...rx, works: null}]},
-      {kind: 'done'},
+      {kind: 'done', hops: expect.any(Boolean)},
     ],
     [
       'the silent side alone, after seven pairs',
@@ -70,20 +70,40 @@ describe('the next step', () => {
         alternatives: [{...ry, rttMs: (n) => (n < 15 ? 20.4 : 0.03)}],
         probe: {afreshAtMs: 4000},
       },
-      {kind: 'done'},
+      {kind: 'done', hops: expect.any(Boolean)},
     ],
-    ['nothing without an alternative', {...TROMBONE, alternatives: []}, {kind: 'done'}],
-    ['nothing where both are one', {current: rx, alternatives: [{...ry, mac: rx.mac}]}, {kind: 'done'}],
+    ['nothing without an alternative', {...TROMBONE, alternatives: []}, {kind: 'done', hops: expect.any(Boolean)}],
+    [
+      'nothing where both are one',
+      {current: rx, alternatives: [{...ry, mac: rx.mac}]},
+      {kind: 'done', hops: expect.any(Boolean)},
+    ],
   ])('%s', (_, spec, step) => expect(next(spec)).toEqual(step))
 
   it('is nothing where no pairs are left to send', () => {
-    expect(next({...TROMBONE, pairs: 8}, false)).toEqual({kind: 'done'})
+    expect(next({...TROMBONE, pairs: 8}, false)).toEqual({kind: 'done', hops: expect.any(Boolean)})
   })
 
   it('is nothing where every protocol was silent', () => {
     const silent = {current: {...rx, rttMs: null}, alternatives: [{...ry, rttMs: null}]}
-    expect(next({...silent, probe: {protocol: 'tcp', port: 33434, silent: ['icmp']}})).toEqual({kind: 'done'})
-    expect(next(silent, true, {protocols: ['icmp']})).toEqual({kind: 'done'})
+    expect(next({...silent, probe: {protocol: 'tcp', port: 33434, silent: ['icmp']}})).toEqual({
+      kind: 'done',
+      hops: expect.any(Boolean),
+    })
+    expect(next(silent, true, {protocols: ['icmp']})).toEqual({kind: 'done', hops: expect.any(Boolean)})
+  })
+
+  it('asks for TCP flows before it says that there is no detour, once, unless it was told echoes alone', () => {
+    const evidence = evidenceOf({current: ry, alternatives: [rx]})
+    const unasked = {...evidence, current: {...evidence.current, tcpFlows: null}}
+    expect(nextStep(unasked, OPTIONS, true)).toEqual({kind: 'flows'})
+    expect(nextStep(evidence, OPTIONS, true)).toEqual({kind: 'done', hops: true})
+    expect(nextStep(unasked, {protocols: ['icmp']}, true)).toEqual({kind: 'done', hops: true})
+  })
+
+  it('wants hops where the verdict rests on them, or somebody will look at them', () => {
+    expect(next(TROMBONE)).toEqual({kind: 'done', hops: false})
+    expect(next(TROMBONE, true, {...OPTIONS, hops: true})).toEqual({kind: 'done', hops: true})
   })
 
   it('never asks for more pairs of what is decided', () => {

@@ -73,7 +73,7 @@ describe("a VM's place", () => {
       [],
       undefined,
       [...LINKS, link('macvtap0', 'macvtap', undefined, VM.mac)],
-      'db-03 is on macvtap0, a macvtap: nothing can stand in its place there, run trace in the VM',
+      'db-03 is on macvtap0, a macvtap: nothing can stand or listen in its place there: run trace in the VM',
     ],
     [
       'nowhere',

@@ -224,6 +224,7 @@ describe.skipIf(noNamespaces)('interfaces, routes and neighbours', () => {
         carrier: true,
         ethernet: true,
         addresses: [{ip: a.ip, prefixLength: 24}],
+        addresses6: [],
       })
       expect(onLink).toMatchObject({interface: 'eth0', source: a.ip, redirected: false})
       expect(none ?? null).toBeNull()

@@ -102,7 +102,7 @@ export const order = (over: Partial<TraceOrder> = {}): TraceOrder => ({
   via: ['10.0.0.2'],
   protocols: ['icmp', 'tcp'],
   port: UNUSED_PORT,
-  ...{pairs: 60, flows: 4, intervalMs: undefined, minPenaltyMs: undefined, failOnInbound: false},
+  ...{pairs: 60, flows: 4, intervalMs: undefined, minPenaltyMs: undefined, failOnInbound: false, hops: true},
   ...over,
 })
 
