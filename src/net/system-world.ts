@@ -1,4 +1,5 @@
 import {setTimeout as delay} from 'node:timers/promises'
+import {bridgeFdb} from './bridge-ports.ts'
 import {
   bridgeOf,
   carrierChanges,
@@ -35,7 +36,7 @@ export function systemWorld(log: (line: string) => void): World {
     resolveNeighbour,
     redirectFacts,
     bridgeOf,
-    learned: async (bridge) => (await import('./bridge-ports.ts')).bridgeFdb(bridge),
+    learned: bridgeFdb,
     forwards,
     carrierChanges,
     echo: async (addresses, signal) => {
