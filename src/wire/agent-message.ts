@@ -1,6 +1,7 @@
 // What a controller and the agent in a VM say to each other about a switch: commands and answers.
 import type {Ipv4, Mac} from './address.ts'
 import {
+  type Admission,
   COMMON_FIELDS,
   type FieldCheck,
   isAddressText,
@@ -20,12 +21,15 @@ import {
 export {
   AGENT_MESSAGE_LIMIT,
   AGENT_PORT,
+  type Claim,
   isAgentId,
   type KeyLookup,
   NOTE_PORT,
   type Opened,
   type SigningKey,
   type SilentReason,
+  signedPart,
+  withTag,
 } from './agent-jws.ts'
 export {newPrivateKey, privateKeyText, publicKeyText, readPrivateKey, readPublicKey} from './agent-keys.ts'
 
@@ -175,8 +179,8 @@ export interface Echo {
 }
 
 /** Reads and verifies a command, as the agent does; {@link echoOf} says what an answer to an invalid one needs. */
-export const openCommand = (bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentCommand> =>
-  openMessage(COMMAND, bytes, keyOf)
+export const openCommand = (bytes: Uint8Array, keyOf: KeyLookup, admits?: Admission): Opened<AgentCommand> =>
+  openMessage(COMMAND, bytes, keyOf, admits)
 
 /** Reads and verifies an answer, as a controller does. The caller compares `vm`, `run`, `seq` and `nonce`. */
 export const openAnswer = (bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentAnswer> =>

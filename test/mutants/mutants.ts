@@ -79,7 +79,7 @@ const jws = of('src/wire/agent-jws.ts', 'test/wire/agent-message.test.ts')
 const policy = of('src/domain/agent/policy.ts', 'test/domain/agent/policy.test.ts')
 const TRUST: readonly Mutant[] = [
   jws('no signature is checked', '!verify(null, ', 'false && !verify(null, '),
-  jws('a command is taken for an answer', "if (typ !== kind.typ) return silent('wrong_typ')", ''),
+  jws('a command is taken for an answer', "if (header.typ !== kind.typ) return silent('wrong_typ')", ''),
   jws(
     'a field that is not understood is passed over',
     'if (!needs.includes(name) && !may.includes(name))',

@@ -2,12 +2,13 @@
 
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
-import {openUdpListener, type UdpListener} from '../../net/stream/udp-listener.ts'
+import {openUdpListener, type Peer, type UdpListener} from '../../net/stream/udp-listener.ts'
 import {listenUnix, onLines, type UnixServer, type UnixSocket} from '../../net/stream/unix-socket.ts'
 import {BEACON_TYP} from '../../wire/agent-beacon.ts'
 import {claimedTyp} from '../../wire/agent-jws.ts'
-import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
-import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
+import {AGENT_MESSAGE_LIMIT, readPublicKey, type SigningKey} from '../../wire/agent-message.ts'
+import {hintOf} from '../../wire/agent-tag.ts'
+import {endpointText} from '../../wire/endpoint.ts'
 import {isVersion6} from '../../wire/ipv6-address.ts'
 import type {AgentKernel} from './kernel.ts'
 import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
@@ -81,7 +82,7 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
   const close = async (): Promise<void> => {
     whereabouts.stop()
     for (const timer of timers) clearTimeout(timer)
-    for (const listener of listeners) listener.close()
+    await Promise.all(listeners.map((listener) => listener.close()))
     await server?.close()
     await watch?.close()
   }
@@ -95,9 +96,10 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     // What comes to its end now says so itself.
     if (last?.phase === 'done' && last.state !== 'confirmed') whereabouts.switchFailed()
     await switcher.recover()
+    const hints = config.trusted.map(({publicKey}) => hintOf(readPublicKey(publicKey)!))
     const onError = (error: Error): void => kernel.log(`udp: ${error.message}`)
     if (network)
-      for (const endpoint of config.listen) listeners.push(await openUdpListener(endpoint, onMessage, onError))
+      for (const endpoint of config.listen) listeners.push(openUdpListener(endpoint, onMessage, {hints, onError}))
     watch = kernel.watchRoutes({onLost: reassert, onNotifyPeers: whereabouts.moved})
     ready.resolve({receiver, whereabouts})
   } catch (error) {
@@ -117,9 +119,9 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     }
   }
 
-  function onMessage(bytes: Uint8Array, from: Endpoint, listener: UdpListener): void {
-    if (claimedTyp(bytes) === BEACON_TYP) whereabouts.hear(bytes)
-    else void receiver.receive(bytes, (token) => listener.send(token, from))
+  function onMessage(bytes: Uint8Array, from: Peer, listener: UdpListener): void {
+    if (claimedTyp(bytes) === BEACON_TYP) whereabouts.hear(bytes, from.address)
+    else void receiver.receive(bytes, (token) => listener.send(token, from), from.address)
   }
 
   return {

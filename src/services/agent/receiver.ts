@@ -1,5 +1,6 @@
 // Datagrams and lines in, signed answers out. What is said to whom is decided in domain/agent/reception.
 import {createHash, type KeyObject} from 'node:crypto'
+import {admissions} from '../../domain/agent/admission.ts'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {type AgentMemory, answerTo, remembered, type SwitchRecord, used} from '../../domain/agent/memory.ts'
 import {
@@ -13,7 +14,6 @@ import {
   step,
   withAnswer,
 } from '../../domain/agent/reception.ts'
-import {tokenBucket} from '../../domain/agent/token-bucket.ts'
 import {
   type AgentAnswer,
   type AgentCommand,
@@ -23,6 +23,7 @@ import {
   readPublicKey,
   type SigningKey,
   signAnswer,
+  signedPart,
 } from '../../wire/agent-message.ts'
 import type {AgentKernel} from './kernel.ts'
 import {gatewaysInUse, readFacts} from './routes.ts'
@@ -32,15 +33,17 @@ import {makeSwitcher, type Switcher} from './switcher.ts'
 export type {ReceptionCounts, Reply} from '../../domain/agent/reception.ts'
 
 export interface Receiver {
-  /** Never throws. Resolves when the command is answered for good, or waits for another command. */
-  receive(bytes: Uint8Array, reply: Reply): Promise<void>
+  /**
+   * Never throws. Resolves when the command is answered for good, or waits for another command. `from`: the address that
+   * it came from, if it came by the network; `bytes` are not kept.
+   */
+  receive(bytes: Uint8Array, reply: Reply, from?: string): Promise<void>
   readonly switcher: Switcher
   readonly counts: ReceptionCounts
 }
 
-/** Signatures checked per second, and at once: more is a flood, and checking it would be its purpose. */
-const RATE = 100
-const BURST = 200
+/** Of messages without a tag: more is a flood, and checking it would be its purpose. */
+const UNTAGGED = {perSecond: 100, burst: 200}
 
 export interface ReceiverParts {
   readonly config: AgentConfig
@@ -149,11 +152,11 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
   }
 
   return {
-    async receive(bytes, reply) {
+    async receive(bytes, reply, from) {
       const atMs = performance.now()
-      const opened = open(bytes, atMs)
+      const opened = open(bytes, from, atMs)
       try {
-        await take({kind: 'message', opened, digest: digestOf(bytes), reply, atMs})
+        await take({kind: 'message', opened, digest: opened.ok ? digestOf(bytes) : '', reply, atMs})
       } catch (error) {
         kernel.log(`${opened.ok ? `run ${opened.message.run}` : 'message'}: ${(error as Error).message}`)
       }
@@ -168,18 +171,15 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
 type Order = Extract<ReceptionAction, {readonly kind: 'switch' | 'confirm' | 'rollback'}>
 
 /** Opens messages, and no more of them than it can afford to verify. */
-function makeOpener({trusted}: AgentConfig): (bytes: Uint8Array, nowMs: number) => Opened<AgentCommand> {
+function makeOpener({trusted}: AgentConfig) {
   const keys = new Map<string, KeyObject>(trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
-  const bucket = tokenBucket(RATE, BURST)
-  return (bytes, nowMs) => {
-    let flooded = false
-    const opened = openCommand(bytes, (kid) => {
-      const known = keys.get(kid)
-      flooded = known !== undefined && !bucket.take(nowMs)
-      return flooded ? undefined : known
-    })
-    return flooded ? {ok: false, authenticated: false, reason: 'flooded'} : opened
-  }
+  const admits = admissions(UNTAGGED)
+  return (bytes: Uint8Array, from: string | undefined, nowMs: number): Opened<AgentCommand> =>
+    openCommand(
+      bytes,
+      (kid) => keys.get(kid),
+      (claim) => admits(claim, from, nowMs),
+    )
 }
 
 /** What every answer has, and the gateways in use that most of them have. */
@@ -199,10 +199,8 @@ function makeStamp({vm}: AgentConfig, kernel: AgentKernel, store: AgentStore) {
   }
 }
 
-/** Of the signed part: the signature's own encoding is no part of what was said. */
-function digestOf(bytes: Uint8Array): string {
-  const text = Buffer.from(bytes).toString('latin1').trimEnd()
-  return createHash('sha256')
-    .update(text.slice(0, text.lastIndexOf('.')))
+/** Of the signed part: the very same command, in whatever envelope. */
+const digestOf = (bytes: Uint8Array): string =>
+  createHash('sha256')
+    .update(signedPart(bytes) ?? '')
     .digest('base64url')
-}

@@ -1,5 +1,6 @@
 // Where the VM is: beacons come in, round trips are measured, notes go out. What to do when is decided in domain/agent.
 import {type KeyObject, randomBytes} from 'node:crypto'
+import {admissions} from '../../domain/agent/admission.ts'
 import {type BeaconReason, judgeBeacon} from '../../domain/agent/beacons.ts'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import type {AgentMemory} from '../../domain/agent/memory.ts'
@@ -13,9 +14,8 @@ import {
   type WatchAction,
   type WatchEvent,
 } from '../../domain/agent/site-watch.ts'
-import {tokenBucket} from '../../domain/agent/token-bucket.ts'
 import {type AgentNote, openBeacon, type SiteBeacon, signNote} from '../../wire/agent-beacon.ts'
-import {NOTE_PORT, readPublicKey, type SigningKey, type SilentReason} from '../../wire/agent-message.ts'
+import {NOTE_PORT, readPublicKey, type SigningKey, type SilentReason, withTag} from '../../wire/agent-message.ts'
 import {type Endpoint, endpointText, readEndpoint} from '../../wire/endpoint.ts'
 import type {AgentKernel} from './kernel.ts'
 import {gatewaysInUse, readFacts} from './routes.ts'
@@ -43,8 +43,8 @@ export interface BeaconCounts {
 }
 
 export interface Whereabouts {
-  /** A message that claims to be a beacon. Never throws. */
-  hear(bytes: Uint8Array): void
+  /** A message that claims to be a beacon, from that address. Never throws. */
+  hear(bytes: Uint8Array, from?: string): void
   /** A NIC announces itself. */
   moved(): void
   /** A switch command is obeyed. */
@@ -63,20 +63,20 @@ export interface WhereaboutsParts {
   send(note: string, to: Endpoint): void
 }
 
-/** Signatures of beacons checked per second, and at once: a site sends one a second. Commands have a budget of their own. */
-const RATE = 20
-const BURST = 40
+/** Of beacons without a tag: a site sends one every two seconds. Commands have a budget of their own. */
+const UNTAGGED = {perSecond: 20, burst: 40}
 const RECENT_MS = 5000
 
 export function makeWhereabouts({config, kernel, key, memory, send}: WhereaboutsParts): Whereabouts {
   const keys = new Map<string, KeyObject>(config.trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
-  const bucket = tokenBucket(RATE, BURST)
+  const admits = admissions(UNTAGGED)
   const counts = {heeded: 0, ignored: {} as Partial<Record<SilentReason | BeaconReason, number>>}
   const lastSeq = new Map<string, number>()
   const stopping = new AbortController()
   let watch = NOTHING_HEARD
   let timer: NodeJS.Timeout | undefined
   let noteSeq = 0
+  let tagged = false
   /** Routes and addresses as of a moment ago: a beacon a second is no reason to read them all each time. */
   let recent: {readonly facts: PolicyFacts; readonly atMs: number} | undefined
 
@@ -134,20 +134,21 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
       ...{why, ...(site === undefined ? {} : {site})},
     }
     const token = signNote(note, key)
-    for (const endpoint of to) send(token, endpoint)
+    // In turn: controllers before 0.2 know no tags.
+    tagged = !tagged
+    for (const endpoint of to) send(tagged ? withTag(token, key) : token, endpoint)
     const what = site === undefined ? 'a gateway, wherever this is' : `the gateway of site ${site}`
     kernel.log(`asked ${to.map(endpointText).join(', ')} for ${what} (${why})`)
   }
 
-  function judge(bytes: Uint8Array): SilentReason | BeaconReason | undefined {
+  function judge(bytes: Uint8Array, from: string | undefined): SilentReason | BeaconReason | undefined {
+    const opened = openBeacon(
+      bytes,
+      (kid) => keys.get(kid),
+      (claim) => admits(claim, from, performance.now()),
+    )
+    if (!opened.ok) return opened.authenticated ? 'invalid' : opened.reason
     const nowMs = kernel.uptime()
-    let flooded = false
-    const opened = openBeacon(bytes, (kid) => {
-      const known = keys.get(kid)
-      flooded = known !== undefined && !bucket.take(nowMs)
-      return flooded ? undefined : known
-    })
-    if (!opened.ok) return opened.authenticated ? 'invalid' : flooded ? 'flooded' : opened.reason
     const {kid, message: beacon} = opened
     const facts = readRecent(nowMs)
     const nic = nicOf(facts)
@@ -163,8 +164,8 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
   }
 
   return {
-    hear(bytes) {
-      const reason = config.beacons ? judge(bytes) : 'wrong_typ'
+    hear(bytes, from) {
+      const reason = config.beacons ? judge(bytes, from) : 'wrong_typ'
       if (reason === undefined) counts.heeded++
       else counts.ignored[reason] = (counts.ignored[reason] ?? 0) + 1
     },

@@ -3,7 +3,7 @@ import type {Gateway, Vm} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
-import type {OnMessage, UdpListener} from '../../net/stream/udp-listener.ts'
+import type {OnMessage, UdpListener, UdpListenOptions} from '../../net/stream/udp-listener.ts'
 import type {World} from '../../net/world.ts'
 import {performSwitch, prepareSwitch} from '../../orders/switch/run-switch.ts'
 import type {Registered} from '../../strategies/registry.ts'
@@ -51,7 +51,7 @@ export interface ServeSiteStage {
   readonly strategies: ReadonlyMap<string, Registered>
   /** A guard for one switch. */
   deadMan(): DeadMan
-  listen(endpoint: Endpoint, onMessage: OnMessage, onError: (error: Error) => void): Promise<UdpListener>
+  listen(endpoint: Endpoint, onMessage: OnMessage, options: UdpListenOptions): UdpListener
   log(line: string): void
 }
 
@@ -92,11 +92,10 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
     broken ??= error
     ending.abort(error)
   })
-  const listener = await stage.listen(
-    request.listen,
-    (bytes) => notes.receive(bytes),
-    (error) => log(`udp: ${error.message}`),
-  )
+  const listener = stage.listen(request.listen, (bytes, {address}) => notes.receive(bytes, address), {
+    hints: notes.hints,
+    onError: (error) => log(`udp: ${error.message}`),
+  })
   open.defer(() => listener.close())
 
   for (const line of startText(request, listener.endpoint)) log(line)
@@ -106,14 +105,14 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
       if (link !== undefined && request.beacon) {
         const beacon = beaconOf(request, world.now(), seq)
         seq = beacon.seq
-        // What a full queue drops is said again soon.
-        if (link.sendMany(beaconFrames(request, beacon, link.mac)) > 0) beacons++
+        // In turn with a tag and without, which agents before 0.2 want. What a full queue drops is said again soon.
+        if (link.sendMany(beaconFrames(request, beacon, link.mac, beacons % 2 === 0)) > 0) beacons++
       }
       await world.sleep(request.intervalS * 1000, end).catch(() => {})
     }
   } finally {
     // Nobody is heard any more, and what is under way is taken back.
-    listener.close()
+    await listener.close()
     ending.abort(stage.signal.reason)
     await queue.close()
   }

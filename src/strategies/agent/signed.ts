@@ -11,6 +11,7 @@ import {
   readPublicKey,
   type SigningKey,
   signCommand,
+  withTag,
 } from '../../wire/agent-message.ts'
 import {
   type AgentTarget,
@@ -73,6 +74,8 @@ export function signedConversation(
     seq = sequence(world.now(), seq)
     const command = commandOf(op, target, order, {seq, nonce: nonce(), nowNs: world.now()})
     const token = signCommand(command, {...key, kid: target.kid ?? key.kid})
+    // The tag gets it through a flood; agents before 0.2 know no tags.
+    const forms = [withTag(token, key), token] as const
     const endNs = world.now() + BigInt(order.timeoutMs) * 1_000_000n
     const done = new AbortController()
     let last: AgentAnswer | undefined
@@ -91,7 +94,7 @@ export function signedConversation(
         if (sent > 0 && last === undefined)
           observe({atNs: world.now(), text: `no answer yet: sent again (${sent + 1})`})
         books.sent()
-        peer.send(token)
+        peer.send(forms[sent % 2]!)
         const pause = last === undefined ? (RETRANSMIT_MS[sent] ?? RETRANSMIT_MS.at(-1)!) : ASK_AGAIN_MS
         const either = AbortSignal.any([signal, done.signal])
         await world.sleep(Math.min(pause, leftMs), either).catch(() => signal.throwIfAborted())

@@ -34,9 +34,9 @@ async function serve(
     signal: stop.signal,
     strategies: new Map([['agent', {strategy: strategy(own), plugin: 'test'}]]),
     deadMan: () => ({arm: async () => {}, disarm: () => {}}),
-    async listen(endpoint, onMessage) {
+    listen(endpoint, onMessage) {
       hear = onMessage
-      return {endpoint, send: () => {}, close: () => {}}
+      return {endpoint, send: () => {}, expect: () => {}, close: async () => {}}
     },
     log: (line) => void logs.push(line),
   })

@@ -92,7 +92,10 @@ describe('a signed switch', () => {
     const {conversation, agent, world} = talk(() => [CONFIRMED], {lost: (count) => count < 4})
     const start = world.now()
     expect(await conversation.begin()).toMatchObject({state: 'confirmed', attempts: 5})
-    expect(new Set(agent.tokens).size).toBe(1)
+    // With a tag and without, in turn.
+    const [tagged, plain] = agent.tokens
+    expect(tagged).toMatch(new RegExp(`^${plain}\\.[\\w-]{22}$`))
+    expect(agent.tokens).toEqual([tagged, plain, tagged, plain, tagged])
     const waited = RETRANSMIT_MS.slice(0, 4).reduce((sum, ms) => sum + ms, 0)
     expect(Number(world.now() - start) / 1e6).toBeCloseTo(waited + 1, 5)
   })
