@@ -90,6 +90,7 @@ export interface NeighbourFacts {
   readonly state: number
 }
 export const NUD_INCOMPLETE = 1
+export const NUD_REACHABLE = 2
 export const NUD_FAILED = 0x20
 
 function addressText(data: Buffer): string {

@@ -14,6 +14,7 @@ import {
   type WatchAction,
   type WatchEvent,
 } from '../../domain/agent/site-watch.ts'
+import {NUD_REACHABLE} from '../../net/netlink/route-message.ts'
 import {type AgentNote, openBeacon, type SiteBeacon, signNote} from '../../wire/agent-beacon.ts'
 import {NOTE_PORT, readPublicKey, type SigningKey, type SilentReason, withTag} from '../../wire/agent-message.ts'
 import {type Endpoint, endpointText, readEndpoint} from '../../wire/endpoint.ts'
@@ -114,12 +115,19 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
     const addresses = targets.map(({address}) => address)
     const nic = nicOf(readNow())
     let rtts: ReadonlyMap<string, number> = new Map()
+    let resolved: ReadonlySet<string> = new Set()
     try {
-      if (nic !== undefined) rtts = await kernel.echoRtts(addresses, nic.name, stopping.signal)
+      if (nic !== undefined) {
+        rtts = await kernel.echoRtts(addresses, nic.name, stopping.signal)
+        const confirmed = kernel
+          .neighbours()
+          .filter((entry) => entry.interfaceIndex === nic.index && isConfirmed(entry))
+        resolved = new Set(confirmed.map(({ip}) => ip))
+      }
     } catch (error) {
       kernel.log(`round trips not measured: ${(error as Error).message}`)
     }
-    take({kind: 'rtts', round, rtts})
+    take({kind: 'rtts', round, rtts, resolved})
   }
 
   function ask({why, site, to}: NoteOrder): void {
@@ -212,6 +220,9 @@ const heardOf = ({site, segment, iat, exp, ask = []}: SiteBeacon, gateways: read
   ...{site, segment, gateways, atMs: nowMs, untilMs: nowMs + (exp - iat) * 1000},
   ask: ask.map((text) => readEndpoint(text, NOTE_PORT)!),
 })
+
+/** It answered a moment ago. */
+const isConfirmed = ({state}: {readonly state: number}): boolean => (state & NUD_REACHABLE) !== 0
 
 /** The NIC of the host's default route. */
 function nicOf({nics, families}: PolicyFacts) {
