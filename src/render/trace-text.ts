@@ -8,6 +8,7 @@ import {
   type TraceReport,
 } from '../domain/trace/report.ts'
 import type {EgressVerdict} from '../domain/trace/verdict.ts'
+import {harmless} from '../wire/printable.ts'
 import {
   candidateLabel,
   chosenAlternative,
@@ -19,7 +20,7 @@ import {
   signedMs,
   whereabouts,
 } from './measures.ts'
-import {harmless, type Paint, paintWith} from './paint.ts'
+import {type Paint, paintWith} from './paint.ts'
 import {crossingsText, pathSketch} from './path-sketch.ts'
 import {sideBySide, tableLines} from './table.ts'
 import {adviceOn} from './trace-advice.ts'

@@ -1,6 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
+import {say} from '../../net/process/say.ts'
 import type {ServeSiteDocument} from '../../services/site/serve.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
@@ -74,7 +75,7 @@ export default class ServeSite extends BaseCommand {
       strategies: await loadStrategies(this.config),
       deadMan: () => startDeadMan(GUARD_MS),
       listen: openUdpListener,
-      log: (line) => void process.stderr.write(`gwswitch serve site: ${line}\n`),
+      log: (line) => say(`gwswitch serve site: ${line}`),
     })
     const {valid, refused} = document.notes
     const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)
