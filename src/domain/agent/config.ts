@@ -22,6 +22,8 @@ const address = z
   .refine(isAddress, {error: 'is not an IP address (want 10.0.0.1 or fd00::1)'})
   .transform(canonical)
 const id = z.string().refine(isAgentId, {error: 'is not an id (want 1 to 64 of letters, digits, ".", "_", ":", "-")'})
+/** A `kid` is any string (RFC 7515, 4.1.4); together with all the rest it must fit a datagram. */
+const kid = z.string().min(1).max(256)
 const mode = z.enum(['auto', ...SWITCH_MODES])
 const seconds = (max: number) => z.number().min(0).max(max)
 const mac = z.string().transform((text, context): Mac => {
@@ -73,7 +75,7 @@ const schema = z.strictObject({
   /** DMI product UUID that this VM had when it was enrolled; a clone has another. */
   dmiUuid: z.string().toLowerCase().optional(),
   /** Keys that may give orders, by their ids. */
-  trusted: z.record(id, trustedSchema).default({}),
+  trusted: z.record(kid, trustedSchema).default({}),
   /** Interfaces whose default route may be switched. Empty: the interface of the default route. */
   interfaces: z.array(z.strictObject({mac, mode: mode.optional()})).default([]),
   /** For interfaces that do not say. `auto`: replace, or rule where a program owns the route. */

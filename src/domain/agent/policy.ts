@@ -4,7 +4,7 @@ import {isIpv4, prefixContains, prefixOf} from '../../wire/address.ts'
 import type {AgentCommand, AgentReason, SwitchMode} from '../../wire/agent-message.ts'
 import {ipv6Bytes, isLinkLocal, readIpv6} from '../../wire/ipv6-address.ts'
 import type {AgentConfig} from './config.ts'
-import {type AgentMemory, isOpen, type SavedRoute} from './memory.ts'
+import {type AgentMemory, isOpen, lastOf, type SavedRoute} from './memory.ts'
 
 /** A NIC with what the decision needs of it. */
 export interface NicFacts {
@@ -100,7 +100,7 @@ function identity(
   if (command.exp < command.iat || command.exp - command.iat > lifetimeS) {
     return off(`valid for ${command.exp - command.iat} s (want 0 to ${lifetimeS})`)
   }
-  const known = memory.keys[kid]
+  const known = lastOf(memory, kid)
   if (known && command.seq <= known.seq)
     return refuse('replayed', `seq ${command.seq} is not above ${known.seq}`, false)
   if (known?.nonces.some(([nonce]) => nonce === command.nonce)) return refuse('nonce', 'this nonce was used before')

@@ -9,13 +9,13 @@ import {type AgentKernel, systemKernel} from './kernel.ts'
 
 /**
  * The agent's own key; where systemd hands it over (LoadCredential=agent.key, systemd.exec(5)), that copy.
- * @throws Failure `usage` for a file that cannot be read or holds no Ed25519 private key.
+ * @throws Failure `usage` for a file that cannot be read, that others can read too, or that holds no Ed25519 private key.
  */
 export function readAgentKey({key, vm}: AgentConfig, credentials = process.env.CREDENTIALS_DIRECTORY): SigningKey {
   const handed = credentials === undefined ? undefined : join(credentials, 'agent.key')
   const copy = handed === undefined ? undefined : readText(handed)
   const file = handed !== undefined && copy !== undefined ? handed : key
-  const privateKey = readPrivateKey(copy ?? readNamed(file, '"gwswitch agent keygen" makes one'))
+  const privateKey = readPrivateKey(copy ?? readNamed(file, '"gwswitch agent keygen" makes one', 'private'))
   if (privateKey === undefined)
     throw new Failure('usage', `${file}: holds no Ed25519 private key (want PKCS #8 PEM, or a JWK)`)
   return {kid: vm, privateKey}
