@@ -106,11 +106,13 @@ function runtime() {
       `this Node is ${process.versions.node} and there is no newer one for ${process.arch}: install Node 22.22.2, 24.15 or 26`,
     )
   if (versionOf(binary) === `v${wanted}`) return binary
-  const has = join(installed, 'package.json')
-  if (!existsSync(has) || JSON.parse(readFileSync(has, 'utf8')).version !== wanted) {
-    say(`this Node is ${process.versions.node}; installing Node ${wanted} into tools/node`)
+  const manifest = join(installed, 'package.json')
+  const has = () => existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).version === wanted
+  if (!has()) say(`this Node is ${process.versions.node}; installing Node ${wanted} into tools/node`)
+  // npm passes over an optional package that it could not fetch, without a word.
+  for (let attempt = 0; attempt < 3 && !has(); attempt++)
     quietly('npm', ['ci', '--ignore-scripts', '--loglevel=error'], {cwd: folder})
-  }
+  if (!has()) stop(`npm did not get ${name} ${wanted}: is its registry reachable? Try again`)
   libraries([binary])
   if (versionOf(binary) !== `v${wanted}`) stop(`${binary} does not run here: install Node 22.22.2, 24.15 or 26`)
   return binary

@@ -19,7 +19,7 @@ export type {Link, LinkOptions, ReceivedFrame} from './net/packet/link.ts'
 export type {World} from './net/world.ts'
 export {askEgress, type Egress, type EgressQuestion} from './probe/egress.ts'
 export {askGateways, type GatewayQuestion} from './probe/gateways.ts'
-export {STRATEGIES_HOOK} from './strategies/registry.ts'
+export {type LazyStrategy, STRATEGIES_HOOK} from './strategies/registry.ts'
 export {askAbout, look, type Scene, sceneOf, subjectOf} from './strategies/scene.ts'
 export {lookBefore, proveServed, putBack, type Standing, type WayBack} from './strategies/standing.ts'
 export {

@@ -20,6 +20,7 @@ const FLOORS = [
   'cli',
   'commands',
   'hooks',
+  'testing',
 ] as const
 /** Whatever acts does not know how it is shown, and judgements do not touch the operating system. */
 const NEVER: Partial<Record<(typeof FLOORS)[number], readonly string[]>> = {
@@ -30,7 +31,7 @@ const NEVER: Partial<Record<(typeof FLOORS)[number], readonly string[]>> = {
   services: ['render'],
 }
 /** Files at the top: what a program or a plugin begins with. */
-const ENTRANCES = ['main.ts', 'index.ts']
+const ENTRANCES = ['main.ts', 'index.ts', 'testing.ts']
 
 /** What the pure floors may import from outside. */
 const OUTSIDE: Record<string, readonly string[]> = {

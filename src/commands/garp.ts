@@ -16,7 +16,8 @@ export default class Garp extends BaseCommand {
     "With a VM named, one unicast frame (--form ask) moves its neighbour entry and nobody else's; an echo from the gateway IP then shows where it sends. " +
     "Without one, everybody on the segment is told. Run it at the gateway itself or on the VM's own port. " +
     'For an IPv6 gateway ask is a neighbour solicitation, reply an unsolicited advertisement (R=1 O=1); ra and redirect move a VM between gateways with addresses of their own.\n\n' +
-    'Exit: 0 moved (or sent, without a VM), 4 answered but not moved, or not held by --guard, 5 silent.'
+    'With an inventory the gateway is asked too: one that does not answer is not announced to a VM, and whether it takes packets on is said with the verdict.\n\n' +
+    'Exit: 0 moved (or sent, without a VM), 4 not moved, moved to a gateway that does not serve, or not held by --guard, 5 silent.'
   static override examples = [
     {
       description: "Move db-03 to this site's gateway, names from gwswitch.yaml",
@@ -109,6 +110,7 @@ export default class Garp extends BaseCommand {
       summary:
         'the VM does not run here yet: queue the first frames in its tap, go on when it is heard, at most S seconds later',
     }),
+    force: Flags.boolean({summary: 'tell the VM also about a gateway that does not answer'}),
     vlan: vlanFlag,
     'dry-run': dryRunFlag,
     pcap: pcapFlag,

@@ -21,7 +21,7 @@ export default class Guard extends BaseCommand {
     const found = (await loadStrategies(this.config)).get(order.strategy)
     if (!found) throw new Failure('runtime', `cannot roll back ${order.vm}: no strategy ${order.strategy} is installed`)
     const stage = {world: await this.world(), signal: new AbortController().signal, observe: () => {}}
-    const {ok, evidence} = await found.strategy.rollback(order.plan, stage)
+    const {ok, evidence} = await (await found.load()).rollback(order.plan, stage)
     this.caution(
       `the switch of ${order.vm} was cut short; ${ok ? 'rolled back' : 'whether it is as it was is not known'}: ${evidence.join('; ')}`,
     )

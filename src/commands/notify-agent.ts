@@ -8,6 +8,7 @@ export default class NotifyAgent extends BaseCommand {
   static override description =
     'Sends a signed command, repeats it until it is answered, checks the signature of the answer, and confirms. ' +
     'The VM goes back by itself if it cannot prove the new gateway, or if no confirmation comes. ' +
+    'Where this host sees what the VM sends, it looks before it confirms, and takes back what is not so. ' +
     'Through a QEMU guest agent (--transport qga, or --domain) it switches a VM that has no gwswitch agent.\n\n' +
     'Exit: 0 confirmed, 3 rolled back, 4 refused, 5 no answer or no decision in time; 7 stopped and not taken back for certain; of several VMs the first of 7, 3, 4, 5 that any ended in.'
   static override examples = [
@@ -74,6 +75,11 @@ export default class NotifyAgent extends BaseCommand {
     domain: Flags.string({helpValue: 'NAME', summary: "the VM's libvirt domain, for its QEMU guest agent"}),
     connect: Flags.string({helpValue: 'URI', summary: "libvirt's connection URI (default: virsh's own)"}),
     port: whole({helpValue: 'N', min: 1, max: 65_535, summary: 'UDP port of the agent (default: 6742)'}),
+    interface: Flags.string({
+      char: 'i',
+      helpValue: 'IF',
+      summary: "where this host sees what the VM sends: its port or bridge (default: the gateway's own leg)",
+    }),
     rate: whole({default: 20, helpValue: 'N', min: 1, max: 1000, summary: 'VMs begun per second'}),
     'dry-run': dryRunFlag,
   }
@@ -86,6 +92,7 @@ export default class NotifyAgent extends BaseCommand {
       ...flags,
       vms: argv as string[],
       agentKey: flags['agent-key'],
+      interfaceName: flags.interface,
       confirmS: flags['confirm-within'],
       timeoutMs: flags.timeout * 1000,
     }

@@ -19,12 +19,12 @@ export default class Strategies extends BaseCommand {
   async run(): Promise<StrategiesDocument> {
     await this.parse(Strategies)
     const installed = [...(await loadStrategies(this.config)).values()]
-    const strategies = installed.map(({strategy: {name, summary, traits}, plugin}) => ({
-      name,
-      summary,
-      plugin,
-      ...traits,
-    }))
+    const strategies = await Promise.all(
+      installed.map(async ({plugin, load}) => {
+        const {name, summary, traits} = await load()
+        return {name, summary, plugin, ...traits}
+      }),
+    )
     const {table} = await import('../render/table.ts')
     const head = ['STRATEGY', 'CONTROLLED AT', 'LAYER', 'GATEWAY IP', 'SESSIONS', 'FROM']
     this.page(

@@ -2,6 +2,7 @@
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
 import type {Gateway, Segment, Vm} from './inventory/site.ts'
+import {type GatewaySeen, isDead, type ProofCode} from './proof/proof.ts'
 
 /** A gateway as reports name it. */
 export interface NamedGateway {
@@ -37,6 +38,15 @@ export interface WhoRow {
   readonly uses: {readonly mac: Mac; readonly gateways: readonly NamedGateway[]} | null
   readonly seenBy: SeenBy | null
   readonly verdict: WhoVerdict
+  /** Whether it is served by the gateway that it should use. */
+  readonly code: ProofCode
+}
+
+/** A gateway that VMs were seen to use, and what it does. */
+export interface WhoGateway extends NamedGateway {
+  readonly segment: string
+  readonly code: Extract<ProofCode, 'served' | 'unverified' | 'target-dead'>
+  readonly evidence: string
 }
 
 /** A MAC that speaks for a gateway's address and is none of its gateways. */
@@ -51,14 +61,27 @@ export interface WhoDocument {
   readonly schema: 'gwswitch.who/1'
   readonly ports: readonly string[]
   readonly rows: readonly WhoRow[]
+  /** Those in use. */
+  readonly gateways: readonly WhoGateway[]
   readonly strangers: readonly Stranger[]
   readonly exitCode: number
 }
 
 const named = ({name, site, mac}: Gateway): NamedGateway => ({name, site, mac})
 
-/** Judges one address of a VM. `site` is where the VM is, if that is known. */
-export function judgeVm(vm: Vm, ip: Ipv4 | Ipv6, segment: Segment, site: string | undefined, found: Found): WhoRow {
+export interface WhoQuestion {
+  readonly vm: Vm
+  readonly ip: Ipv4 | Ipv6
+  readonly segment: Segment
+  /** Where the VM is, if that is known. */
+  readonly site: string | undefined
+  readonly found: Found
+  /** Those that were asked. */
+  readonly gateways: readonly WhoGateway[]
+}
+
+/** Judges one address of a VM. */
+export function judgeVm({vm, ip, segment, site, found, gateways}: WhoQuestion): WhoRow {
   const here = segment.gateways.filter((gateway) => gateway.site === site)
   const uses = found.mac === undefined ? undefined : segment.gateways.filter(({mac}) => mac === found.mac)
   // Of several at one site, the one it uses is as right as another.
@@ -69,7 +92,9 @@ export function judgeVm(vm: Vm, ip: Ipv4 | Ipv6, segment: Segment, site: string 
     if (should === undefined) return 'no-site'
     return should.mac === found.mac ? 'as-expected' : 'other-site'
   }
+  const used = gateways.find((each) => each.segment === segment.name && each.mac === found.mac)
   return {
+    code: codeOf(verdict(), used),
     vm: vm.name,
     ip,
     mac: vm.mac,
@@ -81,16 +106,29 @@ export function judgeVm(vm: Vm, ip: Ipv4 | Ipv6, segment: Segment, site: string 
   }
 }
 
+function codeOf(verdict: WhoVerdict, used: WhoGateway | undefined): ProofCode {
+  if (verdict === 'silent') return 'silent'
+  if (verdict === 'other-site' || verdict === 'stranger') return 'elsewhere'
+  return verdict === 'as-expected' ? (used?.code ?? 'unverified') : 'unverified'
+}
+
+/** What a gateway in use does. Nothing can be compared with: silence beyond it may be that of what was asked for. */
+export const gatewayCode = (seen: GatewaySeen): WhoGateway['code'] =>
+  isDead(seen, null) ? 'target-dead' : seen.beyond === 'answers' ? 'served' : 'unverified'
+
 const OTHER_SITE = 10
 const UNKNOWN = 11
+const DEAD = 12
 
 export function whoDocument(
   ports: readonly string[],
   rows: readonly WhoRow[],
+  gateways: readonly WhoGateway[],
   strangers: readonly Stranger[],
 ): WhoDocument {
   const has = (verdict: WhoVerdict): boolean => rows.some((row) => row.verdict === verdict)
   const allKnown = rows.every(({verdict}) => verdict === 'as-expected') && strangers.length === 0
-  const exitCode = has('other-site') ? OTHER_SITE : allKnown ? 0 : UNKNOWN
-  return {schema: 'gwswitch.who/1', ports, rows, strangers, exitCode}
+  const isDeadInUse = gateways.some(({code}) => code === 'target-dead')
+  const exitCode = isDeadInUse ? DEAD : has('other-site') ? OTHER_SITE : allKnown ? 0 : UNKNOWN
+  return {schema: 'gwswitch.who/1', ports, rows, gateways, strangers, exitCode}
 }

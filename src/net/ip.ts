@@ -1,10 +1,11 @@
-// Interfaces, neighbours and routes as iproute2 shows them (`ip -json`), read only.
+// Interfaces as rtnetlink(7) tells of them, neighbours and routes as iproute2 shows them (`ip -json`); read only.
 import {createSocket} from 'node:dgram'
 import {readFile} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
-import {list, listed, number, optional, record, type Shaped, text} from './json-shape.ts'
+import {list, listed, number, optional, record, text} from './json-shape.ts'
+import {openRouteSocket} from './netlink/route-socket.ts'
 import {commandFailure, runCommand, tryCommand} from './process/command.ts'
 
 /** An address of an interface. */
@@ -48,15 +49,6 @@ export interface Route {
   readonly expiresS: number | undefined
 }
 
-const RAW_INTERFACE = record({
-  ifname: text,
-  ifindex: number,
-  address: optional(text),
-  mtu: number,
-  flags: list(text),
-  link_type: text,
-  addr_info: optional(list(record({family: text, local: optional(text), prefixlen: number}))),
-})
 const RAW_NEIGHBOUR = record({dst: text, lladdr: optional(text), state: optional(list(text))})
 const RAW_ROUTE = record({
   gateway: optional(text),
@@ -70,17 +62,21 @@ const TABLE_ROUTE = record({dst: text, gateway: optional(text), metric: optional
 
 const ipJson = (...args: string[]): Promise<string> => runCommand('ip', ['-json', ...args])
 
-/** Every interface of this network namespace. */
+/** Every interface of this network namespace. Asked of the kernel itself: what a switch waits for first starts no program. */
 export async function interfaces(): Promise<InterfaceFacts[]> {
-  return readInterfaces(await ipJson('address', 'show'))
+  const socket = openRouteSocket()
+  try {
+    const addresses = socket.localAddresses()
+    return socket.interfaces().map(({name, index, mac, mtu, up, carrier, ethernet}) => ({
+      ...{name, index, mac, mtu, up, carrier, ethernet},
+      addresses: addresses
+        .filter(({interfaceIndex}) => interfaceIndex === index)
+        .map(({ip, prefixLength}) => ({ip, prefixLength})),
+    }))
+  } finally {
+    socket.close()
+  }
 }
-
-/**
- * The interfaces in the output of `ip -json address show`. @throws Failure `runtime` if it is something else.
- * @internal
- */
-export const readInterfaces = (output: string): InterfaceFacts[] =>
-  listed(output, 'ip address show', RAW_INTERFACE).map(facts)
 
 /**
  * One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are.
@@ -107,21 +103,6 @@ export async function readyInterface(name: string): Promise<InterfaceFacts> {
   if (!found.up) throw new Failure('runtime', `${name} is down: ip link set ${name} up`)
   if (!found.carrier) throw new Failure('runtime', `${name} is up but has no carrier: its other end is down`)
   return found
-}
-
-function facts(raw: Shaped<typeof RAW_INTERFACE>): InterfaceFacts {
-  return {
-    name: raw.ifname,
-    index: raw.ifindex,
-    mac: raw.address ?? '00:00:00:00:00:00',
-    mtu: raw.mtu,
-    up: raw.flags.includes('UP'),
-    carrier: raw.flags.includes('LOWER_UP'),
-    ethernet: raw.link_type === 'ether',
-    addresses: (raw.addr_info ?? [])
-      .filter((address) => address.family === 'inet' && address.local !== undefined)
-      .map((address) => ({ip: address.local!, prefixLength: address.prefixlen})),
-  }
 }
 
 /** The IPv4 neighbour table of one interface. Entries without ARP (NOARP) are not shown by ip(8). */
@@ -247,16 +228,19 @@ export interface BridgePlace {
   readonly isBridge: boolean
 }
 
-const RAW_PLACE = record({
-  master: optional(text),
-  linkinfo: optional(record({info_kind: optional(text), info_slave_kind: optional(text)})),
-})
-
-/** Asked of ip-link(8): sysfs shows the network namespace in which it was mounted, which need not be ours. */
+/** Not asked of sysfs: that shows the network namespace in which it was mounted, which need not be ours. */
 export async function bridgeOf(interfaceName: string): Promise<BridgePlace> {
-  const [link] = listed(await ipJson('-d', 'link', 'show', 'dev', interfaceName), 'ip link show', RAW_PLACE)
-  const {info_kind: kind, info_slave_kind: slaveKind} = link?.linkinfo ?? {}
-  return {portOf: slaveKind === 'bridge' ? link?.master : undefined, isBridge: kind === 'bridge'}
+  const socket = openRouteSocket()
+  try {
+    const all = socket.interfaces()
+    const link = all.find(({name}) => name === interfaceName)
+    return {
+      portOf: all.find(({index}) => index === link?.bridge)?.name,
+      isBridge: link?.isBridge === true,
+    }
+  } finally {
+    socket.close()
+  }
 }
 
 /** Whether this host forwards IPv4 packets from an interface (ip-sysctl, `forwarding`). */

@@ -167,7 +167,7 @@ function makeEars({vm, vlan, segment, destinations = [], control, onSighting}: E
       return target !== undefined || returning !== undefined
     },
     seen: (): EgressSeen => ({
-      family,
+      ...{family, unanswered: places.filter((place) => !paths.has(place))},
       alive,
       rttMs,
       askedFor: [...asked],

@@ -1,6 +1,14 @@
 // Asks many VMs at once which gateway they use. One echo a VM and round; who does not answer is then only listened to.
-import {type Inventory, neededSite, neededVm, type Segment, type Vm} from '../domain/inventory/site.ts'
-import {type Found, judgeVm, type Stranger, type WhoDocument, whoDocument} from '../domain/who.ts'
+import {type Gateway, type Inventory, neededSite, neededVm, type Segment, type Vm} from '../domain/inventory/site.ts'
+import {
+  type Found,
+  judgeVm,
+  type Stranger,
+  type WhoDocument,
+  type WhoGateway,
+  type WhoRow,
+  whoDocument,
+} from '../domain/who.ts'
 import {usage} from '../errors.ts'
 import {anyOf, etherType, type Instruction, ipProtocol, macTests} from '../net/packet/bpf.ts'
 import type {Link, ReceivedFrame} from '../net/packet/link.ts'
@@ -48,12 +56,13 @@ interface Question {
   found: Found
 }
 
-/** @throws Failure `usage` for unknown VMs and sites, `runtime` and `privilege` from the ports. */
+/** Asks the VMs, and with `askGateway` what they use. @throws Failure `usage` for unknown VMs and sites, `runtime` and `privilege` from the ports. */
 export async function who(
   order: WhoOrder,
   inventory: Inventory,
   world: World,
   signal: AbortSignal,
+  askGateway: (use: GatewayInUse, signal: AbortSignal) => Promise<WhoGateway>,
 ): Promise<WhoDocument> {
   const vms = namedVms(order, inventory)
   const own = new Set((await world.interfaces()).map(({mac}) => mac))
@@ -63,11 +72,32 @@ export async function who(
   await ask(questions, order, world, signal, (frame) => noteStranger(frame, questions, strangers))
   if (questions.some(({found}) => found.mac === undefined) && order.passiveMs > 0)
     await listen(questions, order, world, signal)
-  const rows = questions.map(({vm, segment, watched, found}) => {
-    const site = order.site ?? segment.gateways.find(({mac}) => own.has(mac))?.site ?? vm.site
-    return judgeVm(vm, watched.ip, segment, site, found)
-  })
-  return whoDocument(order.ports, rows, [...strangers.values()])
+  const siteOf = ({vm, segment}: Question): string | undefined =>
+    order.site ?? segment.gateways.find(({mac}) => own.has(mac))?.site ?? vm.site
+  const rows = (known: readonly WhoGateway[]) =>
+    questions.map((question) => {
+      const {vm, segment, watched, found} = question
+      return judgeVm({vm, ip: watched.ip, segment, site: siteOf(question), found, gateways: known})
+    })
+  const inUse = gatewaysInUse(questions, rows([]))
+  const gateways = await Promise.all(inUse.map((use) => askGateway(use, signal)))
+  return whoDocument(order.ports, rows(gateways), gateways, [...strangers.values()])
+}
+
+/** A gateway that a VM uses as it should, and that VM. */
+export interface GatewayInUse {
+  readonly vm: Vm
+  readonly gateway: Gateway
+}
+
+/** One of each. Another site's is not asked: that it is not heard here may be as it should be. */
+function gatewaysInUse(questions: readonly Question[], rows: readonly WhoRow[]): GatewayInUse[] {
+  const found = new Map<string, GatewayInUse>()
+  for (const [i, {vm, segment}] of questions.entries()) {
+    const gateway = segment.gateways.find(({name}) => name === rows[i]!.should?.name)
+    if (gateway && rows[i]!.verdict === 'as-expected') found.set(`${segment.name} ${gateway.name}`, {vm, gateway})
+  }
+  return [...found.values()]
 }
 
 function namedVms({vms, site}: WhoOrder, inventory: Inventory): Vm[] {

@@ -1,5 +1,5 @@
 // What `who` says on a terminal.
-import type {NamedGateway, WhoDocument, WhoRow, WhoVerdict} from '../domain/who.ts'
+import type {NamedGateway, WhoDocument, WhoGateway, WhoRow, WhoVerdict} from '../domain/who.ts'
 import type {Paint} from './paint.ts'
 import {tableLines} from './table.ts'
 
@@ -23,7 +23,18 @@ function usesText({uses}: WhoRow): string {
     : `${uses.mac} (${uses.gateways.map(({name}) => name).join(', ')} alike)`
 }
 
-export function whoText({rows, strangers, ports}: WhoDocument, paint: Paint): string[] {
+const SERVES: Readonly<Record<WhoGateway['code'], string>> = {
+  served: 'SERVES',
+  unverified: 'UNVERIFIED',
+  'target-dead': 'DEAD',
+}
+
+function gatewayLine({code, evidence}: WhoGateway, paint: Paint): string {
+  const tone = code === 'served' ? paint.good : code === 'unverified' ? paint.warn : paint.bad
+  return `${tone(SERVES[code])}: ${evidence}`
+}
+
+export function whoText({rows, gateways, strangers, ports}: WhoDocument, paint: Paint): string[] {
   const mark = (verdict: WhoVerdict): string => {
     const tone =
       verdict === 'as-expected'
@@ -45,6 +56,7 @@ export function whoText({rows, strangers, ports}: WhoDocument, paint: Paint): st
   const unseen = rows.some(({verdict}) => verdict === 'unseen')
   return [
     ...tableLines([head, ...body]),
+    ...gateways.map((gateway) => gatewayLine(gateway, paint)),
     ...strangers.map(({text, segment}) => `${paint.bad('STRANGER')} on ${segment}: ${text}`),
     ...(unseen
       ? [

@@ -16,10 +16,18 @@ export interface HookRunner {
   }>
 }
 
+/** A strategy that is loaded when it is chosen: what a plugin may answer in its place. */
+export interface LazyStrategy {
+  readonly contract: typeof CONTRACT
+  readonly name: string
+  load(): Promise<Strategy>
+}
+
 /** A strategy and the plugin it comes from. */
 export interface Registered {
-  readonly strategy: Strategy
+  readonly name: string
   readonly plugin: string
+  load(): Promise<Strategy>
 }
 
 /**
@@ -38,7 +46,7 @@ export async function loadStrategies(runner: HookRunner): Promise<ReadonlyMap<st
   for (const {plugin, result} of successes) {
     if (!Array.isArray(result))
       throw new Failure('runtime', `the plugin ${plugin.name} answers ${STRATEGIES_HOOK} with no list`)
-    for (const strategy of result as Strategy[]) {
+    for (const strategy of result as (Strategy | LazyStrategy)[]) {
       if (strategy.contract !== CONTRACT) {
         const theirs = strategy.contract === undefined ? 'none' : String(strategy.contract)
         throw new Failure(
@@ -49,7 +57,8 @@ export async function loadStrategies(runner: HookRunner): Promise<ReadonlyMap<st
       const taken = found.get(strategy.name)
       if (taken)
         throw new Failure('runtime', `both ${taken.plugin} and ${plugin.name} bring a strategy called ${strategy.name}`)
-      found.set(strategy.name, {strategy, plugin: plugin.name})
+      const load = 'load' in strategy ? () => strategy.load() : async () => strategy
+      found.set(strategy.name, {name: strategy.name, plugin: plugin.name, load})
     }
   }
   return found
@@ -63,7 +72,7 @@ export function chooseStrategies(
   installed: ReadonlyMap<string, Registered>,
   asked: readonly string[],
   ofVm: readonly string[],
-): readonly Strategy[] {
+): readonly Registered[] {
   const known = [...installed.keys()].join(', ')
   const missing = asked.find((name) => !installed.has(name))
   if (missing !== undefined) throw new Failure('usage', `no strategy ${missing} is installed; there are: ${known}`)
@@ -72,5 +81,5 @@ export function chooseStrategies(
   if (names.length === 0) {
     throw new Failure('usage', `the VM takes ${ofVm.join(', ')}, none of which is installed; there are: ${known}`)
   }
-  return names.map((name) => installed.get(name)!.strategy)
+  return names.map((name) => installed.get(name)!)
 }

@@ -11,6 +11,7 @@ import {
   type NamedGateway,
   type Observation,
   type ProofSubject,
+  spansBothHalves,
 } from '../domain/proof/proof.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
@@ -154,6 +155,13 @@ export interface LookOptions {
 /** How a VM is asked where it sends. A strategy that changes what others see of it looks elsewhere than at its port. */
 export type Eyes = (scene: Scene, options: LookOptions, stage: Stage) => Promise<readonly EgressSeen[]>
 
+/**
+ * Another place in the lower half of the address space, for a VM that lets nothing in from the first (Tailscale drops all of
+ * RFC 6598). Many VMs have a route of their own for private addresses, so that it may only speak where that is not seen.
+ */
+const secondLower = ({vantage, segment}: Scene): readonly Ipv4[] =>
+  vantage === 'target' && !prefixContains(readPrefix(segment.prefix)!, '10.255.255.254') ? ['10.255.255.254'] : []
+
 /** Asks the VM, each family by an address of it, through the scene's interface. */
 const askVm: Eyes = (scene, options, {world, signal, observe}) => {
   const {wanted, any, graceMs, waitMs, listenMs} = options
@@ -164,9 +172,9 @@ const askVm: Eyes = (scene, options, {world, signal, observe}) => {
   const question = (ip: Ipv4 | Ipv6): EgressQuestion => ({
     ...{interfaceName: scene.interface, vm: {ip, mac: scene.vm.mac}, vlan: vlanOf(scene)},
     ...{segment: readPrefix(scene.segment.prefix)!, listenMs},
-    destinations: ip.includes(':') ? [] : scene.destinations.slice(0, 1),
+    destinations: ip.includes(':') ? [] : [...scene.destinations.slice(0, 1), ...secondLower(scene)],
     control: hasOwnAddress ? scene.ask.source : undefined,
-    enough: ({paths}) => ENOUGH <= paths.filter(({by, mac}) => by === 'echo' && (any || mac === wanted.mac)).length,
+    enough: ({paths}) => spansBothHalves(paths.filter(({by, mac}) => by === 'echo' && (any || mac === wanted.mac))),
     ...(graceMs !== undefined && {graceMs}),
     ...(waitMs !== undefined && {waitMs}),
     onSighting: ({kind, destinationMac, atNs, frame}, destination) => {
@@ -195,9 +203,6 @@ export async function look(scene: Scene, options: LookOptions, stage: Stage, eye
   const old = compared ? await askAbout(scene, other, stage.world, stage.signal) : null
   return {egress, target, old}
 }
-
-/** Two unrelated places, at least: one route may be for one of them alone. */
-const ENOUGH = 2
 
 const legOf = async ({mac}: NamedGateway, world: World): Promise<string | null> =>
   (await world.interfaces()).find((each) => each.ethernet && each.mac === mac)?.name ?? null

@@ -46,15 +46,17 @@ export interface ProofExtras {
   readonly add?: (seen: Observation) => Observation
   readonly eyes?: Eyes
   readonly listenMs?: number
+  readonly waitMs?: number
 }
 
 /** Whether the VM is served by the new gateway now. */
 export async function proveServed(
   scene: Scene,
   stage: Stage,
-  {add = (seen) => seen, eyes, listenMs = LISTEN_MS}: ProofExtras = {},
+  {add = (seen) => seen, eyes, listenMs = LISTEN_MS, waitMs}: ProofExtras = {},
 ): Promise<Verdict> {
-  const seen = await look(scene, {wanted: scene.to, other: scene.from, vm: true, listenMs}, stage, eyes)
+  const options = {wanted: scene.to, other: scene.from, vm: true, listenMs, ...(waitMs !== undefined && {waitMs})}
+  const seen = await look(scene, options, stage, eyes)
   return verdictOf(judgeAfter(subjectOf(scene), add(seen)))
 }
 

@@ -172,8 +172,9 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
   const defaultRoute = async (): Promise<string> => (await lab().run('web-07', 'ip', 'route', 'show', 'default')).trim()
   const put = async (gateway: string): Promise<void> =>
     void (await lab().run('web-07', 'ip', 'route', 'replace', 'default', 'via', gateway, 'dev', 'eth0'))
-  const notify = (...args: string[]) =>
-    gwswitch(['notify-agent', 'web-07', '-f', inventory, '--json', ...args], {namespace: lab().ns('ry')})
+  const notifyAt = (node: string, ...args: string[]) =>
+    gwswitch(['notify-agent', 'web-07', '-f', inventory, '--json', ...args], {namespace: lab().ns(node)})
+  const notify = (...args: string[]) => notifyAt('ry', ...args)
   /** Drops what goes to the agent's port and comes from it: each with this chance in a hundred. */
   const lose = (percent: number) =>
     lab().run(
@@ -192,7 +193,7 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
     expect(json).toMatchObject({
       schema: 'gwswitch.notify-agent/1',
       exitCode: 0,
-      vms: [{state: 'confirmed', mode: 'replace', gateways: {v4: RY}}],
+      vms: [{state: 'confirmed', mode: 'replace', gateways: {v4: RY}, code: 'served'}],
     })
     const [{timing}] = json.vms
     expect(timing.receivedMs).toBeLessThanOrEqual(timing.appliedMs)
@@ -205,6 +206,28 @@ describe.skipIf(noNamespaces)('notify-agent', () => {
     // Every one of them is accounted for: the network lost none.
     expect(udp).toEqual({sent: udp.sent, echoed: udp.sent - udp.unread, errors: {}, unread: expect.any(Number)})
     expect(tcp).toEqual({sent: tcp.sent, inOrder: tcp.sent, error: null})
+  })
+
+  it('has the VM alone to believe where nothing of it is seen', async () => {
+    await put(RX)
+    const {code, json} = await notifyAt('rx', '--to', 'y')
+    expect(json.vms[0]).toMatchObject({state: 'confirmed', code: 'unverified', evidence: []})
+    expect(code).toBe(0)
+  })
+
+  it('takes back what the VM believes and the network does not', async () => {
+    await put(RX)
+    await lab().run('web-07', 'ip', 'route', 'add', '0.0.0.0/1', 'via', RX, 'dev', 'eth0')
+    try {
+      // On the VM's own port what it sends elsewhere is seen; at the gateway it need not be.
+      const onPort = ['--transport', 'unix', '--socket', socket, '-i', 'web-07']
+      const {code, json} = await notifyAt('hv', '--to', 'y', ...onPort)
+      expect(json.vms[0]).toMatchObject({state: 'rolled_back', code: 'partial', gateways: {v4: RX}})
+      expect(code).toBe(3)
+      expect(await defaultRoute()).toBe(`default via ${RX} dev eth0`)
+    } finally {
+      await lab().run('web-07', 'ip', 'route', 'del', '0.0.0.0/1')
+    }
   })
 
   it('gets there with 30 % of the datagrams lost, and the agent obeys once', async () => {

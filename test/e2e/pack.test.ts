@@ -31,7 +31,15 @@ it('has the program, its declarations, the units and the documentation, and runs
   const paths: string[] = packed.map(({path}: {path: string}) => path)
   const {commands} = JSON.parse(readFileSync(join(root, 'oclif.manifest.json'), 'utf8'))
   const wanted = [
-    ...['bin/run.js', 'dist/main.js', 'dist/index.js', 'dist/index.d.ts', 'dist/lab/relay-main.js'],
+    ...[
+      'bin/run.js',
+      'dist/main.js',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/testing.js',
+      'dist/testing.d.ts',
+      'dist/lab/relay-main.js',
+    ],
     ...['package.json', 'oclif.manifest.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
     ...Object.values(commands as Record<string, {relativePath: string[]}>).map(({relativePath}) =>
       join(...relativePath),

@@ -32,7 +32,6 @@ function longChain(): Uint8Array {
   return Uint8Array.from([1, 0x61, 0, ...chain.flat(), ...again.flat()])
 }
 
-const IP_ADDRESS = {ifname: 'eth0', ifindex: 2, mtu: 1500, flags: ['UP'], link_type: 'ether'}
 const keaConfig = (Dhcp4: unknown): unknown => ({result: 0, arguments: {Dhcp4}})
 const keaSubnet = (over: object): unknown => keaConfig({subnet4: [{id: 7, subnet: '10.0.0.0/24', ...over}]})
 
@@ -59,9 +58,8 @@ export const FINDS: readonly NamedFind[] = [
   },
   json('agent state', 'a key of which nothing is kept', {version: 1, keys: {'site-y': null}, answered: []}),
 
-  json('ip address', 'no list', IP_ADDRESS),
-  json('ip address', 'no flags', [{...IP_ADDRESS, flags: undefined}]),
-  json('ip address', 'null for an interface', [null]),
+  json('ip neigh', 'no list', {dst: '10.0.0.1'}),
+  json('ip neigh', 'null for an entry', [null]),
   json('ip neigh', 'states that are no list', [{dst: '10.0.0.1', state: 'REACHABLE'}]),
   json('ip route match', 'a destination that is no text', [{dst: 4}, {dst: 'default'}]),
   json('ip link', 'flags that are no list', [

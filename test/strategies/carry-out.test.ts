@@ -190,6 +190,17 @@ describe('loadStrategies', () => {
       ['two', 'b'],
     ])
   })
+  it('loads none before it is chosen', async () => {
+    const loads: string[] = []
+    const load = async () => {
+      loads.push('one')
+      return one
+    }
+    const lazy = {contract: one.contract, name: 'one', load}
+    const found = await loadStrategies(runner([plugin('a', [lazy])]))
+    expect(loads).toEqual([])
+    expect(await found.get('one')!.load()).toBe(one)
+  })
   it.each([
     [
       'a plugin that fails',
@@ -215,7 +226,7 @@ describe('loadStrategies', () => {
 
 describe('chooseStrategies', () => {
   const installed = new Map<string, Registered>(
-    ['arp', 'agent'].map((name) => [name, {plugin: 'gwswitch', strategy: strategyNamed(name)}]),
+    ['arp', 'agent'].map((name) => [name, {name, plugin: 'gwswitch', load: async () => strategyNamed(name)}]),
   )
   it.each([
     ['those asked for, in order', ['agent', 'arp'], [], ['agent', 'arp']],

@@ -1,5 +1,5 @@
 // The agent's configuration, /etc/gwswitch/agent.yaml: who this VM is, whom it obeys, and how far.
-import {z} from 'zod'
+import * as z from 'zod'
 import {Failure} from '../../errors.ts'
 import {isIpv4, type Mac, readMac} from '../../wire/address.ts'
 import {AGENT_PORT, isAgentId, NOTE_PORT, PROBE_LIMIT, readPublicKey, SWITCH_MODES} from '../../wire/agent-message.ts'

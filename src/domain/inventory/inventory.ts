@@ -1,5 +1,5 @@
 // The inventory file: text in, sites, segments, gateways and VMs out, or one line that says what is wrong with it.
-import {z} from 'zod'
+import * as z from 'zod'
 import {Failure} from '../../errors.ts'
 import {
   type Ipv4,

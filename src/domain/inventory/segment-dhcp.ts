@@ -1,5 +1,5 @@
 // What an inventory says about DHCP: which server a segment has and how to reach its controls, which client a VM runs.
-import {z} from 'zod'
+import * as z from 'zod'
 import {isIpv4} from '../../wire/address.ts'
 import type {Immutable} from '../immutable.ts'
 

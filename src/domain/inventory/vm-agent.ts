@@ -1,5 +1,5 @@
 // What an inventory says about the agent in a VM: where it is, whom to believe, how it is to be told.
-import {z} from 'zod'
+import * as z from 'zod'
 import {isAgentId, PROBE_LIMIT, readPublicKey, SWITCH_MODES} from '../../wire/agent-message.ts'
 import {readIp} from '../../wire/ipv6-address.ts'
 import type {Immutable} from '../immutable.ts'

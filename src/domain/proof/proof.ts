@@ -48,6 +48,8 @@ export interface PathSeen {
 export interface EgressSeen {
   readonly family: Family
   readonly paths: readonly PathSeen[]
+  /** Places that an echo claimed to come from, and whose answer did not pass; none where nothing was asked. */
+  readonly unanswered?: readonly (Ipv4 | Ipv6)[]
   /** It answered ARP, neighbour discovery or an echo, or was heard. */
   readonly alive: boolean
   /** The shortest round trip to it, ms; null if it answered nothing that was asked. */
@@ -130,6 +132,27 @@ function directionOf(subject: ProofSubject, {paths, alive, elsewhere}: EgressSee
   return {kind: !alive ? 'silent' : elsewhere && subject.sees === 'to' ? 'away' : 'unseen'}
 }
 
+/** Which half of the address space an address is in: routes of 0.0.0.0/1 and 128.0.0.0/1 (::/1, 8000::/1) part it there. */
+function halfOf(ip: Ipv4 | Ipv6): 'lower' | 'upper' {
+  if (!ip.includes(':')) return Number(ip.split('.')[0]) < 128 ? 'lower' : 'upper'
+  const [first = ''] = ip.split(':')
+  return first.length === 4 && Number.parseInt(first, 16) >= 0x8000 ? 'upper' : 'lower'
+}
+
+/** Whether places in both halves of the address space are among them: one route may be for one half alone. */
+export const spansBothHalves = (paths: readonly Pick<PathSeen, 'destination'>[]): boolean =>
+  new Set(paths.map(({destination}) => halfOf(destination))).size === 2
+
+/**
+ * Of what was asked for in vain, what lies in a half of which nothing was seen. It says something at the gateway's own leg
+ * alone, where the answers that go elsewhere do not pass; on the VM's port they would.
+ */
+function unseenPart({sees}: ProofSubject, {paths, unanswered = []}: EgressSeen): readonly (Ipv4 | Ipv6)[] {
+  if (sees !== 'to' || paths.length === 0) return []
+  const halves = new Set(paths.map(({destination}) => halfOf(destination)))
+  return unanswered.filter((place) => !halves.has(halfOf(place)))
+}
+
 /** Whether the gateway is out of order, as far as it was asked: not only silent beyond where nobody answers through any. */
 export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean {
   if (gateway.beyond === 'answers') return false
@@ -140,7 +163,8 @@ export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean
 /** It was seen to take packets on. */
 export const forwards = (gateway: GatewaySeen): boolean => gateway.beyond === 'answers'
 
-function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
+/** What a gateway did, for people. */
+export function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
   if (gateway.resolved === 'elsewhere')
     return `${ip} is at ${gateway.claimedBy.join(' and ')} here, and nobody answers at ${mac}, which the inventory gives ${name}`
   if (gateway.resolved === 'silent' && gateway.beyond !== 'answers')
@@ -168,14 +192,18 @@ const nameText = (subject: ProofSubject, mac: Mac): string => {
 const byFamily = (family: Family): string => (family === 6 ? ' over IPv6' : '')
 
 /** Where a family's packets go, one line; several where destinations differ. */
-function egressText(subject: ProofSubject, {family}: EgressSeen, direction: Direction): string[] {
+function egressText(subject: ProofSubject, seen: EgressSeen, direction: Direction): string[] {
+  const {family} = seen
   if (direction.kind !== 'seen') return [`${subject.vm.name} ${unseenText(subject, family, direction.kind)}`]
-  return direction.macs.map((mac) => {
+  const [unseen] = unseenPart(subject, seen)
+  const part = `what it sends to ${unseen} does not come to ${subject.interface}: another route may take it, or it drops the question; its own port shows which`
+  const ways = direction.macs.map((mac) => {
     const to = direction.paths.filter((path) => path.mac === mac)
     const only = to.some(({by}) => by === 'echo') ? '' : ` (its own traffic to ${listed(to)})`
     const what = direction.macs.length === 1 ? only : ` for ${listed(to)}`
     return `${subject.vm.name} leaves${byFamily(family)} through ${nameText(subject, mac)}${what}`
   })
+  return unseen === undefined ? ways : [...ways, part]
 }
 
 function unseenText(
@@ -228,8 +256,9 @@ export function judgeBefore(
   const place = placeText(subject, seen)
   if (place !== undefined) return ends('not-here', [place, ...egress])
   if (awaited) return ends(null, [target])
-  const onTarget = directions.map((direction) => isOnTarget(subject, direction))
-  if (onTarget.every(Boolean)) return ends('already', [...egress, target])
+  const whole = seen.egress.every((each) => unseenPart(subject, each).length === 0)
+  if (whole && directions.every((direction) => isOnTarget(subject, direction)))
+    return ends('already', [...egress, target])
   if (directions.every(({kind}) => kind === 'silent')) return ends('silent', egress)
   return ends(null, [...egress, target])
 }
@@ -279,6 +308,9 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
     if (touched.some(Boolean)) return ends('partial')
     if (directions.some(({kind}) => kind === 'seen' || kind === 'away')) return ends('elsewhere')
     return ends(directions.every(({kind}) => kind === 'silent') ? 'silent' : 'unverified')
+  }
+  if (seen.egress.some((each) => unseenPart(subject, each).length > 0)) {
+    return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
   }
   const returned = seen.egress.flatMap(({paths}) => paths).find(({mac, answered}) => answered && mac === subject.to.mac)
   if (returned !== undefined) {

@@ -6,6 +6,7 @@ import {constants} from 'node:os'
 import {Failure} from '../../errors.ts'
 import {errorName, libc} from '../libc.ts'
 import {watchReadable} from '../packet/readable.ts'
+import {type InterfaceMessage, parseInterface, parseLocalAddress} from './interface-message.ts'
 import {
   type Family,
   type NetlinkMessage,
@@ -71,6 +72,9 @@ export class RouteError extends Error {
 
 export interface RouteSocket {
   links(): LinkFacts[]
+  interfaces(): InterfaceMessage[]
+  /** IPv4 addresses of all interfaces, primary ones first. */
+  localAddresses(): NonNullable<ReturnType<typeof parseLocalAddress>>[]
   /** Addresses with their prefixes, of all interfaces. */
   addresses(): PrefixFacts[]
   neighbours(): NeighbourFacts[]
@@ -148,6 +152,8 @@ export function openRouteSocket(): RouteSocket {
 
   return {
     links: () => dump(dumpLinks(), parseLink),
+    interfaces: () => dump(dumpLinks(), parseInterface),
+    localAddresses: () => dump(dumpAddresses(), parseLocalAddress),
     addresses: () => dump(dumpAddresses(), parseAddress),
     neighbours: () => dump(dumpNeighbours(), parseNeighbour),
     defaultRoutes: (family, table) =>

@@ -6,6 +6,7 @@
 import {Failure} from '../../errors.ts'
 import {type CommandResult, commandFailure, tryCommand} from '../process/command.ts'
 import {NFT_LISTINGS, type NftTable, parseNftTable} from './nft-listing.ts'
+import {nftTableExists} from './table-exists.ts'
 
 export type {NftRule, NftTable} from './nft-listing.ts'
 
@@ -17,6 +18,7 @@ export async function loadNft(ruleset: string): Promise<void> {
 
 /** A table of this network namespace; undefined if there is none. */
 export async function readNftTable(family: string, name: string): Promise<NftTable | undefined> {
+  if (nftTableExists(family, name) === false) return undefined
   const results = await Promise.all(NFT_LISTINGS.map((listing) => tryCommand('nft', [...listing, family, name])))
   if (results.some(({stderr}) => /No such file or directory/.test(stderr))) return undefined
   const failed = results.find(({code}) => code !== 0)

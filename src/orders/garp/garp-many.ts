@@ -1,15 +1,19 @@
 // `gwswitch garp --all`: every VM of a segment at once. All are told before any is checked, in few system calls.
 import {allGateways, type Inventory, type Vm} from '../../domain/inventory/site.ts'
+import {type GatewaySeen, gatewayText, isDead, type ProofCode} from '../../domain/proof/proof.ts'
 import {EXIT, usage} from '../../errors.ts'
 import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
 import type {Link} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
 import {startSchedule} from '../../probe/schedule.ts'
 import type {EchoIdentity} from '../../probe/sighting.ts'
+import {together} from '../../probe/together.ts'
 import {echoFrame, readSighting} from '../../probe/vm-watch.ts'
 import type {AnnounceVerdict} from '../../strategies/arp/announce.ts'
 import type {AnnouncedGateway} from '../../strategies/arp/announcement.ts'
 import {announcementFrame} from '../../strategies/arp/frames.ts'
+import {askAlive, codeTold, judgeTold, sceneAround} from '../../strategies/bystander.ts'
+import {askAbout, type Scene} from '../../strategies/scene.ts'
 import {type Ipv4, type Mac, writeIpv4, writeMac} from '../../wire/address.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ethernetLength, parseEthernetHeader, type Vlan} from '../../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
@@ -27,8 +31,12 @@ export interface GarpManyDocument {
     readonly ip: Ipv4
     readonly mac: Mac
     readonly verdict: AnnounceVerdict | 'not-sent'
+    /** Whether it is served; null where nothing was sent. */
+    readonly code: ProofCode | null
     readonly gatewayUsed: Mac | null
   }[]
+  /** What the gateway was seen to do; null in a dry run. */
+  readonly evidence: string | null
   readonly framesSent: number
   /** From the first frame until every VM was told once, ms. */
   readonly toldAfterMs: number | null
@@ -86,10 +94,38 @@ export async function runGarpMany(
   ]
   if (dryRun)
     return document(base, order.interfaceName, targets, {dryRun: true, framesSent: 0, toldAfterMs: null, warnings})
+  const scene = await sceneOfMany(order, base, inventory, targets[0]!.vm, world)
+  const alive = scene && (await askAlive(scene, world, signal))
+  if (alive && isDead(alive, null) && !order.force) {
+    const nothing = {dryRun: false, framesSent: 0, toldAfterMs: null, warnings}
+    return document(base, order.interfaceName, targets, nothing, {scene, target: alive})
+  }
   const filter = anyOf([[etherType(ETHERTYPE_ARP)], [etherType(ETHERTYPE_IPV4), ipProtocol(PROTOCOL_ICMP)]])
   await using link = await world.openLink(order.interfaceName, {filter, promiscuous: true})
-  const sent = await tellAll(link, world, gateway, vlan, targets, order.listenMs, signal)
-  return document(base, order.interfaceName, targets, {dryRun: false, ...sent, warnings})
+  const [sent, target] = await together<[Sent, GatewaySeen | undefined]>(signal, [
+    (either) => tellAll(link, world, gateway, vlan, targets, order.listenMs, either),
+    async (either) => scene && askAbout(scene, scene.to, world, either),
+  ])
+  return document(base, order.interfaceName, targets, {dryRun: false, ...sent, warnings}, {scene, target})
+}
+
+interface Sent {
+  readonly framesSent: number
+  readonly toldAfterMs: number
+}
+
+/** One scene for all: the gateway is the same. */
+async function sceneOfMany(
+  {interfaceName, vlanId}: GarpOrder,
+  {gatewayName, gateways, announce}: GarpRequest,
+  inventory: Inventory,
+  vm: Vm,
+  world: World,
+): Promise<Scene | undefined> {
+  const {ip, mac} = announce.gateway
+  const gateway = gateways.find(({name}) => name === gatewayName) ?? gateways.find((each) => each.ip === ip)
+  const via = (await world.interfaces()).find(({name}) => name === interfaceName)
+  return gateway && via && sceneAround(inventory, {vm, to: {...gateway, mac}, via, vlanId}, world)
 }
 
 async function tellAll(
@@ -100,7 +136,7 @@ async function tellAll(
   targets: readonly Target[],
   listenMs: number,
   signal: AbortSignal,
-): Promise<{framesSent: number; toldAfterMs: number}> {
+): Promise<Sent> {
   const echo: EchoIdentity = {gatewayIp: gateway.ip, identifier: Math.floor(world.random() * 0x10000)}
   const byMac = new Map(targets.map((target) => [target.vm.mac, target]))
   let framesSent = 0
@@ -166,21 +202,36 @@ function document(
   interfaceName: string,
   targets: readonly Target[],
   rest: Pick<GarpManyDocument, 'dryRun' | 'framesSent' | 'toldAfterMs' | 'warnings'>,
+  {scene, target: gateway}: {readonly scene?: Scene | undefined; readonly target?: GatewaySeen | undefined} = {},
 ): GarpManyDocument {
   const {ip, mac} = request.announce.gateway
+  const isSent = rest.toldAfterMs !== null
   const verdictOf = ({used, answered}: Target): AnnounceVerdict | 'not-sent' =>
-    rest.dryRun ? 'not-sent' : used === mac ? 'moved' : answered ? 'not-moved' : 'silent'
+    !isSent ? 'not-sent' : used === mac ? 'moved' : answered ? 'not-moved' : 'silent'
+  const codeOf = ({vm, used, answered}: Target): ProofCode | null => {
+    if (!isSent) return rest.dryRun ? null : 'target-dead'
+    const told = {ip: vm.ip, used, alive: answered}
+    return scene && gateway ? judgeTold(scene, told, gateway).code : codeTold(told, mac)
+  }
   const vms = targets.map((target) => {
     const {name, ip: vmIp, mac: vmMac} = target.vm
-    return {name, ip: vmIp, mac: vmMac, verdict: verdictOf(target), gatewayUsed: target.used ?? null}
+    return {
+      name,
+      ip: vmIp,
+      mac: vmMac,
+      verdict: verdictOf(target),
+      code: codeOf(target),
+      gatewayUsed: target.used ?? null,
+    }
   })
-  const has = (verdict: AnnounceVerdict): boolean => vms.some((vm) => vm.verdict === verdict)
-  const exitCode = has('not-moved') ? EXIT.refused : has('silent') ? EXIT.silent : 0
+  const isBad = vms.some(({verdict, code}) => verdict === 'not-moved' || code === 'target-dead')
+  const exitCode = isBad ? EXIT.refused : vms.some(({verdict}) => verdict === 'silent') ? EXIT.silent : 0
   return {
     schema: 'gwswitch.garp-many/1',
     interface: interfaceName,
     gateway: {name: request.gatewayName ?? null, ip, mac},
     vms,
+    evidence: scene && gateway ? gatewayText(gateway, scene.to) : null,
     ...rest,
     exitCode,
   }
@@ -194,6 +245,7 @@ export function garpManyText({
   dryRun,
   framesSent,
   toldAfterMs,
+  evidence,
 }: GarpManyDocument): string[] {
   const to = gateway.name ? `${gateway.name} (${gateway.mac})` : gateway.mac
   if (dryRun)
@@ -201,6 +253,7 @@ export function garpManyText({
       ...vms.map(({name, ip, mac}) => `${name} (${ip}, ${mac})`),
       `dry run: would ask ${vms.length} VMs via ${via}: ${gateway.ip} is at ${to}`,
     ]
+  if (toldAfterMs === null) return [`NOT SENT  ${evidence}; --force tells all ${vms.length} VMs all the same`]
   const odd = vms.filter(({verdict}) => verdict !== 'moved')
   const said = (gatewayUsed: Mac | null): string =>
     gatewayUsed ? `still sends to ${gatewayUsed}` : 'answers, and nothing it sends to the gateway comes by here'
@@ -209,6 +262,9 @@ export function garpManyText({
       ({name, ip, verdict, gatewayUsed}) =>
         `${verdict === 'silent' ? 'SILENT   ' : 'NOT MOVED'} ${name} (${ip}) ${verdict === 'silent' ? 'answered nothing' : said(gatewayUsed)}`,
     ),
-    `MOVED     ${vms.length - odd.length} of ${vms.length} VMs send to ${to} now; told in ${toldAfterMs!.toFixed(1)} ms, ${framesSent} frames`,
+    ...(vms.length === odd.length || evidence === null
+      ? []
+      : [`${(vms.some(({code}) => code === 'target-dead') ? 'CUT OFF' : '').padEnd(9)} ${evidence}`]),
+    `MOVED     ${vms.length - odd.length} of ${vms.length} VMs send to ${to} now; told in ${toldAfterMs.toFixed(1)} ms, ${framesSent} frames`,
   ]
 }

@@ -37,6 +37,8 @@ export interface GarpOrder {
   readonly routerLifetimeS?: number | undefined
   readonly guardMs?: number | undefined
   readonly arrivalMs?: number | undefined
+  /** Tell the VM also about a gateway that is not there. */
+  readonly force?: boolean | undefined
 }
 
 /** Where an order is carried out, and the gateway that it names. */

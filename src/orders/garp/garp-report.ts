@@ -1,9 +1,11 @@
 // What `garp` says afterwards: the JSON document gwswitch.garp/1, and the same for people.
+import type {Proof, ProofCode} from '../../domain/proof/proof.ts'
 import {EXIT} from '../../errors.ts'
 import {hexDump, timeline} from '../../render/timeline.ts'
 import type {AnnounceReport, AnnounceVerdict} from '../../strategies/arp/announce.ts'
 import {announcementFrame} from '../../strategies/arp/frames.ts'
 import {type GuardReport, guardEvidence} from '../../strategies/arp/guard.ts'
+import {codeTold} from '../../strategies/bystander.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import type {GarpRequest} from './garp-request.ts'
@@ -26,6 +28,10 @@ export interface GarpDocument {
   readonly gateway: {readonly name: string | null; readonly ip: Ipv4 | Ipv6; readonly mac: Mac}
   readonly vm: {readonly name: string | null; readonly ip: Ipv4 | Ipv6; readonly mac: Mac} | null
   readonly verdict: AnnounceVerdict | 'not-sent'
+  /** Whether the VM is served; null where it was not asked: no VM, or nothing sent. */
+  readonly code: ProofCode | null
+  /** What speaks for the code, one line a piece. */
+  readonly evidence: readonly string[]
   readonly gatewayUsed: Mac | null
   readonly movedAfterMs: number | null
   /** When a VM that did not run yet (--before-resume) was first heard, UTC; absent without that flag. */
@@ -73,18 +79,30 @@ function head(request: GarpRequest, interfaceName: string) {
   }
 }
 
+/** What is known beside what the VM answered. */
+export interface GarpFindings {
+  /** Undefined where no inventory says what lies beyond the gateway. */
+  readonly proof?: Proof | undefined
+  readonly held?: GuardReport | undefined
+}
+
 /** The document of a run. */
 export function garpDocument(
   request: GarpRequest,
   interfaceName: string,
   report: AnnounceReport,
-  held?: GuardReport,
+  {proof, held}: GarpFindings = {},
 ): GarpDocument {
+  const {vm, gateway} = request.announce
+  const told = {used: report.gatewayUsed, alive: report.verdict !== 'silent'}
+  const code = proof?.code ?? (vm === undefined ? null : codeTold(told, gateway.mac))
   const firstNs = report.events[0]?.atNs ?? report.startedNs
   return {
     ...head(request, interfaceName),
     dryRun: false,
     verdict: report.verdict,
+    code,
+    evidence: proof?.evidence ?? [],
     gatewayUsed: report.gatewayUsed ?? null,
     movedAfterMs: report.movedAfterMs ?? null,
     frames: report.events.map(({direction, kind, atNs, destinationMac, text, bytes}) => ({
@@ -98,9 +116,16 @@ export function garpDocument(
     })),
     ...(report.arrivedNs !== undefined && {arrivedAt: isoMicroseconds(report.arrivedNs)}),
     ...(held && {guard: guardPart(held)}),
-    exitCode: held?.holds === false ? EXIT.refused : EXIT_OF[report.verdict],
+    exitCode: held?.holds === false || code === 'target-dead' ? EXIT.refused : EXIT_OF[report.verdict],
   }
 }
+
+/** The document of a gateway that is not there: the VM stays where it is. `why` says what was seen of it. */
+export const garpRefused = (request: GarpRequest, interfaceName: string, why: string): GarpDocument => ({
+  ...head(request, interfaceName),
+  ...{dryRun: false, verdict: 'not-sent', code: 'target-dead', evidence: [why]},
+  ...{gatewayUsed: null, movedAfterMs: null, frames: [], exitCode: EXIT.refused},
+})
 
 function guardPart(held: GuardReport): GarpGuard {
   return {
@@ -133,6 +158,8 @@ export function garpPlan(request: GarpRequest, interfaceName: string, sourceMac:
     ...head(request, interfaceName),
     dryRun: true,
     verdict: 'not-sent',
+    code: null,
+    evidence: [],
     gatewayUsed: null,
     movedAfterMs: null,
     frames,
@@ -161,13 +188,32 @@ export function garpText(document: GarpDocument): string[] {
     ...lines,
     '',
     verdictLine(document, whom),
+    ...proofLines(document),
     ...(document.guard
       ? [`${document.guard.holds ? 'HELD     ' : 'LOST     '} ${document.guard.evidence.join('\n          ')}`]
       : []),
   ]
 }
 
-function verdictLine({verdict, vm, gateway, gatewayUsed, movedAfterMs, frames}: GarpDocument, whom: string): string {
+/** What is beyond the gateway that the VM follows to; what it follows to is said already. */
+function proofLines({code, evidence, verdict}: GarpDocument): string[] {
+  if (verdict !== 'moved') return []
+  const [head, says] =
+    code === 'served'
+      ? ['SERVED', evidence.at(-1)!]
+      : code === 'target-dead'
+        ? ['CUT OFF', evidence.at(-1)!]
+        : [
+            '',
+            `whether it is served there is not known: ${evidence.at(-1) ?? 'there is no inventory to say what lies beyond'}`,
+          ]
+  return [`${head.padEnd(9)} ${says}`]
+}
+
+function verdictLine(
+  {verdict, vm, gateway, gatewayUsed, movedAfterMs, frames, evidence}: GarpDocument,
+  whom: string,
+): string {
   const to = gateway.name ?? gateway.mac
   switch (verdict) {
     case 'moved':
@@ -179,6 +225,7 @@ function verdictLine({verdict, vm, gateway, gatewayUsed, movedAfterMs, frames}: 
     case 'silent':
       return `SILENT    ${whom} answered nothing: is ${vm?.mac} its MAC, and is it behind this interface?`
     case 'not-sent':
+      if (evidence[0] !== undefined) return `NOT SENT  ${evidence[0]}; --force tells ${whom} all the same`
       return `dry run: ${frames.length} frames, none sent; a run ends as soon as the VM is seen to follow`
     case 'unchecked':
       return `SENT      ${frames.length} frames; name a VM to have it checked that it follows`

@@ -1,11 +1,18 @@
 // From the order to the document: what `gwswitch garp` does between its flags and its words.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
+import {type GatewaySeen, gatewayText, isDead} from '../../domain/proof/proof.ts'
+import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
+import {together} from '../../probe/together.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import {type AnnounceReport, announce} from '../../strategies/arp/announce.ts'
 import {type GuardReport, guard, guardFilter} from '../../strategies/arp/guard.ts'
+import {askAlive, judgeTold, sceneAround} from '../../strategies/bystander.ts'
+import {askAbout, type Scene} from '../../strategies/scene.ts'
+import type {Ipv4} from '../../wire/address.ts'
+import type {Ipv6} from '../../wire/ipv6-address.ts'
 import type {GarpOrder} from './garp-order.ts'
-import {type GarpDocument, garpDocument, garpPlan} from './garp-report.ts'
+import {type GarpDocument, garpDocument, garpPlan, garpRefused} from './garp-report.ts'
 import {type GarpRequest, garpRequest} from './garp-request.ts'
 
 export interface GarpStage {
@@ -14,7 +21,11 @@ export interface GarpStage {
   readonly dryRun: boolean
 }
 
-/** @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface. */
+/**
+ * Tells the VM, and asks meanwhile what it is told about: whether the gateway takes packets on. A gateway that is not there
+ * is not announced to a VM.
+ * @throws Failure `usage` before anything is sent, `runtime` and `privilege` from the interface.
+ */
 export async function runGarp(
   order: GarpOrder,
   inventory: Inventory | undefined,
@@ -24,10 +35,43 @@ export async function runGarp(
   const request = garpRequest(order, inventory, interfaces)
   const via = interfaces.find(({name}) => name === order.interfaceName)!
   if (dryRun) return garpPlan(request, via.name, via.mac)
-  const report = await tell(request, via.name, via.mac, world, signal)
+  const scene = await sceneOfGarp(order, request, inventory, via, world)
+  const alive = scene && (await askAlive(scene, world, signal))
+  if (scene && alive && isDead(alive, null) && !order.force) {
+    return garpRefused(request, via.name, gatewayText(alive, scene.to))
+  }
+  const [report, target] = await together<[AnnounceReport, GatewaySeen | undefined]>(signal, [
+    (either) => tell(request, via.name, via.mac, world, either),
+    async (either) => scene && askAbout(scene, scene.to, world, either),
+  ])
+  const proof = scene && target && request.announce.vm && judgeTold(scene, seenBy(report, request.announce.vm), target)
   const held = report.verdict === 'moved' ? await hold(request, via.name, world, signal) : undefined
-  return garpDocument(request, via.name, report, held)
+  return garpDocument(request, via.name, report, {proof, held})
 }
+
+/** Who is involved; undefined without a VM and its gateway in the inventory. */
+async function sceneOfGarp(
+  {vlanId}: GarpOrder,
+  {vmName, gatewayName, gateways, announce}: GarpRequest,
+  inventory: Inventory | undefined,
+  via: InterfaceFacts,
+  world: World,
+): Promise<Scene | undefined> {
+  const vm = inventory?.vms.find(({name}) => name === vmName)
+  const {ip, mac} = announce.gateway
+  const gateway =
+    gateways.find(({name}) => name === gatewayName) ??
+    gateways.find((each) => each.mac === mac) ??
+    gateways.find((each) => each.ip === ip)
+  // The MAC that is announced, which is not always that of the inventory.
+  return inventory && vm && gateway && sceneAround(inventory, {vm, to: {...gateway, mac}, via, vlanId}, world)
+}
+
+const seenBy = ({verdict, gatewayUsed}: AnnounceReport, {ip}: {readonly ip: Ipv4 | Ipv6}) => ({
+  ip,
+  used: gatewayUsed,
+  alive: verdict !== 'silent',
+})
 
 async function tell(
   request: GarpRequest,

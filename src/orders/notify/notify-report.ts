@@ -1,5 +1,6 @@
 // What `notify-agent` says afterwards: the JSON document gwswitch.notify-agent/1, and the same for people.
 
+import type {ProofCode} from '../../domain/proof/proof.ts'
 import {EXIT} from '../../errors.ts'
 import {tableLines} from '../../render/table.ts'
 import {timeline} from '../../render/timeline.ts'
@@ -23,6 +24,9 @@ export interface NotifyVm {
   readonly state: Standing['state'] | 'failed' | 'unknown' | null
   readonly reason: string | null
   readonly detail: string | null
+  /** Whether it is served, as seen from this host; null where nothing was changed. `unverified`: its own word is all there is. */
+  readonly code: ProofCode | null
+  readonly evidence: readonly string[]
   /** What it was asked to use, and what it says that it uses. */
   readonly wanted: GatewayPair
   readonly gateways: GatewayPair
@@ -54,7 +58,15 @@ export function notifyDocument(run: string, rows: readonly NotifyRow[], stopped?
 /** The document of a dry run. */
 export function plannedDocument(run: string, notices: readonly NotifyRequest[]): NotifyDocument {
   const vms = notices.map((notice): NotifyVm => {
-    const nothing = {state: null, reason: null, detail: null, gateways: {v4: null, v6: null}, mode: notice.order.mode}
+    const nothing = {
+      state: null,
+      reason: null,
+      detail: null,
+      code: null,
+      evidence: [],
+      gateways: {v4: null, v6: null},
+      mode: notice.order.mode,
+    }
     return {...headOf(notice), ...nothing, attempts: 0, timing: null, events: [], would: wouldOf(notice)}
   })
   return {schema: 'gwswitch.notify-agent/1', run, dryRun: true, vms, exitCode: 0}
@@ -80,12 +92,30 @@ function vmOf(row: NotifyRow): NotifyVm {
   if (row.failure !== undefined) {
     const {kind} = row.failure
     const state = kind === 'silent' || kind === 'refused' || kind === 'unknown' ? kind : 'failed'
-    const nothing = {reason: null, gateways: {v4: null, v6: null}, mode: null, attempts: 0, timing: null, would: null}
+    const nothing = {
+      reason: null,
+      code: codeOf(state),
+      evidence: [],
+      gateways: {v4: null, v6: null},
+      mode: null,
+      attempts: 0,
+      timing: null,
+      would: null,
+    }
     return {...headOf(row), ...nothing, state, detail: row.failure.message, events}
   }
   const {state, reason, detail, gateways, mode, attempts, timing} = row.standing
-  return {...headOf(row), state, reason, detail, gateways, mode, attempts, timing, events, would: null}
+  const seen = {code: row.proof?.code ?? codeOf(state), evidence: row.proof?.evidence ?? []}
+  return {...headOf(row), state, reason, detail, ...seen, gateways, mode, attempts, timing, events, would: null}
 }
+
+/** Where nothing was seen from here. */
+const codeOf = (state: NotifyVm['state']): ProofCode | null =>
+  state === 'confirmed' || state === 'applied' || state === 'unknown'
+    ? 'unverified'
+    : state === 'silent'
+      ? 'silent'
+      : null
 
 /** The first of these that any VM ended in: not known, stopped by a signal, could not be tried, rolled back, refused, silent or undecided. */
 function exitOf(rows: readonly NotifyRow[], stopped: number | undefined): number {
@@ -141,7 +171,17 @@ function singleText(vm: NotifyVm): string[] {
     vm.state === 'confirmed'
       ? `${vm.vm} uses ${gatewaysText(vm.gateways)}${vm.mode ? ` (${vm.mode})` : ''}: ${vm.transport === '' ? '' : timesText(timing)}`
       : `${vm.vm}: ${whyText(vm)}`
-  return [...timeline(vm.events), '', `${(WORDS[vm.state ?? ''] ?? '').padEnd(11)} ${verdict}`]
+  const seen =
+    vm.state !== 'confirmed'
+      ? []
+      : vm.evidence.length > 0
+        ? vm.evidence
+        : ['by its own word: what it sends cannot be seen from here (-i names its port)']
+  const lines = [
+    `${(WORDS[vm.state ?? ''] ?? '').padEnd(11)} ${verdict}`,
+    ...seen.map((line) => `${''.padEnd(11)} ${line}`),
+  ]
+  return [...timeline(vm.events), '', ...lines]
 }
 
 function timesText(timing: NotifyTiming | null): string {

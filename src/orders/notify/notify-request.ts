@@ -30,6 +30,8 @@ export interface NotifyOrder {
   readonly probe: readonly string[]
   readonly confirmS: number
   readonly timeoutMs: number
+  /** Where this host can see what the VM sends. */
+  readonly interfaceName?: string | undefined
 }
 
 /** What the order is about, and the key that the inventory has for it. */
@@ -37,6 +39,8 @@ interface Wanted {
   readonly to: GatewayPair
   readonly site: string | null
   readonly agentKey: string | undefined
+  /** The one gateway that is meant, where the inventory knows it. */
+  readonly gateway?: Gateway | undefined
 }
 
 const NO_ONE: GatewayPair = {v4: null, v6: null}
@@ -83,8 +87,10 @@ function noticeFor(
 ): NotifyRequest {
   const vm = inventory && findVm(inventory, name)
   const known = vm ?? stranger(name, inventory)
-  const {to, site, agentKey} =
-    vm && inventory ? wantedOf(flags, inventory, vm) : {...NOWHERE, to: pairOf('--gateway', flags.gateway)}
+  const {to, site, agentKey, gateway} =
+    vm && inventory
+      ? wantedOf(flags, inventory, vm)
+      : {...NOWHERE, to: pairOf('--gateway', flags.gateway), gateway: undefined}
   const target = agentTarget(known, {
     ...{
       id: flags.id,
@@ -108,7 +114,8 @@ function noticeFor(
     confirmS: flags.confirmS,
     timeoutMs: flags.timeoutMs,
   }
-  if (!isSigned(target.transport)) return {target, order, key: undefined}
+  const about = vm && gateway && {vm, to: gateway}
+  if (!isSigned(target.transport)) return {target, order, key: undefined, about}
   const file = flags.key ?? agentKey
   if (file === undefined) {
     throw new Failure(
@@ -116,7 +123,7 @@ function noticeFor(
       `no key to sign the order to ${known.name} with: give --key FILE${site === null ? '' : `, or write sites.${site}.agentKey`}`,
     )
   }
-  return {target, order, key: keyOf(file)}
+  return {target, order, key: keyOf(file), about}
 }
 
 /** A VM that is in no inventory: its address is all that is known. */
@@ -135,13 +142,13 @@ function stranger(name: string, inventory: Inventory | undefined): Pick<Vm, 'nam
 function wantedOf(flags: NotifyOrder, inventory: Inventory, vm: Vm): Wanted {
   if (flags.to !== undefined) {
     const {to} = resolveSwitchover(inventory, {vm: vm.name, to: flags.to})
-    return {to: gatewayPair(vm, to), site: to.site, agentKey: to.agentKey}
+    return {to: gatewayPair(vm, to), site: to.site, agentKey: to.agentKey, gateway: to}
   }
   const gateways = findSegment(inventory, vm.segment)?.gateways ?? []
   const named = flags.gateway.length === 1 ? gateways.find(({name}) => name === flags.gateway[0]) : undefined
-  if (named) return {to: gatewayPair(vm, named), site: named.site, agentKey: named.agentKey}
+  if (named) return {to: gatewayPair(vm, named), site: named.site, agentKey: named.agentKey, gateway: named}
   const to = pairOf('--gateway', flags.gateway)
-  return {...NOWHERE, ...atOneSite(gateways, to), to}
+  return {...NOWHERE, ...atOneSite(gateways, to), to, gateway: gateways.find(({ip}) => ip === to.v4)}
 }
 
 /** The site of the gateways at these addresses, if they are at one. */

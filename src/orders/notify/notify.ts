@@ -1,4 +1,6 @@
 // Tells VMs, some at once and not too fast, and confirms what they applied.
+import type {Gateway, Vm} from '../../domain/inventory/site.ts'
+import type {ProofCode} from '../../domain/proof/proof.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
 import {
@@ -9,7 +11,7 @@ import {
   type Standing,
   type SwitchOrder,
 } from '../../strategies/agent/conversation.ts'
-import type {StrategyEvent} from '../../strategies/strategy.ts'
+import type {Stage, StrategyEvent, Verdict} from '../../strategies/strategy.ts'
 import type {SigningKey} from '../../wire/agent-message.ts'
 
 /** One VM with what it shall do. */
@@ -17,7 +19,15 @@ export interface NotifyRequest {
   readonly target: AgentTarget
   readonly order: SwitchOrder
   readonly key: SigningKey | undefined
+  /** VM and gateway as the inventory has them; undefined where it does not know both. */
+  readonly about?: {readonly vm: Vm; readonly to: Gateway} | undefined
 }
+
+/** Looks from this host where the VM sends; undefined where that cannot be seen from here. */
+export type OwnLook = (notice: NotifyRequest, stage: Stage) => Promise<Verdict | undefined>
+
+/** What speaks against the VM's own word: it is taken back. */
+const AGAINST: readonly ProofCode[] = ['elsewhere', 'target-dead', 'partial']
 
 export type OpenConversation = (
   target: AgentTarget,
@@ -28,14 +38,16 @@ export type OpenConversation = (
 
 /** How it ended; `failed`: it could not even be tried, or something broke. */
 export type NotifyRow = NotifyRequest & {readonly events: readonly StrategyEvent[]} & (
-    | {readonly standing: Standing; readonly failure?: undefined}
-    | {readonly standing?: undefined; readonly failure: Failure}
+    | {readonly standing: Standing; readonly proof?: Verdict | undefined; readonly failure?: undefined}
+    | {readonly standing?: undefined; readonly proof?: undefined; readonly failure: Failure}
   )
 
 export interface NotifyStage {
   readonly world: World
   readonly signal: AbortSignal
   readonly open: OpenConversation
+  /** Absent: the VM's own word is all there is. */
+  readonly look?: OwnLook | undefined
   /** Told after every VM that is done. */
   progress?(done: number, all: number): void
   /** Told of what happens, as it happens. */
@@ -81,9 +93,9 @@ const notBegun = (notice: NotifyRequest, signal: AbortSignal): NotifyRow => ({
   failure: new Failure('runtime', `${reasonOf(signal)}: not begun`),
 })
 
-async function notifyOne(notice: NotifyRequest, {world, signal, open, onEvent}: NotifyStage): Promise<NotifyRow> {
+async function notifyOne(notice: NotifyRequest, {world, signal, open, look, onEvent}: NotifyStage): Promise<NotifyRow> {
   const events: StrategyEvent[] = []
-  const stage = (until: AbortSignal): ConversationStage => ({
+  const stage = (until: AbortSignal): Stage => ({
     world,
     signal: until,
     observe(event) {
@@ -95,14 +107,14 @@ async function notifyOne(notice: NotifyRequest, {world, signal, open, onEvent}: 
   const {target, order, key} = notice
   const openFor = (changed: SwitchOrder, until: AbortSignal) => open(target, changed, key, stage(until))
   try {
-    const standing = await hold(() => openFor(order, signal), order)
-    return {...notice, events, standing}
+    const prove = async () => look?.(notice, stage(signal))
+    return {...notice, events, ...(await hold(() => openFor(order, signal), order, prove))}
   } catch (error) {
     if (signal.aborted) {
       const back = {...order, timeoutMs: ROLLBACK_MS}
       return {
         ...{...notice, events},
-        ...(await takenBack(() => openFor(back, new AbortController().signal), order, reasonOf(signal))),
+        ...(await takenBack(() => openFor(back, new AbortController().signal), reasonOf(signal))),
       }
     }
     if (error instanceof Failure) return {...notice, events, failure: error}
@@ -115,14 +127,13 @@ const reasonOf = ({reason}: AbortSignal): string => (reason instanceof Error ? r
 /** How an interrupted switch stands after the attempt to take it back. */
 async function takenBack(
   open: () => Promise<Conversation>,
-  order: SwitchOrder,
   why: string,
 ): Promise<{readonly standing: Standing} | {readonly failure: Failure}> {
   const unknown = (detail: string | null): {readonly failure: Failure} => ({
     failure: new Failure('unknown', `${why}; whether it went back is not known: ${detail ?? 'not decided in time'}`),
   })
   try {
-    const standing = await hold(open, order, true)
+    const standing = await rollBack(open)
     // Confirmed before it could be stopped is a switch that stands, and is known.
     if (standing.state === 'rolled_back' || standing.state === 'confirmed') return {standing}
     return unknown(standing.detail ?? standing.reason)
@@ -131,17 +142,40 @@ async function takenBack(
   }
 }
 
-/** Begins and confirms, or takes back, and closes. */
-async function hold(open: () => Promise<Conversation>, {confirmS}: SwitchOrder, back = false): Promise<Standing> {
+interface Held {
+  readonly standing: Standing
+  /** What was seen from here; undefined: nothing could be. */
+  readonly proof?: Verdict | undefined
+}
+
+/** Begins, looks, and confirms or takes back by what was seen; and closes. */
+async function hold(
+  open: () => Promise<Conversation>,
+  {confirmS}: SwitchOrder,
+  prove: () => Promise<Verdict | undefined>,
+): Promise<Held> {
   const conversation = await open()
   try {
-    if (back) return await conversation.rollBack()
     const begun = await conversation.begin()
-    if (begun.state !== 'applied' || confirmS === 0) return begun
-    const confirmed = await conversation.confirm()
-    const timing = {...begun.timing, ...known(confirmed.timing)}
+    if (begun.state === 'confirmed') return {standing: begun, proof: await prove()}
+    if (begun.state !== 'applied' || confirmS === 0) return {standing: begun}
+    const proof = await prove()
+    const against = proof !== undefined && AGAINST.includes(proof.code)
+    const decided = against ? await conversation.rollBack() : await conversation.confirm()
+    const timing = {...begun.timing, ...known(decided.timing)}
     // Nobody answered the confirmation: what is known is that it was applied.
-    return isDecided(confirmed) ? {...confirmed, timing} : {...begun, ...silentFrom(confirmed), timing}
+    if (!isDecided(decided)) return {standing: {...begun, ...silentFrom(decided), timing}, proof}
+    const detail = against ? proof.evidence.join('; ') : decided.detail
+    return {standing: {...decided, detail, timing}, proof}
+  } finally {
+    conversation.close()
+  }
+}
+
+async function rollBack(open: () => Promise<Conversation>): Promise<Standing> {
+  const conversation = await open()
+  try {
+    return await conversation.rollBack()
   } finally {
     conversation.close()
   }

@@ -1,10 +1,14 @@
 // From the command line to the document: what `gwswitch notify-agent` does between its flags and its words.
 
 import type {Inventory} from '../../domain/inventory/site.ts'
+import {interfaceIn} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {newRun} from '../../strategies/agent/conversation.ts'
 import {openConversation} from '../../strategies/agent/transports.ts'
-import {notifyAll} from './notify.ts'
+import {sceneAround} from '../../strategies/bystander.ts'
+import {subjectOf} from '../../strategies/scene.ts'
+import {proveServed} from '../../strategies/standing.ts'
+import {notifyAll, type OwnLook} from './notify.ts'
 import {type NotifyDocument, notifyDocument, plannedDocument} from './notify-report.ts'
 import {type NotifyOrder, readNotices} from './notify-request.ts'
 
@@ -29,7 +33,8 @@ export async function runNotify(
   const name = newRun(run.world)
   const notices = readNotices(flags, inventory, name)
   if (run.dryRun) return plannedDocument(name, notices)
-  const rows = await notifyAll(notices, run.rate, {...run, open: openConversation})
+  const look = inventory && (await ownLook(inventory, flags.interfaceName, run.world))
+  const rows = await notifyAll(notices, run.rate, {...run, open: openConversation, look})
   const [only, ...others] = rows
   // One VM: what could not be tried is an error of the command. Of many, each has its own row.
   const {kind} = only?.failure ?? {}
@@ -37,4 +42,24 @@ export async function runNotify(
   if (stopped === undefined && others.length === 0 && (kind === 'runtime' || kind === 'usage' || kind === 'privilege'))
     throw only!.failure
   return notifyDocument(name, rows, stopped)
+}
+
+/** How long the VM is asked where it sends, ms: well within the time in which it waits for its confirmation. */
+const LOOK_MS = 1500
+
+/**
+ * The same look as `switch` has, through the interface that is named, or the gateway's own leg.
+ * @throws Failure `runtime` for an interface that is not there.
+ */
+async function ownLook(inventory: Inventory, interfaceName: string | undefined, world: World): Promise<OwnLook> {
+  const interfaces = await world.interfaces()
+  const named = interfaceName === undefined ? undefined : interfaceIn(interfaces, interfaceName)
+  return async ({about, order}, stage) => {
+    const via = named ?? interfaces.find(({mac}) => mac === about?.to.mac)
+    if (!about || !via?.carrier) return undefined
+    const families = [...(order.to.v4 === null ? [] : [4 as const]), ...(order.to.v6 === null ? [] : [6 as const])]
+    const scene = await sceneAround(inventory, {...about, via, families, keepsSessions: order.mode === 'drain'}, world)
+    if (subjectOf(scene).sees === 'none') return undefined
+    return proveServed(scene, stage, {listenMs: 0, waitMs: LOOK_MS})
+  }
 }

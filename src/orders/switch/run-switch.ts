@@ -95,7 +95,8 @@ export async function prepareSwitch(
 ): Promise<Prepared> {
   const switchover = switchoverFrom(resolveSwitchover(inventory, order), order.from)
   const passedOver: {strategy: string; reason: string}[] = []
-  for (const strategy of chooseStrategies(installed, order.strategies, switchover.vm.strategies)) {
+  for (const chosen of chooseStrategies(installed, order.strategies, switchover.vm.strategies)) {
+    const strategy = await chosen.load()
     const untaken = optionsOf(order).find((name) => !strategy.takes.includes(name))
     if (untaken !== undefined) {
       passedOver.push({strategy: strategy.name, reason: `does not take ${OPTION_FLAGS[untaken]}`})

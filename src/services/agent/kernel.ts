@@ -10,7 +10,7 @@ import {openRouteSocket, type RouteEvents, type RouteSocket, watchRoutes} from '
 import {clearDrain, type DrainPhase, type DrainRules, setDrain} from '../../net/nft/drain-nft.ts'
 
 /** Everything outside the process that deciding and switching touch. */
-export interface AgentKernel extends Omit<RouteSocket, 'close'> {
+export interface AgentKernel extends Omit<RouteSocket, 'close' | 'interfaces' | 'localAddresses'> {
   echoAny(targets: readonly string[], options: EchoOptions): Promise<EchoResult>
   /** The smallest round trip to each target that answers, ms. */
   echoRtts(targets: readonly string[], interfaceName: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>

@@ -7,7 +7,7 @@ import {readSigningKey} from './keys.ts'
 import {type AgentPlan, describeAgent, fromObserved, planAgent} from './plan.ts'
 import {openConversation} from './transports.ts'
 
-/** `open` gives the way to the VM: tests have one in memory. @internal */
+/** `open` gives the way to the VM: tests have one in memory. */
 export const agentBy = (open: typeof openConversation): Strategy<AgentPlan> => ({
   contract: CONTRACT,
   name: 'agent',

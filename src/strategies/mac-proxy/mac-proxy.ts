@@ -9,7 +9,7 @@ import {askLeaving, type Leaving} from './prove.ts'
 import {type ProxyWorld, systemProxyWorld} from './proxy-world.ts'
 import {chainOf, PROXY_TABLE, redirectIn, removeProxyTable} from './ruleset.ts'
 
-/** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. @internal */
+/** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. */
 export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
   contract: CONTRACT,
   name: 'mac-proxy',

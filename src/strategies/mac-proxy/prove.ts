@@ -1,6 +1,6 @@
 // Where do the VM's packets leave the bridge to? The VM cannot say: to it nothing has changed. So echoes from off the
 // segment make it send some, and what comes out of the bridge's other ports is looked at.
-import type {EgressSeen, PathSeen} from '../../domain/proof/proof.ts'
+import {type EgressSeen, type PathSeen, spansBothHalves} from '../../domain/proof/proof.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {FAR_AWAY, FAR_AWAY6} from '../../probe/egress.ts'
 import {sentTo} from '../../probe/ip-ends.ts'
@@ -50,8 +50,9 @@ export async function askLeaving(
   const read = (frame: Parameters<typeof readSighting>[0]): Sighting | undefined =>
     echoes.map((echo) => readSighting(frame, vm, echo, segment)).find((seen) => seen !== undefined)
   const isEnough = (): boolean =>
-    [...paths.values()].filter(({by, mac}) => by === 'echo' && (wanted === undefined || mac === wanted)).length >=
-    echoes.length
+    spansBothHalves(
+      [...paths.values()].filter(({by, mac}) => by === 'echo' && (wanted === undefined || mac === wanted)),
+    )
 
   await using open = new AsyncDisposableStack()
   const listen = async (name: string, take: (seen: Sighting, bytes: Uint8Array) => void): Promise<Link> => {

@@ -40,6 +40,28 @@ const observed = (egress: readonly EgressSeen[], target = gateway(), old: Gatewa
   old,
 })
 
+/** At the gateway's own leg: the answer to the place in the lower half did not come there. */
+const HALF = vm([Y.mac, Y.mac], {unanswered: ['100.127.255.254']})
+const HALF6 = vm([], {family: 6, paths: [path(Y.mac, '100::8')], unanswered: ['8000::8']})
+const WHOLE = vm([], {
+  paths: [path(Y.mac), path(Y.mac, '10.255.255.254')],
+  unanswered: ['100.127.255.254'],
+})
+
+describe("what does not come to the gateway's own leg", () => {
+  it.each<[string, EgressSeen, Partial<ProofSubject>, ProofCode | null, ProofCode]>([
+    ['half of the address space', HALF, {sees: 'to'}, null, 'unverified'],
+    ['half of that of IPv6', HALF6, {sees: 'to'}, null, 'unverified'],
+    ['one place of several in a half', WHOLE, {sees: 'to'}, 'already', 'served'],
+    ['the same on its own port: it drops the question', HALF, {sees: 'all'}, 'already', 'served'],
+  ])('%s', (_, egress, over, before, after) => {
+    expect(judgeBefore(subject(over), observed([egress]), false).code).toBe(before)
+    const {code, evidence} = judgeAfter(subject(over), observed([egress]))
+    expect(code).toBe(after)
+    if (after === 'unverified') expect(evidence.join()).toMatch(/does not come to vnet0: another route may take it/)
+  })
+})
+
 describe('before', () => {
   it.each<[string, Observation, Partial<ProofSubject>, ProofCode | null, string | null]>([
     ['it uses the old one', observed([vm([X.mac, X.mac])]), {}, null, 'bx'],

@@ -1,7 +1,7 @@
 // JSON of other programs: ip(8), bridge(8), the QEMU guest agent, Kea, and who asks our own control socket.
 import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
 import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges} from '../../../src/net/bridge-ports.ts'
-import {readInterfaces, readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
+import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
 import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
 import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
@@ -16,7 +16,6 @@ import {ofJson, type Target} from '../target.ts'
 import {sample} from './text.ts'
 
 const IPROUTE: readonly Target[] = [
-  ofJson({name: 'ip address', corpus: [sample('ip-address.json')], read: readInterfaces}),
   ofJson({
     name: 'ip neigh',
     corpus: [sample('ip-neigh.json')],

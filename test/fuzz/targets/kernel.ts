@@ -5,6 +5,7 @@ import {join} from 'node:path'
 import {threadId} from 'node:worker_threads'
 import {readRecord, writeRecord} from '../../../src/lab/session-record.ts'
 import {inspectWal} from '../../../src/net/file/sqlite-wal.ts'
+import {parseInterface, parseLocalAddress} from '../../../src/net/netlink/interface-message.ts'
 import {attribute, netlinkMessages, parseError, request, u32} from '../../../src/net/netlink/netlink-message.ts'
 import {
   deleteRoute,
@@ -53,6 +54,13 @@ const LINK = join4(
   attribute(1, Uint8Array.from(MAC)),
   attribute(44, u32(4)),
 )
+/** A port of the bridge with index 7. */
+const PORT = join4(
+  LINK,
+  attribute(4, u32(1500)),
+  attribute(10, u32(7)),
+  attribute(18, join4(attribute(1, Buffer.from('veth\0')), attribute(4, Buffer.from('bridge\0')))),
+)
 const ADDRESS = join4([2, 24, 0x80, 0, 2, 0, 0, 0], attribute(1, Uint8Array.of(10, 0, 0, 10)))
 const NEIGHBOUR = join4(
   [2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 1],
@@ -86,7 +94,8 @@ const NETLINK: readonly Target[] = [
   }),
   body('rule', RULE!.body, parseRule),
   body('link', LINK, (bytes) => [parseLink(bytes), isNotifyPeers(bytes)]),
-  body('address', ADDRESS, parseAddress),
+  body('interface', PORT, parseInterface),
+  body('address', ADDRESS, (bytes) => [parseAddress(bytes), parseLocalAddress(bytes)]),
   body('neighbour', NEIGHBOUR, parseNeighbour),
   body('error', REFUSED, (bytes) => parseError({type: 2, flags: 0, sequence: 1, body: bytes})),
 ]

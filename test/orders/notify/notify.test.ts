@@ -152,6 +152,23 @@ describe('telling several VMs', () => {
     expect(seen).toEqual(['vm-0: switch (seq 1)', 'vm-1: switch (seq 1)'])
   })
 
+  it.each([
+    ['served', 'confirm', 'confirmed'],
+    ['unverified', 'confirm', 'confirmed'],
+    ['silent', 'confirm', 'confirmed'],
+    ['elsewhere', 'rollBack', 'rolled_back'],
+    ['partial', 'rollBack', 'rolled_back'],
+    ['target-dead', 'rollBack', 'rolled_back'],
+  ] as const)('looks before it confirms: %s', async (code, word, state) => {
+    const world = fakeWorld()
+    const {opener, said} = script(world)
+    const look = async () => ({ok: code === 'served', code, uses: null, evidence: ['seen from here']})
+    const rows = await notifyAll(notices(1), 10, {world, signal: new AbortController().signal, open: opener, look})
+    expect(said).toEqual(['begin vm-0', `${word} vm-0`])
+    const [vm] = notifyDocument('run-1', rows).vms
+    expect(vm).toMatchObject({state, code, evidence: ['seen from here']})
+  })
+
   it('keeps the failure of one from the others', async () => {
     const world = fakeWorld()
     const {opener} = script(world)
@@ -203,8 +220,13 @@ describe('the report', () => {
   })
 
   it('is a line of what came of it for one VM', () => {
-    expect(notifyText(notifyDocument('run-1', [row({})])).at(-1)).toBe(
+    expect(notifyText(notifyDocument('run-1', [row({})])).slice(-2)).toEqual([
       'CONFIRMED   web-07 uses 10.0.0.2 (replace): applied 5.0 ms, confirmed 9.0 ms after the command went out',
+      '            by its own word: what it sends cannot be seen from here (-i names its port)',
+    ])
+    const proof = {ok: true, code: 'served' as const, uses: null, evidence: ['web-07 leaves through ry']}
+    expect(notifyText(notifyDocument('run-1', [{...row({}), proof} as NotifyRow])).at(-1)).toBe(
+      '            web-07 leaves through ry',
     )
     const refused = row({state: 'refused', reason: 'clock', detail: 'expired 300 s ago'})
     expect(notifyText(notifyDocument('run-1', [refused])).at(-1)).toBe('REFUSED     web-07: clock: expired 300 s ago')

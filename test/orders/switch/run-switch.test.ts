@@ -56,7 +56,9 @@ function guardIn(log: string[], arm: () => Promise<void> = async () => {}): Dead
 
 const ORDER = {vm: 'web-07', to: 'y', strategies: []}
 function prepared(...strategies: readonly Strategy[]) {
-  const installed = new Map<string, Registered>(strategies.map((strategy) => [strategy.name, {strategy, plugin: 'p'}]))
+  const installed = new Map<string, Registered>(
+    strategies.map((each) => [each.name, {name: each.name, plugin: 'p', load: async () => each}]),
+  )
   const names = strategies.map(({name}) => name)
   return prepareSwitch(
     {...ORDER, strategies: names},
@@ -191,10 +193,10 @@ describe('options that a strategy does not take', () => {
   ])('%s: it is passed over, and the reason is said', async (option, value, flag) => {
     const taking = strategyNamed('b', {takes: [option]})
     const installed = new Map(
-      [
-        ['a', strategyNamed('a')],
-        ['b', taking],
-      ].map(([name, strategy]) => [name as string, {strategy: strategy as Strategy, plugin: 'p'}]),
+      [strategyNamed('a'), taking].map((each) => [
+        each.name,
+        {name: each.name, plugin: 'p', load: async () => each as Strategy},
+      ]),
     )
     const order = {...ORDER, strategies: ['a', 'b'], [option]: value}
     const found = await prepareSwitch(order, parseInventory(INVENTORY, 'gwswitch.yaml'), installed, fakeWorld())

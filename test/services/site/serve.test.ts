@@ -32,7 +32,7 @@ async function serve(
   const serving = serveSite(request(over, known), {
     world,
     signal: stop.signal,
-    strategies: new Map([['agent', {strategy: strategy(own), plugin: 'test'}]]),
+    strategies: new Map([['agent', {name: 'agent', plugin: 'test', load: async () => strategy(own)}]]),
     deadMan: () => ({arm: async () => {}, disarm: () => {}}),
     listen(endpoint, onMessage) {
       hear = onMessage
