@@ -8,9 +8,8 @@ const LABEL = 'gwswitch tag v1'
 /** The same in every tag of a key: what a filter in the kernel can compare. */
 const HINT_BYTES = 3
 const MAC_BYTES = 13
-/** Characters of a tag in base64url, and of the hint that it begins with. */
+/** Characters of a tag in base64url; the first four are the hint. */
 export const TAG_LENGTH = 22
-export const HINT_LENGTH = 4
 
 interface TagSecret {
   readonly hint: Buffer

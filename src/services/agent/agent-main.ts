@@ -3,13 +3,22 @@
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {EXIT, Failure} from '../../errors.ts'
 import {say, sayStack} from '../../net/process/say.ts'
+import {reload} from './reload.ts'
 import {runAgent} from './run-agent.ts'
 
 const config = JSON.parse(process.argv[2] ?? '') as AgentConfig
+const log = (line: string): void => say(`gwswitch agent: ${line}`)
 const stop = new AbortController()
+// Until it is there to read its configuration again, a reload has nothing to do.
+process.on('SIGHUP', () => {})
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 try {
-  await runAgent({config, signal: stop.signal, log: (line) => say(`gwswitch agent: ${line}`)})
+  await runAgent({config, signal: stop.signal, log}, (agent) => {
+    let reloading: Promise<void> = Promise.resolve()
+    process.on('SIGHUP', () => {
+      reloading = reloading.then(() => reload(agent, config, log))
+    })
+  })
 } catch (error) {
   if (error instanceof Failure) say(`gwswitch: ${error.message}`)
   else sayStack('gwswitch: ', error as Error)

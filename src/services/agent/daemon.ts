@@ -34,6 +34,8 @@ export interface Agent {
   where: Whereabouts['status']
   /** Whether no switch is under way and no session drains. */
   readonly idle: boolean
+  /** Whether nothing is tried, changed or undone just now. */
+  readonly resting: boolean
   stop(): Promise<void>
 }
 
@@ -134,6 +136,9 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     where: whereabouts.status,
     get idle() {
       return switcher.idle
+    },
+    get resting() {
+      return switcher.resting
     },
     async stop() {
       // What is undone now, because the agent stops, is no reason to ask.

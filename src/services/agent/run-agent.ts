@@ -4,7 +4,7 @@ import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
 import {readNamed, readText} from '../../net/file/text-file.ts'
 import {readPrivateKey, type SigningKey} from '../../wire/agent-message.ts'
-import {startAgent} from './daemon.ts'
+import {type Agent, startAgent} from './daemon.ts'
 import {type AgentKernel, systemKernel} from './kernel.ts'
 
 /**
@@ -29,10 +29,14 @@ export interface RunOptions {
   readonly kernel?: AgentKernel
 }
 
-/** Runs until `signal`. @throws Failure if it cannot start. */
-export async function runAgent({config, signal, log, kernel = systemKernel(log)}: RunOptions): Promise<void> {
+/** Runs until `signal`; `onStarted` gets the agent once it listens. @throws Failure if it cannot start. */
+export async function runAgent(
+  {config, signal, log, kernel = systemKernel(log)}: RunOptions,
+  onStarted: (agent: Agent) => void = () => {},
+): Promise<void> {
   const agent = await startAgent({config, key: readAgentKey(config), kernel, network: true})
   log(`${config.vm} listens on ${agent.listening.join(', ')}`)
+  onStarted(agent)
   await aborted(signal)
   await agent.stop()
 }
