@@ -153,6 +153,8 @@ export interface AgentAnswer {
   readonly reason?: AgentReason
   /** One line for people. */
   readonly detail?: string
+  /** With `replayed`: the highest `seq` of this key, for a sender whose clock was ahead once. */
+  readonly last_seq?: number
   /** The gateways now in use on the interface. */
   readonly gw4?: Ipv4
   readonly gw6?: string
@@ -208,6 +210,7 @@ const CHECKS: Readonly<Record<string, FieldCheck>> = {
   state: oneOf(AGENT_STATES),
   reason: oneOf(AGENT_REASONS),
   detail: textLike((text) => text.length <= 300),
+  last_seq: COMMON_FIELDS.seq!,
   t_apply_ms: positive,
   t_confirm_ms: positive,
 }
@@ -225,6 +228,6 @@ const COMMAND: MessageKind = {
 const ANSWER: MessageKind = {
   typ: ANSWER_TYP,
   needs: ['v', 'op', 'vm', 'run', 'seq', 'nonce', 'state', 'iat'],
-  may: ['reason', 'detail', 'gw4', 'gw6', 'mode', 't_apply_ms', 't_confirm_ms'],
+  may: ['reason', 'detail', 'last_seq', 'gw4', 'gw6', 'mode', 't_apply_ms', 't_confirm_ms'],
   checks: CHECKS,
 }

@@ -64,6 +64,8 @@ export type Decision =
       readonly detail: string
       /** Whether the sequence number is used up by this refusal. */
       readonly consumes: boolean
+      /** The highest of this key, where the command's is not above it. */
+      readonly lastSeq?: number
     }
 
 const refuse = (reason: AgentReason, detail: string, consumes = true): Decision => ({
@@ -71,6 +73,11 @@ const refuse = (reason: AgentReason, detail: string, consumes = true): Decision 
   reason,
   detail,
   consumes,
+})
+
+const replayed = (seq: number, lastSeq: number): Decision => ({
+  ...{accept: false, reason: 'replayed', detail: `seq ${seq} is not above ${lastSeq}`, consumes: false},
+  lastSeq,
 })
 
 /** Checks in this order, and names the first that fails: vm, clone, clock, sequence, nonce, then what the command wants. */
@@ -101,8 +108,7 @@ function identity(
     return off(`valid for ${command.exp - command.iat} s (want 0 to ${lifetimeS})`)
   }
   const known = lastOf(memory, kid)
-  if (known && command.seq <= known.seq)
-    return refuse('replayed', `seq ${command.seq} is not above ${known.seq}`, false)
+  if (known && command.seq <= known.seq) return replayed(command.seq, known.seq)
   if (known?.nonces.some(([nonce]) => nonce === command.nonce)) return refuse('nonce', 'this nonce was used before')
   return undefined
 }

@@ -70,7 +70,10 @@ export type ReceptionEvent =
   /** The switch is in another state now, and that is written down. */
   | {readonly kind: 'changed'; readonly record: SwitchRecord}
 
-export type Outcome = Pick<AgentAnswer, 'state' | 'reason' | 'detail' | 'mode' | 't_apply_ms' | 't_confirm_ms'>
+export type Outcome = Pick<
+  AgentAnswer,
+  'state' | 'reason' | 'detail' | 'last_seq' | 'mode' | 't_apply_ms' | 't_confirm_ms'
+>
 
 export type ReceptionAction =
   /**
@@ -192,11 +195,13 @@ interface Refusal {
   readonly detail: string
   /** Whether the sequence number is used up by it. */
   readonly consumes: boolean
+  readonly lastSeq?: number
 }
 
-function refuse(state: Reception, asker: Asker, {reason, detail, consumes}: Refusal): ReceptionStep {
+function refuse(state: Reception, asker: Asker, {reason, detail, consumes, lastSeq}: Refusal): ReceptionStep {
   const {kid, command, reply} = asker
-  const outcome = {state: 'refused', reason, detail: detail.slice(0, 300)} as const
+  const known = lastSeq === undefined ? {} : {last_seq: lastSeq}
+  const outcome = {state: 'refused', reason, detail: detail.slice(0, 300), ...known} as const
   return {
     state: counted(state, 'refused'),
     actions: [

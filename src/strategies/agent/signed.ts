@@ -69,8 +69,18 @@ export function signedConversation(
     heard.unreachable = why
   })
 
-  /** Says it until `enough` answers it, or the time is over; resolves to the last answer to it. */
+  /** Says it as {@link sayOnce} does, and counts on from where the agent is, if a clock was ahead of ours once. */
   async function ask(op: AgentOp, enough: (answer: AgentAnswer) => boolean): Promise<AgentAnswer | undefined> {
+    const answer = await sayOnce(op, enough)
+    const last = answer?.reason === 'replayed' ? (answer.last_seq ?? 0) : 0
+    if (last <= seq || last >= Number.MAX_SAFE_INTEGER) return answer
+    observe({atNs: world.now(), text: `${target.name} has heard seq ${last} of this key: said again with a higher one`})
+    seq = last
+    return sayOnce(op, enough)
+  }
+
+  /** Says it until `enough` answers it, or the time is over; resolves to the last answer to it. */
+  async function sayOnce(op: AgentOp, enough: (answer: AgentAnswer) => boolean): Promise<AgentAnswer | undefined> {
     seq = sequence(world.now(), seq)
     const command = commandOf(op, target, order, {seq, nonce: nonce(), nowNs: world.now()})
     const token = signCommand(command, {...key, kid: target.kid ?? key.kid})

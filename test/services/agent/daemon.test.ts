@@ -143,7 +143,9 @@ describe('an agent', () => {
     const answers: string[] = []
     const old = {...command({seq: order.seq - 1, gw4: '10.0.0.1'})}
     await again.receive(Buffer.from(signCommand(old, {kid, privateKey: site})), (said) => void answers.push(said))
-    expect(openAnswer(Buffer.from(answers[0]!), () => key.privateKey)).toMatchObject({message: {reason: 'replayed'}})
+    expect(openAnswer(Buffer.from(answers[0]!), () => key.privateKey)).toMatchObject({
+      message: {reason: 'replayed', last_seq: order.seq},
+    })
   })
 
   it('checks no more signatures than it can afford, and counts the rest', async () => {
