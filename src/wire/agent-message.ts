@@ -31,6 +31,9 @@ export {
   signedPart,
   withTag,
 } from './agent-jws.ts'
+
+import {readPublicKey} from './agent-keys.ts'
+
 export {newPrivateKey, privateKeyText, publicKeyText, readPrivateKey, readPublicKey} from './agent-keys.ts'
 
 /** `typ` of the protected header: an answer can never be taken for a command, nor the other way round. @internal */
@@ -40,8 +43,11 @@ export const ANSWER_TYP = 'gwsw-ans+jws'
 /** Probes that one command may name. */
 export const PROBE_LIMIT = 8
 
-export const AGENT_OPS = ['switch', 'confirm', 'rollback', 'query'] as const
-/** `switch` changes the gateway; `confirm` and `rollback` end the switch of the same `run`; `query` asks how it stands. */
+export const AGENT_OPS = ['switch', 'confirm', 'rollback', 'query', 'introduce', 'revoke'] as const
+/**
+ * `switch` changes the gateway; `confirm` and `rollback` end the switch of the same `run`; `query` asks how it stands.
+ * `introduce` makes a new key as good as the one that signs, `revoke` takes one away.
+ */
 export type AgentOp = (typeof AGENT_OPS)[number]
 
 export const SWITCH_MODES = ['replace', 'rule', 'drain'] as const
@@ -83,6 +89,13 @@ export interface AgentCommand {
   readonly confirm_s?: number
   /** Seconds for which `drain` keeps open sessions on the old gateway. */
   readonly drain_s?: number
+  /** Of an `introduce`: the name and the public half of the new key, and the seconds since 1970 between which it is valid. */
+  readonly new_kid?: string
+  readonly new_key?: string
+  readonly not_before?: number
+  readonly not_after?: number
+  /** The key that a `revoke` takes away. */
+  readonly old_kid?: string
 }
 
 export const AGENT_STATES = ['received', 'applied', 'confirmed', 'rolled_back', 'refused'] as const
@@ -94,6 +107,8 @@ export const AGENT_REASONS = [
   /** A signed command whose fields make no sense, or of another version. */
   'invalid',
   'wrong_vm',
+  /** The key was revoked, or is not valid yet or no more; or it may not do that to another key. */
+  'key',
   /** `iat` lies in the future or `exp` in the past, or they are too far apart: compare the clocks. */
   'clock',
   /** `seq` is not above the last one of this key. */
@@ -195,6 +210,9 @@ export function echoOf(payload: object): Echo | undefined {
   return fits ? {op: op as AgentOp, run: run as string, seq: seq as number, nonce: nonce as string} : undefined
 }
 
+/** RFC 7515, 4.1.4: any string; together with all the rest it must fit a datagram. */
+export const isKid = (text: string): boolean => text.length > 0 && text.length <= 256
+
 const positive: FieldCheck = (value) => typeof value === 'number' && value >= 0 && Number.isFinite(value)
 
 const CHECKS: Readonly<Record<string, FieldCheck>> = {
@@ -207,6 +225,11 @@ const CHECKS: Readonly<Record<string, FieldCheck>> = {
   probe: listOf(PROBE_LIMIT, textLike(isAddressText)),
   confirm_s: wholeTo(3600),
   drain_s: wholeTo(86_400),
+  new_kid: textLike(isKid),
+  old_kid: textLike(isKid),
+  new_key: textLike((text) => /^[\w-]{43}$/.test(text) && readPublicKey(text) !== undefined),
+  not_before: COMMON_FIELDS.iat!,
+  not_after: COMMON_FIELDS.exp!,
   state: oneOf(AGENT_STATES),
   reason: oneOf(AGENT_REASONS),
   detail: textLike((text) => text.length <= 300),
@@ -218,11 +241,17 @@ const CHECKS: Readonly<Record<string, FieldCheck>> = {
 const COMMAND: MessageKind = {
   typ: COMMAND_TYP,
   needs: ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce'],
-  may: ['mac', 'site', 'gw4', 'gw6', 'from_gw4', 'from_gw6', 'mode', 'probe', 'confirm_s', 'drain_s'],
+  may: [
+    ...['mac', 'site', 'gw4', 'gw6', 'from_gw4', 'from_gw6', 'mode', 'probe', 'confirm_s', 'drain_s'],
+    ...['new_kid', 'new_key', 'not_before', 'not_after', 'old_kid'],
+  ],
   checks: CHECKS,
   also(value) {
-    const {op, gw4, gw6} = value as AgentCommand
-    return op === 'switch' && gw4 === undefined && gw6 === undefined ? 'a switch names gw4 or gw6' : undefined
+    const {op, gw4, gw6, new_kid, new_key, old_kid} = value as AgentCommand
+    if (op === 'switch' && gw4 === undefined && gw6 === undefined) return 'a switch names gw4 or gw6'
+    if (op === 'introduce' && (new_kid === undefined || new_key === undefined)) return 'it names new_kid and new_key'
+    if (op === 'revoke' && old_kid === undefined) return 'it names old_kid'
+    return undefined
   },
 }
 const ANSWER: MessageKind = {

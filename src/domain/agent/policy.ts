@@ -57,7 +57,7 @@ export interface SwitchPlan {
 
 export type Decision =
   | {readonly accept: true; readonly op: 'switch'; readonly plan: SwitchPlan}
-  | {readonly accept: true; readonly op: 'confirm' | 'rollback' | 'query'}
+  | {readonly accept: true; readonly op: 'confirm' | 'rollback' | 'query' | 'introduce' | 'revoke'}
   | {
       readonly accept: false
       readonly reason: AgentReason
@@ -115,7 +115,8 @@ function identity(
 
 function decideOther(command: AgentCommand, kid: string, {memory}: PolicyFacts): Decision {
   const {last} = memory
-  if (command.op === 'query') return {accept: true, op: 'query'}
+  const {op} = command
+  if (op === 'query' || op === 'introduce' || op === 'revoke') return {accept: true, op}
   if (last === undefined || last.run !== command.run)
     return refuse('no_switch', `there is no switch of run ${command.run}`)
   // A key has a say in its own switches only.

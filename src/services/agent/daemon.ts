@@ -6,15 +6,15 @@ import {openUdpListener, type Peer, type UdpListener} from '../../net/stream/udp
 import {listenUnix, onLines, type UnixServer, type UnixSocket} from '../../net/stream/unix-socket.ts'
 import {BEACON_TYP} from '../../wire/agent-beacon.ts'
 import {claimedTyp} from '../../wire/agent-jws.ts'
-import {AGENT_MESSAGE_LIMIT, readPublicKey, type SigningKey} from '../../wire/agent-message.ts'
-import {hintOf} from '../../wire/agent-tag.ts'
+import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
 import {endpointText} from '../../wire/endpoint.ts'
 import {isVersion6} from '../../wire/ipv6-address.ts'
 import type {AgentKernel} from './kernel.ts'
+import {openKeys} from './keys.ts'
 import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
 import {makeReceiver, type Receiver, type ReceptionCounts} from './receiver.ts'
 import {STATUS_LINE} from './running-agent.ts'
-import {type AgentStore, openStore} from './store.ts'
+import {openStore} from './store.ts'
 import {makeWhereabouts, type Whereabouts} from './whereabouts.ts'
 
 /** ms in which several notifications count as one. */
@@ -59,15 +59,20 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     config.socket === undefined
       ? undefined
       : await ownSocket(config.socket, (socket) => void ready.promise.then((parts) => serve(socket, parts)))
-  const store = openStoreOr(config.state, kernel, () => void server?.close())
+  const closeServer = (): void => void server?.close()
+  const store = orClose(() => openStore(config.state, kernel), closeServer)
+  const keys = orClose(() => openKeys(config, kernel), closeServer)
   const listeners: UdpListener[] = []
+  keys.onChange(() => {
+    for (const listener of listeners) listener.expect(keys.hints)
+  })
   const whereabouts = makeWhereabouts({
-    ...{config, kernel, key},
+    ...{config, kernel, key, keys},
     memory: () => store.memory,
     send: (note, to) => fitting(listeners, to.address)?.send(note, to),
   })
   const receiver = makeReceiver({
-    ...{config, kernel, store, key},
+    ...{config, kernel, store, key, keys},
     onSwitch: whereabouts.switched,
     onSwitchFailed: whereabouts.switchFailed,
   })
@@ -98,10 +103,10 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     // What comes to its end now says so itself.
     if (last?.phase === 'done' && last.state !== 'confirmed') whereabouts.switchFailed()
     await switcher.recover()
-    const hints = config.trusted.map(({publicKey}) => hintOf(readPublicKey(publicKey)!))
     const onError = (error: Error): void => kernel.log(`udp: ${error.message}`)
     if (network)
-      for (const endpoint of config.listen) listeners.push(openUdpListener(endpoint, onMessage, {hints, onError}))
+      for (const endpoint of config.listen)
+        listeners.push(openUdpListener(endpoint, onMessage, {hints: keys.hints, onError}))
     watch = kernel.watchRoutes({onLost: reassert, onNotifyPeers: whereabouts.moved})
     ready.resolve({receiver, whereabouts})
   } catch (error) {
@@ -150,9 +155,9 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
 }
 
 /** A socket that is listened on would keep the process alive that cannot start. */
-function openStoreOr(directory: string, kernel: AgentKernel, close: () => void): AgentStore {
+function orClose<T>(open: () => T, close: () => void): T {
   try {
-    return openStore(directory, kernel)
+    return open()
   } catch (error) {
     close()
     throw error

@@ -1,5 +1,5 @@
 // Datagrams and lines in, signed answers out. What is said to whom is decided in domain/agent/reception.
-import {createHash, type KeyObject} from 'node:crypto'
+import {createHash} from 'node:crypto'
 import {admissions} from '../../domain/agent/admission.ts'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {type AgentMemory, answerTo, remembered, type SwitchRecord, used} from '../../domain/agent/memory.ts'
@@ -14,18 +14,19 @@ import {
   step,
   withAnswer,
 } from '../../domain/agent/reception.ts'
+import {Failure} from '../../errors.ts'
 import {
   type AgentAnswer,
   type AgentCommand,
   type Echo,
   type Opened,
   openCommand,
-  readPublicKey,
   type SigningKey,
   signAnswer,
   signedPart,
 } from '../../wire/agent-message.ts'
 import type {AgentKernel} from './kernel.ts'
+import type {AgentKeys} from './keys.ts'
 import {gatewaysInUse, readFacts} from './routes.ts'
 import type {AgentStore} from './store.ts'
 import {makeSwitcher, type Switcher} from './switcher.ts'
@@ -50,14 +51,15 @@ export interface ReceiverParts {
   readonly kernel: AgentKernel
   readonly store: AgentStore
   readonly key: SigningKey
+  readonly keys: AgentKeys
   /** A switch is obeyed: whoever asked for one has got an answer. */
   onSwitch?(): void
   /** A switch has ended otherwise than confirmed, or is undone after that. */
   onSwitchFailed?(): void
 }
 
-export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFailed}: ReceiverParts): Receiver {
-  const open = makeOpener(config)
+export function makeReceiver({config, kernel, store, key, keys, onSwitch, onSwitchFailed}: ReceiverParts): Receiver {
+  const open = makeOpener(keys)
   const {stamp, here} = makeStamp(config, kernel, store)
   let state = NOBODY
   const onChange = (record: SwitchRecord): void => void take({kind: 'changed', record})
@@ -74,7 +76,12 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
   /** Resolves when all that comes of it is done. @throws RouteError if the facts cannot be read */
   async function take(event: ReceptionEvent): Promise<void> {
     const {memory} = store
-    const {state: next, actions} = step(state, event, {config, memory, facts: () => readFacts(kernel, memory)})
+    const {state: next, actions} = step(state, event, {
+      config: {...config, trusted: keys.trusted},
+      memory,
+      keyProblem: keys.problem,
+      facts: () => readFacts(kernel, memory),
+    })
     const [first] = actions
     if (first?.kind === 'use_up' && first.decisive) {
       const {asker} = first
@@ -100,6 +107,9 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
       case 'rollback':
         await take(await carryOut(action))
         break
+      case 'keys':
+        await take({kind: 'told', asker: action.asker, outcome: changeKeys(action.asker)})
+        break
       case 'answer':
         answer(action.asker, action.outcome)
         break
@@ -117,6 +127,17 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
         break
       case 'log':
         kernel.log(action.text)
+    }
+  }
+
+  function changeKeys({kid, command}: Asker): Outcome {
+    try {
+      const detail = keys.change(command, kid)
+      kernel.log(`${command.op} by ${kid}: ${detail}`)
+      return {state: 'confirmed', detail: detail.slice(0, 300)}
+    } catch (error) {
+      const reason = error instanceof Failure && error.kind === 'refused' ? 'key' : 'persist_failed'
+      return {state: 'refused', reason, detail: (error as Error).message.slice(0, 300)}
     }
   }
 
@@ -171,15 +192,10 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
 type Order = Extract<ReceptionAction, {readonly kind: 'switch' | 'confirm' | 'rollback'}>
 
 /** Opens messages, and no more of them than it can afford to verify. */
-function makeOpener({trusted}: AgentConfig) {
-  const keys = new Map<string, KeyObject>(trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
+function makeOpener({keyOf}: AgentKeys) {
   const admits = admissions(UNTAGGED)
   return (bytes: Uint8Array, from: string | undefined, nowMs: number): Opened<AgentCommand> =>
-    openCommand(
-      bytes,
-      (kid) => keys.get(kid),
-      (claim) => admits(claim, from, nowMs),
-    )
+    openCommand(bytes, keyOf, (claim) => admits(claim, from, nowMs))
 }
 
 /** What every answer has, and the gateways in use that most of them have. */

@@ -1,5 +1,5 @@
 // Where the VM is: beacons come in, round trips are measured, notes go out. What to do when is decided in domain/agent.
-import {type KeyObject, randomBytes} from 'node:crypto'
+import {randomBytes} from 'node:crypto'
 import {admissions} from '../../domain/agent/admission.ts'
 import {type BeaconReason, judgeBeacon} from '../../domain/agent/beacons.ts'
 import type {AgentConfig} from '../../domain/agent/config.ts'
@@ -16,9 +16,10 @@ import {
 } from '../../domain/agent/site-watch.ts'
 import {NUD_REACHABLE} from '../../net/netlink/route-message.ts'
 import {type AgentNote, openBeacon, type SiteBeacon, signNote} from '../../wire/agent-beacon.ts'
-import {NOTE_PORT, readPublicKey, type SigningKey, type SilentReason, withTag} from '../../wire/agent-message.ts'
+import {NOTE_PORT, type SigningKey, type SilentReason, withTag} from '../../wire/agent-message.ts'
 import {type Endpoint, endpointText, readEndpoint} from '../../wire/endpoint.ts'
 import type {AgentKernel} from './kernel.ts'
+import type {AgentKeys} from './keys.ts'
 import {gatewaysInUse, readFacts} from './routes.ts'
 
 /** What the agent knows of where it is, for `agent status`. Ages in seconds. */
@@ -60,6 +61,7 @@ export interface WhereaboutsParts {
   readonly config: AgentConfig
   readonly kernel: AgentKernel
   readonly key: SigningKey
+  readonly keys: Pick<AgentKeys, 'trusted' | 'keyOf' | 'problem'>
   memory(): AgentMemory
   send(note: string, to: Endpoint): void
 }
@@ -68,8 +70,7 @@ export interface WhereaboutsParts {
 const UNTAGGED = {perSecond: 20, burst: 40}
 const RECENT_MS = 5000
 
-export function makeWhereabouts({config, kernel, key, memory, send}: WhereaboutsParts): Whereabouts {
-  const keys = new Map<string, KeyObject>(config.trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
+export function makeWhereabouts({config, kernel, key, keys, memory, send}: WhereaboutsParts): Whereabouts {
   const admits = admissions(UNTAGGED)
   const counts = {heeded: 0, ignored: {} as Partial<Record<SilentReason | BeaconReason, number>>}
   const lastSeq = new Map<string, number>()
@@ -93,7 +94,7 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
     const done = step(watch, event, {
       nowMs,
       beacons: config.beacons,
-      keys: keys.size,
+      keys: keys.trusted.filter(({kid}) => keys.problem(kid) === undefined).length,
       askOnMove: config.askOnMove,
       gateways: () => gatewaysInUse(facts ?? readNow()),
     })
@@ -152,7 +153,7 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
   function judge(bytes: Uint8Array, from: string | undefined): SilentReason | BeaconReason | undefined {
     const opened = openBeacon(
       bytes,
-      (kid) => keys.get(kid),
+      (kid) => (keys.problem(kid) === undefined ? keys.keyOf(kid) : undefined),
       (claim) => admits(claim, from, performance.now()),
     )
     if (!opened.ok) return opened.authenticated ? 'invalid' : opened.reason
@@ -160,11 +161,16 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
     const {kid, message: beacon} = opened
     const facts = readRecent(nowMs)
     const nic = nicOf(facts)
-    const judged = judgeBeacon(beacon, kid, config, {
-      nowMs: kernel.now(),
-      lastSeq: lastSeq.get(kid),
-      onLink: (address) => nic !== undefined && prefixesContain(nic, address),
-    })
+    const judged = judgeBeacon(
+      beacon,
+      kid,
+      {...config, trusted: keys.trusted},
+      {
+        nowMs: kernel.now(),
+        lastSeq: lastSeq.get(kid),
+        onLink: (address) => nic !== undefined && prefixesContain(nic, address),
+      },
+    )
     if (typeof judged === 'string') return judged
     lastSeq.set(kid, beacon.seq)
     take({kind: 'beacon', kid, heard: heardOf(beacon, judged.gateways, nowMs)}, facts)

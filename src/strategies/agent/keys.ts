@@ -14,11 +14,11 @@ export function readSigningKey(file: string, kid?: string): SigningKey {
 }
 
 /** The 43 characters of a public key from themselves, a JWK, PEM, or the name of a file with one of them. */
-export function readAgentKey(text: string): string {
+export function readAgentKey(text: string, flag = '--agent-key'): string {
   const key = readPublicKey(text) ?? readPublicKey(readText(text) ?? '')
   if (key !== undefined) return publicKeyText(key)
   throw new Failure(
     'usage',
-    `--agent-key ${text}: is no Ed25519 public key and no file with one (want what "gwswitch agent keygen" prints in the VM)`,
+    `${flag} ${text}: is no Ed25519 public key and no file with one (want what "gwswitch agent keygen" prints${flag === '--agent-key' ? ' in the VM' : ''})`,
   )
 }

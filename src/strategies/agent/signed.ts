@@ -46,13 +46,41 @@ const newNonce = (): string => randomBytes(12).toString('base64url')
  */
 const sequence = (nowNs: bigint, last: number): number => Math.max(Number(nowNs / 1000n), last + 1)
 
-/** @throws Failure `usage` for a key of the agent that is none. */
-export function signedConversation(
+/** What an agent shall think of a key: fields of the command. JSON. */
+export type KeyOrder = Pick<AgentCommand, 'new_kid' | 'new_key' | 'not_before' | 'not_after' | 'old_kid'> & {
+  readonly op: 'introduce' | 'revoke'
+}
+
+/** Tells one agent, and how it answered. The caller closes the peer. @throws Failure `usage` as signedConversation does. */
+export async function tellKeys(
   target: AgentTarget,
-  order: SwitchOrder,
+  {op, ...fields}: KeyOrder,
+  {run, timeoutMs}: Pick<SwitchOrder, 'run' | 'timeoutMs'>,
+  tools: SignedTools,
+  stage: ConversationStage,
+): Promise<Standing> {
+  const none = {v4: null, v6: null}
+  const order = {...{run, timeoutMs, site: null, to: none, from: none, mode: null, probes: [], confirmS: 0}, fields}
+  const {ask, standing} = signedTalk(target, order, tools, stage)
+  return standing(await ask(op, () => true), op)
+}
+
+type TalkOrder = SwitchOrder & {readonly fields?: Omit<KeyOrder, 'op'>}
+
+interface SignedTalk {
+  ask(op: AgentOp, enough: (answer: AgentAnswer) => boolean): Promise<AgentAnswer | undefined>
+  standing(answer: AgentAnswer | undefined, op: AgentOp): Standing
+  /** It is known by now. */
+  confirmed(): void
+}
+
+/** What is said and heard of one order. */
+function signedTalk(
+  target: AgentTarget,
+  order: TalkOrder,
   {peer, key, nonce = newNonce}: SignedTools,
   {world, signal, observe}: ConversationStage,
-): Conversation {
+): SignedTalk {
   const agentKey = readPublicKey(target.agentKey ?? '')
   if (agentKey === undefined)
     throw new Failure('usage', `${target.name}: no public key of its agent to check its answers by`)
@@ -128,6 +156,18 @@ export function signedConversation(
           timing: books.timing(answer),
         }
 
+  return {ask, standing, confirmed: () => books.note('confirmed')}
+}
+
+/** @throws Failure `usage` for a key of the agent that is none. */
+export function signedConversation(
+  target: AgentTarget,
+  order: SwitchOrder,
+  tools: SignedTools,
+  stage: ConversationStage,
+): Conversation {
+  const {ask, standing, confirmed} = signedTalk(target, order, tools, stage)
+  const {signal} = stage
   return {
     async begin() {
       signal.throwIfAborted()
@@ -139,7 +179,7 @@ export function signedConversation(
       const answer = await ask('confirm', (said) => said.state !== 'received')
       // What it says of a switch that cannot be confirmed is that; how it ended it tells when asked.
       const asked = answer?.reason === 'no_switch' ? await ask('query', () => true) : answer
-      if (asked?.state === 'confirmed') books.note('confirmed')
+      if (asked?.state === 'confirmed') confirmed()
       return standing(asked?.state === 'received' ? answer : asked, 'confirm')
     },
     async rollBack() {
@@ -148,7 +188,7 @@ export function signedConversation(
       if (answer?.reason !== 'no_switch') return standing(answer, 'rollback')
       return {...standing(answer, 'rollback'), state: 'rolled_back', detail: `it never began: ${answer.detail ?? ''}`}
     },
-    close: () => peer.close(),
+    close: () => tools.peer.close(),
   }
 }
 
@@ -166,13 +206,13 @@ const NOTHING: Standing = {
 export function commandOf(
   op: AgentOp,
   target: Pick<AgentTarget, 'id' | 'mac'>,
-  order: SwitchOrder,
+  order: TalkOrder,
   {seq, nonce, nowNs}: {readonly seq: number; readonly nonce: string; readonly nowNs: bigint},
 ): AgentCommand {
   const iat = Number(nowNs / 1_000_000_000n)
   const head = {v: 1, op, vm: target.id, run: order.run, seq, iat, nonce} as const
   const exp = iat + Math.ceil(order.timeoutMs / 1000) + SPARE_S
-  if (op !== 'switch') return {...head, exp}
+  if (op !== 'switch') return {...head, exp, ...order.fields}
   const {to, from, mode, probes, site, confirmS} = order
   return {
     ...{...head, exp},
