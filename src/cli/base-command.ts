@@ -3,6 +3,7 @@ import {constants} from 'node:os'
 import {Command, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import {EXIT, Failure} from '../errors.ts'
+import type {AuditEvent} from '../net/file/audit-log.ts'
 import {overwrite, printJson, say, sayStack} from '../net/process/say.ts'
 import type {World} from '../net/world.ts'
 import {printable} from '../wire/printable.ts'
@@ -160,6 +161,13 @@ export abstract class BaseCommand extends Command {
     if (this.jsonEnabled()) this.logJson(document)
     else say(`gwswitch: ${document.error.message}${hint}`)
     if (!(error instanceof Failure) && error instanceof Error && process.argv.includes('--verbose')) sayStack('', error)
+  }
+
+  /** Appends to the record that was asked for; what cannot be written there is a warning. */
+  protected async audit(file: string, events: readonly AuditEvent[]): Promise<void> {
+    const {auditLog} = await import('../net/file/audit-log.ts')
+    const write = auditLog(file, 'gwswitch', (error) => this.caution(`audit log not written: ${error.message}`))
+    for (const event of events) write(event)
   }
 
   /** A line on stderr that is heeded also when stdout goes into a pipe. oclif's own would be wrapped and framed. */

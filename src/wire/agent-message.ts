@@ -21,7 +21,6 @@ import {
 export {
   AGENT_MESSAGE_LIMIT,
   AGENT_PORT,
-  type Claim,
   isAgentId,
   type KeyLookup,
   NOTE_PORT,

@@ -1,4 +1,5 @@
 import {Args, Flags} from '@oclif/core'
+import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {whole} from '../../cli/flags.ts'
 import type {RotateDocument} from '../../orders/rotate/rotate.ts'
@@ -40,6 +41,7 @@ export default class AgentRotate extends BaseCommand {
     socket: Flags.string({helpValue: 'PATH', summary: 'unix socket of the agent'}),
     port: whole({helpValue: 'N', min: 1, max: 65_535, summary: 'UDP port of the agent (default: 6742)'}),
     timeout: whole({default: 10, helpValue: 'S', min: 1, max: 600, summary: 'seconds to ask for an answer'}),
+    audit: auditFlag(),
   }
 
   async run(): Promise<RotateDocument> {
@@ -53,6 +55,15 @@ export default class AgentRotate extends BaseCommand {
     }
     const inventory = await this.inventory(flags.inventory)
     const document = await rotate(order, inventory, {world: await this.world(), signal: this.interrupt.signal})
+    if (flags.audit !== undefined)
+      await this.audit(
+        flags.audit,
+        document.vms.map(({vm, state, detail}) => ({
+          event: 'key',
+          message: `${document.order.op} on ${vm} by ${document.by}: ${state}${detail === null ? '' : `: ${detail}`}`,
+          fields: {vm, kid: document.by, ...document.order, state},
+        })),
+      )
     for (const line of rotateText(document)) this.log(line)
     process.exitCode = document.exitCode
     return document

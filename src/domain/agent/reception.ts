@@ -94,7 +94,13 @@ export type ReceptionAction =
   /** What is written down as its answer by now is sent. */
   | {readonly kind: 'tell'; readonly asker: Asker}
   /** Sent only. */
-  | {readonly kind: 'say'; readonly echo: Echo; readonly outcome: Outcome; readonly reply: Reply}
+  | {
+      readonly kind: 'say'
+      readonly kid: string
+      readonly echo: Echo
+      readonly outcome: Outcome
+      readonly reply: Reply
+    }
   /** For who asked a site for a gateway: a switch is obeyed; it came to nothing, or was undone. */
   | {readonly kind: 'switch_obeyed' | 'switch_failed'}
   | {readonly kind: 'log'; readonly text: string}
@@ -158,12 +164,12 @@ function hush(state: Reception, reason: SilentReason): ReceptionStep {
 }
 
 /** A signed command that makes no sense. */
-function invalid(state: Reception, {problem, payload}: Invalid, reply: Reply): ReceptionStep {
+function invalid(state: Reception, {kid, problem, payload}: Invalid, reply: Reply): ReceptionStep {
   const echo = echoOf(payload)
   const outcome = {state: 'refused', reason: 'invalid', detail: problem} as const
   return {
     state: counted(state, 'refused'),
-    actions: echo === undefined ? [] : [{kind: 'say', echo, outcome, reply}],
+    actions: echo === undefined ? [] : [{kind: 'say', kid, echo, outcome, reply}],
   }
 }
 
@@ -226,7 +232,7 @@ function refuse(state: Reception, asker: Asker, {reason, detail, consumes, lastS
             {kind: 'use_up', asker, decisive: false},
             {kind: 'answer', asker, outcome},
           ] as const)
-        : [{kind: 'say', echo: command, outcome, reply} as const]),
+        : [{kind: 'say', kid, echo: command, outcome, reply} as const]),
     ],
   }
 }

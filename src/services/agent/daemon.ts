@@ -2,6 +2,7 @@
 
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
+import type {Audit} from '../../net/file/audit-log.ts'
 import {openUdpListener, type Peer, type UdpListener} from '../../net/stream/udp-listener.ts'
 import {listenUnix, onLines, type UnixServer, type UnixSocket} from '../../net/stream/unix-socket.ts'
 import {BEACON_TYP} from '../../wire/agent-beacon.ts'
@@ -11,6 +12,7 @@ import {endpointText} from '../../wire/endpoint.ts'
 import {isVersion6} from '../../wire/ipv6-address.ts'
 import type {AgentKernel} from './kernel.ts'
 import {openKeys} from './keys.ts'
+import {agentMetrics} from './metrics.ts'
 import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
 import {makeReceiver, type Receiver, type ReceptionCounts} from './receiver.ts'
 import {STATUS_LINE} from './running-agent.ts'
@@ -45,6 +47,8 @@ export interface AgentOptions {
   readonly kernel: AgentKernel
   /** Listen on UDP too; `agent --once` does not. */
   readonly network: boolean
+  /** Told of all that is wanted of the agent, and what came of it. */
+  readonly audit?: Audit
 }
 
 /**
@@ -52,7 +56,7 @@ export interface AgentOptions {
  * @throws Failure `privilege` without CAP_NET_ADMIN and CAP_NET_RAW, `runtime` if a socket or the state cannot be
  * opened, or another agent runs on this state.
  */
-export async function startAgent({config, key, kernel, network}: AgentOptions): Promise<Agent> {
+export async function startAgent({config, key, kernel, network, audit = () => {}}: AgentOptions): Promise<Agent> {
   // Whoever asks while what was left undone is finished is answered afterwards.
   const ready = Promise.withResolvers<Parameters<typeof serve>[1]>()
   const server =
@@ -72,7 +76,7 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     send: (note, to) => fitting(listeners, to.address)?.send(note, to),
   })
   const receiver = makeReceiver({
-    ...{config, kernel, store, key, keys},
+    ...{config, kernel, store, key, keys, audit},
     onSwitch: whereabouts.switched,
     onSwitchFailed: whereabouts.switchFailed,
   })
@@ -93,6 +97,12 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     await server?.close()
     await watch?.close()
   }
+  const startedAtMs = Date.now()
+  const metrics = (): string =>
+    agentMetrics({
+      ...{vm: config.vm, counts: receiver.counts, beacons: whereabouts.status().counts, memory: store.memory},
+      ...{validKeys: keys.trusted.filter(({kid}) => keys.problem(kid) === undefined).length, startedAtMs},
+    })
   let watch: {close(): Promise<void>} | undefined
   const reassert = paced(SETTLE_MS, LOOK_EVERY_MS, later, put)
   let recovering = false
@@ -108,7 +118,7 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
       for (const endpoint of config.listen)
         listeners.push(openUdpListener(endpoint, onMessage, {hints: keys.hints, onError}))
     watch = kernel.watchRoutes({onLost: reassert, onNotifyPeers: whereabouts.moved})
-    ready.resolve({receiver, whereabouts})
+    ready.resolve({receiver, whereabouts, metrics})
   } catch (error) {
     // What it began to finish would keep a process alive that hears nobody.
     if (recovering) await switcher.stop().catch((why: Error) => kernel.log(`not undone: ${why.message}`))
@@ -202,17 +212,32 @@ function paced(
   }
 }
 
-/** One message a line; answers come back a line each. */
-function serve(
-  socket: UnixSocket,
-  {receiver, whereabouts}: {readonly receiver: Receiver; readonly whereabouts: Whereabouts},
-): void {
+interface Served {
+  readonly receiver: Receiver
+  readonly whereabouts: Whereabouts
+  /** For Prometheus. */
+  metrics(): string
+}
+
+/** What `curl --unix-socket` and whatever else scrapes by HTTP (RFC 9112) begins with; no message looks like it. */
+const METRICS_REQUEST = /^GET \S*\/metrics HTTP\/1\.[01]\r?$/
+
+/** One message a line; answers come back a line each. Metrics are asked for by HTTP. */
+function serve(socket: UnixSocket, {receiver, whereabouts, metrics}: Served): void {
   const reply = (text: string): void => void (socket.writable && socket.write(`${text}\n`))
   const take = (line: Buffer): void => {
-    if (line.toString('latin1') === STATUS_LINE) reply(JSON.stringify(whereabouts.status()))
-    else if (line.length > 0) void receiver.receive(line, reply)
+    const text = line.toString('latin1')
+    if (!socket.writable || text === '' || text === '\r') return
+    if (text === STATUS_LINE) reply(JSON.stringify(whereabouts.status()))
+    else if (METRICS_REQUEST.test(text)) socket.end(httpAnswer(metrics()))
+    else void receiver.receive(line, reply)
   }
   onLines(socket, take, AGENT_MESSAGE_LIMIT)
+}
+
+function httpAnswer(body: string): string {
+  const head = ['HTTP/1.1 200 OK', 'Content-Type: text/plain; version=0.0.4; charset=utf-8', 'Connection: close']
+  return `${head.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 }
 
 /** For root alone. It is the lock too: two agents on one VM would undo each other's work. @throws Failure as listenUnix. */

@@ -11,7 +11,7 @@ import {type AgentAnswer, type AgentCommand, openAnswer, openCommand, readPublic
 import {startAgent} from './daemon.ts'
 import {systemKernel} from './kernel.ts'
 import {readKeyring} from './keys.ts'
-import {type RunOptions, readAgentKey} from './run-agent.ts'
+import {agentAudit, type RunOptions, readAgentKey} from './run-agent.ts'
 import {forward} from './running-agent.ts'
 
 /** How the messages of `--once` ended: their answers, in the order in which they came. */
@@ -52,7 +52,7 @@ export async function runOnce(
     return {answers}
   }
   const kernel = options.kernel ?? systemKernel(options.log)
-  const agent = await startAgent({config, key, kernel, network: false})
+  const agent = await startAgent({config, key, kernel, network: false, audit: agentAudit(config, options.log)})
   try {
     const under: Promise<void>[] = []
     for await (const line of createInterface({input, signal})) {

@@ -15,6 +15,7 @@ import {
   withAnswer,
 } from '../../domain/agent/reception.ts'
 import {Failure} from '../../errors.ts'
+import type {Audit} from '../../net/file/audit-log.ts'
 import {
   type AgentAnswer,
   type AgentCommand,
@@ -25,6 +26,7 @@ import {
   signAnswer,
   signedPart,
 } from '../../wire/agent-message.ts'
+import {answerEvent, switchEvent} from './audit.ts'
 import type {AgentKernel} from './kernel.ts'
 import type {AgentKeys} from './keys.ts'
 import {gatewaysInUse, readFacts} from './routes.ts'
@@ -52,17 +54,30 @@ export interface ReceiverParts {
   readonly store: AgentStore
   readonly key: SigningKey
   readonly keys: AgentKeys
+  readonly audit: Audit
   /** A switch is obeyed: whoever asked for one has got an answer. */
   onSwitch?(): void
   /** A switch has ended otherwise than confirmed, or is undone after that. */
   onSwitchFailed?(): void
 }
 
-export function makeReceiver({config, kernel, store, key, keys, onSwitch, onSwitchFailed}: ReceiverParts): Receiver {
+export function makeReceiver({
+  config,
+  kernel,
+  store,
+  key,
+  keys,
+  audit,
+  onSwitch,
+  onSwitchFailed,
+}: ReceiverParts): Receiver {
   const open = makeOpener(keys)
   const {stamp, here} = makeStamp(config, kernel, store)
   let state = NOBODY
-  const onChange = (record: SwitchRecord): void => void take({kind: 'changed', record})
+  function onChange(record: SwitchRecord): void {
+    audit(switchEvent(record))
+    void take({kind: 'changed', record})
+  }
   const switcher = makeSwitcher({config, kernel, store, noted, onChange})
 
   const useUp = (memory: AgentMemory, kid: string, command: AgentCommand): AgentMemory =>
@@ -117,6 +132,7 @@ export function makeReceiver({config, kernel, store, key, keys, onSwitch, onSwit
         tell(action.asker)
         break
       case 'say':
+        audit(answerEvent(action.kid, action.echo, action.outcome))
         send(action.reply, {...stamp(action.echo), ...action.outcome})
         break
       case 'switch_obeyed':
@@ -154,6 +170,7 @@ export function makeReceiver({config, kernel, store, key, keys, onSwitch, onSwit
 
   function answer({kid, command, digest, reply}: Asker, outcome: Outcome): void {
     const message: AgentAnswer = {...stamp(command), ...outcome, ...here()}
+    audit(answerEvent(kid, command, outcome))
     const error = store.keep(remembered(store.memory, {kid, seq: command.seq, digest, answer: message}))
     if (error) kernel.log(`answer not stored: ${error.message}`)
     send(reply, message)

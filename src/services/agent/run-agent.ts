@@ -2,6 +2,7 @@
 import {join} from 'node:path'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
+import {type Audit, auditLog} from '../../net/file/audit-log.ts'
 import {readNamed, readText} from '../../net/file/text-file.ts'
 import {readPrivateKey, type SigningKey} from '../../wire/agent-message.ts'
 import {type Agent, startAgent} from './daemon.ts'
@@ -34,12 +35,19 @@ export async function runAgent(
   {config, signal, log, kernel = systemKernel(log)}: RunOptions,
   onStarted: (agent: Agent) => void = () => {},
 ): Promise<void> {
-  const agent = await startAgent({config, key: readAgentKey(config), kernel, network: true})
+  const audit = agentAudit(config, log)
+  const agent = await startAgent({config, key: readAgentKey(config), kernel, network: true, audit})
+  audit({event: 'start', message: `agent of ${config.vm} started`, fields: {vm: config.vm}})
   log(`${config.vm} listens on ${agent.listening.join(', ')}`)
   onStarted(agent)
   await aborted(signal)
   await agent.stop()
+  audit({event: 'stop', message: `agent of ${config.vm} stopped`, fields: {vm: config.vm}})
 }
+
+/** Beside its state: who wanted what, and what came of it. */
+export const agentAudit = ({state}: AgentConfig, log: (line: string) => void): Audit =>
+  auditLog(join(state, 'audit.jsonl'), 'gwswitch-agent', (error) => log(`audit log not written: ${error.message}`))
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

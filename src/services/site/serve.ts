@@ -1,6 +1,7 @@
 // `gwswitch serve site`: says where it is, hears who asks, and switches them, until it is stopped.
 import type {Gateway, Vm} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
+import type {Audit, AuditEvent} from '../../net/file/audit-log.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {OnMessage, UdpListener, UdpListenOptions} from '../../net/stream/udp-listener.ts'
@@ -9,6 +10,7 @@ import {performSwitch, prepareSwitch} from '../../orders/switch/run-switch.ts'
 import type {Registered} from '../../strategies/registry.ts'
 import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
 import {beaconFrames, beaconOf} from './beacon.ts'
+import {siteMetrics} from './metrics.ts'
 import {type NoteCounts, noteReader} from './notes.ts'
 import type {ServeSiteRequest} from './request.ts'
 import {SWITCH_LIMITS, switchQueue} from './switch-queue.ts'
@@ -53,9 +55,14 @@ export interface ServeSiteStage {
   deadMan(): DeadMan
   listen(endpoint: Endpoint, onMessage: OnMessage, options: UdpListenOptions): UdpListener
   log(line: string): void
+  /** Told of every switch. */
+  readonly audit?: Audit
+  /** Gets the metrics now and then, and at the end. */
+  readonly onMetrics?: (text: string) => void
 }
 
 const SWITCHES_KEPT = 100
+const METRICS_EVERY_MS = 15_000
 
 /**
  * Serves until the signal is aborted, or the interface fails.
@@ -67,6 +74,7 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
   const startedNs = world.now()
   const steadyMs = (): number => performance.now()
   const switches: SiteSwitch[] = []
+  const outcomes: Partial<Record<SiteSwitch['outcome'], number>> = {}
   const ending = new AbortController()
   const end = AbortSignal.any([stage.signal, ending.signal])
   let broken: Failure | undefined
@@ -75,6 +83,8 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
   const queue = switchQueue<Gateway>(SWITCH_LIMITS, steadyMs, async (vm, from) => {
     const done = await switchOne(vm, from, request, {...stage, signal: end})
     log(outcomeText(done))
+    stage.audit?.(switchEvent(done))
+    outcomes[done.outcome] = (outcomes[done.outcome] ?? 0) + 1
     switches.push(done)
     if (switches.length > SWITCHES_KEPT) switches.shift()
     return done.outcome === 'switched' || done.outcome === 'planned'
@@ -100,8 +110,16 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
 
   for (const line of startText(request, listener.endpoint)) log(line)
   let beacons = 0
+  let toldMs = Number.NEGATIVE_INFINITY
+  const tell = (): void => {
+    const {site, segment} = request
+    const figures = {site, segment: segment.name, beacons, notes: notes.counts, switches: outcomes}
+    stage.onMetrics?.(siteMetrics(figures))
+    toldMs = steadyMs()
+  }
   try {
     for (let seq = 0; !end.aborted; ) {
+      if (steadyMs() - toldMs >= METRICS_EVERY_MS) tell()
       if (link !== undefined && request.beacon) {
         const beacon = beaconOf(request, world.now(), seq)
         seq = beacon.seq
@@ -115,6 +133,7 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
     await listener.close()
     ending.abort(stage.signal.reason)
     await queue.close()
+    tell()
   }
   if (broken !== undefined && !stage.signal.aborted) throw broken
   const {to, gw6, segment} = request
@@ -161,6 +180,13 @@ function outcomeText({vm, from, to, strategy, outcome, detail, ms}: SiteSwitch):
   const by = strategy === null ? '' : ` by ${strategy}`
   const took = outcome === 'planned' ? '' : ` after ${ms} ms`
   return `${vm} from ${from} to ${to}${by}: ${outcome.replace('_', ' ')}${took}: ${detail}`
+}
+
+function switchEvent(done: SiteSwitch): AuditEvent {
+  const {vm, from, to, strategy, outcome, detail, ms} = done
+  const priority = outcome === 'switched' || outcome === 'planned' ? 5 : 4
+  const fields = {vm, from, to, strategy: strategy ?? undefined, outcome, detail, ms}
+  return {event: 'switch', message: outcomeText(done), priority, fields}
 }
 
 function startText(request: ServeSiteRequest, endpoint: Endpoint): string[] {

@@ -1,10 +1,12 @@
 import {describe, expect, it} from 'vitest'
+import type {AuditEvent} from '../../../src/net/file/audit-log.ts'
 import type {OnMessage} from '../../../src/net/stream/udp-listener.ts'
 import {type ServeSiteDocument, serveSite} from '../../../src/services/site/serve.ts'
 import type {Strategy} from '../../../src/strategies/strategy.ts'
 import {openBeacon} from '../../../src/wire/agent-beacon.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {parseIpv6} from '../../../src/wire/ipv6.ts'
+import {readMetrics} from '../../support/prometheus.ts'
 import {strategyNamed, verdict} from '../../support/strategy.ts'
 import {fakeWorld} from '../../support/world.ts'
 import {inventory, keys, LEG, note, request, signed, useKeyFile} from './site-fixture.ts'
@@ -28,6 +30,8 @@ async function serve(
   const world = fakeWorld({interfaces: [LEG]})
   const stop = new AbortController()
   const logs: string[] = []
+  const audited: AuditEvent[] = []
+  const metrics: string[] = []
   let hear: OnMessage | undefined
   const serving = serveSite(request(over, known), {
     world,
@@ -39,6 +43,8 @@ async function serve(
       return {endpoint, send: () => {}, expect: () => {}, close: async () => {}}
     },
     log: (line) => void logs.push(line),
+    audit: (event) => void audited.push(event),
+    onMetrics: (text) => void metrics.push(text),
   })
   serving.catch(() => {})
   const startMs = Number(world.now() / 1_000_000n)
@@ -50,7 +56,7 @@ async function serve(
   await world.sleep(seconds * 1000)
   stop.abort()
   const document: ServeSiteDocument = await serving
-  return {world, document, logs, startMs}
+  return {world, document, logs, startMs, audited, metrics: readMetrics(metrics.at(-1)!)}
 }
 
 describe('serve site', () => {
@@ -93,7 +99,7 @@ describe('serve site', () => {
   })
 
   it('switches whoever asks, and tells how it ended', async () => {
-    const {document, logs} = await serve(3, [1])
+    const {document, logs, audited, metrics} = await serve(3, [1])
     expect(document.switches).toEqual([
       {
         vm: 'web-07',
@@ -107,6 +113,12 @@ describe('serve site', () => {
     ])
     expect(logs.at(-1)).toMatch(/^web-07 from rx to ry by agent: switched after \d+ ms: seen$/)
     expect(document.notes).toEqual({valid: 1, refused: {}, silent: {}})
+    expect(audited).toMatchObject([
+      {event: 'switch', fields: {vm: 'web-07', from: 'rx', to: 'ry', outcome: 'switched'}},
+    ])
+    expect(metrics.get('gwswitch_site_switches_total{outcome="switched"}')).toBe(1)
+    expect(metrics.get('gwswitch_site_notes_total{outcome="acted_on"}')).toBe(1)
+    expect(metrics.get('gwswitch_site_beacons_total')).toBe(document.beacons)
   })
 
   it.each<[string, Partial<Strategy>, string, RegExp]>([
