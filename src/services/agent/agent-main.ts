@@ -2,6 +2,7 @@
 // it has read and checked its file: the command line, YAML and the schema are then out of memory.
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {EXIT, Failure} from '../../errors.ts'
+import {releaseProgramPages} from '../../net/process/program-pages.ts'
 import {say, sayStack} from '../../net/process/say.ts'
 import {reload} from './reload.ts'
 import {runAgent} from './run-agent.ts'
@@ -14,6 +15,7 @@ process.on('SIGHUP', () => {})
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 try {
   await runAgent({config, signal: stop.signal, log}, (agent) => {
+    releaseProgramPages()
     let reloading: Promise<void> = Promise.resolve()
     process.on('SIGHUP', () => {
       reloading = reloading.then(() => reload(agent, config, log))
