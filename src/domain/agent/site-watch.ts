@@ -167,7 +167,7 @@ const back = ({watch}: Turn, rtts: ReadonlyMap<string, number | undefined>): str
 /** While all is quiet: notices a site that has come in the place of another. */
 function follow(turn: Turn): void {
   const {nowMs} = turn.now
-  const {last, site, change, measured: before, measuring} = turn.watch
+  const {last, site, change, measured: before, measuring, doubted} = turn.watch
   const targets = targetsOf(turn)
   let nearest = targets[0]?.site
   if (targets.length > 1) {
@@ -180,8 +180,8 @@ function follow(turn: Turn): void {
   }
   if (nearest === undefined) unclear(turn)
   else if (nearest === site) put(turn, {change: undefined})
-  // Finding out where it is, or that it is still there, is no move.
-  else if (last === undefined || nearest === last.site) settle(turn, nearest)
+  // Finding out where it is, or that it is still there, is no move; that a gateway died by which it was in doubt is as good as one.
+  else if ((last === undefined && !doubted) || nearest === last?.site) settle(turn, nearest)
   else if (change?.site !== nearest) put(turn, {change: {site: nearest, sinceMs: nowMs}})
   else if (nowMs - change.sinceMs >= SETTLE_MS) decide(turn, nearest, 'beacons')
 }
