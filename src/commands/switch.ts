@@ -42,7 +42,7 @@ export default class Switch extends BaseCommand {
       helpValue: 'SITE',
       summary: 'the site it is in now, or a gateway of it (asked for on a terminal)',
     }),
-    from: Flags.string({helpValue: 'GATEWAY', summary: 'the gateway it leaves, where several are possible'}),
+    from: Flags.string({helpValue: 'GATEWAY', summary: 'the gateway that it leaves (default: what it is seen to use)'}),
     strategy: Flags.string({
       helpValue: 'NAME',
       multiple: true,
@@ -101,6 +101,9 @@ export default class Switch extends BaseCommand {
       const document = await this.switched(order, inventory, deadMan, flags)
       const {switchText} = await import('../orders/switch/switch-text.ts')
       for (const line of switchText(document)) this.log(line)
+      // What kept it from being begun is an error like any other command's.
+      if (document.end === 'not-begun' && document.error && !this.jsonEnabled())
+        process.stderr.write(`gwswitch: ${document.error.message}\n`)
       process.exitCode = document.exitCode
       return document
     } catch (error) {

@@ -32,6 +32,7 @@ export function systemWorld(log: (line: string) => void): World {
     resolveNeighbour,
     redirectFacts,
     bridgeOf,
+    learned: async (bridge) => (await import('./bridge-ports.ts')).bridgeFdb(bridge),
     forwards,
     echo: async (addresses, signal) => {
       const {echoAny} = await import('./netlink/route-probe.ts')

@@ -1,6 +1,6 @@
 // Everything outside the process that gwswitch may touch, as one argument.
 
-import type {Ipv4} from '../wire/address.ts'
+import type {Ipv4, Mac} from '../wire/address.ts'
 import type {BridgePlace, InterfaceFacts, Neighbour, RedirectFacts, Route} from './ip.ts'
 import type {NftTable} from './nft/nft-listing.ts'
 import type {Link, LinkOptions} from './packet/link.ts'
@@ -18,6 +18,10 @@ export interface World {
   redirectFacts(interfaceName: string): Promise<RedirectFacts>
   /** The bridge that an interface is a port of, or is itself. Absent where nobody can look. */
   bridgeOf?(interfaceName: string): Promise<BridgePlace>
+  /** Behind which ports a bridge has learned MACs. Absent where nobody can look. */
+  learned?(
+    bridge: string,
+  ): Promise<readonly {readonly mac: Mac; readonly port: string; readonly vlan: number | undefined}[]>
   /** Whether this host forwards IPv4 packets that come in at an interface; undefined if it cannot be read. */
   forwards?(interfaceName: string): Promise<boolean | undefined>
   /** The first of these addresses that answers an ICMP echo of this host's own, within a second. */

@@ -7,7 +7,7 @@ import {
   type Observation,
   type Proof,
 } from '../domain/proof/proof.ts'
-import {askAbout, type Eyes, look, type Scene, subjectOf} from './scene.ts'
+import {askAbout, type Eyes, learnedBy, look, type Scene, subjectOf} from './scene.ts'
 import type {Stage, Verdict} from './strategy.ts'
 
 /** JSON. */
@@ -36,7 +36,10 @@ export async function lookBefore(
     stage,
     eyes,
   )
-  const {code, uses, away, evidence} = judgeBefore(subjectOf(scene), seen, awaited)
+  // Read after the VM has answered: until it is heard here the bridge may have it where it was.
+  const learned = awaited ? undefined : await learnedBy(scene, stage.world)
+  const {code, uses, away, evidence, contradiction} = judgeBefore(subjectOf(scene), {...seen, learned}, awaited)
+  if (contradiction !== undefined) stage.observe({atNs: stage.world.now(), text: contradiction})
   const ends = code === null ? null : {ok: code === 'already', code, uses, evidence}
   return {standing: {uses, away}, ends}
 }

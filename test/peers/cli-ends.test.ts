@@ -9,7 +9,15 @@ import {afterAll, describe, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
 import {type CliOptions, type CliResult, gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
-import {BEYOND, type SegmentLab, type SegmentOptions, withSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
+import {
+  BEYOND,
+  type SegmentLab,
+  type SegmentOptions,
+  VM_MAC,
+  withSegmentLab,
+  X_MAC,
+  Y_MAC,
+} from '../support/segment-lab.ts'
 import {until} from '../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'gwswitch-ends-'))
@@ -210,7 +218,22 @@ describe.skipIf(noNamespaces)('a dry run', () => {
   const SHARED = [
     [...to('arp'), '--guard', '60'],
     [...to('arp'), '--verify-to', BEYOND],
+    [...to('arp'), '--before-resume', '5'],
     to('mac-proxy'),
+    ['garp', 'by', '--vm', 'db-03', '--mac', Y_MAC, '-i', 'vnet0'],
+    [
+      'send-reconfigure',
+      '10.1.0.10',
+      '--unauthenticated',
+      '--xid',
+      '12345678',
+      '--mac',
+      VM_MAC,
+      '--server-id',
+      '10.1.0.9',
+      '-i',
+      'br0',
+    ],
     ['garp', '10.1.0.254', '--mac', Y_MAC, '-i', 'br0'],
     ['filter', 'apply', '-i', 'p-gx', '--force'],
     ['filter', 'remove'],

@@ -22,6 +22,15 @@ const NO_UPSTREAM_Y: Change = ['gy', 'ip route del default']
 const BROKEN_UPSTREAM_Y: Change = ['net', 'ip link set gy down']
 const NO_FORWARDING_Y: Change = ['gy', 'sysctl -qw net.ipv4.ip_forward=0']
 const OFF: Change = ['vm', 'ip link set eth0 down']
+/** The routers beyond have somewhere to send it on to: what expires there is told, as often as it is asked. */
+const NEXT_HOP: Change = ['net', 'ip route add default via 172.16.1.1']
+/** An inventory that says nothing of what lies near the sites. */
+const BLIND = (yaml: string): string => yaml.replaceAll(/prefixes: \[[^\]]*\]/g, 'prefixes: []')
+/** A third gateway, named before the others, that the VM does not use. */
+const THREE = (yaml: string): string =>
+  yaml
+    .replace('sites:', 'sites:\n  z: {}')
+    .replace(/(\n +)- \{ name: bx/, '$1- { name: bz, site: z, ip: 10.1.0.254, mac: "02:00:00:00:0c:02" }$&')
 const SLIP = (yaml: string): string => yaml.replace(Y_MAC, '02:00:00:00:0b:22')
 
 function talkingVm(lab: SegmentLab): Disposable {
@@ -138,6 +147,30 @@ const ARP_ROWS: Readonly<Record<string, Row>> = {
     end: 'switched',
     exit: 0,
     uses: Y_MAC,
+  },
+  'nothing is known beyond the gateways: the next hop is': {
+    inventory: BLIND,
+    changes: [NEXT_HOP],
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'the same, asked at the gateway': {
+    inventory: BLIND,
+    at: 'gateway',
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'the same, and the next hop does not answer': {
+    inventory: BLIND,
+    changes: [BROKEN_UPSTREAM_Y],
+    ...{code: 'unverified', end: 'rolled-back', exit: 3, uses: X_MAC},
+  },
+  'three gateways: which one it leaves is seen': {
+    inventory: THREE,
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'three gateways, and back to the one that was seen': {
+    inventory: THREE,
+    changes: [['vm', 'ip route add 0.0.0.0/1 via 10.1.0.252']],
+    ...{code: 'partial', end: 'rolled-back', exit: 3, uses: X_MAC},
   },
   'a destination that is named and does not answer': {
     flags: ['--verify-to', '203.0.113.77'],

@@ -17,7 +17,7 @@ import {
 export interface Switchover {
   readonly vm: Vm
   readonly segment: Segment
-  /** The gateway the VM uses now. */
+  /** The gateway that it is expected to leave; which one it uses is for the look to see. */
   readonly from: Gateway
   /** The gateway it shall use. */
   readonly to: Gateway
@@ -74,12 +74,19 @@ export function targetGateway(inventory: Inventory, segment: Segment, to: string
   return gateway
 }
 
-/** The switchover from one of the choice's candidates, named, or the only one there is. Throws Failure('usage'). */
+/**
+ * The switchover from one of the choice's candidates: the one that is named, else the one to expect. Of several that is one
+ * at the site where the inventory has the VM, or with the new gateway's own address. Throws Failure('usage').
+ */
 export function switchoverFrom(choice: SwitchoverChoice, from?: string): Switchover {
   const {vm, segment, to, sites} = choice
-  const names = choice.from.map((gateway) => gateway.name)
-  const fits = from === undefined ? choice.from : choice.from.filter((gateway) => gateway.name === from)
-  if (fits.length === 1) return {vm, segment, to, from: fits[0]!, sites}
-  if (from === undefined) throw new Failure('usage', `${vm.name} may use any of ${names.join(', ')}: say which`)
-  throw new Failure('usage', `"${from}" is not a gateway that ${vm.name} could leave${hint(from, names)}`)
+  if (from !== undefined) {
+    const named = choice.from.find(({name}) => name === from)
+    const names = choice.from.map(({name}) => name)
+    if (named) return {vm, segment, to, from: named, sites}
+    throw new Failure('usage', `"${from}" is not a gateway that ${vm.name} could leave${hint(from, names)}`)
+  }
+  const expected =
+    choice.from.find(({site}) => site === vm.site) ?? choice.from.find(({ip}) => ip === to.ip) ?? choice.from[0]!
+  return {vm, segment, to, from: expected, sites}
 }

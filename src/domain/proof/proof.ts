@@ -83,6 +83,17 @@ export interface Observation {
   readonly target: GatewaySeen
   /** The gateway that is left; null where it was not asked. */
   readonly old: GatewaySeen | null
+  /** Behind which ports the bridge here has learned them; absent where there is none. */
+  readonly learned?: Learned | undefined
+}
+
+/** Ports of a bridge, from its forwarding table. JSON. */
+export interface Learned {
+  readonly bridge: string
+  readonly vm: readonly string[]
+  /** The new gateway, and all others of the segment. */
+  readonly to: readonly string[]
+  readonly others: readonly string[]
 }
 
 /** What the switch is about, for the judgement. */
@@ -245,16 +256,17 @@ export function judgeBefore(
   subject: ProofSubject,
   seen: Observation,
   awaited: boolean,
-): Omit<Proof, 'code'> & {readonly code: ProofCode | null} {
+): Omit<Proof, 'code'> & {readonly code: ProofCode | null; readonly contradiction?: string | undefined} {
   const directions = seen.egress.map((each) => directionOf(subject, each))
   const uses = gatewayUsed(subject, directions)
   const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
   const target = gatewayText(seen.target, subject.to)
   const away = isAway(subject, directions)
-  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, away, evidence})
+  const place = placeOf(subject, seen)
+  const {contradiction} = place
+  const ends = (code: ProofCode | null, evidence: readonly string[]) => ({code, uses, away, evidence, contradiction})
   if (isDead(seen.target, seen.old)) return ends('target-dead', [target, ...egress])
-  const place = placeText(subject, seen)
-  if (place !== undefined) return ends('not-here', [place, ...egress])
+  if (place.apart) return ends('not-here', [place.text, ...egress])
   if (awaited) return ends(null, [target])
   const whole = seen.egress.every((each) => unseenPart(subject, each).length === 0)
   if (whole && directions.every((direction) => isOnTarget(subject, direction)))
@@ -272,8 +284,14 @@ const isAway = ({to}: ProofSubject, directions: readonly Direction[]): boolean =
 const isOnTarget = ({to}: ProofSubject, direction: Direction): boolean =>
   direction.kind === 'seen' && direction.macs.every((mac) => mac === to.mac)
 
-/** On which sides of the inter-site link the VM and the new gateway are, seen from here; undefined if nothing is amiss. */
-function placeText({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observation): string | undefined {
+/** What one witness says of where the VM is, seen from its new gateway. */
+interface Whereabouts {
+  readonly apart: boolean
+  readonly text: string
+}
+
+/** By round trips: on which sides of the inter-site link the VM and the new gateway are; undefined if that says nothing. */
+function byRoundTrip({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observation): Whereabouts | undefined {
   const rtts = egress.flatMap(({rttMs}) => rttMs ?? [])
   if (dciRttMs === null || dciRttMs < TOLD_APART_MS || rtts.length === 0) return undefined
   const vmMs = Math.min(...rtts)
@@ -287,11 +305,31 @@ function placeText({dciRttMs, vm, to}: ProofSubject, {egress, target}: Observati
           ? 'far'
           : undefined
   const [ofVm, ofGateway] = [side(vmMs), side(gatewayMs)]
-  if (ofVm === undefined || ofGateway === undefined || ofVm === ofGateway) return undefined
-  return (
-    `${vm.name} is not at site ${to.site}: ${vmMs.toFixed(1)} ms away from here, where ${to.name} is ` +
-    `${gatewayMs === 0 ? 'this host' : `${gatewayMs!.toFixed(1)} ms away`} (the sites are ${dciRttMs} ms apart, dciRttMs)`
-  )
+  if (ofVm === undefined || ofGateway === undefined) return undefined
+  const gateway = gatewayMs === 0 ? 'this host' : `${gatewayMs!.toFixed(1)} ms away`
+  const text = `${vm.name} is ${vmMs.toFixed(1)} ms away from here, where ${to.name} is ${gateway} (the sites are ${dciRttMs} ms apart, dciRttMs)`
+  return {apart: ofVm !== ofGateway, text}
+}
+
+/** By the bridge: the VM behind a port with gateways of other sites and without the new one; undefined if that says nothing. */
+function byBridge({vm, to, sees, interface: here}: ProofSubject, {learned}: Observation): Whereabouts | undefined {
+  if (learned === undefined || learned.vm.length === 0) return undefined
+  const {bridge, vm: ports, to: ofTo, others} = learned
+  const isWith = (gateways: readonly string[]): boolean => ports.some((port) => gateways.includes(port))
+  const text = `${bridge} has learned ${vm.name} behind ${ports.join(' and ')}`
+  if (isWith(ofTo) || (sees === 'all' && ports.includes(here))) return {apart: false, text}
+  if (!isWith(others) || ofTo.length === 0) return undefined
+  return {apart: true, text: `${text}, with a gateway of another site, and ${to.name} behind ${ofTo.join(' and ')}`}
+}
+
+/** Whether the VM is where the switch says, by all who say something; those who contradict each other decide nothing. */
+function placeOf(subject: ProofSubject, seen: Observation): {apart: boolean; contradiction?: string; text: string} {
+  const said = [byRoundTrip(subject, seen), byBridge(subject, seen)].filter((each) => each !== undefined)
+  const text = `${subject.vm.name} is not at site ${subject.to.site}: ${said.map((each) => each.text).join('; ')}`
+  const apart = said.some((each) => each.apart)
+  if (!apart || said.every((each) => each.apart)) return {apart, text}
+  const contradiction = `whether ${subject.vm.name} is at site ${subject.to.site} is contradicted: ${said.map((each) => each.text).join(', but ')}`
+  return {apart: false, contradiction, text}
 }
 
 /** Whether the VM is served through `to`. Every family that was to move must say so. */

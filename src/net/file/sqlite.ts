@@ -1,7 +1,7 @@
 // One SQLite file that one process has to itself, written durably.
 import {closeSync, copyFileSync, existsSync, mkdirSync, openSync, readSync, renameSync, statSync} from 'node:fs'
 import {basename, dirname} from 'node:path'
-import type {DatabaseSync} from 'node:sqlite'
+import type {DatabaseSync, SQLInputValue} from 'node:sqlite'
 import {pathToFileURL} from 'node:url'
 import {Failure} from '../../errors.ts'
 import {libc} from '../libc.ts'
@@ -276,4 +276,31 @@ export async function readSharedDatabase<T>(
   } finally {
     database?.close()
   }
+}
+
+/**
+ * The same in memory: what is written to it is gone when it is closed, and the file is not touched. `use` makes the tables.
+ * @throws Failure `runtime`, as {@link readSharedDatabase}.
+ */
+export async function copySharedDatabase<T>(
+  file: string,
+  purpose: string,
+  tables: readonly string[],
+  use: (database: DatabaseSync) => T,
+): Promise<T> {
+  const {DatabaseSync} = await import('node:sqlite')
+  const copy = new DatabaseSync(':memory:')
+  const used = use(copy)
+  await readSharedDatabase(file, purpose, (disk) => {
+    for (const table of tables) {
+      const rows = disk.prepare(`SELECT * FROM ${table}`)
+      rows.setReadBigInts(true)
+      for (const row of rows.all() as Record<string, SQLInputValue>[]) {
+        const columns = Object.keys(row)
+        const sql = `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
+        copy.prepare(sql).run(...Object.values(row))
+      }
+    }
+  })
+  return used
 }

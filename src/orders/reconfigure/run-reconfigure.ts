@@ -5,7 +5,7 @@ import {readText} from '../../net/file/text-file.ts'
 import type {World} from '../../net/world.ts'
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import {backendFor} from '../../strategies/dhcp/backends/backends.ts'
-import {DEFAULT_STATE, openClientStore} from '../../strategies/dhcp/client-store.ts'
+import {copyClientStore, DEFAULT_STATE, openClientStore} from '../../strategies/dhcp/client-store.ts'
 import {type CredentialSources, findCredentials} from '../../strategies/dhcp/credentials.ts'
 import {parseNonceFile} from '../../strategies/dhcp/nonce-file.ts'
 import {type ClientReport, reconfigureClient} from '../../strategies/dhcp/reconfigure.ts'
@@ -48,7 +48,9 @@ export async function runReconfigure(
   const request = readRequest(order)
   const segment = segmentOf(order, inventory)
   const backend = segment?.dhcp && backendFor(segment.dhcp, {segment: segment.name, world: stage.world})
-  const store = await openClientStore(order.state ?? segment?.dhcp?.state ?? DEFAULT_STATE)
+  const store = await (stage.dryRun ? copyClientStore : openClientStore)(
+    order.state ?? segment?.dhcp?.state ?? DEFAULT_STATE,
+  )
   try {
     const resolve = async (ip: Ipv4) =>
       order.interfaceName === undefined ? undefined : (await stage.world.resolveNeighbour(ip, order.interfaceName))?.mac

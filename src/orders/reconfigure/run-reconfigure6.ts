@@ -8,6 +8,7 @@ import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import {
   type Client6Record,
   type ClientStore,
+  copyClientStore,
   DEFAULT_STATE,
   openClientStore,
 } from '../../strategies/dhcp/client-store.ts'
@@ -67,7 +68,7 @@ export async function runReconfigure6(
   const strange = Object.entries({all, unauthenticated, xid, router, 'server-id': serverId}).find(([, value]) => value)
   if (strange) throw usage(`--${strange[0]} is for DHCPv4: it does not go with --ipv6`)
   if (interfaceName === undefined) throw usage('--ipv6 sends on the segment, from a link-local address: give -i IF')
-  const store = await openClientStore(order.state ?? DEFAULT_STATE)
+  const store = await (stage.dryRun ? copyClientStore : openClientStore)(order.state ?? DEFAULT_STATE)
   try {
     const client = clientOf(order, inventory)
     const facts = factsOf(client, order, store)

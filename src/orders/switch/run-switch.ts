@@ -1,7 +1,7 @@
 // From "this VM to that site" to the document gwswitch.switch/1.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {resolveSwitchover, type Switchover, switchoverFrom} from '../../domain/inventory/switchover.ts'
-import {Failure, type FailureKind} from '../../errors.ts'
+import {EXIT, Failure, type FailureKind} from '../../errors.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {World} from '../../net/world.ts'
 import {
@@ -13,6 +13,7 @@ import {
   type SwitchStep,
 } from '../../strategies/carry-out.ts'
 import {chooseStrategies, type Registered} from '../../strategies/registry.ts'
+import {destinationsOf} from '../../strategies/scene.ts'
 import type {OptionName, Strategy, StrategyOptions, Verdict} from '../../strategies/strategy.ts'
 
 export interface SwitchOrder extends StrategyOptions {
@@ -69,6 +70,8 @@ export interface SwitchDocument {
 
 export interface DocumentError {
   readonly kind: FailureKind
+  /** The exit code of its kind; that of the process tells also what became of the VM. */
+  readonly exit: number
   readonly message: string
 }
 
@@ -104,7 +107,13 @@ export async function prepareSwitch(
     }
     try {
       const plan = await strategy.plan(switchover, order, world)
-      return {switchover, strategy, plan, describe: strategy.describe(plan), passedOver}
+      return {
+        switchover,
+        strategy,
+        plan,
+        describe: [...notes(switchover, order), ...strategy.describe(plan)],
+        passedOver,
+      }
     } catch (error) {
       if (!(error instanceof Failure) || error.kind !== 'usage') throw error
       passedOver.push({strategy: strategy.name, reason: error.message})
@@ -117,13 +126,32 @@ export async function prepareSwitch(
   throw new Failure('usage', reasons)
 }
 
+/** What there is to know about the order itself, whatever the strategy. */
+function notes(switchover: Switchover, {verifyTo}: SwitchOrder): string[] {
+  const {vm, to} = switchover
+  const isElsewhere = vm.site !== undefined && vm.site !== to.site
+  const isBlind = verifyTo === undefined && destinationsOf(switchover).length === 0
+  return [
+    // An inventory that says otherwise is not silently overruled: it may be old, or the switch for the wrong site.
+    ...(isElsewhere
+      ? [`the inventory has ${vm.name} at site ${vm.site}; whether it is at site ${to.site} is looked at first`]
+      : []),
+    ...(isBlind
+      ? [
+          `the inventory names nothing beyond the gateways (sites.NAME.probes, prefixes): the next hop of ${to.name} is asked, and where that is silent the switch stays unverified`,
+        ]
+      : []),
+  ]
+}
+
 const row = ({name, site, ip, mac}: GatewayRow): GatewayRow => ({name, site, ip, mac})
 const rowOf = (gateway: GatewayRow | null | undefined): GatewayRow | null => (gateway ? row(gateway) : null)
 
-const errorRow = (error: Error | undefined): DocumentError | null =>
-  error === undefined
-    ? null
-    : {kind: error instanceof Failure ? error.kind : 'runtime', message: error.message.replaceAll(/\s*\n\s*/g, ' ')}
+function errorRow(error: Error | undefined): DocumentError | null {
+  if (error === undefined) return null
+  const kind = error instanceof Failure ? error.kind : 'runtime'
+  return {kind, exit: EXIT[kind], message: error.message.replaceAll(/\s*\n\s*/g, ' ')}
+}
 
 /** The document of a dry run. */
 export const plannedSwitch = (prepared: Prepared): SwitchDocument =>

@@ -22,7 +22,12 @@ export function switchText(document: SwitchDocument): string[] {
 /** One word for each end, and what it means. */
 const HEADS: Readonly<Record<SwitchEnd, (document: SwitchDocument) => [head: string, says: string]>> = {
   switched: ({vm, to}) => ['SWITCHED', `${vm.name} is served by ${to.name} (site ${to.site})`],
-  accepted: ({vm, to, code}) => ['UNVERIFIED', `${vm.name} was told to use ${to.name}, and left so as asked (${code})`],
+  accepted: ({vm, to, code, steps}) => [
+    'UNVERIFIED',
+    steps.some(({step}) => step === 'execute')
+      ? `${vm.name} was told to use ${to.name}, and left so as asked (${code})`
+      : `nothing is left to do for ${vm.name} to use ${to.name}; it is left so as asked (${code})`,
+  ],
   already: ({vm, to}) => ['ALREADY', `${vm.name} uses ${to.name} (site ${to.site}); nothing was changed`],
   'not-begun': ({vm, code}) => ['NOT BEGUN', `nothing was changed at ${vm.name}${code === null ? '' : ` (${code})`}`],
   'rolled-back': ({vm, to}) => [
@@ -40,7 +45,8 @@ function endText(document: SwitchDocument): string[] {
     ? `${vm.name} uses ${uses.name} (site ${uses.site}) now`
     : `which gateway ${vm.name} uses now is unknown`
   const because = [
-    ...(error ? [`because: ${error.message}`] : []),
+    // What kept it from being begun is said on stderr.
+    ...(error && end !== 'not-begun' ? [`because: ${error.message}`] : []),
     ...evidence,
     ...(rollback ? rollback.evidence.map((line) => `after the rollback: ${line}`) : []),
     ...(rollbackError ? [`the rollback failed: ${rollbackError.message}`] : []),

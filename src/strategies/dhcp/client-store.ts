@@ -1,6 +1,12 @@
 // What is remembered of DHCP clients between two runs: the last transaction, the nonce, the replay value, the last ACK.
 import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
-import {type DatabaseSync, openSharedDatabase, readSharedDatabase, type StatementSync} from '../../net/file/sqlite.ts'
+import {
+  copySharedDatabase,
+  type DatabaseSync,
+  openSharedDatabase,
+  readSharedDatabase,
+  type StatementSync,
+} from '../../net/file/sqlite.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {verifyReconfigure} from '../../wire/dhcp-auth.ts'
 import {verifyDhcpv6Reconfigure} from '../../wire/dhcpv6-reconfigure.ts'
@@ -105,6 +111,10 @@ export const openClientStore = (file: string): Promise<ClientStore> =>
     {purpose: 'keep what DHCP clients said', remedy: 'run as root, or give --state FILE'},
     storeOn,
   )
+
+/** A copy of what the file holds, if there is one: a dry run learns nothing for good. @throws as {@link openClientStore} */
+export const copyClientStore = (file: string): Promise<ClientStore> =>
+  copySharedDatabase(file, 'read what DHCP clients said', ['client', 'evidence', 'client6'], storeOn)
 
 /**
  * What an existing file knows of a client. Touches nothing.

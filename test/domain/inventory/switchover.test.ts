@@ -55,10 +55,13 @@ describe('switch VM --to SITE', () => {
     expect(() => resolveSwitchover(inventory, request)).toThrow(message)
   })
 
-  it('becomes a switchover once it is known where it starts', () => {
+  it('becomes a switchover from the gateway that is named, or the one to expect', () => {
     const choice = resolveSwitchover(inventory, {vm: 'web-07', to: 'y'})
     expect(switchoverFrom(choice, 'rz')).toMatchObject({from: {name: 'rz'}, to: {name: 'ry'}})
-    expect(() => switchoverFrom(choice)).toThrow('web-07 may use any of rx, rz: say which')
+    expect(switchoverFrom(choice)).toMatchObject({from: {name: 'rx'}})
+    expect(switchoverFrom({...choice, vm: {...choice.vm, site: 'z'}})).toMatchObject({from: {name: 'rz'}})
+    const shared = choice.from.map((each) => (each.name === 'rz' ? {...each, ip: choice.to.ip} : each))
+    expect(switchoverFrom({...choice, from: shared})).toMatchObject({from: {name: 'rz'}})
     expect(() => switchoverFrom(choice, 'ry')).toThrow('"ry" is not a gateway that web-07 could leave')
     expect(switchoverFrom(resolveSwitchover(inventory, {vm: 'db-01', to: 'by2'})).from.name).toBe('bx')
   })

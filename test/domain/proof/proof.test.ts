@@ -40,6 +40,34 @@ const observed = (egress: readonly EgressSeen[], target = gateway(), old: Gatewa
   old,
 })
 
+describe('where the bridge has learned the VM', () => {
+  const learned = (vmPort: string, toPort: string | undefined, other: string | undefined) => ({
+    ...{bridge: 'br0', vm: [vmPort]},
+    ...{to: toPort === undefined ? [] : [toPort], others: other === undefined ? [] : [other]},
+  })
+  it.each<[string, ReturnType<typeof learned>, Partial<EgressSeen>, ProofCode | null, RegExp | undefined]>([
+    ['with the old gateway', learned('dci', 'gy', 'dci'), {rttMs: null}, 'not-here', undefined],
+    ['with both gateways', learned('up', 'up', 'up'), {rttMs: null}, null, undefined],
+    ['with neither', learned('vnet7', 'gy', 'dci'), {rttMs: null}, null, undefined],
+    ['with the old one, and the new one nowhere', learned('dci', undefined, 'dci'), {rttMs: null}, null, undefined],
+    [
+      'with the old one, and near',
+      learned('dci', 'gy', 'dci'),
+      {rttMs: 0.2},
+      null,
+      /contradicted: .* ms away .* but br0/,
+    ],
+    ['on its own port, and far', learned('vnet0', 'gy', 'dci'), {rttMs: 20.4}, null, /contradicted/],
+    ['with the old one, and far', learned('dci', 'gy', 'dci'), {rttMs: 20.4}, 'not-here', undefined],
+  ])('%s', (_, table, egress, code, said) => {
+    const seen = {...observed([vm([X.mac], egress)], gateway({rttMs: 0.1})), learned: table}
+    const {contradiction, ...judged} = judgeBefore(subject(), seen, false)
+    expect(judged.code).toBe(code)
+    if (said === undefined) expect(contradiction).toBeUndefined()
+    else expect(contradiction).toMatch(said)
+  })
+})
+
 /** At the gateway's own leg: the answer to the place in the lower half did not come there. */
 const HALF = vm([Y.mac, Y.mac], {unanswered: ['100.127.255.254']})
 const HALF6 = vm([], {family: 6, paths: [path(Y.mac, '100::8')], unanswered: ['8000::8']})

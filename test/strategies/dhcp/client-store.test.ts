@@ -1,9 +1,9 @@
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {Failure} from '../../../src/errors.ts'
-import {type ClientStore, openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
+import {type ClientStore, copyClientStore, openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
 import {readClientSighting} from '../../../src/strategies/dhcp/client-watch.ts'
 import {learnSighting6, readClientSighting6} from '../../../src/strategies/dhcp/client-watch6.ts'
 import {forcerenewFrame} from '../../../src/strategies/dhcp/forcerenew.ts'
@@ -30,6 +30,19 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, {recursive: true, force: true}))
 
 describe('the record of clients', () => {
+  it('is copied for a dry run, whose own findings are gone with it', async () => {
+    expect((await copyClientStore(file)).all()).toEqual([])
+    expect(existsSync(file)).toBe(false)
+    const store = await openClientStore(file)
+    store.learnTold(CLIENT, '10.0.0.1', 7n)
+    const copy = await copyClientStore(file)
+    expect(copy.read(CLIENT.mac)).toEqual(store.read(CLIENT.mac))
+    copy.learnTold(CLIENT, '10.0.0.2', 8n)
+    expect(copy.read(CLIENT.mac)?.router).toBe('10.0.0.2')
+    expect(store.read(CLIENT.mac)?.router).toBe('10.0.0.1')
+    for (const each of [copy, store]) each.close()
+  })
+
   it('keeps what was seen over a restart, and never gives a replay value twice', async () => {
     const first = await openClientStore(file)
     first.learn({
