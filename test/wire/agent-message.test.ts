@@ -90,8 +90,12 @@ describe('a command', () => {
         mode: fc.constantFrom(...SWITCH_MODES),
         probe: fc.array(fc.oneof(ip4, fc.ipV6()), {maxLength: 8}),
         confirm_s: fc.nat(3600),
+        new_kid: fc.string({minLength: 1, maxLength: 40, unit: 'grapheme'}),
+        new_key: fc.constant(publicKeyText(key)),
+        old_kid: fc.string({minLength: 1, maxLength: 40}),
+        not_after: fc.nat(1e10),
       },
-      {requiredKeys: ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce', 'gw4']},
+      {requiredKeys: ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce', 'gw4', 'new_kid', 'new_key', 'old_kid']},
     )
     fc.assert(
       fc.property(fields, (any) => {
@@ -111,6 +115,9 @@ describe('a command', () => {
     ['nine probes', {probe: Array(9).fill('203.0.113.1')}],
     ['a mode that there is not', {mode: 'nat'}],
     ['a switch to nowhere', {gw4: undefined, gw6: undefined}],
+    ['a new key that is none', {op: 'introduce', new_kid: 'z', new_key: 'A'.repeat(42)}],
+    ['a new key without a name', {op: 'introduce', new_key: publicKeyText(key)}],
+    ['nothing to revoke', {op: 'revoke'}],
     ['a field that is not known', {gw5: '10.0.0.1'} as object],
   ])('is not signed with %s', (_name, over) => {
     expect(() => signCommand({...command, ...over} as AgentCommand, signing)).toThrow(WireError)
