@@ -78,6 +78,13 @@ export abstract class BaseCommand extends Command {
     return script.endsWith('.js') ? `${process.execPath} ${script}` : this.config.bin
   }
 
+  /** SIGHUP asks a service to read its files again; of a terminal that hangs up it still ends what was started there. */
+  protected onHangup(listener: () => void): void {
+    if (process.stdin.isTTY) return
+    process.removeAllListeners('SIGHUP')
+    process.on('SIGHUP', listener)
+  }
+
   /** Colour for a person's terminal only; NO_COLOR (no-color.org) switches it off. */
   protected get colour(): boolean {
     return process.stdout.isTTY === true && !process.env.NO_COLOR && !this.jsonEnabled()

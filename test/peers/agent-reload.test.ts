@@ -37,17 +37,17 @@ describe.skipIf(noNamespaces)('an agent that is told to read its configuration a
       const config = read(site)
       write(site, {...config, prober: []})
       agent.child.kill('SIGHUP')
-      await until(async () => count(/configuration not taken: .*prober is not a key/g) === 1, 10_000, agent.log())
+      await until(async () => count(/configuration not taken: .*prober is not a key/g) === 1, 30_000, agent.log())
       expect(count(/listens on/g)).toBe(1)
 
       write(site, {...config, state: join(site.directory, 'elsewhere')})
       agent.child.kill('SIGHUP')
-      await until(async () => count(/not taken: another state or socket/g) === 1, 10_000, agent.log())
+      await until(async () => count(/not taken: another state or socket/g) === 1, 30_000, agent.log())
 
       const trusted = {...config.trusted, 'site-z': {key: publicKeyText(fresh), gateways: [OLD4, NEW4]}}
       write(site, {...config, trusted})
       agent.child.kill('SIGHUP')
-      await until(async () => count(/listens on/g) === 2, 10_000, agent.log())
+      await until(async () => count(/listens on/g) === 2, 30_000, agent.log())
       // The same process, in the same switch.
       expect(agent.child.exitCode).toBeNull()
       expect(await site.gateway()).toBe(NEW4)
@@ -62,7 +62,7 @@ describe.skipIf(noNamespaces)('an agent that is told to read its configuration a
           site.send(token)
           return site.answers.some(({seq, state}) => seq === order.seq && state === 'confirmed')
         },
-        10_000,
+        30_000,
         'the new key is obeyed',
       )
       expect(await site.gateway()).toBe(OLD4)

@@ -93,8 +93,12 @@ export default class ServeSite extends BaseCommand {
       ...flags,
       ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
     }
-    const request = serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
-    const document = await serveSite(request, {
+    const read = async () => serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
+    const document = await serveSite(await read(), {
+      onReload: (reload) =>
+        this.onHangup(() => {
+          read().then(reload, (error: Error) => say(`gwswitch serve site: configuration not taken: ${error.message}`))
+        }),
       world,
       signal: this.interrupt.signal,
       strategies: await loadStrategies(this.config),

@@ -36,6 +36,8 @@ export interface NoteReader {
   /** Never throws, and never answers: the switch command is the answer. */
   receive(bytes: Uint8Array, from: string): void
   readonly counts: NoteCounts
+  /** The VMs and keys of another inventory from now on; what was heard of a VM whose key is the same is remembered. */
+  reload(next: ServeSiteRequest): void
   /** With which the tags of those that are known begin (wire/agent-tag.ts). */
   readonly hints: readonly string[]
 }
@@ -53,13 +55,9 @@ interface KnownVm {
   lastSeq: number | undefined
 }
 
-export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteReader {
-  const {inventory, segment, to} = request
-  const known = new Map<string, KnownVm>()
-  for (const vm of inventory.vms) {
-    const key = readPublicKey(vm.agent?.key ?? '')
-    if (key) known.set(idOf(vm), {vm, key, bucket: tokenBucket(VM_RATE, VM_BURST), lastSeq: undefined})
-  }
+export function noteReader(first: ServeSiteRequest, stage: NoteStage): NoteReader {
+  let request = first
+  let known = knownVms(request, new Map())
   const admits = admissions(UNTAGGED)
   const counts = {
     valid: 0,
@@ -78,6 +76,7 @@ export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteRea
 
   function act(note: AgentNote, entry: KnownVm, id: string): void {
     const {vm} = entry
+    const {segment, to} = request
     const facts = {vm, id, segment, to, startedMs, nowMs: stage.nowMs(), skewS: DEFAULT_WINDOWS.clockSkewS}
     const verdict = judgeNote(note, {...facts, lastSeq: entry.lastSeq})
     if (verdict.act || !['wrong_vm', 'clock', 'replayed'].includes(verdict.reason)) entry.lastSeq = note.seq
@@ -94,7 +93,13 @@ export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteRea
 
   return {
     counts,
-    hints: [...known.values()].map(({key}) => hintOf(key)),
+    reload(next) {
+      request = next
+      known = knownVms(next, known)
+    },
+    get hints() {
+      return [...known.values()].map(({key}) => hintOf(key))
+    },
     receive(bytes, from) {
       const opened = openNote(
         bytes,
@@ -110,6 +115,18 @@ export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteRea
       else refuse(entry.vm.name, 'invalid', opened.problem)
     },
   }
+}
+
+function knownVms({inventory}: ServeSiteRequest, before: ReadonlyMap<string, KnownVm>): Map<string, KnownVm> {
+  const known = new Map<string, KnownVm>()
+  for (const vm of inventory.vms) {
+    const key = readPublicKey(vm.agent?.key ?? '')
+    if (key === undefined) continue
+    const same = before.get(idOf(vm))
+    const kept = same?.key.equals(key) ? same : {key, bucket: tokenBucket(VM_RATE, VM_BURST), lastSeq: undefined}
+    known.set(idOf(vm), {...kept, vm})
+  }
+  return known
 }
 
 const idOf = ({name, agent}: Vm): string => agent?.id ?? name

@@ -57,6 +57,8 @@ export interface ServeSiteStage {
   log(line: string): void
   /** Told of every switch. */
   readonly audit?: Audit
+  /** Takes who is to be told when another inventory or key counts. */
+  readonly onReload?: (reload: (next: ServeSiteRequest) => void) => void
   /** Gets the metrics now and then, and at the end. */
   readonly onMetrics?: (text: string) => void
 }
@@ -69,7 +71,8 @@ const METRICS_EVERY_MS = 15_000
  * @throws Failure `privilege` without CAP_NET_RAW and `runtime` if a socket cannot be opened, before anything is sent;
  * `runtime` if the interface goes away.
  */
-export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage): Promise<ServeSiteDocument> {
+export async function serveSite(first: ServeSiteRequest, stage: ServeSiteStage): Promise<ServeSiteDocument> {
+  let request = first
   const {world, log} = stage
   const startedNs = world.now()
   const steadyMs = (): number => performance.now()
@@ -108,6 +111,15 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
   })
   open.defer(() => listener.close())
 
+  stage.onReload?.((next) => {
+    const other = (['site', 'interfaceName'] as const).find((name) => next[name] !== request[name])
+    if (other !== undefined || next.segment.name !== request.segment.name)
+      return log(`configuration not taken: another ${other ?? 'segment'} is served when this is restarted`)
+    request = {...next, listen: request.listen, ask: request.ask}
+    notes.reload(request)
+    listener.expect(notes.hints)
+    log('configuration read again')
+  })
   for (const line of startText(request, listener.endpoint)) log(line)
   let beacons = 0
   let toldMs = Number.NEGATIVE_INFINITY

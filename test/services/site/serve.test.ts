@@ -1,6 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import type {AuditEvent} from '../../../src/net/file/audit-log.ts'
 import type {OnMessage} from '../../../src/net/stream/udp-listener.ts'
+import type {ServeSiteRequest} from '../../../src/services/site/request.ts'
 import {type ServeSiteDocument, serveSite} from '../../../src/services/site/serve.ts'
 import type {Strategy} from '../../../src/strategies/strategy.ts'
 import {openBeacon} from '../../../src/wire/agent-beacon.ts'
@@ -25,7 +26,13 @@ async function serve(
     over = {},
     own = {},
     known = inventory(),
-  }: {over?: object; own?: Partial<Strategy>; known?: ReturnType<typeof inventory>} = {},
+    reloading,
+  }: {
+    over?: object
+    own?: Partial<Strategy>
+    known?: ReturnType<typeof inventory>
+    reloading?: {at: number; next: ServeSiteRequest}
+  } = {},
 ) {
   const world = fakeWorld({interfaces: [LEG]})
   const stop = new AbortController()
@@ -43,6 +50,7 @@ async function serve(
       return {endpoint, send: () => {}, expect: () => {}, close: async () => {}}
     },
     log: (line) => void logs.push(line),
+    onReload: (reload) => void (reloading && void world.sleep(reloading.at * 1000).then(() => reload(reloading.next))),
     audit: (event) => void audited.push(event),
     onMetrics: (text) => void metrics.push(text),
   })
@@ -119,6 +127,17 @@ describe('serve site', () => {
     expect(metrics.get('gwswitch_site_switches_total{outcome="switched"}')).toBe(1)
     expect(metrics.get('gwswitch_site_notes_total{outcome="acted_on"}')).toBe(1)
     expect(metrics.get('gwswitch_site_beacons_total')).toBe(document.beacons)
+  })
+
+  it('believes the keys of another inventory once it is told to read it, and serves no other site by it', async () => {
+    const none = inventory((text) => text.replace(', agent: {key', ', agent: {id: other, key'))
+    const deaf = await serve(3, [1], {known: none})
+    expect(deaf.document).toMatchObject({switches: [], notes: {silent: {unknown_key: 1}}})
+    const {document, logs} = await serve(6, [1, 4], {known: none, reloading: {at: 2, next: request()}})
+    expect(logs).toContain('configuration read again')
+    expect(document).toMatchObject({switches: [{outcome: 'switched'}], notes: {valid: 1, silent: {unknown_key: 1}}})
+    const other = await serve(3, [], {reloading: {at: 1, next: {...request(), site: 'x'}}})
+    expect(other.logs).toContain('configuration not taken: another site is served when this is restarted')
   })
 
   it.each<[string, Partial<Strategy>, string, RegExp]>([
