@@ -30,7 +30,7 @@ const SWITCHES = quick ? 60 : 400
 const IDLE_MS = quick ? 3000 : 10_000
 const SIGNATURES = quick ? 3000 : 20_000
 const BUDGET_MS = 15
-const MEMORY_MIB = 60
+const MEMORY_MIB = 40
 
 const built = join(import.meta.dirname, '../dist/services/agent/agent-main.js')
 const cli = join(import.meta.dirname, '..', existsSync(built) ? 'bin/run.js' : 'bin/dev.js')

@@ -131,6 +131,20 @@ describe('the files', () => {
   it('end every import of our own with .ts, which is what runs', () => {
     expect(all.filter(({target, specifier}) => target !== undefined && !specifier.endsWith('.ts'))).toEqual([])
   })
+  it('print and log in one place, where what others say is made harmless', () => {
+    const printing = /process\.(?:stdout|stderr)\.write|console\.\w+\(|super\.log\(|writeSync\(\s*[12]\b|ux\.\w+\(/
+    const found = files.filter((file) => printing.test(readFileSync(join(src, file), 'utf8')))
+    expect(found.toSorted()).toEqual(['cli/base-command.ts', 'net/process/say.ts'])
+    expect(readFileSync(join(src, 'cli/base-command.ts'), 'utf8').match(new RegExp(printing, 'g'))).toHaveLength(1)
+    expect(readFileSync(join(src, 'cli/base-command.ts'), 'utf8')).toContain('super.log(printable(line))')
+    // Lines of a busy service leave by a descriptor.
+    const writers = files.filter((file) => /\blineWriter\(/.test(readFileSync(join(src, file), 'utf8')))
+    expect(writers.toSorted()).toEqual([
+      ...['commands/serve/dhcp.ts', 'net/file/line-writer.ts', 'services/dhcp/serve-main.ts'],
+    ])
+    // And a question to a person goes by inquirer.
+    expect(readFileSync(join(src, 'cli/prompt.ts'), 'utf8').match(/message: [`']/g)).toBeNull()
+  })
   it('are where the top level says', () => {
     const top = new Set(files.map((file) => file.split('/')[0]!))
     const known = new Set<string>([...FLOORS, ...ENTRANCES])

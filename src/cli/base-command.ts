@@ -3,8 +3,10 @@ import {constants} from 'node:os'
 import {Command, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import {EXIT, Failure} from '../errors.ts'
+import type {AuditEvent} from '../net/file/audit-log.ts'
+import {overwrite, printJson, say, sayStack} from '../net/process/say.ts'
 import type {World} from '../net/world.ts'
-import {harmless} from '../render/paint.ts'
+import {printable} from '../wire/printable.ts'
 import {errorDocument, oneLine} from './error-document.ts'
 import {heedOutput, noteLine} from './output.ts'
 
@@ -76,6 +78,13 @@ export abstract class BaseCommand extends Command {
     return script.endsWith('.js') ? `${process.execPath} ${script}` : this.config.bin
   }
 
+  /** SIGHUP asks a service to read its files again; of a terminal that hangs up it still ends what was started there. */
+  protected onHangup(listener: () => void): void {
+    if (process.stdin.isTTY) return
+    process.removeAllListeners('SIGHUP')
+    process.on('SIGHUP', listener)
+  }
+
   /** Colour for a person's terminal only; NO_COLOR (no-color.org) switches it off. */
   protected get colour(): boolean {
     return process.stdout.isTTY === true && !process.env.NO_COLOR && !this.jsonEnabled()
@@ -121,20 +130,27 @@ export abstract class BaseCommand extends Command {
 
   /** A line for whoever watches; never part of the result. */
   protected progress(line: string): void {
-    if (process.argv.includes('--verbose')) process.stderr.write(`${line}\n`)
+    if (process.argv.includes('--verbose')) say(line)
   }
 
   /** Shows what goes on, on a terminal only, in one line that is written over; an empty text takes it away. */
   protected meter(text: string): void {
-    if (!process.stderr.isTTY || this.jsonEnabled()) return
-    // A line that wraps cannot be written over; what a VM says does not steer the terminal.
-    process.stderr.write(`\r\x1b[K${harmless(text).slice(0, (process.stderr.columns || 80) - 1)}`)
+    if (process.stderr.isTTY && !this.jsonEnabled()) overwrite(text)
   }
 
   /** Noted also with --json: should the document not be printed, the words say how it ended. */
-  override log(message = '', ...args: unknown[]): void {
-    noteLine(message)
-    super.log(message, ...args)
+  override log(line = ''): void {
+    noteLine(line)
+    super.log(printable(line))
+  }
+
+  /** Text of several lines. */
+  protected page(text: string): void {
+    for (const line of text.trimEnd().split('\n')) this.log(line)
+  }
+
+  protected override logJson(json: unknown): void {
+    printJson(json, 2)
   }
 
   protected override async catch(error: OclifError): Promise<unknown> {
@@ -150,12 +166,19 @@ export abstract class BaseCommand extends Command {
     process.exitCode = document.exitCode
     const hint = document.error.exit === EXIT.usage && !(error instanceof Failure) ? ' (see --help)' : ''
     if (this.jsonEnabled()) this.logJson(document)
-    else process.stderr.write(`gwswitch: ${document.error.message}${hint}\n`)
-    if (!(error instanceof Failure) && error instanceof Error) this.progress(error.stack ?? '')
+    else say(`gwswitch: ${document.error.message}${hint}`)
+    if (!(error instanceof Failure) && error instanceof Error && process.argv.includes('--verbose')) sayStack('', error)
+  }
+
+  /** Appends to the record that was asked for; what cannot be written there is a warning. */
+  protected async audit(file: string, events: readonly AuditEvent[]): Promise<void> {
+    const {auditLog} = await import('../net/file/audit-log.ts')
+    const write = auditLog(file, 'gwswitch', (error) => this.caution(`audit log not written: ${error.message}`))
+    for (const event of events) write(event)
   }
 
   /** A line on stderr that is heeded also when stdout goes into a pipe. oclif's own would be wrapped and framed. */
   protected caution(line: string): void {
-    process.stderr.write(`gwswitch: warning: ${line}\n`)
+    say(`gwswitch: warning: ${line}`)
   }
 }

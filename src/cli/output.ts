@@ -1,5 +1,6 @@
 // A result that cannot be printed is said to be so, and how it ended with it: the switch was made all the same.
 import {EXIT} from '../errors.ts'
+import {say} from '../net/process/say.ts'
 
 let lastLine = ''
 let broken: string | undefined
@@ -28,8 +29,6 @@ export function heedOutput(): void {
 
 function unprinted(code: number): void {
   const ended = lastLine === '' ? '' : ` of "${lastLine.trim().replaceAll(/\s+/g, ' ')}"`
-  process.stderr.write(
-    `gwswitch: standard output: ${broken}: the result${ended}, exit code ${code}, cannot be printed\n`,
-  )
+  say(`gwswitch: standard output: ${broken}: the result${ended}, exit code ${code}, cannot be printed`)
   process.exitCode = EXIT.runtime
 }

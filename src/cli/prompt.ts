@@ -2,6 +2,7 @@
 // --json: hooks must not hang.
 import {findSegment, gatewaysAtSite, type Inventory} from '../domain/inventory/site.ts'
 import {Failure} from '../errors.ts'
+import {harmless} from '../wire/printable.ts'
 
 export interface SwitchChoice {
   readonly vm: string
@@ -46,7 +47,7 @@ export async function completeSwitch(
         sites.map(({name}) => ({name, value: name})),
       ))
     const {go} = await inquirer.prompt<{go: boolean}>([
-      {type: 'confirm', name: 'go', message: `Switch ${vm} to the gateway of site ${to}?`, default: true},
+      {type: 'confirm', name: 'go', message: harmless(`Switch ${vm} to the gateway of site ${to}?`), default: true},
     ])
     if (!go) throw new Failure('runtime', 'nothing was done')
     return {vm, to}
@@ -60,6 +61,8 @@ type Inquirer = typeof import('inquirer')['default']
 
 async function pick(inquirer: Inquirer, message: string, choices: {name: string; value: string}[]): Promise<string> {
   if (choices.length === 0) throw new Failure('usage', `${message} The inventory has none`)
-  const {answer} = await inquirer.prompt<{answer: string}>([{type: 'select', name: 'answer', message, choices}])
+  const shown = choices.map(({name, value}) => ({name: harmless(name), value}))
+  const question = {type: 'select', name: 'answer', message: harmless(message), choices: shown} as const
+  const {answer} = await inquirer.prompt<{answer: string}>([question])
   return answer
 }

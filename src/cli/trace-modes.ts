@@ -1,9 +1,11 @@
 // What `gwswitch trace` can do between its flags and its terminal: trace once and compare, watch, or listen.
+
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import type {PassiveDocument} from '../domain/passive/passive-report.ts'
 import type {TraceComparison} from '../domain/trace/before-after.ts'
 import type {TraceDocument, TraceFailure, TraceReport} from '../domain/trace/report.ts'
 import type {WatchLine, WatchState} from '../domain/trace/watch.ts'
+import {print, printJson} from '../net/process/say.ts'
 import type {World} from '../net/world.ts'
 import type {TraceFlags} from '../orders/trace/order.ts'
 import type {TracesOrder} from '../orders/trace/run-traces.ts'
@@ -101,7 +103,8 @@ export async function traceWatch(
   const onWindow = (state: WatchState, line: WatchLine): void => {
     const {columns = 80, rows = 24} = process.stdout
     if (screen) screen.draw(watchScreen(state, {colour, columns, rows, elapsedMs: performance.now() - began}))
-    else process.stdout.write(`${json ? JSON.stringify(line) : watchLineText(line, colour)}\n`)
+    else if (json) printJson(line)
+    else print(watchLineText(line, colour))
   }
   try {
     const {exitCode} = await whereAsked(flags, inventory, terminal, tracesOrder(flags), (world, order) =>

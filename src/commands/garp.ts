@@ -141,7 +141,7 @@ export default class Garp extends BaseCommand {
       ? await this.many(order, inventory, stage)
       : await this.one(order, inventory, stage)
     for (const warning of document.warnings) this.caution(warning)
-    for (const line of lines) this.log(line)
+    this.page(lines.join('\n'))
     process.exitCode = document.exitCode
     return document
   }

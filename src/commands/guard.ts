@@ -1,6 +1,7 @@
 import {Args} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {Failure} from '../errors.ts'
+import {print} from '../net/process/say.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 
 /** Started by `switch`, never by people: rolls a switch back if the process that began it dies before its end. */
@@ -12,7 +13,7 @@ export default class Guard extends BaseCommand {
   async run(): Promise<void> {
     const {args} = await this.parse(Guard)
     const {guardDuty} = await import('../net/process/dead-man.ts')
-    const order = (await guardDuty(process.stdin, (line) => process.stdout.write(`${line}\n`), args.deadline)) as
+    const order = (await guardDuty(process.stdin, print, args.deadline)) as
       | {strategy: string; plan: unknown; vm: string}
       | undefined
     process.stdin.destroy()

@@ -1,4 +1,5 @@
 import {Args, Flags} from '@oclif/core'
+import {auditFlag} from '../cli/agent-flags.ts'
 import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, whole} from '../cli/flags.ts'
 import type {NotifyDocument} from '../orders/notify/notify-report.ts'
@@ -82,6 +83,7 @@ export default class NotifyAgent extends BaseCommand {
     }),
     rate: whole({default: 20, helpValue: 'N', min: 1, max: 1000, summary: 'VMs begun per second'}),
     'dry-run': dryRunFlag,
+    audit: auditFlag(),
   }
 
   async run(): Promise<NotifyDocument> {
@@ -106,6 +108,22 @@ export default class NotifyAgent extends BaseCommand {
       stopped: () => this.stopCode,
     })
     this.meter('')
+    if (flags.audit !== undefined && !document.dryRun)
+      await this.audit(
+        flags.audit,
+        document.vms.map(({vm, state, reason, detail, wanted}) => ({
+          event: 'notify',
+          message: `${vm}: ${state}${reason === null ? '' : `: ${reason}`}${detail === null ? '' : `: ${detail}`}`,
+          fields: {
+            vm,
+            run: document.run,
+            state: state ?? undefined,
+            reason: reason ?? undefined,
+            gw4: wanted.v4 ?? undefined,
+            gw6: wanted.v6 ?? undefined,
+          },
+        })),
+      )
     for (const line of notifyText(document)) this.log(line)
     process.exitCode = document.exitCode
     return document

@@ -109,7 +109,7 @@ export default class SendReconfigure extends BaseCommand {
     if (flags.learn) {
       const {learn, learnText} = await import('../orders/reconfigure/learn.ts')
       const document = await learn(order, await this.world(flags.pcap), this.interrupt.signal)
-      for (const line of learnText(document)) this.log(line)
+      this.page(learnText(document).join('\n'))
       return document
     }
     const progress = (done: number, all: number): void => this.meter(done < all ? `${done} of ${all} clients` : '')

@@ -27,13 +27,13 @@ export default class Strategies extends BaseCommand {
     )
     const {table} = await import('../render/table.ts')
     const head = ['STRATEGY', 'CONTROLLED AT', 'LAYER', 'GATEWAY IP', 'SESSIONS', 'FROM']
-    this.log(
+    this.page(
       table([
         head,
         ...strategies.map((row) => [row.name, row.controlledAt, row.layer, row.gatewayIp, row.sessions, row.plugin]),
       ]),
     )
-    for (const {name, summary, needs} of strategies) this.log(`\n${name}: ${summary}\n  needs ${needs}`)
+    for (const {name, summary, needs} of strategies) this.page(`\n${name}: ${summary}\n  needs ${needs}`)
     return {schema: 'gwswitch.strategies/1', strategies}
   }
 }

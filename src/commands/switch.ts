@@ -4,6 +4,7 @@ import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {Inventory} from '../domain/inventory/site.ts'
 import {usage} from '../errors.ts'
 import type {DeadMan} from '../net/process/dead-man.ts'
+import {say} from '../net/process/say.ts'
 import type {SwitchDocument, SwitchOrder} from '../orders/switch/run-switch.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 import {isIpv4} from '../wire/address.ts'
@@ -103,7 +104,7 @@ export default class Switch extends BaseCommand {
       for (const line of switchText(document)) this.log(line)
       // What kept it from being begun is an error like any other command's.
       if (document.end === 'not-begun' && document.error && !this.jsonEnabled())
-        process.stderr.write(`gwswitch: ${document.error.message}\n`)
+        say(`gwswitch: ${document.error.message}`)
       process.exitCode = document.exitCode
       return document
     } catch (error) {

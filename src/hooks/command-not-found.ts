@@ -2,6 +2,7 @@ import type {Hook} from '@oclif/core'
 import {errorDocument} from '../cli/error-document.ts'
 import {closest} from '../domain/suggest.ts'
 import {usage} from '../errors.ts'
+import {printJson, say} from '../net/process/say.ts'
 
 /** What is said of a command that there is not: one line or, with --json, one document; exit code 2 in both. */
 const commandNotFound: Hook<'command_not_found'> = async ({id, argv = [], config}) => {
@@ -15,8 +16,8 @@ const commandNotFound: Hook<'command_not_found'> = async ({id, argv = [], config
     `no command "${spoken(id)}" (${near === undefined ? `see ${config.bin} --help` : `did you mean "${near}"?`})`,
   )
   const document = errorDocument(said)
-  if ([id, ...argv].includes('--json')) process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`)
-  else process.stderr.write(`gwswitch: ${said.message}\n`)
+  if ([id, ...argv].includes('--json')) printJson(document, 2)
+  else say(`gwswitch: ${said.message}`)
   process.exitCode = document.exitCode
 }
 

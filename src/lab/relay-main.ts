@@ -1,8 +1,8 @@
 // Entry point of the relay process: relay-main --wire IF-A,IF-B,DELAY-MS[,JITTER-MS[,LOSS]] ... [--wires JSON] [--counters FILE]
 
-import {writeSync} from 'node:fs'
 import {parseArgs} from 'node:util'
 import {realTimePriority} from '../net/packet/relay-socket.ts'
+import {printAtOnce, sayAtOnce} from '../net/process/say.ts'
 import {type RelayWire, relay} from './relay.ts'
 
 const QUEUE_BYTES = 64 << 20
@@ -31,9 +31,9 @@ try {
     queueBytes: QUEUE_BYTES,
     countersFile: values.counters,
     random: Math.random,
-    onReady: () => writeSync(1, 'ready\n'),
+    onReady: () => printAtOnce('ready'),
   })
 } catch (error) {
-  writeSync(2, `${(error as Error).message}\n`)
+  sayAtOnce((error as Error).message)
   process.exitCode = 1
 }

@@ -1,9 +1,11 @@
 // Entry point: session-client ADDRESS TCP-PORT UDP-PORT INTERVAL-MS. Sends numbered records on both and keeps the books
 // on their echoes. Standard input takes one JSON order a line; the end of it ends the process.
+
 import {createSocket} from 'node:dgram'
 import {connect, type Socket} from 'node:net'
 import {createInterface} from 'node:readline'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {printJson} from '../net/process/say.ts'
 import type {SessionOrder, SessionReport} from './session.ts'
 import {flowBook, readRecord, type StreamCheck, streamCheck, writeRecord} from './session-record.ts'
 
@@ -25,7 +27,6 @@ let stopping = false
 let timer: NodeJS.Timeout | undefined
 
 const clock = (): number => performance.now()
-const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`)
 
 /** One TCP connection: the stream must come back as it went, from the record it started with. */
 interface Connection {
@@ -75,7 +76,7 @@ udp.on('message', (message) => {
 
 let connection = open()
 connection.socket.once('connect', () => {
-  say({connected: true})
+  printJson({connected: true})
   timer = setInterval(tick, intervalMs)
 })
 function tick(): void {
@@ -119,8 +120,8 @@ async function obey(order: SessionOrder): Promise<void> {
     const now = clock()
     tcpBook.mark(order.phase, now)
     udpBook.mark(order.phase, now)
-    say({})
-  } else say(order.do === 'finish' ? await finish() : report())
+    printJson({})
+  } else printJson(order.do === 'finish' ? await finish() : report())
 }
 
 const orders = createInterface({input: process.stdin})

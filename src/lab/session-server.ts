@@ -2,6 +2,7 @@
 import {createSocket} from 'node:dgram'
 import {once} from 'node:events'
 import {createServer} from 'node:net'
+import {printJson} from '../net/process/say.ts'
 
 const address = process.argv[2] ?? ''
 const tcp = createServer({noDelay: true}, (socket) => {
@@ -16,7 +17,7 @@ udp.bind(0, address)
 await Promise.all([once(tcp, 'listening'), once(udp, 'listening')])
 const listening = tcp.address()
 const tcpPort = typeof listening === 'object' ? listening?.port : undefined
-process.stdout.write(`${JSON.stringify({tcpPort, udpPort: udp.address().port})}\n`)
+printJson({tcpPort, udpPort: udp.address().port})
 
 process.stdin.resume()
 await once(process.stdin, 'end')

@@ -6,6 +6,7 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number
   bind(fd: number, address: Uint8Array, length: number): number
   close(fd: number): number
+  getsockname(fd: number, address: Uint8Array, length: Uint8Array): number
   send(fd: number, data: Uint8Array, length: number, flags: number): number
   sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number
   recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number, timeout: null): number
@@ -48,6 +49,7 @@ export const libc: () => Libc = lazy(() => {
     socket: lib.func('int socket(int domain, int type, int protocol)'),
     bind: lib.func('int bind(int fd, const void *addr, uint32_t len)'),
     close: lib.func('int close(int fd)'),
+    getsockname: lib.func('int getsockname(int fd, void *addr, void *len)'),
     send: lib.func('intptr_t send(int fd, const void *buf, size_t len, int flags)'),
     sendmmsg: lib.func('int sendmmsg(int fd, void *msgvec, unsigned int vlen, int flags)'),
     recvmmsg: lib.func('int recvmmsg(int fd, void *msgvec, unsigned int vlen, int flags, void *timeout)'),

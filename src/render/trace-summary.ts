@@ -1,8 +1,9 @@
 // Several destinations for a terminal: a line as each is decided, and at the end what matters most.
 import type {TraceDocument, TraceFailure, TraceReport} from '../domain/trace/report.ts'
+import {harmless} from '../wire/printable.ts'
 import {fold} from './fold.ts'
 import {candidateLabel, EGRESS_WORD, INBOUND_WORD, placed, signedMs} from './measures.ts'
-import {harmless, paintWith} from './paint.ts'
+import {paintWith} from './paint.ts'
 import {adviceOn, NOTHING_ASKED} from './trace-advice.ts'
 import {subject, type TraceTextOptions, verdictWord} from './trace-text.ts'
 

@@ -2,8 +2,8 @@
 // right the paired differences, which do not. One file, no scripts, no fonts of its own; colours follow light and dark, and
 // every series also has a shape of its own.
 import type {CandidateReport, PairReport, TraceReport} from '../domain/trace/report.ts'
+import {harmless} from '../wire/printable.ts'
 import {candidateLabel, chosenAlternative, EGRESS_WORD, ms, percent, placed, signedMs} from './measures.ts'
-import {harmless} from './paint.ts'
 import {crossingsText, pathSketch} from './path-sketch.ts'
 import {adviceOn} from './trace-advice.ts'
 

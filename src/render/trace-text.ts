@@ -1,9 +1,10 @@
 // A trace for a terminal: the verdict first, then what it rests on, then what to do.
 import type {EgressVerdict} from '../domain/trace/decision-table.ts'
 import type {EgressReport, TraceDocument, TraceReport} from '../domain/trace/report.ts'
+import {harmless} from '../wire/printable.ts'
 import {fold} from './fold.ts'
 import {candidateLabel, chosenAlternative, EGRESS_WORD, INBOUND_WORD, ms, placed, signedMs} from './measures.ts'
-import {harmless, type Paint, paintWith} from './paint.ts'
+import {type Paint, paintWith} from './paint.ts'
 import {tableLines} from './table.ts'
 import {type Asked, adviceOn, NOTHING_ASKED} from './trace-advice.ts'
 import {hopColumns, pathLines} from './trace-hops.ts'

@@ -1,8 +1,9 @@
 // What `trace --watch` shows: the verdict of the last window, a strip of all differences, where the packets go, what changed.
 import type {TraceReport} from '../domain/trace/report.ts'
 import type {StripPair, WatchChange, WatchLine, WatchState} from '../domain/trace/watch.ts'
+import {harmless} from '../wire/printable.ts'
 import {candidateLabel, EGRESS_WORD, INBOUND_WORD, ms, signedMs} from './measures.ts'
-import {harmless, type Paint, paintWith} from './paint.ts'
+import {type Paint, paintWith} from './paint.ts'
 import {hopColumns} from './trace-hops.ts'
 import {subject, verdictWord} from './trace-text.ts'
 

@@ -2,6 +2,7 @@
 // asks for the gateway of the site it finds itself in. Neither is an order: an agent obeys commands only.
 import type {Ipv4, Mac} from './address.ts'
 import {
+  type Admission,
   COMMON_FIELDS,
   type FieldCheck,
   isAgentId,
@@ -75,10 +76,12 @@ export const signBeacon = (beacon: SiteBeacon, key: SigningKey): string => signM
 export const signNote = (note: AgentNote, key: SigningKey): string => signMessage(NOTE, note, key)
 
 /** Reads and verifies a beacon, as the agent does. Whether it is fresh, and may say so, is for the caller. */
-export const openBeacon = (bytes: Uint8Array, keyOf: KeyLookup): Opened<SiteBeacon> => openMessage(BEACON, bytes, keyOf)
+export const openBeacon = (bytes: Uint8Array, keyOf: KeyLookup, admits?: Admission): Opened<SiteBeacon> =>
+  openMessage(BEACON, bytes, keyOf, admits)
 
 /** Reads and verifies a note, as a controller does. The caller compares `vm` with whose key it was. */
-export const openNote = (bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentNote> => openMessage(NOTE, bytes, keyOf)
+export const openNote = (bytes: Uint8Array, keyOf: KeyLookup, admits?: Admission): Opened<AgentNote> =>
+  openMessage(NOTE, bytes, keyOf, admits)
 
 const CHECKS: Readonly<Record<string, FieldCheck>> = {
   ...COMMON_FIELDS,

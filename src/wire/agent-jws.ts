@@ -1,8 +1,9 @@
 // The envelope of all that controllers and agents say: compact JWS (RFC 7515), signed with Ed25519 (RFC 8032) under the
 // fully specified algorithm name of RFC 9864, one message in one UDP datagram. Every kind has a `typ` of its own and a
-// closed list of fields.
+// closed list of fields. Behind the JWS there may be a tag (agent-tag.ts), by which floods are told from messages.
 import {type KeyObject, sign, verify} from 'node:crypto'
 import {isIpv4, isMac} from './address.ts'
+import {isTagOf, TAG_LENGTH, tagText} from './agent-tag.ts'
 import {WireError} from './error.ts'
 import {isIpv6} from './ipv6-address.ts'
 
@@ -21,6 +22,7 @@ export const SILENT_REASONS = [
   'malformed',
   'wrong_alg',
   'unknown_key',
+  'bad_tag',
   'bad_signature',
   'wrong_typ',
   'flooded',
@@ -35,6 +37,15 @@ export interface SigningKey {
 
 /** The public key of a kid; undefined for one that is not trusted. */
 export type KeyLookup = (kid: string) => KeyObject | undefined
+
+/** A message of a known key, before its signature is checked. */
+export interface Claim {
+  readonly kid: string
+  /** Its tag, which is right; undefined without one. */
+  readonly tag: string | undefined
+}
+/** Whether the signature of such a message may be checked now: that is what a flood would make us do. */
+export type Admission = (claim: Claim) => boolean
 
 /** A message whose signature was checked, or why it was not one. */
 export type Opened<T> =
@@ -82,25 +93,39 @@ export function signMessage(kind: MessageKind, payload: object, {kid, privateKey
   return token
 }
 
+/**
+ * A message with a tag, for whoever may be flooded; the message alone where there is no room for one. An agent before
+ * 0.2 takes messages without tags only.
+ */
+export function withTag(token: string, {privateKey}: SigningKey): string {
+  const tagged = `${token}.${tagText(token, privateKey)}`
+  return tagged.length > AGENT_MESSAGE_LIMIT ? token : tagged
+}
+
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** Reads and verifies a message. Never throws. Checks size, alg, kid, signature, typ, fields, in this order. */
-export function openMessage<T>(kind: MessageKind, bytes: Uint8Array, keyOf: KeyLookup): Opened<T> {
+/**
+ * Reads and verifies a message. Never throws. Checks size and form, alg, kid, typ, tag, `admits`, signature, fields, in
+ * this order: what costs more comes later.
+ */
+export function openMessage<T>(
+  kind: MessageKind,
+  bytes: Uint8Array,
+  keyOf: KeyLookup,
+  admits: Admission = () => true,
+): Opened<T> {
   const silent = (reason: SilentReason) => ({ok: false, authenticated: false, reason}) as const
-  if (bytes.length > AGENT_MESSAGE_LIMIT) return silent('oversized')
   const parts = partsOf(bytes)
-  const header = parts && decode(parts[0])
-  if (header === undefined || Object.keys(header).some((name) => !['alg', 'kid', 'typ'].includes(name)))
-    return silent('malformed')
-  const {alg, kid, typ} = header as {alg?: unknown; kid?: unknown; typ?: unknown}
-  if (alg !== AGENT_ALG) return silent('wrong_alg')
-  const key = typeof kid === 'string' && ID.test(kid) ? keyOf(kid) : undefined
+  if (typeof parts === 'string') return silent(parts)
+  const {header, signed, body, signature, tag} = parts
+  if (header.alg !== AGENT_ALG) return silent('wrong_alg')
+  const {kid} = header
+  const key = typeof kid === 'string' ? keyOf(kid) : undefined
   if (key === undefined) return silent('unknown_key')
-  const [head, body, tail] = parts!
-  const signature = Buffer.from(tail, 'base64url')
-  if (signature.length !== 64 || !verify(null, Buffer.from(`${head}.${body}`), key, signature))
-    return silent('bad_signature')
-  if (typ !== kind.typ) return silent('wrong_typ')
+  if (header.typ !== kind.typ) return silent('wrong_typ')
+  if (tag !== undefined && !isTagOf(tag, `${signed}.${signature}`, key)) return silent('bad_tag')
+  if (!admits({kid: kid as string, tag})) return silent('flooded')
+  if (!verify(null, Buffer.from(signed), key, Buffer.from(signature, 'base64url'))) return silent('bad_signature')
   const payload = decode(body)
   if (payload === undefined) return silent('malformed')
   const problem = messageProblem(kind, payload)
@@ -110,17 +135,59 @@ export function openMessage<T>(kind: MessageKind, bytes: Uint8Array, keyOf: KeyL
 
 /** The `typ` that a message claims, unchecked: for whoever must choose who opens it. Undefined if it claims none. */
 export function claimedTyp(bytes: Uint8Array): string | undefined {
-  const parts = bytes.length > AGENT_MESSAGE_LIMIT ? undefined : partsOf(bytes)
-  const {typ} = ((parts && decode(parts[0])) ?? {}) as {typ?: unknown}
+  const parts = partsOf(bytes)
+  const typ = typeof parts === 'string' ? undefined : parts.header.typ
   return typeof typ === 'string' ? typ : undefined
 }
 
-function partsOf(bytes: Uint8Array): [string, string, string] | undefined {
+/** What a signature is over; undefined of what is no message. Its own encoding, and the tag, are no part of what was said. */
+export function signedPart(bytes: Uint8Array): string | undefined {
+  const parts = partsOf(bytes)
+  return typeof parts === 'string' ? undefined : parts.signed
+}
+
+interface Header {
+  readonly alg?: unknown
+  readonly kid?: unknown
+  readonly typ?: unknown
+}
+
+interface Parts {
+  readonly header: Header
+  readonly body: string
+  /** Header and payload, as they were signed. */
+  readonly signed: string
+  readonly signature: string
+  readonly tag: string | undefined
+}
+
+/** Characters of 64 bytes in base64url: what has a signature of another length is no message, whoever sent it. */
+export const SIGNATURE_LENGTH = 86
+
+/** Lengths and form, or what is wrong with them. */
+function partsOf(bytes: Uint8Array): Parts | SilentReason {
+  if (bytes.length > AGENT_MESSAGE_LIMIT) return 'oversized'
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1').trimEnd()
-  const parts = text.split('.')
-  return parts.length === 3 && parts.every((part) => BASE64URL.test(part))
-    ? (parts as [string, string, string])
-    : undefined
+  const [head, body, signature, tag, ...more] = text.split('.')
+  if (head === undefined || body === undefined || signature?.length !== SIGNATURE_LENGTH) return 'malformed'
+  if (more.length > 0 || (tag !== undefined && tag.length !== TAG_LENGTH)) return 'malformed'
+  if (!BASE64URL.test(signature) || !BASE64URL.test(body)) return 'malformed'
+  const header = headerOf(head)
+  if (header === undefined) return 'malformed'
+  return {header, body, signature, tag, signed: `${head}.${body}`}
+}
+
+/** Headers are few, and all messages of a key have the same. */
+const headers = new Map<string, Header | undefined>()
+const HEADERS_KEPT = 256
+
+function headerOf(head: string): Header | undefined {
+  if (headers.has(head)) return headers.get(head)
+  const header = BASE64URL.test(head) ? decode(head) : undefined
+  const known = header && Object.keys(header).every((name) => ['alg', 'kid', 'typ'].includes(name)) ? header : undefined
+  if (headers.size >= HEADERS_KEPT) headers.clear()
+  headers.set(head, known)
+  return known
 }
 
 function decode(part: string): object | undefined {

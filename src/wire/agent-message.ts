@@ -1,6 +1,7 @@
 // What a controller and the agent in a VM say to each other about a switch: commands and answers.
 import type {Ipv4, Mac} from './address.ts'
 import {
+  type Admission,
   COMMON_FIELDS,
   type FieldCheck,
   isAddressText,
@@ -26,7 +27,12 @@ export {
   type Opened,
   type SigningKey,
   type SilentReason,
+  signedPart,
+  withTag,
 } from './agent-jws.ts'
+
+import {readPublicKey} from './agent-keys.ts'
+
 export {newPrivateKey, privateKeyText, publicKeyText, readPrivateKey, readPublicKey} from './agent-keys.ts'
 
 /** `typ` of the protected header: an answer can never be taken for a command, nor the other way round. @internal */
@@ -36,8 +42,11 @@ export const ANSWER_TYP = 'gwsw-ans+jws'
 /** Probes that one command may name. */
 export const PROBE_LIMIT = 8
 
-export const AGENT_OPS = ['switch', 'confirm', 'rollback', 'query'] as const
-/** `switch` changes the gateway; `confirm` and `rollback` end the switch of the same `run`; `query` asks how it stands. */
+export const AGENT_OPS = ['switch', 'confirm', 'rollback', 'query', 'introduce', 'revoke'] as const
+/**
+ * `switch` changes the gateway; `confirm` and `rollback` end the switch of the same `run`; `query` asks how it stands.
+ * `introduce` makes a new key as good as the one that signs, `revoke` takes one away.
+ */
 export type AgentOp = (typeof AGENT_OPS)[number]
 
 export const SWITCH_MODES = ['replace', 'rule', 'drain'] as const
@@ -79,6 +88,13 @@ export interface AgentCommand {
   readonly confirm_s?: number
   /** Seconds for which `drain` keeps open sessions on the old gateway. */
   readonly drain_s?: number
+  /** Of an `introduce`: the name and the public half of the new key, and the seconds since 1970 between which it is valid. */
+  readonly new_kid?: string
+  readonly new_key?: string
+  readonly not_before?: number
+  readonly not_after?: number
+  /** The key that a `revoke` takes away. */
+  readonly old_kid?: string
 }
 
 export const AGENT_STATES = ['received', 'applied', 'confirmed', 'rolled_back', 'refused'] as const
@@ -90,6 +106,8 @@ export const AGENT_REASONS = [
   /** A signed command whose fields make no sense, or of another version. */
   'invalid',
   'wrong_vm',
+  /** The key was revoked, or is not valid yet or no more; or it may not do that to another key. */
+  'key',
   /** `iat` lies in the future or `exp` in the past, or they are too far apart: compare the clocks. */
   'clock',
   /** `seq` is not above the last one of this key. */
@@ -157,6 +175,8 @@ export interface AgentAnswer {
   readonly reason?: AgentReason
   /** One line for people. */
   readonly detail?: string
+  /** With `replayed`: the highest `seq` of this key, for a sender whose clock was ahead once. */
+  readonly last_seq?: number
   /** The gateways now in use on the interface. */
   readonly gw4?: Ipv4
   readonly gw6?: string
@@ -183,8 +203,8 @@ export interface Echo {
 }
 
 /** Reads and verifies a command, as the agent does; {@link echoOf} says what an answer to an invalid one needs. */
-export const openCommand = (bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentCommand> =>
-  openMessage(COMMAND, bytes, keyOf)
+export const openCommand = (bytes: Uint8Array, keyOf: KeyLookup, admits?: Admission): Opened<AgentCommand> =>
+  openMessage(COMMAND, bytes, keyOf, admits)
 
 /** Reads and verifies an answer, as a controller does. The caller compares `vm`, `run`, `seq` and `nonce`. */
 export const openAnswer = (bytes: Uint8Array, keyOf: KeyLookup): Opened<AgentAnswer> =>
@@ -196,6 +216,9 @@ export function echoOf(payload: object): Echo | undefined {
   const fits = CHECKS.op!(op) && CHECKS.run!(run) && CHECKS.seq!(seq) && CHECKS.nonce!(nonce)
   return fits ? {op: op as AgentOp, run: run as string, seq: seq as number, nonce: nonce as string} : undefined
 }
+
+/** RFC 7515, 4.1.4: any string; together with all the rest it must fit a datagram. */
+export const isKid = (text: string): boolean => text.length > 0 && text.length <= 256
 
 const positive: FieldCheck = (value) => typeof value === 'number' && value >= 0 && Number.isFinite(value)
 
@@ -209,9 +232,15 @@ const CHECKS: Readonly<Record<string, FieldCheck>> = {
   probe: listOf(PROBE_LIMIT, textLike(isAddressText)),
   confirm_s: wholeTo(3600),
   drain_s: wholeTo(86_400),
+  new_kid: textLike(isKid),
+  old_kid: textLike(isKid),
+  new_key: textLike((text) => /^[\w-]{43}$/.test(text) && readPublicKey(text) !== undefined),
+  not_before: COMMON_FIELDS.iat!,
+  not_after: COMMON_FIELDS.exp!,
   state: oneOf(AGENT_STATES),
   reason: oneOf(AGENT_REASONS),
   detail: textLike((text) => text.length <= 300),
+  last_seq: COMMON_FIELDS.seq!,
   t_apply_ms: positive,
   t_confirm_ms: positive,
 }
@@ -219,16 +248,22 @@ const CHECKS: Readonly<Record<string, FieldCheck>> = {
 const COMMAND: MessageKind = {
   typ: COMMAND_TYP,
   needs: ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce'],
-  may: ['mac', 'site', 'gw4', 'gw6', 'from_gw4', 'from_gw6', 'mode', 'probe', 'confirm_s', 'drain_s'],
+  may: [
+    ...['mac', 'site', 'gw4', 'gw6', 'from_gw4', 'from_gw6', 'mode', 'probe', 'confirm_s', 'drain_s'],
+    ...['new_kid', 'new_key', 'not_before', 'not_after', 'old_kid'],
+  ],
   checks: CHECKS,
   also(value) {
-    const {op, gw4, gw6} = value as AgentCommand
-    return op === 'switch' && gw4 === undefined && gw6 === undefined ? 'a switch names gw4 or gw6' : undefined
+    const {op, gw4, gw6, new_kid, new_key, old_kid} = value as AgentCommand
+    if (op === 'switch' && gw4 === undefined && gw6 === undefined) return 'a switch names gw4 or gw6'
+    if (op === 'introduce' && (new_kid === undefined || new_key === undefined)) return 'it names new_kid and new_key'
+    if (op === 'revoke' && old_kid === undefined) return 'it names old_kid'
+    return undefined
   },
 }
 const ANSWER: MessageKind = {
   typ: ANSWER_TYP,
   needs: ['v', 'op', 'vm', 'run', 'seq', 'nonce', 'state', 'iat'],
-  may: ['reason', 'detail', 'gw4', 'gw6', 'mode', 't_apply_ms', 't_confirm_ms'],
+  may: ['reason', 'detail', 'last_seq', 'gw4', 'gw6', 'mode', 't_apply_ms', 't_confirm_ms'],
   checks: CHECKS,
 }

@@ -126,11 +126,21 @@ const AGENT: readonly Mutant[] = [
 ]
 
 const jws = of('src/wire/agent-jws.ts', 'test/wire/agent-message.test.ts')
+const keyring = of('src/domain/agent/keyring.ts', 'test/domain/agent/keyring.test.ts')
+const nearest = of('src/domain/agent/nearest.ts', 'test/domain/agent/site-silence.test.ts')
 const policy = of('src/domain/agent/policy.ts', 'test/domain/agent/policy.test.ts')
 const plan = of('src/domain/agent/plan.ts', 'test/domain/agent/policy.test.ts')
 const TRUST: readonly Mutant[] = [
   jws('no signature is checked', '!verify(null, ', 'false && !verify(null, '),
-  jws('a command is taken for an answer', "if (typ !== kind.typ) return silent('wrong_typ')", ''),
+  jws('a command is taken for an answer', "if (header.typ !== kind.typ) return silent('wrong_typ')", ''),
+  jws('a tag is not checked', 'tag !== undefined && !isTagOf(', 'false && !isTagOf('),
+  keyring('a revoked key is obeyed', 'if (end !== undefined) return', 'if (end === null) return'),
+  keyring(
+    "a thief's keys outlive the stolen one",
+    'const all = [target.publicKey, ...gone]',
+    'const all = [target.publicKey]',
+  ),
+  nearest('a site that is heard alone is where the VM is', 'if (!living) return true', 'if (true) return true'),
   jws(
     'a field that is not understood is passed over',
     'if (!needs.includes(name) && !may.includes(name))',

@@ -19,7 +19,7 @@ describe.skipIf(noNamespaces)('on the segment', () => {
     ['by IPv4 broadcast, from an interface with an address', {source: NEW4}, 0],
     ['by IPv4 broadcast, from an interface without one', {source: undefined}, 0],
     ['by IPv6 to all nodes', {}, 1],
-  ])('the agent hears a beacon %s', async (_name, over, which) => {
+  ])('the agent hears a beacon %s, with a tag and without', async (_name, over, which) => {
     const key = newPrivateKey()
     const trusted = {'site-y': {key: publicKeyText(key), gateways: [NEW4, NEW6]}}
     await withSite({config: {beacons: true, trusted}}, async (site) => {
@@ -27,14 +27,15 @@ describe.skipIf(noNamespaces)('on the segment', () => {
       await using link = await linkIn(site.ns('r2'), 'eth0')
       const said: ServeSiteRequest = {...request(), key: {kid: 'site-y', privateKey: key}, gw6: NEW6, ...over}
       const now = BigInt(Date.now()) * 1_000_000n
-      link.send(beaconFrames(said, beaconOf(said, now, 0), link.mac)[which]!)
+      link.send(beaconFrames(said, beaconOf(said, now, 0), link.mac, true)[which]!)
+      link.send(beaconFrames(said, beaconOf(said, now + 1000n, 0), link.mac, false)[which]!)
       const status = async () =>
         (await gwswitch(['agent', 'status', '--config', site.configFile, '--json'], {namespace: site.ns('vm')})).json
       let where: {counts: {heeded: number}} | undefined
       await until(
         async () => {
           where = (await status()).where
-          return where?.counts.heeded === 1
+          return where?.counts.heeded === 2
         },
         10_000,
         'it is heard',

@@ -5,7 +5,7 @@ import {REASONS, type Reason} from '../../src/domain/trace/decision-table.ts'
 import {traceDocument, traceReport} from '../../src/domain/trace/document.ts'
 import {judge} from '../../src/domain/trace/verdict.ts'
 import {EGRESS_WORD, INBOUND_WORD, ms, percent, signedMs} from '../../src/render/measures.ts'
-import {harmless, paintWith} from '../../src/render/paint.ts'
+import {paintWith} from '../../src/render/paint.ts'
 import {crossingsText, pathSketch} from '../../src/render/path-sketch.ts'
 import {sideBySide, table, tableLines} from '../../src/render/table.ts'
 import {type Advice, adviceOn} from '../../src/render/trace-advice.ts'
@@ -111,7 +111,7 @@ describe('a trace as text', () => {
       const colourful = traceText(documentOf(spec), {...plain, colour: true}).join('\n')
       expect(colourful).toContain('\u001b[')
       // biome-ignore lint/suspicious/noControlCharactersInRegex: ESC begins every colour
-      expect(colourful.replace(/\u001b\[\d+m/g, '')).toBe(traceText(documentOf(spec), plain).join('\n'))
+      expect(colourful.replace(/\u001b\[[\d;]+m/g, '')).toBe(traceText(documentOf(spec), plain).join('\n'))
     }
   })
 
@@ -144,7 +144,7 @@ describe('a trace as text', () => {
       documentOf({...TROMBONE, rest: {destination: {ip: '203.0.113.10', name: 'a\u001b]0;x\u0007b\u202e'}}}),
       plain,
     )
-    expect(lines.join('\n')).toContain('a?]0;x?b?')
+    expect(lines.join('\n')).toContain('a\\u001b]0;x\\u0007b\\u202e')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
     expect(lines.join('')).not.toMatch(/[\u0000-\u001f\u202e]/)
   })
@@ -301,8 +301,6 @@ describe('tables', () => {
   it('put blocks side by side', () => {
     expect(sideBySide([['one', 'two two'], ['1']], ' | ')).toEqual(['one     | 1', 'two two |'])
   })
-
-  it('replace what a terminal would obey', () => expect(harmless('a\u001b[31mb\r\n')).toBe('a?[31mb??'))
 })
 
 describe('measures', () => {

@@ -20,6 +20,8 @@ import {
   SWITCH_MODES,
   signAnswer,
   signCommand,
+  signedPart,
+  withTag,
 } from '../../src/wire/agent-message.ts'
 import {WireError} from '../../src/wire/error.ts'
 import {bytes, part, sampleKey, tokenBy} from '../support/tokens.ts'
@@ -62,6 +64,11 @@ describe('a command', () => {
     expect(openCommand(bytes(text), keyOf)).toEqual({ok: true, kid: 'site-y', message: command})
     // A line end, as a pipe brings it.
     expect(openCommand(bytes(`${text}\n`), keyOf).ok).toBe(true)
+    // With a tag it is the same, and still fits.
+    const tagged = withTag(text, signing)
+    expect(tagged).toBe(`${text}.${tagged.slice(-22)}`)
+    expect(openCommand(bytes(tagged), keyOf)).toEqual({ok: true, kid: 'site-y', message: command})
+    expect(signedPart(bytes(tagged))).toBe(signedPart(bytes(text)))
   })
 
   it('comes back for any values of its fields', () => {
@@ -83,8 +90,12 @@ describe('a command', () => {
         mode: fc.constantFrom(...SWITCH_MODES),
         probe: fc.array(fc.oneof(ip4, fc.ipV6()), {maxLength: 8}),
         confirm_s: fc.nat(3600),
+        new_kid: fc.string({minLength: 1, maxLength: 40, unit: 'grapheme'}),
+        new_key: fc.constant(publicKeyText(key)),
+        old_kid: fc.string({minLength: 1, maxLength: 40}),
+        not_after: fc.nat(1e10),
       },
-      {requiredKeys: ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce', 'gw4']},
+      {requiredKeys: ['v', 'op', 'vm', 'run', 'seq', 'iat', 'exp', 'nonce', 'gw4', 'new_kid', 'new_key', 'old_kid']},
     )
     fc.assert(
       fc.property(fields, (any) => {
@@ -104,6 +115,9 @@ describe('a command', () => {
     ['nine probes', {probe: Array(9).fill('203.0.113.1')}],
     ['a mode that there is not', {mode: 'nat'}],
     ['a switch to nowhere', {gw4: undefined, gw6: undefined}],
+    ['a new key that is none', {op: 'introduce', new_kid: 'z', new_key: 'A'.repeat(42)}],
+    ['a new key without a name', {op: 'introduce', new_key: publicKeyText(key)}],
+    ['nothing to revoke', {op: 'revoke'}],
     ['a field that is not known', {gw5: '10.0.0.1'} as object],
   ])('is not signed with %s', (_name, over) => {
     expect(() => signCommand({...command, ...over} as AgentCommand, signing)).toThrow(WireError)
@@ -133,7 +147,8 @@ describe('what is not a command gets silence', () => {
       token({...HEADER, jwk: {kty: 'OKP', crv: 'Ed25519', x: publicKeyText(stranger)}}, command, stranger),
       'malformed',
     ],
-    ['alg none', `${part({...HEADER, alg: 'none'})}.${payload}.`, 'wrong_alg'],
+    ['alg none, no signature', `${part({...HEADER, alg: 'none'})}.${payload}.`, 'malformed'],
+    ['alg none', `${part({...HEADER, alg: 'none'})}.${payload}.${signature}`, 'wrong_alg'],
     ['alg EdDSA', token({...HEADER, alg: 'EdDSA'}, command), 'wrong_alg'],
     ['alg HS256 keyed with the public key', token({...HEADER, alg: 'HS256'}, command), 'wrong_alg'],
     ['alg in lower case', token({...HEADER, alg: 'ed25519'}, command), 'wrong_alg'],
@@ -148,15 +163,20 @@ describe('what is not a command gets silence', () => {
       `${part({typ: COMMAND_TYP, kid: 'site-y', alg: 'Ed25519'})}.${payload}.${signature}`,
       'bad_signature',
     ],
-    ['a cut signature', good.slice(0, -4), 'bad_signature'],
-    ['a longer signature', `${good}AA`, 'bad_signature'],
-    ['no signature', `${header}.${payload}.`, 'bad_signature'],
+    ['a cut signature', good.slice(0, -4), 'malformed'],
+    ['a longer signature', `${good}AA`, 'malformed'],
+    ['no signature', `${header}.${payload}.`, 'malformed'],
     ['a signature of zeros', `${header}.${payload}.${'A'.repeat(86)}`, 'bad_signature'],
     [
       'an RSA signature',
       `${header}.${payload}.${sign('sha256', bytes(`${header}.${payload}`), rsa.privateKey).toString('base64url')}`,
-      'bad_signature',
+      'malformed',
     ],
+    ['a tag of another length', `${good}.${'A'.repeat(21)}`, 'malformed'],
+    ['a fifth part', `${withTag(good, signing)}.AAAA`, 'malformed'],
+    ["another key's tag", withTag(good, {...signing, privateKey: stranger}), 'bad_tag'],
+    ["another message's tag", `${good}${withTag(signAnswer(answer, signing), signing).slice(-23)}`, 'bad_tag'],
+    ['a right tag and a wrong signature', withTag(token(HEADER, command, stranger), signing), 'bad_signature'],
     ['an answer', signAnswer(answer, signing), 'wrong_typ'],
     ['no typ', token({alg: 'Ed25519', kid: 'site-y'}, command), 'wrong_typ'],
     ['a payload that is no JSON', token(HEADER, 'switch!'), 'malformed'],

@@ -2,6 +2,7 @@ import {Flags} from '@oclif/core'
 import {agentConfigFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag} from '../../cli/flags.ts'
+import {say} from '../../net/process/say.ts'
 import type {Enrolled} from '../../services/agent/enroll.ts'
 
 export default class AgentEnroll extends BaseCommand {
@@ -50,10 +51,10 @@ export default class AgentEnroll extends BaseCommand {
       probes: flags.probe,
     }
     const enrolled = enroll({...order, dmiUuid, dryRun: flags['dry-run']})
-    process.stderr.write(
-      `${flags['dry-run'] ? 'would write' : 'wrote'} ${enrolled.file}: ${enrolled.vm} trusts ${enrolled.kid} (${enrolled.fingerprint})\n`,
+    say(
+      `${flags['dry-run'] ? 'would write' : 'wrote'} ${enrolled.file}: ${enrolled.vm} trusts ${enrolled.kid} (${enrolled.fingerprint})`,
     )
-    this.log(enrolled.text.trimEnd())
+    this.page(enrolled.text)
     return enrolled
   }
 }

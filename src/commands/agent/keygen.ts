@@ -1,5 +1,6 @@
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {say} from '../../net/process/say.ts'
 import type {MadeKey} from '../../services/agent/enroll.ts'
 
 export default class AgentKeygen extends BaseCommand {
@@ -28,9 +29,7 @@ export default class AgentKeygen extends BaseCommand {
     const {flags} = await this.parse(AgentKeygen)
     const {makeKey} = await import('../../services/agent/enroll.ts')
     const made = makeKey(flags.out, flags.force)
-    process.stderr.write(
-      `${made.created ? 'made' : 'kept'} ${made.file}, fingerprint ${made.fingerprint}; its public half:\n`,
-    )
+    say(`${made.created ? 'made' : 'kept'} ${made.file}, fingerprint ${made.fingerprint}; its public half:`)
     this.log(made.publicKey)
     return made
   }

@@ -16,7 +16,7 @@ export default class LabStatusCommand extends BaseCommand {
     const {flags} = await this.parse(LabStatusCommand)
     const {status, statusText} = await import('../../lab/status.ts')
     const found = await status(flags.prefix)
-    this.log(statusText(found, this.invocation).trimEnd())
+    this.page(statusText(found, this.invocation))
     process.exitCode = found.state === 'up' ? 0 : 1
     return {schema: 'gwswitch.lab-status/1', ...found}
   }

@@ -95,7 +95,7 @@ export default class ServeDhcp extends BaseCommand {
     if (flags['print-config'] !== undefined) {
       const {printConfigText, runPrintConfig} = await import('../../orders/print-config/run-print-config.ts')
       const document = runPrintConfig(flags['print-config'], flags.segment, await this.inventory(flags.inventory))
-      for (const line of printConfigText(document)) this.log(line)
+      this.page(printConfigText(document).join('\n'))
       return document
     }
     if (flags.interface === undefined)

@@ -1,6 +1,8 @@
 import {Args, Flags} from '@oclif/core'
+import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
+import {say} from '../../net/process/say.ts'
 import type {ServeSiteDocument} from '../../services/site/serve.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
@@ -49,32 +51,62 @@ export default class ServeSite extends BaseCommand {
       summary:
         "UDP address for notes, which beacons then name (default: port 6743 of any, and the interface's address)",
     }),
+    audit: auditFlag(),
+    metrics: Flags.string({
+      helpValue: 'FILE',
+      summary: "write metrics to this file every 15 s, for node_exporter's textfile collector",
+    }),
     beacon: Flags.boolean({allowNo: true, default: true, summary: 'broadcast beacons'}),
     'dry-run': dryRunFlag,
     pcap: pcapFlag,
   }
 
+  private readonly notWritten = (error: Error): void => this.caution(`audit log not written: ${error.message}`)
+
+  /** Says once what is wrong with the file, and goes on. */
+  private metricsTo(file: string, replace: (path: string, text: string) => void): (text: string) => void {
+    let failed = false
+    return (text) => {
+      try {
+        replace(file, text)
+        failed = false
+      } catch (error) {
+        if (!failed) this.caution(`metrics not written: ${(error as Error).message}`)
+        failed = true
+      }
+    }
+  }
+
   async run(): Promise<ServeSiteDocument> {
     const {args, flags} = await this.parse(ServeSite)
-    const [{serveSiteRequest}, {serveSite}, {startDeadMan}, {openUdpListener}] = await Promise.all([
-      import('../../services/site/request.ts'),
-      import('../../services/site/serve.ts'),
-      import('../../net/process/dead-man.ts'),
-      import('../../net/stream/udp-listener.ts'),
-    ])
+    const [{serveSiteRequest}, {serveSite}, {startDeadMan}, {openUdpListener}, {auditLog}, {replaceFile}] =
+      await Promise.all([
+        import('../../services/site/request.ts'),
+        import('../../services/site/serve.ts'),
+        import('../../net/process/dead-man.ts'),
+        import('../../net/stream/udp-listener.ts'),
+        import('../../net/file/audit-log.ts'),
+        import('../../net/file/replace-file.ts'),
+      ])
     const world = await this.world(flags.pcap)
     const order = {
       ...flags,
       ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
     }
-    const request = serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
-    const document = await serveSite(request, {
+    const read = async () => serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
+    const document = await serveSite(await read(), {
+      onReload: (reload) =>
+        this.onHangup(() => {
+          read().then(reload, (error: Error) => say(`gwswitch serve site: configuration not taken: ${error.message}`))
+        }),
       world,
       signal: this.interrupt.signal,
       strategies: await loadStrategies(this.config),
       deadMan: () => startDeadMan(GUARD_MS),
       listen: openUdpListener,
-      log: (line) => void process.stderr.write(`gwswitch serve site: ${line}\n`),
+      ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),
+      ...(flags.metrics === undefined ? {} : {onMetrics: this.metricsTo(flags.metrics, replaceFile)}),
+      log: (line) => say(`gwswitch serve site: ${line}`),
     })
     const {valid, refused} = document.notes
     const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)

@@ -2,7 +2,15 @@
 import * as z from 'zod'
 import {Failure} from '../../errors.ts'
 import {isIpv4, type Mac, readMac} from '../../wire/address.ts'
-import {AGENT_PORT, isAgentId, NOTE_PORT, PROBE_LIMIT, readPublicKey, SWITCH_MODES} from '../../wire/agent-message.ts'
+import {
+  AGENT_PORT,
+  isAgentId,
+  isKid,
+  NOTE_PORT,
+  PROBE_LIMIT,
+  readPublicKey,
+  SWITCH_MODES,
+} from '../../wire/agent-message.ts'
 import {type Endpoint, readEndpoint} from '../../wire/endpoint.ts'
 import {readIpv6} from '../../wire/ipv6-address.ts'
 import type {Immutable} from '../immutable.ts'
@@ -22,6 +30,8 @@ const address = z
   .refine(isAddress, {error: 'is not an IP address (want 10.0.0.1 or fd00::1)'})
   .transform(canonical)
 const id = z.string().refine(isAgentId, {error: 'is not an id (want 1 to 64 of letters, digits, ".", "_", ":", "-")'})
+/** A `kid` is any string (RFC 7515, 4.1.4); together with all the rest it must fit a datagram. */
+const kid = z.string().refine(isKid)
 const mode = z.enum(['auto', ...SWITCH_MODES])
 const seconds = (max: number) => z.number().min(0).max(max)
 const mac = z.string().transform((text, context): Mac => {
@@ -38,6 +48,12 @@ const endpoint = (port: number, want: string) =>
     context.issues.push({code: 'custom', message: `is not address:port (want ${want})`, input: text})
     return z.NEVER
   })
+const moment = z.string().transform((text, context) => {
+  const ms = Date.parse(text)
+  if (!Number.isNaN(ms)) return ms
+  context.issues.push({code: 'custom', message: 'is no time (want 2027-01-31 or 2027-01-31T12:00:00Z)', input: text})
+  return z.NEVER
+})
 const trustedSchema = z.strictObject({
   /** Ed25519, 43 characters of base64url. */
   key: z.string().refine((text) => readPublicKey(text) !== undefined, {
@@ -45,6 +61,9 @@ const trustedSchema = z.strictObject({
   }),
   /** The gateways it may choose. */
   gateways: z.array(address).min(1, {error: 'is empty (want the gateways that this key may choose)'}),
+  /** Between which it may give orders, as ISO 8601 writes it; ms since 1970 once read. */
+  notBefore: moment.optional(),
+  notAfter: moment.optional(),
 })
 
 const windowsSchema = z.strictObject({
@@ -73,7 +92,7 @@ const schema = z.strictObject({
   /** DMI product UUID that this VM had when it was enrolled; a clone has another. */
   dmiUuid: z.string().toLowerCase().optional(),
   /** Keys that may give orders, by their ids. */
-  trusted: z.record(id, trustedSchema).default({}),
+  trusted: z.record(kid, trustedSchema).default({}),
   /** Interfaces whose default route may be switched. Empty: the interface of the default route. */
   interfaces: z.array(z.strictObject({mac, mode: mode.optional()})).default([]),
   /** For interfaces that do not say. `auto`: replace, or rule where a program owns the route. */
@@ -129,7 +148,7 @@ export function parseAgentConfig(text: string, file: string): AgentConfig {
   return {
     ...rest,
     file,
-    trusted: Object.entries(trusted).map(([kid, {key, gateways}]) => ({kid, publicKey: key, gateways})),
+    trusted: Object.entries(trusted).map(([name, {key, ...rest}]) => ({kid: name, publicKey: key, ...rest})),
     interfaces: interfaces.map((each) => ({mac: each.mac, mode: each.mode ?? rest.mode})),
     socket: socket === false ? undefined : socket,
   }

@@ -141,6 +141,10 @@ export const EMPTY_MEMORY: AgentMemory = {version: 1, keys: {}, answered: []}
 const ANSWERS_KEPT = 16
 const NONCES_KEPT = 256
 
+/** The last messages of a key; a kid may be called as what every object has. */
+export const lastOf = ({keys}: Pick<AgentMemory, 'keys'>, kid: string): KeyMemory | undefined =>
+  Object.hasOwn(keys, kid) ? keys[kid] : undefined
+
 /** Takes note of a message: its sequence number and its nonce are used up. */
 export function used(
   memory: AgentMemory,
@@ -148,7 +152,7 @@ export function used(
   message: {seq: number; nonce: string; exp: number},
   nowS: number,
 ): AgentMemory {
-  const before = memory.keys[kid]?.nonces ?? []
+  const before = lastOf(memory, kid)?.nonces ?? []
   const nonces = [...before.filter(([, until]) => until >= nowS), [message.nonce, message.exp] as const].slice(
     -NONCES_KEPT,
   )

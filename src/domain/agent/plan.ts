@@ -13,6 +13,8 @@ export interface Refusal {
   readonly detail: string
   /** Whether the sequence number is used up by this refusal. */
   readonly consumes: boolean
+  /** The highest of this key, where the command's is not above it. */
+  readonly lastSeq?: number
 }
 
 export const refuse = (reason: AgentReason, detail: string, consumes = true): Refusal => ({

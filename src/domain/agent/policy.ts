@@ -3,10 +3,17 @@
 import type {AgentCommand} from '../../wire/agent-message.ts'
 import type {AgentConfig} from './config.ts'
 import type {PolicyFacts} from './facts.ts'
-import {alreadyOf, isOpen} from './memory.ts'
-import {type Planned, planSwitch, refuse} from './plan.ts'
+import {alreadyOf, isOpen, lastOf} from './memory.ts'
+import {type Planned, planSwitch, type Refusal, refuse} from './plan.ts'
 
-export type Decision = Planned | {readonly accept: true; readonly op: 'confirm' | 'rollback' | 'query'}
+export type Decision =
+  | Planned
+  | {readonly accept: true; readonly op: 'confirm' | 'rollback' | 'query' | 'introduce' | 'revoke'}
+
+const replayed = (seq: number, lastSeq: number): Refusal => ({
+  ...{accept: false, reason: 'replayed', detail: `seq ${seq} is not above ${lastSeq}`, consumes: false},
+  lastSeq,
+})
 
 /** Checks in this order, and names the first that fails: vm, clone, clock, sequence, nonce, then what the command wants. */
 export function decide(command: AgentCommand, kid: string, config: AgentConfig, facts: PolicyFacts): Decision {
@@ -35,9 +42,8 @@ function identity(
   if (command.exp < command.iat || command.exp - command.iat > lifetimeS) {
     return off(`valid for ${command.exp - command.iat} s (want 0 to ${lifetimeS})`)
   }
-  const known = memory.keys[kid]
-  if (known && command.seq <= known.seq)
-    return refuse('replayed', `seq ${command.seq} is not above ${known.seq}`, false)
+  const known = lastOf(memory, kid)
+  if (known && command.seq <= known.seq) return replayed(command.seq, known.seq)
   if (known?.nonces.some(([nonce]) => nonce === command.nonce)) return refuse('nonce', 'this nonce was used before')
   return undefined
 }
@@ -46,8 +52,10 @@ function decideOther(command: AgentCommand, kid: string, {memory}: PolicyFacts):
   const {last} = memory
   // Of a switch that found nothing to do there is nothing to confirm, to take back or to tell but that.
   const already = alreadyOf(memory, kid, command.run)
-  if (already !== undefined && command.op !== 'rollback') return {accept: true, op: 'already', detail: already}
-  if (command.op === 'query') return {accept: true, op: 'query'}
+  if (already !== undefined && (command.op === 'query' || command.op === 'confirm'))
+    return {accept: true, op: 'already', detail: already}
+  const {op} = command
+  if (op === 'query' || op === 'introduce' || op === 'revoke') return {accept: true, op}
   if (last === undefined || last.run !== command.run)
     return refuse('no_switch', `there is no switch of run ${command.run}`)
   // A key has a say in its own switches only.

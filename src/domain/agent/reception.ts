@@ -68,10 +68,15 @@ export type ReceptionEvent =
   | {readonly kind: 'declined'; readonly asker: Asker; readonly reason: AgentReason; readonly detail: string}
   /** A decisive `use_up` failed. The state is the one before, and nothing that it was for was done. */
   | {readonly kind: 'not_saved'; readonly asker: Asker; readonly detail: string}
+  /** What it said of keys had its turn. */
+  | {readonly kind: 'told'; readonly asker: Asker; readonly outcome: Outcome}
   /** The switch is in another state now, and that is written down. */
   | {readonly kind: 'changed'; readonly record: SwitchRecord}
 
-export type Outcome = Pick<AgentAnswer, 'state' | 'reason' | 'detail' | 'mode' | 't_apply_ms' | 't_confirm_ms'>
+export type Outcome = Pick<
+  AgentAnswer,
+  'state' | 'reason' | 'detail' | 'last_seq' | 'mode' | 't_apply_ms' | 't_confirm_ms'
+>
 
 export type ReceptionAction =
   /**
@@ -83,12 +88,20 @@ export type ReceptionAction =
   | {readonly kind: 'switch'; readonly asker: Asker; readonly plan: SwitchPlan; readonly atMs: number}
   /** Each ends in `done`. */
   | {readonly kind: 'confirm' | 'rollback'; readonly asker: Asker}
+  /** Ends in `told`. */
+  | {readonly kind: 'keys'; readonly asker: Asker}
   /** Written down, and then sent; with the gateways in use. */
   | {readonly kind: 'answer'; readonly asker: Asker; readonly outcome: Outcome}
   /** What is written down as its answer by now is sent. */
   | {readonly kind: 'tell'; readonly asker: Asker}
   /** Sent only. */
-  | {readonly kind: 'say'; readonly echo: Echo; readonly outcome: Outcome; readonly reply: Reply}
+  | {
+      readonly kind: 'say'
+      readonly kid: string
+      readonly echo: Echo
+      readonly outcome: Outcome
+      readonly reply: Reply
+    }
   /** For who asked a site for a gateway: a switch is obeyed; it came to nothing, or was undone. */
   | {readonly kind: 'switch_obeyed' | 'switch_failed'}
   | {readonly kind: 'log'; readonly text: string}
@@ -97,6 +110,8 @@ export type ReceptionAction =
 export interface ReceptionNow {
   readonly config: AgentConfig
   readonly memory: AgentMemory
+  /** Why a key that is known may give no orders now; undefined if it may. */
+  keyProblem?(kid: string): string | undefined
   /** Read only for a command that is neither a repetition nor being carried out. @throws RouteError */
   facts(): PolicyFacts
 }
@@ -117,6 +132,11 @@ export function step(state: Reception, event: ReceptionEvent, now: ReceptionNow)
       return declined(state, event)
     case 'not_saved':
       return refuse(state, event.asker, {reason: 'persist_failed', detail: event.detail, consumes: true})
+    case 'told':
+      return {
+        state: counted(without(state, event.asker), event.outcome.state === 'refused' ? 'refused' : 'obeyed'),
+        actions: [{kind: 'answer', asker: event.asker, outcome: event.outcome}],
+      }
     case 'changed':
       return tell(state, event.record)
   }
@@ -145,12 +165,12 @@ function hush(state: Reception, reason: SilentReason): ReceptionStep {
 }
 
 /** A signed command that makes no sense. */
-function invalid(state: Reception, {problem, payload}: Invalid, reply: Reply): ReceptionStep {
+function invalid(state: Reception, {kid, problem, payload}: Invalid, reply: Reply): ReceptionStep {
   const echo = echoOf(payload)
   const outcome = {state: 'refused', reason: 'invalid', detail: problem} as const
   return {
     state: counted(state, 'refused'),
-    actions: echo === undefined ? [] : [{kind: 'say', echo, outcome, reply}],
+    actions: echo === undefined ? [] : [{kind: 'say', kid, echo, outcome, reply}],
   }
 }
 
@@ -164,6 +184,8 @@ function repeat(state: Reception, again: Asker): ReceptionStep {
 }
 
 function obey(state: Reception, asker: Asker, atMs: number, now: ReceptionNow): ReceptionStep {
+  const invalidKey = now.keyProblem?.(asker.kid)
+  if (invalidKey !== undefined) return refuse(state, asker, {reason: 'key', detail: invalidKey, consumes: false})
   const decision = decide(asker.command, asker.kid, now.config, now.facts())
   if (!decision.accept) return refuse(state, asker, decision)
   if (decision.op === 'query') {
@@ -177,6 +199,8 @@ function obey(state: Reception, asker: Asker, atMs: number, now: ReceptionNow): 
   }
   const underway = {...state, underway: [...state.underway, asker.digest]}
   // That it is used up goes to disk before anything is done for it: it is obeyed at most once, also across a crash.
+  if (decision.op === 'introduce' || decision.op === 'revoke')
+    return {state: underway, actions: [usedUp(asker), {kind: 'keys', asker}]}
   if (decision.op !== 'switch') return {state: underway, actions: [usedUp(asker), {kind: decision.op, asker}]}
   if (state.beginning) {
     return refuse(state, asker, {reason: 'busy', detail: 'another switch is just beginning', consumes: true})
@@ -197,11 +221,13 @@ interface Refusal {
   readonly detail: string
   /** Whether the sequence number is used up by it. */
   readonly consumes: boolean
+  readonly lastSeq?: number
 }
 
-function refuse(state: Reception, asker: Asker, {reason, detail, consumes}: Refusal): ReceptionStep {
+function refuse(state: Reception, asker: Asker, {reason, detail, consumes, lastSeq}: Refusal): ReceptionStep {
   const {kid, command, reply} = asker
-  const outcome = {state: 'refused', reason, detail: detail.slice(0, 300)} as const
+  const known = lastSeq === undefined ? {} : {last_seq: lastSeq}
+  const outcome = {state: 'refused', reason, detail: detail.slice(0, 300), ...known} as const
   return {
     state: counted(state, 'refused'),
     actions: [
@@ -211,7 +237,7 @@ function refuse(state: Reception, asker: Asker, {reason, detail, consumes}: Refu
             {kind: 'use_up', asker, decisive: false},
             {kind: 'answer', asker, outcome},
           ] as const)
-        : [{kind: 'say', echo: command, outcome, reply} as const]),
+        : [{kind: 'say', kid, echo: command, outcome, reply} as const]),
     ],
   }
 }

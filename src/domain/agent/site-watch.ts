@@ -1,10 +1,24 @@
 // Where the VM is, by the beacons it hears, and when it asks for another gateway. Pure: what happens comes in as events with
 // the time, what is to be done goes out as actions.
 
-import {isIpv4} from '../../wire/address.ts'
 import type {NoteReason} from '../../wire/agent-beacon.ts'
 import type {Endpoint} from '../../wire/endpoint.ts'
 import {nearestSite} from './nearest.ts'
+import {freshSites, keyOf, targetsOf, usedBeside} from './site-targets.ts'
+import {
+  dueMs,
+  type Heard,
+  type MeasureTarget,
+  type NoteOrder,
+  type SiteWatch,
+  type WatchAction,
+  type WatchEvent,
+  type WatchNow,
+  type WatchPhase,
+  type WatchStep,
+} from './site-watch-state.ts'
+
+export * from './site-watch-state.ts'
 
 /** How long it listens after a move, ms; half as long as the beacons' own lifetime where that is more, and not for ever. */
 const LISTEN_MS = 2500
@@ -27,125 +41,6 @@ const REPEAT_MS: readonly number[] = [2000, 4000, 8000, 16_000, 30_000]
 const BACK_OFF_MS: readonly number[] = [30_000, 60_000, 120_000, 300_000, 600_000]
 /** A failure after this long without one is the first of its kind, ms. */
 const FORGET_MS = 3_600_000
-const TARGET_LIMIT = 8
-
-/** The last beacon of a key. */
-export interface Heard {
-  readonly site: string
-  readonly segment: string | undefined
-  readonly gateways: readonly string[]
-  readonly ask: readonly Endpoint[]
-  readonly atMs: number
-  /** Until then it says that the site is here. */
-  readonly untilMs: number
-}
-
-export interface KnownSite {
-  readonly site: string
-  readonly gateways: readonly string[]
-}
-
-export type WatchPhase =
-  | {readonly kind: 'settled'}
-  | {readonly kind: 'listening'; readonly untilMs: number}
-  | {readonly kind: 'measuring'}
-  | {readonly kind: 'asking'; readonly note: NoteOrder; readonly sent: number; readonly againMs: number}
-  /** A switch failed: it asks again, if that is still to be wished then. */
-  | {readonly kind: 'backing_off'; readonly untilMs: number}
-
-export interface NoteOrder {
-  readonly why: NoteReason
-  /** Undefined: it does not know where it is. */
-  readonly site: string | undefined
-  readonly to: readonly Endpoint[]
-}
-
-export interface MeasureTarget {
-  /** Undefined: the gateway in use, which no site claims. */
-  readonly site: string | undefined
-  readonly address: string
-}
-
-export interface SiteWatch {
-  readonly phase: WatchPhase
-  /** By kid: never more than there are trusted keys. */
-  readonly heard: Readonly<Record<string, Heard>>
-  /** Where it is; undefined while it does not know. */
-  readonly site: string | undefined
-  /** Where it was when it last knew. */
-  readonly last: KnownSite | undefined
-  readonly movedMs: number | undefined
-  /** Another site than `last` that is the only or the nearest one, and since when. */
-  readonly change: {readonly site: string; readonly sinceMs: number} | undefined
-  readonly round: number
-  readonly measuring: readonly MeasureTarget[] | undefined
-  readonly measured: {readonly key: string; readonly atMs: number; readonly nearest: string | undefined} | undefined
-  readonly note: SentNote | undefined
-  /** Tries that came to nothing since it came here, and when the last one did; none before a switch has failed. */
-  readonly failed: {readonly count: number; readonly atMs: number} | undefined
-}
-
-/** The last one. */
-export interface SentNote {
-  readonly why: NoteReason
-  readonly site: string | undefined
-  readonly atMs: number
-  /** How often it was said so far. */
-  readonly sent: number
-}
-
-export const NOTHING_HEARD: SiteWatch = {
-  phase: {kind: 'settled'},
-  heard: {},
-  site: undefined,
-  last: undefined,
-  movedMs: undefined,
-  change: undefined,
-  round: 0,
-  measuring: undefined,
-  measured: undefined,
-  note: undefined,
-  failed: undefined,
-}
-
-export type WatchEvent =
-  | {readonly kind: 'beacon'; readonly kid: string; readonly heard: Heard}
-  /** A NIC announces itself (NOTIFY PEERS): the VM was probably moved. */
-  | {readonly kind: 'notify_peers'}
-  /** What `measure` found, ms by address; without what did not answer. */
-  | {readonly kind: 'rtts'; readonly round: number; readonly rtts: ReadonlyMap<string, number>}
-  /** {@link dueMs} is over. */
-  | {readonly kind: 'tick'}
-  /** A switch command was obeyed: that is the answer, whatever becomes of it. */
-  | {readonly kind: 'switch'}
-  /** It came to nothing, or was undone: refused, rolled back. */
-  | {readonly kind: 'switch_failed'}
-
-export type WatchAction =
-  | {readonly kind: 'measure'; readonly round: number; readonly targets: readonly MeasureTarget[]}
-  | ({readonly kind: 'note'} & NoteOrder)
-  | {readonly kind: 'log'; readonly text: string}
-
-/** What is so now. */
-export interface WatchNow {
-  /** On a clock that never goes back, ms. */
-  readonly nowMs: number
-  /** Whether beacons are heard at all. */
-  readonly beacons: boolean
-  /** How many keys could send one: once all are heard, there is none to wait for. */
-  readonly keys: number
-  readonly askOnMove: readonly Endpoint[]
-  gateways(): {readonly gw4?: string; readonly gw6?: string}
-}
-
-export interface WatchStep {
-  readonly watch: SiteWatch
-  readonly actions: readonly WatchAction[]
-}
-
-/** When a `tick` is wanted, ms; undefined if none is. */
-export const dueMs = ({phase}: SiteWatch): number | undefined =>
-  'untilMs' in phase ? phase.untilMs : phase.kind === 'asking' ? phase.againMs : undefined
 
 type Turn = {now: WatchNow; watch: SiteWatch; actions: WatchAction[]}
 
@@ -159,7 +54,7 @@ export function step(watch: SiteWatch, event: WatchEvent, now: WatchNow): WatchS
       move(turn)
       break
     case 'rtts':
-      if (event.round === watch.round) measured(turn, event.rtts)
+      if (event.round === watch.round) measured(turn, event)
       break
     case 'tick':
       tick(turn)
@@ -183,6 +78,8 @@ function say({actions}: Turn, text: string): void {
 
 function hear(turn: Turn, kid: string, heard: Heard): void {
   put(turn, {heard: {...turn.watch.heard, [kid]: heard}})
+  const sites = [...freshSites(turn).keys()]
+  if (sites.length > 1) put(turn, {together: [...new Set([...turn.watch.together, ...sites])]})
   const {phase, heard: all} = turn.watch
   if (phase.kind === 'listening') {
     if (Object.keys(all).length >= turn.now.keys) conclude(turn)
@@ -200,7 +97,7 @@ function move(turn: Turn): void {
   const waitMs = Math.min(Math.max(LISTEN_MS, ...lifetimes.map((ms) => ms / 2)), LISTEN_LIMIT_MS)
   const untilMs = watch.phase.kind === 'listening' && first !== undefined ? watch.phase.untilMs : nowMs + waitMs
   put(turn, {heard: first === undefined ? {} : heardSince(watch, first + STALE_MS)})
-  put(turn, {site: undefined, change: undefined, measuring: undefined, measured: undefined})
+  put(turn, {site: undefined, change: undefined, measuring: undefined, measured: undefined, doubted: false})
   // A measurement that is under way is of the place before.
   put(turn, {round: watch.round + 1, movedMs: first ?? nowMs, phase: {kind: 'listening', untilMs}})
   if (!now.beacons) decide(turn, undefined, 'notify_peers')
@@ -218,17 +115,6 @@ function tick(turn: Turn): void {
   else if (phase.kind === 'backing_off') retry(turn)
 }
 
-/** The sites whose beacons count now, each with all that was heard of it. */
-function freshSites({now, watch}: Turn): Map<string, {gateways: string[]; ask: Endpoint[]}> {
-  const sites = new Map<string, {gateways: string[]; ask: Endpoint[]}>()
-  for (const {site, gateways, ask, untilMs} of Object.values(watch.heard)) {
-    if (untilMs <= now.nowMs) continue
-    const known = sites.get(site) ?? {gateways: [], ask: []}
-    sites.set(site, {gateways: [...known.gateways, ...gateways], ask: [...known.ask, ...ask]})
-  }
-  return sites
-}
-
 /** After a move, when everybody who is here was heard. */
 function conclude(turn: Turn): void {
   const targets = targetsOf(turn)
@@ -240,32 +126,13 @@ function conclude(turn: Turn): void {
   }
 }
 
-/** What to measure to tell where it is; one or none if there is nothing to compare. */
-function targetsOf(turn: Turn): readonly MeasureTarget[] {
-  const sites = [...freshSites(turn)]
-  const all = sites.flatMap(([, {gateways}]) => gateways)
-  const used = usedBeside(turn, all)
-  return [
-    ...(used === undefined || all.includes(used) ? [] : [{site: undefined, address: used}]),
-    ...sites.flatMap(([site, {gateways}]) => usual(gateways).map((address) => ({site, address}))),
-  ].slice(0, TARGET_LIMIT)
-}
-
-/** A measurement is good for as long as it would be of the same. */
-const keyOf = (targets: readonly MeasureTarget[]): string =>
-  targets.map(({site = '', address}) => `${site} ${address}`).join(', ')
-
 function measure(turn: Turn, targets: readonly MeasureTarget[]): void {
   const round = turn.watch.round + 1
   put(turn, {round, measuring: targets})
   turn.actions.push({kind: 'measure', round, targets})
 }
 
-/** One family is enough; IPv4 where there is any. */
-const usual = (gateways: readonly string[]): readonly string[] =>
-  gateways.some(isIpv4) ? [...new Set(gateways.filter(isIpv4))] : [...new Set(gateways)]
-
-function measured(turn: Turn, found: ReadonlyMap<string, number>): void {
+function measured(turn: Turn, {rtts: found, resolved}: WatchEvent & {kind: 'rtts'}): void {
   const {measuring, phase} = turn.watch
   if (measuring === undefined) return
   const rtts = new Map<string, number | undefined>()
@@ -274,16 +141,33 @@ function measured(turn: Turn, found: ReadonlyMap<string, number>): void {
     rtts.set(site ?? '', both.length === 0 ? undefined : Math.min(...both))
   }
   const heard = [...freshSites(turn).keys()].filter((site) => rtts.has(site))
-  const nearest = nearestSite(rtts, heard, rtts.get(''))
-  put(turn, {measuring: undefined, measured: {key: keyOf(measuring), atMs: turn.now.nowMs, nearest}})
+  const inUse = measuring.find(({site}) => site === undefined)
+  const living = inUse !== undefined && (found.has(inUse.address) || resolved.has(inUse.address))
+  const nearest = nearestSite(rtts, heard, {
+    ms: rtts.get(''),
+    living,
+    // The announcement and the silence of the place before tell of a move together, if that place was not heard here.
+    arrived: phase.kind === 'measuring' && !heard.some((site) => besideLast(turn.watch, site)),
+  })
+  put(turn, {
+    measuring: undefined,
+    measured: {key: keyOf(measuring), atMs: turn.now.nowMs, nearest: nearest ?? back(turn, rtts)},
+  })
   if (phase.kind === 'measuring') decide(turn, nearest, 'notify_peers')
   else follow(turn)
 }
 
+const besideLast = ({together, last}: SiteWatch, site: string): boolean =>
+  last !== undefined && site !== last.site && together.includes(site) && together.includes(last.site)
+
+/** The site that it left as all of it was silent, once its gateway answers again. */
+const back = ({watch}: Turn, rtts: ReadonlyMap<string, number | undefined>): string | undefined =>
+  watch.home !== undefined && rtts.get(watch.home) !== undefined ? watch.home : undefined
+
 /** While all is quiet: notices a site that has come in the place of another. */
 function follow(turn: Turn): void {
   const {nowMs} = turn.now
-  const {last, site, change, measured: before, measuring} = turn.watch
+  const {last, site, change, measured: before, measuring, doubted} = turn.watch
   const targets = targetsOf(turn)
   let nearest = targets[0]?.site
   if (targets.length > 1) {
@@ -294,21 +178,40 @@ function follow(turn: Turn): void {
     }
     nearest = before.nearest
   }
-  if (nearest === undefined || nearest === site) put(turn, {change: undefined})
-  // Finding out where it is, or that it is still there, is no move.
-  else if (last === undefined || nearest === last.site) settle(turn, nearest)
+  if (nearest === undefined) unclear(turn)
+  else if (nearest === site) put(turn, {change: undefined})
+  // Finding out where it is, or that it is still there, is no move; that a gateway died by which it was in doubt is as good as one.
+  else if ((last === undefined && !doubted) || nearest === last?.site) settle(turn, nearest)
   else if (change?.site !== nearest) put(turn, {change: {site: nearest, sinceMs: nowMs}})
   else if (nowMs - change.sinceMs >= SETTLE_MS) decide(turn, nearest, 'beacons')
+}
+
+/** None of those that are heard is clearly where it is. */
+function unclear(turn: Turn): void {
+  const {last, site, doubted} = turn.watch
+  const heard = [...freshSites(turn).keys()]
+  put(turn, {change: undefined})
+  if (last !== undefined && heard.includes(last.site)) {
+    // As before, unless a move was announced since.
+    if (doubted && site === undefined) settle(turn, last.site)
+    return
+  }
+  if (doubted || (site === undefined && last !== undefined)) return
+  put(turn, {site: undefined, doubted: true})
+  say(turn, `${unknownText(heard)}; the gateway in use answers and stays`)
 }
 
 function settle(turn: Turn, site: string): void {
   const {last} = turn.watch
   const gateways = freshSites(turn).get(site)?.gateways ?? (last?.site === site ? last.gateways : [])
-  put(turn, {site, last: {site, gateways}, change: undefined})
+  put(turn, {site, last: {site, gateways}, change: undefined, doubted: false})
   say(turn, `this VM is in site ${site}`)
 }
 
 function decide(turn: Turn, site: string | undefined, why: NoteReason): void {
+  const {last} = turn.watch
+  const fled = why === 'beacons' && last !== undefined && !freshSites(turn).has(last.site)
+  put(turn, {home: fled ? last.site : undefined})
   if (site !== undefined) settle(turn, site)
   put(turn, {phase: {kind: 'settled'}, failed: undefined})
   const heard = freshSites(turn)
@@ -326,12 +229,6 @@ const unknownText = (heard: readonly string[]): string =>
   heard.length === 0
     ? 'no beacon heard: it is not known which site this VM is in'
     : `beacons of ${heard.join(', ')} heard: none of them is clearly where this VM is`
-
-/** The gateway in use, to be compared with these: of both families IPv4 decides, as one router serves both. */
-function usedBeside({now}: Turn, gateways: readonly string[]): string | undefined {
-  const {gw4, gw6} = now.gateways()
-  return gw4 !== undefined && gateways.some(isIpv4) ? gw4 : gateways.every(isIpv4) ? undefined : gw6
-}
 
 function usesGatewayOf(turn: Turn): boolean {
   const gateways = turn.watch.last?.gateways ?? []

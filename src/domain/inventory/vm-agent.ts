@@ -40,7 +40,9 @@ export const vmAgentSchema = z
       readPublicKey(value) === undefined ? undefined : value,
     ).optional(),
     /** Name under which the agent knows our key, if not that of the key's file. */
-    kid: id.optional(),
+    kid: text('a name of 1 to 256 characters', (value) =>
+      value.length > 256 ? undefined : value || undefined,
+    ).optional(),
     /** Unix socket of gwswitch agent. */
     socket: pathField('/run/gwswitch/agent.sock').optional(),
     /** Unix socket of the VM's QEMU guest agent. */

@@ -2,6 +2,7 @@
 import {readFileSync} from 'node:fs'
 import {resolve} from 'node:path'
 import {Failure} from '../../errors.ts'
+import {refuseOpen} from './text-file.ts'
 
 /** What the user said about the inventory: `-f FILE`, the value of GWSWITCH_INVENTORY, and where they stand. */
 export interface InventoryPlace {
@@ -29,8 +30,11 @@ export function readInventoryFile(
 
 function read(path: string, cwd: string, namedBy?: string): {text: string; path: string} | undefined {
   try {
-    return {text: readFileSync(resolve(cwd, path), 'utf8'), path}
+    const text = readFileSync(resolve(cwd, path), 'utf8')
+    refuseOpen(resolve(cwd, path), 'unchanged')
+    return {text, path}
   } catch (error) {
+    if (error instanceof Failure) throw error
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOENT' && namedBy === undefined) return undefined
     const why = {ENOENT: 'no such file', EACCES: 'permission denied', EISDIR: 'is a directory'}[code ?? ''] ?? code

@@ -1,5 +1,6 @@
 // Log lines of a busy service: those of one turn of the event loop leave in one write.
 import {writeSync} from 'node:fs'
+import {printable} from '../../wire/printable.ts'
 
 export interface LineWriter {
   write(line: string): void
@@ -19,7 +20,7 @@ export function lineWriter(fd: number): LineWriter {
   }
   return {
     write(line) {
-      waiting += `${line}\n`
+      waiting += `${printable(line)}\n`
       if (scheduled) return
       scheduled = true
       setImmediate(flush)

@@ -22,15 +22,46 @@ export function textIfReadable(path: string): string | undefined {
   }
 }
 
-/** The text of a file that somebody named. @throws Failure `usage`; `want` says what it should have been. */
-export function readNamed(path: string, want: string): string {
+/** What others must not be able to do to a file. */
+export type Kept = 'private' | 'unchanged' | undefined
+
+/**
+ * The text of a file that somebody named. @throws Failure `usage`, also for one that others could read or change where it
+ * must be kept from that; `want` says what it should have been.
+ */
+export function readNamed(path: string, want: string, kept?: Kept): string {
   try {
-    return readFileSync(path, 'utf8')
+    const text = readFileSync(path, 'utf8')
+    refuseOpen(path, kept)
+    return text
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (error instanceof Failure) throw error
     const why = {ENOENT: 'no such file', EACCES: 'permission denied', EISDIR: 'is a directory'}[code] ?? code
     throw usage(`${path}: ${why} (${want})`)
   }
+}
+
+/** Modes as of inode(7). */
+const OTHERS_READ = 0o004
+const OTHERS_WRITE = 0o002
+const STICKY = 0o1000
+
+/** @throws Failure `usage` if others may read a file that is private, or write one that is not theirs to change. */
+export function refuseOpen(path: string, kept: Kept): void {
+  if (kept === undefined) return
+  const {mode} = statSync(path)
+  // What comes by a pipe was never open to others.
+  if ((mode & constants.S_IFMT) !== constants.S_IFREG) return
+  const octal = (mode & 0o777).toString(8).padStart(4, '0')
+  if (kept === 'private' && (mode & (OTHERS_READ | OTHERS_WRITE)) !== 0)
+    throw usage(
+      `${path}: is a private key that every user may read (mode ${octal}): chmod 600 ${path}, and make a new one`,
+    )
+  if ((mode & OTHERS_WRITE) !== 0) throw usage(`${path}: every user may write it (mode ${octal}): chmod o-w ${path}`)
+  const folder = statSync(dirname(path)).mode
+  if ((folder & OTHERS_WRITE) !== 0 && (folder & STICKY) === 0)
+    throw usage(`${path}: every user may put another file in its place: chmod o-w ${dirname(path)}`)
 }
 
 /** Writes where somebody asked for it, a pipe or a device too. @throws Failure `privilege` or `runtime` if that fails. */

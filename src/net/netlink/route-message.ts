@@ -91,6 +91,7 @@ export interface NeighbourFacts {
   readonly state: number
 }
 export const NUD_INCOMPLETE = 1
+export const NUD_REACHABLE = 2
 export const NUD_FAILED = 0x20
 
 // rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).

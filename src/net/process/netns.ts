@@ -3,6 +3,7 @@ import {type ChildProcess, type SpawnOptions, spawn} from 'node:child_process'
 import {closeSync, openSync, readdirSync} from 'node:fs'
 import {Failure} from '../../errors.ts'
 import {errorName, libc} from '../libc.ts'
+import {say} from './say.ts'
 
 const NETNS_DIRECTORY = '/run/netns'
 const CLONE_NEWNET = 0x4000_0000
@@ -32,7 +33,7 @@ export function inNamespace<T>(name: string, fn: () => T): T {
     } finally {
       if (libc().setns(home, CLONE_NEWNET) !== 0) {
         // Anything done from here on would hit the wrong network.
-        process.stderr.write('cannot return to the own network namespace\n')
+        say('cannot return to the own network namespace')
         process.abort()
       }
     }

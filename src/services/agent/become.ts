@@ -1,4 +1,8 @@
-// Turns the process that read the configuration into the agent.
+// Turns the process that read the configuration into the agent, with no more rights than it needs.
+import {dirname, join} from 'node:path'
+import type {AgentConfig} from '../../domain/agent/config.ts'
+import {makeFolderOf} from '../../net/file/text-file.ts'
+import {CAP_NET_ADMIN, CAP_NET_RAW, keepCapabilities, writeOnlyBelow} from '../../net/process/confine.ts'
 import {programPath} from '../../net/process/program.ts'
 import {type RunOptions, readAgentKey, runAgent} from './run-agent.ts'
 
@@ -13,8 +17,30 @@ const nodeFlags = (program: string): string[] =>
 export async function becomeAgent(options: RunOptions): Promise<void> {
   // What is wrong is said by the command that was typed.
   readAgentKey(options.config)
-  const path = programPath('services/agent/agent-main')
-  const argv = [process.execPath, ...nodeFlags(path), path, JSON.stringify(options.config)]
   if (typeof process.execve !== 'function') return runAgent(options)
-  process.execve(process.execPath, argv, {...process.env, NODE_NO_WARNINGS: '1'})
+  confine(options.config)
+  becomeProgram(options.config)
+}
+
+/** The agent as this process, whatever it was. What it has open is closed. */
+export function becomeProgram(config: AgentConfig): never {
+  const path = programPath('services/agent/agent-main')
+  const argv = [process.execPath, ...nodeFlags(path), path, JSON.stringify(config)]
+  return process.execve!(process.execPath, argv, {...process.env, NODE_NO_WARNINGS: '1'}) as never
+}
+
+/** Where the agent makes files, each with the mode that its folder is made with. */
+export const writtenFolders = ({state, socket}: Pick<AgentConfig, 'state' | 'socket'>): ReadonlyMap<string, number> =>
+  new Map([[state, 0o700], ...(socket === undefined ? [] : [[dirname(socket), 0o755] as const])])
+
+function confine(config: AgentConfig): void {
+  const folders = writtenFolders(config)
+  try {
+    for (const [folder, mode] of folders) makeFolderOf(join(folder, 'file'), mode)
+  } catch {
+    // Where it may make nothing, the agent says itself what it misses.
+    return
+  }
+  writeOnlyBelow([...folders.keys()])
+  keepCapabilities([CAP_NET_ADMIN, CAP_NET_RAW])
 }

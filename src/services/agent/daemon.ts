@@ -2,14 +2,17 @@
 
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {Failure} from '../../errors.ts'
-import {openUdpListener, type UdpListener} from '../../net/stream/udp-listener.ts'
+import type {Audit} from '../../net/file/audit-log.ts'
+import {openUdpListener, type Peer, type UdpListener} from '../../net/stream/udp-listener.ts'
 import {listenUnix, onLines, type UnixServer, type UnixSocket} from '../../net/stream/unix-socket.ts'
 import {BEACON_TYP} from '../../wire/agent-beacon.ts'
 import {claimedTyp} from '../../wire/agent-jws.ts'
 import {AGENT_MESSAGE_LIMIT, type SigningKey} from '../../wire/agent-message.ts'
-import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
+import {endpointText} from '../../wire/endpoint.ts'
 import {isVersion6} from '../../wire/ipv6-address.ts'
 import type {AgentKernel} from './kernel.ts'
+import {openKeys} from './keys.ts'
+import {agentMetrics} from './metrics.ts'
 import {PROBE_MARK, PROBE_TABLE} from './overlay-rules.ts'
 import {makeReceiver, type Receiver, type ReceptionCounts} from './receiver.ts'
 import {readFacts} from './routes.ts'
@@ -36,6 +39,8 @@ export interface Agent {
   where: Whereabouts['status']
   /** Whether no switch is under way and no session drains. */
   readonly idle: boolean
+  /** Whether nothing is tried, changed or undone just now. */
+  readonly resting: boolean
   stop(): Promise<void>
 }
 
@@ -45,6 +50,8 @@ export interface AgentOptions {
   readonly kernel: AgentKernel
   /** Listen on UDP too; `agent --once` does not. */
   readonly network: boolean
+  /** Told of all that is wanted of the agent, and what came of it. */
+  readonly audit?: Audit
 }
 
 /**
@@ -52,22 +59,27 @@ export interface AgentOptions {
  * @throws Failure `privilege` without CAP_NET_ADMIN and CAP_NET_RAW, `runtime` if a socket or the state cannot be
  * opened, or another agent runs on this state.
  */
-export async function startAgent({config, key, kernel, network}: AgentOptions): Promise<Agent> {
+export async function startAgent({config, key, kernel, network, audit = () => {}}: AgentOptions): Promise<Agent> {
   // Whoever asks while what was left undone is finished is answered afterwards.
   const ready = Promise.withResolvers<Parameters<typeof serve>[1]>()
   const server =
     config.socket === undefined
       ? undefined
       : await ownSocket(config.socket, (socket) => void ready.promise.then((parts) => serve(socket, parts)))
-  const store = openStoreOr(config.state, kernel, () => void server?.close())
+  const closeServer = (): void => void server?.close()
+  const store = orClose(() => openStore(config.state, kernel), closeServer)
+  const keys = orClose(() => openKeys(config, kernel), closeServer)
   const listeners: UdpListener[] = []
+  keys.onChange(() => {
+    for (const listener of listeners) listener.expect(keys.hints)
+  })
   const whereabouts = makeWhereabouts({
-    ...{config, kernel, key},
+    ...{config, kernel, key, keys},
     memory: () => store.memory,
     send: (note, to) => fitting(listeners, to.address)?.send(note, to),
   })
   const receiver = makeReceiver({
-    ...{config, kernel, store, key},
+    ...{config, kernel, store, key, keys, audit},
     onSwitch: whereabouts.switched,
     onSwitchFailed: whereabouts.switchFailed,
     onLost: whereabouts.gatewayLost,
@@ -85,10 +97,16 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
   const close = async (): Promise<void> => {
     whereabouts.stop()
     for (const timer of timers) clearTimeout(timer)
-    for (const listener of listeners) listener.close()
+    await Promise.all(listeners.map((listener) => listener.close()))
     await server?.close()
     for (const watch of watches) await watch.close()
   }
+  const startedAtMs = Date.now()
+  const metrics = (): string =>
+    agentMetrics({
+      ...{vm: config.vm, counts: receiver.counts, beacons: whereabouts.status().counts, memory: store.memory},
+      ...{validKeys: keys.trusted.filter(({kid}) => keys.problem(kid) === undefined).length, startedAtMs},
+    })
   const watches: {close(): Promise<void>}[] = []
   const lookSoon = paced(SETTLE_MS, LOOK_EVERY_MS, later, look)
   let recovering = false
@@ -102,11 +120,12 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     lookForOwners(kernel, store)
     const onError = (error: Error): void => kernel.log(`udp: ${error.message}`)
     if (network)
-      for (const endpoint of config.listen) listeners.push(await openUdpListener(endpoint, onMessage, onError))
+      for (const endpoint of config.listen)
+        listeners.push(openUdpListener(endpoint, onMessage, {hints: keys.hints, onError}))
     watches.push(kernel.watchRoutes({onChanged: lookSoon, onNotifyPeers: whereabouts.moved}))
     watches.push(kernel.watchDrain(lookSoon))
     if (network) lookAtLeast()
-    ready.resolve({receiver, whereabouts})
+    ready.resolve({receiver, whereabouts, metrics})
   } catch (error) {
     // What it began to finish would keep a process alive that hears nobody.
     if (recovering) await switcher.stop().catch((why: Error) => kernel.log(`not undone: ${why.message}`))
@@ -131,9 +150,9 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     })
   }
 
-  function onMessage(bytes: Uint8Array, from: Endpoint, listener: UdpListener): void {
-    if (claimedTyp(bytes) === BEACON_TYP) whereabouts.hear(bytes)
-    else void receiver.receive(bytes, (token) => listener.send(token, from))
+  function onMessage(bytes: Uint8Array, from: Peer, listener: UdpListener): void {
+    if (claimedTyp(bytes) === BEACON_TYP) whereabouts.hear(bytes, from.address)
+    else void receiver.receive(bytes, (token) => listener.send(token, from), from.address)
   }
 
   return {
@@ -146,6 +165,9 @@ export async function startAgent({config, key, kernel, network}: AgentOptions): 
     where: whereabouts.status,
     get idle() {
       return switcher.idle
+    },
+    get resting() {
+      return switcher.resting
     },
     async stop() {
       // What is undone now, because the agent stops, is no reason to ask.
@@ -163,9 +185,9 @@ function lookForOwners(kernel: AgentKernel, {memory}: AgentStore): void {
 }
 
 /** A socket that is listened on would keep the process alive that cannot start. */
-function openStoreOr(directory: string, kernel: AgentKernel, close: () => void): AgentStore {
+function orClose<T>(open: () => T, close: () => void): T {
   try {
-    return openStore(directory, kernel)
+    return open()
   } catch (error) {
     close()
     throw error
@@ -210,19 +232,34 @@ function paced(
   }
 }
 
-/** One message a line; answers come back a line each. */
-function serve(
-  socket: UnixSocket,
-  {receiver, whereabouts}: {readonly receiver: Receiver; readonly whereabouts: Whereabouts},
-): void {
+interface Served {
+  readonly receiver: Receiver
+  readonly whereabouts: Whereabouts
+  /** For Prometheus. */
+  metrics(): string
+}
+
+/** What `curl --unix-socket` and whatever else scrapes by HTTP (RFC 9112) begins with; no message looks like it. */
+const METRICS_REQUEST = /^GET \S*\/metrics HTTP\/1\.[01]\r?$/
+
+/** One message a line; answers come back a line each. Metrics are asked for by HTTP. */
+function serve(socket: UnixSocket, {receiver, whereabouts, metrics}: Served): void {
   const reply = (text: string): void => void (socket.writable && socket.write(`${text}\n`))
   const take = (line: Buffer): void => {
-    if (line.toString('latin1') === STATUS_LINE) reply(JSON.stringify(whereabouts.status()))
-    else if (line.toString('latin1') === RESET_LINE)
+    const text = line.toString('latin1')
+    if (!socket.writable || text === '' || text === '\r') return
+    if (text === STATUS_LINE) reply(JSON.stringify(whereabouts.status()))
+    else if (text === RESET_LINE)
       void receiver.switcher.reset().then((left) => reply(JSON.stringify({left: left ?? null})))
-    else if (line.length > 0) void receiver.receive(line, reply)
+    else if (METRICS_REQUEST.test(text)) socket.end(httpAnswer(metrics()))
+    else void receiver.receive(line, reply)
   }
   onLines(socket, take, AGENT_MESSAGE_LIMIT)
+}
+
+function httpAnswer(body: string): string {
+  const head = ['HTTP/1.1 200 OK', 'Content-Type: text/plain; version=0.0.4; charset=utf-8', 'Connection: close']
+  return `${head.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 }
 
 /** For root alone. It is the lock too: two agents on one VM would undo each other's work. @throws Failure as listenUnix. */

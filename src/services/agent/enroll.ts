@@ -36,7 +36,8 @@ export function makeKey(file: string, force: boolean): MadeKey {
   }
 }
 
-const fingerprint = (x: string): string =>
+/** First 16 characters of the JWK thumbprint (RFC 7638) of a public key. */
+export const fingerprint = (x: string): string =>
   createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url').slice(0, 16)
 
 function existingKey(file: string): KeyObject | undefined {

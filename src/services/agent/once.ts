@@ -3,12 +3,15 @@ import type {KeyObject} from 'node:crypto'
 import {createInterface} from 'node:readline'
 import type {Readable} from 'node:stream'
 import type {AgentConfig} from '../../domain/agent/config.ts'
+import {knownKeys} from '../../domain/agent/keyring.ts'
 import {EXIT} from '../../errors.ts'
+import {readText} from '../../net/file/text-file.ts'
 import {isListening} from '../../net/stream/unix-socket.ts'
 import {type AgentAnswer, type AgentCommand, openAnswer, openCommand, readPublicKey} from '../../wire/agent-message.ts'
 import {startAgent} from './daemon.ts'
 import {systemKernel} from './kernel.ts'
-import {type RunOptions, readAgentKey} from './run-agent.ts'
+import {readKeyring} from './keys.ts'
+import {agentAudit, type RunOptions, readAgentKey} from './run-agent.ts'
 import {forward} from './running-agent.ts'
 
 /** How the messages of `--once` ended: their answers, in the order in which they came. */
@@ -49,7 +52,7 @@ export async function runOnce(
     return {answers}
   }
   const kernel = options.kernel ?? systemKernel(options.log)
-  const agent = await startAgent({config, key, kernel, network: false})
+  const agent = await startAgent({config, key, kernel, network: false, audit: agentAudit(config, options.log)})
   try {
     const under: Promise<void>[] = []
     for await (const line of createInterface({input, signal})) {
@@ -64,8 +67,9 @@ export async function runOnce(
 }
 
 /** Those of the messages that are commands of a trusted key. */
-function commandsIn(tokens: readonly string[], {trusted}: AgentConfig): AgentCommand[] {
-  const keys = new Map<string, KeyObject>(trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
+function commandsIn(tokens: readonly string[], config: AgentConfig): AgentCommand[] {
+  const known = knownKeys(config, readKeyring(config.state, {read: readText}))
+  const keys = new Map<string, KeyObject>(known.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
   return tokens.flatMap((token) => {
     const opened = openCommand(Buffer.from(token), (kid) => keys.get(kid))
     return opened.ok ? [opened.message] : []

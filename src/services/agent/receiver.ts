@@ -1,5 +1,6 @@
 // Datagrams and lines in, signed answers out. What is said to whom is decided in domain/agent/reception.
-import {createHash, type KeyObject} from 'node:crypto'
+import {createHash} from 'node:crypto'
+import {admissions} from '../../domain/agent/admission.ts'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {type AgentMemory, answerTo, remembered, type SwitchRecord, used} from '../../domain/agent/memory.ts'
 import {
@@ -13,18 +14,21 @@ import {
   step,
   withAnswer,
 } from '../../domain/agent/reception.ts'
-import {tokenBucket} from '../../domain/agent/token-bucket.ts'
+import {Failure} from '../../errors.ts'
+import type {Audit} from '../../net/file/audit-log.ts'
 import {
   type AgentAnswer,
   type AgentCommand,
   type Echo,
   type Opened,
   openCommand,
-  readPublicKey,
   type SigningKey,
   signAnswer,
+  signedPart,
 } from '../../wire/agent-message.ts'
+import {answerEvent, switchEvent} from './audit.ts'
 import type {AgentKernel} from './kernel.ts'
+import type {AgentKeys} from './keys.ts'
 import {gatewaysInUse, readFacts} from './routes.ts'
 import type {AgentStore} from './store.ts'
 import {makeSwitcher, type Switcher} from './switcher.ts'
@@ -32,21 +36,25 @@ import {makeSwitcher, type Switcher} from './switcher.ts'
 export type {ReceptionCounts, Reply} from '../../domain/agent/reception.ts'
 
 export interface Receiver {
-  /** Never throws. Resolves when the command is answered for good, or waits for another command. */
-  receive(bytes: Uint8Array, reply: Reply): Promise<void>
+  /**
+   * Never throws. Resolves when the command is answered for good, or waits for another command. `from`: the address that
+   * it came from, if it came by the network; `bytes` are not kept.
+   */
+  receive(bytes: Uint8Array, reply: Reply, from?: string): Promise<void>
   readonly switcher: Switcher
   readonly counts: ReceptionCounts
 }
 
-/** Signatures checked per second, and at once: more is a flood, and checking it would be its purpose. */
-const RATE = 100
-const BURST = 200
+/** Of messages without a tag: more is a flood, and checking it would be its purpose. */
+const UNTAGGED = {perSecond: 100, burst: 200}
 
 export interface ReceiverParts {
   readonly config: AgentConfig
   readonly kernel: AgentKernel
   readonly store: AgentStore
   readonly key: SigningKey
+  readonly keys: AgentKeys
+  readonly audit: Audit
   /** A switch is obeyed: whoever asked for one has got an answer. */
   onSwitch?(): void
   /** A switch has ended otherwise than confirmed, or is undone after that. */
@@ -55,11 +63,24 @@ export interface ReceiverParts {
   onLost?(): void
 }
 
-export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFailed, onLost}: ReceiverParts): Receiver {
-  const open = makeOpener(config)
+export function makeReceiver({
+  config,
+  kernel,
+  store,
+  key,
+  keys,
+  audit,
+  onSwitch,
+  onSwitchFailed,
+  onLost,
+}: ReceiverParts): Receiver {
+  const open = makeOpener(keys)
   const {stamp, here} = makeStamp(config, kernel, store)
   let state = NOBODY
-  const onChange = (record: SwitchRecord): void => void take({kind: 'changed', record})
+  function onChange(record: SwitchRecord): void {
+    audit(switchEvent(record))
+    void take({kind: 'changed', record})
+  }
   const switcher = makeSwitcher({config, kernel, store, noted, onChange, onLost: () => onLost?.()})
 
   const useUp = (memory: AgentMemory, kid: string, command: AgentCommand): AgentMemory =>
@@ -73,7 +94,12 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
   /** Resolves when all that comes of it is done. @throws RouteError if the facts cannot be read */
   async function take(event: ReceptionEvent): Promise<void> {
     const {memory} = store
-    const {state: next, actions} = step(state, event, {config, memory, facts: () => readFacts(kernel, memory)})
+    const {state: next, actions} = step(state, event, {
+      config: {...config, trusted: keys.trusted},
+      memory,
+      keyProblem: keys.problem,
+      facts: () => readFacts(kernel, memory),
+    })
     const [first] = actions
     if (first?.kind === 'use_up' && first.decisive) {
       const {asker} = first
@@ -99,6 +125,9 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
       case 'rollback':
         await take(await carryOut(action))
         break
+      case 'keys':
+        await take({kind: 'told', asker: action.asker, outcome: changeKeys(action.asker)})
+        break
       case 'answer':
         answer(action.asker, action.outcome)
         break
@@ -106,6 +135,7 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
         tell(action.asker)
         break
       case 'say':
+        audit(answerEvent(action.kid, action.echo, action.outcome))
         send(action.reply, {...stamp(action.echo), ...action.outcome})
         break
       case 'switch_obeyed':
@@ -116,6 +146,17 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
         break
       case 'log':
         kernel.log(action.text)
+    }
+  }
+
+  function changeKeys({kid, command}: Asker): Outcome {
+    try {
+      const detail = keys.change(command, kid)
+      kernel.log(`${command.op} by ${kid}: ${detail}`)
+      return {state: 'confirmed', detail: detail.slice(0, 300)}
+    } catch (error) {
+      const reason = error instanceof Failure && error.kind === 'refused' ? 'key' : 'persist_failed'
+      return {state: 'refused', reason, detail: (error as Error).message.slice(0, 300)}
     }
   }
 
@@ -132,6 +173,7 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
 
   function answer({kid, command, digest, reply}: Asker, outcome: Outcome): void {
     const message: AgentAnswer = {...stamp(command), ...outcome, ...here()}
+    audit(answerEvent(kid, command, outcome))
     const error = store.keep(remembered(store.memory, {kid, seq: command.seq, digest, answer: message}))
     if (error) kernel.log(`answer not stored: ${error.message}`)
     send(reply, message)
@@ -151,11 +193,11 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
   }
 
   return {
-    async receive(bytes, reply) {
+    async receive(bytes, reply, from) {
       const atMs = performance.now()
-      const opened = open(bytes, atMs)
+      const opened = open(bytes, from, atMs)
       try {
-        await take({kind: 'message', opened, digest: digestOf(bytes), reply, atMs})
+        await take({kind: 'message', opened, digest: opened.ok ? digestOf(bytes) : '', reply, atMs})
       } catch (error) {
         kernel.log(`${opened.ok ? `run ${opened.message.run}` : 'message'}: ${(error as Error).message}`)
       }
@@ -170,18 +212,10 @@ export function makeReceiver({config, kernel, store, key, onSwitch, onSwitchFail
 type Order = Extract<ReceptionAction, {readonly kind: 'switch' | 'confirm' | 'rollback'}>
 
 /** Opens messages, and no more of them than it can afford to verify. */
-function makeOpener({trusted}: AgentConfig): (bytes: Uint8Array, nowMs: number) => Opened<AgentCommand> {
-  const keys = new Map<string, KeyObject>(trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
-  const bucket = tokenBucket(RATE, BURST)
-  return (bytes, nowMs) => {
-    let flooded = false
-    const opened = openCommand(bytes, (kid) => {
-      const known = keys.get(kid)
-      flooded = known !== undefined && !bucket.take(nowMs)
-      return flooded ? undefined : known
-    })
-    return flooded ? {ok: false, authenticated: false, reason: 'flooded'} : opened
-  }
+function makeOpener({keyOf}: AgentKeys) {
+  const admits = admissions(UNTAGGED)
+  return (bytes: Uint8Array, from: string | undefined, nowMs: number): Opened<AgentCommand> =>
+    openCommand(bytes, keyOf, (claim) => admits(claim, from, nowMs))
 }
 
 /** What every answer has, and the gateways in use that most of them have. */
@@ -201,10 +235,8 @@ function makeStamp({vm}: AgentConfig, kernel: AgentKernel, store: AgentStore) {
   }
 }
 
-/** Of the signed part: the signature's own encoding is no part of what was said. */
-function digestOf(bytes: Uint8Array): string {
-  const text = Buffer.from(bytes).toString('latin1').trimEnd()
-  return createHash('sha256')
-    .update(text.slice(0, text.lastIndexOf('.')))
+/** Of the signed part: the very same command, in whatever envelope. */
+const digestOf = (bytes: Uint8Array): string =>
+  createHash('sha256')
+    .update(signedPart(bytes) ?? '')
     .digest('base64url')
-}

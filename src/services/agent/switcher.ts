@@ -40,6 +40,8 @@ export interface Switcher {
   reset(): Promise<string | undefined>
   /** Nothing of a switch is under way: no proof, no confirmation awaited, no session draining. */
   readonly idle: boolean
+  /** Whether nothing is tried, changed or undone just now. */
+  readonly resting: boolean
   /** Undoes what is not proved, and forgets its timers. */
   stop(): Promise<void>
 }
@@ -196,6 +198,9 @@ export function makeSwitcher({config: {windows}, kernel, store, noted, onChange,
     },
     get idle() {
       return isIdle(state)
+    },
+    get resting() {
+      return state.doing === undefined && state.tasks.length === 0
     },
     async stop() {
       take({kind: 'stop'})

@@ -1,5 +1,6 @@
 // Where the VM is: beacons come in, round trips are measured, notes go out. What to do when is decided in domain/agent.
-import {type KeyObject, randomBytes} from 'node:crypto'
+import {randomBytes} from 'node:crypto'
+import {admissions} from '../../domain/agent/admission.ts'
 import {type BeaconReason, judgeBeacon} from '../../domain/agent/beacons.ts'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {type PolicyFacts, prefixesContain} from '../../domain/agent/facts.ts'
@@ -13,11 +14,12 @@ import {
   type WatchAction,
   type WatchEvent,
 } from '../../domain/agent/site-watch.ts'
-import {tokenBucket} from '../../domain/agent/token-bucket.ts'
+import {NUD_REACHABLE} from '../../net/netlink/route-message.ts'
 import {type AgentNote, openBeacon, type SiteBeacon, signNote} from '../../wire/agent-beacon.ts'
-import {NOTE_PORT, readPublicKey, type SigningKey, type SilentReason} from '../../wire/agent-message.ts'
+import {NOTE_PORT, type SigningKey, type SilentReason, withTag} from '../../wire/agent-message.ts'
 import {type Endpoint, endpointText, readEndpoint} from '../../wire/endpoint.ts'
 import type {AgentKernel} from './kernel.ts'
+import type {AgentKeys} from './keys.ts'
 import {gatewaysInUse, readFacts} from './routes.ts'
 
 /** What the agent knows of where it is, for `agent status`. Ages in seconds. */
@@ -43,8 +45,8 @@ export interface BeaconCounts {
 }
 
 export interface Whereabouts {
-  /** A message that claims to be a beacon. Never throws. */
-  hear(bytes: Uint8Array): void
+  /** A message that claims to be a beacon, from that address. Never throws. */
+  hear(bytes: Uint8Array, from?: string): void
   /** A NIC announces itself. */
   moved(): void
   /** A switch command is obeyed. */
@@ -61,24 +63,24 @@ export interface WhereaboutsParts {
   readonly config: AgentConfig
   readonly kernel: AgentKernel
   readonly key: SigningKey
+  readonly keys: Pick<AgentKeys, 'trusted' | 'keyOf' | 'problem'>
   memory(): AgentMemory
   send(note: string, to: Endpoint): void
 }
 
-/** Signatures of beacons checked per second, and at once: a site sends one a second. Commands have a budget of their own. */
-const RATE = 20
-const BURST = 40
+/** Of beacons without a tag: a site sends one every two seconds. Commands have a budget of their own. */
+const UNTAGGED = {perSecond: 20, burst: 40}
 const RECENT_MS = 5000
 
-export function makeWhereabouts({config, kernel, key, memory, send}: WhereaboutsParts): Whereabouts {
-  const keys = new Map<string, KeyObject>(config.trusted.map(({kid, publicKey}) => [kid, readPublicKey(publicKey)!]))
-  const bucket = tokenBucket(RATE, BURST)
+export function makeWhereabouts({config, kernel, key, keys, memory, send}: WhereaboutsParts): Whereabouts {
+  const admits = admissions(UNTAGGED)
   const counts = {heeded: 0, ignored: {} as Partial<Record<SilentReason | BeaconReason, number>>}
   const lastSeq = new Map<string, number>()
   const stopping = new AbortController()
   let watch = NOTHING_HEARD
   let timer: NodeJS.Timeout | undefined
   let noteSeq = 0
+  let tagged = false
   /** Routes and addresses as of a moment ago: a beacon a second is no reason to read them all each time. */
   let recent: {readonly facts: PolicyFacts; readonly atMs: number} | undefined
 
@@ -94,7 +96,7 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
     const done = step(watch, event, {
       nowMs,
       beacons: config.beacons,
-      keys: keys.size,
+      keys: keys.trusted.filter(({kid}) => keys.problem(kid) === undefined).length,
       askOnMove: config.askOnMove,
       gateways: () => gatewaysInUse(facts ?? readNow()),
     })
@@ -116,12 +118,19 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
     const addresses = targets.map(({address}) => address)
     const nic = nicOf(readNow())
     let rtts: ReadonlyMap<string, number> = new Map()
+    let resolved: ReadonlySet<string> = new Set()
     try {
-      if (nic !== undefined) rtts = await kernel.echoRtts(addresses, nic.name, stopping.signal)
+      if (nic !== undefined) {
+        rtts = await kernel.echoRtts(addresses, nic.name, stopping.signal)
+        const confirmed = kernel
+          .neighbours()
+          .filter((entry) => entry.interfaceIndex === nic.index && isConfirmed(entry))
+        resolved = new Set(confirmed.map(({ip}) => ip))
+      }
     } catch (error) {
       kernel.log(`round trips not measured: ${(error as Error).message}`)
     }
-    take({kind: 'rtts', round, rtts})
+    take({kind: 'rtts', round, rtts, resolved})
   }
 
   function ask({why, site, to}: NoteOrder): void {
@@ -136,28 +145,34 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
       ...{why, ...(site === undefined ? {} : {site})},
     }
     const token = signNote(note, key)
-    for (const endpoint of to) send(token, endpoint)
+    // In turn: controllers before 0.2 know no tags.
+    tagged = !tagged
+    for (const endpoint of to) send(tagged ? withTag(token, key) : token, endpoint)
     const what = site === undefined ? 'a gateway, wherever this is' : `the gateway of site ${site}`
     kernel.log(`asked ${to.map(endpointText).join(', ')} for ${what} (${why})`)
   }
 
-  function judge(bytes: Uint8Array): SilentReason | BeaconReason | undefined {
+  function judge(bytes: Uint8Array, from: string | undefined): SilentReason | BeaconReason | undefined {
+    const opened = openBeacon(
+      bytes,
+      (kid) => (keys.problem(kid) === undefined ? keys.keyOf(kid) : undefined),
+      (claim) => admits(claim, from, performance.now()),
+    )
+    if (!opened.ok) return opened.authenticated ? 'invalid' : opened.reason
     const nowMs = kernel.uptime()
-    let flooded = false
-    const opened = openBeacon(bytes, (kid) => {
-      const known = keys.get(kid)
-      flooded = known !== undefined && !bucket.take(nowMs)
-      return flooded ? undefined : known
-    })
-    if (!opened.ok) return opened.authenticated ? 'invalid' : flooded ? 'flooded' : opened.reason
     const {kid, message: beacon} = opened
     const facts = readRecent(nowMs)
     const nic = nicOf(facts)
-    const judged = judgeBeacon(beacon, kid, config, {
-      nowMs: kernel.now(),
-      lastSeq: lastSeq.get(kid),
-      onLink: (address) => nic !== undefined && prefixesContain(nic, address),
-    })
+    const judged = judgeBeacon(
+      beacon,
+      kid,
+      {...config, trusted: keys.trusted},
+      {
+        nowMs: kernel.now(),
+        lastSeq: lastSeq.get(kid),
+        onLink: (address) => nic !== undefined && prefixesContain(nic, address),
+      },
+    )
     if (typeof judged === 'string') return judged
     lastSeq.set(kid, beacon.seq)
     take({kind: 'beacon', kid, heard: heardOf(beacon, judged.gateways, nowMs)}, facts)
@@ -165,8 +180,8 @@ export function makeWhereabouts({config, kernel, key, memory, send}: Whereabouts
   }
 
   return {
-    hear(bytes) {
-      const reason = config.beacons ? judge(bytes) : 'wrong_typ'
+    hear(bytes, from) {
+      const reason = config.beacons ? judge(bytes, from) : 'wrong_typ'
       if (reason === undefined) counts.heeded++
       else counts.ignored[reason] = (counts.ignored[reason] ?? 0) + 1
     },
@@ -220,6 +235,9 @@ const heardOf = ({site, segment, iat, exp, ask = []}: SiteBeacon, gateways: read
   ...{site, segment, gateways, atMs: nowMs, untilMs: nowMs + (exp - iat) * 1000},
   ask: ask.map((text) => readEndpoint(text, NOTE_PORT)!),
 })
+
+/** It answered a moment ago. */
+const isConfirmed = ({state}: {readonly state: number}): boolean => (state & NUD_REACHABLE) !== 0
 
 /** The NIC of the host's default route. */
 function nicOf({nics, families}: PolicyFacts) {

@@ -1,6 +1,7 @@
 // Entry point of the DHCP server as a process of its own: serve-main ORDER-FILE. What `gwswitch serve dhcp` becomes.
 import {EXIT, Failure} from '../../errors.ts'
 import {lineWriter} from '../../net/file/line-writer.ts'
+import {printJson, say, sayStack} from '../../net/process/say.ts'
 import {systemWorld} from '../../net/system-world.ts'
 import {takeOrder} from './become.ts'
 import {serveDhcp} from './serve.ts'
@@ -11,7 +12,6 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => stop.abort(new Failure('runtime', `stopped by ${signal}`)))
 }
 const writer = lineWriter(2)
-const print = (document: unknown): void => void process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`)
 try {
   const document = await serveDhcp(
     options,
@@ -19,12 +19,13 @@ try {
     systemWorld(() => {}),
     {log: writer.write, signal: stop.signal},
   )
-  if (json) print(document)
+  if (json) printJson(document, 2)
 } catch (error) {
   const kind = error instanceof Failure ? error.kind : 'runtime'
   process.exitCode = EXIT[kind]
-  if (json) print({error: {kind, exit: EXIT[kind], message: (error as Error).message}})
-  else process.stderr.write(`gwswitch: ${error instanceof Failure ? error.message : (error as Error).stack}\n`)
+  if (json) printJson({error: {kind, exit: EXIT[kind], message: (error as Error).message}}, 2)
+  else if (error instanceof Failure) say(`gwswitch: ${error.message}`)
+  else sayStack('gwswitch: ', error as Error)
 } finally {
   writer.flush()
 }

@@ -1,7 +1,7 @@
 // The frames by which a site says that it is here: one signed message, broadcast by IPv4 and to all nodes by IPv6.
 import {ANY_IPV4, BROADCAST, type Ipv4, type Mac} from '../../wire/address.ts'
 import {type SiteBeacon, signBeacon} from '../../wire/agent-beacon.ts'
-import {AGENT_PORT} from '../../wire/agent-message.ts'
+import {AGENT_PORT, withTag} from '../../wire/agent-message.ts'
 import {udpFrame} from '../../wire/frames.ts'
 import {udp6Frame} from '../../wire/frames6.ts'
 import {ALL_NODES, linkLocalOf, multicastMac} from '../../wire/ipv6-address.ts'
@@ -25,9 +25,10 @@ export function beaconOf(request: ServeSiteRequest, nowNs: bigint, lastSeq: numb
   }
 }
 
-/** The frames of one beacon; IPv6 where the gateway has it. */
-export function beaconFrames(request: ServeSiteRequest, beacon: SiteBeacon, mac: Mac): Uint8Array[] {
-  const payload = Buffer.from(signBeacon(beacon, request.key))
+/** The frames of one beacon; IPv6 where the gateway has it. With a tag, it is heard through a flood. */
+export function beaconFrames(request: ServeSiteRequest, beacon: SiteBeacon, mac: Mac, tagged: boolean): Uint8Array[] {
+  const token = signBeacon(beacon, request.key)
+  const payload = Buffer.from(tagged ? withTag(token, request.key) : token)
   const udp = {sourcePort: request.listen.port, destinationPort: AGENT_PORT, payload}
   const v4 = {source: request.source ?? ANY_IPV4, destination: ALL_HOSTS, ttl: 1}
   const frames = [udpFrame({destination: BROADCAST, source: mac}, v4, udp)]

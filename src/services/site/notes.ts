@@ -1,11 +1,13 @@
 // From a datagram to a wish: who signed it, is it fresh, and is this the site that can grant it.
 import type {KeyObject} from 'node:crypto'
+import {admissions} from '../../domain/agent/admission.ts'
 import {DEFAULT_WINDOWS} from '../../domain/agent/config.ts'
 import {judgeNote, type NoteRefusal} from '../../domain/agent/notes.ts'
 import {type TokenBucket, tokenBucket} from '../../domain/agent/token-bucket.ts'
 import type {Gateway, Vm} from '../../domain/inventory/site.ts'
 import {type AgentNote, openNote} from '../../wire/agent-beacon.ts'
 import {readPublicKey, type SilentReason} from '../../wire/agent-message.ts'
+import {hintOf} from '../../wire/agent-tag.ts'
 import type {ServeSiteRequest} from './request.ts'
 import type {Offered} from './switch-queue.ts'
 
@@ -32,13 +34,16 @@ export interface NoteStage {
 
 export interface NoteReader {
   /** Never throws, and never answers: the switch command is the answer. */
-  receive(bytes: Uint8Array): void
+  receive(bytes: Uint8Array, from: string): void
   readonly counts: NoteCounts
+  /** The VMs and keys of another inventory from now on; what was heard of a VM whose key is the same is remembered. */
+  reload(next: ServeSiteRequest): void
+  /** With which the tags of those that are known begin (wire/agent-tag.ts). */
+  readonly hints: readonly string[]
 }
 
-/** Signatures checked per second, and at once. */
-const RATE = 100
-const BURST = 200
+/** Of notes without a tag. */
+const UNTAGGED = {perSecond: 100, burst: 200}
 /** Notes of one VM that are looked at per second, and at once: its agent sends six a minute. */
 const VM_RATE = 0.5
 const VM_BURST = 8
@@ -50,14 +55,10 @@ interface KnownVm {
   lastSeq: number | undefined
 }
 
-export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteReader {
-  const {inventory, segment, to} = request
-  const known = new Map<string, KnownVm>()
-  for (const vm of inventory.vms) {
-    const key = readPublicKey(vm.agent?.key ?? '')
-    if (key) known.set(idOf(vm), {vm, key, bucket: tokenBucket(VM_RATE, VM_BURST), lastSeq: undefined})
-  }
-  const bucket = tokenBucket(RATE, BURST)
+export function noteReader(first: ServeSiteRequest, stage: NoteStage): NoteReader {
+  let request = first
+  let known = knownVms(request, new Map())
+  const admits = admissions(UNTAGGED)
   const counts = {
     valid: 0,
     refused: {} as Partial<Record<NoteRefusal | Exclude<Offered, 'begun' | 'queued'>, number>>,
@@ -75,6 +76,7 @@ export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteRea
 
   function act(note: AgentNote, entry: KnownVm, id: string): void {
     const {vm} = entry
+    const {segment, to} = request
     const facts = {vm, id, segment, to, startedMs, nowMs: stage.nowMs(), skewS: DEFAULT_WINDOWS.clockSkewS}
     const verdict = judgeNote(note, {...facts, lastSeq: entry.lastSeq})
     if (verdict.act || !['wrong_vm', 'clock', 'replayed'].includes(verdict.reason)) entry.lastSeq = note.seq
@@ -91,14 +93,20 @@ export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteRea
 
   return {
     counts,
-    receive(bytes) {
-      let flooded = false
-      const opened = openNote(bytes, (kid) => {
-        const entry = known.get(kid)
-        flooded = entry !== undefined && !bucket.take(stage.steadyMs())
-        return flooded ? undefined : entry?.key
-      })
-      if (!opened.ok && !opened.authenticated) return hush(flooded ? 'flooded' : opened.reason)
+    reload(next) {
+      request = next
+      known = knownVms(next, known)
+    },
+    get hints() {
+      return [...known.values()].map(({key}) => hintOf(key))
+    },
+    receive(bytes, from) {
+      const opened = openNote(
+        bytes,
+        (kid) => known.get(kid)?.key,
+        (claim) => admits(claim, from, stage.steadyMs()),
+      )
+      if (!opened.ok && !opened.authenticated) return hush(opened.reason)
       const entry = known.get(opened.kid)!
       // Its key may be stolen: even what is signed fills no log.
       if (!entry.bucket.take(stage.steadyMs())) return hush('flooded')
@@ -107,6 +115,18 @@ export function noteReader(request: ServeSiteRequest, stage: NoteStage): NoteRea
       else refuse(entry.vm.name, 'invalid', opened.problem)
     },
   }
+}
+
+function knownVms({inventory}: ServeSiteRequest, before: ReadonlyMap<string, KnownVm>): Map<string, KnownVm> {
+  const known = new Map<string, KnownVm>()
+  for (const vm of inventory.vms) {
+    const key = readPublicKey(vm.agent?.key ?? '')
+    if (key === undefined) continue
+    const same = before.get(idOf(vm))
+    const kept = same?.key.equals(key) ? same : {key, bucket: tokenBucket(VM_RATE, VM_BURST), lastSeq: undefined}
+    known.set(idOf(vm), {...kept, vm})
+  }
+  return known
 }
 
 const idOf = ({name, agent}: Vm): string => agent?.id ?? name

@@ -1,14 +1,16 @@
 // `gwswitch serve site`: says where it is, hears who asks, and switches them, until it is stopped.
 import type {Gateway, Vm} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
+import type {Audit, AuditEvent} from '../../net/file/audit-log.ts'
 import {anyOf} from '../../net/packet/bpf.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
-import type {OnMessage, UdpListener} from '../../net/stream/udp-listener.ts'
+import type {OnMessage, UdpListener, UdpListenOptions} from '../../net/stream/udp-listener.ts'
 import type {World} from '../../net/world.ts'
 import {performSwitch, prepareSwitch} from '../../orders/switch/run-switch.ts'
 import type {Registered} from '../../strategies/registry.ts'
 import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
 import {beaconFrames, beaconOf} from './beacon.ts'
+import {siteMetrics} from './metrics.ts'
 import {type NoteCounts, noteReader} from './notes.ts'
 import type {ServeSiteRequest} from './request.ts'
 import {SWITCH_LIMITS, switchQueue} from './switch-queue.ts'
@@ -51,22 +53,31 @@ export interface ServeSiteStage {
   readonly strategies: ReadonlyMap<string, Registered>
   /** A guard for one switch. */
   deadMan(): DeadMan
-  listen(endpoint: Endpoint, onMessage: OnMessage, onError: (error: Error) => void): Promise<UdpListener>
+  listen(endpoint: Endpoint, onMessage: OnMessage, options: UdpListenOptions): UdpListener
   log(line: string): void
+  /** Told of every switch. */
+  readonly audit?: Audit
+  /** Takes who is to be told when another inventory or key counts. */
+  readonly onReload?: (reload: (next: ServeSiteRequest) => void) => void
+  /** Gets the metrics now and then, and at the end. */
+  readonly onMetrics?: (text: string) => void
 }
 
 const SWITCHES_KEPT = 100
+const METRICS_EVERY_MS = 15_000
 
 /**
  * Serves until the signal is aborted, or the interface fails.
  * @throws Failure `privilege` without CAP_NET_RAW and `runtime` if a socket cannot be opened, before anything is sent;
  * `runtime` if the interface goes away.
  */
-export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage): Promise<ServeSiteDocument> {
+export async function serveSite(first: ServeSiteRequest, stage: ServeSiteStage): Promise<ServeSiteDocument> {
+  let request = first
   const {world, log} = stage
   const startedNs = world.now()
   const steadyMs = (): number => performance.now()
   const switches: SiteSwitch[] = []
+  const outcomes: Partial<Record<SiteSwitch['outcome'], number>> = {}
   const ending = new AbortController()
   const end = AbortSignal.any([stage.signal, ending.signal])
   let broken: Failure | undefined
@@ -75,6 +86,8 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
   const queue = switchQueue<Gateway>(SWITCH_LIMITS, steadyMs, async (vm, from) => {
     const done = await switchOne(vm, from, request, {...stage, signal: end})
     log(outcomeText(done))
+    stage.audit?.(switchEvent(done))
+    outcomes[done.outcome] = (outcomes[done.outcome] ?? 0) + 1
     switches.push(done)
     if (switches.length > SWITCHES_KEPT) switches.shift()
     return done.outcome === 'switched' || done.outcome === 'planned'
@@ -92,30 +105,47 @@ export async function serveSite(request: ServeSiteRequest, stage: ServeSiteStage
     broken ??= error
     ending.abort(error)
   })
-  const listener = await stage.listen(
-    request.listen,
-    (bytes) => notes.receive(bytes),
-    (error) => log(`udp: ${error.message}`),
-  )
+  const listener = stage.listen(request.listen, (bytes, {address}) => notes.receive(bytes, address), {
+    hints: notes.hints,
+    onError: (error) => log(`udp: ${error.message}`),
+  })
   open.defer(() => listener.close())
 
+  stage.onReload?.((next) => {
+    const other = (['site', 'interfaceName'] as const).find((name) => next[name] !== request[name])
+    if (other !== undefined || next.segment.name !== request.segment.name)
+      return log(`configuration not taken: another ${other ?? 'segment'} is served when this is restarted`)
+    request = {...next, listen: request.listen, ask: request.ask}
+    notes.reload(request)
+    listener.expect(notes.hints)
+    log('configuration read again')
+  })
   for (const line of startText(request, listener.endpoint)) log(line)
   let beacons = 0
+  let toldMs = Number.NEGATIVE_INFINITY
+  const tell = (): void => {
+    const {site, segment} = request
+    const figures = {site, segment: segment.name, beacons, notes: notes.counts, switches: outcomes}
+    stage.onMetrics?.(siteMetrics(figures))
+    toldMs = steadyMs()
+  }
   try {
     for (let seq = 0; !end.aborted; ) {
+      if (steadyMs() - toldMs >= METRICS_EVERY_MS) tell()
       if (link !== undefined && request.beacon) {
         const beacon = beaconOf(request, world.now(), seq)
         seq = beacon.seq
-        // What a full queue drops is said again soon.
-        if (link.sendMany(beaconFrames(request, beacon, link.mac)) > 0) beacons++
+        // In turn with a tag and without, which agents before 0.2 want. What a full queue drops is said again soon.
+        if (link.sendMany(beaconFrames(request, beacon, link.mac, beacons % 2 === 0)) > 0) beacons++
       }
       await world.sleep(request.intervalS * 1000, end).catch(() => {})
     }
   } finally {
     // Nobody is heard any more, and what is under way is taken back.
-    listener.close()
+    await listener.close()
     ending.abort(stage.signal.reason)
     await queue.close()
+    tell()
   }
   if (broken !== undefined && !stage.signal.aborted) throw broken
   const {to, gw6, segment} = request
@@ -162,6 +192,13 @@ function outcomeText({vm, from, to, strategy, outcome, detail, ms}: SiteSwitch):
   const by = strategy === null ? '' : ` by ${strategy}`
   const took = outcome === 'planned' ? '' : ` after ${ms} ms`
   return `${vm} from ${from} to ${to}${by}: ${outcome.replace('_', ' ')}${took}: ${detail}`
+}
+
+function switchEvent(done: SiteSwitch): AuditEvent {
+  const {vm, from, to, strategy, outcome, detail, ms} = done
+  const priority = outcome === 'switched' || outcome === 'planned' ? 5 : 4
+  const fields = {vm, from, to, strategy: strategy ?? undefined, outcome, detail, ms}
+  return {event: 'switch', message: outcomeText(done), priority, fields}
 }
 
 function startText(request: ServeSiteRequest, endpoint: Endpoint): string[] {

@@ -11,6 +11,7 @@ import {
   readPublicKey,
   type SigningKey,
   signCommand,
+  withTag,
 } from '../../wire/agent-message.ts'
 import {
   type AgentTarget,
@@ -45,13 +46,41 @@ const newNonce = (): string => randomBytes(12).toString('base64url')
  */
 const sequence = (nowNs: bigint, last: number): number => Math.max(Number(nowNs / 1000n), last + 1)
 
-/** @throws Failure `usage` for a key of the agent that is none. */
-export function signedConversation(
+/** What an agent shall think of a key: fields of the command. JSON. */
+export type KeyOrder = Pick<AgentCommand, 'new_kid' | 'new_key' | 'not_before' | 'not_after' | 'old_kid'> & {
+  readonly op: 'introduce' | 'revoke'
+}
+
+/** Tells one agent, and how it answered. The caller closes the peer. @throws Failure `usage` as signedConversation does. */
+export async function tellKeys(
   target: AgentTarget,
-  order: SwitchOrder,
+  {op, ...fields}: KeyOrder,
+  {run, timeoutMs}: Pick<SwitchOrder, 'run' | 'timeoutMs'>,
+  tools: SignedTools,
+  stage: ConversationStage,
+): Promise<Standing> {
+  const none = {v4: null, v6: null}
+  const order = {...{run, timeoutMs, site: null, to: none, from: none, mode: null, probes: [], confirmS: 0}, fields}
+  const {ask, standing} = signedTalk(target, order, tools, stage)
+  return standing(await ask(op, () => true), op)
+}
+
+type TalkOrder = SwitchOrder & {readonly fields?: Omit<KeyOrder, 'op'>}
+
+interface SignedTalk {
+  ask(op: AgentOp, enough: (answer: AgentAnswer) => boolean): Promise<AgentAnswer | undefined>
+  standing(answer: AgentAnswer | undefined, op: AgentOp): Standing
+  /** It is known by now. */
+  confirmed(): void
+}
+
+/** What is said and heard of one order. */
+function signedTalk(
+  target: AgentTarget,
+  order: TalkOrder,
   {peer, key, nonce = newNonce}: SignedTools,
   {world, signal, observe}: ConversationStage,
-): Conversation {
+): SignedTalk {
   const agentKey = readPublicKey(target.agentKey ?? '')
   if (agentKey === undefined)
     throw new Failure('usage', `${target.name}: no public key of its agent to check its answers by`)
@@ -68,11 +97,23 @@ export function signedConversation(
     heard.unreachable = why
   })
 
-  /** Says it until `enough` answers it, or the time is over; resolves to the last answer to it. */
+  /** Says it as {@link sayOnce} does, and counts on from where the agent is, if a clock was ahead of ours once. */
   async function ask(op: AgentOp, enough: (answer: AgentAnswer) => boolean): Promise<AgentAnswer | undefined> {
+    const answer = await sayOnce(op, enough)
+    const last = answer?.reason === 'replayed' ? (answer.last_seq ?? 0) : 0
+    if (last <= seq || last >= Number.MAX_SAFE_INTEGER) return answer
+    observe({atNs: world.now(), text: `${target.name} has heard seq ${last} of this key: said again with a higher one`})
+    seq = last
+    return sayOnce(op, enough)
+  }
+
+  /** Says it until `enough` answers it, or the time is over; resolves to the last answer to it. */
+  async function sayOnce(op: AgentOp, enough: (answer: AgentAnswer) => boolean): Promise<AgentAnswer | undefined> {
     seq = sequence(world.now(), seq)
     const command = commandOf(op, target, order, {seq, nonce: nonce(), nowNs: world.now()})
     const token = signCommand(command, {...key, kid: target.kid ?? key.kid})
+    // The tag gets it through a flood; agents before 0.2 know no tags.
+    const forms = [withTag(token, key), token] as const
     const endNs = world.now() + BigInt(order.timeoutMs) * 1_000_000n
     const done = new AbortController()
     let last: AgentAnswer | undefined
@@ -91,7 +132,7 @@ export function signedConversation(
         if (sent > 0 && last === undefined)
           observe({atNs: world.now(), text: `no answer yet: sent again (${sent + 1})`})
         books.sent()
-        peer.send(token)
+        peer.send(forms[sent % 2]!)
         const pause = last === undefined ? (RETRANSMIT_MS[sent] ?? RETRANSMIT_MS.at(-1)!) : ASK_AGAIN_MS
         const either = AbortSignal.any([signal, done.signal])
         await world.sleep(Math.min(pause, leftMs), either).catch(() => signal.throwIfAborted())
@@ -115,6 +156,18 @@ export function signedConversation(
           timing: books.timing(answer),
         }
 
+  return {ask, standing, confirmed: () => books.note('confirmed')}
+}
+
+/** @throws Failure `usage` for a key of the agent that is none. */
+export function signedConversation(
+  target: AgentTarget,
+  order: SwitchOrder,
+  tools: SignedTools,
+  stage: ConversationStage,
+): Conversation {
+  const {ask, standing, confirmed} = signedTalk(target, order, tools, stage)
+  const {signal} = stage
   return {
     async begin() {
       signal.throwIfAborted()
@@ -126,7 +179,7 @@ export function signedConversation(
       const answer = await ask('confirm', (said) => said.state !== 'received')
       // What it says of a switch that cannot be confirmed is that; how it ended it tells when asked.
       const asked = answer?.reason === 'no_switch' ? await ask('query', () => true) : answer
-      if (asked?.state === 'confirmed') books.note('confirmed')
+      if (asked?.state === 'confirmed') confirmed()
       return standing(asked?.state === 'received' ? answer : asked, 'confirm')
     },
     async rollBack() {
@@ -135,7 +188,7 @@ export function signedConversation(
       if (answer?.reason !== 'no_switch') return standing(answer, 'rollback')
       return {...standing(answer, 'rollback'), state: 'rolled_back', detail: `it never began: ${answer.detail ?? ''}`}
     },
-    close: () => peer.close(),
+    close: () => tools.peer.close(),
   }
 }
 
@@ -153,13 +206,13 @@ const NOTHING: Standing = {
 export function commandOf(
   op: AgentOp,
   target: Pick<AgentTarget, 'id' | 'mac'>,
-  order: SwitchOrder,
+  order: TalkOrder,
   {seq, nonce, nowNs}: {readonly seq: number; readonly nonce: string; readonly nowNs: bigint},
 ): AgentCommand {
   const iat = Number(nowNs / 1_000_000_000n)
   const head = {v: 1, op, vm: target.id, run: order.run, seq, iat, nonce} as const
   const exp = iat + Math.ceil(order.timeoutMs / 1000) + SPARE_S
-  if (op !== 'switch') return {...head, exp}
+  if (op !== 'switch') return {...head, exp, ...order.fields}
   const {to, from, mode, probes, site, confirmS} = order
   return {
     ...{...head, exp},

@@ -1,95 +1,6 @@
 // Where a VM takes itself to be, and when it asks: told as a story of events in seconds, and what it did at each.
 import {describe, expect, it} from 'vitest'
-import {nearestSite} from '../../../src/domain/agent/nearest.ts'
-import {
-  dueMs,
-  type MeasureTarget,
-  NOTHING_HEARD,
-  type NoteOrder,
-  type SiteWatch,
-  step,
-  type WatchEvent,
-} from '../../../src/domain/agent/site-watch.ts'
-
-const GATEWAYS: Readonly<Record<string, string>> = {x: '10.0.0.1', y: '10.0.0.2', z: '10.0.0.3'}
-const ASK = {address: '10.0.0.2', port: 6743}
-const ALWAYS = {address: '192.0.2.50', port: 6743}
-
-interface World {
-  gateway: string
-  beacons: boolean
-  keys: number
-  askOnMove: readonly (typeof ASK)[]
-  /** Round trips by address, ms. */
-  rtts: Record<string, number>
-}
-
-/** A VM to which things happen; time goes on by `wait`, ticks come when they are due. */
-function vm(over: Partial<World> = {}) {
-  const world: World = {
-    ...{gateway: '10.0.0.1', beacons: true, keys: 2, askOnMove: [], rtts: {'10.0.0.1': 0.2, '10.0.0.2': 10}},
-    ...over,
-  }
-  const notes: (NoteOrder & {atS: number})[] = []
-  const measured: string[] = []
-  const logs: string[] = []
-  let nowMs = 1_000_000
-  let watch: SiteWatch = NOTHING_HEARD
-  function happen(event: WatchEvent): void {
-    const done = step(watch, event, {...world, nowMs, gateways: () => ({gw4: world.gateway})})
-    watch = done.watch
-    for (const action of done.actions) {
-      if (action.kind === 'note') notes.push({...action, atS: (nowMs - 1_000_000) / 1000})
-      else if (action.kind === 'log') logs.push(action.text)
-      else answer(action.round, action.targets)
-    }
-  }
-  function answer(round: number, targets: readonly MeasureTarget[]): void {
-    measured.push(targets.map(({address}) => address).join(' '))
-    const rtts = targets.flatMap(({address}) => {
-      const ms = world.rtts[address]
-      return ms === undefined ? [] : [[address, ms] as const]
-    })
-    happen({kind: 'rtts', round, rtts: new Map(rtts)})
-  }
-  const self = {
-    world,
-    notes,
-    measured,
-    logs,
-    get watch() {
-      return watch
-    },
-    happen,
-    hear(...sites: string[]) {
-      for (const site of sites) {
-        const heard = {
-          site,
-          segment: 'tenant-a',
-          gateways: [GATEWAYS[site]!],
-          ask: [{...ASK, address: GATEWAYS[site]!}],
-        }
-        happen({kind: 'beacon', kid: `site-${site}`, heard: {...heard, atMs: nowMs, untilMs: nowMs + 5000}})
-      }
-      return self
-    },
-    moved() {
-      happen({kind: 'notify_peers'})
-      return self
-    },
-    /** Time goes on; these sites are heard every second. */
-    wait(seconds: number, ...sites: string[]) {
-      for (let i = 0; i < seconds * 10; i++) {
-        nowMs += 100
-        if ((dueMs(watch) ?? Number.POSITIVE_INFINITY) <= nowMs) happen({kind: 'tick'})
-        if ((nowMs / 100) % 10 === 0) self.hear(...sites)
-      }
-      return self
-    },
-  }
-  return self
-}
-const atY = {'10.0.0.1': 10, '10.0.0.2': 0.2}
+import {ALWAYS, ASK, atY, vm} from './watched-vm.ts'
 
 describe('a VM that was moved, and knows by NOTIFY PEERS', () => {
   it('asks the only site it hears for that gateway, and stops once it is switched', () => {
@@ -218,6 +129,7 @@ describe('a VM that was moved, and knows by NOTIFY PEERS', () => {
         ['10.0.0.1', 10],
         ['10.0.0.2', 0.1],
       ]),
+      resolved: new Set(),
     })
     expect(guest.watch).toMatchObject({site: undefined, phase: {kind: 'listening'}})
   })
@@ -356,7 +268,7 @@ describe('a VM whose NIC announces nothing', () => {
     guest.world.rtts = {'10.0.0.1': 0.2, '10.0.0.2': 10}
     guest.wait(60, 'x', 'y').wait(60, 'y').wait(60).wait(60, 'y')
     expect(guest.notes).toEqual([])
-    expect(guest.watch.site).toBe('x')
+    expect(guest.watch.site).toBeUndefined()
   })
 
   it('has nothing to measure while it hears one site and uses its gateway', () => {
@@ -372,27 +284,5 @@ describe('a VM whose NIC announces nothing', () => {
     }
     expect(guest.watch.site).toBe('x')
     expect(guest.measured).toEqual([])
-  })
-})
-
-describe('nearestSite', () => {
-  it.each<[Record<string, number | undefined>, number | undefined, string | undefined]>([
-    [{}, undefined, undefined],
-    [{x: undefined}, undefined, 'x'],
-    [{x: 10}, undefined, 'x'],
-    [{x: 10}, 0.2, undefined],
-    [{x: 0.3}, 0.2, 'x'],
-    [{x: 0.2}, 10, 'x'],
-    [{x: 0.2, y: 10}, undefined, 'x'],
-    [{x: 0.2, y: 0.6}, undefined, undefined],
-    [{x: 0.2, y: 0.8}, undefined, 'x'],
-    [{x: 10, y: 21}, undefined, 'x'],
-    [{x: 10, y: 19}, undefined, undefined],
-    [{x: 0.2, y: undefined}, undefined, undefined],
-    [{x: 0.2, y: 10, z: 0.3}, undefined, undefined],
-    [{x: 5, y: 20}, 0.2, undefined],
-    [{x: 0.2, y: 20}, 10, 'x'],
-  ])('%j with %s to the gateway in use: %s', (rtts, inUse, site) => {
-    expect(nearestSite(new Map(Object.entries(rtts)), Object.keys(rtts), inUse)).toBe(site)
   })
 })

@@ -4,26 +4,8 @@ import {anyOf, encodeFilter, etherType, type Instruction, ipProtocol, macTests} 
 import {vmFilter} from '../../../src/probe/vm-watch.ts'
 import {dhcpFilter} from '../../../src/strategies/dhcp/client-watch.ts'
 import {parseEthernetHeader} from '../../../src/wire/ethernet.ts'
+import {accepts} from '../../support/bpf-machine.ts'
 import {captureFrames, ipPayloadOf, payloadOf, udpPayloadOf} from '../../support/captures.ts'
-
-/** Classic BPF (bpf(4)), the instructions that we use; a load beyond the frame ends the program: nothing is accepted. */
-function accepts(program: readonly Instruction[], frame: Uint8Array): boolean {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length)
-  let value = 0
-  for (let at = 0; at < program.length; at++) {
-    const [code, ifTrue, ifFalse, k] = program[at]!
-    const size = {48: 1, 40: 2, 32: 4}[code]
-    if (size !== undefined && k + size > frame.length) return false
-    if (size === 1) value = view.getUint8(k)
-    else if (size === 2) value = view.getUint16(k)
-    else if (size === 4) value = view.getUint32(k)
-    else if (code === 0x54) value = (value & k) >>> 0
-    else if (code === 0x15) at += value === k ? ifTrue : ifFalse
-    else if (code === 0x06) return k > 0
-    else throw new Error(`opcode 0x${code.toString(16)}`)
-  }
-  throw new Error('ends without a verdict')
-}
 
 const VM = '02:00:00:00:00:10'
 const FRAMES = ['arping', 'ping', 'traceroute', 'dhcpcd', 'neighbour'].flatMap((name) =>

@@ -1,4 +1,4 @@
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, describe, expect, it} from 'vitest'
@@ -10,7 +10,12 @@ import {AGENT_KEY, SITE_KEY} from '../../strategies/agent/fake-agent.ts'
 const folder = mkdtempSync(join(tmpdir(), 'gwswitch-request-'))
 afterAll(() => rmSync(folder, {recursive: true, force: true}))
 const keyFile = join(folder, 'site-y.key')
-writeFileSync(keyFile, privateKeyText(SITE_KEY.privateKey))
+writeFileSync(keyFile, privateKeyText(SITE_KEY.privateKey), {mode: 0o600})
+const noKey = join(folder, 'no.key')
+writeFileSync(noKey, 'not a key', {mode: 0o600})
+const openKey = join(folder, 'open.key')
+writeFileSync(openKey, privateKeyText(SITE_KEY.privateKey), {mode: 0o644})
+chmodSync(openKey, 0o644)
 const agentKey = publicKeyText(AGENT_KEY.privateKey)
 
 const inventory = (agent = `{ key: ${agentKey} }`, site = `agentKey: ${keyFile}`) =>
@@ -142,7 +147,8 @@ describe('what notify-agent was asked for', () => {
     ['one id for two VMs', {vms: ['web-07', 'six'], to: 'y', id: 'a'}, /^--id is of one VM/],
     ['an id that is none', {to: 'y', id: 'a b'}, /^--id a b: is no id/],
     ['an unknown key file', {to: 'y', key: '/nowhere/site-y.key'}, /^\/nowhere\/site-y\.key: no such file .*keygen/],
-    ['a file without a key', {to: 'y', key: import.meta.filename}, /holds no Ed25519 private key/],
+    ['a file without a key', {to: 'y', key: noKey}, /holds no Ed25519 private key/],
+    ['a key that others can read', {to: 'y', key: openKey}, /open\.key: is a private key that every user may read/],
     ['a public key that is none', {to: 'y', agentKey: 'abc'}, /^--agent-key abc: is no Ed25519 public key/],
     [
       'the old site, of which there is no key',

@@ -4,7 +4,7 @@ import {afterEach, describe, expect, it, vi} from 'vitest'
 import type {AgentConfig} from '../../../src/domain/agent/config.ts'
 import {startAgent} from '../../../src/services/agent/daemon.ts'
 import {type AgentNote, openNote, type SiteBeacon, signBeacon} from '../../../src/wire/agent-beacon.ts'
-import {newPrivateKey, publicKeyText, signCommand} from '../../../src/wire/agent-message.ts'
+import {newPrivateKey, openAnswer, publicKeyText, signCommand} from '../../../src/wire/agent-message.ts'
 import {memoryOf, orders, STATE} from './agent-in-memory.ts'
 import {type FakeKernel, fakeKernel, inUse, mainRoute} from './fake-kernel.ts'
 
@@ -127,6 +127,25 @@ describe('an agent', () => {
       kernel.files.set(STATE, text)
       await expect(agentOn(kernel)).rejects.toThrow(/is no state of this agent/)
     }
+  })
+
+  it.each(['constructor', '__proto__', 'the key of site y, 2026/27 ☂'])('obeys a key called %s', async (kid) => {
+    const kernel = fakeKernel()
+    const trusted = [{kid, publicKey: publicKeyText(site), gateways: ['10.0.0.1', '10.0.0.2']}]
+    const agent = await startAgent({config: {...config(), trusted}, key, kernel, network: false})
+    const order = command()
+    const token = Buffer.from(signCommand(order, {kid, privateKey: site}))
+    await agent.receive(token, () => {})
+    expect(inUse(kernel)).toBe('10.0.0.2')
+    // And not a second time, by the one that starts after it.
+    await agent.stop()
+    const again = await startAgent({config: {...config(), trusted}, key, kernel, network: false})
+    const answers: string[] = []
+    const old = {...command({seq: order.seq - 1, gw4: '10.0.0.1'})}
+    await again.receive(Buffer.from(signCommand(old, {kid, privateKey: site})), (said) => void answers.push(said))
+    expect(openAnswer(Buffer.from(answers[0]!), () => key.privateKey)).toMatchObject({
+      message: {reason: 'replayed', last_seq: order.seq},
+    })
   })
 
   it('checks no more signatures than it can afford, and counts the rest', async () => {

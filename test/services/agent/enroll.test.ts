@@ -1,8 +1,10 @@
-import {existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import {afterAll, expect, it} from 'vitest'
+import {readAgentConfig} from '../../../src/services/agent/config-file.ts'
 import {type EnrollOrder, enroll, makeKey} from '../../../src/services/agent/enroll.ts'
+import {readAgentKey} from '../../../src/services/agent/run-agent.ts'
 import {publicKeyText, readPrivateKey} from '../../../src/wire/agent-message.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-enroll-'))
@@ -62,6 +64,39 @@ it('a trusted key is written so that the agent reads it, and comments stay', () 
   }
   expect(() => enroll(order({key: 'nonsense'}))).toThrow(/--key nonsense: is no Ed25519 public key/)
   expect(() => enroll(order({gateways: ['ten']}))).toThrow(/"ten" is not an IP address/)
-  expect(() => enroll(order({kid: 'two words'}))).toThrow(/two words/)
+  expect(() => enroll(order({kid: ''}))).toThrow(/invalid key/)
   expect(readFileSync(file, 'utf8')).toBe(text)
+  // The name of a key may be anything.
+  const kid = 'two words, a/slash and ünicode'
+  enroll(order({kid}))
+  expect(readAgentConfig(file).trusted.map((key) => key.kid)).toContain(kid)
+})
+
+it.each([
+  [
+    'a configuration that others can change',
+    0o666,
+    0o700,
+    /agent\.yaml: every user may write it \(mode 0666\): chmod o-w/,
+  ],
+  ['one that they can replace', 0o644, 0o777, /every user may put another file in its place: chmod o-w/],
+])('%s is refused', (_name, mode, folder, why) => {
+  chmodSync(file, mode)
+  chmodSync(dirname(file), folder)
+  expect(() => readAgentConfig(file)).toThrow(why)
+  chmodSync(dirname(file), 0o1777)
+  chmodSync(file, 0o644)
+  expect(readAgentConfig(file).vm).toBe('web-07')
+})
+
+it('a private key that others can read is refused, by the agent too', () => {
+  const path = join(scratch, 'open.key')
+  makeKey(path, false)
+  chmodSync(path, 0o604)
+  const config = {...readAgentConfig(file), key: path}
+  expect(() => readAgentKey(config, undefined)).toThrow(
+    /open\.key: is a private key that every user may read \(mode 0604\)/,
+  )
+  chmodSync(path, 0o640)
+  expect(readAgentKey(config, undefined).kid).toBe('web-07')
 })

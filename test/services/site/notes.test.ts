@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest'
 import type {Gateway, Vm} from '../../../src/domain/inventory/site.ts'
 import {noteReader} from '../../../src/services/site/notes.ts'
 import type {Offered} from '../../../src/services/site/switch-queue.ts'
-import {newPrivateKey, signCommand} from '../../../src/wire/agent-message.ts'
+import {newPrivateKey, signCommand, withTag} from '../../../src/wire/agent-message.ts'
 import {keys, type NoteChange, note, request, signed, useKeyFile} from './site-fixture.ts'
 
 useKeyFile()
@@ -24,11 +24,12 @@ function reader(answer: Offered = 'begun') {
     log: (line) => void logs.push(line),
   })
   return {
-    ...{offers, logs, counts: read.counts, receive: read.receive},
+    ...{offers, logs, counts: read.counts},
+    receive: (bytes: Uint8Array, from = '10.0.0.10') => read.receive(bytes, from),
     wait(ms: number) {
       nowMs += ms
     },
-    hear: (over: NoteChange = {}) => read.receive(signed(note(nowMs, over))),
+    hear: (over: NoteChange = {}) => read.receive(signed(note(nowMs, over)), '10.0.0.10'),
   }
 }
 
@@ -107,8 +108,12 @@ describe('what nobody known signed', () => {
   it('is not even checked when it is too much, and neither is what one VM says all the time', () => {
     const flood = reader()
     const forged = signed(note(START_MS), newPrivateKey())
-    for (let i = 0; i < 500; i++) flood.receive(forged)
+    for (let i = 0; i < 500; i++) flood.receive(forged, `10.0.${i >> 8}.${i & 255}`)
     expect(flood.counts.silent).toEqual({bad_signature: 200, flooded: 300})
+    // Nor do those that know no more than the name of a key take anything away from those that can make a tag.
+    const {kid, privateKey} = {kid: 'web-07', privateKey: keys.agent}
+    flood.receive(Buffer.from(withTag(signed(note(START_MS)).toString(), {kid, privateKey})))
+    expect(flood.counts.valid).toBe(1)
     const chatty = reader('too_soon')
     for (let i = 0; i < 50; i++) chatty.hear()
     expect(chatty.counts).toMatchObject({valid: 8, silent: {flooded: 42}})

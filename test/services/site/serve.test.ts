@@ -1,10 +1,13 @@
 import {describe, expect, it} from 'vitest'
+import type {AuditEvent} from '../../../src/net/file/audit-log.ts'
 import type {OnMessage} from '../../../src/net/stream/udp-listener.ts'
+import type {ServeSiteRequest} from '../../../src/services/site/request.ts'
 import {type ServeSiteDocument, serveSite} from '../../../src/services/site/serve.ts'
 import type {Strategy} from '../../../src/strategies/strategy.ts'
 import {openBeacon} from '../../../src/wire/agent-beacon.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {parseIpv6} from '../../../src/wire/ipv6.ts'
+import {readMetrics} from '../../support/prometheus.ts'
 import {strategyNamed, verdict} from '../../support/strategy.ts'
 import {fakeWorld} from '../../support/world.ts'
 import {inventory, keys, LEG, note, request, signed, useKeyFile} from './site-fixture.ts'
@@ -23,22 +26,33 @@ async function serve(
     over = {},
     own = {},
     known = inventory(),
-  }: {over?: object; own?: Partial<Strategy>; known?: ReturnType<typeof inventory>} = {},
+    reloading,
+  }: {
+    over?: object
+    own?: Partial<Strategy>
+    known?: ReturnType<typeof inventory>
+    reloading?: {at: number; next: ServeSiteRequest}
+  } = {},
 ) {
   const world = fakeWorld({interfaces: [LEG]})
   const stop = new AbortController()
   const logs: string[] = []
+  const audited: AuditEvent[] = []
+  const metrics: string[] = []
   let hear: OnMessage | undefined
   const serving = serveSite(request(over, known), {
     world,
     signal: stop.signal,
     strategies: new Map([['agent', {name: 'agent', plugin: 'test', load: async () => strategy(own)}]]),
     deadMan: () => ({arm: async () => {}, disarm: () => {}}),
-    async listen(endpoint, onMessage) {
+    listen(endpoint, onMessage) {
       hear = onMessage
-      return {endpoint, send: () => {}, close: () => {}}
+      return {endpoint, send: () => {}, expect: () => {}, close: async () => {}}
     },
     log: (line) => void logs.push(line),
+    onReload: (reload) => void (reloading && void world.sleep(reloading.at * 1000).then(() => reload(reloading.next))),
+    audit: (event) => void audited.push(event),
+    onMetrics: (text) => void metrics.push(text),
   })
   serving.catch(() => {})
   const startMs = Number(world.now() / 1_000_000n)
@@ -50,7 +64,7 @@ async function serve(
   await world.sleep(seconds * 1000)
   stop.abort()
   const document: ServeSiteDocument = await serving
-  return {world, document, logs, startMs}
+  return {world, document, logs, startMs, audited, metrics: readMetrics(metrics.at(-1)!)}
 }
 
 describe('serve site', () => {
@@ -93,7 +107,7 @@ describe('serve site', () => {
   })
 
   it('switches whoever asks, and tells how it ended', async () => {
-    const {document, logs} = await serve(3, [1])
+    const {document, logs, audited, metrics} = await serve(3, [1])
     expect(document.switches).toEqual([
       {
         vm: 'web-07',
@@ -107,6 +121,23 @@ describe('serve site', () => {
     ])
     expect(logs.at(-1)).toMatch(/^web-07 from rx to ry by agent: switched after \d+ ms: seen$/)
     expect(document.notes).toEqual({valid: 1, refused: {}, silent: {}})
+    expect(audited).toMatchObject([
+      {event: 'switch', fields: {vm: 'web-07', from: 'rx', to: 'ry', outcome: 'switched'}},
+    ])
+    expect(metrics.get('gwswitch_site_switches_total{outcome="switched"}')).toBe(1)
+    expect(metrics.get('gwswitch_site_notes_total{outcome="acted_on"}')).toBe(1)
+    expect(metrics.get('gwswitch_site_beacons_total')).toBe(document.beacons)
+  })
+
+  it('believes the keys of another inventory once it is told to read it, and serves no other site by it', async () => {
+    const none = inventory((text) => text.replace(', agent: {key', ', agent: {id: other, key'))
+    const deaf = await serve(3, [1], {known: none})
+    expect(deaf.document).toMatchObject({switches: [], notes: {silent: {unknown_key: 1}}})
+    const {document, logs} = await serve(6, [1, 4], {known: none, reloading: {at: 2, next: request()}})
+    expect(logs).toContain('configuration read again')
+    expect(document).toMatchObject({switches: [{outcome: 'switched'}], notes: {valid: 1, silent: {unknown_key: 1}}})
+    const other = await serve(3, [], {reloading: {at: 1, next: {...request(), site: 'x'}}})
+    expect(other.logs).toContain('configuration not taken: another site is served when this is restarted')
   })
 
   it.each<[string, Partial<Strategy>, string, RegExp]>([

@@ -19,7 +19,7 @@ import {AGENT_KEY, type FakeAgent, fakeAgent, type Reply, SITE_KEY} from './fake
 const folder = mkdtempSync(join(tmpdir(), 'gwswitch-agent-'))
 afterAll(() => rmSync(folder, {recursive: true, force: true}))
 const keyFile = join(folder, 'site-y.key')
-writeFileSync(keyFile, privateKeyText(SITE_KEY.privateKey))
+writeFileSync(keyFile, privateKeyText(SITE_KEY.privateKey), {mode: 0o600})
 
 const VM = {ip: '10.0.0.10', mac: '02:00:00:00:00:10'}
 const OLD = '02:00:00:00:0a:01'

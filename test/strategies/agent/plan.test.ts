@@ -14,7 +14,7 @@ import {AGENT_KEY, SITE_KEY} from './fake-agent.ts'
 const folder = mkdtempSync(join(tmpdir(), 'gwswitch-plan-'))
 afterAll(() => rmSync(folder, {recursive: true, force: true}))
 const keyFile = join(folder, 'site-y.key')
-writeFileSync(keyFile, privateKeyText(SITE_KEY.privateKey))
+writeFileSync(keyFile, privateKeyText(SITE_KEY.privateKey), {mode: 0o600})
 
 const LEG = ethernetInterface({
   name: 'seg-a',

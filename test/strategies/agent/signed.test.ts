@@ -92,9 +92,29 @@ describe('a signed switch', () => {
     const {conversation, agent, world} = talk(() => [CONFIRMED], {lost: (count) => count < 4})
     const start = world.now()
     expect(await conversation.begin()).toMatchObject({state: 'confirmed', attempts: 5})
-    expect(new Set(agent.tokens).size).toBe(1)
+    // With a tag and without, in turn.
+    const [tagged, plain] = agent.tokens
+    expect(tagged).toMatch(new RegExp(`^${plain}\\.[\\w-]{22}$`))
+    expect(agent.tokens).toEqual([tagged, plain, tagged, plain, tagged])
     const waited = RETRANSMIT_MS.slice(0, 4).reduce((sum, ms) => sum + ms, 0)
     expect(Number(world.now() - start) / 1e6).toBeCloseTo(waited + 1, 5)
+  })
+
+  it('counts on from where the agent is, if a clock was ahead once, and takes it for a refusal if that does not help', async () => {
+    const ahead = 1_800_000_000_000_000
+    const replayed = {state: 'refused', reason: 'replayed', last_seq: ahead} as const
+    const {conversation, agent, events} = talk(({seq}) => [seq > ahead ? CONFIRMED : replayed])
+    expect(await conversation.begin()).toMatchObject({state: 'confirmed', attempts: 2})
+    expect(agent.heard[1]!.seq).toBe(ahead + 1)
+    expect(new Set(agent.heard.map(({nonce}) => nonce)).size).toBe(2)
+    expect(events.map(({text}) => text).join()).toMatch(/has heard seq 1800000000000000 of this key/)
+    const {conversation: other, agent: stubborn} = talk(() => [replayed])
+    expect(await other.begin()).toMatchObject({state: 'refused', reason: 'replayed'})
+    expect(stubborn.heard).toHaveLength(2)
+    // What was obeyed once is not done again under another number.
+    const {conversation: own, agent: done} = talk(({seq}) => [{...replayed, last_seq: seq}])
+    expect(await own.begin()).toMatchObject({state: 'refused', reason: 'replayed'})
+    expect(done.heard).toHaveLength(1)
   })
 
   it('asks again where an answer was lost, and learns how it stands', async () => {

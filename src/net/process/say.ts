@@ -1,0 +1,28 @@
+// The one place where anything is printed or logged: nothing that others say steers a terminal or makes up a line.
+import {writeSync} from 'node:fs'
+import {harmlessJson, printable} from '../../wire/printable.ts'
+
+/** A line for whoever watches or reads the log. */
+export const say = (line: string): void => void process.stderr.write(`${printable(line)}\n`)
+
+/** A line of the result. */
+export const print = (line: string): void => void process.stdout.write(`${printable(line)}\n`)
+
+/** The same for a program whose event loop turns no more. */
+export const sayAtOnce = (line: string): void => void writeSync(2, `${printable(line)}\n`)
+export const printAtOnce = (line: string): void => void writeSync(1, `${printable(line)}\n`)
+
+/** A result for programs, in one line, or laid out by `indent` spaces. */
+export const printJson = (value: unknown, indent?: number): void =>
+  void process.stdout.write(`${harmlessJson(JSON.stringify(value, undefined, indent))}\n`)
+
+/** In place of the line that a terminal shows last; an empty text takes it away. */
+export function overwrite(text: string): void {
+  // A line that wraps cannot be written over.
+  process.stderr.write(`\r\x1b[K${printable(text).slice(0, (process.stderr.columns || 80) - 1)}`)
+}
+
+/** An internal error with where it came from, a line each. */
+export function sayStack(prefix: string, error: Error): void {
+  for (const line of `${prefix}${error.stack ?? error.message}`.split('\n')) say(line)
+}
