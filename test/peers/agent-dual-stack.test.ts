@@ -51,6 +51,7 @@ describe.skipIf(noNamespaces)('a switch of both families', () => {
         `web-07 leaves through r2 (${R2})`,
         `web-07 leaves over IPv6 through r2 (${R2})`,
         expect.stringMatching(/^r2 .* takes packets on: | answers web-07 through it$/),
+        expect.stringMatching(/^r2 takes IPv6 on: | answers web-07 through it$/),
         expect.stringMatching(/the agent of web-07, signed, says: confirmed, uses 10\.0\.0\.2 and fd00::2/),
       ])
       expect(code).toBe(0)

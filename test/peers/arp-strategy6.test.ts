@@ -60,6 +60,7 @@ describe.skipIf(noNamespaces)('the arp strategy with IPv6', () => {
             `db-03 leaves through by (${Y_MAC})`,
             `db-03 leaves over IPv6 through by (${Y_MAC})`,
             expect.stringMatching(/^by .* takes packets on: | answers db-03 through it$/),
+            expect.stringMatching(/^by takes IPv6 on: | answers db-03 through it$/),
           ],
         },
       })
