@@ -10,6 +10,7 @@ export interface Libc {
   sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number
   recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number, timeout: null): number
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number
+  getsockopt(fd: number, level: number, name: number, value: BigUint64Array, length: Uint32Array): number
   clock_gettime(clock: number, timespec: Uint8Array): number
   ppoll(fds: Uint8Array, count: number, timeout: Uint8Array | null, mask: null): number
   if_nametoindex(name: string): number
@@ -50,6 +51,7 @@ export const libc: () => Libc = lazy(() => {
     sendmmsg: lib.func('int sendmmsg(int fd, void *msgvec, unsigned int vlen, int flags)'),
     recvmmsg: lib.func('int recvmmsg(int fd, void *msgvec, unsigned int vlen, int flags, void *timeout)'),
     setsockopt: lib.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t len)'),
+    getsockopt: lib.func('int getsockopt(int fd, int level, int name, void *value, uint32_t *len)'),
     clock_gettime: lib.func('int clock_gettime(int clock, void *tp)'),
     ppoll: lib.func('int ppoll(void *fds, unsigned long nfds, const void *timeout, const void *sigmask)'),
     if_nametoindex: lib.func('unsigned int if_nametoindex(const char *name)'),

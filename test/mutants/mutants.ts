@@ -115,7 +115,7 @@ const bpf = of('src/net/packet/bpf.ts', 'test/net/packet/bpf.test.ts')
 const FILTER: readonly Mutant[] = [
   nft(
     'the filter has no hook towards the other site',
-    "  ...chain('to_dci', ['type filter hook postrouting priority 300; policy accept;', 'oifname @dci jump gwlocal']),\n",
+    "  ...chain('to_dci', ['type filter hook postrouting priority 300; policy accept;', ...jumps(intent, 'oifname')]),\n",
     '',
   ),
   nft('what the filter matches passes', 'counter drop comment', 'counter accept comment'),

@@ -1,8 +1,9 @@
 // JSON of other programs: ip(8), bridge(8), the QEMU guest agent, Kea, and who asks our own control socket.
 import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
-import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges} from '../../../src/net/bridge-ports.ts'
+import {readHostLinks, readNeighbours as readHostNeighbours} from '../../../src/net/bridge-host.ts'
+import {readBridgePorts, readFdb} from '../../../src/net/bridge-ports.ts'
 import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
-import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
+import {parseNftTables} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
 import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
 import {
@@ -19,21 +20,21 @@ const IPROUTE: readonly Target[] = [
   ofJson({
     name: 'ip neigh',
     corpus: [sample('ip-neigh.json')],
-    read: (text) => [readNeighbours(text), readPermanentNeighbours(text)],
+    read: (text) => [readNeighbours(text), readHostNeighbours(text)],
   }),
   ofJson({name: 'ip route get', corpus: [sample('ip-route-get.json')], read: readRoute}),
   ofJson({name: 'ip route match', corpus: [sample('ip-route-match.json')], read: readTableGateway}),
   ofJson({
     name: 'ip link',
     corpus: [sample('ip-link.json')],
-    read: (text) => [readBridgePorts(text), readVlanAwareBridges(text)],
+    read: (text) => [readBridgePorts(text), readHostLinks(text, '[]')],
   }),
   ofJson({
     name: 'nft json',
     corpus: sample('nft-list.txt')
       .split('\n')
       .filter((line) => line.startsWith('{')),
-    read: parseNftTable,
+    read: parseNftTables,
   }),
   ofJson({name: 'bridge fdb', corpus: [sample('bridge-fdb.json')], read: readFdb}),
 ]
