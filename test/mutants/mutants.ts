@@ -118,6 +118,17 @@ const FILTER: readonly Mutant[] = [
     "  ...chain('to_dci', ['type filter hook postrouting priority 300; policy accept;', ...jumps(intent, 'oifname')]),\n",
     '',
   ),
+  nft('a filter takes every VLAN of its ports', '@dci vlan id ${vlan} jump', '@dci jump'),
+  of('src/domain/filter/rules.ts', 'test/domain/filter/filter.test.ts')(
+    "tenants' redundancy groups are cut",
+    'groups.filter((each) => each.protocol === protocol)',
+    'groups',
+  ),
+  of('src/domain/filter/kept.ts', 'test/domain/filter/record.test.ts')(
+    "what was somebody else's before is taken away too",
+    'hasNeighbour(before, each) || !isThere(each, facts)',
+    'true',
+  ),
   nft('what the filter matches passes', 'counter drop comment', 'counter accept comment'),
   bpf('a socket filter lets every frame through', '[JEQ, 0, left, test.value >>> 0]', '[JEQ, 0, 0, test.value >>> 0]'),
   bpf('a socket filter lets nothing through', '[RET, 0, 0, WHOLE_FRAME]', '[RET, 0, 0, 0]'),

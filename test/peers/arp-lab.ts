@@ -49,6 +49,9 @@ export async function setUp(lab: TestLab, {singleIp, filter, inbound}: Setting):
   if (filter === 'full') await loadFilter(lab)
 }
 
+/** What it loads, as nft takes it. */
+export const FILTER_TABLE = 'gwswitch/tenant-b/dci-b'
+
 /** The filter of `gwswitch filter apply`, on the DCI ports of both sites. */
 export async function loadFilter(lab: TestLab): Promise<void> {
   const text = nftFilter(intentOf(inventoryOf(lab), {ports: ['dci-b'], segments: ['tenant-b']}), 'bridge')

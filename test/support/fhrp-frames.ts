@@ -16,10 +16,10 @@ segments:
   tenant-b:
     prefix: 10.1.0.0/24
     gateways:
-      - { name: bx, site: x, ip: 10.1.0.254, mac: "00:00:5e:00:01:07" }
+      - { name: bx, site: x, ip: 10.1.0.254, mac: "00:00:5e:00:01:07", ip6: ["fe80::1"] }
       - { name: by, site: y, ip: 10.1.0.254, mac: "00:00:0c:07:ac:07" }
       - { name: bz, site: z, ip: 10.1.0.254, mac: "00:00:0c:9f:f1:07" }
-      - { name: bw, site: w, ip: 10.1.0.254, mac: "00:07:b4:01:07:01" }
+      - { name: bw, site: w, ip: 10.1.0.254, mac: "00:07:b4:01:07:01", ip6: ["fe80::1"] }
 vms:
   db-03: { segment: tenant-b, ip: 10.1.0.10, mac: "02:00:00:00:01:10" }
 `

@@ -84,12 +84,13 @@ export function filterSets({ports, untagged, gw4, gw6, macs, routers}: FilterInt
 
 /** The rules of an intent, in the order in which frames meet them. */
 export function filterRules({gw4, gw6, ipv6, macs, routers, groups}: FilterIntent): FilterRule[] {
+  const hellos = HELLOS.filter(({family}) => ipv6 || family === 'ip')
   return [
     ...(gw4.length > 0 ? arpRules(gw4) : []),
     ...(gw6.length > 0 ? neighbourRules(gw6) : []),
     ...(ipv6 ? [ROUTER_RULE] : []),
-    ...(routers.length > 0 ? HELLOS.map((hello) => helloOfRouter(hello, routers)) : []),
-    ...HELLOS.flatMap((hello) => helloOfGroup(hello, groups)),
+    ...(routers.length > 0 ? hellos.map((hello) => helloOfRouter(hello, routers)) : []),
+    ...hellos.flatMap((hello) => helloOfGroup(hello, groups)),
     ...groups.map(virtualMacRule),
     ...(macs.length > 0 ? macRules(macs) : []),
   ]

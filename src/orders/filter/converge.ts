@@ -47,7 +47,11 @@ export interface Goal {
  * What keeps inbound alive comes before the tables: they would cut it in between; what is no longer asked for goes after
  * them. If a step fails, all is as it was. Returns what an operator should know.
  */
-export async function converge(goal: Goal, host: FilterHost, world: FilterWorld): Promise<readonly string[]> {
+export async function converge(
+  goal: Goal,
+  host: Pick<FilterHost, 'record' | 'links'>,
+  world: FilterWorld,
+): Promise<readonly string[]> {
   const before = madeOf(host.record.made, goal.inherited)
   const intents = goal.filters.map(({intent}) => intent)
   const facts = await bridgeFacts(

@@ -1,11 +1,11 @@
 // One VM more, or less, for which the bridge answers: from hooks of migrations, several at a time.
 import {isDeepStrictEqual} from 'node:util'
 import {byName, keptVm} from '../../domain/filter/intent.ts'
-import {NOTHING_MADE} from '../../domain/filter/record.ts'
+import {type FilterRecord, NOTHING_MADE} from '../../domain/filter/record.ts'
 import {findVm, type Inventory, neededVm} from '../../domain/inventory/site.ts'
 import {usage} from '../../errors.ts'
 import type {FilterWorld} from '../../probe/filter/filter-world.ts'
-import {filterHost} from '../../probe/filter/host.ts'
+import {readFilterRecord} from '../../probe/filter/host.ts'
 import {aloneWithFilters, converge} from './converge.ts'
 import type {FilterKeepDocument} from './filter-document.ts'
 
@@ -23,7 +23,7 @@ async function kept(
   inventory: Inventory | undefined,
   world: FilterWorld,
 ): Promise<FilterKeepDocument> {
-  const host = await filterHost(world)
+  const host = {record: readFilterRecord(world), links: await world.links()}
   const {vm, segment} = action === 'add' ? fromInventory(name, inventory) : fromRecord(name, inventory, host.record)
   const mine = host.record.filters.filter(({intent}) => intent.segment.segment === segment)
   if (mine.length === 0 && action === 'add')
@@ -54,11 +54,7 @@ function fromInventory(name: string, inventory: Inventory | undefined) {
 }
 
 /** Who is kept is known by the record, also when the inventory has forgotten it. */
-function fromRecord(
-  name: string,
-  inventory: Inventory | undefined,
-  {filters}: Awaited<ReturnType<typeof filterHost>>['record'],
-) {
+function fromRecord(name: string, inventory: Inventory | undefined, {filters}: FilterRecord) {
   for (const {intent} of filters) {
     const vm = intent.kept.find((each) => each.name === name || each.ip === name)
     if (vm) return {vm, segment: intent.segment.segment}

@@ -37,11 +37,12 @@ export interface FilterStates {
   /** What stands here for filters that do not. */
   readonly orphans: readonly string[]
   readonly facts: BridgeFacts
-  /** A kernel's own reading of what is meant. */
-  readonly compiled: Compiled
+  /** A kernel's own reading of what is meant; not waited for where there is nothing to compare it with. */
+  readonly compiled: Promise<Compiled>
 }
 
 type Compiled = ReadonlyMap<string, NftTable>
+const NOTHING_COMPILED: Compiled = new Map()
 
 /**
  * Reads the filters of this host and compares them with what is meant, instruction by instruction. `before`: the same were
@@ -53,14 +54,17 @@ export async function checkFilters(
   world: FilterWorld,
   before?: Pick<FilterStates, 'compiled'>,
 ): Promise<FilterStates> {
-  const {record, links} = host
+  const {record, links, tables} = host
   const ports = [...meant, ...record.filters].flatMap(({intent}) => intent.ports)
+  const compiling = before?.compiled ?? compile(meant, world)
+  compiling.catch(() => {})
+  const isThere = meant.some(({intent}) => tables.some(({name}) => name === filterTable(intent)))
   const [compiled, facts] = await Promise.all([
-    before?.compiled ?? compile(meant, world),
+    isThere ? compiling : NOTHING_COMPILED,
     bridgeFacts(ports, record.made, links, world),
   ])
   const filters = meant.map((filter) => stateOf(filter, compiled, host, facts))
-  return {filters, orphans: orphansOf(filters, host, facts), facts, compiled}
+  return {filters, orphans: orphansOf(filters, host, facts), facts, compiled: compiling}
 }
 
 /** One namespace a form. */

@@ -22,9 +22,13 @@ export interface FilterHost {
   readonly old: FoundTable | undefined
 }
 
-export async function filterHost(world: FilterWorld): Promise<FilterHost> {
+export function readFilterRecord(world: FilterWorld): FilterRecord {
   const text = world.readRecord()
-  const record = text === undefined ? NO_RECORD : parseRecord(text, world.recordFile())
+  return text === undefined ? NO_RECORD : parseRecord(text, world.recordFile())
+}
+
+export async function filterHost(world: FilterWorld): Promise<FilterHost> {
+  const record = readFilterRecord(world)
   const [links, ...families] = await Promise.all([world.links(), ...NFT_HOOKS.map((hook) => world.readTables(hook))])
   const all = families.flatMap((tables, i) =>
     [...tables].map(([name, table]) => ({hook: NFT_HOOKS[i]!, name, ports: portsOf(table), table})),
