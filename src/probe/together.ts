@@ -22,3 +22,29 @@ export async function together<T extends readonly unknown[]>(
   if (failed.signal.aborted) throw failed.signal.reason
   return settled.map((each) => (each as PromiseFulfilledResult<unknown>).value) as unknown as T
 }
+
+/**
+ * Runs all at once until one has an answer; the others are told by their signal and waited for. Undefined if none has.
+ * What one throws is thrown, unless another has answered before.
+ */
+export async function firstOf<T>(
+  signal: AbortSignal,
+  tasks: readonly ((signal: AbortSignal) => Promise<T | undefined>)[],
+): Promise<T | undefined> {
+  const done = new AbortController()
+  const either = AbortSignal.any([signal, done.signal])
+  let answer: T | undefined
+  await Promise.all(
+    tasks.map(async (task) => {
+      try {
+        answer ??= await task(either)
+        if (answer !== undefined) done.abort()
+      } catch (error) {
+        done.abort(error)
+      }
+    }),
+  )
+  signal.throwIfAborted()
+  if (answer === undefined && done.signal.aborted) throw done.signal.reason
+  return answer
+}

@@ -3,7 +3,7 @@ import type {GatewaySeen} from '../domain/proof/proof.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import {askGateways, MOST_DESTINATIONS, nobody} from './gateways.ts'
-import {together} from './together.ts'
+import {firstOf} from './together.ts'
 
 export interface UpstreamQuestion {
   /** The leg on the segment. What is routed back to it does not go beyond. */
@@ -29,11 +29,11 @@ export async function askUpstream(
   const ways = await Promise.all(destinations.slice(0, MOST_DESTINATIONS).map((to) => wayTo(to, leg, world)))
   const open = ways.filter((way) => way !== undefined)
   if (open.length === 0) return found('refuses', `it has no route beyond ${leg} to ${destinations.join(', ')}`)
-  const answers = await together<(string | undefined)[]>(
+  const byHop = Map.groupBy(open, ({interfaceName, nextHop}) => `${interfaceName} ${nextHop}`)
+  const witness = await firstOf(
     signal,
-    open.map((way) => (either: AbortSignal) => askWay(way, strict ?? false, world, either)),
+    [...byHop.values()].map((way) => (either: AbortSignal) => askWay(way, strict ?? false, world, either)),
   )
-  const witness = answers.find((answer) => answer !== undefined)
   return witness === undefined ? found('silent', nobody(destinations)) : found('answers', witness)
 }
 
@@ -50,32 +50,25 @@ async function wayTo(destination: Ipv4, leg: string, world: World): Promise<Way 
   return {destination, interfaceName: route.interface, nextHop: route.gateway ?? destination, source: route.source}
 }
 
-/** Who answered; undefined if nobody did. The next hop's own answer counts: it is beyond this host. */
+/** Who answered of those that lie one way; undefined if nobody did. The next hop's own answer counts: it is beyond this host. */
 async function askWay(
-  {destination, interfaceName, nextHop, source}: Way,
+  ways: readonly Way[],
   strict: boolean,
   world: World,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  const {interfaceName, nextHop, source} = ways[0]!
+  const destinations = ways.map(({destination}) => destination)
   const facts = (await world.interfaces()).find(({name}) => name === interfaceName)
   if (!facts?.ethernet) {
-    const answered = await world.echo?.(strict ? [destination] : [destination, nextHop], signal)
+    const answered = await world.echo?.(strict ? destinations : [...destinations, nextHop], signal)
     return answered === undefined ? undefined : `${answered} answers this host`
   }
   const neighbour = await world.resolveNeighbour(nextHop, interfaceName)
   if (neighbour?.mac === undefined) return undefined
   const gateways = [{ip: nextHop, mac: neighbour.mac}]
-  const question = {
-    interfaceName,
-    source,
-    vlan: undefined,
-    gateways,
-    known: [],
-    destinations: [destination],
-    strict,
-    hops: 0,
-  }
-  const [seen] = await askGateways(question, world, signal)
+  const place = {interfaceName, source, vlan: undefined, known: [], hops: 0}
+  const [seen] = await askGateways({...place, gateways, destinations, strict}, world, signal)
   if (seen === undefined || (seen.beyond !== 'answers' && (strict || seen.resolved !== 'yes'))) return undefined
   return seen.beyond === 'answers' ? seen.witness : `its next hop ${nextHop} answers`
 }

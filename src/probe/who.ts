@@ -1,5 +1,13 @@
 // Asks many VMs at once which gateway they use. One echo a VM and round; who does not answer is then only listened to.
-import {type Gateway, type Inventory, neededSite, neededVm, type Segment, type Vm} from '../domain/inventory/site.ts'
+import {
+  allGateways,
+  type Gateway,
+  type Inventory,
+  neededSite,
+  neededVm,
+  type Segment,
+  type Vm,
+} from '../domain/inventory/site.ts'
 import {
   type Found,
   judgeVm,
@@ -69,7 +77,9 @@ export async function who(
   const identifier = Math.floor(world.random() * 0x10000)
   const questions = vms.flatMap((vm) => questionsOf(vm, order, inventory, identifier))
   const strangers = new Map<string, Stranger>()
-  await ask(questions, order, world, signal, (frame) => noteStranger(frame, questions, strangers))
+  // A router may answer on one leg for the address of another, where several segments lie on these ports.
+  const known = new Set(allGateways(inventory).map(({mac}) => mac))
+  await ask(questions, order, world, signal, (frame) => noteStranger(frame, questions, known, strangers))
   if (questions.some(({found}) => found.mac === undefined) && order.passiveMs > 0)
     await listen(questions, order, world, signal)
   const siteOf = ({vm, segment}: Question): string | undefined =>
@@ -239,12 +249,17 @@ function readAnswer(
   return seen
 }
 
-/** ARP that speaks for a gateway's address from a MAC that is no gateway of that segment. */
-function noteStranger({bytes}: ReceivedFrame, questions: readonly Question[], strangers: Map<string, Stranger>): void {
+/** ARP that speaks for a gateway's address from a MAC that is no gateway. */
+function noteStranger(
+  {bytes}: ReceivedFrame,
+  questions: readonly Question[],
+  known: ReadonlySet<Mac>,
+  strangers: Map<string, Stranger>,
+): void {
   const arp = arpOf(bytes)
   if (arp === undefined || !isIpv4(arp.senderIp)) return
   const segment = questions.find(({segment: {gateways}}) => gateways.some(({ip}) => ip === arp.senderIp))?.segment
-  if (segment === undefined || segment.gateways.some(({mac}) => mac === arp.senderMac)) return
+  if (segment === undefined || known.has(arp.senderMac)) return
   const text = `${arp.senderMac} says by ARP that it is ${arp.senderIp}`
   strangers.set(`${segment.name} ${arp.senderMac}`, {mac: arp.senderMac, ip: arp.senderIp, segment: segment.name, text})
 }

@@ -13,7 +13,7 @@ import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
-import {askAbout, type Scene, sceneOf, subjectOf} from './scene.ts'
+import {type Scene, sceneOf, subjectOf} from './scene.ts'
 
 export interface BystanderQuestion {
   readonly vm: Vm
@@ -41,10 +41,6 @@ export async function sceneAround(
     ...(families && {families}),
   })
 }
-
-/** Whether the gateway lives at the MAC that is meant, and nothing beyond it: the time of one ARP round where it does. */
-export const askAlive = (scene: Scene, world: World, signal: AbortSignal): Promise<GatewaySeen> =>
-  askAbout({...scene, destinations: []}, scene.to, world, signal)
 
 /** How one address of a VM was seen by whoever told it. */
 export interface SeenByTeller {

@@ -2,7 +2,7 @@
 import type {Switchover} from '../domain/inventory/switchover.ts'
 import {Failure} from '../errors.ts'
 import {ethernetIn, type InterfaceFacts, interfaceIn} from '../net/ip.ts'
-import {prefixContains} from '../wire/address.ts'
+import {type Mac, type Prefix, prefixContains} from '../wire/address.ts'
 
 /** What to say where none fits: what to do instead, and where to run it if this is the VM itself. */
 export interface InterfaceAdvice {
@@ -22,10 +22,26 @@ export function chooseInterface(
 ): InterfaceFacts {
   const usable = ethernetIn(all)
   const named = name === undefined ? undefined : interfaceIn(usable, name)
-  const onSegment = (candidate: InterfaceFacts): boolean =>
-    candidate.addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(segment.prefix, ip))
-  const chosen = named ?? usable.find(({mac}) => mac === to.mac) ?? usable.find(onSegment)
+  const legs = legsOf(usable, to.mac, segment.prefix)
+  if (named === undefined && legs.length > 1) {
+    const names = legs.map((leg) => leg.name).join(', ')
+    throw new Failure(
+      'usage',
+      `${names} all have ${to.name}'s MAC (${to.mac}): name the leg on segment ${segment.name} with -i`,
+    )
+  }
+  const chosen = named ?? legs[0] ?? usable.find((each) => isOn(segment.prefix, each))
   if (!chosen) throw new Failure('usage', `no interface here is on segment ${segment.name}${otherwise}`)
   if (chosen.mac === vm.mac) throw new Failure('usage', `${chosen.name} is the VM itself: run this at ${where}`)
   return chosen
+}
+
+const isOn = (segment: Prefix, {addresses}: InterfaceFacts): boolean =>
+  addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(segment, ip))
+
+/** The legs of a gateway that this host is: those on the segment, where several interfaces (VLANs) share its MAC. */
+export function legsOf(all: readonly InterfaceFacts[], gateway: Mac, segment: Prefix): readonly InterfaceFacts[] {
+  const legs = ethernetIn(all).filter(({mac}) => mac === gateway)
+  const here = legs.filter((leg) => isOn(segment, leg))
+  return here.length > 0 ? here : legs
 }

@@ -16,13 +16,14 @@ import {
 } from '../domain/proof/proof.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
-import {askEgress, type EgressQuestion} from '../probe/egress.ts'
-import {askGateways, MOST_DESTINATIONS} from '../probe/gateways.ts'
+import {askEgress, type EgressQuestion, FAR_AWAY} from '../probe/egress.ts'
+import {askGateways, MOST_DESTINATIONS, nobody} from '../probe/gateways.ts'
 import {together} from '../probe/together.ts'
 import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
 import {type Vlan, vlanTag} from '../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
+import {legsOf} from './choose-interface.ts'
 import type {Stage, StrategyOptions} from './strategy.ts'
 
 /** JSON; see `Strategy.plan`. */
@@ -79,7 +80,7 @@ export async function sceneOf(
     interface: via.name,
     vlan: options.vlanId ?? null,
     vantage: isBridge ? 'bridge' : via.mac === to.mac ? 'target' : portOf !== undefined ? 'port' : 'host',
-    own: all.find(({mac, ethernet}) => ethernet && mac === to.mac)?.name ?? null,
+    own: legsOf(all, to.mac, segment.prefix)[0]?.name ?? null,
     ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip},
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
@@ -101,7 +102,7 @@ export async function sceneOf(
 const USUAL_HOSTS = [1, 10, 2, 254]
 
 /** What can be asked beyond the gateways: what the inventory says answers, else the usual places where it says things lie. */
-function destinationsOf({vm, segment, to, sites = []}: Switchover): Ipv4[] {
+export function destinationsOf({vm, segment, to, sites = []}: Switchover): Ipv4[] {
   const nearFirst = sites.toSorted((a, b) => Number(b.name === to.site) - Number(a.name === to.site))
   const named = [...(vm.agent?.probes ?? []), ...nearFirst.flatMap(({probes = []}) => probes)]
   const guessed = nearFirst.flatMap(({name, prefixes}) =>
@@ -225,19 +226,32 @@ export async function learnedBy(
   return {bridge, vm: behind([vm.mac]), to: behind([to.mac]), others: behind(others)}
 }
 
-const legOf = async ({mac}: NamedGateway, world: World): Promise<string | null> =>
-  (await world.interfaces()).find((each) => each.ethernet && each.mac === mac)?.name ?? null
-
-/** Whether a gateway lives and takes packets on. */
+/**
+ * Whether a gateway lives and takes packets on. Where nothing beyond it is known its next hop is asked, by an echo to
+ * nobody's address; then silence says nothing.
+ */
 export async function askAbout(
   scene: Scene,
   gateway: NamedGateway,
   world: World,
   signal: AbortSignal,
 ): Promise<GatewaySeen> {
+  if (scene.destinations.length > 0) return askBeyond(scene, gateway, world, signal)
+  const seen = await askBeyond({...scene, destinations: FAR_AWAY.slice(0, 1)}, gateway, world, signal)
+  return forwards(seen) ? seen : {...seen, beyond: 'not-asked', witness: nobody([])}
+}
+
+/** Whether it is there, and nothing beyond it: the time of one ARP round where it is. */
+export const askAlive = (scene: Scene, world: World, signal: AbortSignal): Promise<GatewaySeen> =>
+  askBeyond({...scene, destinations: []}, scene.to, world, signal)
+
+async function askBeyond(scene: Scene, gateway: NamedGateway, world: World, signal: AbortSignal): Promise<GatewaySeen> {
   const {ask, destinations, strict} = scene
   // The gateway that is left may be this host as well: it does not answer itself on its own leg.
-  const leg = gateway.mac === scene.to.mac ? scene.own : await legOf(gateway, world)
+  const leg =
+    gateway.mac === scene.to.mac
+      ? scene.own
+      : (legsOf(await world.interfaces(), gateway.mac, readPrefix(scene.segment.prefix)!)[0]?.name ?? null)
   if (leg !== null) return askUpstream({leg, mac: gateway.mac, destinations, strict}, world, signal)
   const question = {
     ...{interfaceName: ask.interface, source: ask.source, vlan: vlanOf(scene), destinations, strict},

@@ -56,6 +56,13 @@ const PROOF: readonly Mutant[] = [
   proof('a dead gateway serves', "if (isDead(seen.target, seen.old)) return ends('target-dead')", ''),
   proof('a VM that stayed is served', 'if (!onTarget.every(Boolean)) {', 'if (false) {'),
   proof('one family of two is enough', 'if (!onTarget.every(Boolean)) {', 'if (!onTarget.some(Boolean)) {'),
+  proof('half of the address space is enough', 'unanswered.filter((place) => !halves.has(halfOf(place)))', '[]'),
+  proof('one witness decides against another', 'said.every((each) => each.apart)) return', 'true) return'),
+  of('src/orders/notify/notify.ts', 'test/orders/notify/notify.test.ts')(
+    'what speaks against the word of a VM is confirmed',
+    'const against = proof !== undefined && AGAINST.includes(proof.code)',
+    'const against = proof !== undefined && AGAINST.length === 0',
+  ),
   proof('ARP is proof', "ends(forwards(seen.target) ? 'served' : 'unverified')", "ends('served')"),
 ]
 

@@ -85,8 +85,8 @@ describe.skipIf(noNamespaces ?? noPython)('a VM that does not run yet', () => {
         direction: 'out',
         text: expect.stringMatching(/^who-has 10\.1\.0\.10 tell 10\.1\.0\.254 at 02:00:00:00:0b:02/),
       })
-      // One round was enough: the echo that waited with it was answered to the new gateway.
-      expect(frames.filter(({text}) => text.startsWith('who-has'))).toHaveLength(1)
+      // Two wait in the queue, of which QEMU takes one for itself; a third goes out where it is heard before it has followed.
+      expect([2, 3]).toContain(frames.filter(({text}) => text.startsWith('who-has')).length)
       expect(frames.find(({text}) => text.includes('echo reply'))).toMatchObject({text: expect.stringContaining(Y_MAC)})
       expect(frames.at(-1)!.atMs).toBeGreaterThan(500)
     })

@@ -22,6 +22,10 @@ const NO_UPSTREAM_Y: Change = ['gy', 'ip route del default']
 const BROKEN_UPSTREAM_Y: Change = ['net', 'ip link set gy down']
 const NO_FORWARDING_Y: Change = ['gy', 'sysctl -qw net.ipv4.ip_forward=0']
 const OFF: Change = ['vm', 'ip link set eth0 down']
+/** The routers beyond have somewhere to send it on to: what expires there is told, as often as it is asked. */
+const NEXT_HOP: Change = ['net', 'ip route add default via 172.16.1.1']
+/** An inventory that says nothing of what lies near the sites. */
+const BLIND = (yaml: string): string => yaml.replaceAll(/prefixes: \[[^\]]*\]/g, 'prefixes: []')
 /** A third gateway, named before the others, that the VM does not use. */
 const THREE = (yaml: string): string =>
   yaml
@@ -143,6 +147,21 @@ const ARP_ROWS: Readonly<Record<string, Row>> = {
     end: 'switched',
     exit: 0,
     uses: Y_MAC,
+  },
+  'nothing is known beyond the gateways: the next hop is': {
+    inventory: BLIND,
+    changes: [NEXT_HOP],
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'the same, asked at the gateway': {
+    inventory: BLIND,
+    at: 'gateway',
+    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+  },
+  'the same, and the next hop does not answer': {
+    inventory: BLIND,
+    changes: [BROKEN_UPSTREAM_Y],
+    ...{code: 'unverified', end: 'rolled-back', exit: 3, uses: X_MAC},
   },
   'three gateways: which one it leaves is seen': {
     inventory: THREE,

@@ -3,7 +3,7 @@ import {spawnIn} from '../../src/net/process/netns.ts'
 
 const CLIENT = `
 import {createConnection} from 'node:net'
-const socket = createConnection(7777, '10.0.0.10')
+const socket = createConnection(7777, process.argv[1])
 let sent = 0, echoed = 0, rest = '', wrong = 0, last, longestMs = 0
 socket.on('connect', () => {
   const timer = setInterval(() => socket.write(sent++ + '\\n'), 25)
@@ -39,8 +39,8 @@ export interface EchoResult {
 }
 
 /** One TCP connection from a user to the guest's echo service, a number every 25 ms, each expected back in order. */
-export function startEcho(namespace: string) {
-  const child = spawnIn(namespace, [process.execPath, '--input-type=module', '-e', CLIENT], {
+export function startEcho(namespace: string, guest = '10.0.0.10') {
+  const child = spawnIn(namespace, [process.execPath, '--input-type=module', '-e', CLIENT, guest], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   let said = ''

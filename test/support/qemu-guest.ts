@@ -251,6 +251,8 @@ export async function migrateGuest(
   from: RunningGuest,
   image: GuestImage,
   options: GuestOptions,
+  /** What is done once the destination waits for it. */
+  whenAwaited: () => Promise<void> = async () => {},
 ): Promise<MigratedGuest> {
   const to = launch(image, options, ['-incoming', 'defer'])
   try {
@@ -260,6 +262,7 @@ export async function migrateGuest(
     // The destination's own word: only then does the guest run there.
     const arrived = monitor.event('RESUME', 120_000)
     await monitor.ask('migrate-incoming', {uri: `unix:${file('migration')}`})
+    await whenAwaited()
     await from.qmp('migrate', {uri: `unix:${file('migration')}`})
     const arrivedMs = await arrived
     await from.stop()

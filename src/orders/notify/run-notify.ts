@@ -1,11 +1,12 @@
 // From the command line to the document: what `gwswitch notify-agent` does between its flags and its words.
 
-import type {Inventory} from '../../domain/inventory/site.ts'
+import {findSegment, type Inventory} from '../../domain/inventory/site.ts'
 import {interfaceIn} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {newRun} from '../../strategies/agent/conversation.ts'
 import {openConversation} from '../../strategies/agent/transports.ts'
 import {sceneAround} from '../../strategies/bystander.ts'
+import {legsOf} from '../../strategies/choose-interface.ts'
 import {subjectOf} from '../../strategies/scene.ts'
 import {proveServed} from '../../strategies/standing.ts'
 import {notifyAll, type OwnLook} from './notify.ts'
@@ -55,7 +56,8 @@ async function ownLook(inventory: Inventory, interfaceName: string | undefined, 
   const interfaces = await world.interfaces()
   const named = interfaceName === undefined ? undefined : interfaceIn(interfaces, interfaceName)
   return async ({about, order}, stage) => {
-    const via = named ?? interfaces.find(({mac}) => mac === about?.to.mac)
+    const segment = about && findSegment(inventory, about.vm.segment)
+    const via = named ?? (about && segment && legsOf(interfaces, about.to.mac, segment.prefix)[0])
     if (!about || !via?.carrier) return undefined
     const families = [...(order.to.v4 === null ? [] : [4 as const]), ...(order.to.v6 === null ? [] : [6 as const])]
     const scene = await sceneAround(inventory, {...about, via, families, keepsSessions: order.mode === 'drain'}, world)

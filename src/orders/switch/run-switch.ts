@@ -13,6 +13,7 @@ import {
   type SwitchStep,
 } from '../../strategies/carry-out.ts'
 import {chooseStrategies, type Registered} from '../../strategies/registry.ts'
+import {destinationsOf} from '../../strategies/scene.ts'
 import type {OptionName, Strategy, StrategyOptions, Verdict} from '../../strategies/strategy.ts'
 
 export interface SwitchOrder extends StrategyOptions {
@@ -106,7 +107,13 @@ export async function prepareSwitch(
     }
     try {
       const plan = await strategy.plan(switchover, order, world)
-      return {switchover, strategy, plan, describe: [...siteNote(switchover), ...strategy.describe(plan)], passedOver}
+      return {
+        switchover,
+        strategy,
+        plan,
+        describe: [...notes(switchover, order), ...strategy.describe(plan)],
+        passedOver,
+      }
     } catch (error) {
       if (!(error instanceof Failure) || error.kind !== 'usage') throw error
       passedOver.push({strategy: strategy.name, reason: error.message})
@@ -119,11 +126,23 @@ export async function prepareSwitch(
   throw new Failure('usage', reasons)
 }
 
-/** An inventory that says otherwise is not silently overruled: it may be old, or the switch for the wrong site. */
-const siteNote = ({vm, to}: Switchover): string[] =>
-  vm.site === undefined || vm.site === to.site
-    ? []
-    : [`the inventory has ${vm.name} at site ${vm.site}; whether it is at site ${to.site} is looked at first`]
+/** What there is to know about the order itself, whatever the strategy. */
+function notes(switchover: Switchover, {verifyTo}: SwitchOrder): string[] {
+  const {vm, to} = switchover
+  const isElsewhere = vm.site !== undefined && vm.site !== to.site
+  const isBlind = verifyTo === undefined && destinationsOf(switchover).length === 0
+  return [
+    // An inventory that says otherwise is not silently overruled: it may be old, or the switch for the wrong site.
+    ...(isElsewhere
+      ? [`the inventory has ${vm.name} at site ${vm.site}; whether it is at site ${to.site} is looked at first`]
+      : []),
+    ...(isBlind
+      ? [
+          `the inventory names nothing beyond the gateways (sites.NAME.probes, prefixes): the next hop of ${to.name} is asked, and where that is silent the switch stays unverified`,
+        ]
+      : []),
+  ]
+}
 
 const row = ({name, site, ip, mac}: GatewayRow): GatewayRow => ({name, site, ip, mac})
 const rowOf = (gateway: GatewayRow | null | undefined): GatewayRow | null => (gateway ? row(gateway) : null)

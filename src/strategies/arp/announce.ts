@@ -80,8 +80,12 @@ export async function announce(
       if (run.moved()) break
       run.send(round, atMs)
       if (round > 0 || request.arrivalMs === undefined) continue
+      // A QEMU that waits for its guest takes one frame out of the queue, and drops it: so there are two.
+      run.send(round, atMs)
       await run.arrival(request.arrivalMs, signal)
       if (!run.arrived()) return run.report()
+      // Its arrival may have been told by its hypervisor (RARP), before it takes anything out of the queue itself.
+      if (!run.moved()) run.send(round, atMs)
     }
     if (request.vm) await run.until((request.scheduleMs.at(-1) ?? 0) + request.listenMs, signal)
     return run.report()
@@ -104,6 +108,8 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
   let spoke: AnnounceReport['spoke']
   const wake = new AbortController()
   const heard = new AbortController()
+  // Its port went away: the hypervisor gave up, and it does not come.
+  const unsubscribeErrors = link.onError(() => heard.abort())
 
   const unsubscribe =
     vm &&
@@ -133,11 +139,14 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
   return {
     moved: () => movedAtNs !== undefined,
     arrived: () => arrivedNs !== undefined,
-    stop: () => unsubscribe?.(),
+    stop: () => {
+      unsubscribe?.()
+      unsubscribeErrors()
+    },
     /** Waits until `atMs` of the schedule, or until the VM has moved. */
     until: (atMs: number, signal?: AbortSignal) =>
       pause(world, atMs - Number(world.now() - originNs) / 1e6, wake.signal, signal),
-    /** Waits until the VM is heard, from when on the schedule then counts. */
+    /** Waits until the VM is heard or its port is gone, from when on the schedule then counts. */
     async arrival(ms: number, signal?: AbortSignal): Promise<void> {
       await pause(world, ms, heard.signal, signal)
       originNs = arrivedNs ?? originNs

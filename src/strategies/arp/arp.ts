@@ -1,9 +1,11 @@
 // The ARP strategy: the gateway IP stays, the VM's neighbour entry for it moves to the new site's MAC. IPv6 likewise.
 import type {Observation} from '../../domain/proof/proof.ts'
+import {Failure} from '../../errors.ts'
 import {together} from '../../probe/together.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {look} from '../scene.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy} from '../strategy.ts'
 import {type AnnounceReport, announce} from './announce.ts'
@@ -37,6 +39,9 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
   },
   async execute(plan, stage) {
     const answers = await tell(plan, plan.to, stage, plan.arrivalMs ?? undefined)
+    if (plan.arrivalMs !== null && answers.every(({report}) => report.arrivedNs === undefined)) {
+      throw new Failure('silent', `${plan.vm.name} did not come: nothing was heard of it at ${plan.interface}`)
+    }
     return answers.map(({target, report}) => ({vmIp: target.vmIp, spoke: report.spoke ?? null}))
   },
   async verify(plan, stage, seen) {
@@ -54,8 +59,14 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     return prove()
   },
   hold: (plan, stage, verified) => hold(plan, stage, verified),
-  rollback: (plan, stage) =>
-    putBack(plan.scene, plan.before, {tell: async (gateway) => void (await tell(plan, gateway, stage))}, stage),
+  async rollback(plan, stage) {
+    if (plan.arrivalMs !== null && !(await isHere(plan, stage))) {
+      const said = `${plan.vm.name} is not at ${plan.interface}: it was told nothing; what waits in a queue there tells it if it comes`
+      return {ok: true, code: 'silent', uses: null, evidence: [said]}
+    }
+    const way = {tell: async (gateway: PlannedGateway) => void (await tell(plan, gateway, stage))}
+    return putBack(plan.scene, plan.before, way, stage)
+  },
   describe: (plan) => [
     ...plan.cautions,
     ...(plan.arrivalMs === null
@@ -103,6 +114,18 @@ async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, arriva
     return answers
   } finally {
     await link.close()
+  }
+}
+
+/** Whether a VM that was awaited is there; not where its port is gone. */
+async function isHere({scene, to}: ArpPlan, stage: Stage): Promise<boolean> {
+  try {
+    const wanted = scene.gateways.find(({mac}) => mac === to.mac) ?? scene.to
+    const seen = await look(scene, {wanted, other: null, vm: true, listenMs: 0}, stage)
+    return seen.egress.some(({alive}) => alive)
+  } catch (error) {
+    if (error instanceof Failure && error.kind === 'runtime') return false
+    throw error
   }
 }
 
