@@ -125,7 +125,7 @@ const FILTER: readonly Mutant[] = [
     "  ...chain('to_dci', ['type filter hook postrouting priority 300; policy accept;', ...jumps(intent, 'oifname')]),\n",
     '',
   ),
-  nft('a filter takes every VLAN of its ports', '@dci vlan id ${vlan} jump', '@dci jump'),
+  nft('a filter takes every VLAN of its ports', 'if (vlan === null) return', 'if (vlan !== undefined) return'),
   of('src/domain/filter/rules.ts', 'test/domain/filter/filter.test.ts')(
     "tenants' redundancy groups are cut",
     'groups.filter((each) => each.protocol === protocol)',

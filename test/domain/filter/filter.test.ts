@@ -66,6 +66,22 @@ describe('the ruleset for nft', () => {
   })
 })
 
+describe('whose frames the ruleset is for', () => {
+  const jumps = (more: Partial<FilterIntent>): string[] =>
+    nftFilter({...intentOf(OWN, {ports: ['a', 'b']}), ...more}, 'bridge')
+      .split('\n')
+      .flatMap((line) => /^ {4}iifname (.*)$/.exec(line)?.[1] ?? [])
+
+  it('is said by port and VLAN', () => {
+    expect(jumps({})).toEqual(['@dci jump gwlocal'])
+    expect(jumps({otherVlans: [200, 300]})).toEqual(['@dci vlan id { 200, 300 } accept', '@dci jump gwlocal'])
+    expect(jumps({vlan: 100})).toEqual(['@dci vlan id 100 jump gwlocal'])
+    const untagged = ['@untagged ether type != { 8021q, 8021ad } jump gwlocal', '@untagged vlan id 0 jump gwlocal']
+    expect(jumps({vlan: 100, untagged: ['b']})).toEqual(['@dci vlan id 100 jump gwlocal', ...untagged])
+    expect(jumps({vlan: 'untagged', untagged: ['a', 'b']})).toEqual(untagged)
+  })
+})
+
 describe('what works with what', () => {
   it('classifies a segment by its inventory', () => {
     expect([SINGLE, OWN, PER_SITE, VRRP, ANYCAST, ONE_SITE].map((each) => kind(each))).toEqual([
