@@ -22,7 +22,7 @@ export function cutWords(intent: FilterIntent): string[] {
     ...(ipv6 ? ['with that, router advertisements of every router on the segment, a tenant’s own too'] : []),
     ...groups.map(({protocol, group}) => `with that, all that another ${protocol} group ${group} on the segment sends`),
     ...(macs.length > 0 ? [`with that, every packet that ${macs.join(', ')} routes or is to route`] : []),
-    `while it stands, a VM whose own site’s gateway is dead has none: the other’s ARP for ${[...gw4, ...gw6].join(', ')} does not come through`,
+    `while it stands, a VM whose own site’s gateway is dead has none: the other’s ARP for ${[...gw4, ...gw6].join(', ')} does not come through (filter check --watch --fail-open gives way)`,
   ]
 }
 

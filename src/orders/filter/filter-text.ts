@@ -26,11 +26,15 @@ export function showText({format, segments, filters, refusals, limits, lines, re
 export function removeText({changed, dryRun, ruleset, ports, segments, keptInbound}: FilterRemoveDocument): string[] {
   if (!changed) return ['no such filter of gwswitch is here']
   const kept = keptInbound.map((ip) => `          the bridge ${dryRun ? 'would answer' : 'answers'} for ${ip} no more`)
-  const what = segments.length === 0 ? 'the filter' : `the filter of ${segments.join(', ')}`
+  const what = segments.length === 0 ? 'the filter' : `the filter of ${someOf(segments)}`
   return dryRun
     ? ['dry run: would load', ruleset.trimEnd(), ...kept]
     : [`REMOVED   ${what} on ${ports.join(', ') || 'no port'}`, ...kept]
 }
+
+const SOME = 5
+const someOf = (names: readonly string[]): string =>
+  names.length <= SOME ? names.join(', ') : `${names.slice(0, SOME).join(', ')} and ${names.length - SOME} more`
 
 export const keepText = ({vm, segment, changed, kept, notes}: FilterKeepDocument): string[] => [
   `${changed ? 'CHANGED   ' : 'AS MEANT  '}on ${segment} the bridge answers for ${kept.join(', ') || `nobody, ${vm} neither`}`,
