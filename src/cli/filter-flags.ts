@@ -8,8 +8,7 @@ export const filterFlags = {
     helpValue: 'PORT',
     multiple: true,
     multipleNonGreedy: true,
-    required: true,
-    summary: 'inter-site port; repeat for several',
+    summary: 'inter-site port; repeat for several (default: "ports" of the segments in the inventory)',
   }),
   segment: Flags.string({
     helpValue: 'NAME',
@@ -22,7 +21,8 @@ export const filterFlags = {
     helpValue: 'VM',
     multiple: true,
     multipleNonGreedy: true,
-    summary: 'a VM that has left: the bridge answers ARP for it, so that the gateway here still finds it',
+    summary:
+      'a VM that has left: the bridge answers ARP for it, so that the gateway here still finds it; those named are all of its segment (default: as it was; see filter keep)',
   }),
   'gateway-macs': Flags.boolean({
     summary: "drop all frames of and to the gateways' own MACs too (only where inbound moves)",
@@ -43,7 +43,7 @@ export const hookFlag = Flags.option({
 })()
 
 interface ParsedFilterFlags {
-  readonly interface: readonly string[]
+  readonly interface?: readonly string[] | undefined
   readonly segment?: readonly string[] | undefined
   readonly 'inbound-moves': boolean
   readonly 'keep-inbound'?: readonly string[] | undefined
@@ -53,7 +53,7 @@ interface ParsedFilterFlags {
 
 /** The flags as one order. */
 export const filterOrder = (flags: ParsedFilterFlags) => ({
-  ports: flags.interface,
+  ports: flags.interface ?? [],
   segments: flags.segment ?? [],
   inboundMoves: flags['inbound-moves'],
   gatewayMacs: flags['gateway-macs'],

@@ -11,7 +11,13 @@ export interface Libc {
   sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number
   recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number, timeout: null): number
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number
-  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number
+  getsockopt(
+    fd: number,
+    level: number,
+    name: number,
+    value: Uint8Array | BigUint64Array,
+    length: Uint8Array | Uint32Array,
+  ): number
   clock_gettime(clock: number, timespec: Uint8Array): number
   ppoll(fds: Uint8Array, count: number, timeout: Uint8Array | null, mask: null): number
   if_nametoindex(name: string): number

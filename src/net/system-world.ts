@@ -43,7 +43,7 @@ export function systemWorld(log: (line: string) => void): World {
       const {echoAny} = await import('./netlink/route-probe.ts')
       return (await echoAny(addresses, {timeoutMs: ECHO_MS, signal})).answered
     },
-    nftTable: async (family, name) => (await import('./nft/nft.ts')).readNftTable(family, name),
+    nftTables: async (family) => (await import('./nft/nft.ts')).readNftTables(family),
     now: realtimeNs,
     monotonic: () => process.hrtime.bigint(),
     sleep: async (ms, signal) => {

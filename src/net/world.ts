@@ -31,8 +31,8 @@ export interface World {
   carrierChanges?(interfaceName: string): Promise<number | undefined>
   /** The first of these addresses that answers an ICMP echo of this host's own, within a second. */
   echo?(addresses: readonly Ipv4[], signal: AbortSignal): Promise<Ipv4 | undefined>
-  /** A table of this host's packet filter; undefined if there is none of that name. Absent where nobody can look. */
-  nftTable?(family: string, name: string): Promise<NftTable | undefined>
+  /** The tables of this host's packet filter of a family of nft(8), by their names. Absent where nobody can look. */
+  nftTables?(family: string): Promise<ReadonlyMap<string, NftTable>>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
   now(): bigint
   /** CLOCK_MONOTONIC in nanoseconds, which nobody sets. */

@@ -176,8 +176,19 @@ const bpf = of('src/net/packet/bpf.ts', 'test/net/packet/bpf.test.ts')
 const FILTER: readonly Mutant[] = [
   nft(
     'the filter has no hook towards the other site',
-    "  ...chain('to_dci', ['type filter hook postrouting priority 300; policy accept;', 'oifname @dci jump gwlocal']),\n",
+    "  ...chain('to_dci', ['type filter hook postrouting priority 300; policy accept;', ...jumps(intent, 'oifname')]),\n",
     '',
+  ),
+  nft('a filter takes every VLAN of its ports', 'if (vlan === null) return', 'if (vlan !== undefined) return'),
+  of('src/domain/filter/rules.ts', 'test/domain/filter/filter.test.ts')(
+    "tenants' redundancy groups are cut",
+    'groups.filter((each) => each.protocol === protocol)',
+    'groups',
+  ),
+  of('src/domain/filter/kept.ts', 'test/domain/filter/record.test.ts')(
+    "what was somebody else's before is taken away too",
+    'hasNeighbour(before, each) || !isThere(each, facts)',
+    'true',
   ),
   nft('what the filter matches passes', 'counter drop comment', 'counter accept comment'),
   bpf('a socket filter lets every frame through', '[JEQ, 0, left, test.value >>> 0]', '[JEQ, 0, 0, test.value >>> 0]'),

@@ -1,11 +1,10 @@
 // Who else is moved by a frame for one VM: a host at the other site, with and without a filter, and a stale bridge table.
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
-import {decideFilter} from '../../src/domain/filter/intent.ts'
 import {nftFilter} from '../../src/domain/filter/nft-text.ts'
-import {parseInventory} from '../../src/domain/inventory/inventory.ts'
 import {announcementFrame} from '../../src/strategies/arp/frames.ts'
 import {type BridgeHost, type TestBridge, until, withBridge} from '../support/bridge.ts'
+import {intentOf} from '../support/filter-order.ts'
 import {INVENTORY} from '../support/inventory.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {linkIn} from './arp-link.ts'
@@ -37,20 +36,8 @@ async function reset(bridge: TestBridge, table: 'fresh' | 'stale'): Promise<void
   await bridge.run(['bridge', 'fdb', 'replace', VM.mac, 'dev', port, 'master', 'dynamic'])
 }
 
-const load = (bridge: TestBridge): Promise<string> => {
-  const order = {
-    ports: ['vx0'],
-    segments: ['tenant-b'],
-    inboundMoves: true,
-    gatewayMacs: false,
-    keepInbound: [],
-    force: false,
-  }
-  return bridge.run(
-    ['nft', '-f', '-'],
-    nftFilter(decideFilter(order, parseInventory(INVENTORY, 'gwswitch.yaml')).intent, 'bridge'),
-  )
-}
+const load = (bridge: TestBridge): Promise<string> =>
+  bridge.run(['nft', '-f', '-'], nftFilter(intentOf(INVENTORY, {inboundMoves: true}), 'bridge'))
 
 interface Case {
   readonly form: 'ask' | 'reply' | 'request'

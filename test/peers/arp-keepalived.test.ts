@@ -9,7 +9,7 @@ import {describe, expect, it} from 'vitest'
 import {startSession} from '../../src/lab/session.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {hasProgram, noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
-import {arriveAndSwitch, BX, BY, gatewayOfVm, loadFilter, setUp, until} from './arp-lab.ts'
+import {arriveAndSwitch, BX, BY, FILTER_TABLE, gatewayOfVm, loadFilter, setUp, until} from './arp-lab.ts'
 
 const noKeepalived = (await hasProgram('keepalived')) ? undefined : 'keepalived is not installed (package keepalived)'
 
@@ -118,7 +118,7 @@ describe.skipIf(noNamespaces ?? noKeepalived)('keepalived at both sites', () => 
         expect(tcp).toMatchObject({contiguous: true, reconnects: 0, echoed: tcp.sent})
 
         // Without the filter the old master's refresh reaches the VM, and says so.
-        for (const node of ['sw-x', 'sw-y']) await lab.run(node, 'nft', 'delete', 'table', 'bridge', 'gwswitch')
+        for (const node of ['sw-x', 'sw-y']) await lab.run(node, 'nft', 'delete', 'table', 'bridge', FILTER_TABLE)
         expect(
           await until(
             () => gatewayOfVm(lab),

@@ -1,7 +1,6 @@
 // The lab's shared-gateway segment in the set-ups that make a switched VM stay or not.
 import {readFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {decideFilter} from '../../src/domain/filter/intent.ts'
 import {nftFilter} from '../../src/domain/filter/nft-text.ts'
 import {parseInventory} from '../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../src/domain/inventory/switchover.ts'
@@ -11,6 +10,7 @@ import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
 import {carryOut, type SwitchOutcome} from '../../src/strategies/carry-out.ts'
 import type {StrategyOptions, Verdict} from '../../src/strategies/strategy.ts'
+import {intentOf} from '../support/filter-order.ts'
 import type {TestLab} from '../support/namespaces.ts'
 import {worldIn} from './arp-link.ts'
 
@@ -49,17 +49,12 @@ export async function setUp(lab: TestLab, {singleIp, filter, inbound}: Setting):
   if (filter === 'full') await loadFilter(lab)
 }
 
+/** What it loads, as nft takes it. */
+export const FILTER_TABLE = 'gwswitch/tenant-b/dci-b'
+
 /** The filter of `gwswitch filter apply`, on the DCI ports of both sites. */
 export async function loadFilter(lab: TestLab): Promise<void> {
-  const order = {
-    ports: ['dci-b'],
-    segments: ['tenant-b'],
-    inboundMoves: false,
-    gatewayMacs: false,
-    keepInbound: [],
-    force: false,
-  }
-  const text = nftFilter(decideFilter(order, inventoryOf(lab)).intent, 'bridge')
+  const text = nftFilter(intentOf(inventoryOf(lab), {ports: ['dci-b'], segments: ['tenant-b']}), 'bridge')
   for (const node of ['sw-x', 'sw-y']) {
     const [program = '', ...args] = namespaceCommand(lab.ns(node), ['nft', '-f', '-'])
     await runCommand(program, args, {input: text})

@@ -13,6 +13,7 @@ import {
   arriveAndSwitch,
   BX,
   BY,
+  FILTER_TABLE,
   gatewayOfVm,
   inventoryOf,
   loadFilter,
@@ -178,22 +179,16 @@ describe.skipIf(noNamespaces)('the plan, made where the DCI is filtered', () => 
   it('finds the filter, whole or not, and broadcasts only behind a whole one', async () => {
     await withLab(DELAYS, async (lab) => {
       const switchover = switchoverFrom(resolveSwitchover(inventoryOf(lab), {vm: 'db-03', to: 'y'}))
-      const plan = async () => {
+      const plan = async (ports?: readonly string[]) => {
+        const {segment} = switchover
+        const asked = {...switchover, segment: {...segment, ...(ports && {ports})}}
         const script = `
           const {arp} = await import(process.argv[1] + '/src/strategies/arp/arp.ts')
           const {systemWorld} = await import(process.argv[1] + '/src/net/system-world.ts')
           console.log(JSON.stringify(await arp.plan(JSON.parse(process.argv[2]), {interfaceName: 'db-03'}, systemWorld(() => {}))))`
         const root = join(import.meta.dirname, '../..')
         return JSON.parse(
-          await lab.run(
-            'sw-y',
-            process.execPath,
-            '--input-type=module',
-            '-e',
-            script,
-            root,
-            JSON.stringify(switchover),
-          ),
+          await lab.run('sw-y', process.execPath, '--input-type=module', '-e', script, root, JSON.stringify(asked)),
         )
       }
       expect(await plan()).toMatchObject({filter: 'missing', forms: [{form: 'ask'}, {form: 'reply'}]})
@@ -203,7 +198,16 @@ describe.skipIf(noNamespaces)('the plan, made where the DCI is filtered', () => 
         cautions: [],
         forms: [{form: 'ask'}, {form: 'reply'}, {form: 'ask', broadcast: true}],
       })
-      await lab.run('sw-y', 'nft', 'add', 'rule', 'bridge', 'gwswitch', 'gwlocal', 'counter')
+      const local = JSON.parse(await lab.run('sw-y', 'ip', '-json', 'link', 'show', 'master', 'br-b')) as {
+        ifname: string
+      }[]
+      const other = local.find(({ifname}) => ifname !== 'dci-b')!.ifname
+      expect(await plan(['dci-b'])).toMatchObject({filter: 'verified'})
+      expect(await plan(['dci-b', other]), 'a port that leads there and has none').toMatchObject({
+        filter: 'different',
+        forms: {length: 2},
+      })
+      await lab.run('sw-y', 'nft', 'add', 'rule', 'bridge', FILTER_TABLE, 'gwlocal', 'counter')
       expect(await plan()).toMatchObject({filter: 'different', forms: [{form: 'ask'}, {form: 'reply'}]})
     })
   })

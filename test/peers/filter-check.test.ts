@@ -1,88 +1,145 @@
-// The filter commands on a real bridge: applied, checked against tampering, kept inbound, removed.
+// The filter commands on a real bridge: applied beside each other, checked against tampering, removed.
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, describe, expect, it} from 'vitest'
-import {type DecidedFilter, decideFilter, type FilterOrder} from '../../src/domain/filter/intent.ts'
-import type {NftHook} from '../../src/domain/filter/nft-text.ts'
 import {parseInventory} from '../../src/domain/inventory/inventory.ts'
-import {applyFilter, inspectFilter, removeFilter} from '../../src/orders/filter/apply.ts'
-import {type BridgeHost, filterHostIn, type TestBridge, until, withBridge} from '../support/bridge.ts'
+import {type TestBridge, until, withBridge} from '../support/bridge.ts'
 import {type CliResult, gwswitch} from '../support/cli.ts'
 import {FILTER_INVENTORY, GATEWAY, MUST_DROP} from '../support/filter-frames.ts'
-import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {filterOn} from '../support/filter-host.ts'
+import {noNamespaces} from '../support/namespaces.ts'
 
-const ORDER: FilterOrder = {
-  ports: ['vx0'],
-  segments: [],
-  inboundMoves: false,
-  gatewayMacs: false,
-  keepInbound: [],
-  force: false,
-}
-const ownIpInventory = parseInventory(FILTER_INVENTORY, 'own-ip.yaml')
-const singleIpInventory = parseInventory(FILTER_INVENTORY.replaceAll(/, ownIp: [\d.]+/g, ''), 'single-ip.yaml')
-const decided = decideFilter(ORDER, ownIpInventory)
+const SECOND = `  tenant-c:
+    prefix: 10.2.0.0/24
+    gateways:
+      - { name: cx, site: x, ip: 10.2.0.254, mac: "02:00:00:00:0a:03", ownIp: 10.2.0.252 }
+      - { name: cy, site: y, ip: 10.2.0.254, mac: "02:00:00:00:0b:03", ownIp: 10.2.0.253 }
+`
+const TWO_SEGMENTS = FILTER_INVENTORY.replace('vms:', `${SECOND}vms:`)
+const inventory = parseInventory(FILTER_INVENTORY, 'own-ip.yaml')
+const twoSegments = parseInventory(TWO_SEGMENTS, 'two.yaml')
+const TABLE = 'bridge gwswitch/tenant-b/vx0'
 
 const directory = mkdtempSync(join(tmpdir(), 'gwswitch-filter-'))
 afterAll(() => rmSync(directory, {recursive: true}))
-const ownIp = join(directory, 'own-ip.yaml')
-writeFileSync(ownIp, FILTER_INVENTORY)
-const single = join(directory, 'single-ip.yaml')
-writeFileSync(single, FILTER_INVENTORY.replaceAll(/, ownIp: [\d.]+/g, ''))
+const fileOf = (name: string, text: string): string => {
+  writeFileSync(join(directory, name), text)
+  return join(directory, name)
+}
+const ownIp = fileOf('own-ip.yaml', FILTER_INVENTORY)
+const single = fileOf('single-ip.yaml', FILTER_INVENTORY.replaceAll(/, ownIp: [\d.]+/g, ''))
+const WITH_PORTS = FILTER_INVENTORY.replace('prefix:', 'ports: [vx0, vx7]\n    prefix:')
 
 const cli = (bridge: TestBridge, ...args: readonly string[]): Promise<CliResult> =>
   gwswitch(['filter', ...args, '--json'], {namespace: bridge.namespace})
 
-/** The filter of a namespace without a process a call: what the commands call. */
-function filterOn({namespace}: TestBridge) {
-  const host = filterHostIn(namespace)
-  return {
-    apply: (hook: NftHook = 'bridge', what: DecidedFilter = decided) => applyFilter(what, host, {hook, dryRun: false}),
-    check: (hook: NftHook = 'bridge', what: DecidedFilter = decided) => inspectFilter(what, host, hook),
-    remove: (ports: readonly string[] = []) => removeFilter(host, ports, false),
-  }
+/** What the version before wrote: one table for all segments and ports, which remembers who is kept. */
+const OLD = `
+table bridge gwswitch {
+  set dci { type ifname; elements = { "vx0" } }
+  set gw4 { type ipv4_addr; elements = { 10.1.0.254, 10.2.0.254 } }
+  set kept4 { type ipv4_addr . ether_addr; elements = { 10.1.0.10 . 02:00:00:00:01:10 } }
+  set suppressed { type ifname; elements = { "vx0" } }
+  chain gwlocal { meta protocol arp arp daddr ip @gw4 counter drop; }
 }
+`
 
 describe.skipIf(noNamespaces)('gwswitch filter', () => {
   it('applies, once as good as twice, checks and removes', () =>
     withBridge({flooding: true}, async (bridge) => {
       const same = ['-i', 'vx0', '-f', ownIp]
-      expect((await cli(bridge, 'check', ...same)).json).toMatchObject({state: 'missing', exitCode: 10})
-      const dry = await cli(bridge, 'apply', ...same, '--dry-run')
+      const [missing, dry] = await Promise.all([
+        cli(bridge, 'check', ...same),
+        cli(bridge, 'apply', ...same, '--dry-run'),
+      ])
+      expect(missing.json).toMatchObject({state: 'missing', exitCode: 10})
       expect(dry.json).toMatchObject({changed: true, dryRun: true})
       expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
       const applied = await cli(bridge, 'apply', ...same)
       expect(applied.json).toMatchObject({schema: 'gwswitch.filter-apply/1', changed: true, state: 'as-meant'})
       expect(applied.code).toBe(0)
 
-      const {apply, check, remove} = filterOn(bridge)
+      const {apply, check, remove} = filterOn(bridge, inventory)
       for (const {bytes} of MUST_DROP.slice(0, 3)) bridge.far.send(bytes)
       const asks = async () => (await check()).counters.find(({rule}) => rule.startsWith('ARP that asks'))?.packets
       expect(await until(async () => (await asks()) === 3)).toBe(true)
       expect(await apply()).toMatchObject({changed: false})
       expect(await asks(), 'counters survive a second apply').toBe(3)
 
-      await expect(remove(['other'])).rejects.toThrow('the filter covers vx0 too')
+      await expect(remove(['other'])).rejects.toThrow('no interface "other"')
       expect((await cli(bridge, 'remove', '-i', 'vx0')).json).toMatchObject({changed: true, ports: ['vx0']})
       expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
       expect(await remove()).toMatchObject({changed: false, exitCode: 0})
     }))
 
+  it('stands beside those of other segments and ports, and each goes alone', () =>
+    withBridge({}, async (bridge) => {
+      const {apply, check, recorded, remove} = filterOn(bridge, twoSegments)
+      const [b, c] = [{segments: ['tenant-b']}, {segments: ['tenant-c']}]
+      await apply('bridge', b)
+      expect(await apply('bridge', c)).toMatchObject({changed: true, state: 'as-meant'})
+      await apply('bridge', {...b, ports: ['loc', 'vx0']})
+      const tables = async () =>
+        (await bridge.run(['nft', 'list', 'tables']))
+          .trim()
+          .split('\n')
+          .map((line) => line.split('/').slice(1).join(' '))
+      expect(await tables()).toEqual(['tenant-b vx0', 'tenant-c vx0', 'tenant-b loc vx0'])
+      for (const one of [b, c]) expect(await check('bridge', one)).toMatchObject({state: 'as-meant'})
+      expect(await recorded()).toMatchObject({state: 'as-meant', exitCode: 0, filters: {length: 3}})
+
+      await expect(remove(['vx0'])).rejects.toThrow('the filter covers loc too')
+      expect(await remove([], ['tenant-b'])).toMatchObject({ports: ['loc', 'vx0'], segments: ['tenant-b']})
+      expect(await tables()).toEqual(['tenant-c vx0'])
+      expect(await remove(['loc', 'vx0'])).toMatchObject({segments: ['tenant-c']})
+    }))
+
+  it('of several processes at once is all there', () =>
+    withBridge({}, async (bridge) => {
+      const {apply, check} = filterOn(bridge, twoSegments)
+      const both = await Promise.all(['tenant-b', 'tenant-c'].map((name) => apply('bridge', {segments: [name]})))
+      expect(both).toMatchObject([{state: 'as-meant'}, {state: 'as-meant'}])
+      expect(await check()).toMatchObject({state: 'as-meant', filters: [{}, {}]})
+    }))
+
+  it('takes the place of the one table of version 0.1.0, with what that remembers, and never a part of it', () =>
+    withBridge({}, async (bridge) => {
+      const {apply, check, remove} = filterOn(bridge, twoSegments)
+      const load = async (): Promise<void> => {
+        await bridge.run(['nft', '-f', '-'], OLD)
+        await bridge.run(['bridge', 'link', 'set', 'dev', 'vx0', 'neigh_suppress', 'on'])
+        await bridge.run('ip neigh replace 10.1.0.10 lladdr 02:00:00:00:01:10 dev br0 nud permanent'.split(' '))
+      }
+      await load()
+      expect(await check()).toMatchObject({state: 'missing'})
+      await expect(apply('bridge', {segments: ['tenant-b']})).rejects.toThrow('keeps 10.2.0.254 local on vx0 too')
+      // The VM has IPv6 by the inventory, and the bridge does not: who was kept is taken as the table has it.
+      expect(await apply()).toMatchObject({state: 'as-meant', keptInbound: ['10.1.0.10']})
+      expect(await bridge.run(['nft', 'list', 'tables'])).not.toMatch(/ gwswitch$/m)
+      await remove()
+      const after = async (): Promise<string> =>
+        `${await bridge.run(['ip', 'neigh', 'show', 'dev', 'br0', 'nud', 'permanent'])}${await bridge.run(['ip', '-d', 'link', 'show', 'vx0'])}`
+      expect(await after()).toMatch(/^(?!.*10\.1\.0\.10)[\s\S]*neigh_suppress off/)
+      await load()
+      expect(await remove()).toMatchObject({changed: true, keptInbound: ['10.1.0.10']})
+      expect(await after()).toMatch(/^(?!.*10\.1\.0\.10)[\s\S]*neigh_suppress off/)
+    }))
+
   const TAMPERINGS: readonly (readonly [what: string, nft: string])[] = [
-    ['an element is gone', 'delete element bridge gwswitch gw4 { 10.1.0.254 }'],
-    ['a port is gone', 'flush set bridge gwswitch dci'],
-    ['a chain was emptied', 'flush chain bridge gwswitch to_dci'],
-    ['a rule was added in front', 'insert rule bridge gwswitch gwlocal accept'],
-    ['a rule was added behind', 'add rule bridge gwswitch gwlocal ether type ip drop'],
-    ['a chain drops all', 'add chain bridge gwswitch from_dci { policy drop; }'],
-    ['the table sleeps', 'add table bridge gwswitch { flags dormant; }'],
-    ['a set has more', 'add element bridge gwswitch gw4 { 10.1.0.10 }'],
-    ['a chain was added', 'add chain bridge gwswitch more { type filter hook forward priority 0; policy drop; }'],
+    ['an element is gone', `delete element ${TABLE} gw4 { 10.1.0.254 }`],
+    ['a port is gone', `flush set ${TABLE} dci`],
+    ['a chain was emptied', `flush chain ${TABLE} to_dci`],
+    ['a rule was added in front', `insert rule ${TABLE} gwlocal accept`],
+    ['a rule was added behind', `add rule ${TABLE} gwlocal ether type ip drop`],
+    ['a chain drops all', `add chain ${TABLE} from_dci { policy drop; }`],
+    ['the table sleeps', `add table ${TABLE} { flags dormant; }`],
+    ['a set has more', `add element ${TABLE} gw4 { 10.1.0.10 }`],
+    ['a chain was added', `add chain ${TABLE} more { type filter hook forward priority 0; policy drop; }`],
   ]
   it('notices whatever was changed behind its back, and puts it right', () =>
     withBridge({}, async (bridge) => {
-      const {apply, check} = filterOn(bridge)
+      const {apply, check} = filterOn(bridge, inventory)
       for (const [what, command] of TAMPERINGS) {
         expect(await apply(), what).toMatchObject({changed: true, state: 'as-meant'})
         await bridge.run(['nft', command])
@@ -95,7 +152,7 @@ describe.skipIf(noNamespaces)('gwswitch filter', () => {
 
   it('is not fooled by a listing that was loaded again', () =>
     withBridge({}, async (bridge) => {
-      const {apply} = filterOn(bridge)
+      const {apply} = filterOn(bridge, inventory)
       await apply()
       const listing = await bridge.run(['nft', 'list', 'ruleset'])
       await bridge.run(['nft', '-f', '-'], `flush ruleset\n${listing}`)
@@ -109,41 +166,50 @@ describe.skipIf(noNamespaces)('gwswitch filter', () => {
 
   it('holds at the ports themselves too, and replaces the other form', () =>
     withBridge({}, async (bridge) => {
-      const {apply, check, remove} = filterOn(bridge)
+      const {apply, check, remove} = filterOn(bridge, inventory)
       await apply()
+      // Made in another order than their names, and named in a third.
+      expect(await apply('netdev', {ports: ['vx0', 'loc']})).toMatchObject({changed: true, state: 'as-meant'})
       expect(await apply('netdev')).toMatchObject({changed: true, state: 'as-meant'})
-      expect(await bridge.run(['nft', 'list', 'tables'])).toBe('table netdev gwswitch\n')
+      expect(await bridge.run(['nft', 'list', 'tables'])).not.toContain('table bridge')
       expect((await check('netdev')).state).toBe('as-meant')
       expect((await check()).state).toBe('missing')
-      expect(await remove(['vx0'])).toMatchObject({changed: true})
+      expect(await remove()).toMatchObject({changed: true, hooks: ['netdev']})
       expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
     }))
 
-  it('covers several ports with one filter, in both forms', () =>
-    withBridge({}, async (bridge) => {
-      const {apply, check, remove} = filterOn(bridge)
-      // Made in another order than their names, and named in a third.
-      const two = decideFilter({...ORDER, ports: ['vx0', 'loc']}, ownIpInventory)
-      for (const hook of ['bridge', 'netdev'] as const) {
-        expect(await apply(hook, two), hook).toMatchObject({changed: true, state: 'as-meant'})
-        expect((await check(hook)).state, hook).toBe('different')
-        await expect(remove(['vx0']), hook).rejects.toThrow('the filter covers loc too')
-        expect((await remove(['vx0', 'loc'])).ports, hook).toEqual(['loc', 'vx0'])
-      }
-    }))
-
-  it('refuses on the command line what is known to cut inbound, and touches nothing', () =>
+  it('refuses on the command line what is known to cut inbound, and ports that are not here, and touches nothing', () =>
     withBridge({}, async (bridge) => {
       const refused = await cli(bridge, 'apply', '-i', 'vx0', '-f', single)
       expect(refused.code).toBe(2)
       for (const cure of ['ownIp', '--inbound-moves', '--keep-inbound', '--force'])
         expect(refused.json.error.message).toContain(cure)
+      const {apply, check, remove} = filterOn(bridge, inventory)
+      const nope = {ports: ['nope']}
+      for (const ask of [() => apply('bridge', nope), () => check('bridge', nope), () => remove(['nope'])])
+        await expect(ask()).rejects.toMatchObject({kind: 'usage', message: expect.stringContaining('"nope" here')})
+      const shown = await cli(bridge, 'show', '-i', 'nope', '-f', ownIp)
+      expect(shown).toMatchObject({code: 2, json: {error: {message: expect.stringContaining('"nope" here')}}})
+      await expect(apply('bridge', {ports: ['br0']})).rejects.toThrow('bridge ports are: loc, vx0')
       expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
-      expect((await cli(bridge, 'apply', '-i', 'vx0', '-f', single, '--force')).json.overridden).toHaveLength(1)
-      expect((await cli(bridge, 'apply', '-i', 'nope', '-f', ownIp)).json.error.message).toContain('bridge ports are: ')
+      const bare = parseInventory(FILTER_INVENTORY.replaceAll(/, ownIp: [\d.]+/g, ''), 'single-ip.yaml')
+      expect((await apply('bridge', {force: true}, bare)).overridden).toHaveLength(1)
     }))
 
-  it("hears a gateway's own address, and then needs no cure", () =>
+  it('takes its ports from the inventory, as far as they are on this host', () =>
+    withBridge({}, async (bridge) => {
+      const {apply, check} = filterOn(bridge, inventory)
+      const [nowhere, of] = [{ports: []}, parseInventory(WITH_PORTS, 'ports.yaml')]
+      await expect(apply('bridge', nowhere)).rejects.toThrow('which ports lead to the other site?')
+      expect(await check('bridge', nowhere, of)).toMatchObject({state: 'missing', exitCode: 10})
+      expect(await apply('bridge', nowhere, of)).toMatchObject({
+        ports: ['vx0'],
+        notes: ['tenant-b: vx7 of the inventory is not on this host'],
+      })
+      expect(await check('bridge', nowhere, of)).toMatchObject({state: 'as-meant', exitCode: 0})
+    }))
+
+  it("hears a gateway's own address, and then needs no cure; says in words what it holds back", () =>
     withBridge(
       {
         local: {mac: GATEWAY.mac, addresses: ['10.1.0.252/24']},
@@ -159,69 +225,11 @@ describe.skipIf(noNamespaces)('gwswitch filter', () => {
           const {json} = await cli(bridge, 'show', '-i', 'vx0', '-f', single, '--observe', '3')
           expect(json.segments[0]).toMatchObject({kind: 'own-ip-and-vip'})
           expect(json.refusals).toEqual([])
+          expect(json.filters[0].frames).toContain('every VLAN and none')
+          expect(json.filters[0].cuts.join('\n')).toMatch(/every router on the segment[\s\S]*gateway is dead has none/)
         } finally {
           clearInterval(asking)
         }
       },
     ))
-})
-
-/** Deletes the gateway's entry for the VM and pings it: answered only if somebody answers ARP for the VM. */
-async function finds(gateway: BridgeHost, vm: string): Promise<boolean> {
-  await gateway.run('ip', 'neigh', 'flush', 'all')
-  await gateway.run('ping', '-c1', '-W1', vm).catch(() => {})
-  const entry = await gateway.run('ip', 'neigh', 'show', vm)
-  return entry.includes('02:00:00:00:01:10')
-}
-
-describe.skipIf(noNamespaces)('gwswitch filter apply --keep-inbound', () => {
-  it('lets the old gateway find a VM that has left, and is undone', async ({skip}) => {
-    if (!(await hasProgram('ping'))) skip('ping(8) is not installed: iputils-ping')
-    const hosts = {
-      local: {mac: GATEWAY.mac, addresses: [`${GATEWAY.ip}/24`, `${GATEWAY.global}/64`]},
-      far: {mac: '02:00:00:00:01:10', addresses: ['10.1.0.10/24', '2001:db8:1::10/64']},
-    }
-    await withBridge(hosts, async (bridge) => {
-      const {apply, check, remove} = filterOn(bridge)
-      const bare = decideFilter(ORDER, singleIpInventory)
-      const keeping = decideFilter({...ORDER, keepInbound: ['db-03']}, singleIpInventory)
-      expect(await finds(bridge.local, '10.1.0.10'), 'without a filter').toBe(true)
-      await apply('bridge', bare)
-      expect(await finds(bridge.local, '10.1.0.10'), 'the filter cuts it').toBe(false)
-      expect(await finds(bridge.local, '2001:db8:1::10'), 'IPv6 too').toBe(false)
-
-      const kept = await cli(bridge, 'apply', '-i', 'vx0', '-f', single, '--keep-inbound', 'db-03')
-      expect(kept.json).toMatchObject({state: 'as-meant', overridden: [], keptInbound: ['10.1.0.10', '2001:db8:1::10']})
-      expect(await finds(bridge.local, '10.1.0.10'), 'the bridge answers').toBe(true)
-      expect(await finds(bridge.local, '2001:db8:1::10'), 'IPv6 too').toBe(true)
-      expect(await check('bridge', keeping)).toMatchObject({state: 'as-meant'})
-      expect(await apply('bridge', keeping)).toMatchObject({changed: false})
-
-      await bridge.run(['ip', 'neigh', 'del', '10.1.0.10', 'dev', 'br0'])
-      const broken = await check('bridge', keeping)
-      expect(broken.state).toBe('different')
-      expect(broken.differences.join()).toContain('no permanent neighbour entry for 10.1.0.10')
-      expect(await apply('bridge', keeping)).toMatchObject({changed: true, state: 'as-meant'})
-
-      expect(await remove()).toMatchObject({changed: true})
-      expect(await bridge.run(['ip', 'neigh', 'show', 'dev', 'br0', 'nud', 'permanent'])).not.toContain(
-        '02:00:00:00:01:10',
-      )
-      expect(await bridge.run(['ip', '-d', 'link', 'show', 'vx0'])).toContain('neigh_suppress off')
-      expect(await bridge.run(['bridge', 'fdb', 'show', 'dev', 'vx0'])).not.toContain('static')
-      expect(await finds(bridge.local, '10.1.0.10'), 'and everything is as before').toBe(true)
-    })
-  })
-
-  it('puts everything back where it cannot be set up', () =>
-    withBridge({}, async (bridge) => {
-      // Without IPv6 on the bridge it cannot answer for the VM's IPv6 address.
-      const {apply} = filterOn(bridge)
-      await expect(
-        apply('bridge', decideFilter({...ORDER, keepInbound: ['db-03']}, singleIpInventory)),
-      ).rejects.toThrow('has IPv6 disabled')
-      expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
-      expect(await bridge.run(['ip', 'neigh', 'show', 'dev', 'br0', 'nud', 'permanent'])).toBe('')
-      expect(await bridge.run(['ip', '-d', 'link', 'show', 'vx0'])).toContain('neigh_suppress off')
-    }))
 })

@@ -8,8 +8,8 @@ const {force: _, ...flags} = filterFlags
 export default class FilterShow extends BaseCommand {
   static override summary = 'print the rules that keep a shared gateway IP local to each site'
   static override description =
-    'Generated from the inventory: ARP and neighbour discovery about shared gateway addresses, router advertisements, FHRP hellos and virtual MACs stay on their side of the inter-site port, 802.1Q-tagged or not. ' +
-    'Touches nothing. Load the text itself, never a listing of it.'
+    "Generated from the inventory: ARP and neighbour discovery about shared gateway addresses, router advertisements, the gateways' own FHRP hellos and virtual MACs stay on their side of the inter-site port. " +
+    'Comments say whose frames are meant and what of them is held back. Touches nothing. Load the text itself, never a listing of it.'
   static override examples = [
     {description: 'For nft, in one line', command: '<%= config.bin %> <%= command.id %> -i vx0 | nft -f -'},
     {description: 'For a host without nft', command: '<%= config.bin %> <%= command.id %> -i vx0 --format tc'},
@@ -31,10 +31,8 @@ export default class FilterShow extends BaseCommand {
       import('../../orders/filter/filter-text.ts'),
     ])
     const call = {
-      order: filterOrder({...flags, force: false}),
-      observeS: flags.observe,
-      world: await this.world(),
-      signal: this.interrupt.signal,
+      ...{order: filterOrder({...flags, force: false}), hook: 'bridge' as const, observeS: flags.observe},
+      ...{world: await this.world(), signal: this.interrupt.signal},
     }
     const document = await showFilter(call, inventory, flags.format)
     for (const line of showText(document)) this.log(line)

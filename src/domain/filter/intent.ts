@@ -2,8 +2,10 @@
 import {usage} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
-import {type Inventory, neededSegment, neededVm, type Segment} from '../inventory/site.ts'
+import {type Gateway, type Inventory, neededSegment, neededVm, type Segment} from '../inventory/site.ts'
 import {classifySegment, filterRefusal, type GatewaySighting, type SegmentClass} from './classify.ts'
+import {type FhrpGroup, fhrpGroup} from './fhrp.ts'
+import {interSitePorts, type PortFacts, untaggedPorts} from './ports.ts'
 
 /** A VM that has left: the old site's bridge answers ARP for it, so that the old gateway still finds it. */
 export interface KeptVm {
@@ -13,11 +15,20 @@ export interface KeptVm {
   readonly mac: Mac
 }
 
-/** Everything that the rules depend on. Lists are in a fixed order, so that equal intents give equal text. */
+/**
+ * The filter of one segment on one set of ports: everything that its rules depend on. Lists are in a fixed order, so that
+ * equal intents give equal text.
+ */
 export interface FilterIntent {
+  readonly segment: SegmentClass
   /** Inter-site ports. */
   readonly ports: readonly string[]
-  readonly segments: readonly SegmentClass[]
+  /** The segment's VLAN; null: nobody wrote it down, and the rules hold for every tag and for none. */
+  readonly vlan: number | 'untagged' | null
+  /** Those of the ports at which frames of this VLAN have no tag. */
+  readonly untagged: readonly string[]
+  /** VLANs that are other segments', where this one's is not known. */
+  readonly otherVlans: readonly number[]
   /** Shared gateway addresses, which stay local to each site. */
   readonly gw4: readonly Ipv4[]
   readonly gw6: readonly Ipv6[]
@@ -25,78 +36,93 @@ export interface FilterIntent {
   readonly ipv6: boolean
   /** MACs of which no frame may cross. */
   readonly macs: readonly Mac[]
+  /** MACs of the gateways' own: redundancy hellos from them stay local. */
+  readonly routers: readonly Mac[]
+  /** Redundancy groups of the gateways, by their virtual MACs. */
+  readonly groups: readonly FhrpGroup[]
   readonly kept: readonly KeptVm[]
 }
 
 /** The command line, as typed. */
 export interface FilterOrder {
+  /** Empty: those of the inventory. */
   readonly ports: readonly string[]
   /** Segments on these ports; empty: all whose sites share a gateway address. */
   readonly segments: readonly string[]
   readonly inboundMoves: boolean
   readonly gatewayMacs: boolean
+  /** Empty: whoever is kept already. */
   readonly keepInbound: readonly string[]
   readonly force: boolean
 }
 
-export interface DecidedFilter {
-  readonly intent: FilterIntent
-  /** Why this filter would cut traffic, with the cures; see {@link permitFilter}. */
+export interface DecidedFilters {
+  /** One a segment, in the order of their names. */
+  readonly intents: readonly FilterIntent[]
+  /** Why these filters would cut traffic, with the cures; see {@link permitFilter}. */
   readonly refusals: readonly string[]
 }
 
-/** Longest interface name, IFNAMSIZ less the NUL; the kernel allows neither blanks nor slashes. */
-const INTERFACE = /^[^\s/"\\]{1,15}$/
+/** What is known of the host and of its past, beside the inventory. */
+export interface FilterContext {
+  /** Interfaces of this host. */
+  readonly ports: readonly PortFacts[]
+  /** What was observed of the gateways. */
+  readonly seen?: readonly GatewaySighting[]
+  /** VMs kept already, of a segment on these ports. */
+  readonly keptBefore?: (segment: Segment, ports: readonly string[]) => readonly KeptVm[]
+}
 
 /** @throws Failure `usage` for a set-up that is known to cut traffic, unless forced. */
-export function permitFilter({refusals}: DecidedFilter, force: boolean): void {
+export function permitFilter({refusals}: Pick<DecidedFilters, 'refusals'>, force: boolean): void {
   if (refusals.length > 0 && !force) throw usage(`${refusals.join('; ')} (or --force)`)
 }
 
 /**
- * Decides what to filter. `seen` is what was observed of the gateways.
- * @throws Failure `usage` for names that are unknown, and where there is nothing to keep local.
+ * Decides what to filter: a filter for each segment.
+ * @throws Failure `usage` for names and ports that are unknown, and where there is nothing to keep local.
  */
-export function decideFilter(
-  order: FilterOrder,
-  inventory: Inventory,
-  seen: readonly GatewaySighting[] = [],
-): DecidedFilter {
-  for (const port of order.ports) {
-    if (!INTERFACE.test(port))
-      throw usage(`"${port}" is not an interface name (want the port that leads to the other site)`)
-  }
+export function decideFilters(order: FilterOrder, inventory: Inventory, context: FilterContext): DecidedFilters {
+  const {ports: host, seen = [], keptBefore = () => []} = context
   const segments = chosenSegments(order, inventory)
-  const kept = order.keepInbound.map((name) => keptVm(name, inventory, segments))
-  const classes = segments.map((segment) => classifySegment(segment, seen))
-  const refusals = classes.flatMap((segment) => {
-    const keptHere = kept.filter(({segment: of}) => of === segment.segment).map(({vm}) => vm.name)
-    return filterRefusal(segment, {moves: order.inboundMoves, kept: keptHere, gatewayMacs: order.gatewayMacs}) ?? []
+  const named = order.keepInbound.map((name) => namedVm(name, inventory, segments))
+  const refusals: string[] = []
+  const intents = segments.map((segment): FilterIntent => {
+    const ports = interSitePorts(order.ports, segment, host)
+    const mine = named.filter(({segment: of}) => of === segment.name).map(({vm}) => vm)
+    const kept = mine.length > 0 ? mine : keptBefore(segment, ports)
+    const shared = classifySegment(segment, seen)
+    const {inboundMoves: moves, gatewayMacs} = order
+    refusals.push(...[filterRefusal(shared, {moves, kept: kept.map(({name}) => name), gatewayMacs}) ?? []].flat())
+    return {
+      ...gatewayFacts(segment, shared, order, seen),
+      ports,
+      vlan: segment.vlan ?? null,
+      untagged: untaggedPorts(segment.vlan, ports, host),
+      otherVlans: segment.vlan === undefined ? vlansOfOthers(inventory, segment) : [],
+      kept: byName(kept),
+    }
   })
-  return {
-    intent: intentOf(
-      order,
-      segments,
-      classes,
-      kept.map(({vm}) => vm),
-    ),
-    refusals,
-  }
+  return {intents, refusals}
 }
 
 function chosenSegments(order: FilterOrder, inventory: Inventory): Segment[] {
-  if (order.segments.length > 0) {
-    return sorted(order.segments).map((name) => neededSegment(inventory, name))
-  }
+  if (order.segments.length > 0) return sorted(order.segments).map((name) => neededSegment(inventory, name))
   const shared = inventory.segments.filter((segment) => classifySegment(segment).gateways.length > 0)
-  if (shared.length > 0) return shared
+  // Whose ports are written down and others is not meant by these.
+  const here = shared.filter(
+    ({ports}) => order.ports.length === 0 || ports?.some((port) => order.ports.includes(port)) !== false,
+  )
+  if (here.length > 0) return here.sort((a, b) => (a.name < b.name ? -1 : 1))
   const why = inventory.segments.map((segment) => `${segment.name}: ${classifySegment(segment).because[0]}`).join('; ')
   throw usage(
-    `${inventory.file}: nothing to keep local, no gateway address is at several sites (${why || 'no segments'})`,
+    shared.length > 0
+      ? `${inventory.file}: no segment is on ${order.ports.join(', ')}; by their "ports", ${shared.map(({name, ports = []}) => `${name} is on ${ports.join(', ')}`).join('; ')}`
+      : `${inventory.file}: nothing to keep local, no gateway address is at several sites (${why || 'no segments'})`,
   )
 }
 
-function keptVm(nameOrIp: string, inventory: Inventory, segments: readonly Segment[]): {vm: KeptVm; segment: string} {
+function namedVm(nameOrIp: string, inventory: Inventory, segments: readonly Segment[]): {vm: KeptVm; segment: string} {
   const vm = neededVm(inventory, nameOrIp)
   if (!segments.some(({name}) => name === vm.segment)) {
     const names = segments.map(({name}) => name).join(', ')
@@ -104,30 +130,60 @@ function keptVm(nameOrIp: string, inventory: Inventory, segments: readonly Segme
       `--keep-inbound ${vm.name}: it is on segment ${vm.segment}, which this filter does not cover (${names})`,
     )
   }
-  const {name, ip, mac, ip6 = []} = vm
-  return {vm: {name, ip, mac, ip6}, segment: vm.segment}
+  return {vm: keptVm(vm), segment: vm.segment}
 }
+
+export const keptVm = ({
+  name,
+  ip,
+  mac,
+  ip6 = [],
+}: Omit<KeptVm, 'ip6'> & {ip6?: readonly Ipv6[] | undefined}): KeptVm => ({
+  ...{name, ip, mac, ip6},
+})
+
+/** Each once, in the order of their names. */
+export const byName = <T extends {readonly name: string}>(all: readonly T[]): T[] =>
+  [...new Map(all.map((each) => [each.name, each])).values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 
 const sorted = <T extends string>(values: Iterable<T>): T[] => [...new Set(values)].sort()
 
-function intentOf(
+const vlansOfOthers = (inventory: Inventory, segment: Segment): number[] =>
+  inventory.segments
+    .filter(({name}) => name !== segment.name)
+    .flatMap(({vlan}) => (typeof vlan === 'number' ? [vlan] : []))
+    .filter((vlan, i, all) => all.indexOf(vlan) === i)
+    .sort((a, b) => a - b)
+
+/** What the rules know of the gateways. A forced segment that shares nothing counts whole. */
+function gatewayFacts(
+  segment: Segment,
+  shared: SegmentClass,
   order: FilterOrder,
-  segments: readonly Segment[],
-  classes: readonly SegmentClass[],
-  kept: readonly KeptVm[],
-): FilterIntent {
-  const holders = segments.flatMap(({gateways}, i) => gateways.filter(({name}) => classes[i]!.gateways.includes(name)))
-  const forced = order.force
-    ? segments.flatMap(({gateways}, i) => (classes[i]!.gateways.length === 0 ? gateways : []))
-    : []
-  const anycast = classes.flatMap(({kind, sharedMacs}) => (kind === 'anycast' ? sharedMacs : []))
+  seen: readonly GatewaySighting[],
+): Pick<FilterIntent, 'segment' | 'gw4' | 'gw6' | 'ipv6' | 'macs' | 'routers' | 'groups'> {
+  const sharing = segment.gateways.filter(({name}) => shared.gateways.includes(name))
+  const forced = order.force && sharing.length === 0
+  const holders: readonly Gateway[] = forced ? segment.gateways : sharing
+  const spoken = seen.filter(({ip}) => shared.shared4.includes(ip)).map(({mac}) => mac)
+  const macs = [...holders.map(({mac}) => mac), ...spoken]
   return {
-    ports: sorted(order.ports),
-    segments: classes,
-    gw4: sorted([...classes.flatMap(({shared4}) => shared4), ...forced.map(({ip}) => ip)]),
-    gw6: sorted([...classes.flatMap(({shared6}) => shared6), ...forced.flatMap(({ip6 = []}) => ip6)]),
-    ipv6: [...holders, ...forced].some(({ip6 = []}) => ip6.length > 0),
-    macs: sorted([...anycast, ...(order.gatewayMacs ? [...holders, ...forced].map(({mac}) => mac) : [])]),
-    kept: [...new Map(kept.map((vm) => [vm.name, vm])).values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    segment: shared,
+    gw4: sorted(forced ? holders.map(({ip}) => ip) : shared.shared4),
+    gw6: sorted(forced ? holders.flatMap(({ip6 = []}) => ip6) : shared.shared6),
+    ipv6: holders.some(({ip6 = []}) => ip6.length > 0),
+    macs: sorted([
+      ...(shared.kind === 'anycast' ? shared.sharedMacs : []),
+      ...(order.gatewayMacs ? holders.map(({mac}) => mac) : []),
+    ]),
+    routers: sorted(macs.filter((mac) => fhrpGroup(mac) === undefined)),
+    groups: shared.kind === 'virtual-mac' ? groupsOf(macs) : [],
   }
+}
+
+/** Each group once, in the order of their numbers. */
+function groupsOf(macs: readonly Mac[]): FhrpGroup[] {
+  const groups = sorted(macs).flatMap((mac) => fhrpGroup(mac) ?? [])
+  const byKey = new Map(groups.map((each) => [`${each.protocol} ${each.group} ${each.macs[0]!.value}`, each]))
+  return [...byKey.values()].sort((a, b) => a.group - b.group)
 }

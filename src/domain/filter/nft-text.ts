@@ -1,5 +1,6 @@
-// The filter as nft(8) takes it. One atomic transaction: the old table goes as the new one comes.
-import type {FilterIntent, KeptVm} from './intent.ts'
+// The filter as nft(8) takes it: a table for each segment and set of ports. One transaction: old tables go as new ones come.
+import {createHash} from 'node:crypto'
+import type {FilterIntent} from './intent.ts'
 import {type FilterSet, filterRules, filterSets} from './rules.ts'
 
 /**
@@ -10,30 +11,34 @@ import {type FilterSet, filterRules, filterSets} from './rules.ts'
 export type NftHook = 'bridge' | 'netdev'
 export const NFT_HOOKS: readonly NftHook[] = ['bridge', 'netdev']
 
-/** The table that is ours alone. */
-export const FILTER_TABLE = 'gwswitch'
+/** The one table of version 0.1.0, for all segments and ports together. */
+export const OLD_TABLE = 'gwswitch'
+const PREFIX = 'gwswitch/'
+/** Room for the digest of a longer one in NFT_NAME_MAXLEN (256). */
+const LONGEST = 200
 
-/** Ports on which we turned neigh_suppress on, so that we alone turn it off again. */
-export interface KeptState {
-  readonly suppressed: readonly string[]
+export const isFilterTable = (name: string): boolean => name.startsWith(PREFIX)
+
+/** The table of a segment on a set of ports: `gwswitch/tenant-b/vx0`. nft takes letters, digits, and `/ \ _ . -`. */
+export function filterTable({segment, ports}: Pick<FilterIntent, 'ports' | 'segment'>): string {
+  const name = `${PREFIX}${[segment.segment, ...ports].join('/')}`
+  const plain = name.replaceAll(/[^\w./-]/g, '_').slice(0, LONGEST)
+  return plain === name ? name : `${plain}/${createHash('sha256').update(name).digest('hex').slice(0, 16)}`
 }
 
-/** What `nft -f` loads. `kept` is written down in sets of the table, for whoever undoes it. */
-export function nftFilter(intent: FilterIntent, hook: NftHook, {suppressed}: KeptState = {suppressed: []}): string {
-  const sets = [...filterSets(intent), ...keptSets(intent.kept, suppressed)]
-  const used = hook === 'bridge' ? sets : sets.filter(({name}) => name !== 'dci')
-  const rules = filterRules(intent).map(({nft, comment}) => `${nft} counter drop comment "${comment}"`)
-  return [
-    `table ${hook} ${FILTER_TABLE}`,
-    `delete table ${hook} ${FILTER_TABLE}`,
-    `table ${hook} ${FILTER_TABLE} {`,
-    ...used.map(setText),
-    ...chain('gwlocal', rules),
-    ...(hook === 'bridge' ? bridgeChains() : netdevChains(intent.ports)),
+/** What `nft -f` loads. */
+export const nftFilter = (intent: FilterIntent, hook: NftHook): string =>
+  `${nftRemove(hook, filterTable(intent))}${[
+    `table ${hook} ${filterTable(intent)} {`,
+    ...filterSets(intent).map(setText),
+    ...chain(
+      'gwlocal',
+      filterRules(intent).map(({nft, comment}) => `${nft} counter drop comment "${comment}"`),
+    ),
+    ...(hook === 'bridge' ? bridgeChains(intent) : netdevChains(intent)),
     '}',
     '',
-  ].join('\n')
-}
+  ].join('\n')}`
 
 const setText = ({name, type, elements}: FilterSet): string =>
   `  set ${name} { ${type}; elements = { ${elements.join(', ')} } }`
@@ -45,32 +50,33 @@ const chain = (name: string, lines: readonly string[]): string[] => [
 ]
 
 /** Prerouting, not forward: the bridge must not even learn a gateway's MAC from the other site. */
-const bridgeChains = (): string[] => [
-  ...chain('from_dci', ['type filter hook prerouting priority -300; policy accept;', 'iifname @dci jump gwlocal']),
-  ...chain('to_dci', ['type filter hook postrouting priority 300; policy accept;', 'oifname @dci jump gwlocal']),
+const bridgeChains = (intent: FilterIntent): string[] => [
+  ...chain('from_dci', ['type filter hook prerouting priority -300; policy accept;', ...jumps(intent, 'iifname')]),
+  ...chain('to_dci', ['type filter hook postrouting priority 300; policy accept;', ...jumps(intent, 'oifname')]),
 ]
 
-function netdevChains(ports: readonly string[]): string[] {
-  const devices = `devices = { ${ports.map((port) => `"${port}"`).join(', ')} }`
+function netdevChains(intent: FilterIntent): string[] {
+  const devices = `devices = { ${intent.ports.map((port) => `"${port}"`).join(', ')} }`
+  const declared = (hook: string, priority: number): string =>
+    `type filter hook ${hook} ${devices} priority ${priority}; policy accept;`
   return [
-    ...chain('from_dci', [`type filter hook ingress ${devices} priority -300; policy accept;`, 'jump gwlocal']),
-    ...chain('to_dci', [`type filter hook egress ${devices} priority 300; policy accept;`, 'jump gwlocal']),
+    ...chain('from_dci', [declared('ingress', -300), ...jumps(intent, 'iifname')]),
+    ...chain('to_dci', [declared('egress', 300), ...jumps(intent, 'oifname')]),
   ]
 }
 
-function keptSets(kept: readonly KeptVm[], suppressed: readonly string[]): FilterSet[] {
-  const sets = [
-    {name: 'kept4', type: 'type ipv4_addr . ether_addr', elements: kept.map(({ip, mac}) => `${ip} . ${mac}`)},
-    {
-      name: 'kept6',
-      type: 'type ipv6_addr . ether_addr',
-      elements: kept.flatMap(({ip6, mac}) => ip6.map((ip) => `${ip} . ${mac}`)),
-    },
-    {name: 'suppressed', type: 'type ifname', elements: suppressed.map((port) => `"${port}"`)},
+/** Whose frames meet the rules. A tag with VLAN 0 says a priority only (IEEE 802.1Q, "priority-tagged"). */
+function jumps({ports, vlan, untagged, otherVlans}: FilterIntent, name: 'iifname' | 'oifname'): string[] {
+  const ofOthers = otherVlans.length > 0 ? [`${name} @dci vlan id { ${otherVlans.join(', ')} } accept`] : []
+  if (vlan === null) return [...ofOthers, `${name} @dci jump gwlocal`]
+  return [
+    ...(untagged.length < ports.length ? [`${name} @dci vlan id ${vlan} jump gwlocal`] : []),
+    ...(untagged.length > 0
+      ? [`${name} @untagged ether type != { 8021q, 8021ad } jump gwlocal`, `${name} @untagged vlan id 0 jump gwlocal`]
+      : []),
   ]
-  return sets.filter(({elements}) => elements.length > 0)
 }
 
-/** What `nft -f` loads to remove the filter; harmless where there is none. */
-export const nftRemove = (hook: NftHook): string =>
-  `table ${hook} ${FILTER_TABLE}\ndelete table ${hook} ${FILTER_TABLE}\n`
+/** What `nft -f` loads to remove a table; harmless where there is none. */
+export const nftRemove = (hook: NftHook, table: string): string =>
+  `table ${hook} ${table}\ndelete table ${hook} ${table}\n`

@@ -1,7 +1,7 @@
 // The rules of the filter, each said three ways: for nft, for ebtables, and as tests on the bytes of a frame.
 import {type Ipv4, ipv4Value, type Mac} from '../../wire/address.ts'
 import {type Ipv6, ipv6Bytes, solicitedNode} from '../../wire/ipv6-address.ts'
-import {VIRTUAL_MACS} from './fhrp.ts'
+import type {FhrpGroup} from './fhrp.ts'
 import type {FilterIntent} from './intent.ts'
 
 /** One comparison in a frame whose 802.1Q tag, if any, has been taken off. */
@@ -52,6 +52,9 @@ function is6(offset: number, ip: Ipv6): ByteTest[] {
 
 /** ICMPv6 (58) right behind the IPv6 header, as neighbour discovery always is in practice. */
 const icmp6 = (type: number): ByteTest[] => [IP6, u8(20, 58), u8(54, type)]
+/** Where the payload begins, of IPv4 without options and of IPv6. */
+const IP4_PAYLOAD = 34
+const IP6_PAYLOAD = 54
 /** UDP behind an IPv4 header without options, as hellos are. */
 const udp4 = (to: Ipv4, port: number): ByteTest[] => [IP4, is4(AT.ip4Destination, to), u8(23, 17), u16(36, port)]
 
@@ -64,26 +67,31 @@ function macTests(at: 0 | 6, mac: Mac, mask: Mac = 'ff:ff:ff:ff:ff:ff'): ByteTes
 }
 
 /** The sets that the rules of this intent need. */
-export function filterSets({ports, gw4, gw6, macs}: FilterIntent): FilterSet[] {
+export function filterSets({ports, untagged, gw4, gw6, macs, routers}: FilterIntent): FilterSet[] {
+  const names = (of: readonly string[]): string[] => of.map((port) => `"${port}"`)
   const raw = (ip: Ipv6): string => `0x${Buffer.from(ipv6Bytes(ip)).toString('hex')}`
   const sets = [
-    {name: 'dci', type: 'type ifname', elements: ports.map((port) => `"${port}"`)},
+    {name: 'dci', type: 'type ifname', elements: names(ports.filter((port) => !untagged.includes(port)))},
+    {name: 'untagged', type: 'type ifname', elements: names(untagged)},
     {name: 'gw4', type: 'type ipv4_addr', elements: gw4},
     {name: 'gw6', type: 'type ipv6_addr', elements: gw6},
     {name: 'gw6raw', type: 'typeof @th,64,128', elements: gw6.map(raw)},
     {name: 'gwmac', type: 'type ether_addr', elements: macs},
+    {name: 'routers', type: 'type ether_addr', elements: routers},
   ]
   return sets.filter(({elements}) => elements.length > 0)
 }
 
 /** The rules of an intent, in the order in which frames meet them. */
-export function filterRules({gw4, gw6, ipv6, macs}: FilterIntent): FilterRule[] {
+export function filterRules({gw4, gw6, ipv6, macs, routers, groups}: FilterIntent): FilterRule[] {
+  const hellos = HELLOS.filter(({family}) => ipv6 || family === 'ip')
   return [
     ...(gw4.length > 0 ? arpRules(gw4) : []),
     ...(gw6.length > 0 ? neighbourRules(gw6) : []),
     ...(ipv6 ? [ROUTER_RULE] : []),
-    ...HELLO_RULES,
-    ...VIRTUAL_MAC_RULES,
+    ...(routers.length > 0 ? hellos.map((hello) => helloOfRouter(hello, routers)) : []),
+    ...hellos.flatMap((hello) => helloOfGroup(hello, groups)),
+    ...groups.map(virtualMacRule),
     ...(macs.length > 0 ? macRules(macs) : []),
   ]
 }
@@ -138,42 +146,100 @@ const ROUTER_RULE: FilterRule = {
   ebtables: ['router-advertisement', 'redirect'].map((type) => `-p IPv6 --ip6-proto ipv6-icmp --ip6-icmp-type ${type}`),
 }
 
-const HELLO_RULES: readonly FilterRule[] = [
+/** What the routers of a redundancy protocol say to each other, and where it carries the number of their group. */
+interface Hello {
+  readonly name: string
+  readonly protocol: FhrpGroup['protocol']
+  /** What stands behind `meta protocol ... `. */
+  readonly family: 'ip' | 'ip6'
+  readonly nft: string
+  readonly tests: readonly ByteTest[]
+  readonly ebtables: string
+  /** Offset from the transport header in bytes, and size. */
+  readonly group: {readonly at: number; readonly size: 1 | 2}
+}
+
+/**
+ * VRRP and CARP: RFC 5798 section 5.2, the group in byte 1. HSRP version 1: RFC 2281 section 5, byte 6. Its version 2 and
+ * GLBP: as Wireshark reads them (packet-hsrp.c, packet-glbp.c), bytes 6 and 7, bytes 2 and 3. All but VRRP behind 8 bytes
+ * of UDP.
+ */
+const HELLOS: readonly Hello[] = [
   {
-    comment: 'VRRP and CARP hellos',
-    nft: 'meta protocol ip ip daddr 224.0.0.18 ip protocol 112',
-    frames: [[IP4, is4(AT.ip4Destination, '224.0.0.18'), u8(23, 112)]],
-    ebtables: ['-p IPv4 --ip-dst 224.0.0.18 --ip-proto 112'],
+    ...{name: 'VRRP and CARP hellos', protocol: 'VRRP', family: 'ip'},
+    nft: 'ip daddr 224.0.0.18 ip protocol 112',
+    tests: [IP4, is4(AT.ip4Destination, '224.0.0.18'), u8(23, 112)],
+    ebtables: '-p IPv4 --ip-dst 224.0.0.18 --ip-proto 112',
+    group: {at: 1, size: 1},
+  },
+  hello4('HSRP hellos', 'HSRP', {to: '224.0.0.2', port: 1985, group: {at: 14, size: 1}}),
+  hello4('HSRP version 2 hellos', 'HSRP version 2', {to: '224.0.0.102', port: 1985, group: {at: 14, size: 2}}),
+  hello4('GLBP hellos', 'GLBP', {to: '224.0.0.102', port: 3222, group: {at: 10, size: 2}}),
+  {
+    ...{name: 'VRRP hellos over IPv6', protocol: 'VRRP', family: 'ip6'},
+    nft: 'ip6 daddr ff02::12 meta l4proto 112',
+    tests: [IP6, u8(20, 112), ...is6(AT.ip6Destination, 'ff02::12')],
+    ebtables: '-p IPv6 --ip6-dst ff02::12 --ip6-proto 112',
+    group: {at: 1, size: 1},
   },
   {
-    comment: 'HSRP and GLBP hellos',
-    nft: 'meta protocol ip ip daddr { 224.0.0.2, 224.0.0.102 } udp dport { 1985, 3222 }',
-    frames: ['224.0.0.2', '224.0.0.102'].flatMap((to) => [1985, 3222].map((port) => udp4(to, port))),
-    ebtables: ['224.0.0.2', '224.0.0.102'].flatMap((to) =>
-      [1985, 3222].map((port) => `-p IPv4 --ip-dst ${to} --ip-proto udp --ip-dport ${port}`),
-    ),
-  },
-  {
-    comment: 'VRRP hellos over IPv6',
-    nft: 'meta protocol ip6 ip6 daddr ff02::12 meta l4proto 112',
-    frames: [[IP6, u8(20, 112), ...is6(AT.ip6Destination, 'ff02::12')]],
-    ebtables: ['-p IPv6 --ip6-dst ff02::12 --ip6-proto 112'],
-  },
-  {
-    comment: 'HSRP hellos over IPv6',
-    nft: 'meta protocol ip6 ip6 daddr ff02::66 udp dport 2029',
-    frames: [[IP6, u8(20, 17), ...is6(AT.ip6Destination, 'ff02::66'), u16(56, 2029)]],
-    ebtables: ['-p IPv6 --ip6-dst ff02::66 --ip6-proto udp --ip6-dport 2029'],
+    ...{name: 'HSRP hellos over IPv6', protocol: 'HSRP version 2', family: 'ip6'},
+    nft: 'ip6 daddr ff02::66 udp dport 2029',
+    tests: [IP6, u8(20, 17), ...is6(AT.ip6Destination, 'ff02::66'), u16(56, 2029)],
+    ebtables: '-p IPv6 --ip6-dst ff02::66 --ip6-proto udp --ip6-dport 2029',
+    group: {at: 14, size: 2},
   },
 ]
 
+function hello4(
+  name: string,
+  protocol: FhrpGroup['protocol'],
+  {to, port, group}: {to: Ipv4; port: number; group: Hello['group']},
+): Hello {
+  const ebtables = `-p IPv4 --ip-dst ${to} --ip-proto udp --ip-dport ${port}`
+  return {
+    ...{name, protocol, group, ebtables, family: 'ip'},
+    nft: `ip daddr ${to} udp dport ${port}`,
+    tests: udp4(to, port),
+  }
+}
+
+/** A hello that a gateway sends from its own MAC is of the gateways, whatever its group. */
+const helloOfRouter = ({name, family, nft, tests, ebtables}: Hello, routers: readonly Mac[]): FilterRule => ({
+  comment: `${name} of a gateway`,
+  nft: `meta protocol ${family} ether saddr @routers ${nft}`,
+  frames: routers.map((mac) => [...tests, ...macTests(6, mac)]),
+  ebtables: routers.map((mac) => `${ebtables} -s ${mac}`),
+})
+
+/** ebtables cannot read the group. What comes from its virtual MAC is dropped all the same. */
+function helloOfGroup({name, protocol, family, nft, tests, group}: Hello, groups: readonly FhrpGroup[]): FilterRule[] {
+  const numbers = groups.filter((each) => each.protocol === protocol).map((each) => each.group)
+  if (numbers.length === 0) return []
+  const offset = (family === 'ip' ? IP4_PAYLOAD : IP6_PAYLOAD) + group.at
+  return [
+    {
+      comment: `${name} of group ${numbers.join(', ')}`,
+      nft: `meta protocol ${family} ${nft} @th,${8 * group.at},${8 * group.size} { ${numbers.join(', ')} }`,
+      frames: numbers.map((value) => [...tests, {offset, size: group.size, value}]),
+      ebtables: [],
+    },
+  ]
+}
+
 /** Never learn at one site that the other has the virtual MAC: whatever carries it as its source stays. */
-const VIRTUAL_MAC_RULES: readonly FilterRule[] = VIRTUAL_MACS.map(({protocol, value, mask}) => ({
-  comment: `frames from a virtual MAC of ${protocol}`,
-  nft: `ether saddr & ${mask} == ${value}`,
-  frames: [macTests(6, value, mask)],
-  ebtables: [`-s ${value}/${mask}`],
-}))
+const virtualMacRule = ({protocol, group, macs}: FhrpGroup): FilterRule => ({
+  comment: `frames from a virtual MAC of ${protocol} group ${group}`,
+  nft: `ether saddr ${macSet(macs)}`,
+  frames: macs.map(({value, mask}) => macTests(6, value, mask)),
+  ebtables: macs.map(({value, mask}) => `-s ${value}/${mask}`),
+})
+
+/** All of one mask: a group of GLBP has one range, every other exact MACs. */
+const macSet = ([first, ...others]: FhrpGroup['macs']): string =>
+  others.length > 0 || first!.mask === 'ff:ff:ff:ff:ff:ff'
+    ? `{ ${[first!, ...others].map(({value}) => value).join(', ')} }`
+    : `& ${first!.mask} == ${first!.value}`
 
 function macRules(macs: readonly Mac[]): FilterRule[] {
   return [

@@ -1,4 +1,4 @@
-// The filter for hosts that have tc(8) and no nft(8): one classic BPF program at each inter-site port, as shell commands.
+// The filter for hosts that have tc(8) and no nft(8): one classic BPF program at each inter-site port, for all segments on it, as shell commands.
 import {Failure} from '../../errors.ts'
 import type {FilterIntent} from './intent.ts'
 import {type ByteTest, filterRules} from './rules.ts'
@@ -17,21 +17,26 @@ const PRIORITY = 4901
 const LD = {1: 0x30, 2: 0x28, 4: 0x20} as const
 const AND = 0x54
 const JEQ = 0x15
+const JA = 0x05
 const RET = 0x06
 const TC_ACT_SHOT = 2
 const TC_ACT_UNSPEC = 0xffff_ffff
+/** SKF_AD_OFF + SKF_AD_VLAN_TAG: the tag that the kernel took off the frame (linux/filter.h), and its VLAN identifier. */
+const VLAN_TAG = 0xffff_f02c
+const VID = 0x0fff
 /** BPF_MAXINSNS */
 const MOST = 4096
 
 const full = {1: 0xff, 2: 0xffff, 4: 0xffff_ffff} as const
 
 /**
- * `len,code jt jf k,...` as tc(8) reads it. @throws Failure `usage` if the kernel would not take a program so long.
+ * `len,code jt jf k,...` as tc(8) reads it, for one port. @throws Failure `usage` if the kernel would not take a program so
+ * long.
  * @internal
  */
-export function bpfBytecode(intent: FilterIntent): string {
-  const clauses = filterRules(intent).flatMap(({frames}) => frames)
-  const program = [...clauses.flatMap(clauseCode), `${RET} 0 0 ${TC_ACT_UNSPEC}`]
+export function bpfBytecode(intents: readonly FilterIntent[], port: string): string {
+  const here = intents.filter(({ports}) => ports.includes(port))
+  const program = [...here.flatMap((intent) => intentCode(intent, port)), `${RET} 0 0 ${TC_ACT_UNSPEC}`]
   if (program.length > MOST) {
     throw new Failure(
       'usage',
@@ -39,6 +44,26 @@ export function bpfBytecode(intent: FilterIntent): string {
     )
   }
   return [program.length, ...program].join(',')
+}
+
+/** The rules of one filter, jumped over by frames of other VLANs. */
+function intentCode(intent: FilterIntent, port: string): string[] {
+  const code = filterRules(intent)
+    .flatMap(({frames}) => frames)
+    .flatMap(clauseCode)
+  const {vlan, untagged, otherVlans} = intent
+  if (vlan === null) return [...(otherVlans.length > 0 ? vlanGate(otherVlans, 'skip', code.length) : []), ...code]
+  const wanted = vlan === 'untagged' || untagged.includes(port) ? 0 : vlan
+  return [...vlanGate([wanted], 'take', code.length), ...code]
+}
+
+/** The VLAN of a frame without a tag reads as 0. The two instructions a number jump as the next ones need it. */
+function vlanGate(vlans: readonly number[], what: 'skip' | 'take', length: number): string[] {
+  const jumps = vlans.flatMap((vlan, i) => [
+    `${JEQ} ${what === 'take' ? '1 0' : '0 1'} ${vlan}`,
+    `${JA} 0 0 ${length + 2 * (vlans.length - 1 - i)}`,
+  ])
+  return [`${LD[4]} 0 0 ${VLAN_TAG}`, `${AND} 0 0 ${VID}`, ...jumps]
 }
 
 /** Drops a frame that passes all tests; the first that fails jumps behind the drop. */
@@ -56,23 +81,21 @@ function clauseCode(tests: readonly ByteTest[]): string[] {
   return [...code, `${RET} 0 0 ${TC_ACT_SHOT}`]
 }
 
-/** Shell lines that set the filter up, again too. */
-export function tcFilter(intent: FilterIntent): string[] {
-  const bytecode = bpfBytecode(intent)
-  return [
-    `program='${bytecode}'`,
-    ...intent.ports.flatMap((port) => [
-      `tc qdisc add dev ${port} clsact 2>/dev/null`,
-      ...['ingress', 'egress'].map(
-        (side) =>
-          `tc filter replace dev ${port} ${side} protocol all prio ${PRIORITY} handle 1 bpf bytecode "$program" direct-action`,
-      ),
-    ]),
-  ]
-}
+const portsOf = (intents: readonly FilterIntent[]): string[] => [...new Set(intents.flatMap(({ports}) => ports))].sort()
 
-/** Shell lines that take it away; the qdisc stays, for others may use it. */
-export const tcRemove = ({ports}: FilterIntent): string[] =>
-  ports.flatMap((port) =>
+/** Shell lines that set the filters up, again too. */
+export const tcFilter = (intents: readonly FilterIntent[]): string[] =>
+  portsOf(intents).flatMap((port) => [
+    `program='${bpfBytecode(intents, port)}'`,
+    `tc qdisc add dev ${port} clsact 2>/dev/null || :`,
+    ...['ingress', 'egress'].map(
+      (side) =>
+        `tc filter replace dev ${port} ${side} protocol all prio ${PRIORITY} handle 1 bpf bytecode "$program" direct-action`,
+    ),
+  ])
+
+/** Shell lines that take them away; the qdisc stays, for others may use it. */
+export const tcRemove = (intents: readonly FilterIntent[]): string[] =>
+  portsOf(intents).flatMap((port) =>
     ['ingress', 'egress'].map((side) => `tc filter del dev ${port} ${side} protocol all prio ${PRIORITY}`),
   )

@@ -132,9 +132,21 @@ const gatewaySchema = z.strictObject({
   ip6: z.array(ip6Field).optional(),
   ownIp: ipField.optional(),
 })
+/** VLAN identifiers that IEEE 802.1Q leaves to users: 0 is a tag without one, 4095 is reserved. */
+const vlanField = z.any().transform((value: unknown, context): number | 'untagged' => {
+  if (value === 'untagged') return value
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 4094) return value
+  const message = `${quote(value)} is not a VLAN (want 1 to 4094, or untagged)`
+  context.issues.push({code: 'custom', message, input: value})
+  return z.NEVER
+})
+/** Longest interface name: IFNAMSIZ less the NUL; the kernel allows neither blanks nor slashes. */
+const portField = scalar<string>('an interface', 'vx0', (text) => (/^[^\s/"\\]{1,15}$/.test(text) ? text : undefined))
 const segmentSchema = z.strictObject({
   prefix: prefixField,
   gateways: emptyIfNull(z.array(gatewaySchema), []).default([]),
+  vlan: vlanField.optional(),
+  ports: z.array(portField).min(1).optional(),
   dhcp: segmentDhcpSchema.optional(),
 })
 const vmSchema = z.strictObject({
@@ -206,6 +218,8 @@ function inventoryOf(parsed: Parsed, file: string): Inventory {
         const agentKey = parsed.sites[gateway.site]?.agentKey
         return {...gateway, segment: name, ...(agentKey !== undefined && {agentKey})}
       }),
+      ...(segment.vlan !== undefined && {vlan: segment.vlan}),
+      ...(segment.ports && {ports: segment.ports}),
       ...(segment.dhcp && {dhcp: segment.dhcp}),
     })),
     vms: Object.entries(parsed.vms).map(([name, vm]) => ({...vm, name, site: vm.site})),

@@ -42,6 +42,10 @@ export interface Segment {
   readonly name: string
   readonly prefix: Prefix
   readonly gateways: readonly Gateway[]
+  /** Its 802.1Q VLAN where it crosses the DCI; undefined: nobody wrote it down. */
+  readonly vlan?: number | 'untagged' | undefined
+  /** Inter-site ports by which it leaves a bridge, of all bridge nodes together; undefined: nobody wrote them down. */
+  readonly ports?: readonly string[] | undefined
   /** Its DHCP server, if the inventory says how to reach it. */
   readonly dhcp?: SegmentDhcp | undefined
 }

@@ -1,5 +1,5 @@
 // Reads and writes text files, and says in one line what is wrong with them.
-import {accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs'
+import {accessSync, constants, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {dirname} from 'node:path'
 import {Failure, usage} from '../../errors.ts'
 
@@ -93,6 +93,24 @@ export function makeFolderOf(path: string, mode: number): void {
     mkdirSync(dirname(path), {recursive: true, mode})
   } catch (error) {
     throw fileFailure(path, 'written', error)
+  }
+}
+
+/** Removes a file that may not be there. @throws Failure `privilege` or `runtime` if it stays. */
+export function removeFile(path: string): void {
+  try {
+    rmSync(path, {force: true})
+  } catch (error) {
+    throw fileFailure(path, 'written', error)
+  }
+}
+
+/** Removes a folder if nothing is in it. */
+export function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch {
+    // Somebody keeps something there, or it is gone.
   }
 }
 

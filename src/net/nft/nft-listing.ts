@@ -31,21 +31,54 @@ export interface NftTable {
   readonly rules: readonly NftRule[]
 }
 
-/** How a table is listed: the output of these, one behind the other, is what {@link parseNftTable} reads. */
-export const NFT_LISTINGS = [
-  ['-j', '--debug=netlink', 'list', 'table'],
-  ['list', 'table'],
-] as const
+/** How tables are listed: the output of these, one behind the other, is what {@link parseNftTables} reads. */
+export const NFT_LISTINGS = [['-j', '--debug=netlink', 'list'], ['list']] as const
 
-/** @throws Failure `runtime` for what nft(8) does not write. */
-export function parseNftTable(output: string): NftTable {
+/** The tables of one family, by their names. @throws Failure `runtime` for what nft(8) does not write. */
+export function parseNftTables(output: string): ReadonlyMap<string, NftTable> {
   const lines = output.split('\n')
   const at = lines.findIndex((line) => line.startsWith('{"nftables"'))
-  const {sets, bodies} = readInstructions(lines.slice(0, Math.max(at, 0)))
-  const objects = readNftJson(lines[at] ?? '')
-  const {flags, devices} = readLeftOut(lines.slice(at + 1))
+  const instructions = byTable(lines.slice(0, Math.max(at, 0)), INSTRUCTIONS_HEAD)
+  const objects = Map.groupBy(readNftJson(lines[at] ?? ''), tableOf)
+  const texts = byTable(lines.slice(at + 1), TEXT_HEAD)
+  return new Map(
+    [...objects].flatMap(([name, mine]) =>
+      name === undefined ? [] : [[name, tableFrom(instructions.get(name) ?? [], mine, texts.get(name) ?? [])]],
+    ),
+  )
+}
+
+/** The first word of a head is the family: names of tables may stand in it as well, as may anything in a comment. */
+const INSTRUCTIONS_HEAD = /^[a-z]\S* (\S+) (?:@\S+|\S+ \d+(?: \d+)?) *$/
+const TEXT_HEAD = /^table \S+ (\S+) \{/
+
+/** Lines by the table that they are about, heads included. */
+function byTable(lines: readonly string[], head: RegExp): ReadonlyMap<string, readonly string[]> {
+  const tables = new Map<string, string[]>()
+  let mine: string[] = []
+  for (const line of lines) {
+    const name = head.exec(line)?.[1]
+    if (name !== undefined) {
+      mine = tables.get(name) ?? []
+      tables.set(name, mine)
+    }
+    mine.push(line)
+  }
+  return tables
+}
+
+const tableOf = ({kind, body}: NftObject): string | undefined =>
+  kind === 'metainfo' ? undefined : kind === 'table' ? nameOf(body) : shaped(body, 'nft', TABLED).table
+
+function tableFrom(
+  instructions: readonly string[],
+  objects: readonly NftObject[],
+  listing: readonly string[],
+): NftTable {
+  const {sets, bodies} = readInstructions(instructions)
+  const {flags, devices} = readLeftOut(listing)
   const rules = objects.filter(({kind}) => kind === 'rule')
-  const declared = objects.filter(({kind}) => kind !== 'rule' && kind !== 'metainfo')
+  const declared = objects.filter(({kind}) => kind !== 'rule')
   return {
     declarations: [...declared.map(declaration), ...flags].sort(),
     sets: new Map([...sets].filter(([name]) => !name.startsWith('__'))),
@@ -62,6 +95,7 @@ export function parseNftTable(output: string): NftTable {
 
 const RULE = record({chain: text, handle: number, comment: optional(text)})
 const NAMED = record({name: text})
+const TABLED = record({table: text})
 const COUNTER_VALUES = record({packets: number, bytes: number})
 const nameOf = (body: NftObject['body']): string => shaped(body, 'nft', NAMED).name
 

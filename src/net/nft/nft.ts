@@ -5,8 +5,8 @@
 // which `nft --debug=netlink` shows, and what is meant is put through a kernel too, in a namespace of its own.
 import {Failure} from '../../errors.ts'
 import {type CommandResult, commandFailure, tryCommand} from '../process/command.ts'
-import {NFT_LISTINGS, type NftTable, parseNftTable} from './nft-listing.ts'
-import {nftTableExists} from './table-exists.ts'
+import {NFT_LISTINGS, type NftTable, parseNftTables} from './nft-listing.ts'
+import {nftTableNames} from './table-names.ts'
 
 export type {NftRule, NftTable} from './nft-listing.ts'
 
@@ -18,33 +18,51 @@ export async function loadNft(ruleset: string): Promise<void> {
 
 /** A table of this network namespace; undefined if there is none. */
 export async function readNftTable(family: string, name: string): Promise<NftTable | undefined> {
-  if (nftTableExists(family, name) === false) return undefined
-  const results = await Promise.all(NFT_LISTINGS.map((listing) => tryCommand('nft', [...listing, family, name])))
-  if (results.some(({stderr}) => /No such file or directory/.test(stderr))) return undefined
+  if (nftTableNames(family)?.includes(name) === false) return undefined
+  return (await listed(['table', family, name])).get(name)
+}
+
+/** The tables of a family in this network namespace. Of others' rules in it no more is read than nft lists. */
+export async function readNftTables(family: string): Promise<ReadonlyMap<string, NftTable>> {
+  if (nftTableNames(family)?.length === 0) return new Map()
+  return listed(['ruleset', family])
+}
+
+async function listed(what: readonly string[]): Promise<ReadonlyMap<string, NftTable>> {
+  const results = await Promise.all(NFT_LISTINGS.map((listing) => tryCommand('nft', [...listing, ...what])))
+  if (results.some(({stderr}) => /No such file or directory/.test(stderr))) return new Map()
   const failed = results.find(({code}) => code !== 0)
-  if (failed) throw nftFailure(`nft list table ${family} ${name}`, failed)
-  return parseNftTable(results.map(({stdout}) => stdout).join(''))
+  if (failed) throw nftFailure(`nft list ${what.join(' ')}`, failed)
+  return parseNftTables(results.map(({stdout}) => stdout).join(''))
 }
 
 /**
- * What the kernel makes of a ruleset's table. It is loaded in a network namespace that nobody else sees and that ends
+ * What the kernel makes of a ruleset of one family. It is loaded in a network namespace that nobody else sees and that ends
  * with the command; `devices` exist there, for rules that hook into them.
  *
  * @throws Failure `privilege` without CAP_SYS_ADMIN.
  */
-export async function compileNftTable(
+export async function compileNft(
   ruleset: string,
   family: string,
-  name: string,
   devices: readonly string[] = [],
-): Promise<NftTable> {
-  const lists = NFT_LISTINGS.map((listing) => `nft ${listing.join(' ')} "$family" "$name"`)
+): Promise<ReadonlyMap<string, NftTable>> {
+  const lists = NFT_LISTINGS.map((listing) => `nft ${listing.join(' ')} ruleset "$family"`)
   const script =
-    'family=$1 name=$2; shift 2; for device; do ip link add "$device" type bridge || exit; done; ' +
+    'family=$1; shift; for device; do echo "link add $device type bridge"; done | ip -batch - && ' +
     ['nft -f -', ...lists].join(' && ')
-  const args = ['--net', 'sh', '-c', script, 'sh', family, name, ...devices]
+  // What nft reads is standard input, which the pipe to ip(8) must not take.
+  const args = [
+    '--net',
+    'sh',
+    '-c',
+    `exec 3<&0; ${script.replace('nft -f -', 'nft -f - <&3')}`,
+    'sh',
+    family,
+    ...devices,
+  ]
   const result = await tryCommand('unshare', args, {input: ruleset})
-  if (result.code === 0) return parseNftTable(result.stdout)
+  if (result.code === 0) return parseNftTables(result.stdout)
   if (/unshare failed/.test(result.stderr)) {
     throw new Failure(
       'privilege',

@@ -1,206 +1,155 @@
-// Puts the filter in place, or takes it away; twice is as good as once.
-import type {SegmentClass} from '../../domain/filter/classify.ts'
-import type {DecidedFilter, FilterIntent} from '../../domain/filter/intent.ts'
-import {FILTER_TABLE, NFT_HOOKS, type NftHook, nftFilter, nftRemove} from '../../domain/filter/nft-text.ts'
-import {Failure} from '../../errors.ts'
-import {type BridgePort, portOf} from '../../net/bridge-ports.ts'
-import type {NftTable} from '../../net/nft/nft-listing.ts'
-import {checkFilter, type FilterState} from '../../probe/filter/check.ts'
+// Puts filters in place, each beside those of other segments and ports; twice is as good as once.
+import {isDeepStrictEqual} from 'node:util'
+import type {DecidedFilters, FilterIntent} from '../../domain/filter/intent.ts'
+import {answersForGateway} from '../../domain/filter/kept.ts'
+import {filterTable, NFT_HOOKS, type NftHook, nftFilter, nftRemove} from '../../domain/filter/nft-text.ts'
+import {type FilterRecord, isNothing, type MeantFilter, withFilters} from '../../domain/filter/record.ts'
+import {Failure, usage} from '../../errors.ts'
+import {checkFilters, type FilterStates} from '../../probe/filter/check.ts'
 import type {FilterWorld} from '../../probe/filter/filter-world.ts'
-import {type DciPorts, dciPorts, type Remembered, remembered} from '../../probe/filter/kept.ts'
-import {setUpKept, undoKept} from './keep-inbound.ts'
-
-export interface FilterDocument {
-  readonly schema: 'gwswitch.filter-apply/1' | 'gwswitch.filter-check/1'
-  readonly hook: NftHook
-  readonly ports: readonly string[]
-  readonly segments: readonly SegmentClass[]
-  readonly dryRun: boolean
-  /** Whether anything on this host was (or, in a dry run, would be) changed. */
-  readonly changed: boolean
-  /** What `apply` refuses but for --force. */
-  readonly overridden: readonly string[]
-  readonly notes: readonly string[]
-  /** What `nft -f` was given. */
-  readonly ruleset: string
-  readonly state: FilterState['state']
-  readonly differences: readonly string[]
-  readonly counters: FilterState['counters']
-  /** Addresses for which the bridge answers ARP or neighbour solicitations. */
-  readonly keptInbound: readonly string[]
-  readonly exitCode: number
-}
-
-/** What `filter remove` did, or would do. */
-export interface FilterRemoveDocument {
-  readonly schema: 'gwswitch.filter-remove/1'
-  /** The forms in which the filter is there. */
-  readonly hooks: readonly NftHook[]
-  readonly ports: readonly string[]
-  readonly dryRun: boolean
-  readonly changed: boolean
-  /** What `nft -f` is given. */
-  readonly ruleset: string
-  /** Addresses for which the bridge answered until then. */
-  readonly keptInbound: readonly string[]
-  readonly exitCode: number
-}
+import {type FilterHost, filterHost, keptInOld} from '../../probe/filter/host.ts'
+import {aloneWithFilters, converge} from './converge.ts'
+import {type FilterDocument, foundOf} from './filter-document.ts'
 
 /** Exit code of `filter check` for a filter that is not the one that is meant. */
 const DIFFERENT = 10
 
-export interface FilterOptions {
-  readonly hook: NftHook
-  readonly dryRun: boolean
+/** What is meant, decided once it is known what there is. */
+export interface FilterDecision extends Pick<DecidedFilters, 'refusals'> {
+  readonly filters: readonly MeantFilter[]
+  readonly notes: readonly string[]
 }
+export type Decide = (host: FilterHost) => FilterDecision
 
-export async function applyFilter(
-  {intent, refusals}: DecidedFilter,
+export const applyFilters = (
+  decide: Decide,
   world: FilterWorld,
-  {hook, dryRun}: FilterOptions,
-): Promise<FilterDocument> {
-  const dci = await checkedPorts(intent.ports, intent.kept.length > 0 || hook === 'bridge', world)
-  const before = await checkFilter(intent, hook, world)
-  const known = await allRemembered(world)
-  const done = before.state === 'as-meant' && known.vms.length === intent.kept.flatMap(({ip6}) => [1, ...ip6]).length
-  const base = {
-    hook,
-    ports: intent.ports,
-    segments: intent.segments,
-    dryRun,
-    changed: !done,
-    overridden: refusals,
-  } as const
-  if (done || dryRun) {
-    const ruleset = nftFilter(intent, hook, {suppressed: known.suppressed})
-    return document('gwswitch.filter-apply/1', base, before, {ruleset, notes: [], exitCode: 0})
-  }
-  const {notes, ruleset, suppressed} = await install(intent, known, dci, hook, world)
-  for (const other of NFT_HOOKS) if (other !== hook) await removeTable(other, world)
-  await undoKept(known, {kept: intent.kept, suppressed}, dci, world)
-  const after = await checkFilter(intent, hook, world)
-  return document('gwswitch.filter-apply/1', base, after, {
-    ruleset,
-    notes,
-    exitCode: after.state === 'as-meant' ? 0 : 1,
+  {dryRun}: {dryRun: boolean},
+): Promise<FilterDocument> =>
+  dryRun ? applied(decide, world, true) : aloneWithFilters(world, () => applied(decide, world, false))
+
+async function applied(decide: Decide, world: FilterWorld, dryRun: boolean): Promise<FilterDocument> {
+  const host = await filterHost(world)
+  const {filters, refusals, notes} = decide(host)
+  for (const filter of filters) needBridgePorts(filter, host)
+  refuseToLose(filters, host)
+  const before = await checkFilters(filters, host, world)
+  refuseAnswering(filters, before)
+  const meant = withFilters(host.record, filters)
+  const ruleset = rulesetFor(before, host)
+  const done = ruleset === '' && isAsMeant(before) && sameRecord(meant, host.record)
+  const fixed = {dryRun, changed: !done, overridden: refusals, ruleset: ruleset || textOf(filters)}
+  const document = (states: FilterStates, said: readonly string[], exitCode: number): FilterDocument => ({
+    schema: 'gwswitch.filter-apply/1',
+    ...fixed,
+    ...foundOf(states),
+    notes: [...notes, ...said],
+    exitCode,
   })
+  if (done || dryRun) return document(before, [], 0)
+  const said = await converge({filters: meant, ruleset, inherited: keptInOld(host)}, host, world).catch((error) => {
+    throw nftFailure(error, filters)
+  })
+  const after = await checkFilters(filters, await filterHost(world), world, before)
+  return document(after, said, isAsMeant(after) ? 0 : 1)
 }
 
-/** What keeps inbound alive comes first: the filter would cut it in between. If it fails, all is as it was. */
-async function install(intent: FilterIntent, known: Remembered, dci: DciPorts, hook: NftHook, world: FilterWorld) {
-  try {
-    const {suppressed, notes} = await setUpKept(intent.kept, known, dci, world)
-    const ruleset = nftFilter(intent, hook, {suppressed})
-    await world.loadNft(ruleset)
-    return {notes, ruleset, suppressed}
-  } catch (error) {
-    const begun = intent.kept.flatMap(({ip, ip6, mac}) => [ip, ...ip6].map((each) => ({ip: each, mac})))
-    const vms = begun.filter(({ip}) => !known.vms.some((vm) => vm.ip === ip))
-    const suppressed = dci.ports.filter(({neighSuppress}) => !neighSuppress).map(({name}) => name)
-    if (intent.kept.length > 0) await undoKept({vms, suppressed}, {kept: [], suppressed: []}, dci, world)
-    throw nftFailure(error, hook)
+const isAsMeant = ({filters, orphans}: FilterStates): boolean =>
+  orphans.length === 0 && filters.every(({state}) => state === 'as-meant')
+
+const sameRecord = (meant: readonly MeantFilter[], record: FilterRecord): boolean =>
+  isDeepStrictEqual(meant, withFilters(record, []))
+
+const textOf = (filters: readonly MeantFilter[]): string =>
+  filters.map(({intent, hook}) => nftFilter(intent, hook)).join('')
+
+/** Only tables that are not as they should be: those that are keep their counters. */
+function rulesetFor({filters}: FilterStates, {tables, old}: FilterHost): string {
+  const present = (hook: NftHook, name: string): boolean =>
+    tables.some((each) => each.hook === hook && each.name === name)
+  const changes = filters.map(({filter: {hook, intent}, state}) => {
+    const name = filterTable(intent)
+    const others = NFT_HOOKS.filter((other) => other !== hook && present(other, name))
+    return [
+      ...(state === 'as-meant' ? [] : [nftFilter(intent, hook)]),
+      ...others.map((other) => nftRemove(other, name)),
+    ]
+  })
+  return [...(old ? [nftRemove(old.hook, old.name)] : []), ...changes.flat()].join('')
+}
+
+/** @throws Failure `usage` for a port that a bridge filter would never see a frame of. */
+function needBridgePorts({hook, intent}: MeantFilter, {links}: FilterHost): void {
+  if (hook !== 'bridge' && intent.kept.length === 0) return
+  for (const port of intent.ports) {
+    if (links.find(({name}) => name === port)?.bridge !== undefined) continue
+    const names = links.flatMap(({name, bridge}) => (bridge === undefined ? [] : name)).join(', ')
+    throw usage(`${port} is no port of a bridge here; bridge ports are: ${names || 'none'}`)
   }
 }
 
-/** Compares, and changes nothing. */
-export async function inspectFilter(
-  {intent, refusals}: DecidedFilter,
-  world: FilterWorld,
-  hook: NftHook,
-): Promise<FilterDocument> {
-  const state = await checkFilter(intent, hook, world)
-  // Where the bridge answers for VMs, the filter was not applied blindly.
-  const risks = state.kept.vms.length > 0 ? [] : refusals
-  const base = {
-    hook,
-    ports: intent.ports,
-    segments: intent.segments,
-    dryRun: false,
-    changed: false,
-    overridden: risks,
-  } as const
-  const exitCode = state.state === 'as-meant' ? 0 : DIFFERENT
-  return document('gwswitch.filter-check/1', base, state, {ruleset: nftFilter(intent, hook), notes: [], exitCode})
+/** The one table of version 0.1.0 goes when filters come that keep local all that it kept. */
+function refuseToLose(filters: readonly MeantFilter[], {old}: FilterHost): void {
+  if (old === undefined) return
+  const intents = filters.map(({intent}) => intent)
+  const elements = (name: string): readonly string[] => old.table.elements.get(name) ?? []
+  const covered = (port: string, ip: string): boolean =>
+    intents.some(({ports, gw4, gw6}) => ports.includes(port) && [...gw4, ...gw6].includes(ip))
+  const lost = [...elements('gw4'), ...elements('gw6')].filter((ip) => !old.ports.every((port) => covered(port, ip)))
+  if (lost.length === 0) return
+  throw usage(
+    `the one table of version 0.1.0 (${old.hook} ${old.name}) keeps ${lost.join(', ')} local on ${old.ports.join(', ')} too: ` +
+      'apply to all of its segments and ports at once (leave --segment out), or take it away first (gwswitch filter remove)',
+  )
 }
 
-/**
- * Takes the filter away, in whatever form, and puts back what was done for VMs that had left.
- * @throws Failure `usage` if it covers ports beside `expected`, unless that is empty.
- */
-export async function removeFilter(
-  world: FilterWorld,
-  expected: readonly string[],
-  dryRun: boolean,
-): Promise<FilterRemoveDocument> {
-  const tables = await Promise.all(NFT_HOOKS.map((hook) => world.readTable(hook, FILTER_TABLE)))
-  const known = await allRemembered(world)
-  const covered = [...new Set(tables.flatMap((table) => (table ? portsOf(table) : [])))].sort()
-  const others = covered.filter((port) => expected.length > 0 && !expected.includes(port))
-  if (others.length > 0) {
-    throw new Failure(
-      'usage',
-      `the filter covers ${others.join(', ')} too: it is one for all ports, so name them all or none`,
-    )
-  }
-  const present = NFT_HOOKS.filter((_, i) => tables[i] !== undefined)
-  if (!dryRun && present.length > 0) {
-    // The filter first: without it the old gateway finds the VM by itself.
-    for (const hook of present) await removeTable(hook, world)
-    const all = await world.bridgePorts()
-    await undoKept(
-      known,
-      {kept: [], suppressed: []},
-      dciPorts(
-        all.map(({name}) => name),
-        all,
-      ),
-      world,
-    )
-  }
-  return {
-    schema: 'gwswitch.filter-remove/1',
-    hooks: present,
-    ports: covered,
-    dryRun,
-    changed: present.length > 0,
-    ruleset: present.map(nftRemove).join(''),
-    keptInbound: known.vms.map(({ip}) => ip),
-    exitCode: 0,
-  }
-}
-
-function document(
-  schema: FilterDocument['schema'],
-  base: Pick<FilterDocument, 'hook' | 'ports' | 'segments' | 'dryRun' | 'changed' | 'overridden'>,
-  {state, differences, counters, kept}: FilterState,
-  rest: Pick<FilterDocument, 'ruleset' | 'notes' | 'exitCode'>,
-): FilterDocument {
-  return {schema, ...base, ...rest, state, differences, counters, keptInbound: kept.vms.map(({ip}) => ip)}
-}
-
-async function checkedPorts(names: readonly string[], mustBePorts: boolean, world: FilterWorld): Promise<DciPorts> {
-  const all: readonly BridgePort[] = await world.bridgePorts()
-  if (mustBePorts) for (const name of names) portOf(name, all)
-  return dciPorts(names, all)
-}
-
-async function allRemembered(world: FilterWorld): Promise<Remembered> {
-  const each = await Promise.all(NFT_HOOKS.map(async (hook) => remembered(await world.readTable(hook, FILTER_TABLE))))
-  return {vms: each.flatMap(({vms}) => vms), suppressed: [...new Set(each.flatMap(({suppressed}) => suppressed))]}
-}
-
-/** The ports that a table filters, whatever its form. */
-const portsOf = ({elements, devices}: NftTable): string[] => [...(elements.get('dci') ?? []), ...devices]
-
-async function removeTable(hook: NftHook, world: FilterWorld): Promise<void> {
-  if ((await world.readTable(hook, FILTER_TABLE)) !== undefined) await world.loadNft(nftRemove(hook))
+/** ARP that a bridge answers itself never comes to the filter. */
+function refuseAnswering(filters: readonly MeantFilter[], {facts}: FilterStates): void {
+  const lines = filters.flatMap(({intent}: {intent: FilterIntent}) => answersForGateway(intent, facts))
+  if (lines.length > 0) throw new Failure('usage', `${lines.join('; ')}: a filter would not keep that gateway local`)
 }
 
 /** A kernel that lacks the egress hook says no more than "not supported". */
-function nftFailure(error: unknown, hook: NftHook): unknown {
-  if (hook !== 'netdev' || !(error instanceof Failure) || !/not supported|No such/.test(error.message)) return error
+function nftFailure(error: unknown, filters: readonly MeantFilter[]): unknown {
+  const netdev = filters.some(({hook}) => hook === 'netdev')
+  if (!netdev || !(error instanceof Failure) || !/not supported|No such/.test(error.message)) return error
   return new Failure(
     'runtime',
     `${error.message} (the netdev form needs existing ports and a kernel with NETFILTER_EGRESS; --hook bridge does not)`,
   )
 }
+
+/** Compares, and changes nothing. */
+export async function inspectFilters(decide: Decide, world: FilterWorld): Promise<FilterDocument> {
+  const host = await filterHost(world)
+  const {filters, refusals, notes} = decide(host)
+  const states = await checkFilters(filters, host, world)
+  const found = foundOf(states)
+  return {
+    schema: 'gwswitch.filter-check/1',
+    ...{dryRun: false, changed: false, overridden: refusals, ruleset: textOf(filters)},
+    ...found,
+    notes: [...notes, ...unrecorded(filters, host)],
+    exitCode: isAsMeant(states) ? 0 : DIFFERENT,
+  }
+}
+
+/** Tables that nobody asked about and no record knows. */
+function unrecorded(filters: readonly MeantFilter[], {tables, record}: FilterHost): string[] {
+  const known = new Set([...filters, ...record.filters].map(({intent}) => filterTable(intent)))
+  return tables
+    .filter(({name}) => !known.has(name))
+    .map(({hook, name}) => `table ${hook} ${name} is here too, and no record says who wants it`)
+}
+
+/** The filters of the record, of these segments alone if any are named. */
+export const recordedFilters =
+  (segments: readonly string[]): Decide =>
+  ({record}) => {
+    const filters = record.filters.filter(
+      ({intent}) => segments.length === 0 || segments.includes(intent.segment.segment),
+    )
+    if (filters.length > 0 || !isNothing(record.made)) return {filters, refusals: [], notes: []}
+    const of = segments.length === 0 ? '' : ` for ${segments.join(', ')}`
+    throw usage(`no filter was applied here${of}: give -i PORT, or write "ports" of the segment in the inventory`)
+  }

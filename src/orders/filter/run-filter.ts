@@ -1,45 +1,137 @@
 // From the flags of the `filter` commands to their documents.
-
+import {isDeepStrictEqual} from 'node:util'
 import type {SegmentClass} from '../../domain/filter/classify.ts'
 import {EBTABLES_LIMITS, ebtablesFilter, ebtablesRemove} from '../../domain/filter/ebtables-text.ts'
-import {type DecidedFilter, decideFilter, type FilterOrder, permitFilter} from '../../domain/filter/intent.ts'
-import {FILTER_TABLE, type NftHook, nftFilter} from '../../domain/filter/nft-text.ts'
+import {
+  type DecidedFilters,
+  decideFilters,
+  type FilterIntent,
+  type FilterOrder,
+  permitFilter,
+} from '../../domain/filter/intent.ts'
+import {filterTable, type NftHook, nftFilter} from '../../domain/filter/nft-text.ts'
+import type {MeantFilter} from '../../domain/filter/record.ts'
 import {TC_LIMITS, tcFilter, tcRemove} from '../../domain/filter/tc-text.ts'
+import {cutWords, frameWords, PASSES} from '../../domain/filter/words.ts'
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {allGateways} from '../../domain/inventory/site.ts'
+import {allGateways, neededInventory} from '../../domain/inventory/site.ts'
 import type {World} from '../../net/world.ts'
-import {systemFilterWorld} from '../../probe/filter/filter-world.ts'
+import {type FilterWorld, systemFilterWorld} from '../../probe/filter/filter-world.ts'
+import type {FilterHost} from '../../probe/filter/host.ts'
 import {watchGateways} from '../../probe/gateway-watch.ts'
-import {applyFilter, type FilterDocument, inspectFilter} from './apply.ts'
+import {applyFilters, type Decide, type FilterDecision, inspectFilters, recordedFilters} from './apply.ts'
+import type {FilterDocument} from './filter-document.ts'
+import {keptBefore} from './kept-before.ts'
 
 export interface FilterCall {
   readonly order: FilterOrder
+  readonly hook: NftHook
   /** Seconds to listen for the gateways' own addresses first; undefined: go by the inventory alone. */
   readonly observeS: number | undefined
   readonly world: World
   readonly signal: AbortSignal
 }
 
-async function decide({order, observeS, world, signal}: FilterCall, inventory: Inventory): Promise<DecidedFilter> {
-  const decided = decideFilter(order, inventory)
-  if (observeS === undefined) return decided
+type Seen = Awaited<ReturnType<typeof watchGateways>>
+
+/** Listens on the ports that were named, or that the inventory says. */
+async function observed(call: FilterCall, inventory: Inventory, host: FilterWorld): Promise<Seen> {
+  const {order, observeS, world, signal} = call
+  if (observeS === undefined) return []
+  const {intents} = decideFilters(order, inventory, {ports: await host.links()})
+  const ports = [...new Set(intents.flatMap((intent) => intent.ports))]
   const macs = new Set(allGateways(inventory).map(({mac}) => mac))
-  return decideFilter(order, inventory, await watchGateways(order.ports, macs, observeS, world, signal))
+  return watchGateways(ports, macs, observeS, world, signal)
 }
 
-/** @throws Failure `usage` for a set-up that is known to cut traffic, unless the order is forced. */
+/** What the inventory says shall be. */
+function byInventory({order, hook}: FilterCall, inventory: Inventory, seen: Seen, host: FilterHost): FilterDecision {
+  const before = keptBefore(host, inventory)
+  const {intents, refusals} = decideFilters(order, inventory, {ports: host.links, seen, keptBefore: before})
+  return {
+    filters: intents.map((intent) => ({hook, intent})),
+    refusals,
+    notes: order.ports.length > 0 ? [] : intents.flatMap((intent) => absentPorts(intent, inventory)),
+  }
+}
+
+function absentPorts({segment, ports}: FilterIntent, {segments}: Inventory): string[] {
+  const wanted = segments.find(({name}) => name === segment.segment)?.ports ?? []
+  return wanted
+    .filter((port) => !ports.includes(port))
+    .map((port) => `${segment.segment}: ${port} of the inventory is not on this host`)
+}
+
+/**
+ * By the inventory; with `recorded`, once more what was applied last.
+ * @throws Failure `usage` for a set-up that is known to cut traffic, unless the order is forced.
+ */
 export async function runApply(
   call: FilterCall,
-  inventory: Inventory,
-  run: {hook: NftHook; dryRun: boolean},
+  inventory: Inventory | undefined,
+  run: {dryRun: boolean; recorded: boolean},
+  host: FilterWorld = systemFilterWorld,
 ): Promise<FilterDocument> {
-  const decided = await decide(call, inventory)
-  permitFilter(decided, call.order.force)
-  return applyFilter(decided, systemFilterWorld, run)
+  if (run.recorded) return applyFilters(recordedFilters(call.order.segments), host, run)
+  const known = neededInventory(inventory)
+  const seen = await observed(call, known, host)
+  const decide: Decide = (there) => {
+    const decision = byInventory(call, known, seen, there)
+    permitFilter(decision, call.order.force)
+    return decision
+  }
+  return applyFilters(decide, host, run)
 }
 
-export async function runCheck(call: FilterCall, inventory: Inventory, hook: NftHook): Promise<FilterDocument> {
-  return inspectFilter(await decide(call, inventory), systemFilterWorld, hook)
+/** With ports: what the inventory says of them. Without: all that was applied here, and all that the inventory has ports for. */
+export async function runCheck(
+  call: FilterCall,
+  inventory: Inventory | undefined,
+  host: FilterWorld = systemFilterWorld,
+): Promise<FilterDocument> {
+  if (call.order.ports.length > 0) {
+    const known = neededInventory(inventory)
+    const seen = await observed(call, known, host)
+    return inspectFilters((there) => withoutRisks(byInventory(call, known, seen, there)), host)
+  }
+  return inspectFilters((there) => {
+    const planned =
+      inventory && hasPorts(call.order, inventory, there) ? byInventory(call, inventory, [], there) : undefined
+    const tables = new Map(planned?.filters.map((filter) => [filterTable(filter.intent), filter]))
+    if (planned === undefined || there.record.filters.length > 0) {
+      const recorded = recordedOrNone(call.order, planned !== undefined, there)
+      for (const filter of recorded) tables.set(filterTable(filter.intent), filter)
+    }
+    const drift = planned?.filters.flatMap((filter) => changedSince(filter, there)) ?? []
+    return {filters: [...tables.values()], refusals: [], notes: [...(planned?.notes ?? []), ...drift]}
+  }, host)
+}
+
+/** Where the bridge answers for VMs, the filter was not applied blindly. */
+const withoutRisks = (decision: FilterDecision): FilterDecision =>
+  decision.filters.some(({intent}) => intent.kept.length > 0) ? {...decision, refusals: []} : decision
+
+function recordedOrNone({segments}: FilterOrder, mayBeNone: boolean, there: FilterHost): readonly MeantFilter[] {
+  const mine = there.record.filters.filter(
+    ({intent}) => segments.length === 0 || segments.includes(intent.segment.segment),
+  )
+  return mine.length > 0 || mayBeNone ? mine : recordedFilters(segments)(there).filters
+}
+
+const hasPorts = ({segments}: FilterOrder, inventory: Inventory, {links}: FilterHost): boolean =>
+  inventory.segments.some(
+    ({name, ports = []}) =>
+      (segments.length === 0 || segments.includes(name)) &&
+      ports.some((port) => links.some((link) => link.name === port)),
+  )
+
+/** An inventory that has moved on since a filter was applied. */
+function changedSince({intent}: MeantFilter, {record}: FilterHost): string[] {
+  const then = record.filters.find((each) => filterTable(each.intent) === filterTable(intent))?.intent
+  const facts = ({gw4, gw6, vlan, groups, routers}: FilterIntent) => ({gw4, gw6, vlan, groups, routers})
+  return then === undefined || isDeepStrictEqual(facts(then), facts(intent))
+    ? []
+    : [`${intent.segment.segment}: the inventory says otherwise than when it was applied: gwswitch filter apply`]
 }
 
 export const FORMATS = ['nft', 'netdev', 'ebtables', 'tc'] as const
@@ -50,9 +142,15 @@ export interface FilterShowDocument {
   readonly format: FilterFormat
   readonly ports: readonly string[]
   readonly segments: readonly SegmentClass[]
+  /** Of each segment: whose frames, and what of them is held back. */
+  readonly filters: readonly {
+    readonly segment: string
+    readonly frames: string
+    readonly cuts: readonly string[]
+  }[]
   /** Why `filter apply` would refuse it. */
   readonly refusals: readonly string[]
-  /** What this format cannot do, that nft can. */
+  /** What this format cannot do. */
   readonly limits: readonly string[]
   /** Lines to load: for nft(8) or for a shell. */
   readonly lines: readonly string[]
@@ -60,31 +158,40 @@ export interface FilterShowDocument {
   readonly remove: readonly string[]
 }
 
-/** The filter as text; nothing is touched. */
+/** The filters as text; nothing is touched. */
 export async function showFilter(
   call: FilterCall,
   inventory: Inventory,
   format: FilterFormat,
+  host: FilterWorld = systemFilterWorld,
 ): Promise<FilterShowDocument> {
-  const {intent, refusals} = await decide(call, inventory)
+  const seen = await observed(call, inventory, host)
+  const {intents, refusals}: DecidedFilters = decideFilters(call.order, inventory, {ports: await host.links(), seen})
   const nft = (hook: NftHook, limits: readonly string[]) => ({
-    lines: nftFilter(intent, hook).trimEnd().split('\n'),
-    remove: [`nft delete table ${hook} ${FILTER_TABLE}`],
+    lines: intents.flatMap((intent) => nftFilter(intent, hook).trimEnd().split('\n')),
+    remove: intents.map((intent) => `nft delete table ${hook} ${filterTable(intent)}`),
     limits,
   })
   const parts = {
     nft: () => nft('bridge', []),
     netdev: () => nft('netdev', NETDEV_LIMITS),
-    ebtables: () => ({lines: ebtablesFilter(intent), remove: ebtablesRemove(intent), limits: EBTABLES_LIMITS}),
-    tc: () => ({lines: tcFilter(intent), remove: tcRemove(intent), limits: TC_LIMITS}),
+    ebtables: () => ({lines: ebtablesFilter(intents), remove: ebtablesRemove(intents), limits: EBTABLES_LIMITS}),
+    tc: () => ({lines: tcFilter(intents), remove: tcRemove(intents), limits: TC_LIMITS}),
   }
+  const {limits, ...text} = parts[format]()
   return {
     schema: 'gwswitch.filter-show/1',
     format,
-    ports: intent.ports,
-    segments: intent.segments,
+    ports: [...new Set(intents.flatMap(({ports}) => ports))].sort(),
+    segments: intents.map(({segment}) => segment),
+    filters: intents.map((intent) => ({
+      segment: intent.segment.segment,
+      frames: frameWords(intent),
+      cuts: cutWords(intent),
+    })),
     refusals,
-    ...parts[format](),
+    ...text,
+    limits: [...limits, PASSES],
   }
 }
 

@@ -1,22 +1,14 @@
 // Two tables, as the kernel holds them: what is meant, and what is there.
 import type {NftRule, NftTable} from '../../net/nft/nft-listing.ts'
 
-/** Sets that remember what was done for VMs that left. They filter nothing and are looked at by themselves. */
-const REMEMBERED = new Set(['kept4', 'kept6', 'suppressed'])
-
 /** What differs, one line a piece; empty if frames meet the same filter in both. */
 export function compareTables(meant: NftTable, found: NftTable): string[] {
   return [
-    ...listed('declared', filtering(meant.declarations), filtering(found.declarations)),
-    ...[...meant.sets].flatMap(([name, elements]) =>
-      REMEMBERED.has(name) ? [] : compareSet(name, elements, found.sets.get(name) ?? []),
-    ),
+    ...listed('declared', meant.declarations, found.declarations),
+    ...[...meant.sets].flatMap(([name, elements]) => compareSet(name, elements, found.sets.get(name) ?? [])),
     ...chainsOf(meant, found).flatMap((chain) => compareChain(chain, rulesOf(meant, chain), rulesOf(found, chain))),
   ]
 }
-
-const filtering = (declarations: readonly string[]): string[] =>
-  declarations.filter((text) => !REMEMBERED.has(/^set (\w+)/.exec(text)?.[1] ?? ''))
 
 function listed(what: string, meant: readonly string[], found: readonly string[]): string[] {
   return [

@@ -98,7 +98,10 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
   const vlan = vlanTag(options.vlanId)
   const ip6 = plannedIp6(switchover)
   // Each starts programs: at once.
-  const [filter, scene] = await Promise.all([findFilter(switchover, world), sceneOf(switchover, options, world, via)])
+  const [filter, scene] = await Promise.all([
+    findFilter(switchover, world, via.name),
+    sceneOf(switchover, options, world, via),
+  ])
   const frames = [
     ...FORMS.map(({form}) => announcementFrame(form, {ip: to.ip, mac: to.mac}, {vm, vlan}, via.mac)),
     ...ip6.flatMap((move) => {

@@ -1,42 +1,82 @@
-// What can be known before a VM is told: whether its segment's gateways are kept local, and what follows if they are not.
+// What can be known before a VM is told: whether its segment's gateways are kept local at every port of its bridge that leads
+// to another site, and what follows if they are not.
 import {classifySegment} from '../../domain/filter/classify.ts'
-import {decideFilter} from '../../domain/filter/intent.ts'
-import {FILTER_TABLE} from '../../domain/filter/nft-text.ts'
+import {decideFilters, type FilterOrder} from '../../domain/filter/intent.ts'
+import {filterTable, isFilterTable, NFT_HOOKS, OLD_TABLE} from '../../domain/filter/nft-text.ts'
+import type {MeantFilter} from '../../domain/filter/record.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {World} from '../../net/world.ts'
-import {checkFilter} from '../../probe/filter/check.ts'
+import {checkFilters} from '../../probe/filter/check.ts'
 import {systemFilterWorld} from '../../probe/filter/filter-world.ts'
+import {type FilterHost, filterHost} from '../../probe/filter/host.ts'
 
 /**
- * `verified`: the filter of `gwswitch filter apply` is on this host, as it is meant. `different`: there is one, but not
- * quite that. `missing`: this host has none; another may have. `unknown`: nobody can look.
+ * `verified`: at every inter-site port of this bridge stands the filter of the segment, as it is meant. `different`: there
+ * is one, but not quite that, or not at all of them. `missing`: this host has none; another may have. `unknown`: nobody can
+ * look, or which ports lead to another site is not known.
  */
 export type FilterFinding = 'verified' | 'different' | 'missing' | 'unknown'
 
 /** Looks for the filter that keeps this segment's gateways local. Touches nothing. */
-export async function findFilter({segment}: Switchover, world: World): Promise<FilterFinding> {
-  if (!world.nftTable) return 'unknown'
+export async function findFilter(switchover: Switchover, world: World, interfaceName: string): Promise<FilterFinding> {
+  if (!world.nftTables) return 'unknown'
   try {
-    const found = await world.nftTable('bridge', FILTER_TABLE)
-    const {shared4} = classifySegment(segment)
-    const addresses = found?.elements.get('gw4') ?? []
-    if (!found || !shared4.every((ip) => addresses.includes(ip))) return 'missing'
-    const ports = found.elements.get('dci') ?? []
-    const inventory = {file: 'inventory', sites: [], segments: [segment], vms: []}
-    const order = {
-      ports,
-      segments: [segment.name],
-      inboundMoves: false,
-      gatewayMacs: false,
-      keepInbound: [],
-      force: true,
-    }
-    const {state} = await checkFilter(decideFilter(order, inventory).intent, 'bridge', systemFilterWorld)
-    return state === 'as-meant' ? 'verified' : 'different'
+    const names = await Promise.all(NFT_HOOKS.map((hook) => world.nftTables!(hook)))
+    if (!names.some((tables) => [...tables.keys()].some((name) => isFilterTable(name) || name === OLD_TABLE)))
+      return 'missing'
+    const host = await filterHost(systemFilterWorld)
+    const meant = filtersOf(switchover, host)
+    if (meant.length === 0) return host.old ? 'different' : 'missing'
+    const leading = await leadingPorts(switchover, world, interfaceName, host)
+    if (leading.length === 0) return 'unknown'
+    const {filters} = await checkFilters(meant, host, systemFilterWorld)
+    const good = filters.filter(({state}) => state === 'as-meant').flatMap(({filter}) => filter.intent.ports)
+    return leading.every((port) => good.includes(port)) ? 'verified' : 'different'
   } catch {
     // No nft, or no right to ask: the filter is nobody's but root's to see.
     return 'unknown'
   }
+}
+
+/** The filters of the segment that are there: as they were applied, or as its inventory has it where no record says. */
+function filtersOf({segment}: Switchover, {tables, record}: FilterHost): MeantFilter[] {
+  const {shared4} = classifySegment(segment)
+  return tables.flatMap(({hook, name, ports}) => {
+    const recorded = record.filters.find((each) => each.hook === hook && filterTable(each.intent) === name)
+    const filter = recorded ?? {hook, intent: intentOf(segment, ports)}
+    const isOurs = filter.intent.segment.segment === segment.name && filterTable(filter.intent) === name
+    return isOurs && shared4.every((ip) => filter.intent.gw4.includes(ip)) ? [filter] : []
+  })
+}
+
+function intentOf(segment: Switchover['segment'], ports: readonly string[]) {
+  const order: FilterOrder = {
+    ...{ports, segments: [segment.name], inboundMoves: false, gatewayMacs: false, keepInbound: [], force: true},
+  }
+  const inventory = {file: 'inventory', sites: [], segments: [segment], vms: []}
+  return decideFilters(order, inventory, {ports: ports.map((name) => ({name}))}).intents[0]!
+}
+
+/**
+ * The ports of the VM's bridge that lead to another site: those that the inventory names, else tunnels, and those behind
+ * which the bridge has learned another site's gateway.
+ */
+async function leadingPorts(
+  {segment, to}: Switchover,
+  world: World,
+  interfaceName: string,
+  {links}: FilterHost,
+): Promise<string[]> {
+  const place = await world.bridgeOf?.(interfaceName)
+  const bridge = place?.portOf ?? (place?.isBridge ? interfaceName : undefined)
+  if (bridge === undefined) return []
+  const ports = links.filter((link) => link.bridge === bridge)
+  const named = ports.filter(({name}) => segment.ports?.includes(name))
+  if (named.length > 0) return named.map(({name}) => name)
+  const others = new Set(segment.gateways.filter(({site}) => site !== to.site).map(({mac}) => mac))
+  const learned = (await world.learned?.(bridge)) ?? []
+  const behind = new Set(learned.filter(({mac}) => others.has(mac)).map(({port}) => port))
+  return ports.filter(({name, tunnel}) => tunnel || behind.has(name)).map(({name}) => name)
 }
 
 /** What an operator should hear before the VM is told. */

@@ -2,21 +2,14 @@ import {describe, expect, it} from 'vitest'
 import {classifySegment, type GatewaySighting} from '../../../src/domain/filter/classify.ts'
 import {ebtablesFilter} from '../../../src/domain/filter/ebtables-text.ts'
 import {virtualMacProtocol} from '../../../src/domain/filter/fhrp.ts'
-import {decideFilter, type FilterOrder, permitFilter} from '../../../src/domain/filter/intent.ts'
+import {type FilterIntent, type FilterOrder, permitFilter} from '../../../src/domain/filter/intent.ts'
 import {nftFilter} from '../../../src/domain/filter/nft-text.ts'
-import {type ByteTest, filterRules} from '../../../src/domain/filter/rules.ts'
+import {type ByteTest, type FilterRule, filterRules} from '../../../src/domain/filter/rules.ts'
 import {bpfBytecode} from '../../../src/domain/filter/tc-text.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
-import {FILTER_INVENTORY, MUST_DROP, MUST_PASS} from '../../support/filter-frames.ts'
-
-const ORDER: FilterOrder = {
-  ports: ['vx0'],
-  segments: [],
-  inboundMoves: false,
-  gatewayMacs: false,
-  keepInbound: [],
-  force: false,
-}
+import {GROUP_DROP, GROUPS_INVENTORY, ROUTER_DROP, TENANT_PASS} from '../../support/fhrp-frames.ts'
+import {FILTER_INVENTORY, MUST_DROP, MUST_PASS, retagged, type TestFrame} from '../../support/filter-frames.ts'
+import {decided, intentOf} from '../../support/filter-order.ts'
 
 /** An inventory of one segment whose gateways are given as YAML. */
 const inventory = (...gateways: readonly string[]) =>
@@ -49,14 +42,14 @@ const ONE_SITE = inventory(X)
 const kind = (of: ReturnType<typeof inventory>, seen: readonly GatewaySighting[] = []) =>
   classifySegment(of.segments[0]!, seen).kind
 const permit = (of: ReturnType<typeof inventory>, order: Partial<FilterOrder>) => () =>
-  permitFilter(decideFilter({...ORDER, segments: ['s'], ...order}, of), order.force === true)
+  permitFilter(decided(of, {segments: ['s'], ...order}), order.force === true)
 
 describe('the ruleset for nft', () => {
   it.each([
     ['bridge', 'prerouting', 'postrouting'],
     ['netdev', 'ingress', 'egress'],
   ] as const)('%s: drops whatever matches a rule, in both directions', (hook, from, to) => {
-    const {intent} = decideFilter({...ORDER, segments: ['s']}, SINGLE)
+    const intent = intentOf(SINGLE, {segments: ['s']})
     const [, ...chains] = nftFilter(intent, hook).split(/^ {2}chain /m)
     const lines = new Map(chains.map((text) => [text.split(' ')[0]!, text.split('\n').slice(1, -2)]))
     const rules = lines.get('gwlocal')!
@@ -70,6 +63,22 @@ describe('the ruleset for nft', () => {
       expect(declared).toMatch(new RegExp(`type filter hook ${at} .*policy accept;$`))
       expect(jump).toMatch(/jump gwlocal$/)
     }
+  })
+})
+
+describe('whose frames the ruleset is for', () => {
+  const jumps = (more: Partial<FilterIntent>): string[] =>
+    nftFilter({...intentOf(OWN, {ports: ['a', 'b']}), ...more}, 'bridge')
+      .split('\n')
+      .flatMap((line) => /^ {4}iifname (.*)$/.exec(line)?.[1] ?? [])
+
+  it('is said by port and VLAN', () => {
+    expect(jumps({})).toEqual(['@dci jump gwlocal'])
+    expect(jumps({otherVlans: [200, 300]})).toEqual(['@dci vlan id { 200, 300 } accept', '@dci jump gwlocal'])
+    expect(jumps({vlan: 100})).toEqual(['@dci vlan id 100 jump gwlocal'])
+    const untagged = ['@untagged ether type != { 8021q, 8021ad } jump gwlocal', '@untagged vlan id 0 jump gwlocal']
+    expect(jumps({vlan: 100, untagged: ['b']})).toEqual(['@dci vlan id 100 jump gwlocal', ...untagged])
+    expect(jumps({vlan: 'untagged', untagged: ['a', 'b']})).toEqual(untagged)
   })
 })
 
@@ -120,26 +129,22 @@ describe('what works with what', () => {
   })
 
   it('leaves out segments that share nothing, and says so where none is left', () => {
-    expect(() => decideFilter(ORDER, PER_SITE)).toThrow('nothing to keep local')
-    expect(decideFilter(ORDER, SINGLE).intent.gw4).toEqual(['10.1.0.254'])
-    expect(() => decideFilter({...ORDER, segments: ['t']}, SINGLE)).toThrow('no segment "t"')
-    expect(() => decideFilter({...ORDER, keepInbound: ['db-3']}, SINGLE)).toThrow('no VM "db-3"')
-    expect(() => decideFilter({...ORDER, ports: ['vx0; drop']}, SINGLE)).toThrow('is not an interface name')
+    expect(() => decided(PER_SITE)).toThrow('nothing to keep local')
+    expect(intentOf(SINGLE).gw4).toEqual(['10.1.0.254'])
+    expect(() => decided(SINGLE, {segments: ['t']})).toThrow('no segment "t"')
+    expect(() => decided(SINGLE, {keepInbound: ['db-3']})).toThrow('no VM "db-3"')
   })
 
   it('keeps only shared addresses local, and all frames only of MACs that are shared', () => {
     const own6 = inventory(`${X}, ip6: ["fe80::1", "2001:db8::2"]`, `${Y}, ip6: ["fe80::1", "2001:db8::3"]`)
-    expect(decideFilter(ORDER, own6).intent).toMatchObject({gw6: ['fe80::1'], ipv6: true, macs: []})
-    expect(decideFilter(ORDER, ANYCAST).intent.macs).toEqual(['02:00:00:00:0c:02'])
-    expect(decideFilter(ORDER, VRRP).intent.macs, 'the ranges cover it').toEqual([])
-    expect(decideFilter({...ORDER, gatewayMacs: true}, SINGLE).intent.macs).toEqual([
-      '02:00:00:00:0a:02',
-      '02:00:00:00:0b:02',
-    ])
+    expect(intentOf(own6)).toMatchObject({gw6: ['fe80::1'], ipv6: true, macs: []})
+    expect(intentOf(ANYCAST).macs).toEqual(['02:00:00:00:0c:02'])
+    expect(intentOf(VRRP).macs, 'its group covers it').toEqual([])
+    expect(intentOf(SINGLE, {gatewayMacs: true}).macs).toEqual(['02:00:00:00:0a:02', '02:00:00:00:0b:02'])
   })
 
   it('gives equal text for equal intents, whatever the order of flags', () => {
-    const text = (order: Partial<FilterOrder>) => nftFilter(decideFilter({...ORDER, ...order}, SINGLE).intent, 'bridge')
+    const text = (order: Partial<FilterOrder>) => nftFilter(intentOf(SINGLE, order), 'bridge')
     expect(text({ports: ['b', 'a', 'b'], keepInbound: ['db-04', 'db-03', 'db-04']})).toBe(
       text({ports: ['a', 'b'], keepInbound: ['db-03', 'db-04']}),
     )
@@ -154,6 +159,8 @@ describe('virtual MACs', () => {
     ['00:00:0c:9f:ff:ff', 'HSRP version 2'],
     ['00:05:73:a0:0f:ff', 'HSRP for IPv6'],
     ['00:07:b4:00:01:02', 'GLBP'],
+    ['00:07:b4:03:ff:04', 'GLBP'],
+    ['00:07:b4:04:00:01', undefined],
     ['00:00:5e:00:03:01', undefined],
     ['00:00:0c:9f:0f:ff', undefined],
     ['00:05:73:a0:10:00', undefined],
@@ -163,60 +170,95 @@ describe('virtual MACs', () => {
   })
 })
 
-/** The frame as tests see it: without its tag. */
-const untagged = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes[12] === 0x81 && bytes[13] === 0 ? [...bytes.subarray(0, 12), ...bytes.subarray(16)] : bytes)
+/** The frame as tests see it: without its tag, which the kernel took off. */
+const bare = (bytes: Uint8Array): Buffer => Buffer.from(retagged(bytes, undefined))
+const vlanOf = (bytes: Uint8Array): number => (bytes[12] === 0x81 ? ((bytes[14]! << 8) | bytes[15]!) & 0xfff : 0)
 
 const holds = (frame: Buffer, {offset, size, mask, value}: ByteTest): boolean =>
   offset + size <= frame.length && (frame.readUIntBE(offset, size) & (mask ?? 0xffff_ffff)) >>> 0 === value
 
-/** Runs classic BPF (the five instructions in use); the frame is dropped if it returns 2. */
-function isShot(program: string, frame: Buffer): boolean {
+/** SKF_AD_OFF + SKF_AD_VLAN_TAG (linux/filter.h). */
+const VLAN_TAG = 0xffff_f02c
+
+/** Runs classic BPF (the six instructions in use); the frame is dropped if it returns 2. */
+function isShot(program: string, frame: Buffer, vlan = 0): boolean {
   const [, ...text] = program.split(',')
   const code = text.map((line) => line.split(' ').map(Number) as [number, number, number, number])
   let a = 0
   for (let at = 0; ; at++) {
     const [op, jt, jf, k] = code[at]!
     const size = ({48: 1, 40: 2, 32: 4} as Record<number, number>)[op]
-    if (size !== undefined) {
+    if (k === VLAN_TAG) a = vlan
+    else if (size !== undefined) {
       if (k + size > frame.length) return false
       a = frame.readUIntBE(k, size)
     } else if (op === 0x54) a = (a & k) >>> 0
+    else if (op === 0x05) at += k
     else if (op === 0x15) at += a === k ? jt : jf
     else return k === 2
   }
 }
 
 describe('the rules', () => {
-  const {intent} = decideFilter(ORDER, parseInventory(FILTER_INVENTORY, 'gwswitch.yaml'))
-  const rules = filterRules(intent)
-  const program = bpfBytecode(intent)
-  const dropping = (frame: Buffer) =>
-    rules.filter(({frames}) => frames.some((tests) => tests.every((test) => holds(frame, test))))
+  const intent = intentOf(FILTER_INVENTORY)
+  const byGroup = intentOf(GROUPS_INVENTORY, {force: true})
+  const droppedBy = (of: FilterIntent, frame: Buffer): FilterRule[] =>
+    filterRules(of).filter(({frames}) => frames.some((tests) => tests.every((test) => holds(frame, test))))
+  const rows = (frames: readonly TestFrame[]) => frames.map(({name, bytes}) => [name, bare(bytes)] as const)
+  const shot = (of: FilterIntent, frame: Buffer): boolean => isShot(bpfBytecode([of], 'vx0'), frame)
 
-  it.each(MUST_DROP.map(({name, bytes}) => [name, untagged(bytes)] as const))('drop: %s', (_name, frame) => {
-    expect(dropping(frame).length).toBeGreaterThan(0)
-    expect(isShot(program, frame)).toBe(true)
+  it.each(rows([...MUST_DROP, ...ROUTER_DROP]))('drop: %s', (_name, frame) => {
+    expect(droppedBy(intent, frame).length).toBeGreaterThan(0)
+    expect(shot(intent, frame)).toBe(true)
   })
 
-  it.each(MUST_PASS.map(({name, bytes}) => [name, untagged(bytes)] as const))('pass: %s', (_name, frame) => {
-    expect(dropping(frame).map(({comment}) => comment)).toEqual([])
-    expect(isShot(program, frame)).toBe(false)
+  it.each(rows(GROUP_DROP))('drop in a segment of that group, and nowhere else: %s', (_name, frame) => {
+    expect(droppedBy(byGroup, frame).length).toBeGreaterThan(0)
+    expect(shot(byGroup, frame)).toBe(true)
+    expect(droppedBy(intent, frame)).toEqual([])
+    expect(shot(intent, frame)).toBe(false)
+  })
+
+  it.each(rows([...MUST_PASS, ...TENANT_PASS]))('pass: %s', (_name, frame) => {
+    for (const of of [intent, byGroup]) {
+      expect(droppedBy(of, frame).map(({comment}) => comment)).toEqual([])
+      expect(shot(of, frame)).toBe(false)
+    }
   })
 
   it('are each needed by some frame', () => {
-    const used = new Set(MUST_DROP.flatMap(({bytes}) => dropping(untagged(bytes))))
-    expect(rules.filter((rule) => !used.has(rule)).map(({comment}) => comment)).toEqual([])
+    const frames = [...MUST_DROP, ...ROUTER_DROP, ...GROUP_DROP]
+    const used = (of: FilterIntent) =>
+      new Set(frames.flatMap(({bytes}) => droppedBy(of, bare(bytes)).map(({nft}) => nft)))
+    const unused = [intent, byGroup].flatMap((of) => filterRules(of).filter(({nft}) => !used(of).has(nft)))
+    expect(unused.map(({comment}) => comment)).toEqual([])
+  })
+
+  it('of several segments on a port hold for the frames of their VLANs alone, in one program', () => {
+    const who = MUST_DROP.find(({name}) => name === 'who-has gateway')!
+    const of = (vlan: number | null, more: Partial<FilterIntent> = {}) => ({...intent, vlan, ...more})
+    const program = (...intents: readonly FilterIntent[]) => bpfBytecode(intents, 'vx0')
+    const shots = (text: string) =>
+      [undefined, 100, 200, 300].filter((vlan) => {
+        const bytes = retagged(who.bytes, vlan)
+        return isShot(text, bare(bytes), vlanOf(bytes))
+      })
+    expect(shots(program(of(100), of(300)))).toEqual([100, 300])
+    expect(shots(program(of(100, {untagged: ['vx0']})))).toEqual([undefined])
+    expect(shots(program(of(null, {otherVlans: [100, 300]})))).toEqual([undefined, 200])
+    expect(shots(program(of(100), of(null, {otherVlans: [100, 300]})))).toEqual([undefined, 100, 200])
+    expect(() => ebtablesFilter([of(100)])).toThrow('cannot look behind the tag of VLAN 100')
   })
 
   it('name the protocol in front of every test, so that a tag does not hide it', () => {
-    for (const {nft} of rules) expect(nft).toMatch(/^(meta protocol (arp|ip|ip6) |ether )/)
+    for (const {nft} of [intent, byGroup].flatMap(filterRules))
+      expect(nft).toMatch(/^(meta protocol (arp|ip|ip6) |ether )/)
     expect(nftFilter(intent, 'bridge')).not.toContain('ether type')
   })
 
   it('fit the kernel as a program, or say that they do not', () => {
     const many = {...intent, gw4: Array.from({length: 500}, (_, n) => `10.${n >> 8}.${n & 255}.1`)}
-    expect(() => bpfBytecode(many)).toThrow('are more than the kernel takes')
-    expect(ebtablesFilter(intent).every((line) => !line.includes('undefined'))).toBe(true)
+    expect(() => bpfBytecode([many], 'vx0')).toThrow('are more than the kernel takes')
+    expect(ebtablesFilter([intent, byGroup]).every((line) => !line.includes('undefined'))).toBe(true)
   })
 })

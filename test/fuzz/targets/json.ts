@@ -3,10 +3,11 @@
 import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
 import {compareTraces} from '../../../src/domain/trace/before-after.ts'
 import type {TraceDocument} from '../../../src/domain/trace/report.ts'
-import {readBridgePorts, readFdb, readPermanentNeighbours, readVlanAwareBridges} from '../../../src/net/bridge-ports.ts'
+import {readHostLinks as readBridgeHost, readNeighbours as readHostNeighbours} from '../../../src/net/bridge-host.ts'
+import {readBridgePorts, readFdb} from '../../../src/net/bridge-ports.ts'
 import {readHostLinks, readLearnedMacs} from '../../../src/net/host-links.ts'
 import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
-import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
+import {parseNftTables} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
 import {parseBefore} from '../../../src/orders/trace/read-before.ts'
 import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
@@ -24,21 +25,21 @@ const IPROUTE: readonly Target[] = [
   ofJson({
     name: 'ip neigh',
     corpus: [sample('ip-neigh.json')],
-    read: (text) => [readNeighbours(text), readPermanentNeighbours(text)],
+    read: (text) => [readNeighbours(text), readHostNeighbours(text)],
   }),
   ofJson({name: 'ip route get', corpus: [sample('ip-route-get.json')], read: readRoute}),
   ofJson({name: 'ip route match', corpus: [sample('ip-route-match.json')], read: readTableGateway}),
   ofJson({
     name: 'ip link',
     corpus: [sample('ip-link.json')],
-    read: (text) => [readBridgePorts(text), readVlanAwareBridges(text), readHostLinks(text)],
+    read: (text) => [readBridgePorts(text), readBridgeHost(text, '[]'), readHostLinks(text)],
   }),
   ofJson({
     name: 'nft json',
     corpus: sample('nft-list.txt')
       .split('\n')
       .filter((line) => line.startsWith('{')),
-    read: parseNftTable,
+    read: parseNftTables,
   }),
   ofJson({name: 'bridge fdb', corpus: [sample('bridge-fdb.json')], read: readFdb}),
   ofJson({name: 'learned MACs', corpus: [sample('bridge-fdb.json')], read: readLearnedMacs}),

@@ -2,7 +2,7 @@
 import {readFileSync} from 'node:fs'
 import {parseAgentConfig} from '../../../src/domain/agent/config.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
-import {parseNftTable} from '../../../src/net/nft/nft-listing.ts'
+import {parseNftTables} from '../../../src/net/nft/nft-listing.ts'
 import {gatewayOf, readDefaultRoutes, throughGateway} from '../../../src/strategies/agent/guest-route.ts'
 import {
   dnsmasqLine,
@@ -101,7 +101,7 @@ const SERVERS: readonly Target[] = [
 const ROUTES = [4, 6].map((family) => sample(`ip-${family}-route.txt`))
 
 const PROGRAMS: readonly Target[] = [
-  ofText({name: 'nft listing', corpus: [sample('nft-list.txt')], read: parseNftTable}),
+  ofText({name: 'nft listing', corpus: [sample('nft-list.txt')], read: parseNftTables}),
   ofText({
     name: 'ip route',
     corpus: ROUTES,

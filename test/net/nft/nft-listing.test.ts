@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import {parseNftTable, readNftJson} from '../../../src/net/nft/nft-listing.ts'
+import {parseNftTables, readNftJson} from '../../../src/net/nft/nft-listing.ts'
 
 /** What nft 1.0.6 prints for a table, as it is read: instructions, JSON, text. */
 const PRINTED = String.raw`netdev t @gw
@@ -48,7 +48,7 @@ table netdev t {
 
 describe('a table of nft', () => {
   it('has its rules as instructions, with comments and counters, and sets without a name written out', () => {
-    expect(parseNftTable(PRINTED).rules).toEqual([
+    expect(parseNftTables(PRINTED).get('t')!.rules).toEqual([
       {
         chain: 'gwlocal',
         comment: 'asked',
@@ -67,7 +67,7 @@ describe('a table of nft', () => {
   })
 
   it('has the elements of its sets, as they are written and as the kernel holds them', () => {
-    const {elements, sets} = parseNftTable(PRINTED)
+    const {elements, sets} = parseNftTables(PRINTED).get('t')!
     expect([...elements]).toEqual([
       ['gw', ['10.0.0.1']],
       ['kept', ['10.0.0.10 . 02:00:00:00:00:10']],
@@ -79,7 +79,7 @@ describe('a table of nft', () => {
   })
 
   it('is declared with what the JSON leaves out too: sleeping tables, merging sets, devices', () => {
-    const {declarations, devices} = parseNftTable(PRINTED)
+    const {declarations, devices} = parseNftTables(PRINTED).get('t')!
     expect(declarations).toEqual([
       'chain gwlocal',
       'chain in: devices d0, d1',
@@ -92,7 +92,7 @@ describe('a table of nft', () => {
     ])
     expect(devices).toEqual(['d0', 'd1'])
     const one = PRINTED.replace('devices = { d1, d0 }', 'device "d0"')
-    expect(parseNftTable(one).devices).toEqual(['d0'])
+    expect(parseNftTables(one).get('t')!.devices).toEqual(['d0'])
   })
 
   it.each([
@@ -101,7 +101,7 @@ describe('a table of nft', () => {
     ['{"nftables": [', 'is no JSON'],
     ['{"nftables": 1}', 'has no "nftables"'],
   ])('is not read out of %j', (output, why) => {
-    expect(() => parseNftTable(output)).toThrow(why)
+    expect(() => parseNftTables(output)).toThrow(why)
   })
 
   it('is read without what is no object of nft', () => {

@@ -24,7 +24,6 @@ const port = (name: string): BridgePort => ({
   bridge: 'br0',
   mac: '02:00:00:00:ff:01',
   up: true,
-  neighSuppress: false,
 })
 const behind = (mac: string, name: string, own = false): FdbEntry => ({
   mac,
