@@ -136,6 +136,9 @@ function makeEars({vm, vlan, segment, destinations = [], control, shared, onSigh
     // An answer takes the way that is new; what it says by itself may be of a session that began before.
     if (known?.by === 'echo' && by === 'traffic') return
     if (known?.mac !== mac) onSighting?.(sighting, destination)
+    // It follows another route than a moment ago: what it sent before that says nothing of this one.
+    if (by === 'echo' && known !== undefined && known.mac !== mac)
+      for (const [place, path] of paths) if (path.by === 'traffic' && path.mac === known.mac) paths.delete(place)
     // What came back through another gateway before says nothing about this one.
     paths.set(destination, {mac, by, answered: known?.mac === mac && known.answered})
   }

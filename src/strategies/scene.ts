@@ -10,10 +10,10 @@ import {
   type Family,
   forwards,
   type GatewaySeen,
+  isSettled,
   type NamedGateway,
   type Observation,
   type ProofSubject,
-  spansBothHalves,
 } from '../domain/proof/proof.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
@@ -201,7 +201,7 @@ const askVm: Eyes = async (scene, options, {world, signal, observe}) => {
     destinations: ip.includes(':') ? [] : [...scene.destinations.slice(0, 1), ...secondLower(scene)],
     control: hasOwnAddress ? scene.ask.source : undefined,
     shared: hasOwnAddress && isShared(scene) ? scene.to.ip : undefined,
-    enough: ({paths}) => spansBothHalves(paths.filter(({by, mac}) => by === 'echo' && (any || mac === wanted.mac))),
+    enough: ({paths}) => isSettled(paths, any ? undefined : wanted.mac),
     ...(graceMs !== undefined && {graceMs}),
     ...(waitMs !== undefined && {waitMs}),
     onSighting: ({kind, destinationMac, atNs, frame}, destination) => {

@@ -8,6 +8,7 @@ import {spawnIn} from '../../src/net/process/netns.ts'
 import {gwswitch} from '../support/cli.ts'
 import {giveIpv6, NEAR_Y6, VM6} from '../support/lab6.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
 const DCI_RTT_MS = 10
@@ -21,7 +22,14 @@ describe.skipIf(noNamespaces)('a moved VM, over IPv6', () => {
   beforeAll(async () => {
     inventory = await giveIpv6(lab(), join(scratch, 'gwswitch.yaml'))
     await (await moveVm(lab().prefix, 'db-03', 'y')).announced
-    await lab().run('db-03', 'ping', '-6', '-c', '1', '-W', '2', NEAR_Y6)
+    const carries = () =>
+      lab()
+        .run('db-03', 'ping', '-6', '-c', '1', '-W', '1', NEAR_Y6)
+        .then(
+          () => true,
+          () => false,
+        )
+    await until(carries, 20_000, 'the new addresses and routes carry')
   })
   const trace = (...args: string[]) =>
     gwswitch(['trace', ...args, '-f', inventory, ...FAST], {namespace: lab().ns('db-03')})

@@ -160,9 +160,16 @@ function halfOf(ip: Ipv4 | Ipv6): 'lower' | 'upper' {
   return first.length === 4 && Number.parseInt(first, 16) >= 0x8000 ? 'upper' : 'lower'
 }
 
-/** Whether places in both halves of the address space are among them: one route may be for one half alone. */
-export const spansBothHalves = (paths: readonly Pick<PathSeen, 'destination'>[]): boolean =>
-  new Set(paths.map(({destination}) => halfOf(destination))).size === 2
+/**
+ * Whether more questions would tell no more: the answers to places in both halves of the address space were seen, since one
+ * route may be for one half alone, and with a MAC that is hoped for all of them go there. A VM whose route changes while it
+ * is asked has answered some by the old one.
+ */
+export function isSettled(paths: readonly PathSeen[], wanted: Mac | undefined): boolean {
+  const echoes = paths.filter(({by}) => by === 'echo')
+  const halves = new Set(echoes.map(({destination}) => halfOf(destination)))
+  return halves.size === 2 && (wanted === undefined || echoes.every(({mac}) => mac === wanted))
+}
 
 /**
  * Of what was asked for in vain, what lies in a half of which nothing was seen. It says something at the gateway's own leg

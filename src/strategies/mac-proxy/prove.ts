@@ -1,6 +1,6 @@
 // Where do the VM's packets leave the bridge to? The VM cannot say: to it nothing has changed. So echoes from off the
 // segment make it send some, and what comes out of the bridge's other ports is looked at.
-import {type EgressSeen, type PathSeen, spansBothHalves} from '../../domain/proof/proof.ts'
+import {type EgressSeen, isSettled, type PathSeen} from '../../domain/proof/proof.ts'
 import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import {FAR_AWAY, FAR_AWAY6} from '../../probe/egress.ts'
 import {sentTo} from '../../probe/ip-ends.ts'
@@ -107,10 +107,7 @@ function makeEars(plan: MacProxyPlan, ip: Ipv4 | Ipv6, wanted: Mac | undefined, 
       const by = kind === 'echo-reply' || places.includes(destination) ? 'echo' : 'traffic'
       paths.set(destination, {destination, mac, by, answered: false})
     },
-    isEnough: (): boolean =>
-      spansBothHalves(
-        [...paths.values()].filter(({by, mac}) => by === 'echo' && (wanted === undefined || mac === wanted)),
-      ),
+    isEnough: (): boolean => isSettled([...paths.values()], wanted),
     /** It lives, and what it sends by itself is all that it will tell. */
     isMute: (): boolean => alive && sends === null && paths.size === 0,
     seen(): Leaving {

@@ -3,6 +3,7 @@ import {
   type EgressSeen,
   type GatewaySeen,
   isDead,
+  isSettled,
   judgeAfter,
   judgeBefore,
   type Observation,
@@ -38,6 +39,20 @@ const observed = (egress: readonly EgressSeen[], target = gateway(), old: Gatewa
   egress,
   target,
   old,
+})
+
+describe('nothing more is to be asked', () => {
+  const upper = path(Y.mac)
+  const lower = path(Y.mac, '100.127.255.254')
+  it.each<[string, EgressSeen['paths'], boolean, boolean]>([
+    ['both halves go there', [upper, lower], true, true],
+    ['one half is missing', [upper, path(Y.mac, '203.0.113.1')], false, false],
+    ['one place was answered by the route of before', [upper, lower, path(X.mac, '203.0.113.1')], false, true],
+    ['its own traffic is no answer', [upper, path(Y.mac, '100.127.255.254', {by: 'traffic'})], false, false],
+  ])('%s', (_, paths, settled, anywhere) => {
+    expect(isSettled(paths, Y.mac)).toBe(settled)
+    expect(isSettled(paths, undefined)).toBe(anywhere)
+  })
 })
 
 describe('IPv6 beyond the gateway', () => {
