@@ -152,7 +152,8 @@ for (const each of CASES) {
             '--json',
           )
           const document = JSON.parse(stdout || `"${stderr}"`) as SwitchDocument
-          expect(document, stderr + textOf(join(lab.dir, 'serve.log'))).toMatchObject({
+          const said = `${document.code}: ${document.evidence?.join('; ')}\n${JSON.stringify(document.steps)}`
+          expect(document, `${stderr}${said}\n${textOf(join(lab.dir, 'serve.log'))}`).toMatchObject({
             verified: true,
             rolledBack: false,
             plan: {triggers: [{kind: each.trigger}]},

@@ -83,9 +83,11 @@ export function useAgentInSegment(lab: () => SegmentLab): AgentInSegment {
         }
         controller.write(`${line}\n`)
       }
-      controller.end()
     }
+    // An agent that is killed in the middle resets what it had open.
     void answers()
+      .catch(() => {})
+      .then(() => controller.end())
   }
 
   beforeAll(async () => {
