@@ -108,6 +108,24 @@ describe('a switch', () => {
     ])
   })
 
+  it.each([
+    ['is asked again where its route comes 3 s after its ACK', 3_000_000_000n, 'served', 'switched'],
+    ['is taken back where no route comes', 60_000_000_000n, 'elsewhere', 'rolled-back'],
+  ] as const)('%s', async (_, afterNs, code, end) => {
+    await serve()
+    const vm = obedientVm(RX)
+    let followsNs: bigint | undefined
+    const slow: OnSend = (bytes, world) => {
+      if (followsNs !== undefined && world.now() >= followsNs) vm.uses = RY
+      const {uses} = vm
+      vm.onSend(bytes, world)
+      if (vm.uses === uses) return
+      followsNs ??= world.now() + afterNs
+      vm.uses = uses
+    }
+    expect(await carry(planOf([FORCERENEW]), worldWith(slow))).toMatchObject({end, verdict: {code}})
+  })
+
   it('is not believed where somebody told the server otherwise meanwhile', async () => {
     await serve()
     const vm = obedientVm(RX)
