@@ -113,8 +113,10 @@ function npmConfig(folder) {
   const lines = names
     .filter((name) => config[name] !== null && config[name] !== '')
     .map((name) => `${name}=${config[name]}`)
-  if (config.cafile) {
-    copyFileSync(config.cafile, join(folder, 'etc/npm-ca.pem'))
+  // Whoever is between this machine and the registry may have a certificate that is known here alone.
+  const authorities = config.cafile || process.env.NODE_EXTRA_CA_CERTS
+  if (authorities) {
+    copyFileSync(authorities, join(folder, 'etc/npm-ca.pem'))
     lines.push('cafile=/etc/npm-ca.pem')
   }
   writeFileSync(join(folder, 'root/.npmrc'), `${lines.join('\n')}\n`)
