@@ -50,6 +50,7 @@ const PEERS = [
   ['libvirtd', 'libvirt-daemon'],
   ['virsh', 'libvirt-clients'],
   ['/usr/lib/python3/dist-packages/scapy/__init__.py', 'python3-scapy'],
+  ['tmux', 'tmux'],
 ]
 const TASKS = {
   demo: {debian: LAB, required: true, steps: () => [node('bin/run.js', 'lab', 'demo', ...args)]},
