@@ -1,13 +1,11 @@
 // What oclif plugins that bring strategies may import from gwswitch.
 export type {Gateway, Segment, Vm} from './domain/inventory/site.ts'
 export type {Switchover} from './domain/inventory/switchover.ts'
+export {type GatewaySeen, isDead, type NamedGateway} from './domain/proof/gateway.ts'
 export {
   type EgressSeen,
-  type GatewaySeen,
-  isDead,
   judgeAfter,
   judgeBefore,
-  type NamedGateway,
   type Observation,
   PROOF_CODES,
   type Proof,

@@ -2,7 +2,8 @@
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
 import type {Gateway, Segment, Vm} from './inventory/site.ts'
-import {type GatewaySeen, isDead, type ProofCode} from './proof/proof.ts'
+import {type Family, familyOf} from './proof/gateway.ts'
+import type {ProofCode} from './proof/proof.ts'
 
 /** A gateway as reports name it. */
 export interface NamedGateway {
@@ -42,9 +43,10 @@ export interface WhoRow {
   readonly code: ProofCode
 }
 
-/** A gateway that VMs were seen to use, and what it does. */
+/** A gateway that VMs were seen to use, and what it does with one family. */
 export interface WhoGateway extends NamedGateway {
   readonly segment: string
+  readonly family: Family
   readonly code: Extract<ProofCode, 'served' | 'unverified' | 'target-dead'>
   readonly evidence: string
 }
@@ -92,7 +94,9 @@ export function judgeVm({vm, ip, segment, site, found, gateways}: WhoQuestion): 
     if (should === undefined) return 'no-site'
     return should.mac === found.mac ? 'as-expected' : 'other-site'
   }
-  const used = gateways.find((each) => each.segment === segment.name && each.mac === found.mac)
+  const used = gateways.find(
+    (each) => each.segment === segment.name && each.mac === found.mac && each.family === familyOf(ip),
+  )
   return {
     code: codeOf(verdict(), used),
     vm: vm.name,
@@ -111,10 +115,6 @@ function codeOf(verdict: WhoVerdict, used: WhoGateway | undefined): ProofCode {
   if (verdict === 'other-site' || verdict === 'stranger') return 'elsewhere'
   return verdict === 'as-expected' ? (used?.code ?? 'unverified') : 'unverified'
 }
-
-/** What a gateway in use does. Nothing can be compared with: silence beyond it may be that of what was asked for. */
-export const gatewayCode = (seen: GatewaySeen): WhoGateway['code'] =>
-  isDead(seen, null) ? 'target-dead' : seen.beyond === 'answers' ? 'served' : 'unverified'
 
 const OTHER_SITE = 10
 const UNKNOWN = 11

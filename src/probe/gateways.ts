@@ -1,7 +1,7 @@
 // Does a gateway live, and does it take packets on? Asked by ARP, and by echoes sent through it to somewhere beyond: an
 // answer from at least one router further on is the proof, whoever gives it. No route is changed for it: the first hop is
 // picked by the destination MAC.
-import type {GatewaySeen} from '../domain/proof/proof.ts'
+import type {GatewaySeen} from '../domain/proof/gateway.ts'
 import {anyOf, etherType, ipProtocol} from '../net/packet/bpf.ts'
 import type {Link, ReceivedFrame} from '../net/packet/link.ts'
 import type {World} from '../net/world.ts'

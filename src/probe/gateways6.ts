@@ -1,6 +1,6 @@
 // Does a gateway take IPv6 packets on? Asked as gateways.ts asks for IPv4: by echoes through its MAC to somewhere beyond.
 // Whether it lives at that MAC is asked there.
-import type {GatewaySeen} from '../domain/proof/proof.ts'
+import type {Beyond} from '../domain/proof/gateway.ts'
 import {anyOf} from '../net/packet/bpf.ts'
 import type {World} from '../net/world.ts'
 import type {Mac} from '../wire/address.ts'
@@ -13,9 +13,6 @@ import {startSchedule} from './schedule.ts'
 import {ECHO6_CODEC} from './trace/echo6-probe.ts'
 import {askNd} from './trace/nd-ask.ts'
 
-/** What a gateway does with IPv6 packets. JSON. */
-export type Beyond6 = Pick<GatewaySeen, 'beyond' | 'witness'>
-
 export interface Gateway6Question {
   readonly interfaceName: string
   /** Of the echoes: the VM's own address. Its answers pass here on their way to the VM, which drops them. */
@@ -27,7 +24,7 @@ export interface Gateway6Question {
 }
 
 /** Silence and refusals say something of addresses that are somebody's. */
-const spoken = (guessed: boolean, beyond: 'refuses' | 'silent', witness: string): Beyond6 => ({
+const spoken = (guessed: boolean, beyond: 'refuses' | 'silent', witness: string): Beyond => ({
   beyond: guessed ? 'silent' : beyond,
   witness,
 })
@@ -37,7 +34,7 @@ export async function askGateway6(
   {interfaceName, source, vlan, mac, destinations}: Gateway6Question,
   world: World,
   signal: AbortSignal,
-): Promise<Beyond6> {
+): Promise<Beyond> {
   const guessed = destinations.length === 0
   const asked = guessed ? FAR_AWAY6.slice(0, 1) : destinations.slice(0, MOST_DESTINATIONS)
   const link = await world.openLink(interfaceName, {filter: anyOf(ECHO6_CODEC.filter), promiscuous: true})
@@ -87,7 +84,7 @@ export async function askUpstream6(
   destinations: readonly Ipv6[],
   world: World,
   signal: AbortSignal,
-): Promise<Beyond6> {
+): Promise<Beyond> {
   if ((await world.forwards?.(leg, 6)) === false)
     return {beyond: 'refuses', witness: `this host does not forward IPv6 that comes in at ${leg}`}
   const guessed = destinations.length === 0

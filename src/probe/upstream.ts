@@ -1,5 +1,5 @@
 // Does this host, as the gateway that it is, take packets on? Asked beyond it, through the next hop of its own routes.
-import type {GatewaySeen} from '../domain/proof/proof.ts'
+import type {GatewaySeen} from '../domain/proof/gateway.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import {askGateways, MOST_DESTINATIONS, nobody} from './gateways.ts'

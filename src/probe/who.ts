@@ -8,6 +8,7 @@ import {
   type Segment,
   type Vm,
 } from '../domain/inventory/site.ts'
+import {type Family, familyOf} from '../domain/proof/gateway.ts'
 import {
   type Found,
   judgeVm,
@@ -70,7 +71,7 @@ export async function who(
   inventory: Inventory,
   world: World,
   signal: AbortSignal,
-  askGateway: (use: GatewayInUse, signal: AbortSignal) => Promise<WhoGateway>,
+  askGateway: (use: GatewayInUse, signal: AbortSignal) => Promise<readonly WhoGateway[]>,
 ): Promise<WhoDocument> {
   const vms = namedVms(order, inventory)
   const own = new Set((await world.interfaces()).map(({mac}) => mac))
@@ -90,22 +91,33 @@ export async function who(
       return judgeVm({vm, ip: watched.ip, segment, site: siteOf(question), found, gateways: known})
     })
   const inUse = gatewaysInUse(questions, rows([]))
-  const gateways = await Promise.all(inUse.map((use) => askGateway(use, signal)))
+  const gateways = (await Promise.all(inUse.map((use) => askGateway(use, signal)))).flat()
   return whoDocument(order.ports, rows(gateways), gateways, [...strangers.values()])
 }
 
-/** A gateway that a VM uses as it should, and that VM. */
+/** A gateway that VMs use as they should. */
 export interface GatewayInUse {
+  /** One of them, which uses it for as many families as any. */
   readonly vm: Vm
   readonly gateway: Gateway
+  readonly families: readonly Family[]
 }
 
 /** One of each. Another site's is not asked: that it is not heard here may be as it should be. */
 function gatewaysInUse(questions: readonly Question[], rows: readonly WhoRow[]): GatewayInUse[] {
   const found = new Map<string, GatewayInUse>()
-  for (const [i, {vm, segment}] of questions.entries()) {
+  for (const [i, {vm, segment, watched}] of questions.entries()) {
     const gateway = segment.gateways.find(({name}) => name === rows[i]!.should?.name)
-    if (gateway && rows[i]!.verdict === 'as-expected') found.set(`${segment.name} ${gateway.name}`, {vm, gateway})
+    if (!gateway || rows[i]!.verdict !== 'as-expected') continue
+    const key = `${segment.name} ${gateway.name}`
+    const family = familyOf(watched.ip)
+    const others = found.get(key)
+    found.set(key, {
+      // Who has an IPv6 address has one of IPv4 too.
+      vm: family === 6 ? vm : (others?.vm ?? vm),
+      gateway,
+      families: [...new Set([...(others?.families ?? []), family])],
+    })
   }
   return [...found.values()]
 }

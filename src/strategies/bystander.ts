@@ -1,19 +1,13 @@
 // What a command that tells a VM without a strategy can see of it: the same scene, and so the same questions and codes.
 
 import {findSegment, type Gateway, type Inventory, type Vm} from '../domain/inventory/site.ts'
-import {
-  type Family,
-  type GatewaySeen,
-  judgeAfter,
-  type Observation,
-  type Proof,
-  type ProofCode,
-} from '../domain/proof/proof.ts'
+import {type Family, familyOf} from '../domain/proof/gateway.ts'
+import {judgeAfter, type Observation, type Proof, type ProofCode} from '../domain/proof/proof.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
-import {type Scene, sceneOf, subjectOf} from './scene.ts'
+import {type Scene, sceneOf, subjectOf, type TargetSeen} from './scene.ts'
 
 export interface BystanderQuestion {
   readonly vm: Vm
@@ -50,12 +44,12 @@ export interface SeenByTeller {
 }
 
 /** The judgement of that, with what the gateway does. */
-export function judgeTold(scene: Scene, {ip, used, alive}: SeenByTeller, target: GatewaySeen): Proof {
-  const family: Family = ip.includes(':') ? 6 : 4
+export function judgeTold(scene: Scene, {ip, used, alive}: SeenByTeller, asked: TargetSeen): Proof {
+  const family = familyOf(ip)
   const paths =
     used === undefined ? [] : [{destination: scene.from.ip, mac: used, by: 'echo', answered: false} as const]
   const egress = [{family, paths, alive, rttMs: null, askedFor: [], elsewhere: false}]
-  const seen: Observation = {egress, target, old: null}
+  const seen: Observation = {egress, ...asked, old: null}
   return judgeAfter(subjectOf(scene), seen)
 }
 

@@ -1,7 +1,7 @@
 // look → execute → verify, and back again if the network does not agree. However it ends, it ends in an outcome that says
 // how things stand.
 
-import type {NamedGateway} from '../domain/proof/proof.ts'
+import type {NamedGateway} from '../domain/proof/gateway.ts'
 import {EXIT, Failure, type FailureKind} from '../errors.ts'
 import type {World} from '../net/world.ts'
 import {ACCEPTABLE, type EventFrame, type Strategy, type StrategyEvent, type Verdict} from './strategy.ts'

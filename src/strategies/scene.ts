@@ -1,20 +1,18 @@
 // Where a switch plays: who is involved, from where it can be seen, and what can be asked beyond the gateways. Every
 // strategy's plan carries one, and every question that proves something is put from it.
 
-import type {Gateway} from '../domain/inventory/site.ts'
+import type {Gateway, Site, Vm} from '../domain/inventory/site.ts'
 import type {Switchover} from '../domain/inventory/switchover.ts'
-import type {Learned} from '../domain/proof/place.ts'
 import {
   type Beyond,
-  type EgressSeen,
   type Family,
   forwards,
   type GatewaySeen,
-  isSettled,
+  type GatewaysSeen,
   type NamedGateway,
-  type Observation,
-  type ProofSubject,
-} from '../domain/proof/proof.ts'
+} from '../domain/proof/gateway.ts'
+import type {Learned} from '../domain/proof/place.ts'
+import {type EgressSeen, isSettled, type Observation, type ProofSubject} from '../domain/proof/proof.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
 import {askEgress, type EgressQuestion, FAR_AWAY} from '../probe/egress.ts'
@@ -108,14 +106,21 @@ export async function sceneOf(
 /** Where something often answers in a LAN: its router first. Which of them exist, nobody wrote down. */
 const USUAL_HOSTS = [1, 10, 2, 254]
 
+const nearestFirst = (sites: readonly Site[], to: Gateway): Site[] =>
+  sites.toSorted((a, b) => Number(b.name === to.site) - Number(a.name === to.site))
+
+/** What the inventory says answers, of both families. */
+const namedBeyond = (vm: Vm, sites: readonly Site[], to: Gateway): (Ipv4 | Ipv6)[] => [
+  ...(vm.agent?.probes ?? []),
+  ...nearestFirst(sites, to).flatMap(({probes = []}) => probes),
+]
+
 /** What can be asked beyond the gateways: what the inventory says answers, else the usual places where it says things lie. */
 export function destinationsOf({vm, segment, to, sites = []}: Switchover): Ipv4[] {
-  const nearFirst = sites.toSorted((a, b) => Number(b.name === to.site) - Number(a.name === to.site))
-  const named = [...(vm.agent?.probes ?? []), ...nearFirst.flatMap(({probes = []}) => probes)]
-  const guessed = nearFirst.flatMap(({name, prefixes}) =>
+  const guessed = nearestFirst(sites, to).flatMap(({name, prefixes}) =>
     prefixes.flatMap((prefix) => usualHosts(prefix).slice(0, name === to.site ? USUAL_HOSTS.length : 2)),
   )
-  const beyond = [...named, ...guessed].filter(
+  const beyond = [...namedBeyond(vm, sites, to), ...guessed].filter(
     (ip): ip is Ipv4 => !ip.includes(':') && !prefixContains(segment.prefix, ip),
   )
   return [...new Set(beyond)].slice(0, MOST_DESTINATIONS)
@@ -123,9 +128,7 @@ export function destinationsOf({vm, segment, to, sites = []}: Switchover): Ipv4[
 
 /** Of IPv6 nobody guesses who answers. */
 function destinations6Of({vm, to, sites = []}: Switchover): Ipv6[] {
-  const nearFirst = sites.toSorted((a, b) => Number(b.name === to.site) - Number(a.name === to.site))
-  const named = [...(vm.agent?.probes ?? []), ...nearFirst.flatMap(({probes = []}) => probes)]
-  return [...new Set(named.filter((ip) => ip.includes(':')))]
+  return [...new Set(namedBeyond(vm, sites, to).filter((ip) => ip.includes(':')))]
 }
 
 function usualHosts({address, length}: {readonly address: Ipv4; readonly length: number}): Ipv4[] {
@@ -221,14 +224,10 @@ const askVm: Eyes = async (scene, options, {world, signal, observe}) => {
 /** Asks the VM and the gateway at the same time, and the other gateway where that says nothing yet. Changes nothing. */
 export async function look(scene: Scene, options: LookOptions, stage: Stage, eyes: Eyes = askVm): Promise<Observation> {
   const {wanted, other} = options
-  const [egress, target, target6] = await together<[readonly EgressSeen[], GatewaySeen, Beyond | undefined]>(
-    stage.signal,
-    [
-      async (signal) => (options.vm ? eyes(scene, options, {...stage, signal}) : []),
-      (signal) => askAbout(scene, wanted, stage.world, signal),
-      async (signal) => askAbout6(scene, wanted, stage.world, signal),
-    ],
-  )
+  const [egress, {target, target6}] = await together<[readonly EgressSeen[], TargetSeen]>(stage.signal, [
+    async (signal) => (options.vm ? eyes(scene, options, {...stage, signal}) : []),
+    (signal) => askTarget(scene, wanted, stage.world, signal),
+  ])
   // Silence beyond it means something only where the other gateway is answered.
   const compared = other !== null && !forwards(target)
   const old = compared ? await askAbout(scene, other, stage.world, stage.signal) : null
@@ -270,6 +269,24 @@ export async function askAbout(
   if (scene.destinations.length > 0) return askBeyond(scene, gateway, world, signal)
   const seen = await askBeyond({...scene, destinations: FAR_AWAY.slice(0, 1)}, gateway, world, signal)
   return forwards(seen) ? seen : {...seen, beyond: 'not-asked', witness: nobody([])}
+}
+
+/** What one gateway does with each family that is to move. */
+export type TargetSeen = Pick<GatewaysSeen, 'target' | 'target6'>
+
+/** Asks it, each family by itself, at the same time. */
+
+export async function askTarget(
+  scene: Scene,
+  gateway: NamedGateway,
+  world: World,
+  signal: AbortSignal,
+): Promise<TargetSeen> {
+  const [target, target6] = await together<[GatewaySeen, Beyond | undefined]>(signal, [
+    (either) => askAbout(scene, gateway, world, either),
+    (either) => askAbout6(scene, gateway, world, either),
+  ])
+  return {target, ...(target6 && {target6})}
 }
 
 /** What a gateway does with IPv6; undefined where that is not to move. */

@@ -1,12 +1,6 @@
 // What a plan remembers of before: which gateway the VM was seen to use. A rollback goes back to that, and to nothing else.
-import {
-  isDead,
-  judgeAfter,
-  judgeBefore,
-  type NamedGateway,
-  type Observation,
-  type Proof,
-} from '../domain/proof/proof.ts'
+import {isDead, type NamedGateway} from '../domain/proof/gateway.ts'
+import {judgeAfter, judgeBefore, type Observation, type Proof} from '../domain/proof/proof.ts'
 import {Failure} from '../errors.ts'
 import {askAbout, type Eyes, isUnplugged, learnedBy, look, type Scene, subjectOf} from './scene.ts'
 import type {Stage, Verdict} from './strategy.ts'

@@ -1,6 +1,7 @@
 // The contract between gwswitch and a way to move a VM's gateway. Plugins implement it.
 import type {Switchover} from '../domain/inventory/switchover.ts'
-import type {NamedGateway, ProofCode} from '../domain/proof/proof.ts'
+import type {NamedGateway} from '../domain/proof/gateway.ts'
+import type {ProofCode} from '../domain/proof/proof.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4} from '../wire/address.ts'
 

@@ -76,7 +76,16 @@ const PROOF: readonly Mutant[] = [
     'const against = proof !== undefined && AGAINST.includes(proof.code)',
     'const against = proof !== undefined && AGAINST.length === 0',
   ),
-  proof('ARP is proof', "'target-dead' : 'unverified'\n  if (!moves(6)", "'target-dead' : 'served'\n  if (!moves(6)"),
+  of('src/domain/proof/gateway.ts', 'test/domain/proof/proof.test.ts')(
+    'ARP is proof',
+    "? 'target-dead' : 'unverified'",
+    "? 'target-dead' : 'served'",
+  ),
+  of('src/domain/proof/gateway.ts', 'test/domain/proof/proof.test.ts')(
+    'what takes IPv4 on serves IPv6',
+    'family === 4 ? seen.target.beyond : seen.target6?.beyond',
+    'seen.target.beyond',
+  ),
 ]
 
 const anything = 'test/domain/agent/switchover-any.test.ts'

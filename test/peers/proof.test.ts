@@ -155,11 +155,11 @@ const ARP_ROWS: Readonly<Record<string, Row>> = {
     changes: [['gy', 'sysctl -qw net.ipv6.conf.all.forwarding=0']],
     ...{code: 'target-dead', end: 'not-begun', exit: 3, uses: X_MAC},
   },
-  'neither gateway has an upstream for IPv6: it is no worse': {
+  'neither gateway has an upstream for IPv6: it is no worse, and nobody can say that it is served': {
     ip6: true,
     changes: [NO_UPSTREAM6_Y, ['gx', 'ip -6 route del default']],
     evidence: /^by was not seen to take IPv6 on: .* \(the gateway that is left was not seen to either\)$/,
-    ...{code: 'served', end: 'switched', exit: 0, uses: Y_MAC},
+    ...{code: 'unverified', end: 'rolled-back', exit: 3, uses: X_MAC},
   },
   'proved by a destination that is named': {
     flags: ['--verify-to', BEYOND],

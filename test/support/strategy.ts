@@ -1,5 +1,6 @@
 // A strategy that does what a test says, and verdicts in short.
-import type {NamedGateway, ProofCode} from '../../src/domain/proof/proof.ts'
+import type {NamedGateway} from '../../src/domain/proof/gateway.ts'
+import type {ProofCode} from '../../src/domain/proof/proof.ts'
 import {CONTRACT, type Strategy, type Verdict} from '../../src/strategies/strategy.ts'
 
 export const gatewayNamed = (name: string): NamedGateway => ({

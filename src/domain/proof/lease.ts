@@ -1,7 +1,8 @@
 // What a VM's lease says about its gateway, beside what its packets say. A lease is no proof: a client may ignore the
 // router that it was given. But where it gives another one than the packets go to, the VM will not stay where it is.
 import type {Ipv4} from '../../wire/address.ts'
-import type {NamedGateway, Proof} from './proof.ts'
+import type {NamedGateway} from './gateway.ts'
+import type {Proof} from './proof.ts'
 
 /** What is known of a VM's lease since a switch began. */
 export interface LeaseSeen {

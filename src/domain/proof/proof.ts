@@ -1,14 +1,24 @@
 // Is a VM served through a gateway? One judgement for every strategy, from what was seen on the wire and nothing else.
 //
 // Seen from one place only: `EgressSeen` says where the VM's packets went, `GatewaySeen` whether a gateway lives and takes
-// packets on to somewhere beyond it. Both are needed: a VM that sends to a dead router is cut off, not switched.
+// packets on to somewhere beyond it. Both are needed.
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {
+  type Family,
+  type GatewaysSeen,
+  gatewayCode,
+  gatewayText,
+  gatewayText6,
+  isDead,
+  isDead6,
+  type NamedGateway,
+} from './gateway.ts'
 import {type Learned, placeOf} from './place.ts'
 
 /**
  * How a question about a VM ends. `served`: its packets leave through the gateway and something comes back from beyond.
- * `already`: it was served so before anything was done. `unverified`: nothing speaks against it, but from here it cannot be
+ * `already`: they left through it before anything was done, and it is not dead. `unverified`: nothing speaks against it, but from here it cannot be
  * seen. `silent`: the VM does not answer. `elsewhere`: it sends to another gateway. `target-dead`: the gateway does not
  * answer, or takes nothing on. `not-here`: the VM is at another site than the switch says. `partial`: one family of two, or
  * some destinations.
@@ -24,16 +34,6 @@ export const PROOF_CODES = [
   'partial',
 ] as const
 export type ProofCode = (typeof PROOF_CODES)[number]
-
-export type Family = 4 | 6
-
-/** A gateway of the segment, as evidence names it. */
-export interface NamedGateway {
-  readonly name: string
-  readonly site: string
-  readonly ip: Ipv4
-  readonly mac: Mac
-}
 
 /** Where the VM's packets for one destination off its segment went, as last seen. */
 export interface PathSeen {
@@ -66,35 +66,9 @@ export interface EgressSeen {
   readonly entry?: Mac | null
 }
 
-/** What one gateway did when it was asked. JSON. */
-export interface GatewaySeen {
-  readonly mac: Mac
-  /** `self`: it is this host. `elsewhere`: its address is at MACs that the inventory does not know, and its own is silent. */
-  readonly resolved: 'yes' | 'self' | 'silent' | 'elsewhere'
-  readonly claimedBy: readonly Mac[]
-  /**
-   * `answers`: an answer came from at least one router beyond it. `refuses`: it says itself that it has no way.
-   * `not-asked`: nothing was known to ask for.
-   */
-  readonly beyond: 'answers' | 'refuses' | 'silent' | 'not-asked'
-  /** Who answered, or what was asked for in vain; for people. */
-  readonly witness: string
-  /** The shortest round trip to the gateway itself, ms. */
-  readonly rttMs: number | null
-}
-
-/** What a gateway does with the packets of one family. */
-export type Beyond = Pick<GatewaySeen, 'beyond' | 'witness'>
-
 /** All that was asked in one go. JSON. */
-export interface Observation {
+export interface Observation extends GatewaysSeen {
   readonly egress: readonly EgressSeen[]
-  readonly target: GatewaySeen
-  /** The gateway that is left; null where it was not asked. */
-  readonly old: GatewaySeen | null
-  /** What both do with IPv6 packets; absent where IPv6 is not to move, null where the old one was not asked. */
-  readonly target6?: Beyond | undefined
-  readonly old6?: Beyond | null | undefined
   /** Behind which ports the bridge here has learned them; absent where there is none. */
   readonly learned?: Learned | undefined
 }
@@ -181,51 +155,6 @@ function unseenPart({sees}: ProofSubject, {paths, unanswered = []}: EgressSeen):
   return unanswered.filter((place) => !halves.has(halfOf(place)))
 }
 
-/** Whether the gateway is out of order, as far as it was asked: not only silent beyond where nobody answers through any. */
-export function isDead(gateway: GatewaySeen, other: GatewaySeen | null): boolean {
-  if (gateway.beyond === 'answers') return false
-  if (gateway.resolved === 'silent' || gateway.resolved === 'elsewhere') return true
-  return gateway.beyond === 'refuses' || (gateway.beyond === 'silent' && other?.beyond === 'answers')
-}
-
-/** The same of IPv6. What neither of them takes on is no worse than before. */
-function isDead6({target6, old6}: Observation): boolean {
-  if (target6 === undefined || target6.beyond === 'answers') return false
-  if (old6?.beyond === 'refuses') return false
-  return target6.beyond === 'refuses' || (target6.beyond === 'silent' && old6?.beyond === 'answers')
-}
-
-function gatewayText6({to}: ProofSubject, {target6, old6}: Observation): string[] {
-  if (target6 === undefined) return []
-  if (target6.beyond === 'answers') return [`${to.name} takes IPv6 on: ${target6.witness}`]
-  const says = target6.beyond === 'refuses' ? 'takes no IPv6 on' : 'was not seen to take IPv6 on'
-  const before = old6
-    ? ` (the gateway that is left ${old6.beyond === 'answers' ? 'does' : 'was not seen to either'})`
-    : ''
-  return [`${to.name} ${says}: ${target6.witness}${before}`]
-}
-
-/** It was seen to take packets on. */
-export const forwards = (gateway: GatewaySeen): boolean => gateway.beyond === 'answers'
-
-/** What a gateway did, for people. */
-export function gatewayText(gateway: GatewaySeen, {name, ip, mac}: NamedGateway): string {
-  if (gateway.resolved === 'elsewhere')
-    return `${ip} is at ${gateway.claimedBy.join(' and ')} here, and nobody answers at ${mac}, which the inventory gives ${name}`
-  if (gateway.resolved === 'silent' && gateway.beyond !== 'answers')
-    return `${name} (${mac}) does not answer: no ARP for ${ip}, nothing beyond it`
-  switch (gateway.beyond) {
-    case 'answers':
-      return `${name} (${mac}) takes packets on: ${gateway.witness}`
-    case 'refuses':
-      return `${name} (${mac}) takes nothing on: ${gateway.witness}`
-    case 'silent':
-      return `${name} (${mac}) answers, but nothing beyond it does: ${gateway.witness}`
-    case 'not-asked':
-      return `nothing beyond ${name} (${mac}) could be asked for: ${gateway.witness}`
-  }
-}
-
 const named = (subject: ProofSubject, mac: Mac): NamedGateway | undefined =>
   [subject.to, ...subject.gateways].find((gateway) => gateway.mac === mac)
 
@@ -308,7 +237,7 @@ export function judgeBefore(
   const uses = gatewayUsed(subject, directions)
   const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
   const target = gatewayText(seen.target, subject.to)
-  const target6 = gatewayText6(subject, seen)
+  const target6 = gatewayText6(seen, subject.to)
   const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
   const place = placeOf(subject, seen)
   const {contradiction} = place
@@ -379,17 +308,22 @@ function servedBy(
       .filter((each) => each.family === family)
       .flatMap(({paths}) => paths)
       .find((path) => path.answered && path.mac === subject.to.mac)
-  const back = (path: PathSeen): string => `${path.destination} answers ${subject.vm.name} through it`
-  const moves = (family: Family): boolean => seen.egress.some((each) => each.family === family)
-  const [via4, via6] = [answered(4), answered(6)]
-  const evidence = [
-    ...egress,
-    via4 ? back(via4) : gatewayText(seen.target, subject.to),
-    ...(via6 ? [back(via6)] : gatewayText6(subject, seen)),
-  ]
-  const code4 = via4 || forwards(seen.target) ? 'served' : isDead(seen.target, seen.old) ? 'target-dead' : 'unverified'
-  if (!moves(6) || via6) return {code: code4, evidence}
-  const code6 = isDead6(seen) ? 'target-dead' : 'served'
-  if (!moves(4)) return {code: code6 === 'served' ? code4 : code6, evidence}
-  return {code: code6 === 'target-dead' && code4 === 'served' ? 'partial' : code4, evidence}
+  const families = seen.egress.map(({family}) => {
+    const via = answered(family)
+    const text = family === 4 ? [gatewayText(seen.target, subject.to)] : gatewayText6(seen, subject.to)
+    return via
+      ? {code: 'served' as const, evidence: [`${via.destination} answers ${subject.vm.name} through it`]}
+      : {code: gatewayCode(family, seen), evidence: text}
+  })
+  return {
+    evidence: [...egress, ...families.flatMap(({evidence}) => evidence)],
+    code: together(families.map(({code}) => code)),
+  }
+}
+
+/** Of families that go the same way: a VM is served in all of them, or in a part. Of none nothing was seen. */
+function together(codes: readonly ('served' | 'unverified' | 'target-dead')[]): ProofCode {
+  const some = (code: ProofCode): boolean => codes.some((each) => each === code)
+  if (some('target-dead')) return some('served') ? 'partial' : 'target-dead'
+  return some('unverified') || codes.length === 0 ? 'unverified' : 'served'
 }

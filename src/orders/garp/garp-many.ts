@@ -1,6 +1,7 @@
 // `gwswitch garp --all`: every VM of a segment at once. All are told before any is checked, in few system calls.
 import {allGateways, type Inventory, type Vm} from '../../domain/inventory/site.ts'
-import {type GatewaySeen, gatewayText, isDead, type ProofCode} from '../../domain/proof/proof.ts'
+import {type GatewaySeen, gatewayText, isDead} from '../../domain/proof/gateway.ts'
+import type {ProofCode} from '../../domain/proof/proof.ts'
 import {EXIT, usage} from '../../errors.ts'
 import {anyOf, etherType, ipProtocol} from '../../net/packet/bpf.ts'
 import type {Link} from '../../net/packet/link.ts'
@@ -211,7 +212,7 @@ function document(
   const codeOf = ({vm, used, answered}: Target): ProofCode | null => {
     if (!isSent) return rest.dryRun ? null : 'target-dead'
     const told = {ip: vm.ip, used, alive: answered}
-    return scene && gateway ? judgeTold(scene, told, gateway).code : codeTold(told, mac)
+    return scene && gateway ? judgeTold(scene, told, {target: gateway}).code : codeTold(told, mac)
   }
   const vms = targets.map((target) => {
     const {name, ip: vmIp, mac: vmMac} = target.vm

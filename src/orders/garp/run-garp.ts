@@ -1,6 +1,6 @@
 // From the order to the document: what `gwswitch garp` does between its flags and its words.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {type GatewaySeen, gatewayText, isDead} from '../../domain/proof/proof.ts'
+import {familyOf, gatewayText, isDead} from '../../domain/proof/gateway.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {together} from '../../probe/together.ts'
@@ -8,7 +8,7 @@ import {vmFilter} from '../../probe/vm-watch.ts'
 import {type AnnounceReport, announce} from '../../strategies/arp/announce.ts'
 import {type GuardReport, guard, guardFilter} from '../../strategies/arp/guard.ts'
 import {judgeTold, sceneAround} from '../../strategies/bystander.ts'
-import {askAbout, askAlive, type Scene} from '../../strategies/scene.ts'
+import {askAlive, askTarget, type Scene, type TargetSeen} from '../../strategies/scene.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import type {GarpOrder} from './garp-order.ts'
@@ -40,11 +40,11 @@ export async function runGarp(
   if (scene && alive && isDead(alive, null) && !order.force) {
     return garpRefused(request, via.name, gatewayText(alive, scene.to))
   }
-  const [report, target] = await together<[AnnounceReport, GatewaySeen | undefined]>(signal, [
+  const [report, asked] = await together<[AnnounceReport, TargetSeen | undefined]>(signal, [
     (either) => tell(request, via.name, via.mac, world, either),
-    async (either) => scene && askAbout(scene, scene.to, world, either),
+    async (either) => scene && askTarget(scene, scene.to, world, either),
   ])
-  const proof = scene && target && request.announce.vm && judgeTold(scene, seenBy(report, request.announce.vm), target)
+  const proof = scene && asked && request.announce.vm && judgeTold(scene, seenBy(report, request.announce.vm), asked)
   const held = report.verdict === 'moved' ? await hold(request, via.name, world, signal) : undefined
   return garpDocument(request, via.name, report, {proof, held})
 }
@@ -64,7 +64,12 @@ async function sceneOfGarp(
     gateways.find((each) => each.mac === mac) ??
     gateways.find((each) => each.ip === ip)
   // The MAC that is announced, which is not always that of the inventory.
-  return inventory && vm && gateway && sceneAround(inventory, {vm, to: {...gateway, mac}, via, vlanId}, world)
+  return (
+    inventory &&
+    vm &&
+    gateway &&
+    sceneAround(inventory, {vm, to: {...gateway, mac}, via, vlanId, families: [familyOf(ip)]}, world)
+  )
 }
 
 const seenBy = ({verdict, gatewayUsed}: AnnounceReport, {ip}: {readonly ip: Ipv4 | Ipv6}) => ({

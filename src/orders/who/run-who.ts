@@ -1,13 +1,13 @@
 // `gwswitch who` between its flags and its words.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {gatewayText} from '../../domain/proof/proof.ts'
-import {gatewayCode, type WhoDocument} from '../../domain/who.ts'
+import {gatewayCode, gatewayText, gatewayText6} from '../../domain/proof/gateway.ts'
+import type {WhoDocument} from '../../domain/who.ts'
 import {Failure} from '../../errors.ts'
 import {interfaceIn} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {type WhoOrder, who} from '../../probe/who.ts'
 import {sceneAround} from '../../strategies/bystander.ts'
-import {askAbout} from '../../strategies/scene.ts'
+import {askTarget} from '../../strategies/scene.ts'
 import {isIpv4} from '../../wire/address.ts'
 
 export async function runWho(
@@ -17,11 +17,14 @@ export async function runWho(
 ): Promise<WhoDocument> {
   if (!isIpv4(order.source)) throw new Failure('usage', `--source ${order.source} is not an IPv4 address`)
   const via = interfaceIn(await world.interfaces(), order.ports[0]!)
-  return who(order, inventory, world, signal, async ({vm, gateway}, either) => {
+  return who(order, inventory, world, signal, async ({vm, gateway, families}, either) => {
     const {name, site, mac, segment} = gateway
-    const about = {name, site, mac, segment}
-    const scene = await sceneAround(inventory, {vm, to: gateway, via, vlanId: order.vlanId}, world)
-    const seen = await askAbout(scene, scene.to, world, either)
-    return {...about, code: gatewayCode(seen), evidence: gatewayText(seen, scene.to)}
+    const scene = await sceneAround(inventory, {vm, to: gateway, via, vlanId: order.vlanId, families}, world)
+    // Nothing is compared with: silence beyond it may be that of what was asked for.
+    const seen = {...(await askTarget(scene, scene.to, world, either)), old: null}
+    return families.map((family) => ({
+      ...{name, site, mac, segment, family, code: gatewayCode(family, seen)},
+      evidence: family === 4 ? gatewayText(seen.target, scene.to) : gatewayText6(seen, scene.to).join(),
+    }))
   })
 }

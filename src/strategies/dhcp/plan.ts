@@ -1,7 +1,7 @@
 // What the DHCP strategy will do, decided before anything is changed.
 import type {DhcpClientKind, SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
-import type {NamedGateway} from '../../domain/proof/proof.ts'
+import type {NamedGateway} from '../../domain/proof/gateway.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, prefixContains, prefixText} from '../../wire/address.ts'

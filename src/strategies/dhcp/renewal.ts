@@ -1,5 +1,5 @@
 // The two things that are done about a VM: its server is told which router to give, and its client is made to ask.
-import type {NamedGateway} from '../../domain/proof/proof.ts'
+import type {NamedGateway} from '../../domain/proof/gateway.ts'
 import {Failure} from '../../errors.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import type {Stage} from '../strategy.ts'

@@ -1,6 +1,8 @@
 // Takes a switch back: the server says what it said before, and a VM that took the new router is made to ask again.
+
+import {forwards, isDead, type NamedGateway} from '../../domain/proof/gateway.ts'
 import {ackText} from '../../domain/proof/lease.ts'
-import {forwards, isDead, judgeAfter, type NamedGateway, type Proof} from '../../domain/proof/proof.ts'
+import {judgeAfter, type Proof} from '../../domain/proof/proof.ts'
 import {Failure} from '../../errors.ts'
 import {askAbout, look, type Scene, subjectOf} from '../scene.ts'
 import {LISTEN_MS, type Standing} from '../standing.ts'

@@ -1,8 +1,7 @@
 import {describe, expect, it} from 'vitest'
+import {type GatewaySeen, isDead} from '../../../src/domain/proof/gateway.ts'
 import {
   type EgressSeen,
-  type GatewaySeen,
-  isDead,
   isSettled,
   judgeAfter,
   judgeBefore,
@@ -61,8 +60,8 @@ describe('IPv6 beyond the gateway', () => {
     ['is answered', 'answers', null, null, 'served'],
     ['is refused, and was taken on before', 'refuses', 'answers', 'target-dead', 'partial'],
     ['is silent, and was answered before', 'silent', 'answers', 'target-dead', 'partial'],
-    ['is refused, and was before', 'refuses', 'refuses', null, 'served'],
-    ['is silent, and was before', 'silent', 'silent', null, 'served'],
+    ['is refused, and was before', 'refuses', 'refuses', null, 'unverified'],
+    ['is silent, and was before', 'silent', 'silent', null, 'unverified'],
   ])('%s', (_, target6, old6, before, after) => {
     const both = (mac: string) => [vm([mac]), vm([], {family: 6, paths: [path(mac, '100::8'), path(mac, '8000::8')]})]
     const seen = (mac: string) => ({
@@ -74,7 +73,7 @@ describe('IPv6 beyond the gateway', () => {
     expect(code).toBe(after)
     expect(evidence.join()).toMatch(/by (?:takes IPv6 on|takes no IPv6 on|was not seen to take IPv6 on): as seen/)
     expect(judgeAfter(subject(), {...seen(Y.mac), egress: both(Y.mac).slice(1)}).code).toBe(
-      after === 'partial' ? 'target-dead' : 'served',
+      after === 'partial' ? 'target-dead' : after,
     )
   })
 })

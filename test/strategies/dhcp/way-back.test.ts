@@ -1,6 +1,6 @@
 // How a switch by DHCP is taken back, with a VM, its server and the time in memory.
 import {describe, expect, it} from 'vitest'
-import type {NamedGateway} from '../../../src/domain/proof/proof.ts'
+import type {NamedGateway} from '../../../src/domain/proof/gateway.ts'
 import {Failure} from '../../../src/errors.ts'
 import {dhcp} from '../../../src/strategies/dhcp/dhcp.ts'
 import type {Stage} from '../../../src/strategies/strategy.ts'
