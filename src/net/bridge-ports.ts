@@ -50,9 +50,12 @@ export interface FdbEntry {
   readonly fixed: boolean
 }
 
-/** The forwarding table of a bridge. */
-export const bridgeFdb = async (bridge: string): Promise<FdbEntry[]> =>
-  readFdb(await json('bridge', 'fdb', 'show', 'br', bridge))
+/** The forwarding table of a bridge; of every one here if none is named. */
+export const bridgeFdb = async (bridge?: string): Promise<FdbEntry[]> =>
+  readFdb(await json('bridge', 'fdb', 'show', ...(bridge === undefined ? [] : ['br', bridge])))
+
+/** What a bridge has learned, or was told for good; not its and its ports' own MACs. */
+export const learnedOf = (fdb: readonly FdbEntry[]): FdbEntry[] => fdb.filter(({own}) => !own)
 
 /** @internal */
 export const readFdb = (output: string): FdbEntry[] =>

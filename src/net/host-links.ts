@@ -1,6 +1,6 @@
-// What the interfaces of this host are, and which stations its bridges have learned where (ip-link(8), bridge(8)).
+// What the interfaces of this host are (ip-link(8)).
 import type {Mac} from '../wire/address.ts'
-import {anything, list, listed, number, optional, record, text} from './json-shape.ts'
+import {anything, listed, optional, record, text} from './json-shape.ts'
 import {runCommand} from './process/command.ts'
 
 /** A network interface, by what it is. */
@@ -13,12 +13,6 @@ export interface HostLink {
   readonly master: {readonly name: string; readonly kind: string} | undefined
 }
 
-/** Where a bridge has learned a MAC. */
-export interface LearnedMac {
-  readonly mac: Mac
-  readonly port: string
-}
-
 const RAW_LINK = record({
   ifname: text,
   address: optional(text),
@@ -26,14 +20,6 @@ const RAW_LINK = record({
   linkinfo: optional(
     record({info_kind: optional(text), info_slave_kind: optional(text), info_data: optional(anything)}),
   ),
-})
-const RAW_LEARNED = record({
-  mac: text,
-  ifname: text,
-  master: optional(text),
-  state: optional(text),
-  flags: optional(list(text)),
-  vlan: optional(number),
 })
 
 /** Every interface of this network namespace. */
@@ -54,13 +40,3 @@ export const readHostLinks = (output: string): HostLink[] =>
 
 /** `tap` or `tun`; the other kinds' data have no such type, or another. */
 const tunType = (data: unknown): string => ((data as {type?: unknown} | undefined)?.type === 'tap' ? 'tap' : 'tun')
-
-/** What every bridge here has learned, or was told for good; not the bridges' and ports' own MACs. */
-export const learnedMacs = async (): Promise<LearnedMac[]> =>
-  readLearnedMacs(await runCommand('bridge', ['-json', 'fdb', 'show']))
-
-/** @internal */
-export const readLearnedMacs = (output: string): LearnedMac[] =>
-  listed(output, 'bridge fdb show', RAW_LEARNED)
-    .filter(({master, state}) => master !== undefined && state !== 'permanent')
-    .map(({mac, ifname}) => ({mac, port: ifname}))

@@ -1,5 +1,6 @@
 import {expect, it} from 'vitest'
-import {readHostLinks, readLearnedMacs} from '../../src/net/host-links.ts'
+import {learnedOf, readFdb} from '../../src/net/bridge-ports.ts'
+import {readHostLinks} from '../../src/net/host-links.ts'
 
 /** As iproute2 6.1 writes it, cut down to what is read. */
 const LINKS = JSON.stringify([
@@ -34,7 +35,7 @@ it('tells what an interface is, and what it is a port of', () => {
 })
 
 it('has the stations that a bridge has learned, and not its own', () => {
-  expect(readLearnedMacs(FDB)).toEqual([
+  expect(learnedOf(readFdb(FDB)).map(({mac, port}) => ({mac, port}))).toEqual([
     {mac: '02:00:00:00:01:10', port: 'vnet0'},
     {mac: '02:00:00:00:01:11', port: 'vnet0'},
   ])

@@ -5,7 +5,7 @@ import {compareTraces} from '../../../src/domain/trace/before-after.ts'
 import type {TraceDocument} from '../../../src/domain/trace/report.ts'
 import {readHostLinks as readBridgeHost, readNeighbours as readHostNeighbours} from '../../../src/net/bridge-host.ts'
 import {readBridgePorts, readFdb} from '../../../src/net/bridge-ports.ts'
-import {readHostLinks, readLearnedMacs} from '../../../src/net/host-links.ts'
+import {readHostLinks} from '../../../src/net/host-links.ts'
 import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
 import {parseNftTables} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
@@ -42,7 +42,6 @@ const IPROUTE: readonly Target[] = [
     read: parseNftTables,
   }),
   ofJson({name: 'bridge fdb', corpus: [sample('bridge-fdb.json')], read: readFdb}),
-  ofJson({name: 'learned MACs', corpus: [sample('bridge-fdb.json')], read: readLearnedMacs}),
 ]
 
 /** As much of a trace as another one is compared with. */
