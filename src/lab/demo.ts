@@ -106,7 +106,7 @@ async function traceFrom(
   signal: AbortSignal,
 ): Promise<{report: TraceReport; exitCode: number}> {
   const destination = USERS.find(({name}) => name === USER)!.ip
-  observer.doing('tracing: 20 pairs of probes')
+  observer.doing('tracing')
   const run = await gwswitchIn<TraceDocument>(prefix, VM, ['trace', destination], signal)
   observer.ran(run, `VM ${VM}`)
   observer.traced(run.document)
