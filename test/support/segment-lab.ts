@@ -3,10 +3,10 @@
 import {writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {afterAll, beforeAll} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
 import {namespaces} from '../../src/net/process/netns.ts'
 import {withPrefix} from './namespaces.ts'
+import {useAround} from './use-around.ts'
 
 export const VM_MAC = '02:00:00:00:01:10'
 export const X_MAC = '02:00:00:00:0a:02'
@@ -85,25 +85,8 @@ export async function withSegmentLab<T>(options: SegmentOptions, fn: (lab: Segme
 }
 
 /** A lab for all tests of a block: up before the first, gone after the last. */
-export function useSegmentLab(options: SegmentOptions): () => SegmentLab {
-  let lab: SegmentLab | undefined
-  let running: Promise<void>
-  const over = Promise.withResolvers<void>()
-  beforeAll(async () => {
-    const ready = Promise.withResolvers<void>()
-    running = withSegmentLab(options, (found) => {
-      lab = found
-      ready.resolve()
-      return over.promise
-    })
-    await Promise.race([ready.promise, running])
-  })
-  afterAll(async () => {
-    over.resolve()
-    await running
-  })
-  return () => lab!
-}
+export const useSegmentLab = (options: SegmentOptions): (() => SegmentLab) =>
+  useAround((fn) => withSegmentLab(options, fn))
 
 async function remove(prefix: string): Promise<void> {
   for (const name of namespaces().filter((each) => NODES.some((node) => each === `${prefix}-${node}`)))
