@@ -115,8 +115,8 @@ async function isGone(scene: Scene, gateway: NamedGateway, {world, signal}: Stag
   return !(seen instanceof Failure) && isDead(seen, null)
 }
 
-/** An interface that went down in the middle keeps nobody from putting back what is known. */
-async function ifPossible<T>(ask: () => Promise<T>): Promise<T | Failure> {
+/** An interface that went down in the middle keeps nobody from putting back, or saying, what is known. */
+export async function ifPossible<T>(ask: () => Promise<T>): Promise<T | Failure> {
   try {
     return await ask()
   } catch (error) {

@@ -73,8 +73,8 @@ const PROOF: readonly Mutant[] = [
   ),
   of('src/orders/notify/notify.ts', 'test/orders/notify/notify.test.ts')(
     'what speaks against the word of a VM is confirmed',
-    'const against = proof !== undefined && AGAINST.includes(proof.code)',
-    'const against = proof !== undefined && AGAINST.length === 0',
+    'proof !== undefined && AGAINST.includes(proof.code)',
+    'proof !== undefined && AGAINST.length === 0',
   ),
   of('src/domain/proof/gateway.ts', 'test/domain/proof/proof.test.ts')(
     'ARP is proof',

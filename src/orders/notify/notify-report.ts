@@ -14,7 +14,7 @@ import {
 } from '../../strategies/agent/conversation.ts'
 import {guestCommands} from '../../strategies/agent/guest-route.ts'
 import {commandOf} from '../../strategies/agent/signed.ts'
-import type {NotifyRequest, NotifyRow} from './notify.ts'
+import {isAgainst, type NotifyRequest, type NotifyRow} from './notify.ts'
 
 export interface NotifyVm {
   readonly vm: string
@@ -120,7 +120,10 @@ const codeOf = (state: NotifyVm['state']): ProofCode | null =>
       ? 'silent'
       : null
 
-/** The first of these that any VM ended in: not known, stopped by a signal, could not be tried, rolled back, refused, silent or undecided. */
+/**
+ * The first of these that any VM ended in: not known, stopped by a signal, could not be tried, rolled back, refused or not
+ * served by what it says that it uses, silent or undecided.
+ */
 function exitOf(rows: readonly NotifyRow[], stopped: number | undefined): number {
   if (rows.some(({failure}) => failure?.kind === 'unknown')) return EXIT.unknown
   if (stopped !== undefined && !rows.every(({standing}) => standing?.state === 'confirmed')) return stopped
@@ -130,9 +133,13 @@ function exitOf(rows: readonly NotifyRow[], stopped: number | undefined): number
   if (broken?.failure) return EXIT[broken.failure.kind]
   const states = rows.map((row) => row.standing?.state ?? row.failure?.kind)
   if (states.includes('rolled_back')) return EXIT['rolled-back']
-  if (states.includes('refused')) return EXIT.refused
+  if (states.includes('refused') || rows.some(isContradicted)) return EXIT.refused
   return states.every((state) => state === 'confirmed') ? 0 : EXIT.silent
 }
+
+/** It says that it is there, and what was seen from here speaks against it. A part is what it said itself. */
+const isContradicted = ({standing, proof}: NotifyRow): boolean =>
+  standing?.state === 'confirmed' && standing.reason !== 'partial' && isAgainst(proof)
 
 const WORDS: Readonly<Record<string, string>> = {
   confirmed: 'CONFIRMED',
@@ -145,9 +152,12 @@ const WORDS: Readonly<Record<string, string>> = {
   unknown: 'UNKNOWN',
 }
 
-/** What is confirmed in part is not said as if it were all. */
-const wordOf = ({state, reason}: NotifyVm): string =>
-  state === 'confirmed' && reason === 'partial' ? 'PARTIAL' : (WORDS[state ?? ''] ?? '')
+/** What is confirmed in part, or by the VM alone against what was seen, is not said as if it were all. */
+function wordOf({state, code}: NotifyVm): string {
+  if (state === 'confirmed' && code === 'partial') return 'PARTIAL'
+  if (state === 'confirmed' && (code === 'elsewhere' || code === 'target-dead')) return 'NOT SERVED'
+  return WORDS[state ?? ''] ?? ''
+}
 
 export function notifyText(document: NotifyDocument): string[] {
   if (document.dryRun) return [...document.vms.flatMap(plannedLines), '', 'dry run: nothing was sent']

@@ -26,8 +26,10 @@ export interface NotifyRequest {
 /** Looks from this host where the VM sends; undefined where that cannot be seen from here. */
 export type OwnLook = (notice: NotifyRequest, stage: Stage) => Promise<Verdict | undefined>
 
-/** What speaks against the VM's own word: it is taken back. */
 const AGAINST: readonly ProofCode[] = ['elsewhere', 'target-dead', 'partial']
+
+/** What was seen speaks against the VM's own word: it is taken back, where there is something to take back. */
+export const isAgainst = (proof: Verdict | undefined): boolean => proof !== undefined && AGAINST.includes(proof.code)
 
 export type OpenConversation = (
   target: AgentTarget,
@@ -160,12 +162,12 @@ async function hold(
     if (begun.state === 'confirmed') return {standing: begun, proof: await prove()}
     if (begun.state !== 'applied' || confirmS === 0) return {standing: begun}
     const proof = await prove()
-    const against = proof !== undefined && AGAINST.includes(proof.code)
+    const against = isAgainst(proof)
     const decided = against ? await conversation.rollBack() : await conversation.confirm()
     const timing = {...begun.timing, ...known(decided.timing)}
     // Nobody answered the confirmation: what is known is that it was applied.
     if (!isDecided(decided)) return {standing: {...begun, ...silentFrom(decided), timing}, proof}
-    const detail = against ? proof.evidence.join('; ') : decided.detail
+    const detail = against ? proof!.evidence.join('; ') : decided.detail
     return {standing: {...decided, detail, timing}, proof}
   } finally {
     conversation.close()

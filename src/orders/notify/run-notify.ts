@@ -1,6 +1,7 @@
 // From the command line to the document: what `gwswitch notify-agent` does between its flags and its words.
 
 import {findSegment, type Inventory} from '../../domain/inventory/site.ts'
+import {Failure} from '../../errors.ts'
 import {interfaceIn} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {newRun} from '../../strategies/agent/conversation.ts'
@@ -8,7 +9,7 @@ import {openConversation} from '../../strategies/agent/transports.ts'
 import {sceneAround} from '../../strategies/bystander.ts'
 import {legsOf} from '../../strategies/choose-interface.ts'
 import {subjectOf} from '../../strategies/scene.ts'
-import {proveServed} from '../../strategies/standing.ts'
+import {ifPossible, proveServed} from '../../strategies/standing.ts'
 import {notifyAll, type OwnLook} from './notify.ts'
 import {type NotifyDocument, notifyDocument, plannedDocument} from './notify-report.ts'
 import {type NotifyOrder, readNotices} from './notify-request.ts'
@@ -62,6 +63,8 @@ async function ownLook(inventory: Inventory, interfaceName: string | undefined, 
     const families = [...(order.to.v4 === null ? [] : [4 as const]), ...(order.to.v6 === null ? [] : [6 as const])]
     const scene = await sceneAround(inventory, {...about, via, families, keepsSessions: order.mode === 'drain'}, world)
     if (subjectOf(scene).sees === 'none') return undefined
-    return proveServed(scene, stage, {listenMs: 0, waitMs: LOOK_MS})
+    const seen = await ifPossible(() => proveServed(scene, stage, {listenMs: 0, waitMs: LOOK_MS}))
+    // Where the interface went down meanwhile, the VM's own word is all there is.
+    return seen instanceof Failure ? {ok: false, code: 'unverified', uses: null, evidence: [seen.message]} : seen
   }
 }

@@ -169,6 +169,23 @@ describe('telling several VMs', () => {
     expect(vm).toMatchObject({state, code, evidence: ['seen from here']})
   })
 
+  it.each([
+    ['served', 0, /^CONFIRMED/],
+    ['unverified', 0, /^CONFIRMED/],
+    ['elsewhere', 4, /^NOT SERVED/],
+    ['target-dead', 4, /^NOT SERVED/],
+    ['partial', 4, /^PARTIAL/],
+  ] as const)('says what it sees of one that says that it is there already: %s', async (code, exitCode, line) => {
+    const world = fakeWorld()
+    const {opener, said} = script(world, {begin: () => standing({reason: 'already'})})
+    const look = async () => ({ok: code === 'served', code, uses: null, evidence: ['seen from here']})
+    const rows = await notifyAll(notices(1), 10, {world, signal: new AbortController().signal, open: opener, look})
+    expect(said).toEqual(['begin vm-0'])
+    const document = notifyDocument('run-1', rows)
+    expect(document).toMatchObject({exitCode, vms: [{state: 'confirmed', code}]})
+    expect(notifyText(document).at(-2)).toMatch(line)
+  })
+
   it('keeps the failure of one from the others', async () => {
     const world = fakeWorld()
     const {opener} = script(world)
