@@ -139,10 +139,13 @@ async function givenAlready(plan: DhcpPlan, stage: Stage): Promise<Verdict | nul
 
 async function withIp6(plan: DhcpPlan, ends: Verdict, stage: Stage): Promise<Verdict> {
   const six: Scene = {...plan.scene, families: [6]}
-  const verdict = await proveServed(six, stage)
+  const {ends: there} = await lookBefore(six, stage)
+  // One that says nothing by itself at once is listened to for longer.
+  const verdict = there?.ok ? there : await proveServed(six, stage)
   if (verdict.ok) return {...ends, evidence: [...ends.evidence, ...verdict.evidence]}
   const why = 'DHCP moves IPv4 alone, and that is there already'
-  return {...ends, ok: false, code: 'partial', evidence: [why, ...ends.evidence, ...verdict.evidence]}
+  const code = verdict.code === 'unverified' ? 'unverified' : 'partial'
+  return {...ends, ok: false, code, evidence: [why, ...ends.evidence, ...verdict.evidence]}
 }
 
 const askedIn = ({egress}: Observation): Ipv4[] => egress.flatMap(({askedFor}) => askedFor)
