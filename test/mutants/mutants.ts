@@ -246,8 +246,13 @@ const TRACE: readonly Mutant[] = [
   verdict('of several destinations the mildest counts', '[10, 12, 1, 11] as const', '[11, 12, 1, 10] as const'),
   of('src/domain/trace/sequential.ts', 'test/domain/trace/sequential.test.ts')(
     'a side is named of a burst of load',
-    '< PATIENCE_MS &&',
-    '< 0 &&',
+    'QUEUE_PATIENCE_MS : PATIENCE_MS',
+    'QUEUE_PATIENCE_MS : 0',
+  ),
+  of('src/domain/trace/sequential.ts', 'test/domain/trace/sequential.test.ts')(
+    'a side is named of a queue that stays for seconds',
+    'QUEUE_PATIENCE_MS : PATIENCE_MS',
+    'PATIENCE_MS : PATIENCE_MS',
   ),
   of('src/domain/trace/plan.ts', 'test/domain/trace/plan.test.ts')(
     'an exit is recommended that was never tried alone',

@@ -3,8 +3,8 @@
 // A mixture e-process on the signs (Ville's inequality; Howard et al., "Time-uniform, nonparametric, nonasymptotic
 // confidence sequences", 2021): whatever the rule by which somebody stops looking, the chance that the wrong side is ever
 // named is at most alpha, for independent values of any distribution. What queues do over seconds is not independent;
-// against that stand the two rules of `sideOf` beside it.
-import {minimum} from './statistics.ts'
+// against that stand the rules of `sideOf` beside it: patience, and minima.
+import {minimum, quantile} from './statistics.ts'
 
 /** One pair, as a difference of round trips and the two themselves, ms. */
 export interface PairValue {
@@ -22,6 +22,10 @@ export const FEWEST = 9
 export const PATIENCE_MS = 4000
 /** How little that is: the range without one value at either end, as a part of the threshold. */
 const TIGHT = 0.25
+/** The same where the slower side is the restless one, which is how a queue on that side alone looks. */
+const QUEUE_PATIENCE_MS = 7500
+/** How much more restless: difference of the interquartile ranges, as a part of the threshold. */
+const RESTLESS = 0.5
 
 /**
  * The e-value of `k` of `n` signs being up, against "up is no likelier than down": the mixture over all likelier p,
@@ -52,12 +56,23 @@ export function sideOf(pairs: readonly PairValue[], thresholdMs: number, alpha: 
     const proven: Side | undefined =
       up > down ? provenBy(up, seen.length, alpha) && 'above' : provenBy(down, seen.length, alpha) && 'below'
     if (proven === undefined) continue
-    if (pair.atMs - pairs[0]!.atMs < PATIENCE_MS && !tight(seen.map(differenceOf), Math.abs(thresholdMs) * TIGHT))
-      continue
+    if (pair.atMs - pairs[0]!.atMs < patienceMs(seen, proven, Math.abs(thresholdMs))) continue
     if (minimaDiffer(seen) > thresholdMs === (proven === 'above')) return proven
   }
   return undefined
 }
+
+/** How long it takes before such pairs are believed, ms: the rougher they are, and the more one-sidedly so, the longer. */
+function patienceMs(pairs: readonly PairValue[], side: Side, thresholdMs: number): number {
+  if (tight(pairs.map(differenceOf), thresholdMs * TIGHT)) return 0
+  const current = spread(pairs.map(({currentMs}) => currentMs))
+  const alternative = spread(pairs.map(({alternativeMs}) => alternativeMs))
+  const excess = side === 'above' ? current - alternative : alternative - current
+  return excess > thresholdMs * RESTLESS ? QUEUE_PATIENCE_MS : PATIENCE_MS
+}
+
+/** Interquartile range. */
+const spread = (values: readonly number[]): number => quantile(values, 0.75) - quantile(values, 0.25)
 
 const provenBy = (k: number, n: number, alpha: number): true | undefined => signEValue(k, n) >= 1 / alpha || undefined
 

@@ -49,11 +49,35 @@ describe('sideOf', () => {
   })
 
   it('waits four seconds where the differences differ: a burst of load is all of one kind too', () => {
-    const uneven = Array.from({length: 30}, (_, i) => 20 + (i % 2) * 8)
-    expect(sideOf(pairs(uneven.slice(0, 20)), 10, 0.01)).toBeUndefined()
-    expect(sideOf(pairs(uneven), 10, 0.01)).toBe('above')
-    expect(sideOf(pairs(uneven.slice(0, 20), 500), 10, 0.01)).toBe('above')
+    // Load that both exits share, but not to the same part.
+    const uneven = Array.from({length: 30}, (_, i): PairValue => {
+      const load = (i % 4) * 8
+      return {currentMs: 25 + load, alternativeMs: 5 + load * (i % 3 === 0 ? 0.7 : 1), atMs: i * 200}
+    })
+    const slower = uneven.map((pair) => ({...pair, atMs: pair.atMs * 2.5}))
+    expect(sideOf(uneven.slice(0, 20), 10, 0.01)).toBeUndefined()
+    expect(sideOf(uneven, 10, 0.01)).toBe('above')
+    expect(sideOf(slower.slice(0, 20), 10, 0.01)).toBe('above')
   })
+
+  it.each([
+    ['above', 'current'],
+    ['below', 'alternative'],
+  ] as const)(
+    'waits nearly eight where %s rests on a restless way through the %s exit: so does a queue that stays for seconds',
+    (side, restless) => {
+      const loaded = Array.from({length: 60}, (_, i): PairValue => {
+        const ms = 30 + (i % 8) * 5
+        return restless === 'current'
+          ? {currentMs: ms, alternativeMs: 5, atMs: i * 200}
+          : {currentMs: 5, alternativeMs: ms, atMs: i * 200}
+      })
+      expect(sideOf(loaded.slice(0, 38), 10, 0.01)).toBeUndefined()
+      expect(sideOf(loaded.slice(0, 39), 10, 0.01)).toBe(side)
+      const calm = loaded.map(({atMs}) => ({currentMs: 5, alternativeMs: 5, [`${restless}Ms`]: 40, atMs}) as PairValue)
+      expect(sideOf(calm, 10, 0.01)).toBe(side)
+    },
+  )
 
   it.each([
     ['above', 20, [11, 11]],
