@@ -28,6 +28,7 @@ export interface ScenarioRun {
   readonly inbound: string | null
   readonly flags: readonly string[]
   readonly durationMs: number | null
+  readonly packetsSent: number | null
   /** What is not as it must be; empty if all is. */
   readonly wrong: readonly string[]
 }
@@ -122,7 +123,8 @@ function judgeRun(exitCode: number | null, stdout: string, expect: Scenario['exp
     ...check('inbound', inbound as string | null, expect.inbound),
     ...expect.flags.filter((code) => !flags.some((each) => each === code)).map((code) => `no remark ${code}`),
   ]
-  return {exitCode, verdict, reason, inbound, flags, durationMs: report?.durationMs ?? null, wrong}
+  const [durationMs, packetsSent] = [report?.durationMs ?? null, document?.rate.packetsSent ?? null]
+  return {exitCode, verdict, reason, inbound, flags, durationMs, packetsSent, wrong}
 }
 
 function readDocument(stdout: string): TraceDocument | undefined {
