@@ -219,6 +219,11 @@ const ADVICE: Readonly<Record<Reason, (names: Names) => Draft>> = {
     meaning: `${current} is at the other site, but the DCI is so short that the cost does not show`,
     next: 'switch for the sake of the path if you like (failure domains); latency is no reason to',
   }),
+  'too-restless': (names) => ({
+    meaning: `all of it lies on one side of ${names.threshold}, but it varies too much for so short a run: a burst of load on the way looks like that too`,
+    next: 'for longer:',
+    command: morePairs(names),
+  }),
   'ci-straddles-threshold': (names) => ({
     meaning: `the pairs leave open whether the penalty is above or below ${names.threshold}`,
     next: 'with more of them:',

@@ -46,6 +46,7 @@ export const VERDICT = {
   'current-better': 'none',
   'no-penalty': 'none',
   'path-remote-cost-unresolvable': 'inconclusive',
+  'too-restless': 'inconclusive',
   'ci-straddles-threshold': 'inconclusive',
 } as const satisfies Readonly<Record<string, EgressVerdict>>
 
@@ -152,6 +153,7 @@ const TABLE: readonly Rule[] = [
     reason: 'path-remote-cost-unresolvable',
     applies: (f) => f.dci.rttMs !== null && f.dci.rttMs < RESOLVABLE_MS && f.places.current.local === false,
   },
+  {reason: 'too-restless', applies: isRestless},
   {reason: 'ci-straddles-threshold', applies: () => true},
 ]
 
@@ -264,6 +266,13 @@ function spreadsToFarSite({evidence, places, alternative, side, currentBetter}: 
   if (!hops.includes(evidence.current.ip) || !hops.includes(other.ip)) return false
   if (side === 'above') return places.current.local === false
   return currentBetter && places.alternatives[alternative]!.local === false
+}
+
+/** On one side of the threshold by the median and the minima, but for too short a time to tell distance from load. */
+function isRestless({penalty, threshold, pairsUsed}: Facts): boolean {
+  if (penalty === null || pairsUsed < FEWEST) return false
+  const isAbove = penalty.lo > threshold.ms && penalty.min > threshold.ms
+  return isAbove || (penalty.hi < threshold.ms && penalty.min < threshold.ms)
 }
 
 /** Slower beyond doubt by the median, and as fast at its best: load on the way, not distance. */

@@ -31,6 +31,7 @@ const UNDECIDED: ReadonlySet<Reason> = new Set([
   'flows-disagree',
   'queue-not-geometry',
   'path-remote-cost-unresolvable',
+  'too-restless',
   'ci-straddles-threshold',
 ])
 /** These recommend the alternative: it is tried alone first. */

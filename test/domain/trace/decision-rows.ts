@@ -220,8 +220,26 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
   },
   {
     what: 'the interval holds the threshold',
-    spec: {...TROMBONE, flows: 1, current: {...rx, rttMs: (n) => (n % 2) * 20 + 2}},
+    spec: {
+      ...{flows: 1, current: {...rx, rttMs: (n) => 30 + (n % 2) * 20}},
+      alternatives: [{...ry, rttMs: 30}],
+    },
     reason: 'ci-straddles-threshold',
+    exit: 11,
+  },
+  {
+    what: 'a penalty that varies, in 15 pairs of 3 s',
+    spec: {...TROMBONE, pairs: 15, flows: 1, current: {...rx, rttMs: (n) => 20.4 + (n % 4) * 8}},
+    reason: 'too-restless',
+    exit: 11,
+  },
+  {
+    what: 'no penalty, by a way out that varies, in 15 pairs of 3 s',
+    spec: {
+      ...{pairs: 15, flows: 1, current: {...rx, rttMs: 20.4}},
+      alternatives: [{...ry, rttMs: (n) => 20.4 + (n % 4) * 8}],
+    },
+    reason: 'too-restless',
     exit: 11,
   },
   {
