@@ -16,7 +16,16 @@ import {
 import {join} from 'node:path'
 import {runCommand} from '../../src/net/process/command.ts'
 import {hasProgram} from './namespaces.ts'
-import {addLibraries, CACHE, DISK_MODULES, type GuestImage, guestImage, packInitrd} from './qemu-guest.ts'
+import {
+  addLibraries,
+  addProgram,
+  CACHE,
+  DISK_MODULES,
+  type GuestImage,
+  guestImage,
+  packInitrd,
+  which,
+} from './qemu-guest.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** What bin/run.js and the agent load beside what is bundled. */
@@ -26,8 +35,8 @@ export const GUEST_ETC = '/etc/gwswitch'
 /** Where its agent keeps its state: agent.yaml names the site lab's folder, whose name is {@link GUEST_ETC} in there. */
 export const GUEST_STATE = `${GUEST_ETC}/state`
 
-const START = `
-for name in ${DISK_MODULES.join(' ')}; do [ -e /modules/$name.ko ] && insmod /modules/$name.ko; done
+const start = (modules: readonly string[]): string => `
+for name in ${[...DISK_MODULES, ...modules].join(' ')}; do [ -e /modules/$name.ko ] && insmod /modules/$name.ko; done
 mkdir -p /node /opt/gwswitch
 mount -t ext4 -o ro /dev/vda /node
 mount -t ext4 -o ro /dev/vdb /opt/gwswitch
@@ -44,17 +53,26 @@ export async function agentGuestBase(): Promise<GuestImage | string> {
   return 'mke2fs is not installed (Debian: e2fsprogs)'
 }
 
-/** Made in the folder `scratch`. `files` go to {@link GUEST_ETC}; agent.yaml is one of them. Nothing of gwswitch runs in it. */
+export interface Equipment {
+  /** Kernel modules to load, of those in the guest. */
+  readonly modules?: readonly string[] | undefined
+  /** Programs of this machine to have there too. */
+  readonly programs?: readonly string[]
+}
+
+/** Made in the folder `scratch`. `files` go to {@link GUEST_ETC}. Nothing of gwswitch runs in it. */
 export async function agentGuestImage(
   base: GuestImage,
   scratch: string,
   files: Readonly<Record<string, string>>,
+  {modules = [], programs = []}: Equipment = {},
 ): Promise<GuestImage> {
   const [node, program] = await Promise.all([nodeDisk(), programDisk(scratch)])
   const added = join(scratch, 'initrd')
   for (const folder of ['sbin', GUEST_ETC]) mkdirSync(join(added, folder), {recursive: true})
   await addLibraries(added, process.execPath)
-  writeFileSync(join(added, 'start'), START)
+  for (const name of programs) await addProgram(added, await which(name), `sbin/${name}`)
+  writeFileSync(join(added, 'start'), start(modules))
   writeFileSync(join(added, 'sbin/gwswitch'), PROGRAM, {mode: 0o755})
   for (const [name, text] of Object.entries(files)) writeFileSync(join(added, GUEST_ETC, name), text, {mode: 0o600})
   const initrd = join(scratch, 'initrd.img')
