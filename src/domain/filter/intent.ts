@@ -75,7 +75,10 @@ export interface FilterContext {
 
 /** @throws Failure `usage` for a set-up that is known to cut traffic, unless forced. */
 export function permitFilter({refusals}: Pick<DecidedFilters, 'refusals'>, force: boolean): void {
-  if (refusals.length > 0 && !force) throw usage(`${refusals.join('; ')} (or --force)`)
+  const [first, ...others] = refusals
+  if (first === undefined || force) return
+  const more = others.length === 0 ? '' : `; ${others.length} more of them are refused too: filter show says why`
+  throw usage(`${first}${more} (or --force)`)
 }
 
 /**

@@ -128,6 +128,15 @@ describe('what works with what', () => {
     else expect(permit(of, order)).toThrow(refusal)
   })
 
+  it('of many segments says why for one, and that there are more', () => {
+    const many = {intents: [], refusals: ['s: it cuts', 't: it cuts', 'u: it cuts']}
+    expect(() => permitFilter(many, false)).toThrow(
+      /^s: it cuts; 2 more of them are refused too: filter show says why \(or --force\)$/,
+    )
+    expect(() => permitFilter({...many, refusals: ['s: it cuts']}, false)).toThrow(/^s: it cuts \(or --force\)$/)
+    expect(() => permitFilter(many, true)).not.toThrow()
+  })
+
   it('leaves out segments that share nothing, and says so where none is left', () => {
     expect(() => decided(PER_SITE)).toThrow('nothing to keep local')
     expect(intentOf(SINGLE).gw4).toEqual(['10.1.0.254'])
