@@ -37,6 +37,7 @@ export function systemWorld(log: (line: string) => void): World {
     redirectFacts,
     bridgeOf,
     learned: bridgeFdb,
+    hostLinks: async () => (await import('./bridge-host.ts')).hostLinks(),
     forwards,
     carrierChanges,
     echo: async (addresses, signal) => {

@@ -1,0 +1,26 @@
+// Which VMs are at another site, by what the bridge here has learned and by the inventory. Sends nothing.
+import {type AwayVm, awayFrom, leadingPorts} from '../domain/inter-site.ts'
+import type {Segment, Vm} from '../domain/inventory/site.ts'
+import type {World} from '../net/world.ts'
+
+export interface AwayQuestion {
+  /** The bridge, or a port of it; anything else has no forwarding table, and the inventory alone speaks. */
+  readonly interfaceName: string
+  readonly vlanId: number | undefined
+  readonly segment: Segment
+  readonly site: string
+}
+
+export async function awayVms(
+  {interfaceName, vlanId, segment, site}: AwayQuestion,
+  vms: readonly Vm[],
+  world: World,
+): Promise<AwayVm[]> {
+  const place = await world.bridgeOf?.(interfaceName)
+  const bridge = place?.portOf ?? (place?.isBridge ? interfaceName : undefined)
+  if (bridge === undefined) return awayFrom(site, vms, {leading: [], learned: []})
+  const [links = [], table = []] = await Promise.all([world.hostLinks?.(), world.learned?.(bridge)])
+  const learned = table.filter(({vlan}) => vlanId === undefined || vlan === undefined || vlan === vlanId)
+  const ports = links.filter((link) => link.bridge === bridge)
+  return awayFrom(site, vms, {leading: leadingPorts(segment, site, ports, learned), learned})
+}
