@@ -56,7 +56,7 @@ type Row = {
   vm: string
   ip: string
   verdict: string
-  seenBy: string
+  provedBy: string
   uses: {mac: string; gateways: {name: string; site: string}[]} | null
 }
 const row = (rows: readonly Row[], ip: string): Row => rows.find((each) => each.ip === ip)!
@@ -74,7 +74,7 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       expect(row(mixed.json.rows, '10.1.0.10')).toMatchObject({
         vm: 'db-03',
         verdict: 'as-expected',
-        seenBy: 'echo',
+        provedBy: 'off-segment-echo',
         uses: {mac: BY, gateways: [{name: 'by', site: 'y'}]},
       })
       expect(row(mixed.json.rows, '2001:db8:1::10')).toMatchObject({verdict: 'as-expected', uses: {mac: BY}})
@@ -133,7 +133,7 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       const asked = await who(bridge, 'web-07', '-i', 'loc', '--site', 'y')
       expect(row(asked.json.rows, '10.0.0.10')).toMatchObject({
         verdict: 'other-site',
-        seenBy: 'echo',
+        provedBy: 'off-segment-echo',
         uses: {gateways: [{name: 'rx', site: 'x'}]},
       })
       expect(asked.code).toBe(10)
@@ -145,7 +145,7 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       const talking = setInterval(() => void bridge.local.run('ping', '-c1', '-W1', '203.0.113.9').catch(() => {}), 300)
       try {
         const heard = await who(bridge, 'web-07', '-i', 'loc', '--site', 'x', '--timeout', '100', '--listen', '20000')
-        expect(row(heard.json.rows, '10.0.0.10')).toMatchObject({verdict: 'as-expected', seenBy: 'traffic'})
+        expect(row(heard.json.rows, '10.0.0.10')).toMatchObject({verdict: 'as-expected', provedBy: 'own-frames'})
         expect(heard.code).toBe(12)
       } finally {
         clearInterval(talking)

@@ -103,7 +103,14 @@ describe('garp --all', () => {
       {mac: mac(1), port: 'vx0', vlan: undefined},
       {mac: mac(2), port: 'vnet2', vlan: undefined},
     ]
-    const link = {neighSuppress: false, vlanAware: false, tunnel: false, vlanDevice: undefined, untaggedVlans: []}
+    const link = {
+      neighSuppress: false,
+      vlanAware: false,
+      tunnel: false,
+      vlanDevice: undefined,
+      vlans: [],
+      untaggedVlans: [],
+    }
     world.hostLinks = async () => ['vx0', 'vnet2'].map((name) => ({...link, name, bridge: 'eth0'}))
     const document = await runGarpMany({...order, ...over}, sites, stage(world, {dryRun: true}))
     expect(document.vms.map(({name}) => name)).toEqual(told)
