@@ -30,12 +30,13 @@ segments:
   own:
     prefix: 10.0.0.0/24
     gateways:
-      - { name: rx, site: x, ip: 10.0.0.1, mac: "02:00:00:00:0a:01" }
-      - { name: ry, site: y, ip: 10.0.0.2, mac: "02:00:00:00:0b:01" }
+      - { name: rx, site: x, ip: 10.0.0.1, mac: "02:00:00:00:0a:01", ip6: ["fe80::a:1"] }
+      - { name: ry, site: y, ip: 10.0.0.2, mac: "02:00:00:00:0b:01", ip6: ["fe80::b:1"] }
 vms:
   db-03: { segment: shared, ip: 10.1.0.10, mac: "02:00:00:00:01:10", ip6: ["2001:db8:1::10"] }
   db-04: { segment: shared, ip: 10.1.0.11, mac: "02:00:00:00:01:11" }
   web-07: { segment: own, ip: 10.0.0.10, mac: "02:00:00:00:01:10" }
+  web-08: { segment: own, ip: 10.0.0.11, mac: "02:00:00:00:01:11", ip6: ["2001:db8:2::11"] }
 `,
 )
 
@@ -56,7 +57,9 @@ type Row = {
   vm: string
   ip: string
   verdict: string
-  provedBy: string
+  provedBy: string | null
+  entry: string | null
+  code: string
   uses: {mac: string; gateways: {name: string; site: string}[]} | null
 }
 const row = (rows: readonly Row[], ip: string): Row => rows.find((each) => each.ip === ip)!
@@ -122,6 +125,62 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       expect(quiet.json.rows.map(({verdict}: Row) => verdict)).toEqual(['as-expected'])
       expect(quiet.json.strangers).toMatchObject([{mac: VMS.local.mac, ip: '10.1.0.254', segment: 'shared'}])
       expect(quiet.code).toBe(12)
+    }))
+
+  it('tells where traffic goes from what the neighbour entry for the shared address says', () =>
+    withBridge(VMS, async (bridge) => {
+      const ports = ['-i', 'loc', '--site', 'y', '--listen', '0', '--timeout', '300']
+      // Its entry is right, and its packets leave by a router's own address at the other site.
+      await points(bridge.local, '10.1.0.254', BY)
+      await points(bridge.local, '10.1.0.252', BX)
+      const elsewhere = await who(bridge, 'db-03', ...ports)
+      expect(row(elsewhere.json.rows, '10.1.0.10')).toMatchObject({
+        ...{verdict: 'other-site', provedBy: 'off-segment-echo', entry: BY, code: 'elsewhere'},
+        uses: {mac: BX},
+      })
+      expect(elsewhere.code).toBe(10)
+
+      // No way out at all: what is left is the entry.
+      await bridge.local.run('ip', 'route', 'del', 'default')
+      const entry = await who(bridge, 'db-03', ...ports)
+      expect(row(entry.json.rows, '10.1.0.10')).toMatchObject({
+        ...{verdict: 'as-expected', provedBy: 'echo', entry: BY, uses: {mac: BY}},
+      })
+
+      // Over IPv6, where the gateways have link-local addresses of their own.
+      await points(bridge.far, 'fe80::a:1', '02:00:00:00:0a:01')
+      await bridge.far.run('ip', 'address', 'add', '2001:db8:2::11/64', 'dev', 'eth0', 'nodad')
+      const six = await who(bridge, 'web-08', '-i', 'vx0', ...ports.slice(2))
+      expect(row(six.json.rows, '2001:db8:2::11')).toMatchObject({
+        ...{verdict: 'other-site', provedBy: 'off-segment-echo', entry: null},
+        uses: {gateways: [{name: 'rx', site: 'x'}]},
+      })
+    }))
+
+  it('leaves out segments that are not at its ports, and asks for one that is named', () =>
+    withBridge(VMS, async (bridge) => {
+      await points(bridge.far, '10.1.0.254', BY)
+      const quick = ['-i', 'vx0', '--site', 'y', '--listen', '0', '--timeout', '300']
+      const all = await who(bridge, ...quick)
+      expect(all.json.rows.map(({ip, verdict}: Row) => [ip, verdict])).toEqual([
+        ['10.1.0.10', 'silent'],
+        ['2001:db8:1::10', 'silent'],
+        ['10.1.0.11', 'as-expected'],
+      ])
+      expect(all.json.absent).toEqual([
+        {segment: 'own', vms: 2, text: 'neither a VM nor a gateway of it was heard at vx0'},
+      ])
+      const named = await who(bridge, '--segment', 'own', ...quick)
+      expect(named.json.rows.map(({vm, verdict}: Row) => [vm, verdict])).toEqual([
+        ['web-07', 'silent'],
+        ['web-08', 'silent'],
+        ['web-08', 'silent'],
+      ])
+      expect(named.json.absent).toEqual([])
+      expect(named.code).toBe(11)
+      const unknown = await who(bridge, '--segment', 'onw', ...quick)
+      expect(unknown.code).toBe(2)
+      expect(unknown.json.error.message).toContain('no segment "onw"')
     }))
 
   it('asks for the default route where every site has its own address, and listens where ICMP is dropped', async ({
