@@ -1,7 +1,10 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
-import {pcapFlag, whole} from '../cli/flags.ts'
+import {decimal, pcapFlag, whole} from '../cli/flags.ts'
 import type {WhoDocument} from '../domain/who.ts'
+
+/** Default of --every. */
+const EVERY_S = 5
 
 export default class Who extends BaseCommand {
   static override summary = 'show which gateway each VM should use, and which it uses'
@@ -15,6 +18,10 @@ export default class Who extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> -i br0 --site y',
     },
     {description: 'One VM, on its own port', command: '<%= config.bin %> <%= command.id %> db-03 -i vnet0 --site y'},
+    {
+      description: 'During an evacuation: who has moved, and who moves back?',
+      command: '<%= config.bin %> <%= command.id %> --segment tenant-b -i br0 --site y --watch',
+    },
   ]
   static override strict = false
   static override args = {vm: Args.string({description: 'VMs, by name or address (default: all of the inventory)'})}
@@ -62,17 +69,21 @@ export default class Who extends BaseCommand {
       min: 1,
       summary: '802.1Q tag on these ports (default: by "vlan" of the inventory, and by what the ports are)',
     }),
+    watch: Flags.boolean({
+      summary: 'look again and again, until Ctrl-C: a table that says what changed; with --json a line for every look',
+    }),
+    every: decimal({
+      above: 0,
+      dependsOn: ['watch'],
+      helpValue: 'S',
+      summary: 'seconds between two looks (default: 5)',
+    }),
     pcap: pcapFlag,
   }
 
-  async run(): Promise<WhoDocument> {
+  async run(): Promise<WhoDocument | undefined> {
     const {argv, flags} = await this.parse(Who)
     const inventory = await this.neededInventory(flags.inventory)
-    const [{runWho}, {whoText}, {paintWith}] = await Promise.all([
-      import('../orders/who/run-who.ts'),
-      import('../render/who-text.ts'),
-      import('../render/paint.ts'),
-    ])
     const order = {
       ...flags,
       vms: argv as string[],
@@ -82,12 +93,26 @@ export default class Who extends BaseCommand {
       listenMs: flags.timeout,
       passiveMs: flags.listen,
     }
-    const document = await runWho(order, inventory, {
-      world: await this.world(flags.pcap),
-      signal: this.interrupt.signal,
-    })
+    const stage = {world: await this.world(flags.pcap), signal: this.interrupt.signal}
+    if (flags.watch) {
+      const {whoWatch} = await import('../cli/who-watch.ts')
+      const terminal = {...stage, json: this.jsonEnabled(), colour: this.colour}
+      process.exitCode = await whoWatch(order, inventory, (flags.every ?? EVERY_S) * 1000, terminal)
+      return undefined
+    }
+    const [{runWho}, {whoText}, {paintWith}] = await Promise.all([
+      import('../orders/who/run-who.ts'),
+      import('../render/who-text.ts'),
+      import('../render/paint.ts'),
+    ])
+    const document = await runWho(order, inventory, stage)
     for (const line of whoText(document, paintWith(this.colour))) this.log(line)
     process.exitCode = document.exitCode
     return document
+  }
+
+  /** With --watch, every look was a line of its own. */
+  override logJson(json: unknown): void {
+    if (json !== undefined) super.logJson(json)
   }
 }

@@ -3,7 +3,7 @@ import type {AbsentSegment, NamedGateway, ProvedBy, WhoDocument, WhoGateway, Who
 import type {Paint} from './paint.ts'
 import {tableLines} from './table.ts'
 
-const WORDS: Readonly<Record<WhoVerdict, string>> = {
+export const VERDICT_WORDS: Readonly<Record<WhoVerdict, string>> = {
   'as-expected': 'as expected',
   'other-site': "ANOTHER SITE'S",
   stranger: 'STRANGER',
@@ -47,7 +47,7 @@ function rowOf(row: WhoRow, paint: Paint): string[] {
   const isBad = verdict === 'other-site' || verdict === 'stranger'
   const tone = verdict === 'as-expected' ? paint.good : isBad ? paint.bad : paint.warn
   const proof = provedBy === null ? '-' : PROVED_BY[provedBy]
-  return [row.vm, row.ip, should ? gatewayText(should) : '-', usesText(row), proof, tone(WORDS[verdict])]
+  return [row.vm, row.ip, should ? gatewayText(should) : '-', usesText(row), proof, tone(VERDICT_WORDS[verdict])]
 }
 
 /** What its neighbour table says is not where its traffic goes. */

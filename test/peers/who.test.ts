@@ -1,18 +1,26 @@
 // `gwswitch who` on a real bridge with two real hosts as VMs, one behind each port.
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {createInterface} from 'node:readline'
 import {afterAll, describe, expect, it} from 'vitest'
+import type {WhoWatchLine} from '../../src/domain/who-watch.ts'
+import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {BROADCAST, ZERO_MAC} from '../../src/wire/address.ts'
 import {ARP_REQUEST} from '../../src/wire/arp.ts'
 import {arpFrame} from '../../src/wire/frames.ts'
 import {type BridgeHost, type TestBridge, withBridge} from '../support/bridge.ts'
 import {gwswitch} from '../support/cli.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {withTerminal} from '../support/terminal.ts'
+import {until} from '../support/until.ts'
 
 const BX = '02:00:00:00:0a:02'
 const BY = '02:00:00:00:0b:02'
 const STRANGER = '02:00:00:00:0e:0e'
+const bin = join(import.meta.dirname, '../../bin/run.js')
 const directory = mkdtempSync(join(tmpdir(), 'gwswitch-who-'))
 afterAll(() => rmSync(directory, {recursive: true}))
 const file = join(directory, 'gwswitch.yaml')
@@ -182,6 +190,55 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       expect(unknown.code).toBe(2)
       expect(unknown.json.error.message).toContain('no segment "onw"')
     }))
+
+  it('watches: a line for every look, with what changed in it', () =>
+    withBridge(VMS, async (bridge) => {
+      await points(bridge.local, '10.1.0.254', BX)
+      const argv = ['who', 'db-03', '-i', 'loc', '--site', 'y', '--watch', '--every', '0.2', '--json', '-f', file]
+      const [program = '', ...args] = namespaceCommand(bridge.namespace, [process.execPath, bin, ...argv])
+      const child = spawn(program, args, {stdio: ['ignore', 'pipe', 'inherit']})
+      const lines: WhoWatchLine[] = []
+      createInterface({input: child.stdout}).on('line', (line) => lines.push(JSON.parse(line)))
+      const changed = (from: string, to: string): boolean =>
+        lines.some(({changes}) => changes.some((each) => each.what === 'uses' && each.from === from && each.to === to))
+      try {
+        await until(async () => lines.length > 0, 20_000, 'the first look')
+        await points(bridge.local, '10.1.0.254', BY)
+        await until(async () => changed('bx', 'by'), 20_000, 'the move is a change')
+        // A port that goes down ends no watch.
+        await bridge.run(['ip', 'link', 'set', 'loc', 'down'])
+        await until(async () => lines.at(-1)?.failure !== null, 20_000, 'the failure has a line')
+        await bridge.run(['ip', 'link', 'set', 'loc', 'up'])
+        await points(bridge.local, '10.1.0.254', BX)
+        await until(async () => changed('by', 'bx'), 20_000, 'the way back is a change')
+      } finally {
+        child.kill('SIGINT')
+        const [code] = await once(child, 'exit')
+        expect(code).toBe(10)
+      }
+      expect(lines[0]).toMatchObject({schema: 'gwswitch.who-watch/1', changes: [], failure: null, exitCode: 10})
+    }))
+
+  it('watches on a terminal, which is left as it was', async ({skip}) => {
+    if (!(await hasProgram('tmux'))) skip('tmux is not installed')
+    await withBridge(VMS, async (bridge) => {
+      await points(bridge.local, '10.1.0.254', BX)
+      const argv = [process.execPath, bin, 'who', 'db-03', '-i', 'loc', '--site', 'y', '--watch', '--every', '0.2']
+      const typed = namespaceCommand(bridge.namespace, [...argv, '-f', file]).join(' ')
+      await withTerminal(`${bridge.namespace}-who`, 160, async ({type, press, shows, screen}) => {
+        await type('echo what was there before')
+        await type(`${typed}; echo "ended with $?"`)
+        await shows(/1 ANOTHER SITE'S.*[\s\S]*look 2;/)
+        expect(await screen()).not.toContain('what was there before')
+        await points(bridge.local, '10.1.0.254', BY)
+        await shows(/db-03 10\.1\.0\.10: uses bx → by/)
+        await press('C-c')
+        await shows(/ended with \d+/)
+        expect(await screen()).toContain('what was there before')
+        expect(await screen()).not.toContain('SHOULD USE')
+      })
+    })
+  })
 
   it('asks for the default route where every site has its own address, and listens where ICMP is dropped', async ({
     skip,
