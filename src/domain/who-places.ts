@@ -24,6 +24,8 @@ export interface Place {
   readonly tag: number | undefined
   /** Whether frames with that tag are the segment's for certain; else whoever answers tells. */
   readonly sure: boolean
+  /** How the bridge that the port is of reaches the segment itself, where it keeps VLANs apart; absent: with the same tag. */
+  readonly bridge?: {readonly tag: number | undefined} | {readonly apart: string}
 }
 
 export interface SegmentPlaces {
@@ -47,7 +49,9 @@ export function placesOf(
   const id = vlan === 'untagged' ? undefined : vlan
   const found = ports.map((port) => (id === undefined ? [undefined] : tagsAt(port, id, crossing.includes(port), host)))
   const places = found.flatMap((tags, i) =>
-    typeof tags === 'string' ? [] : tags.map((each) => ({port: ports[i]!, tag: each, sure: tags.length === 1})),
+    typeof tags === 'string'
+      ? []
+      : tags.map((each) => ({port: ports[i]!, tag: each, sure: tags.length === 1, ...besideOf(ports[i]!, id, host)})),
   )
   const apart = found.filter((tags) => typeof tags === 'string')
   return {places, apart: places.length === 0 ? [...new Set(apart)].join('; ') : ''}
@@ -72,6 +76,14 @@ function tagsAt(
   if (isUntagged) return [undefined]
   // The inventory's VLAN is that between the sites: on this side of the bridge the tag may be off.
   return crosses ? [vlan] : [vlan, undefined]
+}
+
+function besideOf(name: string, vlan: number | undefined, host: readonly VlanPort[]): Pick<Place, 'bridge'> {
+  const port = host.find((each) => each.name === name)
+  const bridge = host.find((each) => each.name === port?.bridge)
+  if (vlan === undefined || !bridge?.vlanAware) return {}
+  if (!bridge.vlans.includes(vlan)) return {bridge: {apart: `${bridge.name} itself is not in VLAN ${vlan}`}}
+  return {bridge: {tag: bridge.untaggedVlans.includes(vlan) ? undefined : vlan}}
 }
 
 function notIn({name}: VlanPort, bridge: string, vlan: number, host: readonly VlanPort[]): string {

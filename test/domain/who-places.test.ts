@@ -32,17 +32,26 @@ const VLANS = JSON.stringify([
   {ifname: 'br0', vlans: [{vlan: 1, flags: ['PVID', 'Egress Untagged']}, {vlan: 300}]},
   {ifname: 'vnet1', vlans: [{vlan: 100, flags: ['PVID', 'Egress Untagged']}]},
   {ifname: 'vnet2', vlans: [{vlan: 200, flags: ['PVID', 'Egress Untagged']}]},
-  {ifname: 'vx0', vlans: [{vlan: 1, flags: ['PVID', 'Egress Untagged']}, {vlan: 100}, {vlan: 200}]},
+  {ifname: 'vx0', vlans: [{vlan: 1, flags: ['PVID', 'Egress Untagged']}, {vlan: 100}, {vlan: 200}, {vlan: 300}]},
   {ifname: 'br200', vlans: [{vlan: 1, flags: ['PVID', 'Egress Untagged']}]},
 ])
 const host = readHostLinks(LINKS, VLANS)
 
-const at = (port: string, tag: number | undefined, sure = true): Place => ({port, tag, sure})
+const at = (port: string, tag: number | undefined, over: Partial<Place> = {}): Place => ({
+  port,
+  tag,
+  sure: true,
+  ...over,
+})
+const unsure = {sure: false}
+const apartFrom = (vlan: number) => ({bridge: {apart: `br0 itself is not in VLAN ${vlan}`}})
 
 describe('the places of a segment', () => {
   it.each<[string, number | 'untagged' | undefined, string, number | undefined, readonly Place[]]>([
-    ["a VM's port in the VLAN, as its PVID", 100, 'vnet1', undefined, [at('vnet1', undefined)]],
-    ['a trunk of the same bridge', 100, 'vx0', undefined, [at('vx0', 100)]],
+    ["a VM's port in the VLAN, as its PVID", 100, 'vnet1', undefined, [at('vnet1', undefined, apartFrom(100))]],
+    ['a trunk of the same bridge', 100, 'vx0', undefined, [at('vx0', 100, apartFrom(100))]],
+    ['a trunk of a bridge that is in the VLAN, too', 300, 'vx0', undefined, [at('vx0', 300, {bridge: {tag: 300}})]],
+    ["a port in the bridge's own PVID", 1, 'vx0', undefined, [at('vx0', undefined, {bridge: {tag: undefined}})]],
     ['the bridge itself, where it is in the VLAN', 300, 'br0', undefined, [at('br0', 300)]],
     ['the bridge itself, by its PVID', 1, 'br0', undefined, [at('br0', undefined)]],
     ['untagged by the inventory', 'untagged', 'vx0', undefined, [at('vx0', undefined)]],
@@ -51,13 +60,13 @@ describe('the places of a segment', () => {
     ['a bridge around a VLAN device of it', 200, 'br200', undefined, [at('br200', undefined)]],
     ['a port of that bridge', 200, 'vnet9', undefined, [at('vnet9', undefined)]],
     ['the port by which it crosses, by the inventory', 100, 'vx9', undefined, [at('vx9', 100)]],
-    ['a bridge that does not say', 100, 'plain', undefined, [at('plain', 100, false), at('plain', undefined, false)]],
+    ['a bridge that does not say', 100, 'plain', undefined, [at('plain', 100, unsure), at('plain', undefined, unsure)]],
     [
       'an interface that nothing is known of',
       100,
       'eth7',
       undefined,
-      [at('eth7', 100, false), at('eth7', undefined, false)],
+      [at('eth7', 100, unsure), at('eth7', undefined, unsure)],
     ],
     ["the operator's own word", 100, 'vnet2', 7, [at('vnet2', 7)]],
   ])('%s', (_name, vlan, name, tag, places) => {
@@ -85,7 +94,7 @@ describe('the places of a segment', () => {
 
   it('are those ports alone that are in the VLAN', () => {
     expect(placesOf(100, {}, ['vnet1', 'vnet2', 'vx0'], host, undefined)).toEqual({
-      places: [at('vnet1', undefined), at('vx0', 100)],
+      places: [at('vnet1', undefined, apartFrom(100)), at('vx0', 100, apartFrom(100))],
       apart: '',
     })
   })

@@ -16,7 +16,16 @@ import {
 import {join} from 'node:path'
 import {runCommand} from '../../src/net/process/command.ts'
 import {hasProgram} from './namespaces.ts'
-import {addLibraries, CACHE, DISK_MODULES, type GuestImage, guestImage, packInitrd} from './qemu-guest.ts'
+import {
+  addLibraries,
+  addProgram,
+  CACHE,
+  DISK_MODULES,
+  type GuestImage,
+  guestImage,
+  packInitrd,
+  which,
+} from './qemu-guest.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** What bin/run.js and the agent load beside what is bundled. */
@@ -44,17 +53,22 @@ export async function agentGuestBase(): Promise<GuestImage | string> {
   return 'mke2fs is not installed (Debian: e2fsprogs)'
 }
 
-/** Made in the folder `scratch`. `files` go to {@link GUEST_ETC}; agent.yaml is one of them. Nothing of gwswitch runs in it. */
+/**
+ * Made in the folder `scratch`. `files` go to {@link GUEST_ETC}; agent.yaml is one of them where it has an agent. Nothing of
+ * gwswitch runs in it. `programs` of this machine come along; `start` is for its shell, before it is ready.
+ */
 export async function agentGuestImage(
   base: GuestImage,
   scratch: string,
   files: Readonly<Record<string, string>>,
+  {programs = [], start = ''}: {readonly programs?: readonly string[]; readonly start?: string} = {},
 ): Promise<GuestImage> {
   const [node, program] = await Promise.all([nodeDisk(), programDisk(scratch)])
   const added = join(scratch, 'initrd')
   for (const folder of ['sbin', GUEST_ETC]) mkdirSync(join(added, folder), {recursive: true})
   await addLibraries(added, process.execPath)
-  writeFileSync(join(added, 'start'), START)
+  for (const name of programs) await addProgram(added, await which(name), join('sbin', name))
+  writeFileSync(join(added, 'start'), `${START}${start}\n`)
   writeFileSync(join(added, 'sbin/gwswitch'), PROGRAM, {mode: 0o755})
   for (const [name, text] of Object.entries(files)) writeFileSync(join(added, GUEST_ETC, name), text, {mode: 0o600})
   const initrd = join(scratch, 'initrd.img')

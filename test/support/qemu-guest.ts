@@ -29,7 +29,7 @@ export const CACHE = '/var/cache/gwswitch-tests'
 /** Where tests that run apart find it (scripts/apart.sh). */
 const MACHINE_NETWORK = '/run/machine-net'
 /** Raised whenever what is in the image changes. */
-const RECIPE = 6
+const RECIPE = 7
 /** In the order in which they depend on each other. */
 const MODULES = [
   'virtio_ring',
@@ -44,6 +44,8 @@ const MODULES = [
 ]
 /** For a disk with an ext4 file system: there, and left to whoever has one. */
 export const DISK_MODULES = ['virtio_blk', 'crc16', 'crc32c_generic', 'mbcache', 'jbd2', 'ext4']
+/** For bridges with VLANs, in the order in which they depend on each other: there, and left to whoever has one. */
+export const BRIDGE_MODULES = ['llc', 'stp', 'garp', 'mrp', '8021q', 'bridge', 'veth']
 const PROGRAMS = ['qemu-system-x86_64', 'busybox', 'cpio', 'dpkg-deb', 'apt-get', 'ldd', 'ip', 'gzip']
 
 export interface GuestImage {
@@ -112,7 +114,8 @@ async function build(home: string, kernelPackage: string): Promise<void> {
     copyFileSync(await which('busybox'), join(root, 'bin/busybox'))
     await addProgram(root, await which('ip'), 'sbin/ip')
     await addProgram(root, join(packages, 'usr/sbin/qemu-ga'), 'sbin/qemu-ga')
-    for (const name of [...MODULES, ...DISK_MODULES]) copyModule(packages, name, join(root, 'modules'))
+    for (const name of [...MODULES, ...DISK_MODULES, ...BRIDGE_MODULES])
+      copyModule(packages, name, join(root, 'modules'))
     writeFileSync(join(root, 'init'), INIT, {mode: 0o755})
     const made = join(work, 'made')
     mkdirSync(made)
@@ -138,7 +141,7 @@ async function build(home: string, kernelPackage: string): Promise<void> {
 export const packInitrd = async (root: string, to: string): Promise<unknown> =>
   runCommand('sh', ['-c', `cd ${root} && find . | cpio -o -H newc --quiet | gzip -1 > ${to}`])
 
-const which = async (name: string): Promise<string> =>
+export const which = async (name: string): Promise<string> =>
   realpathSync((await runCommand('sh', ['-c', `command -v ${name}`])).trim())
 
 /** A module that is not there is built into the kernel. */
@@ -148,7 +151,7 @@ function copyModule(packages: string, name: string, folder: string): void {
 }
 
 /** A program of this machine with the libraries that it is linked to, at the same places. */
-async function addProgram(root: string, path: string, to: string): Promise<void> {
+export async function addProgram(root: string, path: string, to: string): Promise<void> {
   copyFileSync(path, join(root, to))
   chmodSync(join(root, to), 0o755)
   await addLibraries(root, path)

@@ -21,8 +21,13 @@ export async function runWho(
   for (const port of order.ports) interfaceIn(interfaces, port)
   return who(order, inventory, world, signal, async ({vm, gateway, families, at}, either) => {
     const {name, site, mac, segment} = gateway
+    const asked = at.bridge ?? {tag: at.tag}
+    if ('apart' in asked) {
+      const evidence = `${name} (${mac}) could not be asked: ${asked.apart}`
+      return families.map((family) => ({name, site, mac, segment, family, code: 'unverified', evidence}))
+    }
     const via = interfaceIn(interfaces, at.port)
-    const scene = await sceneAround(inventory, {vm, to: gateway, via, vlanId: at.tag, families}, world)
+    const scene = await sceneAround(inventory, {vm, to: gateway, via, vlanId: asked.tag, families}, world)
     // Nothing is compared with: silence beyond it may be that of what was asked for.
     const seen = {...(await askTarget(scene, scene.to, world, either)), old: null}
     return families.map((family) => ({
