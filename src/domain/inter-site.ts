@@ -1,19 +1,17 @@
 // What lies at another site, as far as it is known without asking anybody: ports of a bridge, and the VMs behind them.
-import type {Ipv4, Mac} from '../wire/address.ts'
-import type {Segment, Vm} from './inventory/site.ts'
-
-/** Where a bridge has learned a MAC. */
-export interface LearnedMac {
-  readonly mac: Mac
-  readonly port: string
-}
+import type {Ipv4} from '../wire/address.ts'
+import type {Gateway, Segment, Vm} from './inventory/site.ts'
+import type {LearnedMac} from './vantage/vm-port.ts'
 
 /**
  * The ports of a bridge that lead to another site than `site`: those that the inventory names, else tunnels, and those
  * behind which the bridge has learned another site's gateway.
  */
 export function leadingPorts(
-  {gateways, ports: known}: Pick<Segment, 'gateways' | 'ports'>,
+  {
+    gateways,
+    ports: known,
+  }: {readonly gateways: readonly Pick<Gateway, 'site' | 'mac'>[]; readonly ports?: Segment['ports']},
   site: string,
   ports: readonly {readonly name: string; readonly tunnel: boolean}[],
   learned: readonly LearnedMac[],
