@@ -62,7 +62,12 @@ export default class Garp extends BaseCommand {
       summary: 'the VM to move, by its name in the inventory',
     }),
     all: Flags.boolean({
-      summary: "every VM of the gateway's segment, told by unicast and checked, in one batch",
+      summary:
+        "every VM of the gateway's segment that is not at another site, told by unicast and checked, in one batch",
+    }),
+    'other-sites': Flags.boolean({
+      dependsOn: ['all'],
+      summary: 'also the VMs that are at another site, by the forwarding table here or by the inventory',
     }),
     'vm-ip': Flags.string({dependsOn: ['vm-mac'], helpValue: 'IP', summary: 'the VM to move, without an inventory'}),
     'vm-mac': Flags.string({dependsOn: ['vm-ip'], helpValue: 'MAC', summary: 'its MAC'}),
@@ -130,6 +135,7 @@ export default class Garp extends BaseCommand {
       routerLifetimeS: flags.lifetime,
       guardMs: seconds(flags.guard),
       arrivalMs: seconds(flags['before-resume']),
+      otherSites: flags['other-sites'],
     }
     const stage = {
       world: await this.world(flags.pcap),

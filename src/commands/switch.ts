@@ -74,6 +74,9 @@ export default class Switch extends BaseCommand {
     'accept-unverified': Flags.boolean({
       summary: 'leave the VM on the new gateway where nothing speaks against it and it cannot be proved from here',
     }),
+    'other-site': Flags.boolean({
+      summary: 'go on although the VM is seen at another site than its new gateway (default: it is left alone)',
+    }),
     'dry-run': dryRunFlag,
     pcap: pcapFlag,
   }
@@ -95,6 +98,7 @@ export default class Switch extends BaseCommand {
       arrivalMs: seconds(flags['before-resume']),
       verifyTo,
       acceptUnverified: flags['accept-unverified'],
+      otherSite: flags['other-site'],
     }
     // Another Node, which takes as long to start as all the looking up: it starts beside that.
     const deadMan = flags['dry-run'] ? undefined : await this.deadMan(GUARD_MS + (order.arrivalMs ?? 0))

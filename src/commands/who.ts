@@ -1,12 +1,15 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
-import {pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
+import {decimal, pcapFlag, whole} from '../cli/flags.ts'
 import type {WhoDocument} from '../domain/who.ts'
+
+/** Default of --every. */
+const EVERY_S = 5
 
 export default class Who extends BaseCommand {
   static override summary = 'show which gateway each VM should use, and which it uses'
   static override description =
-    "Sends each VM an echo that claims to come from the gateway: its answer goes to the MAC it uses, which is told by name and site. Changes nothing in the VM. Run it on the VMs' own ports, or on their bridge. " +
+    "Sends each VM an echo that claims to come from off its segment, and one from the address that its gateways share: its answers go to the MACs it uses, which are told by name and site. Changes nothing in the VM. Run it on the VMs' own ports, or on their bridge. " +
     'Who does not answer is listened to. The gateways that are used as they should be are asked whether they take packets on.\n\n' +
     "Exit: 0 all as expected, 10 if any uses another site's gateway, 11 unknown (silent, a stranger's MAC, no site given), 12 if a gateway in use does not serve."
   static override examples = [
@@ -15,6 +18,10 @@ export default class Who extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> -i br0 --site y',
     },
     {description: 'One VM, on its own port', command: '<%= config.bin %> <%= command.id %> db-03 -i vnet0 --site y'},
+    {
+      description: 'During an evacuation: who has moved, and who moves back?',
+      command: '<%= config.bin %> <%= command.id %> --segment tenant-b -i br0 --site y --watch',
+    },
   ]
   static override strict = false
   static override args = {vm: Args.string({description: 'VMs, by name or address (default: all of the inventory)'})}
@@ -27,6 +34,12 @@ export default class Who extends BaseCommand {
       required: true,
       summary: "a VM's own port, or the bridge; repeat for several",
     }),
+    segment: Flags.string({
+      helpValue: 'NAME',
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: 'the VMs of this segment; repeat for several (default: all that are found at these ports)',
+    }),
     site: Flags.string({
       helpValue: 'SITE',
       summary: "the site of these ports (default: that of a gateway on this machine, else the VM's in the inventory)",
@@ -34,7 +47,7 @@ export default class Who extends BaseCommand {
     source: Flags.string({
       default: '192.0.2.1',
       helpValue: 'IP',
-      summary: 'address off the segment that echoes come from where every site has its own gateway address',
+      summary: 'address off the segment that IPv4 echoes come from, so that the answer takes the way out',
     }),
     timeout: whole({
       default: 1000,
@@ -50,32 +63,56 @@ export default class Who extends BaseCommand {
       max: 3_600_000,
       summary: 'ms to listen for the traffic of those that do not answer',
     }),
-    vlan: vlanFlag,
+    vlan: whole({
+      helpValue: 'ID',
+      max: 4094,
+      min: 1,
+      summary: '802.1Q tag on these ports (default: by "vlan" of the inventory, and by what the ports are)',
+    }),
+    watch: Flags.boolean({
+      summary: 'look again and again, until Ctrl-C: a table that says what changed; with --json a line for every look',
+    }),
+    every: decimal({
+      above: 0,
+      dependsOn: ['watch'],
+      helpValue: 'S',
+      summary: 'seconds between two looks (default: 5)',
+    }),
     pcap: pcapFlag,
   }
 
-  async run(): Promise<WhoDocument> {
+  async run(): Promise<WhoDocument | undefined> {
     const {argv, flags} = await this.parse(Who)
     const inventory = await this.neededInventory(flags.inventory)
-    const [{runWho}, {whoText}, {paintWith}] = await Promise.all([
-      import('../orders/who/run-who.ts'),
-      import('../render/who-text.ts'),
-      import('../render/paint.ts'),
-    ])
     const order = {
       ...flags,
       vms: argv as string[],
+      segments: flags.segment ?? [],
       ports: flags.interface,
       vlanId: flags.vlan,
       listenMs: flags.timeout,
       passiveMs: flags.listen,
     }
-    const document = await runWho(order, inventory, {
-      world: await this.world(flags.pcap),
-      signal: this.interrupt.signal,
-    })
+    const stage = {world: await this.world(flags.pcap), signal: this.interrupt.signal}
+    if (flags.watch) {
+      const {whoWatch} = await import('../cli/who-watch.ts')
+      const terminal = {...stage, json: this.jsonEnabled(), colour: this.colour}
+      process.exitCode = await whoWatch(order, inventory, (flags.every ?? EVERY_S) * 1000, terminal)
+      return undefined
+    }
+    const [{runWho}, {whoText}, {paintWith}] = await Promise.all([
+      import('../orders/who/run-who.ts'),
+      import('../render/who-text.ts'),
+      import('../render/paint.ts'),
+    ])
+    const document = await runWho(order, inventory, stage)
     for (const line of whoText(document, paintWith(this.colour))) this.log(line)
     process.exitCode = document.exitCode
     return document
+  }
+
+  /** With --watch, every look was a line of its own. */
+  override logJson(json: unknown): void {
+    if (json !== undefined) super.logJson(json)
   }
 }

@@ -12,20 +12,26 @@ export interface NamedGateway {
   readonly mac: Mac
 }
 
-/** How a VM was seen to use a gateway: it answered an echo to that MAC, or sent its own off-segment traffic there. */
-export type SeenBy = 'echo' | 'traffic'
+/**
+ * How a VM was seen to use a gateway. `off-segment-echo`: it answered an echo from off its segment through that MAC;
+ * `own-frames`: it sends its own off-segment traffic there. `echo`: it answered one from the address that the gateways
+ * share: that MAC is in its neighbour table, and where its traffic goes was not seen.
+ */
+export type ProvedBy = 'off-segment-echo' | 'own-frames' | 'echo'
 
 /** What was found out about one address of a VM. */
 export interface Found {
   readonly mac: Mac | undefined
-  readonly by: SeenBy | undefined
+  readonly by: ProvedBy | undefined
+  /** The MAC that it has for the address that the gateways share, if it was seen. */
+  readonly entry: Mac | undefined
   /** It answered something. */
   readonly alive: boolean
 }
 
 /**
  * `as-expected`; `other-site`: it uses another site's gateway; `stranger`: a MAC that is no gateway of its segment;
- * `unseen`: it is there, but what it sends to its gateway does not pass here; `silent`: nothing came from it;
+ * `unseen`: it is there, but nothing that it sends to a gateway was seen here; `silent`: nothing came from it;
  * `no-site`: seen, but nobody said at which site it is.
  */
 export type WhoVerdict = 'as-expected' | 'other-site' | 'stranger' | 'unseen' | 'silent' | 'no-site'
@@ -37,7 +43,9 @@ export interface WhoRow {
   readonly segment: string
   readonly should: NamedGateway | null
   readonly uses: {readonly mac: Mac; readonly gateways: readonly NamedGateway[]} | null
-  readonly seenBy: SeenBy | null
+  readonly provedBy: ProvedBy | null
+  /** The MAC that it has for the address that the gateways share; null: not seen. Its traffic may go elsewhere. */
+  readonly entry: Mac | null
   readonly verdict: WhoVerdict
   /** Whether it is served by the gateway that it should use. */
   readonly code: ProofCode
@@ -59,13 +67,21 @@ export interface Stranger {
   readonly text: string
 }
 
+/** A segment whose VMs have no row: it is not at these ports, as far as can be seen. */
+export interface AbsentSegment {
+  readonly segment: string
+  readonly vms: number
+  readonly text: string
+}
+
 export interface WhoDocument {
-  readonly schema: 'gwswitch.who/1'
+  readonly schema: 'gwswitch.who/2'
   readonly ports: readonly string[]
   readonly rows: readonly WhoRow[]
   /** Those in use. */
   readonly gateways: readonly WhoGateway[]
   readonly strangers: readonly Stranger[]
+  readonly absent: readonly AbsentSegment[]
   readonly exitCode: number
 }
 
@@ -98,37 +114,41 @@ export function judgeVm({vm, ip, segment, site, found, gateways}: WhoQuestion): 
     (each) => each.segment === segment.name && each.mac === found.mac && each.family === familyOf(ip),
   )
   return {
-    code: codeOf(verdict(), used),
+    code: codeOf(verdict(), found, used),
     vm: vm.name,
     ip,
     mac: vm.mac,
     segment: segment.name,
     should: should ? named(should) : null,
     uses: uses === undefined ? null : {mac: found.mac!, gateways: uses.map(named)},
-    seenBy: found.by ?? null,
+    provedBy: found.by ?? null,
+    entry: found.entry ?? null,
     verdict: verdict(),
   }
 }
 
-function codeOf(verdict: WhoVerdict, used: WhoGateway | undefined): ProofCode {
+function codeOf(verdict: WhoVerdict, {by}: Found, used: WhoGateway | undefined): ProofCode {
   if (verdict === 'silent') return 'silent'
   if (verdict === 'other-site' || verdict === 'stranger') return 'elsewhere'
-  return verdict === 'as-expected' ? (used?.code ?? 'unverified') : 'unverified'
+  if (verdict !== 'as-expected' || used === undefined) return 'unverified'
+  // Where its traffic goes was not seen; a dead gateway is none for it either way.
+  return by === 'echo' && used.code === 'served' ? 'unverified' : used.code
 }
 
 const OTHER_SITE = 10
 const UNKNOWN = 11
 const DEAD = 12
 
-export function whoDocument(
-  ports: readonly string[],
-  rows: readonly WhoRow[],
-  gateways: readonly WhoGateway[],
-  strangers: readonly Stranger[],
-): WhoDocument {
+export function whoDocument({
+  ports,
+  rows,
+  gateways,
+  strangers,
+  absent,
+}: Omit<WhoDocument, 'schema' | 'exitCode'>): WhoDocument {
   const has = (verdict: WhoVerdict): boolean => rows.some((row) => row.verdict === verdict)
-  const allKnown = rows.every(({verdict}) => verdict === 'as-expected') && strangers.length === 0
+  const allKnown = rows.length > 0 && rows.every(({verdict}) => verdict === 'as-expected') && strangers.length === 0
   const isDeadInUse = gateways.some(({code}) => code === 'target-dead')
   const exitCode = isDeadInUse ? DEAD : has('other-site') ? OTHER_SITE : allKnown ? 0 : UNKNOWN
-  return {schema: 'gwswitch.who/1', ports, rows, gateways, strangers, exitCode}
+  return {schema: 'gwswitch.who/2', ports, rows, gateways, strangers, absent, exitCode}
 }

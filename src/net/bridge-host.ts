@@ -17,7 +17,9 @@ export interface HostLink {
   readonly tunnel: boolean
   /** The VLAN that it takes out of the device below it. */
   readonly vlanDevice: number | undefined
-  /** VLANs whose frames come and go without a tag here; only those of a port of a VLAN-aware bridge mean something. */
+  /** VLANs that a VLAN-aware bridge has at this port, or is in itself; none elsewhere, where they mean nothing. */
+  readonly vlans: readonly number[]
+  /** Those of them whose frames come and go without a tag here. */
   readonly untaggedVlans: readonly number[]
 }
 
@@ -51,14 +53,11 @@ export async function hostLinks(): Promise<HostLink[]> {
 export function readHostLinks(links: string, vlans: string): HostLink[] {
   const raw = listed(links, 'ip link show', RAW_LINK)
   const aware = new Set(raw.filter(({linkinfo}) => linkinfo?.info_data?.vlan_filtering === 1).map(({ifname}) => ifname))
-  const untagged = new Map(
-    listed(vlans, 'bridge vlan show', RAW_VLANS).map((each) => [
-      each.ifname,
-      each.vlans.filter(({flags}) => flags?.includes('Egress Untagged')).map(({vlan}) => vlan),
-    ]),
-  )
+  const members = new Map(listed(vlans, 'bridge vlan show', RAW_VLANS).map((each) => [each.ifname, each.vlans]))
   return raw.map(({ifname, master, linkinfo}) => {
     const bridge = linkinfo?.info_slave_kind === 'bridge' ? master : undefined
+    const isAware = aware.has(bridge ?? ifname)
+    const own = isAware ? (members.get(ifname) ?? []) : []
     return {
       name: ifname,
       bridge,
@@ -66,7 +65,8 @@ export function readHostLinks(links: string, vlans: string): HostLink[] {
       vlanAware: aware.has(ifname),
       tunnel: TUNNELS.has(linkinfo?.info_kind ?? ''),
       vlanDevice: linkinfo?.info_kind === 'vlan' ? linkinfo.info_data?.id : undefined,
-      untaggedVlans: bridge !== undefined && aware.has(bridge) ? (untagged.get(ifname) ?? []) : [],
+      vlans: own.map(({vlan}) => vlan),
+      untaggedVlans: own.filter(({flags}) => flags?.includes('Egress Untagged')).map(({vlan}) => vlan),
     }
   })
 }

@@ -1,4 +1,5 @@
 import {setTimeout as delay} from 'node:timers/promises'
+import {hostLinks} from './bridge-host.ts'
 import {bridgeFdb} from './bridge-ports.ts'
 import {
   bridgeOf,
@@ -37,6 +38,7 @@ export function systemWorld(log: (line: string) => void): World {
     redirectFacts,
     bridgeOf,
     learned: bridgeFdb,
+    hostLinks,
     forwards,
     carrierChanges,
     echo: async (addresses, signal) => {

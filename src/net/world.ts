@@ -1,6 +1,7 @@
 // Everything outside the process that gwswitch may touch, as one argument.
 
 import type {Ipv4, Mac} from '../wire/address.ts'
+import type {HostLink} from './bridge-host.ts'
 import type {BridgePlace, InterfaceFacts, Neighbour, RedirectFacts, Route, RouteKey, RoutingFacts} from './ip.ts'
 import type {NftTable} from './nft/nft-listing.ts'
 import type {Link, LinkOptions} from './packet/link.ts'
@@ -25,6 +26,8 @@ export interface World {
   learned?(
     bridge: string,
   ): Promise<readonly {readonly mac: Mac; readonly port: string; readonly vlan: number | undefined}[]>
+  /** Every interface of this host, as bridges and VLANs see it. Absent where nobody can look. */
+  hostLinks?(): Promise<readonly HostLink[]>
   /** Whether this host forwards packets of a family (IPv4) that come in at an interface; undefined if it cannot be read. */
   forwards?(interfaceName: string, family?: 4 | 6): Promise<boolean | undefined>
   /** How often an interface's carrier came or went; undefined if it cannot be read. Absent where nobody can look. */

@@ -55,3 +55,9 @@ export function placed(label: string, place: {readonly site: string | null; read
 /** The alternative that the verdict speaks of. */
 export const chosenAlternative = (report: TraceReport): CandidateReport | undefined =>
   report.egress.alternative === null ? undefined : report.candidates[report.egress.alternative]
+
+/** Minutes and seconds of a time in ms: `1:05`. */
+export function clock(elapsedMs: number): string {
+  const seconds = Math.floor(elapsedMs / 1000)
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}

@@ -2,7 +2,7 @@
 import type {TraceReport} from '../domain/trace/report.ts'
 import type {StripPair, WatchChange, WatchLine, WatchState} from '../domain/trace/watch.ts'
 import {harmless} from '../wire/printable.ts'
-import {candidateLabel, EGRESS_WORD, INBOUND_WORD, ms, signedMs} from './measures.ts'
+import {candidateLabel, clock, EGRESS_WORD, INBOUND_WORD, ms, signedMs} from './measures.ts'
 import {type Paint, paintWith} from './paint.ts'
 import {hopColumns} from './trace-hops.ts'
 import {subject, verdictWord} from './trace-text.ts'
@@ -75,11 +75,6 @@ function wordOf(what: WatchChange['what'], value: string): string {
   const words: Readonly<Record<string, string>> =
     what === 'egress' ? EGRESS_WORD : what === 'inbound' ? INBOUND_WORD : {}
   return words[value] ?? value
-}
-
-function clock(elapsedMs: number): string {
-  const seconds = Math.floor(elapsedMs / 1000)
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
 }
 
 /** One window in one line, where there is no screen. */

@@ -1,15 +1,21 @@
 // What `who` says on a terminal.
-import type {NamedGateway, WhoDocument, WhoGateway, WhoRow, WhoVerdict} from '../domain/who.ts'
+import type {AbsentSegment, NamedGateway, ProvedBy, WhoDocument, WhoGateway, WhoRow, WhoVerdict} from '../domain/who.ts'
 import type {Paint} from './paint.ts'
 import {tableLines} from './table.ts'
 
-const WORDS: Readonly<Record<WhoVerdict, string>> = {
+export const VERDICT_WORDS: Readonly<Record<WhoVerdict, string>> = {
   'as-expected': 'as expected',
   'other-site': "ANOTHER SITE'S",
   stranger: 'STRANGER',
-  unseen: 'unknown: answers, but sends to its gateway elsewhere',
+  unseen: 'unknown: answers, but nothing it sends to a gateway was seen here',
   silent: 'unknown: silent',
   'no-site': 'unknown: say at which site it is (--site)',
+}
+
+const PROVED_BY: Readonly<Record<ProvedBy, string>> = {
+  'off-segment-echo': 'off-segment echo',
+  'own-frames': 'own frames',
+  echo: 'echo',
 }
 
 const gatewayText = ({name, mac, site}: NamedGateway): string => `${name} ${mac} (site ${site})`
@@ -34,34 +40,39 @@ function gatewayLine({code, evidence}: WhoGateway, paint: Paint): string {
   return `${tone(SERVES[code])}: ${evidence}`
 }
 
-export function whoText({rows, gateways, strangers, ports}: WhoDocument, paint: Paint): string[] {
-  const mark = (verdict: WhoVerdict): string => {
-    const tone =
-      verdict === 'as-expected'
-        ? paint.good
-        : verdict === 'other-site' || verdict === 'stranger'
-          ? paint.bad
-          : paint.warn
-    return tone(WORDS[verdict])
-  }
-  const head = ['VM', 'ADDRESS', 'SHOULD USE', 'USES', 'SEEN BY', '']
-  const body = rows.map((row) => [
-    row.vm,
-    row.ip,
-    row.should ? gatewayText(row.should) : '-',
-    usesText(row),
-    row.seenBy ?? '-',
-    mark(row.verdict),
-  ])
+const headOf = ['VM', 'ADDRESS', 'SHOULD USE', 'USES', 'PROVED BY', '']
+
+function rowOf(row: WhoRow, paint: Paint): string[] {
+  const {verdict, provedBy, should} = row
+  const isBad = verdict === 'other-site' || verdict === 'stranger'
+  const tone = verdict === 'as-expected' ? paint.good : isBad ? paint.bad : paint.warn
+  const proof = provedBy === null ? '-' : PROVED_BY[provedBy]
+  return [row.vm, row.ip, should ? gatewayText(should) : '-', usesText(row), proof, tone(VERDICT_WORDS[verdict])]
+}
+
+/** What its neighbour table says is not where its traffic goes. */
+const entryLines = (rows: readonly WhoRow[]): string[] =>
+  rows.flatMap(({vm, entry, uses}) =>
+    entry === null || uses === null || uses.mac === entry
+      ? []
+      : `${vm} has ${entry} for the address that the gateways share, and sends what leaves the segment to ${uses.mac}`,
+  )
+
+const absentLine = ({segment, vms, text}: AbsentSegment): string =>
+  `not here: ${segment} (${vms === 1 ? '1 VM' : `${vms} VMs`}): ${text}`
+
+export function whoText({rows, gateways, strangers, absent, ports}: WhoDocument, paint: Paint): string[] {
   const unseen = rows.some(({verdict}) => verdict === 'unseen')
   return [
-    ...tableLines([head, ...body]),
+    ...tableLines([headOf, ...rows.map((row) => rowOf(row, paint))]),
+    ...entryLines(rows),
     ...gateways.map((gateway) => gatewayLine(gateway, paint)),
     ...strangers.map(({text, segment}) => `${paint.bad('STRANGER')} on ${segment}: ${text}`),
     ...(unseen
       ? [
-          `what those VMs send to their gateway does not pass ${ports.join(', ')}: look at their own ports, or at their bridge`,
+          `what those VMs send to their gateway does not pass ${ports.join(', ')}, or they drop ICMP and say nothing: look at their own ports, or listen longer (--listen)`,
         ]
       : []),
+    ...absent.map(absentLine),
   ]
 }

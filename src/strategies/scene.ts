@@ -1,6 +1,7 @@
 // Where a switch plays: who is involved, from where it can be seen, and what can be asked beyond the gateways. Every
 // strategy's plan carries one, and every question that proves something is put from it.
 
+import {leadingPorts} from '../domain/inter-site.ts'
 import type {Gateway, Site, Vm} from '../domain/inventory/site.ts'
 import type {Switchover} from '../domain/inventory/switchover.ts'
 import {
@@ -38,7 +39,7 @@ export interface Scene {
   /** Where gateways are asked: an interface that reaches them, and the source of echoes (the VM's own if there is none). */
   readonly ask: {readonly interface: string; readonly source: Ipv4; readonly source6?: Ipv6 | undefined}
   readonly vm: {readonly name: string; readonly ip: Ipv4; readonly ip6: Ipv6 | null; readonly mac: Mac}
-  readonly segment: {readonly name: string; readonly prefix: string}
+  readonly segment: {readonly name: string; readonly prefix: string; readonly ports?: readonly string[] | undefined}
   readonly gateways: readonly NamedGateway[]
   readonly from: NamedGateway
   readonly to: NamedGateway
@@ -50,6 +51,8 @@ export interface Scene {
   readonly strict: boolean
   readonly dciRttMs: number | null
   readonly keepsSessions: boolean
+  /** The VM may be at another site than the new gateway; default: false. */
+  readonly otherSite?: boolean
 }
 
 const namedGateway = ({name, site, ip, mac}: Gateway): NamedGateway => ({name, site, ip, mac})
@@ -87,7 +90,7 @@ export async function sceneOf(
     own: legsOf(all, to.mac, segment.prefix)[0]?.name ?? null,
     ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip, ...(own6 && {source6: own6})},
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
-    segment: {name: segment.name, prefix: prefixText(segment.prefix)},
+    segment: {name: segment.name, prefix: prefixText(segment.prefix), ...(segment.ports && {ports: segment.ports})},
     gateways: segment.gateways.map(namedGateway),
     from: namedGateway(from),
     to: namedGateway(to),
@@ -100,6 +103,7 @@ export async function sceneOf(
       sites.find((site) => site.dciRttMs !== undefined)?.dciRttMs ??
       null,
     keepsSessions,
+    ...(options.otherSite && {otherSite: true}),
   }
 }
 
@@ -153,6 +157,7 @@ export const subjectOf = (scene: Scene, wanted: NamedGateway = scene.to): ProofS
         : 'none',
   dciRttMs: scene.dciRttMs,
   keepsSessions: scene.keepsSessions,
+  otherSite: scene.otherSite ?? false,
 })
 
 export interface LookOptions {
@@ -238,22 +243,25 @@ export async function look(scene: Scene, options: LookOptions, stage: Stage, eye
 
 /** What the bridge that is watched, or whose port is, has learned of VM and gateways; undefined where there is none. */
 export async function learnedBy(
-  {interface: here, vantage, ask, vlan, vm, to, gateways}: Scene,
+  {interface: here, vantage, ask, vlan, vm, to, gateways, segment}: Scene,
   world: World,
 ): Promise<Learned | undefined> {
   const bridge = vantage === 'bridge' ? here : vantage === 'port' ? ask.interface : undefined
-  const table = bridge === undefined ? undefined : await world.learned?.(bridge).catch(() => undefined)
-  if (bridge === undefined || table === undefined) return undefined
+  if (bridge === undefined) return undefined
+  const [table, links = []] = await Promise.all([
+    world.learned?.(bridge).catch(() => undefined),
+    world.hostLinks?.().catch(() => []),
+  ])
+  if (table === undefined) return undefined
+  const own = table.filter((each) => vlan === null || each.vlan === undefined || each.vlan === vlan)
   // Its own MAC is in the table too, behind itself.
   const behind = (macs: readonly Mac[]): string[] => [
-    ...new Set(
-      table.flatMap((each) =>
-        macs.includes(each.mac) && (vlan === null || each.vlan === undefined || each.vlan === vlan) ? each.port : [],
-      ),
-    ),
+    ...new Set(own.flatMap((each) => (macs.includes(each.mac) ? each.port : []))),
   ]
   const others = gateways.filter(({site}) => site !== to.site).map(({mac}) => mac)
-  return {bridge, vm: behind([vm.mac]), to: behind([to.mac]), others: behind(others)}
+  const ports = links.filter((link) => link.bridge === bridge)
+  const leading = leadingPorts({gateways, ports: segment.ports}, to.site, ports, own)
+  return {bridge, vm: behind([vm.mac]), to: behind([to.mac]), others: behind(others), leading}
 }
 
 /**

@@ -35,6 +35,8 @@ export interface StrategyOptions {
   readonly verifyTo?: Ipv4 | undefined
   /** What cannot be proved from here is left in place: a strategy whose peer goes back by itself confirms it then too. */
   readonly acceptUnverified?: boolean | undefined
+  /** A VM that is seen at another site than its new gateway is not left alone. */
+  readonly otherSite?: boolean | undefined
 }
 
 /** Codes that `acceptUnverified` is about: nothing speaks against the switch, or not all. */

@@ -8,7 +8,6 @@ import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {type Session, startSession} from '../../src/lab/session.ts'
 import {moveVm} from '../../src/lab/vms.ts'
-import {runCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {ANY_IPV4, BROADCAST} from '../../src/wire/address.ts'
 import {ARP_REQUEST} from '../../src/wire/arp.ts'
@@ -17,6 +16,7 @@ import {arpFrame} from '../../src/wire/frames.ts'
 import {linkIn} from '../peers/arp-link.ts'
 import {gwswitch} from '../support/cli.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {withTerminal} from '../support/terminal.ts'
 import {eventually, until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
@@ -237,18 +237,12 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
   describe('watched on a terminal', () => {
     it('is shown as it is and as it changes, and the terminal is left as it was', async ({skip}) => {
       if (!(await hasProgram('tmux'))) skip('tmux is not installed')
-      const server = `${lab().prefix}-watch`
-      const tmux = (...args: string[]): Promise<string> =>
-        runCommand('tmux', ['-L', server, '-f', '/dev/null', ...args])
-      const screen = (): Promise<string> => tmux('capture-pane', '-p')
-      const shows = (text: string | RegExp): Promise<void> =>
-        until(async () => new RegExp(text).test(await screen()), 30_000, `the screen shows ${text}`)
       const bin = join(import.meta.dirname, '../../bin/run.js')
       const words = [process.execPath, bin, 'trace', NEAR_Y, '--watch', '--rate', '100', ...inventory()]
       const typed = namespaceCommand(lab().ns('db-03'), words).join(' ')
-      try {
-        await tmux('new-session', '-d', '-x', '100', '-y', '30', 'sh')
-        await tmux('send-keys', 'echo what was there before', 'Enter', `${typed}; echo "ended with $?"`, 'Enter')
+      await withTerminal(`${lab().prefix}-watch`, 100, async ({type, press, shows, screen}) => {
+        await type('echo what was there before')
+        await type(`${typed}; echo "ended with $?"`)
         await shows(/EGRESS {3}TROMBONE .*through bx/)
         expect(await screen()).not.toContain('what was there before')
         expect(await screen()).toMatch(/via bx {2}\(site x, in use\) +via by {2}\(site y, local\)/)
@@ -268,13 +262,11 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
         await shows(/gateway: bx → by/)
         await shows(/EGRESS {3}no trombone/)
         expect(await screen()).toMatch(/[▂-█][^\n]*▽/)
-        await tmux('send-keys', 'C-c')
+        await press('C-c')
         await shows(/ended with \d+/)
         expect(await screen()).toContain('what was there before')
         expect(await screen()).not.toContain('EGRESS')
-      } finally {
-        await tmux('kill-server').catch(() => {})
-      }
+      })
     })
   })
 

@@ -46,5 +46,10 @@ describe.skipIf(noNamespaces)('a VM at the other site', () => {
       expect(await lab().kept()).toBe(before)
     }
     expect(await lab().gateway()).toBe(X_MAC)
+    // Told otherwise, it is tried; what the VM sends does not come by here, and all is put back.
+    const told = await switchIn(lab(), {at: 'bridge', strategy: 'mac-proxy', flags: ['--other-site']})
+    expect(told.json).toMatchObject({end: 'rolled-back'})
+    expect(told.json.evidence.join()).not.toContain('not at site')
+    expect(await lab().kept()).toBe(before)
   })
 })

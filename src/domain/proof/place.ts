@@ -8,6 +8,8 @@ export interface Learned {
   /** The new gateway, and all others of the segment. */
   readonly to: readonly string[]
   readonly others: readonly string[]
+  /** Those that lead to another site than the new gateway's, by the inventory or by what they are. */
+  readonly leading?: readonly string[] | undefined
 }
 
 /** Whom it is about, and from where it is seen: see `ProofSubject`. */
@@ -61,17 +63,28 @@ function byRoundTrip({dciRttMs, vm, to}: PlaceSubject, {egress, target}: PlaceSe
   return {apart: ofVm !== ofGateway, text}
 }
 
-/** By the bridge: the VM behind a port with gateways of other sites and without the new one; undefined if that says nothing. */
+/**
+ * By the bridge: the VM behind a port with gateways of other sites, or one that leads to another site, and without the new
+ * gateway; undefined if that says nothing.
+ */
 function byBridge({vm, to, sees, interface: here}: PlaceSubject, {learned}: PlaceSeen): Whereabouts | undefined {
   if (learned === undefined || learned.vm.length === 0) return undefined
-  const {bridge, vm: ports, to: ofTo, others} = learned
+  const {bridge, vm: ports, to: ofTo, others, leading = []} = learned
   const isWith = (gateways: readonly string[]): boolean => ports.some((port) => gateways.includes(port))
   const text = `${bridge} has learned ${vm.name} behind ${ports.join(' and ')}`
   // Its own port leads to no gateway: one that does leads to a site.
-  const isOwn = sees === 'all' && ports.includes(here) && !others.includes(here)
+  const isOwn = sees === 'all' && ports.includes(here) && !others.includes(here) && !leading.includes(here)
   if (isWith(ofTo) || isOwn) return {apart: false, text}
-  if (!isWith(others) || ofTo.length === 0) return undefined
-  return {apart: true, text: `${text}, with a gateway of another site, and ${to.name} behind ${ofTo.join(' and ')}`}
+  // Seen from another site's bridge, the ports that lead away may lead to the new gateway's.
+  if (ofTo.length === 0 || (!isWith(others) && ofTo.some((port) => leading.includes(port)))) return undefined
+  const why = isWith(others)
+    ? 'with a gateway of another site'
+    : isWith(leading)
+      ? 'which leads to another site'
+      : undefined
+  return why === undefined
+    ? undefined
+    : {apart: true, text: `${text}, ${why}, and ${to.name} behind ${ofTo.join(' and ')}`}
 }
 
 /** Whether the VM is where the switch says, by all who say something; those who contradict each other decide nothing. */

@@ -86,6 +86,8 @@ export interface ProofSubject {
   readonly dciRttMs: number | null
   /** Sessions that began before are meant to stay where they are: the VM's own traffic says nothing against the switch. */
   readonly keepsSessions: boolean
+  /** Where the VM is does not matter; default: at the site of `to` alone. */
+  readonly otherSite?: boolean | undefined
 }
 
 export interface Proof {
@@ -240,7 +242,8 @@ export function judgeBefore(
   const target6 = gatewayText6(seen, subject.to)
   const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
   const place = placeOf(subject, seen)
-  const {contradiction} = place
+  const isLeftAlone = place.apart && !subject.otherSite
+  const contradiction = place.apart && subject.otherSite ? place.text : place.contradiction
   const ends = (code: ProofCode | null, evidence: readonly string[]) => ({
     code,
     uses,
@@ -250,7 +253,7 @@ export function judgeBefore(
   })
   if (isDead(seen.target, seen.old)) return ends('target-dead', [target, ...egress])
   if (isDead6(seen)) return ends('target-dead', [...target6, ...egress])
-  if (place.apart) return ends('not-here', [place.text, ...egress])
+  if (isLeftAlone) return ends('not-here', [place.text, ...egress])
   if (awaited) return ends(null, [target])
   const whole = seen.egress.every((each) => unseenPart(subject, each).length === 0)
   if (whole && directions.every((direction) => isOnTarget(subject, direction)))

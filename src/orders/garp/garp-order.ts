@@ -39,6 +39,8 @@ export interface GarpOrder {
   readonly arrivalMs?: number | undefined
   /** Tell the VM also about a gateway that is not there. */
   readonly force?: boolean | undefined
+  /** Of many VMs, also those that are at another site. */
+  readonly otherSites?: boolean | undefined
 }
 
 /** Where an order is carried out, and the gateway that it names. */

@@ -2,10 +2,11 @@
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {gatewayCode, gatewayText, gatewayText6} from '../../domain/proof/gateway.ts'
 import type {WhoDocument} from '../../domain/who.ts'
-import {Failure} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import {interfaceIn} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
-import {type WhoOrder, who} from '../../probe/who.ts'
+import {who} from '../../probe/who.ts'
+import type {WhoOrder} from '../../probe/who-questions.ts'
 import {sceneAround} from '../../strategies/bystander.ts'
 import {askTarget} from '../../strategies/scene.ts'
 import {isIpv4} from '../../wire/address.ts'
@@ -15,11 +16,18 @@ export async function runWho(
   inventory: Inventory,
   {world, signal}: {readonly world: World; readonly signal: AbortSignal},
 ): Promise<WhoDocument> {
-  if (!isIpv4(order.source)) throw new Failure('usage', `--source ${order.source} is not an IPv4 address`)
-  const via = interfaceIn(await world.interfaces(), order.ports[0]!)
-  return who(order, inventory, world, signal, async ({vm, gateway, families}, either) => {
+  if (!isIpv4(order.source)) throw usage(`--source ${order.source} is not an IPv4 address`)
+  const interfaces = await world.interfaces()
+  for (const port of order.ports) interfaceIn(interfaces, port)
+  return who(order, inventory, world, signal, async ({vm, gateway, families, at}, either) => {
     const {name, site, mac, segment} = gateway
-    const scene = await sceneAround(inventory, {vm, to: gateway, via, vlanId: order.vlanId, families}, world)
+    const asked = at.bridge ?? {tag: at.tag}
+    if ('apart' in asked) {
+      const evidence = `${name} (${mac}) could not be asked: ${asked.apart}`
+      return families.map((family) => ({name, site, mac, segment, family, code: 'unverified', evidence}))
+    }
+    const via = interfaceIn(interfaces, at.port)
+    const scene = await sceneAround(inventory, {vm, to: gateway, via, vlanId: asked.tag, families}, world)
     // Nothing is compared with: silence beyond it may be that of what was asked for.
     const seen = {...(await askTarget(scene, scene.to, world, either)), old: null}
     return families.map((family) => ({

@@ -4,6 +4,7 @@ import {classifySegment} from '../../domain/filter/classify.ts'
 import {decideFilters, type FilterOrder} from '../../domain/filter/intent.ts'
 import {filterTable, isFilterTable, NFT_HOOKS, OLD_TABLE} from '../../domain/filter/nft-text.ts'
 import type {MeantFilter} from '../../domain/filter/record.ts'
+import {leadingPorts} from '../../domain/inter-site.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {World} from '../../net/world.ts'
 import {checkFilters} from '../../probe/filter/check.ts'
@@ -27,7 +28,7 @@ export async function findFilter(switchover: Switchover, world: World, interface
     const host = await filterHost(systemFilterWorld)
     const meant = filtersOf(switchover, host)
     if (meant.length === 0) return host.old ? 'different' : 'missing'
-    const leading = await leadingPorts(switchover, world, interfaceName, host)
+    const leading = await leadingFrom(switchover, world, interfaceName, host)
     if (leading.length === 0) return 'unknown'
     const {filters} = await checkFilters(meant, host, systemFilterWorld)
     const good = filters.filter(({state}) => state === 'as-meant').flatMap(({filter}) => filter.intent.ports)
@@ -57,11 +58,8 @@ function intentOf(segment: Switchover['segment'], ports: readonly string[]) {
   return decideFilters(order, inventory, {ports: ports.map((name) => ({name}))}).intents[0]!
 }
 
-/**
- * The ports of the VM's bridge that lead to another site: those that the inventory names, else tunnels, and those behind
- * which the bridge has learned another site's gateway.
- */
-async function leadingPorts(
+/** The ports of the VM's bridge that lead to another site. */
+async function leadingFrom(
   {segment, to}: Switchover,
   world: World,
   interfaceName: string,
@@ -71,12 +69,7 @@ async function leadingPorts(
   const bridge = place?.portOf ?? (place?.isBridge ? interfaceName : undefined)
   if (bridge === undefined) return []
   const ports = links.filter((link) => link.bridge === bridge)
-  const named = ports.filter(({name}) => segment.ports?.includes(name))
-  if (named.length > 0) return named.map(({name}) => name)
-  const others = new Set(segment.gateways.filter(({site}) => site !== to.site).map(({mac}) => mac))
-  const learned = (await world.learned?.(bridge)) ?? []
-  const behind = new Set(learned.filter(({mac}) => others.has(mac)).map(({port}) => port))
-  return ports.filter(({name, tunnel}) => tunnel || behind.has(name)).map(({name}) => name)
+  return leadingPorts(segment, to.site, ports, (await world.learned?.(bridge)) ?? [])
 }
 
 /** What an operator should hear before the VM is told. */

@@ -79,8 +79,13 @@ describe('IPv6 beyond the gateway', () => {
 })
 
 describe('where the bridge has learned the VM', () => {
-  const learned = (vmPort: string, toPort: string | undefined, other: string | undefined) => ({
-    ...{bridge: 'br0', vm: [vmPort]},
+  const learned = (
+    vmPort: string,
+    toPort: string | undefined,
+    other: string | undefined,
+    leading: readonly string[] = [],
+  ) => ({
+    ...{bridge: 'br0', vm: [vmPort], leading},
     ...{to: toPort === undefined ? [] : [toPort], others: other === undefined ? [] : [other]},
   })
   it.each<[string, ReturnType<typeof learned>, Partial<EgressSeen>, ProofCode | null, RegExp | undefined]>([
@@ -102,6 +107,34 @@ describe('where the bridge has learned the VM', () => {
       'not-here',
       undefined,
     ],
+    [
+      'behind a port that leads to another site, with no gateway',
+      learned('vx0', 'gy', undefined, ['vx0']),
+      {rttMs: null},
+      'not-here',
+      undefined,
+    ],
+    [
+      'on the watched port, which leads to another site',
+      learned('vnet0', 'gy', undefined, ['vnet0']),
+      {rttMs: null},
+      'not-here',
+      undefined,
+    ],
+    [
+      "with the new one, seen from another site's bridge",
+      learned('vx0', 'vx0', undefined, ['vx0']),
+      {rttMs: null},
+      null,
+      undefined,
+    ],
+    [
+      "at another site's bridge, which leads to the new one",
+      learned('vx1', 'vx0', undefined, ['vx0', 'vx1']),
+      {rttMs: null},
+      null,
+      undefined,
+    ],
     ['on its own port, and far', learned('vnet0', 'gy', 'dci'), {rttMs: 20.4}, null, /contradicted/],
     ['with the old one, and far', learned('dci', 'gy', 'dci'), {rttMs: 20.4}, 'not-here', undefined],
   ])('%s', (_, table, egress, code, said) => {
@@ -110,6 +143,15 @@ describe('where the bridge has learned the VM', () => {
     expect(judged.code).toBe(code)
     if (said === undefined) expect(contradiction).toBeUndefined()
     else expect(contradiction).toMatch(said)
+  })
+
+  it('is no reason to leave it alone where that is allowed, and is said', () => {
+    const seen = {
+      ...observed([vm([X.mac], {rttMs: null})], gateway({rttMs: 0.1})),
+      learned: learned('dci', 'gy', 'dci'),
+    }
+    const judged = judgeBefore(subject({otherSite: true}), seen, false)
+    expect(judged).toMatchObject({code: null, contradiction: expect.stringMatching(/^db-03 is not at site y: br0 has/)})
   })
 })
 

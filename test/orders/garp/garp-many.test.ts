@@ -1,7 +1,8 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
-import {askFrames, garpManyText, runGarpMany} from '../../../src/orders/garp/garp-many.ts'
+import {garpManyText, runGarpMany} from '../../../src/orders/garp/garp-many.ts'
 import type {GarpOrder} from '../../../src/orders/garp/garp-order.ts'
+import {afterRound, askFrames, asksAgain, NO_ROUND} from '../../../src/orders/garp/tell-all.ts'
 import {announcementFrame} from '../../../src/strategies/arp/frames.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 import {type FakeVm, vmBehind} from '../../support/vm.ts'
@@ -61,9 +62,66 @@ describe('garp --all', () => {
       ['vm-4', 'silent', null],
     ])
     expect(document).toMatchObject({schema: 'gwswitch.garp-many/1', exitCode: 4, framesSent: world.sent.length})
-    // Round one: four VMs; two: all but the first; three: the two that never follow. Question and echo each.
-    expect(world.sent).toHaveLength(2 * (4 + 3 + 2))
+    // Round one: four VMs; two: all but the first; then the two that never follow, eight times. Question and echo each.
+    expect(world.sent).toHaveLength(2 * (4 + 3 + 8 * 2))
     expect(garpManyText(document).at(-1)).toMatch(/^MOVED {5}2 of 4 VMs send to by/)
+  })
+
+  it.each<[string, string, number]>([
+    ['nobody answers', '', 3],
+    ['all that ever answer do so at once', '+', 4],
+    ['one is heard in the second round only', '-+', 10],
+    ['every other round brings somebody', '+-+-+', 13],
+    ['somebody takes VMs back again and again', '+'.repeat(100), 30],
+  ])('ends where %s (%s) after %i rounds', (_name, brought, most) => {
+    let rounds = NO_ROUND
+    while (asksAgain(rounds)) rounds = afterRound(rounds, brought[rounds.asked] === '+')
+    expect(rounds.asked).toBe(most)
+  })
+
+  it.each<[string, Partial<GarpOrder>, string[]]>([
+    ['those alone that are not at another site', {}, ['vm-2', 'vm-4']],
+    ['all of them if it is told so', {otherSites: true}, names],
+  ])('tells %s', async (_name, over, told) => {
+    const {world} = segment()
+    const sites = parseInventory(
+      INVENTORY.replace(
+        /db-03: .*/,
+        // vm-2 has come home since; vm-3 is at the other site by the inventory, and nowhere by the bridge.
+        names
+          .map((name, i) => {
+            const site = i === 1 || i === 2 ? ', site: x' : ''
+            return `${name}: { segment: tenant-b, ip: 10.1.0.${i + 1}, mac: "${mac(i + 1)}"${site} }`
+          })
+          .join('\n  '),
+      ),
+      'gwswitch.yaml',
+    )
+    world.bridgeOf = async () => ({portOf: undefined, isBridge: true})
+    world.learned = async () => [
+      {mac: BX, port: 'vx0', vlan: undefined},
+      {mac: mac(1), port: 'vx0', vlan: undefined},
+      {mac: mac(2), port: 'vnet2', vlan: undefined},
+    ]
+    const link = {
+      neighSuppress: false,
+      vlanAware: false,
+      tunnel: false,
+      vlanDevice: undefined,
+      vlans: [],
+      untaggedVlans: [],
+    }
+    world.hostLinks = async () => ['vx0', 'vnet2'].map((name) => ({...link, name, bridge: 'eth0'}))
+    const document = await runGarpMany({...order, ...over}, sites, stage(world, {dryRun: true}))
+    expect(document.vms.map(({name}) => name)).toEqual(told)
+    const leftAlone = [
+      {name: 'vm-1', ip: '10.1.0.1', site: null, port: 'vx0'},
+      {name: 'vm-3', ip: '10.1.0.3', site: 'x', port: null},
+    ]
+    expect(document.leftAlone).toEqual(over.otherSites ? [] : leftAlone)
+    const text =
+      "left alone: 2 VMs are not at site y: 1 behind vx0 by the bridge's forwarding table (vm-1); 1 at site x by the inventory (vm-3); --other-sites tells them too"
+    expect(document.warnings).toEqual(over.otherSites ? [] : [text])
   })
 
   it('builds the frames that one VM alone would get, tagged ones too', () => {

@@ -1,0 +1,107 @@
+// Many VMs at once, by the program as it is installed (npm run build), on this kernel, in network namespaces: `garp --all`
+// for 10,000, `who` for 1,000. One namespace is all VMs, each with a MAC of its own; loss is of each direction. Budget:
+// every VM proved in every run, and `who` in 3 s. Needs root. --quick takes a tenth of the VMs, and fewer rounds.
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {median} from '../src/domain/trace/statistics.ts'
+import {tryCommand} from '../src/net/process/command.ts'
+import {namespaceCommand} from '../src/net/process/netns.ts'
+import {table} from '../src/render/table.ts'
+import {type ManyVms, manyVms} from '../test/support/many-vms.ts'
+import {type PairEnd, withPair} from '../test/support/namespaces.ts'
+
+const QUICK = process.argv.includes('--quick')
+const ROUNDS = QUICK ? 2 : 5
+const TOLD = QUICK ? 1000 : 10_000
+const ASKED = QUICK ? 100 : 1000
+const WHO_BUDGET_S = 3
+const bin = join(import.meta.dirname, '../bin/run.js')
+
+const directory = mkdtempSync(join(tmpdir(), 'gwswitch-bench-'))
+const file = join(directory, 'gwswitch.yaml')
+const rows: string[][] = []
+
+async function inGateway({namespace}: PairEnd, argv: readonly string[]) {
+  const [program = '', ...args] = namespaceCommand(namespace, [process.execPath, ...argv])
+  const began = performance.now()
+  const {stdout} = await tryCommand(program, args)
+  return {seconds: (performance.now() - began) / 1000, stdout}
+}
+
+/** Runs it again and again; `proved` counts VMs in its document. */
+async function measure(
+  what: string,
+  gateway: PairEnd,
+  argv: readonly string[],
+  // biome-ignore lint/suspicious/noExplicitAny: documents of two commands come through here
+  read: (document: any) => {readonly proved: number; readonly note: string},
+): Promise<number> {
+  const runs = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const {seconds, stdout} = await inGateway(gateway, [bin, ...argv, '-i', gateway.interface, '-f', file, '--json'])
+    runs.push({seconds, ...read(JSON.parse(stdout))})
+  }
+  const worst = Math.min(...runs.map(({proved}) => proved))
+  const all = runs.map(({seconds}) => seconds)
+  rows.push([what, `${worst}`, `${median(all).toFixed(1)} s`, `${Math.max(...all).toFixed(1)} s`, runs.at(-1)!.note])
+  return worst
+}
+
+async function tell(gateway: PairEnd, {lose, vms}: ManyVms): Promise<void> {
+  for (const percent of [0, 20]) {
+    await lose(percent)
+    // --force: the look at the gateway before may be lost as well.
+    const worst = await measure(
+      `garp --all, ${percent} % lost`,
+      gateway,
+      ['garp', 'by', '--all', '--force'],
+      (document) => ({
+        proved: document.vms.filter(({verdict}: {verdict: string}) => verdict === 'moved').length,
+        note: `told in ${Math.round(document.toldAfterMs)} ms, ${document.framesSent} frames`,
+      }),
+    )
+    if (worst < vms.length) process.exitCode = 1
+  }
+}
+
+async function ask(gateway: PairEnd, {vms}: ManyVms): Promise<void> {
+  const worst = await measure('who', gateway, ['who', '--site', 'y'], (document) => ({
+    proved: document.rows.filter(({provedBy}: {provedBy: string}) => provedBy === 'off-segment-echo').length,
+    note: '',
+  }))
+  const seconds = Number.parseFloat(rows.at(-1)![2]!)
+  if (worst < vms.length || seconds > WHO_BUDGET_S) process.exitCode = 1
+}
+
+try {
+  await withPair(async (end, gateway) => {
+    const many = await manyVms(end, gateway, TOLD)
+    writeFileSync(file, many.inventory)
+    const bare = await inGateway(gateway, [
+      bin,
+      'garp',
+      'by',
+      '--all',
+      '-i',
+      gateway.interface,
+      '-f',
+      file,
+      '--dry-run',
+    ])
+    rows.push([`garp --all --dry-run, ${TOLD} VMs`, '', `${bare.seconds.toFixed(1)} s`, '', 'start, inventory, output'])
+    await tell(gateway, many)
+  })
+  await withPair(async (end, gateway) => {
+    const many = await manyVms(end, gateway, ASKED)
+    writeFileSync(file, many.inventory)
+    await ask(gateway, many)
+  })
+} finally {
+  rmSync(directory, {recursive: true})
+}
+console.log(
+  table([[`${TOLD} VMs told, ${ASKED} asked`, 'proved, at worst', 'p50', 'max', ''], ...rows], {
+    align: ['left', 'right', 'right', 'right'],
+  }),
+)
