@@ -2,6 +2,7 @@ import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {WhoDocument} from '../domain/who.ts'
+import type {Redirected} from '../orders/mac-proxy/redirected.ts'
 
 export default class Who extends BaseCommand {
   static override summary = 'show which gateway each VM should use, and which it uses'
@@ -54,13 +55,14 @@ export default class Who extends BaseCommand {
     pcap: pcapFlag,
   }
 
-  async run(): Promise<WhoDocument> {
+  async run(): Promise<WhoDocument & {readonly redirected: readonly Redirected[]}> {
     const {argv, flags} = await this.parse(Who)
     const inventory = await this.neededInventory(flags.inventory)
-    const [{runWho}, {whoText}, {paintWith}] = await Promise.all([
+    const [{runWho}, {whoText}, {paintWith}, {redirectedOf}] = await Promise.all([
       import('../orders/who/run-who.ts'),
       import('../render/who-text.ts'),
       import('../render/paint.ts'),
+      import('../orders/mac-proxy/redirected.ts'),
     ])
     const order = {
       ...flags,
@@ -70,10 +72,11 @@ export default class Who extends BaseCommand {
       listenMs: flags.timeout,
       passiveMs: flags.listen,
     }
-    const document = await runWho(order, inventory, {
-      world: await this.world(flags.pcap),
-      signal: this.interrupt.signal,
-    })
+    const world = await this.world(flags.pcap)
+    const found = await runWho(order, inventory, {world, signal: this.interrupt.signal})
+    const names = found.rows.map(({vm}) => vm)
+    const document = {...found, redirected: await redirectedOf(names, inventory, world)}
+    for (const {text} of document.redirected) this.caution(text)
     for (const line of whoText(document, paintWith(this.colour))) this.log(line)
     process.exitCode = document.exitCode
     return document

@@ -44,6 +44,7 @@ export function systemWorld(log: (line: string) => void): World {
       return (await echoAny(addresses, {timeoutMs: ECHO_MS, signal})).answered
     },
     nftTables: async (family) => (await import('./nft/nft.ts')).readNftTables(family),
+    nftTable: async (family, name) => (await import('./nft/nft.ts')).readNftTable(family, name),
     now: realtimeNs,
     monotonic: () => process.hrtime.bigint(),
     sleep: async (ms, signal) => {

@@ -33,6 +33,8 @@ export interface World {
   echo?(addresses: readonly Ipv4[], signal: AbortSignal): Promise<Ipv4 | undefined>
   /** The tables of this host's packet filter of a family of nft(8), by their names. Absent where nobody can look. */
   nftTables?(family: string): Promise<ReadonlyMap<string, NftTable>>
+  /** One of them; undefined if there is none of that name. Absent where nobody can look. */
+  nftTable?(family: string, name: string): Promise<NftTable | undefined>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
   now(): bigint
   /** CLOCK_MONOTONIC in nanoseconds, which nobody sets. */

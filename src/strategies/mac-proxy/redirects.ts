@@ -50,12 +50,12 @@ export const releaseAll = (host: ProxyWorld): Promise<void> =>
     host.writeRecord(undefined)
   })
 
-/** Puts back what is meant, in one transaction; what is there as it should be stays, its counters at zero again. */
-export const reapply = (host: ProxyWorld): Promise<readonly Redirect[]> =>
+/** Puts back, in one transaction, what `missing` finds while nobody else changes any. True if anything was loaded. */
+export const reapply = (host: ProxyWorld, missing: () => Promise<readonly Redirect[]>): Promise<boolean> =>
   aloneWith(host, 'redirections', async () => {
-    const meant = meantRedirects(host)
-    if (meant.length > 0) await host.loadNft(meant.map(redirectRuleset).join(''))
-    return meant
+    const all = await missing()
+    if (all.length > 0) await host.loadNft(all.map(redirectRuleset).join(''))
+    return all.length > 0
   })
 
 /** The table goes with the last of them. */
