@@ -29,6 +29,13 @@ export function systemWorld(log: (line: string) => void): World {
   return {
     openLink: async (name, options) => openLink(name, options, await known()),
     interfaces: known,
+    linkChanges: async (onChanged) => {
+      const {watchLinks} = await import('./netlink/route-socket.ts')
+      return watchLinks(() => {
+        known.forget()
+        onChanged()
+      })
+    },
     neighbours,
     routeTo,
     routingFacts,
@@ -60,9 +67,9 @@ export function systemWorld(log: (line: string) => void): World {
 }
 
 /** Asks again after `ms`, and after a failure. */
-function remembering(ask: () => Promise<InterfaceFacts[]>, ms: number): () => Promise<InterfaceFacts[]> {
+function remembering(ask: () => Promise<InterfaceFacts[]>, ms: number) {
   let last: {readonly atMs: number; readonly answer: Promise<InterfaceFacts[]>} | undefined
-  return () => {
+  const remember = (): Promise<InterfaceFacts[]> => {
     if (last !== undefined && performance.now() - last.atMs < ms) return last.answer
     const mine = {atMs: performance.now(), answer: ask()}
     last = mine
@@ -71,4 +78,8 @@ function remembering(ask: () => Promise<InterfaceFacts[]>, ms: number): () => Pr
     })
     return mine.answer
   }
+  const forget = (): void => {
+    last = undefined
+  }
+  return Object.assign(remember, {forget})
 }
