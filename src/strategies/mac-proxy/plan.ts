@@ -69,8 +69,10 @@ export async function planMacProxy(
   }
   const ports = await host.bridgePorts()
   if (ports.length === 0)
-    throw usage(`there is no bridge here: mac-proxy runs on the hypervisor (or switch) that ${vm.name} is plugged into`)
-  const port = await vmPort(vm, options.interfaceName, ports, host)
+    throw usage(
+      `there is no bridge here: mac-proxy runs on the hypervisor (or switch) that ${vm.name} is plugged into${otherWay(from, to)}`,
+    )
+  const port = await vmPort(vm, options.interfaceName, ports, host, otherWay(from, to))
   const fdb = await host.bridgeFdb(port.bridge)
   const isBridge = fdb.some(({mac, own}) => own && mac === to.mac)
   const ipv6 = (to.ip6 ?? []).length > 0
@@ -119,18 +121,25 @@ function named({scene}: MacProxyPlan, mac: Mac): Redirect['to'] {
   return {name, site, mac}
 }
 
+/** What works at a port of Open vSwitch, whose frames no rule for bridges sees. */
+const otherWay = (from: Gateway, to: Gateway): string =>
+  from.ip === to.ip
+    ? '; at a port of Open vSwitch, --strategy arp -i PORT'
+    : '; with Open vSwitch, --strategy dhcp or agent'
+
 /** The port named, or the one behind which a bridge has learned the VM. */
 async function vmPort(
   vm: Switchover['vm'],
   named: string | undefined,
   ports: readonly BridgePort[],
   host: ProxyWorld,
+  otherwise: string,
 ): Promise<BridgePort> {
   if (named !== undefined) {
     const port = ports.find(({name}) => name === named)
     if (port) return port
     throw usage(
-      `${named} is no port of a bridge: name the port that ${vm.name} is plugged into (${ports.map(({name}) => name).join(', ')})`,
+      `${named} is no port of a bridge: name the port that ${vm.name} is plugged into (${ports.map(({name}) => name).join(', ')})${otherwise}`,
     )
   }
   for (const bridge of new Set(ports.map((port) => port.bridge))) {
