@@ -7,8 +7,6 @@ export function isMeant(pattern: string, name: string): boolean {
   return new RegExp(`^${parts.join('')}$`).test(name)
 }
 
-export const isGlob = (pattern: string): boolean => /[*?]/.test(pattern)
-
 /** The ports that are meant and can carry frames now. */
 export const readyPorts = (patterns: readonly string[], all: readonly InterfaceFacts[]): readonly InterfaceFacts[] =>
   all.filter(
