@@ -31,5 +31,5 @@ export const vlanFlag = whole({
   min: 1,
   summary: '802.1Q tag of the segment on that interface',
 })
-export const dryRunFlag = Flags.boolean({summary: 'say what would be done, do nothing'})
+export const dryRunFlag = Flags.boolean({default: false, summary: 'say what would be done, do nothing'})
 export const pcapFlag = Flags.string({helpValue: 'FILE', summary: 'write every frame sent and received, for Wireshark'})

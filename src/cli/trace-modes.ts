@@ -133,6 +133,7 @@ export async function traceListening(
     vantage: systemVantage,
     signal: terminal.signal,
     onProgress: (text) => terminal.meter(text),
+    onWarning: (line) => terminal.caution(line),
   })
   terminal.meter('')
   for (const line of passiveText(document, terminal.colour, process.stdout.columns)) terminal.log(line)

@@ -74,6 +74,14 @@ export interface AbsentSegment {
   readonly text: string
 }
 
+/** A VM whose packets a bridge here sends to another gateway than the one that it is seen to use. */
+export interface Redirected {
+  readonly vm: string
+  readonly from: Mac
+  readonly to: Mac
+  readonly text: string
+}
+
 export interface WhoDocument {
   readonly schema: 'gwswitch.who/2'
   readonly ports: readonly string[]
@@ -82,6 +90,7 @@ export interface WhoDocument {
   readonly gateways: readonly WhoGateway[]
   readonly strangers: readonly Stranger[]
   readonly absent: readonly AbsentSegment[]
+  readonly redirected: readonly Redirected[]
   readonly exitCode: number
 }
 
@@ -139,16 +148,13 @@ const OTHER_SITE = 10
 const UNKNOWN = 11
 const DEAD = 12
 
-export function whoDocument({
-  ports,
-  rows,
-  gateways,
-  strangers,
-  absent,
-}: Omit<WhoDocument, 'schema' | 'exitCode'>): WhoDocument {
+export function whoDocument(
+  seen: Omit<WhoDocument, 'schema' | 'exitCode' | 'redirected'> & Partial<Pick<WhoDocument, 'redirected'>>,
+): WhoDocument {
+  const {rows, gateways, strangers} = seen
   const has = (verdict: WhoVerdict): boolean => rows.some((row) => row.verdict === verdict)
   const allKnown = rows.length > 0 && rows.every(({verdict}) => verdict === 'as-expected') && strangers.length === 0
   const isDeadInUse = gateways.some(({code}) => code === 'target-dead')
   const exitCode = isDeadInUse ? DEAD : has('other-site') ? OTHER_SITE : allKnown ? 0 : UNKNOWN
-  return {schema: 'gwswitch.who/2', ports, rows, gateways, strangers, absent, exitCode}
+  return {schema: 'gwswitch.who/2', redirected: [], ...seen, exitCode}
 }

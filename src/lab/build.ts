@@ -2,6 +2,7 @@
 import {writeFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {Failure} from '../errors.ts'
+import {removeNamespaceFiles} from '../net/namespace-file.ts'
 import {
   type CommandOptions,
   type CommandResult,
@@ -157,12 +158,22 @@ async function idlePorts(namespace: string, options: CommandOptions): Promise<st
 export async function remove(prefix: string): Promise<void> {
   await killLabProcesses(prefix)
   const present = presentNamespaces(prefix)
+  for (const name of present) forget(name)
   const input = text(present.map((name) => `netns del ${name}`))
   if (present.length > 0) await tryCommand('ip', ['-force', '-batch', '-'], {input})
   const left = presentNamespaces(prefix)
   if (left.length > 0)
     throw new Failure('runtime', `lab ${prefix}: cannot remove network namespaces ${left.join(', ')}`)
   removeState(prefix)
+}
+
+/** What was written about a namespace, as filters and redirections are. Of one that a crash left half made there is nothing. */
+function forget(namespace: string): void {
+  try {
+    inNamespace(namespace, removeNamespaceFiles)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+  }
 }
 
 /** The namespaces of a lab that exist now. */

@@ -11,6 +11,8 @@ export interface HostLink {
   readonly bridge: string | undefined
   /** The bridge answers ARP and neighbour solicitations for hosts behind this port, from its neighbour table. */
   readonly neighSuppress: boolean
+  /** A port of Open vSwitch, or one of its own: no rule for bridges sees its frames. */
+  readonly openVswitch: boolean
   /** A bridge that keeps VLANs apart itself (vlan_filtering 1). */
   readonly vlanAware: boolean
   /** What it sends goes to another host, under an outer header. */
@@ -61,6 +63,7 @@ export function readHostLinks(links: string, vlans: string): HostLink[] {
     return {
       name: ifname,
       bridge,
+      openVswitch: linkinfo?.info_slave_kind === 'openvswitch' || linkinfo?.info_kind === 'openvswitch',
       neighSuppress: linkinfo?.info_slave_data?.neigh_suppress === true,
       vlanAware: aware.has(ifname),
       tunnel: TUNNELS.has(linkinfo?.info_kind ?? ''),

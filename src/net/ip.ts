@@ -31,6 +31,8 @@ export interface InterfaceFacts {
   readonly addresses: readonly InterfaceAddress[]
   /** IPv6 addresses, the link-local one too. */
   readonly addresses6?: readonly InterfaceAddress[]
+  /** The VLAN that it takes out of the device below it. */
+  readonly vlan?: number | undefined
 }
 
 /** One entry of the neighbour table. `state` is the NUD state, `REACHABLE`, `PERMANENT`, ... (ip-neighbour(8)). */
@@ -88,8 +90,8 @@ export async function interfaces(): Promise<InterfaceFacts[]> {
   try {
     const addresses = socket.localAddresses()
     const addresses6 = socket.addresses().filter(({family}) => family === 6)
-    return socket.interfaces().map(({name, index, mac, mtu, up, carrier, ethernet}) => ({
-      ...{name, index, mac, mtu, up, carrier, ethernet},
+    return socket.interfaces().map(({name, index, mac, mtu, up, carrier, ethernet, vlan}) => ({
+      ...{name, index, mac, mtu, up, carrier, ethernet, vlan},
       addresses: addresses
         .filter(({interfaceIndex}) => interfaceIndex === index)
         .map(({ip, prefixLength}) => ({ip, prefixLength})),

@@ -3,7 +3,7 @@
 // That of process 1 is the machine, or the container: its file outlives a boot. Any other ends with whoever made it, and
 // its inode number is given to the next one; its cookie (socket(7), SO_NETNS_COOKIE, Linux 5.14) is never used twice
 // until the machine boots, and with that /run is empty.
-import {readlinkSync, statSync} from 'node:fs'
+import {readlinkSync, rmSync, statSync} from 'node:fs'
 import {libc} from './libc.ts'
 
 const AF_INET = 2
@@ -13,8 +13,15 @@ const SO_NETNS_COOKIE = 71
 
 /** `/var/lib/gwswitch/NAME`, or in another namespace `/run/gwswitch/netns-COOKIE/NAME`. */
 export function namespaceFile(name: string): string {
-  return isOfTheMachine() ? `/var/lib/gwswitch/${name}` : `/run/gwswitch/netns-${identity()}/${name}`
+  return isOfTheMachine() ? `/var/lib/gwswitch/${name}` : `${folderOfNamespace()}/${name}`
 }
+
+/** For whoever is about to end this namespace: what was written about it, and is about nothing then. The machine's stays. */
+export function removeNamespaceFiles(): void {
+  if (!isOfTheMachine()) rmSync(folderOfNamespace(), {recursive: true, force: true})
+}
+
+const folderOfNamespace = (): string => `/run/gwswitch/netns-${identity()}`
 
 /** That of the thread: tests put it into another one than the process is in. */
 const OURS = '/proc/thread-self/ns/net'

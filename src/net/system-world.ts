@@ -30,6 +30,13 @@ export function systemWorld(log: (line: string) => void): World {
   return {
     openLink: async (name, options) => openLink(name, options, await known()),
     interfaces: known,
+    linkChanges: async (onChanged) => {
+      const {watchLinks} = await import('./netlink/route-socket.ts')
+      return watchLinks(() => {
+        known.forget()
+        onChanged()
+      })
+    },
     neighbours,
     routeTo,
     routingFacts,
@@ -46,6 +53,7 @@ export function systemWorld(log: (line: string) => void): World {
       return (await echoAny(addresses, {timeoutMs: ECHO_MS, signal})).answered
     },
     nftTables: async (family) => (await import('./nft/nft.ts')).readNftTables(family),
+    nftTable: async (family, name) => (await import('./nft/nft.ts')).readNftTable(family, name),
     now: realtimeNs,
     monotonic: () => process.hrtime.bigint(),
     sleep: async (ms, signal) => {
@@ -61,9 +69,9 @@ export function systemWorld(log: (line: string) => void): World {
 }
 
 /** Asks again after `ms`, and after a failure. */
-function remembering(ask: () => Promise<InterfaceFacts[]>, ms: number): () => Promise<InterfaceFacts[]> {
+function remembering(ask: () => Promise<InterfaceFacts[]>, ms: number) {
   let last: {readonly atMs: number; readonly answer: Promise<InterfaceFacts[]>} | undefined
-  return () => {
+  const remember = (): Promise<InterfaceFacts[]> => {
     if (last !== undefined && performance.now() - last.atMs < ms) return last.answer
     const mine = {atMs: performance.now(), answer: ask()}
     last = mine
@@ -72,4 +80,8 @@ function remembering(ask: () => Promise<InterfaceFacts[]>, ms: number): () => Pr
     })
     return mine.answer
   }
+  const forget = (): void => {
+    last = undefined
+  }
+  return Object.assign(remember, {forget})
 }

@@ -32,10 +32,14 @@ export interface World {
   forwards?(interfaceName: string, family?: 4 | 6): Promise<boolean | undefined>
   /** How often an interface's carrier came or went; undefined if it cannot be read. Absent where nobody can look. */
   carrierChanges?(interfaceName: string): Promise<number | undefined>
+  /** Calls back when an interface comes, goes or changes; several changes may come as one. Absent where nobody tells. */
+  linkChanges?(onChanged: () => void): Promise<{close(): Promise<void>}>
   /** The first of these addresses that answers an ICMP echo of this host's own, within a second. */
   echo?(addresses: readonly Ipv4[], signal: AbortSignal): Promise<Ipv4 | undefined>
   /** The tables of this host's packet filter of a family of nft(8), by their names. Absent where nobody can look. */
   nftTables?(family: string): Promise<ReadonlyMap<string, NftTable>>
+  /** One of them; undefined if there is none of that name. Absent where nobody can look. */
+  nftTable?(family: string, name: string): Promise<NftTable | undefined>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
   now(): bigint
   /** CLOCK_MONOTONIC in nanoseconds, which nobody sets. */

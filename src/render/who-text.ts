@@ -61,13 +61,14 @@ const entryLines = (rows: readonly WhoRow[]): string[] =>
 const absentLine = ({segment, vms, text}: AbsentSegment): string =>
   `not here: ${segment} (${vms === 1 ? '1 VM' : `${vms} VMs`}): ${text}`
 
-export function whoText({rows, gateways, strangers, absent, ports}: WhoDocument, paint: Paint): string[] {
+export function whoText({rows, gateways, strangers, absent, redirected, ports}: WhoDocument, paint: Paint): string[] {
   const unseen = rows.some(({verdict}) => verdict === 'unseen')
   return [
     ...tableLines([headOf, ...rows.map((row) => rowOf(row, paint))]),
     ...entryLines(rows),
     ...gateways.map((gateway) => gatewayLine(gateway, paint)),
     ...strangers.map(({text, segment}) => `${paint.bad('STRANGER')} on ${segment}: ${text}`),
+    ...redirected.map(({text}) => `${paint.warn('REDIRECTED')}: ${text}`),
     ...(unseen
       ? [
           `what those VMs send to their gateway does not pass ${ports.join(', ')}, or they drop ICMP and say nothing: look at their own ports, or listen longer (--listen)`,

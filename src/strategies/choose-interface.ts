@@ -1,4 +1,5 @@
 // The interface through which a strategy acts on a segment and sees where a VM sends.
+import type {Segment} from '../domain/inventory/site.ts'
 import type {Switchover} from '../domain/inventory/switchover.ts'
 import {Failure} from '../errors.ts'
 import {ethernetIn, type InterfaceFacts, interfaceIn} from '../net/ip.ts'
@@ -22,7 +23,7 @@ export function chooseInterface(
 ): InterfaceFacts {
   const usable = ethernetIn(all)
   const named = name === undefined ? undefined : interfaceIn(usable, name)
-  const legs = legsOf(usable, to.mac, segment.prefix)
+  const legs = legsOf(usable, to.mac, segment)
   if (named === undefined && legs.length > 1) {
     const names = legs.map((leg) => leg.name).join(', ')
     throw new Failure(
@@ -39,9 +40,22 @@ export function chooseInterface(
 const isOn = (segment: Prefix, {addresses}: InterfaceFacts): boolean =>
   addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(segment, ip))
 
-/** The legs of a gateway that this host is: those on the segment, where several interfaces (VLANs) share its MAC. */
-export function legsOf(all: readonly InterfaceFacts[], gateway: Mac, segment: Prefix): readonly InterfaceFacts[] {
-  const legs = ethernetIn(all).filter(({mac}) => mac === gateway)
-  const here = legs.filter((leg) => isOn(segment, leg))
-  return here.length > 0 ? here : legs
+/** Has addresses of networks, and none of the segment. */
+const isElsewhere = (segment: Prefix, leg: InterfaceFacts): boolean =>
+  !isOn(segment, leg) && leg.addresses.some(({prefixLength}) => prefixLength < 32)
+
+/**
+ * The legs of a gateway that this host is: of several interfaces with its MAC (VLANs) those on the segment, where tenants
+ * have the same prefix those of its VLAN. One that is on another segment is none, one without an address may be.
+ */
+export function legsOf(
+  all: readonly InterfaceFacts[],
+  gateway: Mac,
+  {prefix, vlan}: Pick<Segment, 'prefix' | 'vlan'>,
+): readonly InterfaceFacts[] {
+  const legs = ethernetIn(all).filter((leg) => leg.mac === gateway && !isElsewhere(prefix, leg))
+  const here = legs.filter((leg) => isOn(prefix, leg))
+  const likely = here.length > 0 ? here : legs
+  const tagged = likely.filter((leg) => (leg.vlan ?? 'untagged') === vlan)
+  return tagged.length > 0 ? tagged : likely
 }

@@ -78,6 +78,7 @@ export async function sceneOf(
   const {portOf, isBridge} = place ?? {portOf: undefined, isBridge: false}
   const ip6 = vm.ip6?.find((ip) => !isLinkLocal(ip)) ?? null
   const all = await world.interfaces()
+  const legs = legsOf(all, to.mac, segment)
   const ask = portOf === undefined ? via : all.find(({name}) => name === portOf)
   const own = ask?.addresses.find(({ip}) => prefixContains(segment.prefix, ip) && !(from.ip === to.ip && ip === to.ip))
   // An address that the gateways share is answered where it is nearest.
@@ -87,7 +88,7 @@ export async function sceneOf(
     interface: via.name,
     vlan: options.vlanId ?? null,
     vantage: isBridge ? 'bridge' : via.mac === to.mac ? 'target' : portOf !== undefined ? 'port' : 'host',
-    own: legsOf(all, to.mac, segment.prefix)[0]?.name ?? null,
+    own: (legs.find(({name}) => name === via.name) ?? legs[0])?.name ?? null,
     ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip, ...(own6 && {source6: own6})},
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix), ...(segment.ports && {ports: segment.ports})},
@@ -316,7 +317,7 @@ async function askAbout6(
 const legOf = async (scene: Scene, mac: Mac, world: World): Promise<string | null> =>
   mac === scene.to.mac
     ? scene.own
-    : (legsOf(await world.interfaces(), mac, readPrefix(scene.segment.prefix)!)[0]?.name ?? null)
+    : (legsOf(await world.interfaces(), mac, {prefix: readPrefix(scene.segment.prefix)!})[0]?.name ?? null)
 
 /** Whether it is there, and nothing beyond it: the time of one ARP round where it is. */
 export const askAlive = (scene: Scene, world: World, signal: AbortSignal): Promise<GatewaySeen> =>

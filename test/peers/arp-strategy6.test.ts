@@ -1,11 +1,15 @@
 // The arp strategy on a host with both families: everything moves, is proved, and comes back together.
-import {describe, expect, it} from 'vitest'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../src/domain/inventory/switchover.ts'
+import {spawnIn} from '../../src/net/process/netns.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
 import {announcementFrame} from '../../src/strategies/arp/frames.ts'
 import {carryOut} from '../../src/strategies/carry-out.ts'
-import {noNamespaces} from '../support/namespaces.ts'
+import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {type SegmentLab, VM_MAC, withSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
 import {until} from './arp-lab.ts'
 import {linkIn, worldIn} from './arp-link.ts'
@@ -46,6 +50,21 @@ async function routers(lab: SegmentLab): Promise<string[]> {
   return routes.map(({gateway}) => gateway)
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'gwswitch-radvd-'))
+afterAll(() => rmSync(folder, {recursive: true, force: true}))
+
+/** Lets gateway X advertise itself every few seconds, by radvd(8), which ends with the lab. */
+function advertise(lab: SegmentLab, speaker: string): void {
+  const config = join(folder, `${speaker.replaceAll(':', '')}.conf`)
+  writeFileSync(
+    config,
+    `interface eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; AdvDefaultLifetime 1800; AdvRASrcAddress { ${speaker}; }; };`,
+    {mode: 0o644},
+  )
+  const start = `ip address replace ${speaker}/64 dev eth0 nodad; exec radvd -n -m stderr -C ${config} -p ${config}.pid`
+  spawnIn(lab.ns('gx'), ['sh', '-c', start], {stdio: 'ignore'})
+}
+
 describe.skipIf(noNamespaces)('the arp strategy with IPv6', () => {
   it('moves the shared addresses of both families', async () => {
     await withVm({x: 'fe80::1', y: 'fe80::1'}, async (lab) => {
@@ -83,6 +102,30 @@ describe.skipIf(noNamespaces)('the arp strategy with IPv6', () => {
       expect(await neighbour(lab, '10.1.0.254')).toBe(X_MAC)
     })
   })
+
+  it.each([
+    ['of its own', {x: 'fe80::a', y: 'fe80::b'}, ['fe80::b'], 'fe80::a'],
+    ['that the gateways share', {x: 'fe80::1', y: 'fe80::1'}, ['fe80::1'], 'fe80::2'],
+  ])(
+    'held on a router with an address %s, takes back what the old one advertises, and names it',
+    async (_what, ip6, wanted, speaker) => {
+      if (!(await hasProgram('radvd'))) return
+      await withVm(ip6, async (lab) => {
+        const old = `router advertisement of ${speaker}, which routes for 1800 s, from bx (site x), ${X_MAC}: `
+        const world = worldIn(lab.ns('sw'))
+        const plan = {...(await planned(lab)), guardMs: 6000}
+        const outcome = await carryOut(arp, plan, world, {
+          ...{signal: new AbortController().signal, hold: true},
+          onStep: (step) => void (step === 'hold' && advertise(lab, speaker)),
+        })
+        expect(outcome.verdict?.evidence.find((line) => line.includes(old))).toMatch(
+          /: (won back after \S+ ms|without effect|withdrawn in its name)$/,
+        )
+        expect(outcome).toMatchObject({end: 'switched', verdict: {ok: true}})
+        expect(await routers(lab)).toEqual(wanted)
+      })
+    },
+  )
 
   it('takes both families back where one does not follow', async () => {
     await withVm({x: 'fe80::1', y: 'fe80::1'}, async (lab) => {

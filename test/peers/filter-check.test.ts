@@ -190,8 +190,14 @@ describe.skipIf(noNamespaces)('gwswitch filter', () => {
         await expect(ask()).rejects.toMatchObject({kind: 'usage', message: expect.stringContaining('"nope" here')})
       const shown = await cli(bridge, 'show', '-i', 'nope', '-f', ownIp)
       expect(shown).toMatchObject({code: 2, json: {error: {message: expect.stringContaining('"nope" here')}}})
-      await expect(apply('bridge', {ports: ['br0']})).rejects.toThrow('bridge ports are: loc, vx0')
+      // At what is no bridge's port, Open vSwitch's too, the form for ports works.
+      await bridge.run('ip link add lone type veth peer name other'.split(' '))
+      await expect(apply('bridge', {ports: ['lone']})).rejects.toThrow(
+        'lone is no port of a bridge here; bridge ports are: loc, vx0; --hook netdev filters at the port itself',
+      )
       expect(await bridge.run(['nft', 'list', 'ruleset'])).toBe('')
+      expect(await apply('netdev', {ports: ['lone']})).toMatchObject({state: 'as-meant'})
+      await remove()
       const bare = parseInventory(FILTER_INVENTORY.replaceAll(/, ownIp: [\d.]+/g, ''), 'single-ip.yaml')
       expect((await apply('bridge', {force: true}, bare)).overridden).toHaveLength(1)
     }))

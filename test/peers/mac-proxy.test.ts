@@ -63,6 +63,8 @@ describe.skipIf(noNamespaces)('the strategy mac-proxy', () => {
       expect(json.evidence).toContain('web-07 leaves through rx (02:00:00:00:0a:01)')
       expect(code).toBe(3)
       expect(await lab.run('hv', 'nft', 'list', 'tables')).toBe('table bridge other\n')
+      const {json: left} = await gwswitch(['mac-proxy', 'list', '--json'], {namespace: lab.ns('hv')})
+      expect(left.redirects, 'nor is it put back some day').toEqual([])
     }))
 
   it('hands the packets to the bridge itself, where that is the gateway', () =>

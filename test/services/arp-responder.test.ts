@@ -1,11 +1,14 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../src/domain/inventory/inventory.ts'
+import type {InterfaceFacts} from '../../src/net/ip.ts'
 import {answerTo} from '../../src/services/arp-responder/answers.ts'
-import {type ServeArpOrder, serveArpRequest} from '../../src/services/arp-responder/serve.ts'
+import {isMeant, portChanges, readyPorts} from '../../src/services/arp-responder/ports.ts'
+import {awaitedOf, type ServeArpOrder, serveArp, serveArpRequest} from '../../src/services/arp-responder/serve.ts'
 import {BROADCAST, ZERO_MAC} from '../../src/wire/address.ts'
 import {ARP_REPLY, ARP_REQUEST, type Arp} from '../../src/wire/arp.ts'
 import {arpFrame, parseFrame} from '../../src/wire/frames.ts'
 import {INVENTORY} from '../support/inventory.ts'
+import {ethernetInterface, fakeWorld} from '../support/world.ts'
 
 const BX = '02:00:00:00:0a:02'
 const BY = '02:00:00:00:0b:02'
@@ -68,6 +71,113 @@ describe('answerTo', () => {
   })
 })
 
+describe('the ports', () => {
+  const port = (name: string, index: number, over: Partial<InterfaceFacts> = {}): InterfaceFacts =>
+    ethernetInterface({name, index, mac: PORT, addresses: [], ...over})
+
+  it.each([
+    ['vnet0', 'vnet0', true],
+    ['vnet0', 'vnet01', false],
+    ['vnet*', 'vnet', true],
+    ['vnet*', 'vnet12', true],
+    ['vnet*', 'myvnet1', false],
+    ['tap?', 'tap1', true],
+    ['tap?', 'tap12', false],
+    ['a.b', 'axb', false],
+    ['*', 'a.b-c@d', true],
+  ])('%s means %s: %s', (pattern, name, meant) => expect(isMeant(pattern, name)).toBe(meant))
+
+  it('are those that are meant and carry frames', () => {
+    const all = [
+      ...[port('vnet0', 1), port('vnet1', 2, {up: false}), port('vnet2', 3, {carrier: false})],
+      ...[port('vnet3', 4, {ethernet: false}), port('br0', 5)],
+    ]
+    expect(readyPorts(['vnet*'], all).map(({name}) => name)).toEqual(['vnet0'])
+  })
+
+  it.each<[string, readonly (readonly [string, number])[], readonly (readonly [string, number])[], string[], string[]]>(
+    [
+      ['stay', [['a', 1]], [['a', 1]], [], []],
+      [
+        'come',
+        [['a', 1]],
+        [
+          ['a', 1],
+          ['b', 2],
+        ],
+        [],
+        ['b'],
+      ],
+      [
+        'go',
+        [
+          ['a', 1],
+          ['b', 2],
+        ],
+        [['b', 2]],
+        ['a'],
+        [],
+      ],
+      ['are made anew', [['a', 1]], [['a', 7]], ['a'], ['a']],
+    ],
+  )('%s', (_what, served, ready, close, open) => {
+    const changes = portChanges(
+      new Map(served),
+      ready.map(([name, index]) => port(name, index)),
+    )
+    expect({close: changes.close, open: changes.open.map(({name}) => name)}).toEqual({close, open})
+  })
+
+  it('of the service are followed as they come and go; a bridge, or the gateway itself, is never one of them', async () => {
+    const interfaces = [port('vnet0', 1), port('vnet-br', 2), port('vnet-gw', 3, {mac: BY})]
+    const world = fakeWorld({interfaces, bridges: {other: 'vnet-br'}})
+    const request = serveArpRequest(order(['vnet*', 'tap9']), inventory)
+    const stop = new AbortController()
+    const told: string[] = []
+    const serving = serveArp(request, {
+      ...{world, signal: stop.signal, log: () => {}, tell: (line) => void told.push(line)},
+      ready: (asked, ports) => void told.push(`${ports} ready, ${awaitedOf(asked, ports)} awaited`),
+    })
+    await world.sleep(500)
+    world.deliver(arpFrame({destination: BROADCAST, source: VM.mac}, question))
+    await world.sleep(1500)
+    expect(world.openLinks).toBe(1)
+    interfaces.splice(0, 1, port('tap9', 9))
+    await world.sleep(1500)
+    interfaces.splice(0, 1, port('vnet0', 11), port('tap9', 9, {up: false}))
+    await world.sleep(1500)
+    world.deliver(arpFrame({destination: BROADCAST, source: VM.mac}, question))
+    await world.sleep(100)
+    stop.abort()
+    expect(await serving).toMatchObject({
+      ports: [
+        {interface: 'vnet0', answered: 2},
+        {interface: 'tap9', answered: 0},
+      ],
+      awaited: [],
+    })
+    expect(told).toEqual([
+      'vnet0 ready, tap9 awaited',
+      'vnet0 is gone, or down: waiting for it',
+      'answering on tap9',
+      'tap9 is gone, or down: waiting for it',
+      'answering on vnet0',
+    ])
+    expect(world.openLinks).toBe(0)
+    const named = serveArpRequest(order(['vnet-br']), inventory)
+    const stage = {world, signal: stop.signal, log: () => {}, tell: () => {}, ready: () => {}}
+    await expect(serveArp(named, stage)).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringMatching(/^vnet-br is a bridge/),
+    })
+  })
+
+  function order(interfaceNames: readonly string[]): ServeArpOrder {
+    return {interfaceNames, site: 'y', gateways: [], vms: [], hold: false}
+  }
+  const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
+})
+
 describe('serveArpRequest', () => {
   const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
   const order = (over: Partial<ServeArpOrder>): ServeArpOrder => ({
@@ -84,7 +194,28 @@ describe('serveArpRequest', () => {
       gateways: [gateway],
       vms: new Set([VM.mac]),
       hold: false,
+      named: [],
+      unknown: [],
     })
+  })
+
+  it('with --hold knows the named VMs beforehand, each with the gateways of its segment and family', () => {
+    const named = (over: Partial<ServeArpOrder>, of = inventory) => {
+      const {named, unknown} = serveArpRequest(order({site: 'y', hold: true, ...over}), of)
+      return [named.map(({gateway, vm}) => `${vm.ip} ${vm.mac} on ${gateway.ip} at ${gateway.mac}`), unknown]
+    }
+    const it = `10.1.0.10 ${VM.mac} on 10.1.0.254 at ${BY}`
+    expect(named({vms: ['db-03']})).toEqual([[it], []])
+    expect(named({vms: [VM.mac, '02:00:00:00:01:77']})).toEqual([[it], ['02:00:00:00:01:77']])
+    expect(named({vms: ['web-07'], gateways: ['10.1.0.99=02:00:00:00:0b:09']}), 'not its gateways').toEqual([
+      [],
+      ['02:00:00:00:00:10'],
+    ])
+    expect(named({vms: ['db-03'], site: undefined, gateways: [`10.1.0.254=${BX}`]})).toEqual([
+      [`10.1.0.10 ${VM.mac} on 10.1.0.254 at ${BX}`],
+      [],
+    ])
+    expect(named({})).toEqual([[], []])
   })
 
   it('takes them from flags', () => {

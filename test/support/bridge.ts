@@ -1,8 +1,7 @@
 // A bridge between two hosts for tests: one on a local port, one behind the port that leads to the other site.
 import {writeFileSync} from 'node:fs'
-import {dirname} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
-import {removeFile, removeIfEmpty} from '../../src/net/file/text-file.ts'
+import {removeNamespaceFiles} from '../../src/net/namespace-file.ts'
 import {openPacketSocket, type ReceivedFrame} from '../../src/net/packet/packet-socket.ts'
 import {watchReadable} from '../../src/net/packet/readable.ts'
 import {runCommand} from '../../src/net/process/command.ts'
@@ -83,9 +82,7 @@ export async function withBridge<T>(options: BridgeOptions, fn: (bridge: TestBri
     } finally {
       for (const {close} of hosts) await close()
       // A record of filters outlives the namespace that it is about.
-      const record = filterHostIn(namespace).recordFile()
-      removeFile(record)
-      removeIfEmpty(dirname(record))
+      inNamespace(namespace, removeNamespaceFiles)
     }
   })
 }

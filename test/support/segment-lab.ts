@@ -3,8 +3,9 @@
 import {writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {removeNamespaceFiles} from '../../src/net/namespace-file.ts'
 import {runCommand} from '../../src/net/process/command.ts'
-import {namespaces} from '../../src/net/process/netns.ts'
+import {inNamespace, namespaces} from '../../src/net/process/netns.ts'
 import {withPrefix} from './namespaces.ts'
 import {useAround} from './use-around.ts'
 
@@ -76,6 +77,7 @@ export async function withSegmentLab<T>(options: SegmentOptions, fn: (lab: Segme
       return pids.join('').split('\n').filter(Boolean)
     }
     const restore = async (): Promise<void> => {
+      inNamespace(ns('sw'), removeNamespaceFiles)
       await Promise.all(NODES.map((node) => run(node, restoring(node, options))))
       await Promise.all((['vm', 'gx', 'gy'] as const).map((node) => run(node, carries(BEYOND))))
       await Promise.all((['gx', 'gy'] as const).map((node) => run(node, carries('10.1.0.10'))))
@@ -89,8 +91,10 @@ export const useSegmentLab = (options: SegmentOptions): (() => SegmentLab) =>
   useAround((fn) => withSegmentLab(options, fn))
 
 async function remove(prefix: string): Promise<void> {
-  for (const name of namespaces().filter((each) => NODES.some((node) => each === `${prefix}-${node}`)))
+  for (const name of namespaces().filter((each) => NODES.some((node) => each === `${prefix}-${node}`))) {
+    inNamespace(name, removeNamespaceFiles)
     await runCommand('ip', ['netns', 'del', name])
+  }
 }
 
 const addressesOf = ({shared = true}: SegmentOptions) =>

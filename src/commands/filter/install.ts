@@ -1,6 +1,6 @@
-import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
-import type {FilterInstallDocument} from '../../orders/filter/install.ts'
+import {installFlags} from '../../cli/install-flags.ts'
+import type {InstallDocument} from '../../orders/units/install.ts'
 
 export default class FilterInstall extends BaseCommand {
   static override summary = 'write systemd units that put the filters of this host back, and check them'
@@ -10,16 +10,16 @@ export default class FilterInstall extends BaseCommand {
     '<%= config.bin %> <%= command.id %>',
     {description: 'See the units', command: '<%= config.bin %> <%= command.id %> --print'},
   ]
-  static override flags = {
-    directory: Flags.string({default: '/etc/systemd/system', helpValue: 'DIR', summary: 'where units lie'}),
-    print: Flags.boolean({summary: 'show them, and write nothing'}),
-  }
+  static override flags = installFlags
 
-  async run(): Promise<FilterInstallDocument> {
+  async run(): Promise<InstallDocument> {
     const {flags} = await this.parse(FilterInstall)
-    const {installText, installUnits} = await import('../../orders/filter/install.ts')
+    const [{installText, installUnits}, {FILTER}] = await Promise.all([
+      import('../../orders/units/install.ts'),
+      import('../../domain/units.ts'),
+    ])
     const command = [process.execPath, process.argv[1] ?? this.config.bin]
-    const document = installUnits(command, flags.directory, flags.print)
+    const document = installUnits(FILTER, command, {directory: flags.directory, dryRun: flags.print})
     for (const line of installText(document)) this.log(line)
     return document
   }

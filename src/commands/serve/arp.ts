@@ -17,6 +17,10 @@ export default class ServeArp extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> --site y -i vnet0 -i vnet1',
     },
     {
+      description: 'On the ports of all VMs, as they come and go',
+      command: "<%= config.bin %> <%= command.id %> --site y -i 'vnet*' --hold",
+    },
+    {
       description: 'Without an inventory',
       command: '<%= config.bin %> <%= command.id %> --gateway 10.1.0.254=02:00:00:00:0b:02 -i vnet0 --hold',
     },
@@ -28,7 +32,7 @@ export default class ServeArp extends BaseCommand {
       multiple: true,
       required: true,
       summary:
-        "port of a VM that is here; repeat for several. Not the bridge: through it the other site's VMs are heard too",
+        "port of a VM that is here, or a pattern of such names ('vnet*'); repeat for several. One that is not there is waited for. Not the bridge: through it the other site's VMs are heard too",
     }),
     site: Flags.string({helpValue: 'SITE', summary: 'answer for the gateways of this site'}),
     gateway: Flags.string({
@@ -41,13 +45,17 @@ export default class ServeArp extends BaseCommand {
       multiple: true,
       summary: 'answer this VM alone, by name or MAC (default: whoever asks on the port)',
     }),
-    hold: Flags.boolean({summary: 'counter frames that tell a VM another MAC'}),
+    hold: Flags.boolean({
+      default: false,
+      summary:
+        'counter frames that tell a VM another MAC: one that was named from the start, another once it has asked',
+    }),
     pcap: pcapFlag,
   }
 
   async run(): Promise<ServeArpDocument> {
     const {flags} = await this.parse(ServeArp)
-    const {serveArp, serveArpRequest} = await import('../../services/arp-responder/serve.ts')
+    const {awaitedOf, serveArp, serveArpRequest} = await import('../../services/arp-responder/serve.ts')
     const order = {
       interfaceNames: flags.interface,
       site: flags.site,
@@ -56,14 +64,23 @@ export default class ServeArp extends BaseCommand {
       hold: flags.hold,
     }
     const request = serveArpRequest(order, await this.inventory(flags.inventory))
+    const tell = (line: string): void => {
+      this.log(line)
+      if (this.jsonEnabled()) this.progress(line)
+    }
     const document = await serveArp(request, {
       world: await this.world(flags.pcap),
       signal: this.interrupt.signal,
-      ready: ({gateways, interfaceNames}) => {
-        const what = `answering on ${interfaceNames.join(', ')}: ${gateways.map(({ip, mac}) => `${ip} is at ${mac}`).join(', ')}`
-        this.log(what)
-        if (this.jsonEnabled()) this.progress(what)
+      ready: (asked, ports) => {
+        const what = asked.gateways.map(({ip, mac}) => `${ip} is at ${mac}`).join(', ')
+        const awaited = awaitedOf(asked, ports)
+        tell(
+          `answering on ${ports.join(', ') || 'no port yet'}: ${what}${awaited.length > 0 ? `; waiting for ${awaited.join(', ')}` : ''}`,
+        )
+        for (const mac of asked.unknown)
+          this.caution(`the inventory does not know ${mac}: it is held once it has asked`)
       },
+      tell,
       log: (line) => this.progress(line),
     })
     for (const {interface: name, answered, asked, held} of document.ports) {

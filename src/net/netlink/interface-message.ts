@@ -3,7 +3,9 @@ import {type Ipv4, ipv4Text, type Mac, macText} from '../../wire/address.ts'
 import {attributeMap, familyOf, u32In, whole} from './netlink-message.ts'
 
 const IFLA = {address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18} as const
-const IFLA_INFO = {kind: 1, slaveKind: 4} as const
+const IFLA_INFO = {kind: 1, data: 2, slaveKind: 4} as const
+/** Of the data of an interface of kind `vlan` (if_link.h). */
+const IFLA_VLAN_ID = 1
 const IFA = {address: 1, local: 2} as const
 const IFF_UP = 0x1
 const IFF_LOWER_UP = 0x10000
@@ -25,6 +27,8 @@ export interface InterfaceMessage {
   /** Index of the bridge that it is a port of. */
   readonly bridge: number | undefined
   readonly isBridge: boolean
+  /** The VLAN that it takes out of the device below it. */
+  readonly vlan: number | undefined
 }
 
 const textOf = (data: Buffer | undefined): string => (data?.toString('utf8') ?? '').replace(/\0.*$/s, '')
@@ -34,6 +38,9 @@ export function parseInterface(body: Buffer): InterfaceMessage {
   const found = attributeMap(whole(body, 0, IFINFOMSG), IFINFOMSG)
   const mac = found.get(IFLA.address)
   const info = attributeMap(found.get(IFLA.linkInfo) ?? Buffer.alloc(0), 0)
+  const kind = textOf(info.get(IFLA_INFO.kind))
+  const vlan =
+    kind === 'vlan' ? attributeMap(info.get(IFLA_INFO.data) ?? Buffer.alloc(0), 0).get(IFLA_VLAN_ID) : undefined
   const flags = body.readUInt32LE(8)
   return {
     index: body.readInt32LE(4),
@@ -44,7 +51,8 @@ export function parseInterface(body: Buffer): InterfaceMessage {
     carrier: (flags & IFF_LOWER_UP) !== 0,
     ethernet: body.readUInt16LE(2) === ARPHRD_ETHER,
     bridge: textOf(info.get(IFLA_INFO.slaveKind)) === 'bridge' ? u32In(found, IFLA.master) : undefined,
-    isBridge: textOf(info.get(IFLA_INFO.kind)) === 'bridge',
+    isBridge: kind === 'bridge',
+    vlan: vlan && whole(vlan, 0, 2).readUInt16LE(0),
   }
 }
 

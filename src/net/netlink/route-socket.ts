@@ -64,7 +64,8 @@ const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
 const NLM_F_DUMP_INTR = 0x10
 /** RTMGRP_LINK, and the groups of IPv4 and IPv6 routes and rules. */
-const GROUPS = 0x1 | 0x40 | 0x400 | 0x80 | 0x40000
+const LINKS = 0x1
+const GROUPS = LINKS | 0x40 | 0x400 | 0x80 | 0x40000
 
 /** The kernel refused; `code` is the errno's name. @internal */
 export class RouteError extends Error {
@@ -204,8 +205,14 @@ export interface RouteEvents {
 }
 
 /** Listens to the kernel's notifications. Resolves its `close` when nothing more will be called. */
-export function watchRoutes(events: RouteEvents): {close(): Promise<void>} {
-  const fd = netlinkSocket(NETLINK_ROUTE, GROUPS)
+export const watchRoutes = (events: RouteEvents): {close(): Promise<void>} => watchGroups(GROUPS, events)
+
+/** The same of interfaces alone: they come, go, and change. */
+export const watchLinks = (onChanged: () => void): {close(): Promise<void>} =>
+  watchGroups(LINKS, {onChanged, onNotifyPeers: () => {}})
+
+function watchGroups(groups: number, events: RouteEvents): {close(): Promise<void>} {
+  const fd = netlinkSocket(NETLINK_ROUTE, groups)
   const buffer = Buffer.alloc(1 << 16)
   const watch = watchReadable(fd, () => {
     let changed = false

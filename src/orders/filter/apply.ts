@@ -82,11 +82,24 @@ function rulesetFor({filters}: FilterStates, {tables, old}: FilterHost): string 
 function needBridgePorts({hook, intent}: MeantFilter, {links}: FilterHost): void {
   if (hook !== 'bridge' && intent.kept.length === 0) return
   for (const port of intent.ports) {
-    if (links.find(({name}) => name === port)?.bridge !== undefined) continue
-    const names = links.flatMap(({name, bridge}) => (bridge === undefined ? [] : name)).join(', ')
-    throw usage(`${port} is no port of a bridge here; bridge ports are: ${names || 'none'}`)
+    const link = links.find(({name}) => name === port)
+    if (link?.bridge !== undefined) continue
+    throw usage(`${noBridgePort(port, link?.openVswitch === true, links)}; ${wayOut(hook, intent)}`)
   }
 }
+
+function noBridgePort(port: string, isOpenVswitch: boolean, links: FilterHost['links']): string {
+  if (isOpenVswitch) return `${port} is a port of Open vSwitch, whose frames no bridge filter sees`
+  const names = links.flatMap(({name, bridge}) => (bridge === undefined ? [] : name)).join(', ')
+  return `${port} is no port of a bridge here; bridge ports are: ${names || 'none'}`
+}
+
+/** What works at a port that is no bridge's; there nobody answers for VMs that have left. */
+const wayOut = (hook: NftHook, {kept}: FilterIntent): string =>
+  [
+    ...(hook === 'bridge' ? ['--hook netdev filters at the port itself'] : []),
+    ...(kept.length > 0 ? ['--keep-inbound takes a bridge'] : []),
+  ].join(', ')
 
 /** The one table of version 0.1.0 goes when filters come that keep local all that it kept. */
 function refuseToLose(filters: readonly MeantFilter[], {old}: FilterHost): void {

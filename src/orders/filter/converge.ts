@@ -1,6 +1,5 @@
 // Brings this host to the filters that are meant. What is meant is written down before the kernel is touched: a run that is
 // killed leaves nothing behind that the next one does not know of.
-import {setTimeout as delay} from 'node:timers/promises'
 import {type BridgeFacts, type KeptPlan, keptRefusals, missingOf, planKept} from '../../domain/filter/kept.ts'
 import {
   type FilterRecord,
@@ -11,28 +10,14 @@ import {
   madeWithout,
   recordText,
 } from '../../domain/filter/record.ts'
-import {Failure, usage} from '../../errors.ts'
+import {usage} from '../../errors.ts'
+import {aloneWith} from '../../net/record-store.ts'
 import type {FilterWorld} from '../../probe/filter/filter-world.ts'
 import {bridgeFacts, type FilterHost, unmake} from '../../probe/filter/host.ts'
 
-const LOCK_MS = 60_000
-
 /** One process at a time changes the filters of a namespace. @throws Failure `runtime` if another does not end. */
-export async function aloneWithFilters<T>(world: FilterWorld, work: () => Promise<T>): Promise<T> {
-  for (const end = performance.now() + LOCK_MS; ; ) {
-    const lock = world.lock()
-    if (lock) {
-      try {
-        return await work()
-      } finally {
-        lock.release()
-      }
-    }
-    if (performance.now() > end)
-      throw new Failure('runtime', `another gwswitch has been changing filters for ${LOCK_MS / 1000} s`)
-    await delay(20)
-  }
-}
+export const aloneWithFilters = <T>(world: FilterWorld, work: () => Promise<T>): Promise<T> =>
+  aloneWith(world, 'filters', work)
 
 /** What shall be: the filters, and the transaction of nft that brings the tables there. */
 export interface Goal {

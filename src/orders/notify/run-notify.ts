@@ -58,7 +58,7 @@ async function ownLook(inventory: Inventory, interfaceName: string | undefined, 
   const named = interfaceName === undefined ? undefined : interfaceIn(interfaces, interfaceName)
   return async ({about, order}, stage) => {
     const segment = about && findSegment(inventory, about.vm.segment)
-    const via = named ?? (about && segment && legsOf(interfaces, about.to.mac, segment.prefix)[0])
+    const via = named ?? (about && segment && legsOf(interfaces, about.to.mac, segment)[0])
     if (!about || !via?.carrier) return undefined
     const families = [...(order.to.v4 === null ? [] : [4 as const]), ...(order.to.v6 === null ? [] : [6 as const])]
     const scene = await sceneAround(inventory, {...about, via, families, keepsSessions: order.mode === 'drain'}, world)

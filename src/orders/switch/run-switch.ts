@@ -4,6 +4,7 @@ import {resolveSwitchover, type Switchover, switchoverFrom} from '../../domain/i
 import {EXIT, Failure, type FailureKind} from '../../errors.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {World} from '../../net/world.ts'
+import {redirectOf, redirectText} from '../../probe/redirects.ts'
 import {
   carryOut,
   exitOf,
@@ -98,6 +99,7 @@ export async function prepareSwitch(
 ): Promise<Prepared> {
   const switchover = switchoverFrom(resolveSwitchover(inventory, order), order.from)
   const passedOver: {strategy: string; reason: string}[] = []
+  const redirect = await redirectHere(switchover, world)
   for (const chosen of chooseStrategies(installed, order.strategies, switchover.vm.strategies)) {
     const strategy = await chosen.load()
     const untaken = optionsOf(order).find((name) => !strategy.takes.includes(name))
@@ -108,13 +110,21 @@ export async function prepareSwitch(
       })
       continue
     }
+    if (redirect?.isInTheWay && strategy.name !== redirect.strategy) {
+      passedOver.push({strategy: strategy.name, reason: redirect.says})
+      continue
+    }
     try {
       const plan = await strategy.plan(switchover, order, world)
       return {
         switchover,
         strategy,
         plan,
-        describe: [...notes(switchover, order), ...strategy.describe(plan)],
+        describe: [
+          ...notes(switchover, order),
+          ...(redirect && strategy.name !== redirect.strategy ? [redirect.says] : []),
+          ...strategy.describe(plan),
+        ],
         passedOver,
       }
     } catch (error) {
@@ -127,6 +137,20 @@ export async function prepareSwitch(
       ? passedOver[0]!.reason
       : passedOver.map(({strategy, reason}) => `${strategy}: ${reason}`).join('; ')
   throw new Failure('usage', reasons)
+}
+
+/** What a bridge here makes of what the VM sends to another gateway, whatever the VM is told. */
+async function redirectHere({vm, segment, to}: Switchover, world: World) {
+  const standing = await redirectOf(vm.mac, world)
+  if (standing === undefined) return undefined
+  const {says, lift} = redirectText(standing, vm, segment.gateways)
+  const isInTheWay = standing.to !== to.mac
+  // The strategy that made it puts another in its place, or takes it away.
+  return {
+    strategy: 'mac-proxy',
+    isInTheWay,
+    says: isInTheWay ? `${says}: lift that first, ${lift}` : `${says}; ${lift} lifts that`,
+  }
 }
 
 /** What there is to know about the order itself, whatever the strategy. */

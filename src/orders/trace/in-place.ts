@@ -6,10 +6,11 @@ import {usage} from '../../errors.ts'
 import type {VantageWorld} from '../../net/vantage-world.ts'
 import type {World} from '../../net/world.ts'
 import {askEgress, FAR_AWAY} from '../../probe/egress.ts'
+import {redirectOf, redirectText} from '../../probe/redirects.ts'
 import {standIn} from '../../probe/stand-in.ts'
 import {type Ipv4, type Mac, prefixOf, readMac} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal, readIp} from '../../wire/ipv6-address.ts'
-import {resolveStation, type StationOrder, type Waker} from './station.ts'
+import {resolveStation, type Station, type StationOrder, type Waker} from './station.ts'
 
 /** What of an order the VM's place changes. */
 export interface InPlaceOrder extends StationOrder {
@@ -37,6 +38,7 @@ export async function inVmsPlace<O extends InPlaceOrder, T>(
   const station = await resolveStation(order, inventory, world, vantage, wake)
   const {label, mac, ip, port, segment} = station
   if (ip === undefined) throw usage(`--port-of ${order.portOf}: its address is not known: say IP=${mac}`)
+  await refuseRedirected(station, world)
   expectInjectable(station, port!, await vantage.learned(), order.interfaceName !== undefined)
   const known = segment?.gateways ?? (inventory ? allGateways(inventory) : [])
   const gateways = [...known, ...order.via.flatMap((text) => namedByMac(text) ?? [])]
@@ -54,6 +56,14 @@ export async function inVmsPlace<O extends InPlaceOrder, T>(
   } finally {
     await stand.close()
   }
+}
+
+/** What is sent in its place is redirected as its own is: both ways of a pair would be one. */
+async function refuseRedirected({name, mac, segment}: Station, world: World): Promise<void> {
+  const redirect = await redirectOf(mac, world)
+  if (redirect === undefined) return
+  const {says, lift} = redirectText(redirect, {mac, name}, segment?.gateways ?? [])
+  throw usage(`${says}: its gateways cannot be compared from its port; ${lift} lifts that, --passive listens`)
 }
 
 /** How long a VM that nobody has heard for long may take to answer, ms. */

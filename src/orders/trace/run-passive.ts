@@ -5,6 +5,7 @@ import {usage} from '../../errors.ts'
 import type {VantageWorld} from '../../net/vantage-world.ts'
 import type {World} from '../../net/world.ts'
 import {listenPassively} from '../../probe/passive.ts'
+import {redirectOf, redirectText} from '../../probe/redirects.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import {type Ipv6, readIp} from '../../wire/ipv6-address.ts'
 import {resolveStation, type StationOrder} from './station.ts'
@@ -21,16 +22,24 @@ export interface PassiveStage {
   readonly signal: AbortSignal
   /** A line that replaces the one before it. */
   onProgress(text: string): void
+  /** What changes what the result means. */
+  onWarning(line: string): void
 }
 
 /** @throws Failure `usage` for names in place of addresses (to ask for them would send something); as `resolveStation`. */
 export async function runPassive(
   order: PassiveOrder,
   inventory: Inventory | undefined,
-  {world, vantage, signal, onProgress}: PassiveStage,
+  {world, vantage, signal, onProgress, onWarning}: PassiveStage,
 ): Promise<PassiveDocument> {
   const peers = new Set(order.peers.map(neededAddress))
-  const {name, mac, interfaceName, port, onLink, site, known} = await resolveStation(order, inventory, world, vantage)
+  const station = await resolveStation(order, inventory, world, vantage)
+  const {name, mac, interfaceName, port, onLink, site, known} = station
+  const redirect = port && (await redirectOf(mac, world))
+  if (redirect) {
+    const {says, lift} = redirectText(redirect, {mac, name}, station.segment?.gateways ?? [])
+    onWarning(`${says}: its packets leave there, whatever gateway it is seen to send to; ${lift} lifts that`)
+  }
   const heard = await listenPassively(
     world,
     {interfaceName, mac, segments: onLink, durationMs: order.seconds * 1000},

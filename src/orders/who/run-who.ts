@@ -10,6 +10,7 @@ import type {WhoOrder} from '../../probe/who-questions.ts'
 import {sceneAround} from '../../strategies/bystander.ts'
 import {askTarget} from '../../strategies/scene.ts'
 import {isIpv4} from '../../wire/address.ts'
+import {redirectedOf} from '../mac-proxy/redirected.ts'
 
 export async function runWho(
   order: WhoOrder,
@@ -19,7 +20,7 @@ export async function runWho(
   if (!isIpv4(order.source)) throw usage(`--source ${order.source} is not an IPv4 address`)
   const interfaces = await world.interfaces()
   for (const port of order.ports) interfaceIn(interfaces, port)
-  return who(order, inventory, world, signal, async ({vm, gateway, families, at}, either) => {
+  const seen = await who(order, inventory, world, signal, async ({vm, gateway, families, at}, either) => {
     const {name, site, mac, segment} = gateway
     const asked = at.bridge ?? {tag: at.tag}
     if ('apart' in asked) {
@@ -35,4 +36,6 @@ export async function runWho(
       evidence: family === 4 ? gatewayText(seen.target, scene.to) : gatewayText6(seen, scene.to).join(),
     }))
   })
+  const names = seen.rows.map(({vm}) => vm)
+  return {...seen, redirected: await redirectedOf(names, inventory, world)}
 }

@@ -106,7 +106,7 @@ function portProblems({hook, intent}: MeantFilter, {links}: FilterHost): string[
     const link = links.find(({name}) => name === port)
     if (link === undefined) return `${port} is not on this host now`
     if (hook === 'bridge' && link.bridge === undefined)
-      return `${port} is no bridge port now: a bridge filter does not see its frames`
+      return `${port} is no bridge port now: a bridge filter does not see its frames (--hook netdev does)`
     return []
   })
 }

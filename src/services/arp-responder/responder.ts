@@ -1,11 +1,14 @@
 // The responder on one VM port: answers who-has GATEWAY with this site's MAC, before the far gateway's answer is there.
+
+import {Failure} from '../../errors.ts'
 import {anyOf, etherType} from '../../net/packet/bpf.ts'
 import type {Link, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
 import {readClaim} from '../../strategies/arp/claims.ts'
 import {announcementFrame} from '../../strategies/arp/frames.ts'
 import {isGroupMac, type Mac} from '../../wire/address.ts'
-import {ETHERTYPE_ARP, ETHERTYPE_IPV6} from '../../wire/ethernet.ts'
+import {ifWellFormed} from '../../wire/error.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_IPV6, parseEthernet} from '../../wire/ethernet.ts'
 import {isVersion6} from '../../wire/ipv6-address.ts'
 import {type Answer, answerTo, type LocalGateway} from './answers.ts'
 
@@ -15,8 +18,15 @@ export interface ResponderOptions {
   readonly vms: ReadonlySet<Mac> | undefined
   /** Also answer frames that tell a VM another MAC, by asking it: what no filter keeps out. */
   readonly hold: boolean
+  /** With `hold`: what these are told is answered also before they have asked. */
+  readonly named?: readonly HeldVm[]
+  /** At which port VMs were heard, for all ports together: told by and to the responders. */
+  readonly places?: Map<Mac, string>
   log(line: string): void
 }
+
+/** A VM that is known beforehand, and a gateway that it is to be held on. */
+export type HeldVm = Pick<Answer, 'gateway' | 'vm'>
 
 export interface ResponderCounters {
   /** Questions answered. */
@@ -26,6 +36,14 @@ export interface ResponderCounters {
   /** Frames that told a VM another MAC, and were countered. */
   held: number
 }
+
+interface Known {
+  readonly answer: Pick<Answer, 'gateway' | 'vm' | 'vlan'>
+  askedNs: bigint
+  pending: boolean
+}
+
+const keyOf = ({vm, gateway}: HeldVm): string => `${vm.mac} ${gateway.ip}`
 
 /** VMs remembered a port. One port has one VM, or a few behind a nested bridge. */
 const REMEMBERED = 256
@@ -42,23 +60,37 @@ export function startResponder(
   link: Link,
   world: World,
   options: ResponderOptions,
+  counters: ResponderCounters = {answered: 0, asked: 0, held: 0},
 ): {readonly counters: ResponderCounters; stop(): void} {
-  const counters: ResponderCounters = {answered: 0, asked: 0, held: 0}
+  const {named = [], places = new Map<Mac, string>()} = options
   const ending = new AbortController()
-  const known = new Map<string, {readonly answer: Answer; askedNs: bigint; pending: boolean}>()
+  const known = new Map<string, Known>(
+    named.map((answer) => [keyOf(answer), {answer: {...answer, vlan: undefined}, askedNs: 0n, pending: false}]),
+  )
+  const lasting = new Set(known.keys())
 
-  const ask = ({gateway, vm, vlan}: Answer): void => {
-    link.send(announcementFrame('ask', gateway, {vm, vlan}, link.mac).bytes)
+  /** False: the port went down, or away, meanwhile. */
+  const send = (frame: Uint8Array): boolean => {
+    try {
+      link.send(frame)
+      return true
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind !== 'runtime') throw error
+      options.log(error.message)
+      return false
+    }
   }
+  const ask = ({gateway, vm, vlan}: Known['answer']): boolean =>
+    send(announcementFrame('ask', gateway, {vm, vlan}, link.mac).bytes)
   const remember = (answer: Answer) => {
-    const key = `${answer.vm.mac} ${answer.gateway.ip}`
+    const key = keyOf(answer)
     const entry = {answer, askedNs: known.get(key)?.askedNs ?? 0n, pending: known.get(key)?.pending ?? false}
     known.delete(key)
     known.set(key, entry)
-    if (known.size > REMEMBERED) known.delete(known.keys().next().value!)
+    if (known.size > REMEMBERED + lasting.size) known.delete([...known.keys()].find((each) => !lasting.has(each))!)
     return entry
   }
-  const later = async (entry: {readonly answer: Answer; pending: boolean}): Promise<void> => {
+  const later = async (entry: Known): Promise<void> => {
     if (entry.pending) return
     entry.pending = true
     try {
@@ -67,19 +99,16 @@ export function startResponder(
         ask(entry.answer)
       }
     } catch {
-      // Stopped, or the port went away: there is nobody left to ask.
+      // Stopped: there is nobody left to ask.
     } finally {
       entry.pending = false
     }
   }
   const answer = (found: Answer): void => {
-    link.send(found.frame)
+    if (!send(found.frame)) return
     counters.answered++
     const entry = remember(found)
-    if (found.checksAnother) {
-      ask(found)
-      counters.asked++
-    }
+    if (found.checksAnother && ask(found)) counters.asked++
     if (isVersion6(found.gateway.ip)) void later(entry)
     const why = found.checksAnother ? ', which it thought elsewhere: asked in turn' : ''
     options.log(
@@ -92,18 +121,25 @@ export function startResponder(
       const claim = readClaim(received.bytes, gateway.ip)
       if (!claim || claim.mac === gateway.mac || claim.vlanId !== vlan?.id) continue
       if (claim.destination !== vm.mac && !isGroupMac(claim.destination)) continue
+      // What goes to all is for whoever is behind this port.
+      if ((places.get(vm.mac) ?? link.name) !== link.name) continue
       if (received.timestampNs - entry.askedNs < BigInt(HOLD_GAP_MS * 1e6)) continue
       entry.askedNs = received.timestampNs
+      if (!ask(entry.answer)) continue
       counters.held++
-      ask(entry.answer)
       options.log(`${link.name}: ${claim.mac} told ${vm.ip} otherwise (${claim.text}): asked it in turn`)
     }
+  }
+  const noteSource = (bytes: Uint8Array): void => {
+    const source = ifWellFormed(() => parseEthernet(bytes).source)
+    if (source !== undefined && named.some(({vm}) => vm.mac === source)) places.set(source, link.name)
   }
   const unsubscribe = link.onFrame((received) => {
     if (received.packetType === 'outgoing') {
       if (options.hold) counter(received)
       return
     }
+    if (lasting.size > 0) noteSource(received.bytes)
     const found = answerTo(received.bytes, options.gateways, link.mac)
     if (found && (options.vms === undefined || options.vms.has(found.vm.mac))) answer(found)
   })

@@ -1,13 +1,14 @@
 // `gwswitch serve arp` between its flags and its words: which gateways, on which ports, until it is stopped.
-import {findVm, type Inventory, neededSite} from '../../domain/inventory/site.ts'
+import {findSegment, findVm, type Inventory, neededSite} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
-import {usage} from '../../errors.ts'
-import {bridgePorts} from '../../net/bridge-ports.ts'
+import {Failure, usage} from '../../errors.ts'
+import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {isGroupMac, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
-import {isMulticastIpv6, readIp} from '../../wire/ipv6-address.ts'
+import {isLinkLocal, isMulticastIpv6, isVersion6, readIp} from '../../wire/ipv6-address.ts'
 import type {LocalGateway} from './answers.ts'
-import {type ResponderCounters, responderFilter, startResponder} from './responder.ts'
+import {isMeant, portChanges, readyPorts} from './ports.ts'
+import {type HeldVm, type ResponderCounters, responderFilter, startResponder} from './responder.ts'
 
 /** The command line, as typed. */
 export interface ServeArpOrder {
@@ -20,16 +21,24 @@ export interface ServeArpOrder {
 }
 
 export interface ServeArpRequest {
+  /** Names of ports, and patterns of names. */
   readonly interfaceNames: readonly string[]
   readonly gateways: readonly LocalGateway[]
   readonly vms: ReadonlySet<Mac> | undefined
   readonly hold: boolean
+  /** VMs that are held before they have asked. */
+  readonly named: readonly HeldVm[]
+  /** VMs that are held once they have asked: nobody says what their addresses are. */
+  readonly unknown: readonly Mac[]
 }
 
 export interface ServeArpDocument {
   readonly schema: 'gwswitch.serve-arp/1'
   readonly gateways: readonly {readonly name: string | null; readonly ip: string; readonly mac: Mac}[]
+  /** Those that were served at any time. */
   readonly ports: readonly ({readonly interface: string} & ResponderCounters)[]
+  /** Of the ports that were asked for, those of which none came. */
+  readonly awaited: readonly string[]
   readonly seconds: number
   readonly exitCode: number
 }
@@ -42,7 +51,27 @@ export function serveArpRequest(order: ServeArpOrder, inventory: Inventory | und
   const twice = gateways.find(({ip}, i) => gateways.findIndex((other) => other.ip === ip) !== i)
   if (twice) throw usage(`${twice.ip} is given two MACs: one site has one`)
   const vms = order.vms.length === 0 ? undefined : new Set(order.vms.map((name) => vmMac(name, inventory)))
-  return {interfaceNames: [...new Set(order.interfaceNames)], gateways, vms, hold: order.hold}
+  const macs = order.hold ? [...(vms ?? [])] : []
+  const named = macs.flatMap((mac) => heldVm(mac, gateways, inventory))
+  return {
+    ...{interfaceNames: [...new Set(order.interfaceNames)], gateways, vms, hold: order.hold, named},
+    unknown: macs.filter((mac) => !named.some(({vm}) => vm.mac === mac)),
+  }
+}
+
+/** The addresses of a VM of the inventory, each with the gateways of its segment and family. */
+function heldVm(mac: Mac, gateways: readonly LocalGateway[], inventory: Inventory | undefined): HeldVm[] {
+  const vm = inventory?.vms.find((each) => each.mac === mac)
+  const segment = vm && inventory && findSegment(inventory, vm.segment)
+  if (vm === undefined || segment === undefined) return []
+  const theirs = segment.gateways.flatMap(({ip, ip6 = []}) => [ip, ...ip6])
+  const ip6 = vm.ip6?.find((ip) => !isLinkLocal(ip)) ?? vm.ip6?.[0]
+  return gateways
+    .filter(({ip}) => theirs.includes(ip))
+    .flatMap((gateway) => {
+      const ip = isVersion6(gateway.ip) ? ip6 : vm.ip
+      return ip === undefined ? [] : [{gateway, vm: {ip, mac}}]
+    })
 }
 
 function gatewayOf(text: string): LocalGateway {
@@ -90,78 +119,167 @@ export interface ServeArpStage {
   readonly world: World
   /** Aborting it ends the service. */
   readonly signal: AbortSignal
-  /** Called once every port is served. */
-  ready(request: ServeArpRequest): void
+  /** Called once every port that is there is served: these. */
+  ready(request: ServeArpRequest, ports: readonly string[]): void
+  /** A port has come, or gone. */
+  tell(line: string): void
   log(line: string): void
 }
 
+/** Between two looks at the ports, ms, where nobody tells that they changed, or something of it was missed. */
+const LOOK_MS = 1000
+
 /**
- * Serves until the signal is aborted, or a port fails.
- * @throws Failure `usage` for a bridge in place of a VM port, `runtime` if a port goes away.
+ * Serves the ports that are there, and those that come, until the signal is aborted.
+ * @throws Failure `usage` for a bridge in place of a VM port, `privilege` without CAP_NET_RAW.
  */
-export async function serveArp(
-  request: ServeArpRequest,
-  {world, signal, ready, log}: ServeArpStage,
-): Promise<ServeArpDocument> {
+export async function serveArp(request: ServeArpRequest, stage: ServeArpStage): Promise<ServeArpDocument> {
+  const {world, signal} = stage
   await refuseStrangePorts(request, world)
   const startedNs = world.now()
-  const open: {name: string; counters: ResponderCounters; close(): Promise<void>}[] = []
-  const failed = new AbortController()
+  const bell = makeBell(world)
+  const ports = servedPorts(request, stage, bell.ring)
+  const watch = await world.linkChanges?.(bell.ring)
   try {
-    for (const name of request.interfaceNames) {
-      const link = await world.openLink(name, {
-        filter: responderFilter,
-        promiscuous: true,
-        outgoing: request.hold,
-      })
-      const {counters, stop} = startResponder(link, world, {...request, log})
-      link.onError((error) => failed.abort(error))
-      open.push({
-        name,
-        counters,
-        close: () => {
-          stop()
-          return link.close()
-        },
-      })
+    await ports.look(() => {})
+    stage.ready(request, ports.names())
+    while (!signal.aborted) {
+      await bell.rings(LOOK_MS, signal)
+      if (!signal.aborted) await ports.look(stage.tell)
     }
-    ready(request)
-    const end = AbortSignal.any([signal, failed.signal])
-    if (!end.aborted) await new Promise<void>((resolve) => end.addEventListener('abort', () => resolve(), {once: true}))
-    if (failed.signal.aborted && !signal.aborted) throw failed.signal.reason
   } finally {
-    for (const {close} of open) await close()
+    await watch?.close()
+    await ports.close()
   }
+  const counted = ports.counted()
   return {
     schema: 'gwswitch.serve-arp/1',
     gateways: request.gateways.map(({name, ip, mac}) => ({name: name ?? null, ip, mac})),
-    ports: open.map(({name, counters}) => ({interface: name, ...counters})),
+    ports: counted.map(([name, counters]) => ({interface: name, ...counters})),
+    awaited: awaitedOf(
+      request,
+      counted.map(([name]) => name),
+    ),
     seconds: Number(world.now() - startedNs) / 1e9,
     exitCode: 0,
   }
 }
 
-/**
- * On the gateway's own leg the kernel answers, and through a bridge the other site's VMs are heard too: an answer there
- * would draw them to this site.
- */
-async function refuseStrangePorts({interfaceNames, gateways}: ServeArpRequest, world: World): Promise<void> {
-  const all = await world.interfaces()
-  const bridges = new Set((await bridgePorts()).map(({bridge}) => bridge))
-  for (const name of interfaceNames) {
-    const facts = all.find((candidate) => candidate.name === name)
-    const own = gateways.find(
-      ({mac, ip}) => mac === facts?.mac || facts?.addresses.some((address) => address.ip === ip),
-    )
-    if (own) {
-      throw usage(
-        `${name} is the gateway ${own.ip} itself, whose kernel answers already: name the ports of the VMs that are here`,
-      )
-    }
-    if (bridges.has(name)) {
-      throw usage(
-        `${name} is a bridge, through which the other site's VMs are heard too: name the ports of the VMs that are here`,
-      )
-    }
+/** What was asked for, and none of these is. */
+export const awaitedOf = ({interfaceNames}: ServeArpRequest, ports: readonly string[]): string[] =>
+  interfaceNames.filter((pattern) => !ports.some((name) => isMeant(pattern, name)))
+
+/** Something to wait at, that others may ring. */
+function makeBell(world: World) {
+  let ringing = new AbortController()
+  return {
+    ring: (): void => ringing.abort(new Error('rung')),
+    /** Until it was rung since the last time, `ms` have passed, or the signal is aborted. */
+    async rings(ms: number, signal: AbortSignal): Promise<void> {
+      await world.sleep(ms, AbortSignal.any([signal, ringing.signal])).catch(() => {})
+      ringing = new AbortController()
+    },
   }
+}
+
+/** The kernel begins with 1. */
+const NO_INDEX = 0
+
+interface Served {
+  /** Of the interface; none once receiving has failed. */
+  index: number
+  close(): Promise<void>
+}
+
+/** The responders on the ports that are meant. */
+function servedPorts(request: ServeArpRequest, {world, log}: ServeArpStage, ring: () => void) {
+  const served = new Map<string, Served>()
+  const totals = new Map<string, ResponderCounters>()
+  const refused = new Map<number, string>()
+  const places = new Map<Mac, string>()
+
+  const close = async (name: string): Promise<void> => {
+    const port = served.get(name)
+    served.delete(name)
+    await port?.close()
+  }
+  const open = async ({name, index}: InterfaceFacts): Promise<void> => {
+    const link = await world.openLink(name, {filter: responderFilter, promiscuous: true, outgoing: request.hold})
+    const counters = totals.get(name) ?? {answered: 0, asked: 0, held: 0}
+    totals.set(name, counters)
+    const {stop} = startResponder(link, world, {...request, places, log}, counters)
+    const port: Served = {
+      index,
+      close: () => {
+        stop()
+        return link.close()
+      },
+    }
+    served.set(name, port)
+    // Whether it is still there is looked at; one that is gets a new link.
+    link.onError((error) => {
+      log(error.message)
+      port.index = NO_INDEX
+      ring()
+    })
+  }
+  /** What only a pattern names, and is no VM's port, is left out. */
+  const isStrange = async (port: InterfaceFacts): Promise<boolean> => {
+    if (!refused.has(port.index)) refused.set(port.index, (await strangeness(port, request.gateways, world)) ?? '')
+    return refused.get(port.index) !== ''
+  }
+  return {
+    /** Takes up what came, lets go of what went. */
+    async look(tell: (line: string) => void): Promise<void> {
+      const ready: InterfaceFacts[] = []
+      for (const port of readyPorts(request.interfaceNames, await world.interfaces()))
+        if (!(await isStrange(port))) ready.push(port)
+      const indices = new Map([...served].map(([name, {index}]) => [name, index]))
+      const changes = portChanges(indices, ready)
+      for (const name of changes.close) {
+        await close(name)
+        tell(`${name} is gone, or down: waiting for it`)
+      }
+      for (const port of changes.open) {
+        try {
+          await open(port)
+          tell(`answering on ${port.name}`)
+        } catch (error) {
+          // It went down again meanwhile: the next look is for that.
+          if (!(error instanceof Failure) || error.kind !== 'runtime') throw error
+          log(error.message)
+        }
+      }
+    },
+    names: (): string[] => [...served.keys()],
+    counted: (): readonly (readonly [string, ResponderCounters])[] => [...totals],
+    close: async (): Promise<void> => {
+      for (const name of [...served.keys()]) await close(name)
+    },
+  }
+}
+
+/** A port that is named, and is there, must be a VM's. */
+async function refuseStrangePorts({interfaceNames, gateways}: ServeArpRequest, world: World): Promise<void> {
+  for (const port of await world.interfaces()) {
+    if (!interfaceNames.includes(port.name)) continue
+    const why = await strangeness(port, gateways, world)
+    if (why !== undefined) throw usage(`${why}: name the ports of the VMs that are here`)
+  }
+}
+
+/**
+ * Why a port is no VM's. On the gateway's own leg the kernel answers, and through a bridge the other site's VMs are heard
+ * too: an answer there would draw them to this site.
+ */
+async function strangeness(
+  {name, mac, addresses}: InterfaceFacts,
+  gateways: readonly LocalGateway[],
+  world: World,
+): Promise<string | undefined> {
+  const own = gateways.find((each) => each.mac === mac || addresses.some(({ip}) => ip === each.ip))
+  if (own) return `${name} is the gateway ${own.ip} itself, whose kernel answers already`
+  if ((await world.bridgeOf?.(name))?.isBridge)
+    return `${name} is a bridge, through which the other site's VMs are heard too`
+  return undefined
 }

@@ -18,6 +18,8 @@ export interface Claim {
   readonly source: Mac
   readonly destination: Mac
   readonly vlanId: number | undefined
+  /** Whom hosts take for a default router by it, where it says so of another than the gateway. */
+  readonly router?: Ipv6
   /** What kind of frame it is, in words. */
   readonly text: string
 }
@@ -33,6 +35,22 @@ export function readClaim(bytes: Uint8Array, gatewayIp: Ipv4 | Ipv6): Claim | un
           ? ndClaim(parseIpv6(payload), gatewayIp, isGroupMac(destination))
           : undefined
     return claimed && {...claimed, source, destination, vlanId: vlan?.id}
+  })
+}
+
+/** What a frame says about a default router; undefined if nothing, or that it is none any more. */
+export function readRouterClaim(bytes: Uint8Array): (Claim & {readonly router: Ipv6}) | undefined {
+  return ifWellFormed(() => {
+    const {source, destination, vlan, etherType, payload} = parseEthernet(bytes)
+    if (etherType !== ETHERTYPE_IPV6) return undefined
+    const packet = parseIpv6(payload)
+    if (packet.nextHeader !== NEXT_HEADER_ICMPV6 || packet.hopLimit !== ND_HOP_LIMIT) return undefined
+    const message = parseIcmpv6(packet.payload, packet)
+    if (message.kind !== 'router-advertisement' || message.routerLifetime === 0) return undefined
+    const cast = isGroupMac(destination) ? 'multicast' : 'unicast'
+    const text = `${cast} router advertisement of ${packet.source}, which routes for ${message.routerLifetime} s`
+    const mac = macIn(message.options, 'source') ?? source
+    return {router: packet.source, mac, source, destination, vlanId: vlan?.id, text}
   })
 }
 

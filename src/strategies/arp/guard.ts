@@ -7,9 +7,9 @@ import type {EchoIdentity, Sighting} from '../../probe/sighting.ts'
 import {echoFrame, readSighting} from '../../probe/vm-watch.ts'
 import {type Ipv4, isGroupMac, type Mac, type Prefix} from '../../wire/address.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, type Vlan} from '../../wire/ethernet.ts'
-import type {Ipv6} from '../../wire/ipv6-address.ts'
-import type {AnnouncedGateway} from './announcement.ts'
-import {type Claim, readClaim} from './claims.ts'
+import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
+import type {AnnouncedGateway, Form} from './announcement.ts'
+import {type Claim, readClaim, readRouterClaim} from './claims.ts'
 import {announcementFrame} from './frames.ts'
 
 export interface GuardRequest {
@@ -18,6 +18,10 @@ export interface GuardRequest {
   readonly vlan?: Vlan | undefined
   readonly segment?: Prefix | undefined
   readonly forMs: number
+  /** Where echoes claim to come from: off the segment where the default route is what moves; default: the gateway. */
+  readonly echoFrom?: Ipv4 | Ipv6 | undefined
+  /** The advertisements of other gateways are attempts too: by one guard of a VM alone. */
+  readonly routers?: boolean | undefined
   /** To name whoever sent a frame. */
   readonly gateways: readonly {readonly name: string; readonly site: string; readonly mac: Mac}[]
 }
@@ -34,6 +38,8 @@ export interface Repoison {
   readonly mac: Mac | undefined
   /** `bx (site x)`; undefined for a host that is no gateway of the inventory. */
   readonly host: string | undefined
+  /** What was done about it, where what is asked does not tell whether the VM followed. */
+  readonly blind: string | undefined
   /** The VM followed it. */
   took: boolean
   /** Until the VM was seen on its gateway again, ms; undefined if it never was. */
@@ -96,7 +102,8 @@ export async function guard(
 function standGuard(link: Link, world: World, request: GuardRequest, tell: (attempt: Repoison) => void) {
   const {gateway} = request
   const vm = {...request.vm, vlan: request.vlan}
-  const echo: EchoIdentity = {gatewayIp: gateway.ip, identifier: Math.floor(world.random() * 0x10000)}
+  const identifier = Math.floor(world.random() * 0x10000)
+  const echo: EchoIdentity = {gatewayIp: gateway.ip, identifier, from: request.echoFrom}
   const startedNs = world.now()
   const attempts: Repoison[] = []
   let unlisted = 0
@@ -108,12 +115,15 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
   let lastAnswerNs = 0n
   let open: Repoison | undefined
   let waiting = false
+  let old = gateway.old
   const ending = new AbortController()
 
+  /** What puts the VM back; `old` is the router whose advertisement is to be taken back. */
   const ask = (): void => {
     asks++
     lastAnswerNs = world.now()
-    link.send(announcementFrame('ask', gateway, {vm, vlan: vm.vlan}, link.mac).bytes)
+    for (const form of answerForms(gateway, old))
+      link.send(announcementFrame(form, {...gateway, old}, {vm, vlan: vm.vlan}, link.mac).bytes)
   }
   const check = (): void => {
     sequence = (sequence + 1) & 0xffff
@@ -134,6 +144,7 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
       hex: bytes && Buffer.from(bytes).toString('hex'),
       mac,
       host: known && `${known.name} (site ${known.site})`,
+      blind: claim?.router === undefined ? undefined : blindWord(request),
       took,
       recoveredMs: undefined,
     }
@@ -182,9 +193,10 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
   const unsubscribe = link.onFrame((received: ReceivedFrame) => {
     const sighting = readSighting(received, vm, echo, request.segment)
     if (sighting) return seen(sighting)
-    const claim = readClaim(received.bytes, gateway.ip)
+    const claim = readClaim(received.bytes, gateway.ip) ?? claimOfOld(received.bytes, request)
     if (!claim || claim.mac === gateway.mac || claim.vlanId !== vm.vlan?.id) return
     if (claim.destination !== vm.mac && !isGroupMac(claim.destination)) return
+    if (claim.router !== undefined && isLinkLocal(gateway.ip)) old = claim.router
     record(received.timestampNs, claim.mac, claim, received.bytes, false)
     answer()
   })
@@ -216,6 +228,29 @@ function standGuard(link: Link, world: World, request: GuardRequest, tell: (atte
   }
 }
 
+/**
+ * The advertisement of another router that the inventory knows. A router that nobody knows may be a tenant's own: that one
+ * is told by the VM's following it.
+ */
+function claimOfOld(bytes: Uint8Array, {gateway, gateways, routers = false}: GuardRequest): Claim | undefined {
+  if (!routers) return undefined
+  const claim = readRouterClaim(bytes)
+  if (claim === undefined || claim.router === gateway.ip) return undefined
+  return claim.router === gateway.old || gateways.some(({mac}) => mac === claim.mac) ? claim : undefined
+}
+
+/** By the answer to an echo from off the segment it is seen where the default route leads. */
+function blindWord({gateway, echoFrom}: GuardRequest): string | undefined {
+  if (echoFrom !== undefined) return undefined
+  return isLinkLocal(gateway.ip)
+    ? 'withdrawn in its name'
+    : 'left as it is: no link-local address of the new gateway is known'
+}
+
+/** A router with an address of its own says so; one that shares it has the entry moved. */
+const answerForms = ({old: left}: AnnouncedGateway, old: Ipv6 | undefined): readonly Form[] =>
+  left !== undefined ? ['withdraw', 'ra'] : old !== undefined ? ['withdraw', 'ask'] : ['ask']
+
 /** What a guard found, a line a piece: the frame, the host, and what came of it. */
 export function guardEvidence({attempts, watchedMs, holds, gatewayIp, unlisted}: GuardReport): string[] {
   const watched = `${(watchedMs / 1000).toFixed(1)} s`
@@ -237,7 +272,7 @@ export function attemptText({afterMs, frame, mac, host}: Repoison): string {
 function outcomeText(attempt: Repoison): string {
   const {took, recoveredMs} = attempt
   const then = !took
-    ? 'without effect'
+    ? (attempt.blind ?? 'without effect')
     : recoveredMs === undefined
       ? 'not won back'
       : `won back after ${recoveredMs.toFixed(1)} ms`

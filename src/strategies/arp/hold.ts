@@ -1,10 +1,11 @@
 // Keeps a verified VM on its gateway for the time that was asked for, and says who tried to move it.
 import {readPrefix} from '../../wire/address.ts'
+import {isLinkLocal, isVersion6} from '../../wire/ipv6-address.ts'
 import {vlanOf} from '../scene.ts'
 import type {Stage, Verdict} from '../strategy.ts'
-import {attemptText, type GuardReport, guard, guardEvidence, guardFilter} from './guard.ts'
+import {attemptText, type GuardReport, type GuardRequest, guard, guardEvidence, guardFilter} from './guard.ts'
 import type {ArpPlan} from './plan.ts'
-import {targets} from './targets.ts'
+import {type Target, targets} from './targets.ts'
 
 /** Guards every address for the plan's time. Attempts that were answered are evidence, not failure. */
 export async function hold(plan: ArpPlan, {world, signal, observe}: Stage, verified: Verdict): Promise<Verdict> {
@@ -13,20 +14,20 @@ export async function hold(plan: ArpPlan, {world, signal, observe}: Stage, verif
   const options = {filter: guardFilter(plan.vm.mac), promiscuous: true, outgoing: true}
   const link = await world.openLink(plan.interface, options)
   try {
-    const common = {vlan: vlanOf(plan), segment: readPrefix(plan.segment.prefix), forMs: plan.guardMs}
+    const guardRequest = ({request: {gateway, vm, echoFrom}}: Target, routers: boolean): GuardRequest => ({
+      ...{vlan: vlanOf(plan), segment: readPrefix(plan.segment.prefix), forMs: plan.guardMs},
+      ...{gateway, vm: vm!, echoFrom, routers, gateways: plan.gateways},
+    })
+    const all = targets(plan, plan.to)
+    const routed = all.find(({gatewayIp}) => isLinkLocal(gatewayIp)) ?? all.find(({gatewayIp}) => isVersion6(gatewayIp))
     const reports = await Promise.all(
-      targets(plan, plan.to).map(({request}) =>
-        guard(
-          link,
-          world,
-          {...common, gateway: request.gateway, vm: request.vm!, gateways: plan.gateways},
-          signal,
-          (attempt) =>
-            observe({
-              atNs: attempt.atNs,
-              text: `moved back? ${attemptText(attempt)}`,
-              frame: attempt.hex === undefined ? undefined : {direction: 'in', kind: 'claim', hex: attempt.hex},
-            }),
+      all.map((target) =>
+        guard(link, world, guardRequest(target, target === routed), signal, (attempt) =>
+          observe({
+            atNs: attempt.atNs,
+            text: `moved back? ${attemptText(attempt)}`,
+            frame: attempt.hex === undefined ? undefined : {direction: 'in', kind: 'claim', hex: attempt.hex},
+          }),
         ),
       ),
     )

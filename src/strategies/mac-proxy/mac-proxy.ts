@@ -1,13 +1,14 @@
 // The redirection: the VM keeps sending to the old gateway's MAC, and its bridge hands the frames to the new gateway.
+import {type Redirect, redirectsIn, type StandingRedirect, usedBy} from '../../domain/mac-proxy/ruleset.ts'
 import {together} from '../../probe/together.ts'
 import type {Mac} from '../../wire/address.ts'
 import type {Eyes} from '../scene.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
-import {type MacProxyPlan, planMacProxy, rulesFor} from './plan.ts'
+import {type MacProxyPlan, planMacProxy, redirectFor} from './plan.ts'
 import {askLeaving, type Leaving} from './prove.ts'
 import {type ProxyWorld, systemProxyWorld} from './proxy-world.ts'
-import {chainOf, PROXY_TABLE, redirectIn, removeProxyTable} from './ruleset.ts'
+import {meantRedirects, proxyTable, redirectVm, releaseVms} from './redirects.ts'
 
 /** The strategy on a host of its own, for tests; {@link macProxy} is the one on this machine. */
 export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
@@ -26,21 +27,21 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
   takes: ['vlanId', 'verifyTo'],
   plan: (switchover, options, world) => planMacProxy(switchover, options, host, world),
   async look(plan, stage) {
-    const redirect = redirectIn((await host.readTable('bridge', PROXY_TABLE))?.rules, plan.vm.mac) ?? null
+    const {redirect, meant} = await redirectBefore(plan, host)
     const {eyes, sends} = eyesOn(plan)
     // Taking a redirection back is right wherever the VM is.
-    const takesBack = redirect?.from === plan.to.mac
+    const takesBack = redirect !== null && usedBy(redirect) === plan.to.mac
     const {standing, ends} = await lookBefore({...plan.scene, ...(takesBack && {dciRttMs: null})}, stage, {eyes})
-    const before = {...standing, sends: sends(), redirect}
+    const before = {...standing, sends: sends(), redirect, meant}
     return {plan: {...plan, before}, uses: standing.uses, ends}
   },
   async execute(plan, {observe, world}) {
-    const sends = plan.before?.sends ?? []
-    const rules = rulesFor(plan, sends, plan.to.mac)
-    await host.loadNft(rules)
+    const sends = sendsOf(plan)
+    const redirect = redirectFor(plan, sends, plan.to.mac)
+    await (redirect === null ? releaseVms(host, [plan.vm.mac]) : redirectVm(host, redirect))
     const used = sends.filter((mac) => mac !== plan.to.mac)
     const text =
-      rules === plan.release
+      redirect === null
         ? `${plan.vm.name} sends to ${plan.to.mac} by itself: ${plan.bridge} redirects it no more`
         : `${plan.bridge} redirects ${plan.vm.name} from ${used.join(' and ') || plan.from.mac} to ${plan.to.mac}`
     observe({atNs: world.now(), text})
@@ -83,25 +84,34 @@ function eyesOn(plan: MacProxyPlan): {eyes: Eyes; sends(): readonly Mac[]} {
   return {eyes, sends: () => sends}
 }
 
+/** Where the VM sends by itself; one that says nothing now sent where the redirection that stands takes it from. */
+const sendsOf = ({before}: MacProxyPlan): readonly Mac[] => {
+  const {sends = [], redirect} = before ?? {}
+  return sends.length === 0 && redirect ? [usedBy(redirect)] : sends
+}
+
+const standingRedirect = async (mac: Mac, host: ProxyWorld): Promise<StandingRedirect | undefined> =>
+  redirectsIn((await proxyTable(host))?.rules).find(({vm}) => vm === mac)
+
+/** As the kernel has it; what it does not say is in the record, if that is about the same one. */
+async function redirectBefore(plan: MacProxyPlan, host: ProxyWorld) {
+  const standing = await standingRedirect(plan.vm.mac, host)
+  const meant = meantRedirects(host).find(({vm}) => vm.mac === plan.vm.mac) ?? null
+  if (standing === undefined) return {redirect: null, meant}
+  const isMeant = meant !== null && usedBy(meant) === standing.from && meant.to.mac === standing.to
+  return {redirect: isMeant ? meant : redirectFor(plan, [standing.from], standing.to), meant}
+}
+
 /** Exactly the redirection that was there before, none included. */
 async function restoreRules(plan: MacProxyPlan, host: ProxyWorld, {world, observe}: Stage): Promise<void> {
-  const back = plan.before?.redirect ?? null
-  await host.loadNft(back === null ? plan.release : rulesFor(plan, [back.from], back.to))
-  if (back === null) await removeIfEmpty(host)
-  const text = back === null ? 'redirects it no more' : `redirects it from ${back.from} to ${back.to} again`
+  const back: Redirect | null = plan.before?.redirect ?? null
+  await (back === null ? releaseVms(host, [plan.vm.mac], plan.before?.meant) : redirectVm(host, back))
+  const text = back === null ? 'redirects it no more' : `redirects it from ${usedBy(back)} to ${back.to.mac} again`
   observe({atNs: world.now(), text: `${plan.bridge}: ${plan.vm.name}: ${text}`})
 }
 
-async function removeIfEmpty(host: ProxyWorld): Promise<void> {
-  const left = await host.readTable('bridge', PROXY_TABLE)
-  const isEmpty = left !== undefined && !left.rules.some(({chain}) => chain !== 'from_vms')
-  if (isEmpty) await host.loadNft(removeProxyTable())
-}
-
 async function withCount(plan: MacProxyPlan, verdict: Verdict, host: ProxyWorld): Promise<Verdict> {
-  const table = await host.readTable('bridge', PROXY_TABLE)
-  const rules = table?.rules.filter(({chain}) => chain === chainOf(plan.vm.mac)) ?? []
-  if (rules.length === 0) return verdict
-  const packets = rules.reduce((sum, {counter}) => sum + (counter?.packets ?? 0), 0)
-  return {...verdict, evidence: [...verdict.evidence, `${packets} packets redirected so far`]}
+  const standing = await standingRedirect(plan.vm.mac, host)
+  if (standing === undefined) return verdict
+  return {...verdict, evidence: [...verdict.evidence, `${standing.packets} packets redirected so far`]}
 }

@@ -1,6 +1,8 @@
 // What the redirection will do, decided before anything is touched.
 import type {Gateway} from '../../domain/inventory/site.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
+import {type Redirect, redirectRuleset, releaseRuleset} from '../../domain/mac-proxy/ruleset.ts'
+import type {NamedGateway} from '../../domain/proof/gateway.ts'
 import {Failure} from '../../errors.ts'
 import type {BridgePort, FdbEntry} from '../../net/bridge-ports.ts'
 import type {World} from '../../net/world.ts'
@@ -10,14 +12,6 @@ import {type Scene, sceneOf} from '../scene.ts'
 import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {ProxyWorld} from './proxy-world.ts'
-import {redirectRuleset, releaseRuleset} from './ruleset.ts'
-
-export interface ProxiedGateway {
-  readonly name: string
-  readonly site: string
-  readonly ip: Ipv4
-  readonly mac: Mac
-}
 
 /** JSON; see `Strategy.plan`. */
 export interface MacProxyPlan {
@@ -28,8 +22,8 @@ export interface MacProxyPlan {
   readonly vlan: number | null
   readonly vm: {readonly name: string; readonly ip: Ipv4; readonly mac: Mac}
   readonly segment: {readonly name: string; readonly prefix: string}
-  readonly from: ProxiedGateway
-  readonly to: ProxiedGateway
+  readonly from: NamedGateway
+  readonly to: NamedGateway
   /** Where the VM's packets leave the bridge: the proof is looked for there. The bridge itself, if it is the gateway. */
   readonly watch: readonly string[]
   /** The new gateway is this very bridge. */
@@ -50,8 +44,9 @@ export interface MacProxyPlan {
 export interface ProxyBefore extends Standing {
   /** The MACs to which the VM itself sends, whatever the bridge makes of it; empty: not seen. */
   readonly sends: readonly Mac[]
-  /** The MACs of the redirection that was there; null: none was. */
-  readonly redirect: {readonly from: Mac; readonly to: Mac} | null
+  /** The redirection that was there, and the one that was meant to be; null: none. */
+  readonly redirect: Redirect | null
+  readonly meant: Redirect | null
 }
 
 /** As many ports are watched for the proof, at most. */
@@ -74,12 +69,14 @@ export async function planMacProxy(
   }
   const ports = await host.bridgePorts()
   if (ports.length === 0)
-    throw usage(`there is no bridge here: mac-proxy runs on the hypervisor (or switch) that ${vm.name} is plugged into`)
-  const port = await vmPort(vm, options.interfaceName, ports, host)
+    throw usage(
+      `there is no bridge here: mac-proxy runs on the hypervisor (or switch) that ${vm.name} is plugged into${otherWay(from, to)}`,
+    )
+  const port = await vmPort(vm, options.interfaceName, ports, host, otherWay(from, to))
   const fdb = await host.bridgeFdb(port.bridge)
   const isBridge = fdb.some(({mac, own}) => own && mac === to.mac)
   const ipv6 = (to.ip6 ?? []).length > 0
-  const gateway = ({name, site, ip, mac}: Gateway): ProxiedGateway => ({name, site, ip, mac})
+  const gateway = ({name, site, ip, mac}: Gateway): NamedGateway => ({name, site, ip, mac})
   const via = (await world.interfaces()).find(({name}) => name === port.name)
   if (!via) throw new Failure('runtime', `${port.name}, behind which ${vm.name} is, carries no frames: is it up?`)
   const scene = await sceneOf(switchover, options, world, via, {bridge: port.bridge})
@@ -98,22 +95,37 @@ export async function planMacProxy(
     release: releaseRuleset(vm.mac),
     ...{scene, before: null},
   }
-  return {...planned, ruleset: rulesFor(planned, [], to.mac)}
+  return {...planned, ruleset: redirectRuleset(redirectFor(planned, [], to.mac)!)}
 }
 
 /**
- * The rules that make the bridge hand packets that the VM sends to any other gateway to this one; none where it is seen to
- * send there by itself.
+ * What makes the bridge hand packets that the VM sends to any other gateway to this one; null where it is seen to send
+ * there by itself.
  */
-export function rulesFor(plan: MacProxyPlan, sends: readonly Mac[], to: Mac): string {
+export function redirectFor(plan: MacProxyPlan, sends: readonly Mac[], to: Mac): Redirect | null {
   const {vm, port, segment, ipv6, gatewaysIp6} = plan
   const used = (sends.length === 0 ? [plan.from.mac] : sends).filter((mac) => mac !== to)
-  if (used.length === 0) return plan.release
+  if (used.length === 0) return null
   const others = Object.keys(gatewaysIp6).filter((mac) => mac !== to)
-  const from = [...new Set([...used, ...others])].map((mac) => ({mac, ip6: gatewaysIp6[mac] ?? []}))
+  const from = [...new Set([...used, ...others])].map((mac) => ({...named(plan, mac), ip6: gatewaysIp6[mac] ?? []}))
   const isBridge = plan.isBridge && to === plan.to.mac
-  return redirectRuleset({vm, port, prefix: segment.prefix, from, to: {mac: to}, isBridge, ipv6})
+  return {
+    vm: {name: vm.name, mac: vm.mac},
+    ...{port, prefix: segment.prefix, from, to: named(plan, to), isBridge, ipv6},
+  }
 }
+
+/** A MAC that is no gateway's has no other name. */
+function named({scene}: MacProxyPlan, mac: Mac): Redirect['to'] {
+  const {name, site} = scene.gateways.find((each) => each.mac === mac) ?? {name: mac, site: ''}
+  return {name, site, mac}
+}
+
+/** What works at a port of Open vSwitch, whose frames no rule for bridges sees. */
+const otherWay = (from: Gateway, to: Gateway): string =>
+  from.ip === to.ip
+    ? '; at a port of Open vSwitch, --strategy arp -i PORT'
+    : '; with Open vSwitch, --strategy dhcp or agent'
 
 /** The port named, or the one behind which a bridge has learned the VM. */
 async function vmPort(
@@ -121,12 +133,13 @@ async function vmPort(
   named: string | undefined,
   ports: readonly BridgePort[],
   host: ProxyWorld,
+  otherwise: string,
 ): Promise<BridgePort> {
   if (named !== undefined) {
     const port = ports.find(({name}) => name === named)
     if (port) return port
     throw usage(
-      `${named} is no port of a bridge: name the port that ${vm.name} is plugged into (${ports.map(({name}) => name).join(', ')})`,
+      `${named} is no port of a bridge: name the port that ${vm.name} is plugged into (${ports.map(({name}) => name).join(', ')})${otherwise}`,
     )
   }
   for (const bridge of new Set(ports.map((port) => port.bridge))) {

@@ -3,9 +3,9 @@ import {answersForGateway, type BridgeFacts, planKept, presentOf} from '../../..
 import {filterTable} from '../../../src/domain/filter/nft-text.ts'
 import {interSitePorts, untaggedPorts} from '../../../src/domain/filter/ports.ts'
 import {madeWithout, NOTHING_MADE, parseRecord, recordText, withFilters} from '../../../src/domain/filter/record.ts'
-import {filterUnits} from '../../../src/domain/filter/units.ts'
 import {cutWords, frameWords} from '../../../src/domain/filter/words.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
+import {FILTER, MAC_PROXY, recordedUnits} from '../../../src/domain/units.ts'
 import {GROUPS_INVENTORY} from '../../support/fhrp-frames.ts'
 import {FILTER_INVENTORY} from '../../support/filter-frames.ts'
 import {intentOf} from '../../support/filter-order.ts'
@@ -129,8 +129,14 @@ describe('in words', () => {
   })
 
   it('a unit starts this very program, whatever its path is made of', () => {
-    const [apply] = filterUnits(['/opt/my node/bin/node', '/srv/50%/run.js'], '/var/lib/gwswitch/filter.json')
+    const [apply] = recordedUnits(FILTER, ['/opt/my node/bin/node', '/srv/50%/run.js'])
     expect(apply!.text).toContain('ExecStart="/opt/my node/bin/node" /srv/50%%/run.js filter apply --recorded\n')
     expect(apply!.text).toMatch(/^After=.*nftables\.service/m)
+    const units = recordedUnits(MAC_PROXY, ['/usr/bin/gwswitch'])
+    expect(units.map(({name}) => name)).toEqual([
+      ...['gwswitch-mac-proxy.service', 'gwswitch-mac-proxy-check.service', 'gwswitch-mac-proxy-check.timer'],
+    ])
+    expect(units[0]!.text).toContain('ExecStart=/usr/bin/gwswitch mac-proxy apply\n')
+    expect(units[1]!.text).toContain('ExecStart=/usr/bin/gwswitch mac-proxy list\n')
   })
 })

@@ -3,7 +3,7 @@ import {readRequest} from '../../../src/domain/dhcp/request.ts'
 import {CODECS} from '../../../src/probe/trace/codecs.ts'
 import {readEchoAnswer} from '../../../src/probe/trace/echo-probe.ts'
 import {readSighting} from '../../../src/probe/vm-watch.ts'
-import {readClaim} from '../../../src/strategies/arp/claims.ts'
+import {readClaim, readRouterClaim} from '../../../src/strategies/arp/claims.ts'
 import {readClientSighting} from '../../../src/strategies/dhcp/client-watch.ts'
 import {readClientSighting6} from '../../../src/strategies/dhcp/client-watch6.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
@@ -41,7 +41,7 @@ export const LOOKERS: readonly Target[] = [
       CODECS.map((codec) => codec.read(bytes, {mac: '02:00:00:00:00:10', ip})),
     ),
   ),
-  ofFrames('claim', (bytes) => [readClaim(bytes, '10.0.0.1'), readClaim(bytes, 'fe80::1')]),
+  ofFrames('claim', (bytes) => [readClaim(bytes, '10.0.0.1'), readClaim(bytes, 'fe80::1'), readRouterClaim(bytes)]),
   ofFrames('dhcp sighting', (bytes) => [readClientSighting(received(bytes)), readClientSighting(received(bytes), 10)]),
   ofFrames('dhcpv6 sighting', (bytes) => readClientSighting6(received(bytes))),
   ofBytes({

@@ -105,6 +105,7 @@ describe('garp --all', () => {
     ]
     const link = {
       neighSuppress: false,
+      openVswitch: false,
       vlanAware: false,
       tunnel: false,
       vlanDevice: undefined,

@@ -2,6 +2,7 @@ import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {Failure, type FailureKind} from '../../../src/errors.ts'
 import type {DeadMan} from '../../../src/net/process/dead-man.ts'
+import type {World} from '../../../src/net/world.ts'
 import {performSwitch, plannedSwitch, prepareSwitch} from '../../../src/orders/switch/run-switch.ts'
 import type {Registered} from '../../../src/strategies/registry.ts'
 import type {OptionName, Strategy, Verdict} from '../../../src/strategies/strategy.ts'
@@ -55,17 +56,14 @@ function guardIn(log: string[], arm: () => Promise<void> = async () => {}): Dead
 }
 
 const ORDER = {vm: 'web-07', to: 'y', strategies: []}
-function prepared(...strategies: readonly Strategy[]) {
+const prepared = (...strategies: readonly Strategy[]) => preparedIn(fakeWorld(), ...strategies)
+
+function preparedIn(world: World, ...strategies: readonly Strategy[]) {
   const installed = new Map<string, Registered>(
     strategies.map((each) => [each.name, {name: each.name, plugin: 'p', load: async () => each}]),
   )
   const names = strategies.map(({name}) => name)
-  return prepareSwitch(
-    {...ORDER, strategies: names},
-    parseInventory(INVENTORY, 'gwswitch.yaml'),
-    installed,
-    fakeWorld(),
-  )
+  return prepareSwitch({...ORDER, strategies: names}, parseInventory(INVENTORY, 'gwswitch.yaml'), installed, world)
 }
 
 const failure = (kind: FailureKind): Failure => new Failure(kind, `${kind}: because`)
@@ -102,6 +100,55 @@ describe('prepareSwitch', () => {
       message: 'a: usage: because; b: usage: because',
     })
     await expect(prepared(cannot('a'))).rejects.toMatchObject({kind: 'usage', message: 'usage: because'})
+  })
+})
+
+describe('prepareSwitch where the bridge redirects the VM', () => {
+  const RX = '02:00:00:00:0a:01'
+  const RY = '02:00:00:00:0b:01'
+  const world = (to: string, vm = '020000000010'): World => {
+    const rule = {chain: `vm_${vm}`, comment: `${RX} > ${to}`, code: '', counter: {packets: 1, bytes: 1}}
+    const table = {declarations: [], sets: new Map(), elements: new Map(), devices: [], rules: [rule]}
+    return {...fakeWorld(), nftTable: async () => table}
+  }
+  const lift = 'gwswitch mac-proxy release web-07'
+
+  it('to another gateway, refuses before any strategy is asked, and names what lifts it', async () => {
+    const log: string[] = []
+    await expect(preparedIn(world('02:00:00:00:0c:01'), strategyOf('a', log))).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringMatching(new RegExp(`sends to rx .* to 02:00:00:00:0c:01 .*: lift that first, ${lift}$`)),
+    })
+    expect(log).toEqual([])
+  })
+
+  it.each([
+    [
+      'to another gateway, lets the strategy that redirects put another in its place',
+      '02:00:00:00:0c:01',
+      'mac-proxy',
+      [],
+    ],
+    [
+      'to the gateway that it shall use, goes on and says so',
+      RY,
+      'a',
+      [expect.stringContaining(`; ${lift} lifts that`)],
+    ],
+  ])('%s', async (_what, to, name, said) => {
+    const {describe} = await preparedIn(world(to), strategyOf(name, []))
+    expect(describe).toEqual([...said, `by ${name}`])
+  })
+
+  it('as another VM is, goes on', async () => {
+    expect(await preparedIn(world('02:00:00:00:0c:01', '020000000011'), strategyOf('a', []))).toMatchObject({
+      describe: ['by a'],
+    })
+  })
+
+  it('and nobody may look, goes on', async () => {
+    const blind: World = {...fakeWorld(), nftTable: () => Promise.reject(failure('privilege'))}
+    expect(await preparedIn(blind, strategyOf('a', []))).toMatchObject({describe: ['by a']})
   })
 })
 

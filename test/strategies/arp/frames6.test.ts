@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest'
 import type {AnnouncedGateway, AnnounceTo, Form} from '../../../src/strategies/arp/announcement.ts'
-import {readClaim} from '../../../src/strategies/arp/claims.ts'
+import {readClaim, readRouterClaim} from '../../../src/strategies/arp/claims.ts'
 import {announcementFrame} from '../../../src/strategies/arp/frames.ts'
 
 const B = '02:00:00:00:0b:01'
@@ -53,6 +53,20 @@ describe('readClaim', () => {
     ['redirect', 'fe80::9', undefined, 'unicast redirect to fe80::9'],
   ])('names %s of %s', (form, ip, to, text) => {
     expect(told(form, ip, to)).toMatchObject({mac: old, source: old, text})
+  })
+
+  it('names another router by its advertisement, and none that says that it routes no longer', () => {
+    const said = (form: Form) =>
+      readRouterClaim(announcementFrame(form, {ip: 'fe80::a', mac: old, old: 'fe80::a'}, {}, old).bytes)
+    expect(said('ra')).toMatchObject({
+      ...{router: 'fe80::a', mac: old, source: old, destination: '33:33:00:00:00:01'},
+      text: 'multicast router advertisement of fe80::a, which routes for 1800 s',
+    })
+    expect([said('withdraw'), said('reply'), readRouterClaim(new Uint8Array(9))]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
   })
 
   it('sees no claim about another address, nor in anything else', () => {

@@ -109,6 +109,50 @@ describe('guard', () => {
     expect(guardEvidence(report).join()).toMatch(/not won back/)
   })
 
+  it.each<[string, string, string | undefined, number, RegExp | undefined]>([
+    [
+      'of its own',
+      'fe80::b',
+      'fe80::a',
+      1800,
+      /fe80::a, which routes for 1800 s, from bx \(site x\), .*: without effect$/,
+    ],
+    ['that is shared', 'fe80::1', undefined, 1800, /from bx \(site x\), 02:00:00:00:0a:02: withdrawn in its name$/],
+    [
+      'that is global',
+      '2001:db8:1::1',
+      undefined,
+      1800,
+      /: left as it is: no link-local address of the new gateway is known$/,
+    ],
+    ['of its own, and the advertisement says that it ends', 'fe80::b', 'fe80::a', 0, undefined],
+  ])(
+    'for a gateway with an address %s, names the old router that advertises itself',
+    async (_what, ip, old, routerLifetimeS, said) => {
+      const world = fakeWorld()
+      const link = await world.openLink('eth0')
+      const target = {ip: '2001:db8:1::10', mac: '02:00:00:00:01:10'}
+      void world.sleep(1500).then(() => {
+        // Another router is nobody's that is known, a tenant's perhaps.
+        for (const [from, mac] of [
+          ['fe80::a', BX],
+          ['fe80::66', '02:00:00:00:00:66'],
+        ] as const)
+          world.deliver(announcementFrame('ra', {ip: from, mac, routerLifetimeS}, {}, mac).bytes, 0)
+      })
+      const request: GuardRequest = {
+        ...{gateway: {ip, mac: BY, old}, vm: target, forMs: 3000, routers: true},
+        ...(old !== undefined && {echoFrom: '100::1'}),
+        gateways: [{name: 'bx', site: 'x', mac: BX}],
+      }
+      const report = await guard(link, world, request, new AbortController().signal)
+      expect(guardEvidence(report).filter((line) => line.includes('advertisement'))).toEqual(
+        said === undefined ? [] : [expect.stringMatching(said)],
+      )
+      expect(report.asks).toBe(said === undefined ? 0 : 1)
+    },
+  )
+
   it('does not answer a flood frame by frame, nor keep all of it', async () => {
     const attacks = Array.from({length: 1000}, (_, i) => ({atMs: 1000 + i}))
     const {report} = await guarded(vm(), attacks)

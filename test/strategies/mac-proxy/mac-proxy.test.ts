@@ -1,6 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
+import {parseProxyRecord} from '../../../src/domain/mac-proxy/record.ts'
 import {Failure} from '../../../src/errors.ts'
 import type {BridgePort, FdbEntry} from '../../../src/net/bridge-ports.ts'
 import type {NftTable} from '../../../src/net/nft/nft-listing.ts'
@@ -33,22 +34,38 @@ const behind = (mac: string, name: string, own = false): FdbEntry => ({
   fixed: false,
 })
 
+/** What is there after this was loaded, as far as it is looked at. */
+function tableOf(text: string): NftTable | undefined {
+  if (!text.includes('vm_')) return undefined
+  const comments = [...text.matchAll(/add rule bridge gwswitch_proxy (vm_\w+) .*comment "(.*)"/g)]
+  const rules = comments.map(([, chain = '', comment]) => ({chain, comment, code: '', counter: {packets: 7, bytes: 0}}))
+  return {declarations: [], sets: new Map(), elements: new Map(), devices: [], rules}
+}
+
 /** A hypervisor with one bridge; remembers what was loaded, and redirects as the last of it says. */
 function hypervisor({
   ports = [port('tap0'), port('uplink')],
   fdb = [behind(VM, 'tap0'), behind(RY, 'uplink')],
   obeys = true,
   sends = RX,
+  loaded = [] as string[],
+  refuses = false,
 } = {}) {
-  const loaded: string[] = []
-  const redirects = (): boolean =>
-    obeys && (loaded.findLast((text) => text.includes('from_vms'))?.includes('ether daddr set') ?? false)
-  const table: NftTable = {declarations: [], sets: new Map(), elements: new Map(), devices: [], rules: []}
+  const redirects = (): boolean => obeys && (loaded.at(-1)?.includes('ether daddr set') ?? false)
+  const records: (string | undefined)[] = []
   const host: ProxyWorld = {
-    loadNft: async (text) => void loaded.push(text),
-    readTable: async () => (loaded.length > 0 ? table : undefined),
+    loadNft: async (text) => {
+      if (refuses) throw new Failure('runtime', 'nft: no')
+      loaded.push(text)
+    },
+    readTable: async () => tableOf(loaded.at(-1) ?? ''),
+    compileTables: async () => new Map(),
     bridgePorts: async () => ports,
     bridgeFdb: async () => fdb,
+    recordFile: () => 'mac-proxy.json',
+    readRecord: () => records.at(-1),
+    writeRecord: (text) => void records.push(text),
+    lock: () => ({release: () => {}}),
   }
   const vm: FakeVm = {
     ip: '10.0.0.10',
@@ -72,7 +89,7 @@ function hypervisor({
   })
   const told: string[] = []
   const stage: Stage = {world, signal: new AbortController().signal, observe: ({text}) => void told.push(text)}
-  return {strategy: macProxyOn(host), loaded, told, stage, world}
+  return {strategy: macProxyOn(host), host, loaded, records, told, stage, world}
 }
 
 describe('the strategy mac-proxy', () => {
@@ -157,6 +174,41 @@ describe('the strategy mac-proxy', () => {
     expect({code: ends?.code, uses: uses?.name}).toEqual({code: 'already', uses: 'ry'})
     await strategy.execute(plan, stage)
     expect(loaded.join(), 'an inverse redirection would only do harm').not.toContain('ether daddr set')
+  })
+
+  it('takes the redirection away when a VM goes back that says nothing now, and adds no inverse one', async () => {
+    const first = hypervisor()
+    const there = await first.strategy.look(
+      await first.strategy.plan(switchover('web-07'), {}, first.world),
+      first.stage,
+    )
+    await first.strategy.execute(there.plan, first.stage)
+    const back = switchoverFrom(resolveSwitchover(inventory, {vm: 'web-07', to: 'x'}))
+    const {strategy, stage, world, loaded} = hypervisor({loaded: [...first.loaded]})
+    const {plan} = await strategy.look(await strategy.plan(back, {}, world), stage)
+    await strategy.execute({...plan, before: {...plan.before!, sends: []}}, stage)
+    expect(loaded.at(-1)).toBe('delete table bridge gwswitch_proxy\n')
+  })
+
+  it('writes down what it redirects before it does, and nothing that the kernel did not take', async () => {
+    const {strategy, stage, world, records} = hypervisor()
+    const {plan} = await strategy.look(await strategy.plan(switchover('web-07'), {}, world), stage)
+    await strategy.execute(plan, stage)
+    expect(parseProxyRecord(records.at(-1)!, 'f')).toMatchObject([
+      {
+        vm: {name: 'web-07', mac: VM},
+        port: 'tap0',
+        from: [{name: 'rx', site: 'x', mac: RX}],
+        to: {name: 'ry', mac: RY},
+      },
+    ])
+    await strategy.rollback(plan, stage)
+    expect(records.at(-1)).toBeUndefined()
+
+    const full = hypervisor({refuses: true})
+    const planned = await full.strategy.plan(switchover('web-07'), {}, full.world)
+    await expect(full.strategy.execute(planned, full.stage)).rejects.toThrow('nft: no')
+    expect(full.records.map((text) => text !== undefined)).toEqual([true, false])
   })
 
   it.each([

@@ -5,19 +5,30 @@ import type {Ipv6} from '../../wire/ipv6-address.ts'
 /** The table that is ours alone; every redirected VM has a chain in it. */
 export const PROXY_TABLE = 'gwswitch_proxy'
 
+/** A gateway, as whoever reads about a redirection knows it. */
+export interface ProxiedGateway {
+  readonly name: string
+  readonly site: string
+  readonly mac: Mac
+}
+
+/** JSON: it is kept on the disk. */
 export interface Redirect {
   readonly vm: {readonly name: string; readonly mac: Mac}
   /** The VM's own port. */
   readonly port: string
   readonly prefix: string
   /** The gateways that it may send to: one family may use another than the other. The first is the one it was seen to use. */
-  readonly from: readonly {readonly mac: Mac; readonly ip6: readonly Ipv6[]}[]
-  readonly to: {readonly mac: Mac}
+  readonly from: readonly (ProxiedGateway & {readonly ip6: readonly Ipv6[]})[]
+  readonly to: ProxiedGateway
   /** The new gateway is this very bridge. */
   readonly isBridge: boolean
   /** Redirect IPv6 too: the new gateway routes it. */
   readonly ipv6: boolean
 }
+
+/** The gateway that the VM itself was seen to use. */
+export const usedBy = ({from}: Redirect): Mac => from[0]!.mac
 
 export const chainOf = (mac: Mac): string => `vm_${mac.replaceAll(':', '')}`
 
@@ -34,10 +45,12 @@ const frame = (mac: Mac): string[] => [
  * Only packets that leave the segment are redirected: what is for the old gateway itself still reaches it, ARP included.
  * One transaction; twice is as good as once.
  */
-export function redirectRuleset({vm, port, prefix, from, to, isBridge, ipv6}: Redirect): string {
+export function redirectRuleset(redirect: Redirect): string {
+  const {vm, port, prefix, from, to, isBridge, ipv6} = redirect
   const chain = `bridge ${PROXY_TABLE} ${chainOf(vm.mac)}`
+  // What is redirected stands in the comment, for whoever finds the rule.
   // A frame was for another station when it came in; the bridge takes it for itself only if it is told so.
-  const action = `counter ${isBridge ? 'meta pkttype set host ' : ''}ether daddr set ${to.mac} comment "${commentOf(from[0]!.mac, to.mac)}"`
+  const action = `counter ${isBridge ? 'meta pkttype set host ' : ''}ether daddr set ${to.mac} comment "${usedBy(redirect)} > ${to.mac}"`
   const macs = from.map(({mac}) => mac)
   const any = macs.length === 1 ? macs[0] : `{ ${macs.join(', ')} }`
   const rule = (protocol: string, match: string): string =>
@@ -66,15 +79,36 @@ export const removeProxyTable = (): string => `delete table bridge ${PROXY_TABLE
 
 const lines = (text: readonly string[]): string => `${text.join('\n')}\n`
 
-/** Our rules carry in their comment what they redirect, so that a later run can put it back. */
-const commentOf = (from: Mac, to: Mac): string => `${from} > ${to}`
+/** A rule, as far as it says what is redirected. */
+export interface ProxyRule {
+  readonly chain: string
+  readonly comment: string | undefined
+  readonly counter: {readonly packets: number} | undefined
+}
 
-/** The redirection of a VM that a table holds; undefined if there is none. */
-export function redirectIn(
-  rules: readonly {readonly chain: string; readonly comment: string | undefined}[] | undefined,
-  vm: Mac,
-): {readonly from: Mac; readonly to: Mac} | undefined {
-  const comments = rules?.filter(({chain}) => chain === chainOf(vm)).map(({comment}) => comment) ?? []
-  const [from, to] = comments.find((comment) => comment !== undefined)?.split(' > ') ?? []
-  return from !== undefined && to !== undefined && isMac(from) && isMac(to) ? {from, to} : undefined
+/** A redirection as the kernel has it. */
+export interface StandingRedirect {
+  readonly vm: Mac
+  readonly from: Mac
+  readonly to: Mac
+  /** Packets redirected since it was loaded. */
+  readonly packets: number
+}
+
+/** The redirections that a table's rules make, one a VM. */
+export function redirectsIn(rules: readonly ProxyRule[] = []): readonly StandingRedirect[] {
+  const chains = Map.groupBy(rules, ({chain}) => chain)
+  return [...chains].flatMap(([chain, mine]) => {
+    const vm = macOf(chain)
+    const comment = mine.find((rule) => rule.comment !== undefined)?.comment
+    const [from = '', to = ''] = comment?.split(' > ') ?? []
+    if (vm === undefined || !isMac(from) || !isMac(to)) return []
+    return {vm, from, to, packets: mine.reduce((sum, {counter}) => sum + (counter?.packets ?? 0), 0)}
+  })
+}
+
+/** Whose a chain is; undefined for what is nobody's. */
+export function macOf(chain: string): Mac | undefined {
+  const digits = /^vm_([0-9a-f]{12})$/.exec(chain)?.[1]
+  return digits?.match(/../g)?.join(':')
 }

@@ -1,0 +1,39 @@
+// A bridge of this host may hand what a VM sends to another gateway than it is for (gwswitch mac-proxy): whoever judges by
+// what the VM sends, or moves it by other means, has to know.
+import {PROXY_TABLE, redirectsIn, type StandingRedirect} from '../domain/mac-proxy/ruleset.ts'
+import type {World} from '../net/world.ts'
+import type {Mac} from '../wire/address.ts'
+
+/** The redirections that stand here; none also where nobody may look: without nft, or the right to ask. */
+export async function redirectsHere({nftTable}: Pick<World, 'nftTable'>): Promise<readonly StandingRedirect[]> {
+  try {
+    return redirectsIn((await nftTable?.('bridge', PROXY_TABLE))?.rules)
+  } catch {
+    return []
+  }
+}
+
+export const redirectOf = async (vm: Mac, world: Pick<World, 'nftTable'>): Promise<StandingRedirect | undefined> =>
+  (await redirectsHere(world)).find((each) => each.vm === vm)
+
+interface Known {
+  readonly mac: Mac
+  readonly name?: string | null | undefined
+}
+
+/** What it does and how it is lifted, in a line. */
+export function redirectText(
+  {from, to}: StandingRedirect,
+  vm: Known,
+  gateways: readonly Known[],
+): {readonly says: string; readonly lift: string} {
+  const named = (mac: Mac): string => {
+    const name = gateways.find((each) => each.mac === mac)?.name
+    return name ? `${name} (${mac})` : mac
+  }
+  const who = vm.name ?? vm.mac
+  return {
+    says: `the bridge here redirects what ${who} sends to ${named(from)} to ${named(to)} (mac-proxy)`,
+    lift: `gwswitch mac-proxy release ${who}`,
+  }
+}
