@@ -35,7 +35,7 @@ export abstract class BaseCommand extends Command {
   /** Aborted by Ctrl-C, SIGTERM and SIGHUP, so that what was begun can be put back before the process ends. */
   protected readonly interrupt = new AbortController()
   private recording: {readonly world: World; close(): string | undefined} | undefined
-  private stoppedBy: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | undefined
+  protected stoppedBy: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | undefined
   private stray: Failure | undefined
 
   protected override async init(): Promise<void> {

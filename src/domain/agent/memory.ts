@@ -174,6 +174,12 @@ export const isOpen = (record: SwitchRecord | undefined): record is OpenSwitch =
   record !== undefined && record.phase !== 'done'
 export type OpenSwitch = SwitchRecord & {readonly phase: Exclude<SwitchPhase, 'done'>}
 
+/** One that is made, and goes back at its deadline unless it is proved and confirmed before. */
+export const isPending = (
+  record: SwitchRecord | undefined,
+): record is SwitchRecord & {readonly phase: 'applied'; readonly deadline: Deadline} =>
+  record?.phase === 'applied' && record.deadline !== undefined
+
 /** A switch that keeps another from beginning. One that cannot be undone does not. */
 export const isBusy = (record: SwitchRecord | undefined): record is OpenSwitch =>
   isOpen(record) && (record.phase !== 'rolling_back' || record.trouble === undefined)
