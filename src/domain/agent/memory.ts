@@ -128,6 +128,8 @@ export interface AnsweredCommand {
 
 export interface AgentMemory {
   readonly version: 1
+  /** Grows from write to write: of two copies it tells the newer. Absent in what older agents wrote. */
+  readonly revision?: number
   readonly keys: Readonly<Record<string, KeyMemory>>
   /** Newest last. */
   readonly answered: readonly AnsweredCommand[]

@@ -70,7 +70,7 @@ export async function startAgent({config, key, kernel, network, audit = () => {}
       ? undefined
       : await ownSocket(config.socket, (socket) => void ready.promise.then((parts) => serve(socket, parts)))
   const closeServer = (): void => void server?.close()
-  const store = orClose(() => openStore(config.state, kernel), closeServer)
+  const store = orClose(() => openStore(config, kernel), closeServer)
   const keys = orClose(() => openKeys(config, kernel), closeServer)
   const listeners: UdpListener[] = []
   keys.onChange(() => {

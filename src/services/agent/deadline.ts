@@ -40,7 +40,7 @@ export interface DeadlineOptions {
  */
 export async function keepDeadline({config, kernel, audit, signal}: DeadlineOptions): Promise<void> {
   const pending = (): SwitchRecord | undefined => {
-    const {last} = openStore(config.state, kernel).memory
+    const {last} = openStore(config, kernel).memory
     return isPending(last) ? last : undefined
   }
   for (let record = pending(); ; record = pending()) {
