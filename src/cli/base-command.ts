@@ -3,7 +3,7 @@ import {constants} from 'node:os'
 import {Command, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import {EXIT, Failure} from '../errors.ts'
-import type {AuditEvent} from '../net/file/audit-log.ts'
+import type {Audit, AuditEvent} from '../net/file/audit-log.ts'
 import {overwrite, printJson, say, sayStack} from '../net/process/say.ts'
 import type {World} from '../net/world.ts'
 import {printable} from '../wire/printable.ts'
@@ -35,8 +35,9 @@ export abstract class BaseCommand extends Command {
   /** Aborted by Ctrl-C, SIGTERM and SIGHUP, so that what was begun can be put back before the process ends. */
   protected readonly interrupt = new AbortController()
   private recording: {readonly world: World; close(): string | undefined} | undefined
-  private stoppedBy: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | undefined
+  protected stoppedBy: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | undefined
   private stray: Failure | undefined
+  private recorder: Audit | undefined
 
   protected override async init(): Promise<void> {
     await super.init()
@@ -170,11 +171,11 @@ export abstract class BaseCommand extends Command {
     if (!(error instanceof Failure) && error instanceof Error && process.argv.includes('--verbose')) sayStack('', error)
   }
 
-  /** Appends to the record that was asked for; what cannot be written there is a warning. */
+  /** Appends to the one record that was asked for; what cannot be written there is a warning. */
   protected async audit(file: string, events: readonly AuditEvent[]): Promise<void> {
     const {auditLog} = await import('../net/file/audit-log.ts')
-    const write = auditLog(file, 'gwswitch', (error) => this.caution(`audit log not written: ${error.message}`))
-    for (const event of events) write(event)
+    this.recorder ??= auditLog(file, 'gwswitch', (error) => this.caution(`audit log not written: ${error.message}`))
+    for (const event of events) this.recorder(event)
   }
 
   /** A line on stderr that is heeded also when stdout goes into a pipe. oclif's own would be wrapped and framed. */

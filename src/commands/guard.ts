@@ -2,6 +2,7 @@ import {Args} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {Failure} from '../errors.ts'
 import {print} from '../net/process/say.ts'
+import type {GuardOrder} from '../orders/switch/run-switch.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 
 /** Started by `switch`, never by people: rolls a switch back if the process that began it dies before its end. */
@@ -13,17 +14,16 @@ export default class Guard extends BaseCommand {
   async run(): Promise<void> {
     const {args} = await this.parse(Guard)
     const {guardDuty} = await import('../net/process/dead-man.ts')
-    const order = (await guardDuty(process.stdin, print, args.deadline)) as
-      | {strategy: string; plan: unknown; vm: string}
-      | undefined
+    const {guardEvent} = await import('../orders/switch/switch-audit.ts')
+    const order = (await guardDuty(process.stdin, print, args.deadline)) as GuardOrder | undefined
     process.stdin.destroy()
     if (!order) return
     const found = (await loadStrategies(this.config)).get(order.strategy)
     if (!found) throw new Failure('runtime', `cannot roll back ${order.vm}: no strategy ${order.strategy} is installed`)
     const stage = {world: await this.world(), signal: new AbortController().signal, observe: () => {}}
-    const {ok, evidence} = await (await found.load()).rollback(order.plan, stage)
-    this.caution(
-      `the switch of ${order.vm} was cut short; ${ok ? 'rolled back' : 'whether it is as it was is not known'}: ${evidence.join('; ')}`,
-    )
+    const verdict = await (await found.load()).rollback(order.plan, stage)
+    const event = guardEvent(order.vm, order.strategy, verdict)
+    if (order.audit !== undefined) await this.audit(order.audit, [event])
+    this.caution(event.message)
   }
 }

@@ -1,4 +1,5 @@
 import {Args, Flags} from '@oclif/core'
+import {auditFlag} from '../cli/agent-flags.ts'
 import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {Inventory} from '../domain/inventory/site.ts'
@@ -30,6 +31,10 @@ export default class Switch extends BaseCommand {
   static override examples = [
     {description: 'Move db-03 to the gateway of site y', command: '<%= config.bin %> <%= command.id %> db-03 --to y'},
     {description: 'See what would be done', command: '<%= config.bin %> <%= command.id %> db-03 --to y --dry-run'},
+    {
+      description: 'Keep a record of what was ordered, and what came of it',
+      command: '<%= config.bin %> <%= command.id %> db-03 --to y --audit /var/log/gwswitch/audit.jsonl',
+    },
     {
       description: "On a hypervisor, through the VM's own port",
       command: '<%= config.bin %> <%= command.id %> db-03 --to y --strategy arp -i vnet0',
@@ -78,6 +83,7 @@ export default class Switch extends BaseCommand {
       summary: 'go on although the VM is seen at another site than its new gateway (default: it is left alone)',
     }),
     'dry-run': dryRunFlag,
+    audit: auditFlag(),
     pcap: pcapFlag,
   }
 
@@ -127,20 +133,29 @@ export default class Switch extends BaseCommand {
     order: SwitchOrder,
     inventory: Inventory,
     deadMan: DeadMan | undefined,
-    flags: {readonly pcap?: string | undefined; readonly 'accept-unverified': boolean},
+    flags: {
+      readonly pcap?: string | undefined
+      readonly audit?: string | undefined
+      readonly 'accept-unverified': boolean
+    },
   ): Promise<SwitchDocument> {
     const {performSwitch, plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
     const world = await this.world(flags.pcap)
     const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
     if (deadMan === undefined) return plannedSwitch(prepared)
+    const {audit} = flags
+    const {endedEvent, orderedEvent} = await import('../orders/switch/switch-audit.ts')
+    if (audit !== undefined) await this.audit(audit, [orderedEvent(prepared)])
     try {
-      return await performSwitch(prepared, world, {
-        ...{deadMan, signal: this.interrupt.signal, acceptUnverified: flags['accept-unverified']},
+      const document = await performSwitch(prepared, world, {
+        ...{deadMan, signal: this.interrupt.signal, acceptUnverified: flags['accept-unverified'], audit},
         hold: order.guardMs !== undefined,
         stopped: () => this.stopCode,
         onStep: (step) => this.meter(STEPS[step]),
         onEvent: ({atMs, text}) => this.meter(`${atMs.toFixed(0)} ms: ${text}`),
       })
+      if (audit !== undefined) await this.audit(audit, [endedEvent(document)])
+      return document
     } finally {
       this.meter('')
     }

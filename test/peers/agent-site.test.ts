@@ -1,14 +1,17 @@
 // What beacons and notes can and cannot do, on real packets: the real agent, the real controller, and somebody between them.
 import {createSocket, type Socket} from 'node:dgram'
+import {readFileSync} from 'node:fs'
 import {dirname} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {afterEach, beforeAll, describe, expect, it} from 'vitest'
 import {moveVm} from '../../src/lab/vms.ts'
+import {CAP_NET_RAW} from '../../src/net/process/confine.ts'
 import {inNamespace} from '../../src/net/process/netns.ts'
 import {type AgentNote, NOTE_TYP, type SiteBeacon, signBeacon, signNote} from '../../src/wire/agent-beacon.ts'
 import {claimedTyp} from '../../src/wire/agent-jws.ts'
 import {newPrivateKey, signCommand} from '../../src/wire/agent-message.ts'
 import {gwswitch} from '../support/cli.ts'
+import {heldRights} from '../support/held-rights.ts'
 import {noNamespaces} from '../support/namespaces.ts'
 import {asNobody, NOBODY} from '../support/ordinary-user.ts'
 import {type Program, RX, RY, useSiteLab} from '../support/site-lab.ts'
@@ -90,13 +93,17 @@ describe.skipIf(noNamespaces)('beacons and notes', () => {
   it('bring a VM that announces itself to its gateway, where the DCI keeps beacons in their site', async () => {
     await site.filterBeacons(true)
     await started(site.serve('x'))
-    const y = await started(site.serve('y'))
+    const audit = site.file('y/audit.jsonl')
+    const y = await started(site.serve('y', '--audit', audit))
+    // What the strategies of this segment's VMs take, and no more.
+    expect(heldRights(y.child.pid!)).toEqual({capabilities: [CAP_NET_RAW], noNewPrivileges: true})
     const agent = await started(site.agent(true))
     await until(async () => (await site.status()).where.site === 'x', 10_000, 'it is in x')
     await place('y')
     agent.child.kill('SIGUSR2')
     await until(async () => (await site.gateway()) === RY, 15_000, agent.log())
     await until(async () => y.log().includes('switched after'), 10_000, y.log())
+    expect(readFileSync(audit, 'utf8')).toContain('"GWSWITCH_OUTCOME":"switched"')
     expect(agent.log()).toMatch(
       /probably moved\n.*in site y\n.*asked 10\.0\.0\.2:6743 for the gateway of site y \(notify_peers\)/,
     )

@@ -4,9 +4,11 @@ import {once} from 'node:events'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {moveVm} from '../../src/lab/vms.ts'
+import {CAP_NET_RAW} from '../../src/net/process/confine.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {type ResponderOptions, responderFilter, startResponder} from '../../src/services/arp-responder/responder.ts'
 import {announcementFrame} from '../../src/strategies/arp/frames.ts'
+import {heldRights} from '../support/held-rights.ts'
 import {noNamespaces, type TestLab, withLab, withPair} from '../support/namespaces.ts'
 import {BX, BY, gatewayOfVm, setUp, until} from './arp-lab.ts'
 import {linkIn, worldIn} from './arp-link.ts'
@@ -158,6 +160,7 @@ describe.skipIf(noNamespaces)('serve arp', () => {
           (text) => text.includes('answering on db-03'),
           30_000,
         )
+        expect(heldRights(service.pid!)).toEqual({capabilities: [CAP_NET_RAW], noNewPrivileges: true})
         await resolve(lab)
         expect(
           await until(

@@ -17,17 +17,19 @@ export interface CliOptions {
   /** Words before the program: `setpriv ...`. */
   readonly under?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** On its standard input. */
+  readonly input?: string
 }
 
 /** `gwswitch ARGS`. Exit codes are results; nothing is thrown for them. */
 export async function gwswitch(
   args: readonly string[],
-  {namespace, under = [], env = {}}: CliOptions = {},
+  {namespace, under = [], env = {}, input = ''}: CliOptions = {},
 ): Promise<CliResult> {
   const set = Object.entries({NO_COLOR: '1', NODE_ENV: 'production', ...env}).map(([name, value]) => `${name}=${value}`)
   const inside = ['env', ...set, ...under, process.execPath, bin, ...args]
   const [program, ...rest] = namespace === undefined ? inside : namespaceCommand(namespace, inside)
-  const result = await tryCommand(program!, rest)
+  const result = await tryCommand(program!, rest, {input})
   let json: unknown
   try {
     json = JSON.parse(result.stdout)

@@ -27,6 +27,8 @@ const LONG = [
   'peers/agent-rollback',
   'peers/agent-standing',
   'peers/agent-networkmanager',
+  'peers/agent-restart',
+  'peers/agent-systemd',
 ]
 
 /** 0 for the longest; those that are not listed come behind. */

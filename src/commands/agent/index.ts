@@ -31,7 +31,8 @@ export default class Agent extends BaseCommand {
     const log = (line: string): void => say(`gwswitch agent: ${line}`)
     if (!flags.once) {
       const {becomeAgent} = await import('../../services/agent/become.ts')
-      await becomeAgent({config, signal: this.interrupt.signal, log})
+      const end = () => (this.stoppedBy === 'SIGTERM' ? 'leave' : 'undo')
+      await becomeAgent({config, signal: this.interrupt.signal, end, log})
       return {schema: 'gwswitch.agent/1', exitCode: 0}
     }
     const {onceExit, runOnce} = await import('../../services/agent/once.ts')

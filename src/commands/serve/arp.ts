@@ -1,3 +1,4 @@
+import {dirname, resolve} from 'node:path'
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {pcapFlag} from '../../cli/flags.ts'
@@ -53,6 +54,16 @@ export default class ServeArp extends BaseCommand {
     pcap: pcapFlag,
   }
 
+  /** Frames are all that it needs root for, unless its files are others'. */
+  private async confined(files: readonly (string | undefined)[], written: string | undefined): Promise<void> {
+    const {CAP_DAC_OVERRIDE, CAP_NET_RAW, confineSelf, isRoots} = await import('../../net/process/confine.ts')
+    const ownFiles = files.every((file) => file === undefined || isRoots(resolve(file)))
+    confineSelf({
+      capabilities: ownFiles ? [CAP_NET_RAW] : [CAP_NET_RAW, CAP_DAC_OVERRIDE],
+      folders: written === undefined ? [] : [dirname(resolve(written))],
+    })
+  }
+
   async run(): Promise<ServeArpDocument> {
     const {flags} = await this.parse(ServeArp)
     const {awaitedOf, serveArp, serveArpRequest} = await import('../../services/arp-responder/serve.ts')
@@ -63,7 +74,9 @@ export default class ServeArp extends BaseCommand {
       vms: flags.vm ?? [],
       hold: flags.hold,
     }
-    const request = serveArpRequest(order, await this.inventory(flags.inventory))
+    const inventory = await this.inventory(flags.inventory)
+    const request = serveArpRequest(order, inventory)
+    await this.confined([process.argv[1], inventory?.file, flags.pcap], flags.pcap)
     const tell = (line: string): void => {
       this.log(line)
       if (this.jsonEnabled()) this.progress(line)

@@ -1,8 +1,11 @@
+import {resolve} from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
+import {Failure} from '../../errors.ts'
 import {say} from '../../net/process/say.ts'
+import type {ServeSiteRequest} from '../../services/site/request.ts'
 import type {ServeSiteDocument} from '../../services/site/serve.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
@@ -77,6 +80,32 @@ export default class ServeSite extends BaseCommand {
     }
   }
 
+  /** Gives up what it does not need, for good; returns what refuses a configuration that needs more. */
+  private async confined(
+    request: ServeSiteRequest,
+    installed: readonly string[],
+    {audit, metrics, pcap}: Record<'audit' | 'metrics' | 'pcap', string | undefined>,
+  ): Promise<(next: ServeSiteRequest) => ServeSiteRequest> {
+    const [{siteRights, suffices}, {confineSelf, isRoots}, {makeFolderOf}] = await Promise.all([
+      import('../../services/site/rights.ts'),
+      import('../../net/process/confine.ts'),
+      import('../../net/file/text-file.ts'),
+    ])
+    const written = [audit, metrics, pcap].filter((file) => file !== undefined).map((file) => resolve(file))
+    const rightsOf = (wanted: ServeSiteRequest) => {
+      const read = [wanted.inventory.file, wanted.keyFile, process.argv[1]!].map((file) => resolve(file))
+      return siteRights(wanted, installed, {read, written, isRoots})
+    }
+    const rights = rightsOf(request)
+    if (rights === undefined) return (next) => next
+    if (audit !== undefined) makeFolderOf(audit, 0o700)
+    confineSelf(rights)
+    return (next) => {
+      if (suffices(rights, rightsOf(next))) return next
+      throw new Failure('usage', 'it needs rights that were given up: it is taken when this is restarted')
+    }
+  }
+
   async run(): Promise<ServeSiteDocument> {
     const {args, flags} = await this.parse(ServeSite)
     const [{serveSiteRequest}, {serveSite}, {startDeadMan}, {openUdpListener}, {auditLog}, {replaceFile}] =
@@ -94,14 +123,19 @@ export default class ServeSite extends BaseCommand {
       ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
     }
     const read = async () => serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
-    const document = await serveSite(await read(), {
+    const strategies = await loadStrategies(this.config)
+    const request = await read()
+    const within = await this.confined(request, [...strategies.keys()], flags)
+    const document = await serveSite(request, {
       onReload: (reload) =>
         this.onHangup(() => {
-          read().then(reload, (error: Error) => say(`gwswitch serve site: configuration not taken: ${error.message}`))
+          read()
+            .then(within)
+            .then(reload, (error: Error) => say(`gwswitch serve site: configuration not taken: ${error.message}`))
         }),
       world,
       signal: this.interrupt.signal,
-      strategies: await loadStrategies(this.config),
+      strategies,
       deadMan: () => startDeadMan(GUARD_MS),
       listen: openUdpListener,
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),

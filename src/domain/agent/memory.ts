@@ -128,6 +128,8 @@ export interface AnsweredCommand {
 
 export interface AgentMemory {
   readonly version: 1
+  /** Grows from write to write: of two copies it tells the newer. Absent in what older agents wrote. */
+  readonly revision?: number
   readonly keys: Readonly<Record<string, KeyMemory>>
   /** Newest last. */
   readonly answered: readonly AnsweredCommand[]
@@ -173,6 +175,12 @@ export const answerTo = (memory: AgentMemory, kid: string, seq: number, digest: 
 export const isOpen = (record: SwitchRecord | undefined): record is OpenSwitch =>
   record !== undefined && record.phase !== 'done'
 export type OpenSwitch = SwitchRecord & {readonly phase: Exclude<SwitchPhase, 'done'>}
+
+/** One that is made, and goes back at its deadline unless it is proved and confirmed before. */
+export const isPending = (
+  record: SwitchRecord | undefined,
+): record is SwitchRecord & {readonly phase: 'applied'; readonly deadline: Deadline} =>
+  record?.phase === 'applied' && record.deadline !== undefined
 
 /** A switch that keeps another from beginning. One that cannot be undone does not. */
 export const isBusy = (record: SwitchRecord | undefined): record is OpenSwitch =>

@@ -25,7 +25,7 @@ export type Task =
   | {readonly kind: 'reset'}
   /** The first of all: goes on where an agent before this one was stopped. */
   | {readonly kind: 'recover'}
-  /** The last; `open`: a switch was not decided when it was ordered. */
+  /** The last; `open`: a switch was not decided when it was ordered, and is not left to whoever comes next. */
   | {readonly kind: 'stop'; readonly open: boolean}
 
 /** A command that the policy accepted. */
@@ -69,8 +69,8 @@ export type SwitchEvent =
   | {readonly kind: 'tick'}
   /** Interfaces, routes or rules may have changed, whoever did that; and the look after what came of it. */
   | {readonly kind: 'routes_changed' | 'looked'; readonly facts: Surroundings}
-  /** The agent ends. */
-  | {readonly kind: 'stop'}
+  /** The agent ends. `leaving`: a switch that is made, and waits for its proof or its confirmation, goes on without it. */
+  | {readonly kind: 'stop'; readonly leaving?: boolean}
   /** A `save` failed. The state is the one before the step that asked for it, and none of that step's actions was done. */
   | {readonly kind: 'not_saved'; readonly detail: string}
   | SwitchResult

@@ -39,11 +39,16 @@ const takesBack = (task: Task): boolean =>
 /** Whether the switch in progress is taken back as soon as it may be. */
 export const takenBack = ({state}: Turn): boolean => state.tasks.some(takesBack)
 
+/** Whether its proof counts for nothing: it is taken back, or proved by the agent that comes after this one. */
+export const isCut = (turn: Turn): boolean => turn.state.stopped || takenBack(turn)
+
 export function enqueue(turn: Turn, task: Task): Turn {
   const {tasks, doing} = turn.state
   const queued = put(turn, {tasks: [...tasks, task]})
   const asking = doing?.kind === 'trying' || doing?.kind === 'proving' || doing?.kind === 'confirming'
-  return takesBack(task) && asking ? act(queued, {kind: 'abandon'}) : queued
+  const isCutShort = asking && takesBack(task)
+  // What the controller has confirmed is looked at to its end: it takes a moment, and decides it.
+  return isCutShort || (doing?.kind === 'proving' && task.kind === 'stop') ? act(queued, {kind: 'abandon'}) : queued
 }
 
 /** The turn of the first task is over. */
@@ -63,5 +68,7 @@ export function ended({now}: Turn, record: SwitchRecord, state: AgentState, why:
   return {...rest, ...why, phase: 'done', state, endedAt: now.wallMs}
 }
 
-export const watch = (turn: Turn, record: SwitchRecord): Turn =>
-  record.guardUntil !== undefined && isAhead(turn, record.guardUntil) ? act(turn, {kind: 'watch', record}) : turn
+export function watch(turn: Turn, record: SwitchRecord): Turn {
+  const wanted = record.guardUntil !== undefined && isAhead(turn, record.guardUntil) && !turn.state.stopped
+  return wanted ? act(turn, {kind: 'watch', record}) : turn
+}

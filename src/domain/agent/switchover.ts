@@ -21,6 +21,7 @@ import {
   ended,
   enqueue,
   isAhead,
+  isCut,
   keep,
   over,
   put,
@@ -55,7 +56,7 @@ function happen(turn: Turn, event: SwitchEvent): Turn {
     case 'task':
       return enqueue(turn, event.task)
     case 'stop':
-      return enqueue(act(put(turn, {stopped: true}), {kind: 'leave'}), {kind: 'stop', open: isOpen(state.record)})
+      return stop(turn, event.leaving === true)
     case 'turn':
       return turnWanted(state) ? begin(turn, state.tasks[0]!) : turn
     case 'tick': {
@@ -71,6 +72,14 @@ function happen(turn: Turn, event: SwitchEvent): Turn {
     default:
       return goOn(turn, event)
   }
+}
+
+/** What is changed just now is changed first: then it is as one that waits. */
+function stop(turn: Turn, leaving: boolean): Turn {
+  const {record} = turn.state
+  const left = leaving && (record?.phase === 'applying' || record?.phase === 'applied')
+  const open = isOpen(record) && !left
+  return enqueue(act(put(turn, {stopped: true}), {kind: 'leave'}), {kind: 'stop', open})
 }
 
 function begin(turn: Turn, task: Task): Turn {
@@ -176,15 +185,15 @@ function tried(turn: Turn, record: SwitchRecord, task: SwitchTask, result: Switc
 function applied(turn: Turn, record: SwitchRecord, {receivedMs}: SwitchTask): Turn {
   const applyMs = tenths(turn.now.clockMs - receivedMs)
   const saved = save(turn, {...record, phase: 'applied', state: 'applied', applyMs})
-  // Who takes it back has the next turn.
-  return takenBack(saved) ? over(saved) : prove(saved, record)
+  // Who takes it back has the next turn; whoever comes after this agent proves it.
+  return isCut(saved) ? over(saved) : prove(saved, record)
 }
 
 const prove = (turn: Turn, {changes, probes}: SwitchRecord): Turn =>
   act(put(turn, {doing: {kind: 'proving'}, proved: false}), {kind: 'prove', changes, probes})
 
 function proved(turn: Turn, record: SwitchRecord, proof: Proof): Turn {
-  if (takenBack(turn)) return over(turn)
+  if (isCut(turn)) return over(turn)
   if (proof.silent !== undefined) {
     return undo(turn, record, 'probe_failed', `nothing beyond ${proof.silent} answers since the change`)
   }
@@ -197,7 +206,7 @@ function proved(turn: Turn, record: SwitchRecord, proof: Proof): Turn {
 function beginConfirm(turn: Turn): Turn {
   const {record} = turn.state
   // A proof that was abandoned is none: what was queued behind it comes too late.
-  if (record?.phase !== 'applied' || !turn.state.proved || takenBack(turn)) return over(turn)
+  if (record?.phase !== 'applied' || !turn.state.proved || isCut(turn)) return over(turn)
   return act(put(turn, {doing: {kind: 'confirming'}}), {kind: 'prove', changes: record.changes, probes: []})
 }
 

@@ -47,7 +47,9 @@ function line({event, message, priority = 6, fields = {}}: AuditEvent, identifie
   )
   const entry = {
     __REALTIME_TIMESTAMP: String(Date.now() * 1000),
-    ...{MESSAGE: message, PRIORITY: String(priority), SYSLOG_IDENTIFIER: identifier, _PID: String(process.pid)},
+    ...{MESSAGE: message, PRIORITY: String(priority), SYSLOG_IDENTIFIER: identifier},
+    // Who it was on this host.
+    ...{_PID: String(process.pid), _UID: String(process.getuid?.())},
     ...{GWSWITCH_EVENT: event, ...Object.fromEntries(own)},
   }
   return harmlessJson(JSON.stringify(entry))

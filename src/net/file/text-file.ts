@@ -22,6 +22,12 @@ export function textIfReadable(path: string): string | undefined {
   }
 }
 
+/** The text of a file of a folder that is ours alone to change; undefined if there is none, or if every user may lay one there. */
+export function textIfOurs(path: string): string | undefined {
+  const folder = statSync(dirname(path), {throwIfNoEntry: false})
+  return folder === undefined || (folder.mode & OTHERS_WRITE) !== 0 ? undefined : textIfReadable(path)
+}
+
 /** What others must not be able to do to a file. */
 export type Kept = 'private' | 'unchanged' | undefined
 

@@ -1,11 +1,16 @@
 // What a service may do, made less before it becomes another program (execve(2)), which keeps it that way: capabilities
 // (capabilities(7)), and the places where it may write (landlock(7)). Only this thread is changed; it is the one that goes on.
-import {closeSync, constants, existsSync, openSync} from 'node:fs'
+import {closeSync, constants, existsSync, openSync, statSync} from 'node:fs'
+import {dirname} from 'node:path'
 import koffi from 'koffi'
 import {Failure} from '../../errors.ts'
 import {errorName} from '../libc.ts'
 
 /** Capabilities by their bit (capability.h). */
+export const CAP_CHOWN = 0
+export const CAP_DAC_OVERRIDE = 1
+export const CAP_KILL = 5
+export const CAP_NET_BIND_SERVICE = 10
 export const CAP_NET_ADMIN = 12
 export const CAP_NET_RAW = 13
 /** More than any kernel has; those that it has not are refused with EINVAL. */
@@ -73,6 +78,37 @@ export function writeOnlyBelow(folders: readonly string[]): boolean {
   } finally {
     closeSync(ruleset)
   }
+}
+
+/** What a service keeps of root's rights. */
+export interface Rights {
+  readonly capabilities: readonly number[]
+  /** Where it changes files. */
+  readonly folders: readonly string[]
+}
+
+/** Holds the pid of the process that is confined: those that it starts are not taken for it. */
+const CONFINED = 'GWSWITCH_CONFINED'
+
+/**
+ * Root's process begins again as itself (execve(2)), with these rights alone, and what it starts has no others either;
+ * returns in that process. What it has open is closed. For others, and where Node cannot do that, nothing changes. Folders
+ * that are not there are left out. @throws Failure `privilege` if the kernel refuses.
+ */
+export function confineSelf({capabilities, folders}: Rights): void {
+  const isConfined = process.env[CONFINED] === String(process.pid)
+  if (process.geteuid?.() !== 0 || isConfined || typeof process.execve !== 'function') return
+  writeOnlyBelow(folders.filter((folder) => existsSync(folder)))
+  keepCapabilities(capabilities)
+  const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
+  process.execve(process.execPath, argv, {...process.env, [CONFINED]: String(process.pid)})
+}
+
+/** Whether a path is root's, with all folders above it: root without CAP_DAC_OVERRIDE gets there. */
+export function isRoots(path: string): boolean {
+  const above = dirname(path)
+  const own = statSync(path, {throwIfNoEntry: false})?.uid ?? 0
+  return own === 0 && (above === path || isRoots(above))
 }
 
 function allow(syscall: ReturnType<typeof calls>['syscall'], ruleset: number, path: string, access: bigint): void {

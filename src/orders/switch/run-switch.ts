@@ -202,6 +202,14 @@ function document(prepared: Prepared, ended: Ended): SwitchDocument {
   }
 }
 
+/** What the guard is handed. */
+export interface GuardOrder {
+  readonly strategy: string
+  readonly plan: unknown
+  readonly vm: string
+  readonly audit: string | undefined
+}
+
 /** What `performSwitch` needs beside the plan. */
 export interface PerformOptions {
   readonly signal: AbortSignal
@@ -210,6 +218,8 @@ export interface PerformOptions {
   /** Rolls back if this process dies in between. */
   readonly deadMan: DeadMan
   readonly acceptUnverified?: boolean | undefined
+  /** File in which the guard writes down what it did. */
+  readonly audit?: string | undefined
   /** Hold it on its new gateway once verified, for as long as the plan says. */
   readonly hold?: boolean | undefined
   readonly onStep?: ((step: StepName) => void) | undefined
@@ -225,10 +235,10 @@ export async function performSwitch(
   world: World,
   options: PerformOptions,
 ): Promise<SwitchDocument> {
-  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold} = options
+  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit} = options
   const outcome = await carryOut(strategy, planned, world, {
     ...{signal, acceptUnverified, onStep, onEvent, hold},
-    arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name}),
+    arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name, audit} satisfies GuardOrder),
     disarm: () => deadMan.disarm(),
   })
   return document({strategy, plan: planned, switchover, ...prepared}, endOf(outcome, options.stopped?.()))

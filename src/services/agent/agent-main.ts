@@ -15,9 +15,11 @@ const stop = new AbortController()
 const reloads = !isatty(0)
 // Until it is there to read its configuration again, a reload has nothing to do.
 if (reloads) process.on('SIGHUP', () => {})
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(signal))
+// By SIGTERM a service manager ends what it may start again at once; Ctrl-C is a person's, who wants it ended.
+const end = () => (stop.signal.reason === 'SIGTERM' ? 'leave' : 'undo')
 try {
-  await runAgent({config, signal: stop.signal, log}, (agent) => {
+  await runAgent({config, signal: stop.signal, end, log}, (agent) => {
     releaseProgramPages()
     let reloading: Promise<void> = Promise.resolve()
     if (!reloads) return

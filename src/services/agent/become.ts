@@ -3,12 +3,8 @@ import {dirname, join} from 'node:path'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {makeFolderOf} from '../../net/file/text-file.ts'
 import {CAP_NET_ADMIN, CAP_NET_RAW, keepCapabilities, writeOnlyBelow} from '../../net/process/confine.ts'
-import {programPath} from '../../net/process/program.ts'
+import {programWords} from './program-words.ts'
 import {type RunOptions, readAgentKey, runAgent} from './run-agent.ts'
-
-/** A small heap and no compiler for JavaScript: what an agent computes is done in C. Not from source, which needs WebAssembly. */
-const nodeFlags = (program: string): string[] =>
-  program.endsWith('.js') ? ['--lite-mode', '--max-semi-space-size=1'] : []
 
 /**
  * Becomes agent-main, under the same pid (execve(2)); where Node cannot do that, runs the agent in this process.
@@ -24,8 +20,7 @@ export async function becomeAgent(options: RunOptions): Promise<void> {
 
 /** The agent as this process, whatever it was. What it has open is closed. */
 export function becomeProgram(config: AgentConfig): never {
-  const path = programPath('services/agent/agent-main')
-  const argv = [process.execPath, ...nodeFlags(path), path, JSON.stringify(config)]
+  const argv = [process.execPath, ...programWords('services/agent/agent-main', config)]
   return process.execve!(process.execPath, argv, {...process.env, NODE_NO_WARNINGS: '1'}) as never
 }
 

@@ -1,6 +1,7 @@
 // The agent while it runs: sockets in front, the receiver behind them, the kernel's notifications at its side.
 
 import type {AgentConfig} from '../../domain/agent/config.ts'
+import {isPending} from '../../domain/agent/memory.ts'
 import {Failure} from '../../errors.ts'
 import type {Audit} from '../../net/file/audit-log.ts'
 import {openUdpListener, type Peer, type UdpListener} from '../../net/stream/udp-listener.ts'
@@ -18,6 +19,7 @@ import {makeReceiver, type Receiver, type ReceptionCounts} from './receiver.ts'
 import {readFacts} from './routes.ts'
 import {RESET_LINE, STATUS_LINE} from './running-agent.ts'
 import {type AgentStore, openStore} from './store.ts'
+import type {AgentEnd} from './switcher.ts'
 import {makeWhereabouts, type Whereabouts} from './whereabouts.ts'
 
 /** ms in which several notifications count as one. */
@@ -41,7 +43,8 @@ export interface Agent {
   readonly idle: boolean
   /** Whether nothing is tried, changed or undone just now. */
   readonly resting: boolean
-  stop(): Promise<void>
+  /** Returns whether it has left a switch to the agent that comes next. */
+  stop(end?: AgentEnd): Promise<boolean>
 }
 
 export interface AgentOptions {
@@ -67,7 +70,7 @@ export async function startAgent({config, key, kernel, network, audit = () => {}
       ? undefined
       : await ownSocket(config.socket, (socket) => void ready.promise.then((parts) => serve(socket, parts)))
   const closeServer = (): void => void server?.close()
-  const store = orClose(() => openStore(config.state, kernel), closeServer)
+  const store = orClose(() => openStore(config, kernel), closeServer)
   const keys = orClose(() => openKeys(config, kernel), closeServer)
   const listeners: UdpListener[] = []
   keys.onChange(() => {
@@ -169,11 +172,12 @@ export async function startAgent({config, key, kernel, network, audit = () => {}
     get resting() {
       return switcher.resting
     },
-    async stop() {
+    async stop(end) {
       // What is undone now, because the agent stops, is no reason to ask.
       whereabouts.stop()
-      await switcher.stop()
+      await switcher.stop(end)
       await close()
+      return isPending(store.memory.last)
     },
   }
 }

@@ -2,7 +2,7 @@
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {replaceFile} from '../../net/file/replace-file.ts'
-import {makeFolderOf, readText, textIfReadable} from '../../net/file/text-file.ts'
+import {makeFolderOf, readText, textIfOurs, textIfReadable} from '../../net/file/text-file.ts'
 import {echoRtts} from '../../net/netlink/echo-rtt.ts'
 import {makeRouteOwner, type RouteOwner} from '../../net/netlink/route-owner.ts'
 import {type EchoOptions, type EchoResult, echoAny} from '../../net/netlink/route-probe.ts'
@@ -42,6 +42,8 @@ export interface AgentKernel extends Omit<RouteSocket, 'close' | 'interfaces' | 
   sleep(ms: number, signal: AbortSignal): Promise<void>
   /** The text of a file; undefined if there is none. @throws Failure `privilege` or `runtime` if it cannot be read. */
   read(path: string): string | undefined
+  /** The same; undefined for what cannot be read, or what every user might have put there. */
+  readOurs(path: string): string | undefined
   /**
    * On the disk when it returns: neither a crash of the process nor of the VM, nor a full disk, leaves half of it.
    * @throws Failure `privilege` or `runtime`; the file is then as it was.
@@ -79,6 +81,7 @@ export function systemKernel(log: (line: string) => void): AgentKernel & {close(
     dmiUuid: () => uuid,
     sleep: async (ms, signal) => void (await delay(ms, undefined, {signal})),
     read: readText,
+    readOurs: textIfOurs,
     writeDurably,
     log,
   }

@@ -35,7 +35,7 @@ async function resetHere(
 ): Promise<Pick<AgentReset, 'by' | 'left' | 'detail'>> {
   let store: AgentStore
   try {
-    store = openStore(config.state, kernel)
+    store = openStore(config, kernel)
   } catch (error) {
     // Its switch, if there is one, is not known: what is ours in the kernel is.
     if (!(error instanceof Failure)) throw error

@@ -6,7 +6,9 @@ import {type Audit, auditLog} from '../../net/file/audit-log.ts'
 import {readNamed, readText} from '../../net/file/text-file.ts'
 import {readPrivateKey, type SigningKey} from '../../wire/agent-message.ts'
 import {type Agent, startAgent} from './daemon.ts'
+import {startDeadlineKeeper} from './deadline.ts'
 import {type AgentKernel, systemKernel} from './kernel.ts'
+import type {AgentEnd} from './switcher.ts'
 
 /**
  * The agent's own key; where systemd hands it over (LoadCredential=agent.key, systemd.exec(5)), that copy.
@@ -25,6 +27,8 @@ export function readAgentKey({key, vm}: AgentConfig, credentials = process.env.C
 export interface RunOptions {
   readonly config: AgentConfig
   readonly signal: AbortSignal
+  /** Asked at the end: `leave` where another agent is to come, as when a service is stopped, perhaps to be started again. */
+  end?(): AgentEnd
   log(line: string): void
   /** Tests put traps between the steps. */
   readonly kernel?: AgentKernel
@@ -32,7 +36,7 @@ export interface RunOptions {
 
 /** Runs until `signal`; `onStarted` gets the agent once it listens. @throws Failure if it cannot start. */
 export async function runAgent(
-  {config, signal, log, kernel = systemKernel(log)}: RunOptions,
+  {config, signal, end, log, kernel = systemKernel(log)}: RunOptions,
   onStarted: (agent: Agent) => void = () => {},
 ): Promise<void> {
   const audit = agentAudit(config, log)
@@ -41,7 +45,9 @@ export async function runAgent(
   log(`${config.vm} listens on ${agent.listening.join(', ')}`)
   onStarted(agent)
   await aborted(signal)
-  await agent.stop()
+  const pending = await agent.stop(end?.())
+  if (pending && !(await startDeadlineKeeper(config)))
+    log('a switch is left pending, and what would take it back at its deadline did not start: start the agent again')
   audit({event: 'stop', message: `agent of ${config.vm} stopped`, fields: {vm: config.vm}})
 }
 

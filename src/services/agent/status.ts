@@ -61,7 +61,7 @@ export interface InterfaceStatus {
 
 /** @throws Failure `runtime` for a state file that cannot be understood. */
 export async function agentStatus(config: AgentConfig, key: SigningKey, kernel: AgentKernel): Promise<AgentStatus> {
-  const {memory} = openStore(config.state, kernel)
+  const {memory} = openStore(config, kernel)
   const facts = readFacts(kernel, memory)
   const interfaces = ([4, 6] as const).flatMap((family) => {
     const {routes, overlay} = facts.families[family]

@@ -1,5 +1,8 @@
-// The agent's memory on disk: one JSON file, always whole.
-import {join} from 'node:path'
+// The agent's memory on disk: one JSON file, always whole. And what the disk did not take, in the folder of the agent's socket,
+// which is another file system (/run) and as old as the VM's boot: an agent that comes after a kill is not to find that a
+// switch stands which has been taken back since.
+import {dirname, join} from 'node:path'
+import type {AgentConfig} from '../../domain/agent/config.ts'
 import {type AgentMemory, EMPTY_MEMORY} from '../../domain/agent/memory.ts'
 import {Failure} from '../../errors.ts'
 import type {AgentKernel} from './kernel.ts'
@@ -8,7 +11,7 @@ export interface AgentStore {
   readonly memory: AgentMemory
   /** On disk when it returns. @throws Failure `runtime`; the memory is then as before. */
   save(memory: AgentMemory): void
-  /** The same where the disk is not decisive: what it does not take is kept in memory at least. Returns the error. */
+  /** The same where the disk is not decisive: what it does not take is kept beside the socket, or in memory at least. Returns the error. */
   keep(memory: AgentMemory): Error | undefined
   /**
    * Makes the file if there is none, so that a directory in which it cannot be made is noticed before it is needed.
@@ -17,7 +20,8 @@ export interface AgentStore {
   make(): Error | undefined
 }
 
-const stateFile = (directory: string): string => join(directory, 'agent-state.json')
+const FILE = 'agent-state.json'
+type Place = Pick<AgentConfig, 'state'> & Partial<Pick<AgentConfig, 'socket'>>
 
 /** As far as it must be right for an agent to start; what is in it was written by an agent. */
 function isMemory(value: unknown): value is AgentMemory {
@@ -45,22 +49,40 @@ function readMemory(text: string | undefined, path: string): AgentMemory {
   return value
 }
 
+type Files = Pick<AgentKernel, 'read' | 'readOurs' | 'writeDurably'>
+
+/** What the disk did not take; of a state that is not there any more there is none. */
+function newerBeside(memory: AgentMemory, path: string, kernel: Files): AgentMemory | undefined {
+  try {
+    const value: unknown = JSON.parse(kernel.readOurs(path) ?? 'null')
+    return isMemory(value) && revisionOf(value) > revisionOf(memory) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const revisionOf = ({revision = 0}: AgentMemory): number => revision
+
 /** @throws Failure `privilege` or `runtime` for a file that is there and cannot be read or understood. */
-export function openStore(directory: string, kernel: Pick<AgentKernel, 'read' | 'writeDurably'>): AgentStore {
-  const path = stateFile(directory)
+export function openStore({state, socket}: Place, kernel: Files): AgentStore {
+  const path = join(state, FILE)
+  const beside = socket === undefined || dirname(socket) === state ? undefined : join(dirname(socket), FILE)
   const text = asItsUser(() => kernel.read(path))
   let memory = readMemory(text, path)
+  if (text !== undefined && beside !== undefined) memory = newerBeside(memory, beside, kernel) ?? memory
   let there = text !== undefined
   const save = (next: AgentMemory): void => {
-    asItsUser(() => kernel.writeDurably(path, `${JSON.stringify(next)}\n`))
-    memory = next
+    const stamped = {...next, revision: revisionOf(memory) + 1}
+    asItsUser(() => kernel.writeDurably(path, `${JSON.stringify(stamped)}\n`))
+    memory = stamped
     there = true
   }
   const keep = (next: AgentMemory): Error | undefined => {
     try {
       save(next)
     } catch (error) {
-      memory = next
+      memory = {...next, revision: revisionOf(memory) + 1}
+      if (beside !== undefined) attempt(() => kernel.writeDurably(beside, `${JSON.stringify(memory)}\n`))
       return error as Error
     }
   }
@@ -76,6 +98,13 @@ export function openStore(directory: string, kernel: Pick<AgentKernel, 'read' | 
       return error
     },
   }
+}
+
+/** Where that has no room either, memory has it. */
+function attempt(write: () => void): void {
+  try {
+    write()
+  } catch {}
 }
 
 /** The state is its user's alone: who is somebody else is told what to do. */

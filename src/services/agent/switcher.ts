@@ -20,6 +20,9 @@ import * as routes from './routes.ts'
 import type {AgentStore} from './store.ts'
 import {makeSwitchWork} from './switch-work.ts'
 
+/** What becomes of a switch that waits for its proof or its confirmation when the agent ends. */
+export type AgentEnd = 'undo' | 'leave'
+
 export interface Switcher {
   /**
    * Carries out what the policy accepted. Resolves when it is confirmed, or waits for a confirmation, or is over, or cannot
@@ -42,8 +45,8 @@ export interface Switcher {
   readonly idle: boolean
   /** Whether nothing is tried, changed or undone just now. */
   readonly resting: boolean
-  /** Undoes what is not proved, and forgets its timers. */
-  stop(): Promise<void>
+  /** Undoes what is not decided, or leaves what is made of it to the agent that comes next; forgets its timers. */
+  stop(end?: AgentEnd): Promise<void>
 }
 
 export interface SwitcherParts {
@@ -202,8 +205,8 @@ export function makeSwitcher({config: {windows}, kernel, store, noted, onChange,
     get resting() {
       return state.doing === undefined && state.tasks.length === 0
     },
-    async stop() {
-      take({kind: 'stop'})
+    async stop(end) {
+      take({kind: 'stop', leaving: end === 'leave'})
       const last = state.tasks.at(-1)
       if (last !== undefined) await new Promise<void>((resolve) => turns.set(last, () => resolve()))
     },

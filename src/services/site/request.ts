@@ -38,6 +38,7 @@ export interface ServeSiteRequest {
   readonly to: Gateway
   readonly gw6: Ipv6 | undefined
   readonly key: SigningKey
+  readonly keyFile: string
   readonly intervalS: number
   readonly listen: Endpoint
   /** Where beacons say that notes go. */
@@ -73,7 +74,7 @@ export function serveSiteRequest(
   const source = facts.addresses.find(({ip}) => prefixContains(segment.prefix, ip))?.ip
   const listen = listenOf(order.listen)
   return {
-    ...{site: to.site, interfaceName: facts.name, segment, to, key, listen, source},
+    ...{site: to.site, interfaceName: facts.name, segment, to, key, keyFile: file, listen, source},
     ...{intervalS: order.intervalS, beacon: order.beacon, dryRun: order.dryRun},
     // As a switch says it: what agents then use is what beacons call this site's.
     gw6: to.ip6?.find(isLinkLocal) ?? to.ip6?.[0],

@@ -17,7 +17,7 @@ export type Happening =
   | {readonly kind: 'end'; readonly end: End}
   | {readonly kind: 'switch'; readonly confirm_s: number; readonly mode: SwitchMode; readonly to: string}
   | {readonly kind: 'rollback' | 'died' | 'reset'}
-  | {readonly kind: 'confirm' | 'killed' | 'stop'}
+  | {readonly kind: 'confirm' | 'killed' | 'stop' | 'left'}
   /** Their owner makes another of the routes, or takes it away, or makes it what it was. */
   | {readonly kind: 'owner'; readonly gateway: string | undefined}
   | {readonly kind: 'wait'; readonly seconds: number}
@@ -42,7 +42,7 @@ export const happening: fc.Arbitrary<Happening> = fc.oneof(
     weight: 4,
     arbitrary: fc.oneof(
       record({kind: fc.constantFrom('rollback', 'died', 'reset')}),
-      record({kind: fc.constantFrom('confirm', 'confirm', 'killed', 'killed', 'stop')}),
+      record({kind: fc.constantFrom('confirm', 'confirm', 'killed', 'killed', 'stop', 'left')}),
     ),
   },
   {
@@ -226,7 +226,8 @@ export class AnyVm {
         this.start(this.guest.restarted())
         break
       case 'stop':
-        this.order(() => guest.take({kind: 'stop'}))
+      case 'left':
+        this.order(() => guest.take({kind: 'stop', leaving: what.kind === 'left'}))
         break
       case 'confirm':
         // The policy accepts none before that.

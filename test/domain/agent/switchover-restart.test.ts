@@ -1,7 +1,8 @@
 // A switchover that an agent before this one began: what the next one makes of it.
 import {describe, expect, it} from 'vitest'
-import {inWords, PROVED, UNDONE} from './switching-guest.ts'
-import {AT, type At, another, recover} from './switchover-states.ts'
+import type {SwitchEvent} from '../../../src/domain/agent/switchover-state.ts'
+import {APPLIED, inWords, PROVED, TRIED, UNDONE} from './switching-guest.ts'
+import {AT, type At, another, leaving, recover} from './switchover-states.ts'
 
 const UNWRITTEN = ['leave', 'keep rolling_back applied persist_failed', 'undo']
 
@@ -31,6 +32,34 @@ describe('an agent that is started again', () => {
     expect(later.take(PROVED)).toEqual(['over recover'])
     expect(later.wait(4)).toEqual([])
     expect(later.wait(1)).toEqual(['leave', 'keep rolling_back applied not_confirmed', 'undo'])
+  })
+
+  it.each<[At, SwitchEvent | undefined, string[], string]>([
+    // Made is made: whoever comes next proves it.
+    ['applying', APPLIED, ['save applied applied', 'over switch', 'over stop'], 'applied applied'],
+    ['proving', PROVED, ['over switch', 'over stop'], 'applied applied'],
+    ['proving', {kind: 'proved', silent: '10.0.0.2'}, ['over switch', 'over stop'], 'applied applied'],
+    ['awaiting', undefined, [], 'applied applied'],
+    // Decided while it was being stopped.
+    ['trying', TRIED, ['keep done refused requested', 'over switch', 'over stop'], 'done refused requested'],
+    ['confirming', PROVED, ['save done confirmed', 'over confirm', 'over stop'], 'done confirmed'],
+    [
+      'undoing',
+      UNDONE,
+      ['keep done rolled_back requested', 'over rollback', 'over stop'],
+      'done rolled_back requested',
+    ],
+  ])('after it was stopped when %s, to be started again', (at, result, actions, left) => {
+    const guest = AT[at]()
+    guest.take(leaving)
+    expect(result === undefined ? [] : guest.take(result)).toEqual(actions)
+    expect(inWords(guest.disk)).toBe(left)
+    // It is no longer this one's to take back.
+    expect(guest.wait(3600)).toEqual([])
+    const pending = left === 'applied applied'
+    expect(guest.restarted().take(recover)).toEqual(
+      pending ? ['leave', 'keep rolling_back applied not_confirmed', 'undo'] : expect.arrayContaining(['over recover']),
+    )
   })
 
   it('rolls back what the deadline passed for meanwhile, or what cannot be written down', () => {

@@ -12,6 +12,7 @@ export const after = (task: Task, ...events: SwitchEvent[]): Guest => {
 export const rollback: SwitchEvent = {kind: 'task', task: {kind: 'rollback', reason: 'requested', detail: 'asked for'}}
 export const confirm: SwitchEvent = {kind: 'task', task: {kind: 'confirm'}}
 export const stop: SwitchEvent = {kind: 'stop'}
+export const leaving: SwitchEvent = {kind: 'stop', leaving: true}
 export const changed: SwitchEvent = {kind: 'routes_changed', facts: surroundings('10.0.0.2')}
 export const recover: SwitchEvent = {kind: 'task', task: {kind: 'recover'}}
 export const died: SwitchEvent = {

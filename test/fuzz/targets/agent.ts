@@ -120,6 +120,7 @@ export const AGENT: readonly Target[] = [
   ofJson({
     name: 'agent state',
     corpus: [JSON.stringify({version: 1, keys: {'site-y': {seq: 7, nonces: [['AAAA', 9]]}}, answered: []})],
-    read: (text) => openStore('/state', {read: () => text, writeDurably: () => {}}).memory,
+    read: (text) =>
+      openStore({state: '/state'}, {read: () => text, readOurs: () => undefined, writeDurably: () => {}}).memory,
   }),
 ]

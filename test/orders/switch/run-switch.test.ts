@@ -177,7 +177,7 @@ describe('performSwitch', () => {
     const ready = await prepared(strategyOf('a', log, told))
     log.length = 0
     const deadMan = guardIn(log, arm)
-    const run = performSwitch(ready, fakeWorld(), {signal, deadMan})
+    const run = performSwitch(ready, fakeWorld(), {signal, deadMan, audit: '/var/log/audit.jsonl'})
     return {log, deadMan, outcome: await run.catch((error: unknown) => error)}
   }
   const done = (...steps: readonly string[]): string[] => steps.flatMap((step) => [`a ${step}`, `a ${step} done`])
@@ -185,7 +185,7 @@ describe('performSwitch', () => {
   it('arms the guard before anything is done, and disarms it when all is verified', async () => {
     const {log, deadMan, outcome} = await performed({})
     expect(log).toEqual(['armed', ...done('execute', 'verify'), 'disarmed'])
-    expect(deadMan.orders).toEqual([{strategy: 'a', plan: {by: 'a'}, vm: 'web-07'}])
+    expect(deadMan.orders).toEqual([{strategy: 'a', plan: {by: 'a'}, vm: 'web-07', audit: '/var/log/audit.jsonl'}])
     expect(outcome).toMatchObject({dryRun: false, verified: true, evidence: ['seen'], exitCode: 0})
   })
 

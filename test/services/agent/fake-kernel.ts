@@ -24,7 +24,7 @@ export interface FakeKernel extends AgentKernel {
   readonly down: Set<number>
   readonly logs: string[]
   events: RouteEvents | undefined
-  /** Calls to writeDurably after which the disk is full. */
+  /** Calls to writeDurably after which the disk is full that has /state. */
   room: number
   /** Gateways through which the probes answer. */
   readonly forwarding: Set<string>
@@ -146,8 +146,9 @@ export function fakeKernel(
         signal.addEventListener('abort', stop, {once: true})
       }),
     read: (path) => kernel.files.get(path),
+    readOurs: (path) => kernel.files.get(path),
     writeDurably(path, text) {
-      if (--kernel.room < 0) throw new Error('ENOSPC')
+      if (path.startsWith('/state/') && --kernel.room < 0) throw new Error('ENOSPC')
       kernel.files.set(path, text)
     },
     log: (line) => void kernel.logs.push(line),

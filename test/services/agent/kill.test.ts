@@ -1,11 +1,17 @@
 // An agent that is killed after any one call that changes something, and again while it recovers; all of it in memory. With
 // a real kernel and real processes: peers/agent-kill.
-import {expect, it} from 'vitest'
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, expect, it} from 'vitest'
 import type {SwitchMode} from '../../../src/wire/agent-message.ts'
 import {memoryOf, orders} from './agent-in-memory.ts'
 import {afterwards, doomed, type FakeKernel, fakeKernel, inUse} from './fake-kernel.ts'
 
 const {command, on} = orders()
+const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-kill-'))
+afterAll(() => rmSync(scratch, {recursive: true, force: true}))
+
 /** More than any switch, and any recovery, has. */
 const LAST_CALL = 60
 
@@ -123,3 +129,32 @@ it('says what interrupted it when the same message comes again, and takes anothe
   ])
   expect((await ask(command())).at(-1)).toMatchObject({state: 'confirmed', gw4: '10.0.0.2'})
 })
+
+it.each<SwitchMode>(['rule', 'drain'])(
+  'killed anywhere after a rollback on a full disk, puts no overlay back (%s)',
+  async (mode) => {
+    for (let call = 2; call < LAST_CALL; call++) {
+      const machine = fakeKernel()
+      // /run is another file system.
+      const over = {socket: join(scratch, `${mode}-${call}.sock`)}
+      const {agent, ask} = await on(machine, over)
+      const before = seen(machine)
+      const order = command({mode})
+      expect((await ask(order)).at(-1)).toMatchObject({state: 'confirmed'})
+      // That it is ordered still has room; nothing after it does.
+      machine.room = 1
+      const {kernel, doom} = doomed({...machine}, call)
+      Object.assign(machine, kernel)
+      await ask(command({op: 'rollback', run: order.run})).catch(() => {})
+      await agent.stop().catch(() => {})
+      const later = afterwards(machine)
+      const next = await on(later, over)
+      const what = `${call} ${doom.killedAfter ?? 'not killed'}`
+      expect(inUse(later), what).toBe('10.0.0.1')
+      expect(seen(later), what).toBe(before)
+      await next.agent.stop()
+      if (doom.killedAfter === undefined) return expect(call).toBeGreaterThan(3)
+    }
+    throw new Error(`killed ${LAST_CALL} times and still not done`)
+  },
+)

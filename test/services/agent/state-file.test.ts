@@ -44,7 +44,7 @@ describe('a state that is there and cannot be read', () => {
 
   it.each(['directory', 'file'] as const)('is a missing privilege, not an empty state (%s closed)', (closed) => {
     const directory = state(`closed-${closed}`, closed)
-    const open = () => asNobody(() => openStore(directory, kernel))
+    const open = () => asNobody(() => openStore({state: directory}, kernel))
     expect(open).toThrow(Failure)
     expect(open).toThrow(
       expect.objectContaining({
@@ -57,19 +57,19 @@ describe('a state that is there and cannot be read', () => {
   it('is a failure also for any other reason', () => {
     const directory = join(scratch, 'odd')
     mkdirSync(join(directory, 'agent-state.json'), {recursive: true})
-    expect(() => openStore(directory, kernel)).toThrow(/agent-state\.json: cannot be read: EISDIR$/)
+    expect(() => openStore({state: directory}, kernel)).toThrow(/agent-state\.json: cannot be read: EISDIR$/)
     writeFileSync(join(scratch, 'plain'), '')
-    expect(() => openStore(join(scratch, 'plain'), kernel)).toThrow(/cannot be read: ENOTDIR$/)
+    expect(() => openStore({state: join(scratch, 'plain')}, kernel)).toThrow(/cannot be read: ENOTDIR$/)
   })
 
   it('is none only if there is none', () => {
-    expect(openStore(join(scratch, 'nowhere'), kernel).memory).toEqual(EMPTY_MEMORY)
+    expect(openStore({state: join(scratch, 'nowhere')}, kernel).memory).toEqual(EMPTY_MEMORY)
   })
 
   it('where it cannot be made, that is said in one line', () => {
     const closed = join(scratch, 'parent')
     mkdirSync(closed, {mode: 0o555})
-    const make = (): unknown => asNobody(() => openStore(join(closed, 'gwswitch'), kernel).make())
+    const make = (): unknown => asNobody(() => openStore({state: join(closed, 'gwswitch')}, kernel).make())
     expect(make).toThrow(
       expect.objectContaining({
         kind: 'privilege',
@@ -141,8 +141,43 @@ describe('an agent', () => {
 it('a state that was written is read back', () => {
   const kernel = systemKernel(() => {})
   const directory = join(scratch, 'kept')
-  openStore(directory, kernel).save({...EMPTY_MEMORY, keys: {'site-y': {seq: 9, nonces: []}}})
-  expect(openStore(directory, kernel).memory.keys['site-y']).toMatchObject({seq: 9})
+  openStore({state: directory}, kernel).save({...EMPTY_MEMORY, keys: {'site-y': {seq: 9, nonces: []}}})
+  expect(openStore({state: directory}, kernel).memory.keys['site-y']).toMatchObject({seq: 9})
   expect(readFileSync(join(directory, 'agent-state.json'), 'utf8')).toMatch(/\n$/)
   kernel.close()
+})
+
+describe('what the disk did not take', () => {
+  const kernel = systemKernel(() => {})
+  afterAll(() => kernel.close())
+  const full = {
+    ...kernel,
+    writeDurably(path: string, text: string) {
+      if (path.includes('/disk/')) throw new Failure('runtime', `${path}: cannot be written: ENOSPC`)
+      kernel.writeDurably(path, text)
+    },
+  }
+  const known = (seq: number) => ({...EMPTY_MEMORY, keys: {'site-y': {seq, nonces: []}}})
+  const seqOf = (place: {state: string; socket: string}) => openStore(place, kernel).memory.keys['site-y']?.seq
+
+  it('is found beside the socket, for as long as it is the newer', () => {
+    const place = {state: join(scratch, 'disk/state'), socket: join(scratch, 'run/agent.sock')}
+    openStore(place, kernel).save(known(1))
+    expect(openStore(place, full).keep(known(2))).toMatchObject({message: expect.stringMatching(/ENOSPC/)})
+    expect(seqOf(place)).toBe(2)
+    openStore(place, kernel).save(known(3))
+    expect(seqOf(place)).toBe(3)
+    // Who moves the state away begins anew.
+    rmSync(place.state, {recursive: true})
+    expect(seqOf(place)).toBeUndefined()
+  })
+
+  it('is not looked for where every user could have laid it', () => {
+    const place = {state: join(scratch, 'disk/open'), socket: join(scratch, 'open/agent.sock')}
+    openStore(place, kernel).save(known(1))
+    openStore(place, full).keep(known(2))
+    expect(seqOf(place)).toBe(2)
+    chmodSync(join(scratch, 'open'), 0o1777)
+    expect(seqOf(place)).toBe(1)
+  })
 })
