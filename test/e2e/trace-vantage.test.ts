@@ -17,6 +17,7 @@ import {arpFrame} from '../../src/wire/frames.ts'
 import {linkIn} from '../peers/arp-link.ts'
 import {gwswitch} from '../support/cli.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {complaints} from '../support/schemas.ts'
 import {eventually, until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
@@ -84,6 +85,7 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
         ],
         exitCode: 10,
       })
+      expect(complaints(json)).toEqual([])
       expect(code).toBe(10)
       const {minMs, samples} = json.peers[0].tcp
       expect(samples).toBeGreaterThan(3)
@@ -100,6 +102,7 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
       child.kill('SIGINT')
       const [code] = (await once(child, 'exit')) as [number]
       expect(JSON.parse(output())).toMatchObject({complete: false, exitCode: code})
+      expect(complaints(JSON.parse(output()))).toEqual([])
     })
 
     it('asks for addresses of peers, and for no name: that would be sent', async () => {
@@ -116,6 +119,7 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
       const before = await state()
       const {code, json} = await atPort(NEAR_Y, ...FAST)
       expect(code).toBe(10)
+      expect(complaints(json)).toEqual([])
       const [result] = json.results ?? [json]
       expect(result).toMatchObject({
         host: {name: 'db-03', ip: '10.1.0.10', mac: VM_MAC, iface: PORT, site: 'y'},
@@ -154,6 +158,7 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
         ],
         after: {schema: 'gwswitch.trace/2', exitCode: 10},
       })
+      expect(complaints(same.json)).toEqual([])
       expect(same.code).toBe(same.json.exitCode)
       const faster = (pair: {currentMs: number | null}) => ({...pair, currentMs: pair.currentMs && pair.currentMs / 2})
       const [result] = json.results
@@ -232,6 +237,20 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
       )
       expect(code).toBe(exitCode)
     })
+  })
+
+  it('is watched as lines of JSON, until Ctrl-C', async () => {
+    const {child, output} = start('db-03', ['trace', NEAR_Y, '--watch', '--rate', '200', '--json'])
+    const lines = () =>
+      output()
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line))
+    await until(async () => lines().length > 2, 30_000, 'three lines are there')
+    child.kill('SIGINT')
+    const [code] = (await once(child, 'exit')) as [number]
+    expect(lines().flatMap(complaints)).toEqual([])
+    expect(lines().at(-1)).toMatchObject({destination: NEAR_Y, egress: {verdict: 'trombone'}, exitCode: code})
   })
 
   describe('watched on a terminal', () => {

@@ -2,6 +2,7 @@ import {describe, expect, it} from 'vitest'
 import type {PairReport, TraceReport} from '../../../src/domain/trace/report.ts'
 import {NOT_WATCHED, type WatchState, watchStep} from '../../../src/domain/trace/watch.ts'
 import {watchLineText, watchScreen} from '../../../src/render/watch-screen.ts'
+import {complaints} from '../../support/schemas.ts'
 
 const DESTINATION = '203.0.113.10'
 const FAILED = {at: '2026-01-01T00:00:09.000Z', failure: 'eth0 is down', exitCode: 1}
@@ -52,6 +53,7 @@ const watched = (...windows: readonly (TraceReport | typeof FAILED)[]) => {
   const lines = windows.map((each) => {
     const step = watchStep(state, DESTINATION, each)
     state = step.state
+    expect(complaints(step.line)).toEqual([])
     return step.line
   })
   return {state, lines}
@@ -92,6 +94,12 @@ describe('a watch', () => {
     expect(lines[1]).toMatchObject({egress: null, failure: 'eth0 is down', exitCode: 1})
     expect(lines[2]!.changes).toMatchObject([{what: 'gateway', from: 'bx', to: 'by'}])
     expect(state).toMatchObject({windows: 3, failure: null})
+  })
+
+  it('writes lines that the published schema refuses with a field more, or another verdict', () => {
+    const [line] = watched(window()).lines
+    expect(complaints({...line, more: 1})).not.toEqual([])
+    expect(complaints({...line, egress: {...line!.egress, verdict: 'odd'}})).not.toEqual([])
   })
 
   it('keeps no more than it shows', () => {
