@@ -6,6 +6,7 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import type {WatchLine} from '../../src/domain/trace/watch.ts'
 import {type Session, startSession} from '../../src/lab/session.ts'
 import {moveVm} from '../../src/lab/vms.ts'
 import {runCommand} from '../../src/net/process/command.ts'
@@ -22,8 +23,10 @@ import {eventually, until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
 const NEAR_Y = '203.0.113.10'
+const NEAR_X = '198.51.100.10'
 const DCI_RTT_MS = 10
 const VM_MAC = '02:00:00:00:01:10'
+const X_MAC = '02:00:00:00:0a:02'
 const Y_MAC = '02:00:00:00:0b:02'
 const ARRIVAL = {operation: ARP_REQUEST, senderMac: VM_MAC, senderIp: ANY_IPV4, targetMac: VM_MAC, targetIp: ANY_IPV4}
 const FAST = ['--rate', '200', '--json']
@@ -239,62 +242,89 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
     })
   })
 
-  it('is watched as lines of JSON, until Ctrl-C', async () => {
-    const {child, output} = start('db-03', ['trace', NEAR_Y, '--watch', '--rate', '200', '--json'])
-    const lines = () =>
-      output()
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => JSON.parse(line))
-    await until(async () => lines().length > 2, 30_000, 'three lines are there')
-    child.kill('SIGINT')
-    const [code] = (await once(child, 'exit')) as [number]
-    expect(lines().flatMap(complaints)).toEqual([])
-    expect(lines().at(-1)).toMatchObject({destination: NEAR_Y, egress: {verdict: 'trombone'}, exitCode: code})
-  })
+  /** As a gratuitous ARP would: the VM sends to that MAC from now on. */
+  const useGateway = (mac: string): Promise<string> =>
+    lab().run(
+      ...(['db-03', 'ip', 'neigh', 'replace', '10.1.0.254', 'lladdr', mac, 'dev', 'eth0', 'nud', 'reachable'] as const),
+    )
 
-  describe('watched on a terminal', () => {
-    it('is shown as it is and as it changes, and the terminal is left as it was', async ({skip}) => {
-      if (!(await hasProgram('tmux'))) skip('tmux is not installed')
-      const server = `${lab().prefix}-watch`
-      const tmux = (...args: string[]): Promise<string> =>
-        runCommand('tmux', ['-L', server, '-f', '/dev/null', ...args])
-      const screen = (): Promise<string> => tmux('capture-pane', '-p')
-      const shows = (text: string | RegExp): Promise<void> =>
-        until(async () => new RegExp(text).test(await screen()), 30_000, `the screen shows ${text}`)
-      const bin = join(import.meta.dirname, '../../bin/run.js')
-      const words = [process.execPath, bin, 'trace', NEAR_Y, '--watch', '--rate', '100', ...inventory()]
-      const typed = namespaceCommand(lab().ns('db-03'), words).join(' ')
+  describe('watched', () => {
+    it('is told of as lines of JSON for each destination, with what changed in each, until Ctrl-C', async () => {
+      const file = join(scratch, 'destinations.txt')
+      writeFileSync(file, `${NEAR_X}  # the old site\n`)
+      const args = ['trace', NEAR_Y, '--destinations', file, '--watch', '--rate', '100', '--json']
+      const {child, output} = start('db-03', args)
+      const lines = (): WatchLine[] => {
+        const whole = output().split('\n').slice(0, -1)
+        return whole.map((line) => JSON.parse(line))
+      }
+      const of = (destination: string) => lines().filter((line) => line.destination === destination)
+      const has = (destination: string, verdict: string) =>
+        of(destination).some(({egress}) => egress?.verdict === verdict)
+      const changed = (destination: string, what: string) =>
+        of(destination).flatMap(({changes}) => changes.filter((change) => change.what === what))
       try {
-        await tmux('new-session', '-d', '-x', '100', '-y', '30', 'sh')
-        await tmux('send-keys', 'echo what was there before', 'Enter', `${typed}; echo "ended with $?"`, 'Enter')
-        await shows(/EGRESS {3}TROMBONE .*through bx/)
-        expect(await screen()).not.toContain('what was there before')
-        expect(await screen()).toMatch(/via bx {2}\(site x, in use\) +via by {2}\(site y, local\)/)
-        await lab().run(
-          'db-03',
-          'ip',
-          'neigh',
-          'replace',
-          '10.1.0.254',
-          'lladdr',
-          Y_MAC,
-          'dev',
-          'eth0',
-          'nud',
-          'reachable',
-        )
-        await shows(/gateway: bx → by/)
-        await shows(/EGRESS {3}no trombone/)
-        expect(await screen()).toMatch(/[▂-█][^\n]*▽/)
-        await tmux('send-keys', 'C-c')
-        await shows(/ended with \d+/)
-        expect(await screen()).toContain('what was there before')
-        expect(await screen()).not.toContain('EGRESS')
+        await until(async () => has(NEAR_Y, 'trombone') && has(NEAR_X, 'none'), 30_000, 'both have a verdict')
+        await useGateway(Y_MAC)
+        const all = [NEAR_Y, NEAR_X]
+        await until(async () => all.every((each) => changed(each, 'gateway').length > 0), 30_000, 'each has changed')
+        const last = (destination: string) => of(destination).at(-1)!
+        const isOver = () => all.every((each) => last(each).egress?.verdict === 'none')
+        await until(async () => isOver(), 30_000, 'the trombone is over')
+        child.kill('SIGINT')
+        const [code] = (await once(child, 'exit')) as [number]
+        expect(lines().flatMap(complaints)).toEqual([])
+        for (const each of all) expect(changed(each, 'gateway')).toMatchObject([{from: 'bx', to: 'by'}])
+        expect(changed(NEAR_Y, 'egress')).toMatchObject([{from: 'trombone', to: 'none'}])
+        expect(code).toBe(0)
       } finally {
-        await tmux('kill-server').catch(() => {})
+        child.kill('SIGKILL')
+        await useGateway(X_MAC)
       }
     })
+
+    it.for([
+      ['one', [NEAR_Y], /EGRESS {3}TROMBONE .*through bx/, /EGRESS {3}no trombone/],
+      [
+        'several',
+        [NEAR_Y, NEAR_X],
+        /203\.0\.113\.10 \(site y\) +TROMBONE +\+/,
+        /203\.0\.113\.10 \(site y\) +no trombone/,
+      ],
+    ] as const)(
+      'is shown on a terminal as it changes, %s of destinations, and leaves that as it was',
+      async ([, destinations, before, after], {skip}) => {
+        if (!(await hasProgram('tmux'))) skip('tmux is not installed')
+        const server = `${lab().prefix}-watch`
+        const tmux = (...args: string[]): Promise<string> =>
+          runCommand('tmux', ['-L', server, '-f', '/dev/null', ...args])
+        const screen = (): Promise<string> => tmux('capture-pane', '-p')
+        const shows = (text: string | RegExp): Promise<void> =>
+          until(async () => new RegExp(text).test(await screen()), 30_000, `the screen shows ${text}`)
+        const bin = join(import.meta.dirname, '../../bin/run.js')
+        const words = [process.execPath, bin, 'trace', ...destinations, '--watch', '--rate', '100', ...inventory()]
+        const typed = namespaceCommand(lab().ns('db-03'), words).join(' ')
+        try {
+          await tmux('new-session', '-d', '-x', '100', '-y', '30', 'sh')
+          await tmux('send-keys', 'echo what was there before', 'Enter', `${typed}; echo "ended with $?"`, 'Enter')
+          await shows(before)
+          expect(await screen()).not.toContain('what was there before')
+          await shows(/via bx {2}\(site x, in use\) +via by {2}\(site y, local\)/)
+          await useGateway(Y_MAC)
+          for (const each of destinations)
+            await shows(destinations.length === 1 ? /gateway: bx → by/ : new RegExp(`${each} {2}gateway: bx → by`))
+          await shows(after)
+          expect(await screen()).toMatch(/[▂-█][^\n]*▽/)
+          await tmux('send-keys', 'C-c')
+          await shows(/ended with \d+/)
+          expect(await screen()).toContain('what was there before')
+          expect(await screen()).not.toContain('EGRESS')
+        } finally {
+          await tmux('kill-server').catch(() => {})
+          await useGateway(X_MAC)
+        }
+      },
+    )
   })
 
   /** The port of site Y's switch that leads to the VM's hypervisor. */
