@@ -30,23 +30,19 @@ export function outcomeLine(outcome: TraceReport | TraceFailure, {colour}: Trace
 /** Exit codes in the order of how much they matter. */
 const GRAVITY = [0, 11, 12, 10]
 
-/** Of several, the one that matters most; of equals, the one with the greatest penalty. */
-export const worstOf = (results: readonly TraceReport[]): TraceReport | undefined =>
-  results
-    .toSorted(
-      (a, b) =>
-        GRAVITY.indexOf(a.exitCode) - GRAVITY.indexOf(b.exitCode) ||
-        (a.egress.penaltyMs?.median ?? 0) - (b.egress.penaltyMs?.median ?? 0),
-    )
-    .at(-1)
-
 /** What is said when all are decided: of whom, how many of what, and what to do about the worst. */
 export function summaryLines(
   {results, failures, durationMs, rate}: TraceDocument,
   options: TraceTextOptions,
 ): string[] {
   const {columns = COLUMNS, asked = NOTHING_ASKED} = options
-  const worst = worstOf(results)
+  const worst = results
+    .toSorted(
+      (a, b) =>
+        GRAVITY.indexOf(a.exitCode) - GRAVITY.indexOf(b.exitCode) ||
+        (a.egress.penaltyMs?.median ?? 0) - (b.egress.penaltyMs?.median ?? 0),
+    )
+    .at(-1)
   const counts = Object.entries(EGRESS_WORD).flatMap(([verdict, word]) => {
     const n = results.filter(({egress}) => egress.verdict === verdict).length
     return n === 0 ? [] : [`${n} ${word}`]

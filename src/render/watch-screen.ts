@@ -7,7 +7,7 @@ import {harmless} from '../wire/printable.ts'
 import {candidateLabel, EGRESS_WORD, INBOUND_WORD, ms, signedMs} from './measures.ts'
 import {type Paint, paintWith} from './paint.ts'
 import {hopColumns} from './trace-hops.ts'
-import {outcomeHead, worstOf} from './trace-summary.ts'
+import {outcomeHead} from './trace-summary.ts'
 import {subject, verdictWord} from './trace-text.ts'
 
 export interface ScreenOptions {
@@ -26,7 +26,7 @@ export function watchScreen(state: WatchState, {colour, columns, rows, elapsedMs
   const paint = paintWith(colour)
   const {watched} = state
   const several = watched.length > 1
-  const shown = several ? worstWatched(watched) : watched[0]
+  const shown = several ? gravest(watched) : watched[0]
   const span = shown === undefined || shown.windowMs === 0 ? '' : `, the last ${Math.round(shown.windowMs / 1000)} s`
   const foot = paint.dim(`${clock(elapsedMs)}${span}; Ctrl-C ends it`)
   const size = {columns, rows}
@@ -41,11 +41,9 @@ export function watchScreen(state: WatchState, {colour, columns, rows, elapsedMs
   return [...all.slice(0, Math.max(0, rows - 1)), foot].slice(-rows)
 }
 
-/** The one that is shown in detail. */
-const worstWatched = (watched: readonly WatchedDestination[]): WatchedDestination | undefined => {
-  const worst = worstOf(watched.flatMap(({report, failure}) => (failure === null ? (report ?? []) : [])))
-  return watched.find(({report}) => report === worst && worst !== undefined)
-}
+/** The one that is shown in detail: the first of the gravest, so that it stays the same among equals. */
+const gravest = (watched: readonly WatchedDestination[]): WatchedDestination | undefined =>
+  watched.filter(({report, failure}) => report !== null && failure === null).toSorted((a, b) => rank(a) - rank(b))[0]
 
 /** Lines at the top that no change takes the place of. */
 const LEAST = 6
