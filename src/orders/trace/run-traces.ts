@@ -7,7 +7,6 @@ import {checkWritable, readNamed, writeText} from '../../net/file/text-file.ts'
 import type {World} from '../../net/world.ts'
 import {type Pace, POLITE} from '../../probe/trace/pacer.ts'
 import {startRun, type TraceRun} from '../../probe/trace/run.ts'
-import {traceSvg} from '../../render/trace-svg.ts'
 import {checkOrder, resolveDestination, runTrace, type Traced, type TraceOrder} from './run-trace.ts'
 
 export interface TracesOrder extends Omit<TraceOrder, 'hops'> {
@@ -55,7 +54,7 @@ export async function runTraces(
       ...{startedAt, finishedAt: isoNow(world), complete: complete && !signal.aborted},
       rate: {perSecond: order.rate, packetsSent: run.pacer.sent()},
     })
-    if (order.svg !== undefined) draw(order.svg, document, stage.onWarning)
+    if (order.svg !== undefined) await draw(order.svg, document, stage.onWarning)
     return document
   } finally {
     await run.close()
@@ -134,9 +133,10 @@ function readList(file: string): string[] {
   return lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== '')
 }
 
-/** A result is worth more than its picture. */
-function draw(file: string, {results}: TraceDocument, onWarning: (line: string) => void): void {
+/** A result is worth more than its picture. What draws is loaded where something is drawn. */
+async function draw(file: string, {results}: TraceDocument, onWarning: (line: string) => void): Promise<void> {
   if (results.length === 0) return
+  const {traceSvg} = await import('../../render/trace-svg.ts')
   try {
     writeText(file, traceSvg(results))
   } catch (error) {
