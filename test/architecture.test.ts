@@ -37,7 +37,7 @@ const ENTRANCES = ['main.ts', 'index.ts', 'testing.ts']
 const OUTSIDE: Record<string, readonly string[]> = {
   wire: ['node:crypto', 'binary-parser/dist/binary_parser.js'],
   domain: ['node:crypto', 'zod', 'yaml'],
-  render: ['node:util', 'string-width'],
+  render: ['node:util', 'string-width', 'd3-scale', 'd3-shape'],
 }
 
 /** What touches the operating system. */
@@ -112,18 +112,26 @@ describe('the floors', () => {
     expect(wrong.map(({file, specifier}) => `${file} → ${specifier}`)).toEqual([])
   })
 
-  it('has one importer of binary-parser, one of koffi a purpose, and inquirer only where it is asked', () => {
+  it('has one importer of binary-parser and of d3, one of koffi a purpose, and inquirer only where it is asked', () => {
     const importers = (name: string): string[] =>
       [...new Set(all.filter(({specifier}) => specifier.startsWith(name)).map(({file}) => file))].sort()
     expect(importers('binary-parser')).toEqual(['wire/table.ts'])
     for (const file of importers('koffi')) expect(file).toMatch(/^net\//)
     for (const file of importers('inquirer')) expect(file).toBe('cli/prompt.ts')
+    expect(importers('d3-')).toEqual(['render/trace-svg.ts'])
     for (const file of importers('@oclif/')) expect(file).toMatch(/^(?:cli|commands|hooks)\/|^main\.ts$/)
   })
 })
 
 describe('the files', () => {
   const files = globSync('**/*.ts', {cwd: src})
+  it('load what draws only where something is drawn', () => {
+    const atOnce = /^(?:import|export) [^(\n]*from '[^']*trace-svg\.ts'/m
+    expect(files.filter((file) => atOnce.test(readFileSync(join(src, file), 'utf8')))).toEqual([])
+    expect(all.filter(({specifier}) => specifier.endsWith('trace-svg.ts')).map(({file}) => file)).toEqual([
+      'orders/trace/run-traces.ts',
+    ])
+  })
   it('are none of them over 400 lines', () => {
     const long = files.filter((file) => readFileSync(join(src, file), 'utf8').split('\n').length > 400)
     expect(long).toEqual([])

@@ -49,8 +49,8 @@ export const traceFlags = {
   }),
   'fail-on': Flags.option({options: ['inbound'] as const, summary: 'let an inbound trombone count as one'})(),
   watch: Flags.boolean({
-    exclusive: ['compare', 'passive', 'destinations', 'svg'],
-    summary: 'trace one destination again and again, until Ctrl-C: a live view; JSON Lines with --json',
+    exclusive: ['compare', 'passive', 'svg'],
+    summary: 'trace on and on, until Ctrl-C, and judge the last seconds: a live view; JSON Lines with --json',
   }),
   compare: Flags.string({
     helpValue: 'FILE',

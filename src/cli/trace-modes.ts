@@ -84,15 +84,16 @@ async function comparing(file: string, terminal: Terminal): Promise<(document: T
   }
 }
 
-/** One window after the other, on the whole terminal, or as a line each. */
+/** The last seconds of every destination, on the whole terminal, or as a line each. */
 export async function traceWatch(
   named: readonly string[],
   flags: ModeFlags,
   inventory: Inventory | undefined,
   terminal: Terminal,
 ): Promise<Outcome<undefined>> {
-  const [{runWatch}, {tracesOrder}, {watchLineText, watchScreen}, {openLiveScreen}] = await Promise.all([
+  const [{runWatch}, {watchExit}, {tracesOrder}, {watchLineText, watchScreen}, {openLiveScreen}] = await Promise.all([
     import('../orders/trace/run-watch.ts'),
+    import('../domain/trace/watch.ts'),
     import('../orders/trace/order.ts'),
     import('../render/watch-screen.ts'),
     import('./live-screen.ts'),
@@ -100,17 +101,17 @@ export async function traceWatch(
   const {colour, json, signal} = terminal
   const began = performance.now()
   const screen = process.stdout.isTTY && !json ? openLiveScreen(process.stdout) : undefined
-  const onWindow = (state: WatchState, line: WatchLine): void => {
+  const onSample = (state: WatchState, line: WatchLine | null): void => {
     const {columns = 80, rows = 24} = process.stdout
     if (screen) screen.draw(watchScreen(state, {colour, columns, rows, elapsedMs: performance.now() - began}))
-    else if (json) printJson(line)
-    else print(watchLineText(line, colour))
+    else if (line !== null && json) printJson(line)
+    else if (line !== null) print(watchLineText(line, state.watched.length > 1, colour))
   }
   try {
-    const {exitCode} = await whereAsked(flags, inventory, terminal, tracesOrder(flags), (world, order) =>
-      runWatch(named, order, inventory, {world, signal, onWindow}),
+    const last = await whereAsked(flags, inventory, terminal, tracesOrder(flags), (world, order) =>
+      runWatch(named, order, inventory, {world, signal, onSample}),
     )
-    return {document: undefined, exitCode}
+    return {document: undefined, exitCode: watchExit(last)}
   } finally {
     screen?.close()
   }

@@ -40,7 +40,7 @@ export default class Trace extends BaseCommand {
     },
     {
       description: 'During a migration: what changes, and when?',
-      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 --watch',
+      command: '<%= config.bin %> <%= command.id %> 203.0.113.10 198.51.100.10 --watch',
     },
     {
       description: 'In a script',
@@ -80,7 +80,7 @@ export default class Trace extends BaseCommand {
     }
   }
 
-  /** With --watch, every window was a line of its own. */
+  /** With --watch, its lines are out already. */
   override logJson(json: unknown): void {
     if (json !== undefined) super.logJson(json)
   }

@@ -3,23 +3,28 @@ import type {TraceDocument, TraceFailure, TraceReport} from '../domain/trace/rep
 import {harmless} from '../wire/printable.ts'
 import {fold} from './fold.ts'
 import {candidateLabel, EGRESS_WORD, INBOUND_WORD, placed, signedMs} from './measures.ts'
-import {paintWith} from './paint.ts'
+import {type Paint, paintWith} from './paint.ts'
 import {adviceOn, NOTHING_ASKED} from './trace-advice.ts'
 import {subject, type TraceTextOptions, verdictWord} from './trace-text.ts'
 
 const COLUMNS = 80
 const WIDTHS = {destination: 24, verdict: 12, penalty: 9}
 
-/** `203.0.113.10 (site y)  TROMBONE   +20.1 ms  detour, inbound local`. */
+/** `203.0.113.10 (site y)  TROMBONE   +20.1 ms`, a row of several. */
+export function outcomeHead({destination, egress}: TraceReport, paint: Paint): string {
+  const penalty = egress.penaltyMs === null || !egress.counts ? '' : `${signedMs(egress.penaltyMs.median)} ms`
+  const word = verdictWord(egress.verdict, paint) + ' '.repeat(WIDTHS.verdict - EGRESS_WORD[egress.verdict].length)
+  const name = subject(destination.name, destination.ip, destination.site).padEnd(WIDTHS.destination)
+  return `  ${name}  ${word} ${penalty.padStart(WIDTHS.penalty)}`
+}
+
+/** The same, and why. */
 export function outcomeLine(outcome: TraceReport | TraceFailure, {colour}: TraceTextOptions): string {
   const paint = paintWith(colour)
   if ('message' in outcome)
     return `  ${harmless(outcome.destination).padEnd(WIDTHS.destination)}  ${paint.bad('not traced')}  ${harmless(outcome.message)}`
-  const {destination, egress, inbound} = outcome
-  const penalty = egress.penaltyMs === null || !egress.counts ? '' : `${signedMs(egress.penaltyMs.median)} ms`
-  const word = verdictWord(egress.verdict, paint) + ' '.repeat(WIDTHS.verdict - EGRESS_WORD[egress.verdict].length)
-  const name = subject(destination.name, destination.ip, destination.site).padEnd(WIDTHS.destination)
-  return `  ${name}  ${word} ${penalty.padStart(WIDTHS.penalty)}  ${egress.reason}, inbound ${INBOUND_WORD[inbound.verdict]}`
+  const {egress, inbound} = outcome
+  return `${outcomeHead(outcome, paint)}  ${egress.reason}, inbound ${INBOUND_WORD[inbound.verdict]}`
 }
 
 /** Exit codes in the order of how much they matter. */

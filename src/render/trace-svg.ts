@@ -1,7 +1,17 @@
 // A trace as a picture for a ticket: the hop profiles on the left, which look alike with and without a detour, and on the
 // right the paired differences, which do not. One file, no scripts, no fonts of its own; colours follow light and dark, and
-// every series also has a shape of its own.
-import type {CandidateReport, PairReport, TraceReport} from '../domain/trace/report.ts'
+// every series also has a shape of its own. Red and green are for verdicts alone.
+import {type ScaleLinear, type ScalePoint, scaleBand, scaleLinear, scalePoint} from 'd3-scale'
+import {
+  line as path,
+  type SymbolType,
+  symbol,
+  symbolCircle,
+  symbolDiamond,
+  symbolSquare,
+  symbolTriangle,
+} from 'd3-shape'
+import type {CandidateReport, HopReport, PairReport, TraceReport} from '../domain/trace/report.ts'
 import {harmless} from '../wire/printable.ts'
 import {candidateLabel, chosenAlternative, EGRESS_WORD, ms, percent, placed, signedMs} from './measures.ts'
 import {crossingsText, pathSketch} from './path-sketch.ts'
@@ -26,7 +36,7 @@ export function traceSvg(reports: readonly TraceReport[]): string {
     STYLE,
     `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
     ...panels.flatMap((panel) => {
-      const placed = [`<g transform="translate(0 ${y})">`, ...panel.lines, '</g>']
+      const placed = [`<g transform="translate(0 ${y})">`, ...(y === 0 ? [] : [BETWEEN]), ...panel.lines, '</g>']
       y += panel.height
       return placed
     }),
@@ -34,6 +44,8 @@ export function traceSvg(reports: readonly TraceReport[]): string {
     '',
   ].join('\n')
 }
+
+const BETWEEN = `<line class="grid" x1="24" y1="0" x2="${WIDTH - 24}" y2="0"/>`
 
 /** One destination: what is said, the way of its packets, hops and pairs. */
 function panelOf(report: TraceReport): {readonly lines: readonly string[]; readonly height: number} {
@@ -57,8 +69,10 @@ function sketchLines(report: TraceReport): string[] {
   const shown = [report.candidates[0], chosenAlternative(report)].filter((each) => each !== undefined)
   return shown.map((candidate, i) => {
     const sketch = pathSketch(report, candidate)
-    const words = `${i === 0 ? 'now' : 'possible'}: ${sketch.text}   ${crossingsText(sketch)}`
-    return text(24, 98 + 18 * i, words.trimEnd(), `name c${i}`)
+    const words = [`${i === 0 ? 'now' : 'possible'}: ${sketch.text}`, crossingsText(sketch)].filter(
+      (part) => part !== '',
+    )
+    return text(24, 98 + 18 * i, words.join(', '), `name c${i}`)
   })
 }
 
@@ -78,7 +92,7 @@ const LIGHT: Palette = {
   ink: '#1b1f24',
   soft: '#5f6872',
   grid: '#d8dee4',
-  series: ['#b42318', '#147046', '#5b5bd6'],
+  series: ['#1d5fb4', '#8a3ea8', '#0b7a75'],
   verdicts: ['#b42318', '#147046', '#8a5a00'],
 }
 const DARK: Palette = {
@@ -86,7 +100,7 @@ const DARK: Palette = {
   ink: '#e6edf3',
   soft: '#9aa4ae',
   grid: '#333b44',
-  series: ['#ff8a75', '#5fd39a', '#a9a9ff'],
+  series: ['#7db4ff', '#d3a4f0', '#5fd0c8'],
   verdicts: ['#ff8a75', '#5fd39a', '#f2c14e'],
 }
 
@@ -123,95 +137,95 @@ function subtitleOf(report: TraceReport): string {
   return `${startedAt}, ${probe.proto}, ${probe.pairsUsed} of ${probe.pairsSent} pairs answered${rtt}`
 }
 
-/** Linear scale from values to pixels, with the round numbers to mark on it. */
-interface Scale {
-  at(value: number): number
-  readonly ticks: readonly number[]
-}
+type Linear = ScaleLinear<number, number>
+type Ttls = ScalePoint<number>
 
-function scale(from: number, to: number, pixelFrom: number, pixelTo: number): Scale {
-  const rough = (to - from) / 5
-  const power = 10 ** Math.floor(Math.log10(rough))
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough)!
-  const low = Math.floor(from / step) * step
-  const high = Math.ceil(to / step) * step
-  const ticks = Array.from({length: Math.round((high - low) / step) + 1}, (_, i) =>
-    Number((low + i * step).toPrecision(12)),
-  )
-  return {ticks, at: (value) => pixelFrom + ((value - low) / (high - low)) * (pixelTo - pixelFrom)}
-}
+/** Round numbers to mark on a scale, about so many. */
+const TICKS = 5
 
 function hopPlot(report: TraceReport, plot: number): string[] {
   const bottom = TOP + plot
   const heard = report.candidates.flatMap((candidate) => candidate.hops.flatMap((hop) => hop.minMs ?? []))
   const last = Math.max(2, ...report.candidates.flatMap((candidate) => candidate.hops.map((hop) => hop.ttl)))
-  const y = scale(0, Math.max(1, ...heard) * 1.15, bottom, TOP)
-  const x = (ttl: number): number => LEFT.x + 30 + ((ttl - 1) / (last - 1)) * (LEFT.width - 60)
-  const lines = [
+  const ttls = Array.from({length: last}, (_, i) => i + 1)
+  const y = scaleLinear([0, Math.max(1, ...heard) * 1.15], [bottom, TOP]).nice(TICKS)
+  const x = scalePoint(ttls, [LEFT.x + 30, LEFT.x + LEFT.width - 30])
+  return [
     text(LEFT.x, TOP - 14, 'Hops: smallest RTT, ms (a detour does not show here)', 'small'),
-    ...y.ticks.flatMap((tick) => [
-      line(LEFT.x, y.at(tick), LEFT.x + LEFT.width, y.at(tick), 'grid'),
-      text(LEFT.x - 8, y.at(tick) + 4, `${tick}`, 'tiny', 'end'),
-    ]),
+    ...y
+      .ticks(TICKS)
+      .flatMap((tick) => [
+        line(LEFT.x, y(tick), LEFT.x + LEFT.width, y(tick), 'grid'),
+        text(LEFT.x - 8, y(tick) + 4, y.tickFormat(TICKS)(tick), 'tiny', 'end'),
+      ]),
     line(LEFT.x, bottom, LEFT.x + LEFT.width, bottom, 'axis'),
-    ...Array.from({length: last}, (_, i) => text(x(i + 1), bottom + 18, `${i + 1}`, 'tiny', 'middle')),
+    ...ttls.map((ttl) => text(x(ttl)!, bottom + 18, `${ttl}`, 'tiny', 'middle')),
     text(LEFT.x + LEFT.width / 2, bottom + 36, 'hop (TTL)', 'tiny', 'middle'),
+    // The disc of the exit in use lies on top: of a square below it the corners are seen.
+    ...report.candidates
+      .map((candidate, i) => profile(candidate, i, x, y))
+      .reverse()
+      .flat(),
+    ...report.candidates.flatMap((candidate, i) => legend(report, candidate, i, bottom + 58 + i * 18)),
+    ...addresses(report, ttls, x, y),
+    ...(heard.length === 0
+      ? [text(LEFT.x + LEFT.width / 2, TOP + plot / 2, 'no hop answered', 'small', 'middle')]
+      : []),
   ]
-  for (const [i, candidate] of report.candidates.entries()) lines.push(...profile(report, candidate, i, x, y))
-  lines.push(...addresses(report, last, x, y))
-  if (heard.length === 0)
-    lines.push(text(LEFT.x + LEFT.width / 2, TOP + plot / 2, 'no hop answered', 'small', 'middle'))
-  return lines
 }
 
-function profile(
-  report: TraceReport,
-  candidate: CandidateReport,
-  i: number,
-  x: (ttl: number) => number,
-  y: Scale,
-): string[] {
-  const heard = candidate.hops.filter((hop) => hop.minMs !== null && hop.addr !== null)
-  const points = heard.map((hop) => ({x: x(hop.ttl), y: y.at(hop.minMs!)}))
-  const style = `c${Math.min(i, 2)}`
-  const label = `via ${placed(candidateLabel(report, candidate), candidate)}${i === 0 ? ', in use' : ''}`
-  const legendY = y.at(y.ticks[0]!) + 58 + i * 18
+const styleOf = (i: number): string => `c${Math.min(i, 2)}`
+const isHeard = ({minMs, addr}: HopReport): boolean => minMs !== null && addr !== null
+
+/** A line through the hops that answered, broken where one did not. */
+function profile({hops}: CandidateReport, i: number, x: Ttls, y: Linear): string[] {
+  const through = path<HopReport>(
+    ({ttl}) => x(ttl)!,
+    ({minMs}) => y(minMs ?? 0),
+  )
+    .defined(isHeard)
+    .digits(1)
+  const drawn = through(hops)
   return [
-    ...(points.length > 1
-      ? [`<polyline class="line ${style}" points="${points.map((p) => `${px(p.x)},${px(p.y)}`).join(' ')}"/>`]
-      : []),
-    ...points.map((p) => marker(p.x, p.y, i, style)),
-    marker(LEFT.x + 8, legendY - 4, i, style),
-    text(LEFT.x + 22, legendY, label, `name ${style}`),
+    ...(drawn === null ? [] : [`<path class="line ${styleOf(i)}" d="${drawn}"/>`]),
+    ...hops.filter(isHeard).map((hop) => marker(x(hop.ttl)!, y(hop.minMs!), i)),
   ]
+}
+
+function legend(report: TraceReport, candidate: CandidateReport, i: number, y: number): string[] {
+  const label = `via ${placed(candidateLabel(report, candidate), candidate)}${i === 0 ? ', in use' : ''}`
+  return [marker(LEFT.x + 8, y - 4, i), text(LEFT.x + 22, y, label, `name ${styleOf(i)}`)]
 }
 
 /** The addresses above their points; where profiles meet, above each other, and once where they are the same. */
-function addresses(report: TraceReport, last: number, x: (ttl: number) => number, y: Scale): string[] {
+function addresses(report: TraceReport, ttls: readonly number[], x: Ttls, y: Linear): string[] {
   const lines: string[] = []
-  for (let ttl = 1; ttl <= last; ttl++) {
+  for (const ttl of ttls) {
     const hops = report.candidates.flatMap((candidate) =>
-      candidate.hops.filter((hop) => hop.ttl === ttl && hop.minMs !== null),
+      candidate.hops.filter((hop) => hop.ttl === ttl && isHeard(hop)),
     )
-    const points = hops.map((hop) => ({at: y.at(hop.minMs!) - 10, label: hop.addr!})).sort((a, b) => b.at - a.at)
+    const points = hops.map((hop) => ({at: y(hop.minMs!) - 10, label: hop.addr!})).sort((a, b) => b.at - a.at)
     let above = Number.POSITIVE_INFINITY
     let before = ''
     for (const {at, label} of points) {
       if (label === before && above - at < 11) continue
       above = Math.min(at, above - 11)
       before = label
-      lines.push(text(x(ttl), above, label, 'tiny', 'middle'))
+      lines.push(text(x(ttl)!, above, label, 'tiny', 'middle'))
     }
   }
   return lines
 }
 
-/** A shape for each candidate: disc, square, triangle. */
-function marker(x: number, y: number, i: number, style: string): string {
-  if (i === 0) return `<circle class="dot ${style}" cx="${px(x)}" cy="${px(y)}" r="4.5"/>`
-  if (i === 1) return `<rect class="dot ${style}" x="${px(x - 4)}" y="${px(y - 4)}" width="8" height="8"/>`
-  return `<path class="dot ${style}" d="M${px(x)} ${px(y - 5)} L${px(x + 5)} ${px(y + 4)} L${px(x - 5)} ${px(y + 4)} Z"/>`
-}
+/** A shape for each candidate. */
+const SHAPES = [symbolCircle, symbolSquare, symbolTriangle]
+const marker = (x: number, y: number, i: number): string => mark(SHAPES[Math.min(i, 2)]!, x, y, `dot ${styleOf(i)}`)
+
+/** A symbol of so many square pixels. */
+const mark = (shape: SymbolType, x: number, y: number, style: string, size = 64): string =>
+  `<path class="${style}" transform="translate(${px(x)} ${px(y)})" d="${symbol(shape, size).digits(1)()}"/>`
+const median = (x: number, y: number): string => mark(symbolCircle, x, y, 'median', 38)
+const minima = (x: number, y: number): string => mark(symbolDiamond, x, y, 'min', 70)
 
 /** One line of paired differences: all pairs with an alternative, or those of one flow. */
 interface DifferenceRow {
@@ -241,7 +255,7 @@ function differenceRows(report: TraceReport): DifferenceRow[] {
   const flows = report.egress.flows.map(
     (flow): DifferenceRow => ({
       label: `flow ${flow.id}`,
-      note: `${flow.n} pairs`,
+      note: flow.n === 1 ? '1 pair' : `${flow.n} pairs`,
       differences: differencesOf(report.pairs, chosen, flow.id),
       summary: undefined,
       flowMedian: flow.medianMs,
@@ -261,54 +275,42 @@ function differencePlot(report: TraceReport, rows: readonly DifferenceRow[], plo
   const bottom = TOP + plot
   const threshold = report.egress.thresholdMs
   const values = [...rows.flatMap((row) => row.differences), threshold ?? 0, 0]
-  const spread = Math.max(...values) - Math.min(...values) || 1
-  const x = scale(
-    Math.min(...values) - spread * 0.04,
-    Math.max(...values) + spread * 0.04,
-    RIGHT.x,
-    RIGHT.x + RIGHT.width,
-  )
-  const chosen = chosenAlternative(report)
+  const [least, most] = [Math.min(...values), Math.max(...values)]
+  const margin = (most - least || 1) * 0.04
+  const x = scaleLinear([least - margin, most + margin], [RIGHT.x, RIGHT.x + RIGHT.width]).nice(TICKS)
+  const y = scaleBand([...rows.keys()], [TOP + 10, TOP + 10 + ROW * rows.length])
+  const nothing = rows.length === 0 || chosenAlternative(report) === undefined
   return [
     text(RIGHT.x, TOP - 14, 'Pairs: RTT through the gateway in use less RTT through the other, ms', 'small'),
-    ...x.ticks.flatMap((tick) => [
-      line(x.at(tick), TOP, x.at(tick), bottom, tick === 0 ? 'axis' : 'grid'),
-      text(x.at(tick), bottom + 18, `${tick}`.replace('-', '−'), 'tiny', 'middle'),
-    ]),
+    ...x
+      .ticks(TICKS)
+      .flatMap((tick) => [
+        line(x(tick), TOP, x(tick), bottom, tick === 0 ? 'axis' : 'grid'),
+        text(x(tick), bottom + 18, x.tickFormat(TICKS)(tick), 'tiny', 'middle'),
+      ]),
     line(RIGHT.x, bottom, RIGHT.x + RIGHT.width, bottom, 'axis'),
-    ...(threshold === null ? [] : [line(x.at(threshold), TOP, x.at(threshold), bottom, 'tau')]),
-    ...rows.flatMap((row, i) => differenceRow(row, TOP + 10 + ROW * (i + 0.5), x)),
-    ...(rows.length === 0 || chosen === undefined
-      ? [text(RIGHT.x + RIGHT.width / 2, TOP + plot / 2, 'nothing to compare with', 'small', 'middle')]
-      : []),
+    ...(threshold === null ? [] : [line(x(threshold), TOP, x(threshold), bottom, 'tau')]),
+    ...rows.flatMap((row, i) => differenceRow(row, y(i)! + ROW / 2, x)),
+    ...(nothing ? [text(RIGHT.x + RIGHT.width / 2, TOP + plot / 2, 'nothing to compare with', 'small', 'middle')] : []),
     ...key(threshold, bottom + 58),
   ]
 }
 
-function differenceRow(row: DifferenceRow, y: number, x: Scale): string[] {
-  const {summary, differences} = row
+function differenceRow({label, note, differences, summary, flowMedian}: DifferenceRow, y: number, x: Linear): string[] {
   const none = text(RIGHT.x + RIGHT.width / 2, y + 4, 'no pair was answered on both sides', 'small', 'middle')
+  const middle = summary?.median ?? flowMedian
   return [
-    text(RIGHT.x - 12, y - 1, row.label, 'small', 'end'),
-    text(RIGHT.x - 12, y + 12, row.note, 'tiny', 'end'),
+    text(RIGHT.x - 12, y - 1, label, 'small', 'end'),
+    text(RIGHT.x - 12, y + 12, note, 'tiny', 'end'),
     ...(differences.length === 0 ? [none] : []),
-    ...differences.map((value) => line(x.at(value), y - 8, x.at(value), y + 8, 'pair c0')),
+    ...differences.map((value) => line(x(value), y - 8, x(value), y + 8, 'pair c0')),
+    // The diamond before the median: where nothing queues the two coincide, and the smaller mark must stay visible.
     ...(summary === undefined
       ? []
-      : [
-          line(x.at(summary.lo), y, Math.max(x.at(summary.hi), x.at(summary.lo) + 1), y, 'bar c0'),
-          // The diamond first: where nothing queues the two coincide, and the smaller mark must stay visible.
-          diamond(x.at(summary.min), y),
-          `<circle class="median" cx="${px(x.at(summary.median))}" cy="${px(y)}" r="3.5"/>`,
-        ]),
-    ...(row.flowMedian === undefined
-      ? []
-      : [`<circle class="median" cx="${px(x.at(row.flowMedian))}" cy="${px(y)}" r="3.5"/>`]),
+      : [line(x(summary.lo), y, Math.max(x(summary.hi), x(summary.lo) + 1), y, 'bar c0'), minima(x(summary.min), y)]),
+    ...(middle === undefined ? [] : [median(x(middle), y)]),
   ]
 }
-
-const diamond = (x: number, y: number): string =>
-  `<path class="min" d="M${px(x)} ${px(y - 7)} L${px(x + 5)} ${px(y)} L${px(x)} ${px(y + 7)} L${px(x - 5)} ${px(y)} Z"/>`
 
 /** What the marks mean. */
 function key(threshold: number | null, y: number): string[] {
@@ -322,9 +324,9 @@ function key(threshold: number | null, y: number): string[] {
     text(x + 8, y, 'one pair', 'tiny'),
     line(x + 66, y - 4, x + 90, y - 4, 'bar c0'),
     text(x + 98, y, 'interval of the median', 'tiny'),
-    `<circle class="median" cx="${x + 228}" cy="${y - 4}" r="3.5"/>`,
+    median(x + 228, y - 4),
     text(x + 236, y, 'median', 'tiny'),
-    diamond(x + 294, y - 4),
+    minima(x + 294, y - 4),
     text(x + 304, y, 'difference of minima', 'tiny'),
     ...tau,
   ]

@@ -22,7 +22,7 @@ async function cleanClone(): Promise<string[]> {
   return files
 }
 
-it('has the program, its declarations, the units and the documentation, and runs', {timeout: 180_000}, async () => {
+it('has the program, its declarations, units, schemas and documentation, and runs', {timeout: 180_000}, async () => {
   const files = await cleanClone()
   const npm = ['env', '-C', clone, `npm_config_cache=${join(scratch, 'cache')}`, 'npm', 'pack', '--json']
   const said = await runCommand(npm[0]!, [...npm.slice(1), '--pack-destination', scratch])
@@ -44,7 +44,7 @@ it('has the program, its declarations, the units and the documentation, and runs
     ...Object.values(commands as Record<string, {relativePath: string[]}>).map(({relativePath}) =>
       join(...relativePath),
     ),
-    ...files.filter((file) => /^(?:packaging|docs)\//.test(file)),
+    ...files.filter((file) => /^(?:packaging|docs|schemas)\//.test(file)),
   ]
   expect(wanted.filter((path) => !paths.includes(path))).toEqual([])
   expect(paths.filter((path) => /^(?:src|test|scripts|tools)\//.test(path))).toEqual([])

@@ -8,6 +8,7 @@ import {spawnIn} from '../../src/net/process/netns.ts'
 import {gwswitch} from '../support/cli.ts'
 import {giveIpv6, NEAR_Y6, VM6} from '../support/lab6.ts'
 import {noNamespaces} from '../support/namespaces.ts'
+import {complaints} from '../support/schemas.ts'
 import {until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
@@ -88,6 +89,7 @@ describe.skipIf(noNamespaces)('a moved VM, over IPv6', () => {
           ...{out: [{gateway: 'bx'}], in: [{gateway: 'by'}]},
         },
       ])
+      expect(complaints(json)).toEqual([])
       expect(code).toBe(10)
     } finally {
       ping.kill()

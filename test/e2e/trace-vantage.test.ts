@@ -6,6 +6,7 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import type {WatchLine} from '../../src/domain/trace/watch.ts'
 import {type Session, startSession} from '../../src/lab/session.ts'
 import {moveVm} from '../../src/lab/vms.ts'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
@@ -16,13 +17,16 @@ import {arpFrame} from '../../src/wire/frames.ts'
 import {linkIn} from '../peers/arp-link.ts'
 import {gwswitch} from '../support/cli.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {complaints} from '../support/schemas.ts'
 import {withTerminal} from '../support/terminal.ts'
 import {eventually, until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
 const NEAR_Y = '203.0.113.10'
+const NEAR_X = '198.51.100.10'
 const DCI_RTT_MS = 10
 const VM_MAC = '02:00:00:00:01:10'
+const X_MAC = '02:00:00:00:0a:02'
 const Y_MAC = '02:00:00:00:0b:02'
 const ARRIVAL = {operation: ARP_REQUEST, senderMac: VM_MAC, senderIp: ANY_IPV4, targetMac: VM_MAC, targetIp: ANY_IPV4}
 const FAST = ['--rate', '200', '--json']
@@ -84,6 +88,7 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
         ],
         exitCode: 10,
       })
+      expect(complaints(json)).toEqual([])
       expect(code).toBe(10)
       const {minMs, samples} = json.peers[0].tcp
       expect(samples).toBeGreaterThan(3)
@@ -100,6 +105,7 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
       child.kill('SIGINT')
       const [code] = (await once(child, 'exit')) as [number]
       expect(JSON.parse(output())).toMatchObject({complete: false, exitCode: code})
+      expect(complaints(JSON.parse(output()))).toEqual([])
     })
 
     it('asks for addresses of peers, and for no name: that would be sent', async () => {
@@ -116,6 +122,7 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
       const before = await state()
       const {code, json} = await atPort(NEAR_Y, ...FAST)
       expect(code).toBe(10)
+      expect(complaints(json)).toEqual([])
       const [result] = json.results ?? [json]
       expect(result).toMatchObject({
         host: {name: 'db-03', ip: '10.1.0.10', mac: VM_MAC, iface: PORT, site: 'y'},
@@ -154,6 +161,7 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
         ],
         after: {schema: 'gwswitch.trace/2', exitCode: 10},
       })
+      expect(complaints(same.json)).toEqual([])
       expect(same.code).toBe(same.json.exitCode)
       const faster = (pair: {currentMs: number | null}) => ({...pair, currentMs: pair.currentMs && pair.currentMs / 2})
       const [result] = json.results
@@ -234,40 +242,84 @@ describe.skipIf(noNamespaces)('a moved VM that has a session through the gateway
     })
   })
 
-  describe('watched on a terminal', () => {
-    it('is shown as it is and as it changes, and the terminal is left as it was', async ({skip}) => {
-      if (!(await hasProgram('tmux'))) skip('tmux is not installed')
-      const bin = join(import.meta.dirname, '../../bin/run.js')
-      const words = [process.execPath, bin, 'trace', NEAR_Y, '--watch', '--rate', '100', ...inventory()]
-      const typed = namespaceCommand(lab().ns('db-03'), words).join(' ')
-      await withTerminal(`${lab().prefix}-watch`, 100, async ({type, press, shows, screen}) => {
-        await type('echo what was there before')
-        await type(`${typed}; echo "ended with $?"`)
-        await shows(/EGRESS {3}TROMBONE .*through bx/)
-        expect(await screen()).not.toContain('what was there before')
-        expect(await screen()).toMatch(/via bx {2}\(site x, in use\) +via by {2}\(site y, local\)/)
-        await lab().run(
-          'db-03',
-          'ip',
-          'neigh',
-          'replace',
-          '10.1.0.254',
-          'lladdr',
-          Y_MAC,
-          'dev',
-          'eth0',
-          'nud',
-          'reachable',
-        )
-        await shows(/gateway: bx → by/)
-        await shows(/EGRESS {3}no trombone/)
-        expect(await screen()).toMatch(/[▂-█][^\n]*▽/)
-        await press('C-c')
-        await shows(/ended with \d+/)
-        expect(await screen()).toContain('what was there before')
-        expect(await screen()).not.toContain('EGRESS')
-      })
+  /** As a gratuitous ARP would: the VM sends to that MAC from now on. */
+  const useGateway = (mac: string): Promise<string> =>
+    lab().run(
+      ...(['db-03', 'ip', 'neigh', 'replace', '10.1.0.254', 'lladdr', mac, 'dev', 'eth0', 'nud', 'reachable'] as const),
+    )
+
+  describe('watched', () => {
+    it('is told of as lines of JSON for each destination, with what changed in each, until Ctrl-C', async () => {
+      const file = join(scratch, 'destinations.txt')
+      writeFileSync(file, `${NEAR_X}  # the old site\n`)
+      const args = ['trace', NEAR_Y, '--destinations', file, '--watch', '--rate', '100', '--json']
+      const {child, output} = start('db-03', args)
+      const lines = (): WatchLine[] => {
+        const whole = output().split('\n').slice(0, -1)
+        return whole.map((line) => JSON.parse(line))
+      }
+      const of = (destination: string) => lines().filter((line) => line.destination === destination)
+      const has = (destination: string, verdict: string) =>
+        of(destination).some(({egress}) => egress?.verdict === verdict)
+      const changed = (destination: string, what: string) =>
+        of(destination).flatMap(({changes}) => changes.filter((change) => change.what === what))
+      try {
+        await until(async () => has(NEAR_Y, 'trombone') && has(NEAR_X, 'none'), 30_000, 'both have a verdict')
+        await useGateway(Y_MAC)
+        const all = [NEAR_Y, NEAR_X]
+        await until(async () => all.every((each) => changed(each, 'gateway').length > 0), 30_000, 'each has changed')
+        const last = (destination: string) => of(destination).at(-1)!
+        const isOver = () => all.every((each) => last(each).egress?.verdict === 'none')
+        await until(async () => isOver(), 30_000, 'the trombone is over')
+        child.kill('SIGINT')
+        const [code] = (await once(child, 'exit')) as [number]
+        expect(lines().flatMap(complaints)).toEqual([])
+        for (const each of all) expect(changed(each, 'gateway')).toMatchObject([{from: 'bx', to: 'by'}])
+        expect(changed(NEAR_Y, 'egress')).toMatchObject([{from: 'trombone', to: 'none'}])
+        expect(code).toBe(0)
+      } finally {
+        child.kill('SIGKILL')
+        await useGateway(X_MAC)
+      }
     })
+
+    it.for([
+      ['one', [NEAR_Y], /EGRESS {3}TROMBONE .*through bx/, /EGRESS {3}no trombone/],
+      [
+        'several',
+        [NEAR_Y, NEAR_X],
+        /203\.0\.113\.10 \(site y\) +TROMBONE +\+/,
+        /203\.0\.113\.10 \(site y\) +no trombone/,
+      ],
+    ] as const)(
+      'is shown on a terminal as it changes, %s of destinations, and leaves that as it was',
+      async ([, destinations, before, after], {skip}) => {
+        if (!(await hasProgram('tmux'))) skip('tmux is not installed')
+        const bin = join(import.meta.dirname, '../../bin/run.js')
+        const words = [process.execPath, bin, 'trace', ...destinations, '--watch', '--rate', '100', ...inventory()]
+        const typed = namespaceCommand(lab().ns('db-03'), words).join(' ')
+        try {
+          await withTerminal(`${lab().prefix}-watch`, 100, async ({type, press, shows, screen}) => {
+            await type('echo what was there before')
+            await type(`${typed}; echo "ended with $?"`)
+            await shows(before)
+            expect(await screen()).not.toContain('what was there before')
+            await shows(/via bx {2}\(site x, in use\) +via by {2}\(site y, local\)/)
+            await useGateway(Y_MAC)
+            for (const each of destinations)
+              await shows(destinations.length === 1 ? /gateway: bx → by/ : new RegExp(`${each} {2}gateway: bx → by`))
+            await shows(after)
+            expect(await screen()).toMatch(/[▂-█][^\n]*▽/)
+            await press('C-c')
+            await shows(/ended with \d+/)
+            expect(await screen()).toContain('what was there before')
+            expect(await screen()).not.toContain('EGRESS')
+          })
+        } finally {
+          await useGateway(X_MAC)
+        }
+      },
+    )
   })
 
   /** The port of site Y's switch that leads to the VM's hypervisor. */

@@ -14,6 +14,8 @@ export type Step =
   | {readonly kind: 'flows'}
   /** The network is not what it was: first hops and hops are to be asked again. */
   | {readonly kind: 'afresh'}
+  /** What first hops and hops said, that long ago or longer (ms), is old: they are to be asked again. */
+  | {readonly kind: 'again'; readonly ageMs: number}
   /** Enough is known, or there is nothing more to learn; but for the hops, where the verdict rests on them too. */
   | {readonly kind: 'done'; readonly hops: boolean}
 

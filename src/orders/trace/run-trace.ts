@@ -5,9 +5,10 @@ import {allGateways, findSegment, type Gateway, neededSite, segmentOfIp} from '.
 import {hint} from '../../domain/suggest.ts'
 import {NOTHING_KNOWN, type ProbeProtocol, type TraceEvidence} from '../../domain/trace/evidence.ts'
 import {knownSites} from '../../domain/trace/known-sites.ts'
-import {nextStep} from '../../domain/trace/plan.ts'
+import {nextStep, type PlanOptions} from '../../domain/trace/plan.ts'
 import {type Judgement, judge} from '../../domain/trace/verdict.ts'
 import {Failure} from '../../errors.ts'
+import type {World} from '../../net/world.ts'
 import type {NamedHop} from '../../probe/trace/candidates.ts'
 import type {TraceRun} from '../../probe/trace/run.ts'
 import {trace} from '../../probe/trace/trace.ts'
@@ -55,26 +56,37 @@ export async function runTrace(
   onPair: (sent: number) => void,
   signal: AbortSignal,
 ): Promise<Traced> {
-  const options = {
-    minPenaltyMs: order.minPenaltyMs,
-    failOnInbound: order.failOnInbound,
-    protocols: order.protocols,
-    hops: order.hops,
-  }
-  const key = {interfaceName: order.interfaceName, source: order.source, mark: order.mark}
-  const route = await run.world.routeTo(target.ip, key)
-  const place = placeOf(order.source ?? route?.source, route?.gateway, order, inventory)
+  const options = planOptions(order)
   const request: TraceRequest = {
-    ...{destination: target, ...key, ...place},
-    alternatives: order.via.length > 0 ? order.via.map((text) => namedHop(text, inventory)) : place.alternatives,
-    alternativesNamed: order.via.length > 0,
-    ...{protocols: order.protocols, port: order.port},
-    ...{pairs: order.pairs, flows: order.flows, intervalMs: order.intervalMs},
+    ...(await traceRequest(target, order, inventory, run.world)),
     next: (evidence, mayGoOn) => nextStep(evidence, options, mayGoOn),
     onPair,
   }
   const evidence = await trace(run, request, signal)
   return {evidence, judgement: judge(evidence, options)}
+}
+
+export const planOptions = ({minPenaltyMs, failOnInbound, protocols, hops}: TraceOrder): PlanOptions => ({
+  ...{minPenaltyMs, failOnInbound, protocols, hops},
+})
+
+/** What is to be traced, and how: all but what follows from what is seen. @throws Failure `usage` for a `--via`. */
+export async function traceRequest(
+  target: Target,
+  order: TraceOrder,
+  inventory: Inventory | undefined,
+  world: World,
+): Promise<Omit<TraceRequest, 'next'>> {
+  const key = {interfaceName: order.interfaceName, source: order.source, mark: order.mark}
+  const route = await world.routeTo(target.ip, key)
+  const place = placeOf(order.source ?? route?.source, route?.gateway, order, inventory)
+  return {
+    ...{destination: target, ...key, ...place},
+    alternatives: order.via.length > 0 ? order.via.map((text) => namedHop(text, inventory)) : place.alternatives,
+    alternativesNamed: order.via.length > 0,
+    ...{protocols: order.protocols, port: order.port},
+    ...{pairs: order.pairs, flows: order.flows, intervalMs: order.intervalMs},
+  }
 }
 
 /** What the command line says wrong of itself, before anything is asked or sent. @throws Failure `usage` */

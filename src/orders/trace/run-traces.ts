@@ -7,7 +7,6 @@ import {checkWritable, readNamed, writeText} from '../../net/file/text-file.ts'
 import type {World} from '../../net/world.ts'
 import {type Pace, POLITE} from '../../probe/trace/pacer.ts'
 import {startRun, type TraceRun} from '../../probe/trace/run.ts'
-import {traceSvg} from '../../render/trace-svg.ts'
 import {checkOrder, resolveDestination, runTrace, type Traced, type TraceOrder} from './run-trace.ts'
 
 export interface TracesOrder extends Omit<TraceOrder, 'hops'> {
@@ -44,29 +43,39 @@ export async function runTraces(
   inventory: Inventory | undefined,
   stage: TraceStage,
 ): Promise<TraceDocument> {
-  const destinations = [
-    ...new Set([...named, ...(order.destinations === undefined ? [] : readList(order.destinations))]),
-  ]
-  checkOrder(destinations, order, inventory)
+  const destinations = destinationsOf(named, order, inventory)
   if (order.svg !== undefined) checkWritable(order.svg)
   const {world, signal} = stage
   const startedAt = isoNow(world)
-  const pace: Pace = {perSecond: order.rate, perRouter: Math.min(POLITE.perRouter, order.rate)}
-  const run = startRun(world, {pace, timeoutMs: order.timeoutMs})
+  const run = runAt(world, order)
   try {
     const {traced, failures, complete} = await traceAll(destinations, order, inventory, run, stage)
     const document = traceDocument(traced, failures, {
       ...{startedAt, finishedAt: isoNow(world), complete: complete && !signal.aborted},
       rate: {perSecond: order.rate, packetsSent: run.pacer.sent()},
     })
-    if (order.svg !== undefined) draw(order.svg, document, stage.onWarning)
+    if (order.svg !== undefined) await draw(order.svg, document, stage.onWarning)
     return document
   } finally {
     await run.close()
   }
 }
 
-const isoNow = (world: World): string => new Date(Number(world.now() / 1_000_000n)).toISOString()
+/** Those that are named and those of the file, each once. @throws Failure for what is wrong with the order. */
+export function destinationsOf(named: readonly string[], order: TracesOrder, inventory: Inventory | undefined) {
+  const listed = order.destinations === undefined ? [] : readList(order.destinations)
+  const destinations = [...new Set([...named, ...listed])]
+  checkOrder(destinations, order, inventory)
+  return destinations
+}
+
+/** A run at the rate that is promised. */
+export function runAt(world: World, {rate, timeoutMs}: TracesOrder): TraceRun {
+  const pace: Pace = {perSecond: rate, perRouter: Math.min(POLITE.perRouter, rate)}
+  return startRun(world, {pace, timeoutMs})
+}
+
+export const isoNow = (world: World): string => new Date(Number(world.now() / 1_000_000n)).toISOString()
 
 async function traceAll(
   destinations: readonly string[],
@@ -101,7 +110,7 @@ async function traceAll(
         traced.set(i, result)
         onDecided(traceReport(result), of)
       } catch (error) {
-        const failure = failureOf(destination, error, of)
+        const failure = failureOf(destination, error, of === 1)
         failures.push(failure)
         onDecided(failure, of)
       }
@@ -113,8 +122,8 @@ async function traceAll(
 }
 
 /** What keeps one destination from being traced. What would keep all of them, or is the only one's, is thrown on. */
-function failureOf(destination: string, error: unknown, of: number): TraceFailure {
-  if (!(error instanceof Failure) || of === 1) throw error
+export function failureOf(destination: string, error: unknown, alone: boolean): TraceFailure {
+  if (!(error instanceof Failure) || alone) throw error
   if (error.kind !== 'usage' && error.kind !== 'runtime') throw error
   return {destination, kind: error.kind, message: error.message}
 }
@@ -124,9 +133,10 @@ function readList(file: string): string[] {
   return lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== '')
 }
 
-/** A result is worth more than its picture. */
-function draw(file: string, {results}: TraceDocument, onWarning: (line: string) => void): void {
+/** A result is worth more than its picture. What draws is loaded where something is drawn. */
+async function draw(file: string, {results}: TraceDocument, onWarning: (line: string) => void): Promise<void> {
   if (results.length === 0) return
+  const {traceSvg} = await import('../../render/trace-svg.ts')
   try {
     writeText(file, traceSvg(results))
   } catch (error) {

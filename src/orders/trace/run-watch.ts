@@ -1,56 +1,168 @@
-// `gwswitch trace --watch`: one trace after the other, until somebody ends it.
+// `gwswitch trace --watch`: destinations that are traced on one schedule, until somebody ends it.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {NOT_WATCHED, type WatchLine, type WatchState, watchStep} from '../../domain/trace/watch.ts'
-import {EXIT, Failure, usage} from '../../errors.ts'
+import {candidatesOf} from '../../domain/trace/distance.ts'
+import type {CandidateEvidence, TraceEvidence} from '../../domain/trace/evidence.ts'
+import type {Step} from '../../domain/trace/plan.ts'
+import {
+  notWatched,
+  REMEMBERED,
+  type WatchEvent,
+  type WatchLine,
+  type WatchOrder,
+  type WatchState,
+  watchStep,
+} from '../../domain/trace/watch.ts'
+import {EXIT, Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
-import {runTraces, type TracesOrder} from './run-traces.ts'
+import {gatewayInUse, type HopQuestion} from '../../probe/trace/candidates.ts'
+import type {TraceRun} from '../../probe/trace/run.ts'
+import {trace} from '../../probe/trace/trace.ts'
+import type {TraceRequest} from '../../probe/trace/trace-request.ts'
+import {planOptions, resolveDestination, type TraceOrder, traceRequest} from './run-trace.ts'
+import {destinationsOf, failureOf, isoNow, runAt, type TracesOrder} from './run-traces.ts'
 
 export interface WatchStage {
   readonly world: World
   readonly signal: AbortSignal
-  /** After every window. */
-  onWindow(state: WatchState, line: WatchLine): void
+  /** After every sample; a line where it is time for one, or something changed. */
+  onSample(state: WatchState, line: WatchLine | null): void
 }
 
-/** Pairs of one window, at most: what happens is to be seen soon. */
+/** Pairs that a window has room for, at most: what happens is to be seen soon. */
 const WINDOW_PAIRS = 20
-/** Between two windows, and after one that failed, ms. */
-const PAUSE_MS = 200
-const AFTER_FAILURE_MS = 1000
+/** How often it is asked which gateway is in use, and how long after a failure it is tried again, ms. */
+const LOOK_MS = 1000
+/** Pairs that a run remembers, through however many alternatives. */
+const KEPT = 2 * REMEMBERED
 
 /**
  * Resolves to the last state when `signal` is aborted.
- * @throws Failure `usage` for anything but one destination; of the first window, whatever `runTraces` throws.
+ * @throws Failure for what is wrong with the order; of what comes first, whatever would end `runTraces`.
  */
 export async function runWatch(
-  destinations: readonly string[],
+  named: readonly string[],
   order: TracesOrder,
   inventory: Inventory | undefined,
-  {world, signal, onWindow}: WatchStage,
+  {world, signal, onSample}: WatchStage,
 ): Promise<WatchState> {
-  const [destination] = destinations
-  if (destination === undefined || destinations.length > 1) throw usage('--watch looks at one destination: name one')
-  const quiet = {world, signal, onProgress: () => {}, onDecided: () => {}, onWarning: () => {}}
-  const short = {...order, pairs: Math.min(order.pairs, WINDOW_PAIRS)}
-  let state = NOT_WATCHED
-  while (!signal.aborted) {
-    const window = await runTraces([destination], short, inventory, quiet).then(
-      ({results: [report]}) => report!,
-      (error: unknown) => failureOf(error, state, world),
-    )
-    // What was cut short by the end of the watch says less than the window before.
-    if (signal.aborted && state.windows > 0) break
-    const step = watchStep(state, destination, window)
-    state = step.state
-    onWindow(state, step.line)
-    await world.sleep('failure' in window ? AFTER_FAILURE_MS : PAUSE_MS, signal).catch(() => {})
+  const destinations = destinationsOf(named, order, inventory)
+  const one: TraceOrder = {...order, hops: destinations.length === 1}
+  const {rate, intervalMs} = order
+  const watch: WatchOrder = {
+    ...{destinations, rate, intervalMs, pairs: Math.min(order.pairs, WINDOW_PAIRS), plan: planOptions(one)},
   }
-  return state
+  let state = notWatched(watch)
+  const take = (event: WatchEvent) => {
+    const {state: next, line, step} = watchStep(watch, state, event)
+    state = next
+    onSample(state, line)
+    return step
+  }
+  const run = runAt(world, order)
+  const looked = new Set<InUse>()
+  const over = new AbortController()
+  const stop = AbortSignal.any([signal, over.signal])
+  const watchOne = async (destination: string): Promise<void> => {
+    let met: readonly CandidateEvidence[] = []
+    const seen = (evidence: TraceEvidence): Step => {
+      met = candidatesOf(evidence)
+      return take({kind: 'seen', destination, evidence})
+    }
+    while (!stop.aborted) {
+      try {
+        const request = await traceRequest(await resolveDestination(destination), one, inventory, world)
+        await watchRun(run, met.length < 2 ? request : {...request, ...amongThose(met)}, seen, looked, stop)
+      } catch (error) {
+        if (stop.aborted) return
+        const {message} = failureOf(destination, error, met.length === 0 && destinations.length === 1)
+        take({kind: 'failed', destination, at: isoNow(world), message, exitCode: EXIT.runtime})
+        await world.sleep(LOOK_MS, stop).catch(() => {})
+      }
+    }
+  }
+  const all = [
+    ...destinations.map(watchOne),
+    lookInTurn(world, looked, stop).catch((error: unknown) => {
+      if (!stop.aborted) throw error
+    }),
+  ]
+  try {
+    await Promise.all(all)
+    return state
+  } finally {
+    over.abort()
+    await Promise.allSettled(all)
+    await run.close()
+  }
 }
 
-/** What ends one window and not the watch: an interface that goes down for a while, a route that is gone. */
-function failureOf(error: unknown, {windows}: WatchState, world: World) {
-  if (!(error instanceof Failure) || windows === 0 || error.kind !== 'runtime') throw error
-  const at = new Date(Number(world.now() / 1_000_000n)).toISOString()
-  return {at, failure: error.message, exitCode: EXIT.runtime}
+/** The gateway that was in use may be one of those to compare with now, and one of those in use. */
+const amongThose = (met: readonly CandidateEvidence[]): Pick<TraceRequest, 'alternatives' | 'alternativesNamed'> => ({
+  alternatives: met,
+  alternativesNamed: false,
+})
+
+/** Which gateway is in use is asked for one destination at a time: often all of them share it. */
+interface InUse {
+  readonly question: HopQuestion
+  /** As it was when the run began; undefined while it begins. */
+  readonly gateway: () => Pick<CandidateEvidence, 'ip' | 'mac'> | undefined
+  moved(): void
+}
+
+/** One run, which lasts as long as the gateway in use does. @throws Failure as `trace`, and if nothing more can be sent. */
+async function watchRun(
+  run: TraceRun,
+  request: Omit<TraceRequest, 'next'>,
+  seen: (evidence: TraceEvidence) => Step,
+  looked: Set<InUse>,
+  stop: AbortSignal,
+): Promise<void> {
+  const ended = new AbortController()
+  const signal = AbortSignal.any([stop, ended.signal])
+  let last: TraceEvidence | undefined
+  const next = (evidence: TraceEvidence): Step => {
+    last = evidence
+    return seen(evidence)
+  }
+  const inUse: InUse = {question: request, gateway: () => last?.current, moved: () => ended.abort()}
+  looked.add(inUse)
+  try {
+    last = await trace(run, {...request, next, pairs: Number.POSITIVE_INFINITY, keep: KEPT}, signal)
+    const {linkLost} = last.integrity
+    if (linkLost !== null && !stop.aborted) throw new Failure('runtime', linkLost)
+    if (signal.aborted) return
+    // It ends by itself where there is nothing to compare with; another gateway may change that.
+    seen(last)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, {once: true}))
+  } finally {
+    looked.delete(inUse)
+  }
+}
+
+/** Looks at one after the other; where one has moved, at all the others too. */
+async function lookInTurn(world: World, looked: Set<InUse>, stop: AbortSignal): Promise<void> {
+  for (;;) {
+    await world.sleep(LOOK_MS, stop)
+    const [next] = looked
+    if (next === undefined) continue
+    looked.delete(next)
+    looked.add(next)
+    if (!(await hasMoved(world, next))) continue
+    for (const each of [...looked]) if (each === next || (await hasMoved(world, each))) each.moved()
+  }
+}
+
+/** True if another gateway is in use, or none: why there is none is told by the next run, which wants one. */
+async function hasMoved(world: World, {question, gateway}: InUse): Promise<boolean> {
+  const used = gateway()
+  if (used === undefined) return false
+  try {
+    const now = await gatewayInUse(world, question)
+    const mac = (await world.resolveNeighbour(now.gateway, now.route.interface))?.mac
+    return used.ip !== now.gateway || (mac !== undefined && used.mac !== mac)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    return true
+  }
 }

@@ -1,5 +1,5 @@
 // Which first hops are compared: the one this host uses, and those it could use.
-import {type CandidateEvidence, type HostRouting, PLAIN_ROUTING} from '../../domain/trace/evidence.ts'
+import {type CandidateEvidence, type HostRouting, type MacSource, PLAIN_ROUTING} from '../../domain/trace/evidence.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceAddress, InterfaceFacts, Neighbour, RouteKey} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
@@ -18,7 +18,7 @@ export interface NamedHop {
   readonly ip: Ipv4
   /** Undefined: to be resolved. */
   readonly mac: Mac | undefined
-  readonly macSource: 'inventory' | 'flag'
+  readonly macSource: MacSource
 }
 
 /** A gateway that the inventory has on this segment. */
@@ -43,14 +43,11 @@ export interface HopQuestion extends RouteKey {
 }
 
 /**
- * The first hop in use, from the routing table and the neighbour table; nothing is asked of the network unless the
- * kernel does not know the MAC itself.
- * @throws Failure `runtime` without a route or a MAC, `usage` for an on-link destination or a source that is not the host's.
+ * The route that the kernel takes to a destination, and the gateway of it.
+ * @throws Failure `runtime` without a route, `usage` for an on-link destination.
  */
-export async function currentHop(world: World, question: HopQuestion): Promise<CurrentHop> {
-  const {destination, interfaceName, gateways} = question
-  const all = await world.interfaces()
-  checkSource(all, question.source)
+export async function gatewayInUse(world: World, question: HopQuestion) {
+  const {destination, interfaceName} = question
   const route = await world.routeTo(destination.ip, keyOf(question))
   if (!route)
     throw new Failure('runtime', `no route to ${destination.ip}${interfaceName ? ` out of ${interfaceName}` : ''}`)
@@ -59,6 +56,19 @@ export async function currentHop(world: World, question: HopQuestion): Promise<C
   if (gateway === undefined) {
     throw new Failure('usage', `${destination.ip} is on-link on ${route.interface}: no gateway is used to reach it`)
   }
+  return {route, gateway}
+}
+
+/**
+ * The first hop in use, from the routing table and the neighbour table; nothing is asked of the network unless the
+ * kernel does not know the MAC itself.
+ * @throws Failure `runtime` without a route or a MAC, `usage` for an on-link destination or a source that is not the host's.
+ */
+export async function currentHop(world: World, question: HopQuestion): Promise<CurrentHop> {
+  const {destination, gateways} = question
+  const all = await world.interfaces()
+  checkSource(all, question.source)
+  const {route, gateway} = await gatewayInUse(world, question)
   const facts = all.find((candidate) => candidate.name === route.interface)
   const source = question.source ?? route.source ?? (facts && addressesLike(destination.ip, facts)[0]?.ip)
   if (!facts || source === undefined) throw new Failure('runtime', `${route.interface} has no address to probe from`)

@@ -1,5 +1,5 @@
 // One exit while one destination is traced through it: its own identities, its hops, what it was tried for.
-import type {ProbeProtocol, SoloCheck, WorksEvidence} from '../../domain/trace/evidence.ts'
+import type {HopEvidence, ProbeProtocol, SoloCheck, WorksEvidence} from '../../domain/trace/evidence.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import type {Candidate} from './candidates.ts'
 import type {FirstHop} from './first-hop.ts'
@@ -14,6 +14,8 @@ export interface Exit {
   readonly candidate: Candidate
   readonly firstHop: FirstHop
   scan: HopScan
+  /** What the scan before found, while this one goes on. */
+  scanned: readonly HopEvidence[]
   works: WorksEvidence | null
   tcpFlows: readonly SoloCheck[] | null
   /** A probe of a flow: the same identity every time. */
@@ -39,6 +41,7 @@ export function makeExit({candidate, firstHop, destination, port, identities}: E
     candidate,
     firstHop,
     scan: hopScan(),
+    scanned: [],
     works: null,
     tcpFlows: null,
     probe(protocol, flow, ttl) {

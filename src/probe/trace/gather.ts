@@ -80,10 +80,10 @@ export function evidenceOf(gathered: Gathered): TraceEvidence {
   }
 }
 
-const candidateOf = ({candidate, firstHop, scan, works, tcpFlows}: Exit): CandidateEvidence => ({
+const candidateOf = ({candidate, firstHop, scan, scanned, works, tcpFlows}: Exit): CandidateEvidence => ({
   ...candidate,
   firstHop: [...firstHop.probes],
-  hops: scan.hops(),
+  hops: scanned.length > 0 && !scan.done() ? scanned : scan.hops(),
   works,
   tcpFlows,
 })

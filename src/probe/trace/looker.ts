@@ -9,6 +9,8 @@ export interface Looker {
   look(hops: boolean): void
   /** Forgets what was seen. */
   afresh(): void
+  /** Asks again what was asked more than `ageMs` ago; what is known stands until the answers are there. */
+  again(ageMs: number): void
   /** Waits for what is under way; with `hops`, looks at the rest of them first. */
   finish(hops: boolean): Promise<void>
 }
@@ -51,6 +53,15 @@ export function makeLooker(
     afresh() {
       for (const exit of exits) {
         exit.firstHop.reset()
+        exit.scan = hopScan()
+        exit.scanned = []
+      }
+    },
+    again(ageMs) {
+      for (const exit of exits) {
+        exit.firstHop.again(ageMs)
+        if (!exit.scan.done()) continue
+        exit.scanned = exit.scan.hops()
         exit.scan = hopScan()
       }
     },

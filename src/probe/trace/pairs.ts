@@ -20,6 +20,8 @@ export interface PairsOptions {
   readonly pairs: number
   /** Mean time between pairs, ms; undefined: quick at first, then 200. */
   readonly intervalMs: number | undefined
+  /** How many settled pairs are kept, the newest; undefined: all. */
+  readonly keep?: number | undefined
   /** Start of the run on the monotonic clock, ns. */
   readonly startedNs: bigint
 }
@@ -48,22 +50,24 @@ export interface Pairs {
 
 export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[], options: PairsOptions): Pairs {
   const {world, pacer} = run
-  const pairs: (PairEvidence | undefined)[] = []
+  const pairs = new Map<number, PairEvidence>()
+  let begun = 0
   const pending = new Set<Promise<void>>()
   const gap = makeGap()
   let firstCounted = 0
   let protocol: ProbeProtocol = 'icmp'
-  const settled = (): PairEvidence[] => pairs.filter((pair) => pair !== undefined)
+  const settled = (): PairEvidence[] => [...pairs.values()].sort((a, b) => a.index - b.index)
   const forget = (): void => {
-    firstCounted = pairs.length
-    for (const [i, pair] of pairs.entries()) if (pair !== undefined) pairs[i] = {...pair, warmUp: true}
+    firstCounted = begun
+    for (const [index, pair] of pairs) pairs.set(index, {...pair, warmUp: true})
   }
   const settle = (index: number, pair: PairEvidence): void => {
-    pairs[index] = {...pair, warmUp: pair.warmUp || index < firstCounted}
+    pairs.set(index, {...pair, warmUp: pair.warmUp || index < firstCounted})
+    if (pairs.size > (options.keep ?? Number.POSITIVE_INFINITY)) pairs.delete(Math.min(...pairs.keys()))
     if (gap.learn(settled().filter((each) => !each.warmUp))) forget()
   }
   const send = async (alternative: number, signal: AbortSignal): Promise<void> => {
-    const index = pairs.push(undefined) - 1
+    const index = begun++
     const flow = Math.floor(index / (exits.length - 1)) % options.flows
     const first = world.random() < 0.5 ? 'current' : 'alternative'
     const gapMs = gap.isWide() ? gap.meanMs() : gap.meanMs() * (0.5 + world.random())
@@ -88,9 +92,8 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
     })
     pending.add(done)
   }
-  const counted = (): number =>
-    Math.floor((pairs.length - Math.max(firstCounted, exits.length - 1)) / (exits.length - 1))
-  const usualMs = (): number => (pairs.length <= QUICK.pairs * (exits.length - 1) ? QUICK.intervalMs : USUAL_MS)
+  const counted = (): number => Math.floor((begun - Math.max(firstCounted, exits.length - 1)) / (exits.length - 1))
+  const usualMs = (): number => (begun <= QUICK.pairs * (exits.length - 1) ? QUICK.intervalMs : USUAL_MS)
   /** Where the first pairs did not do, the rest is spread over the time before which differences that differ prove nothing. */
   const patientMs = (): number => {
     const left = PATIENCE_MS - sinceMs(world, options.startedNs)

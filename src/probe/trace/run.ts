@@ -33,13 +33,14 @@ export interface TraceRun {
   readonly world: World
   readonly pacer: Pacer
   readonly identities: Identities
-  /** @throws Failure `privilege` without CAP_NET_RAW, `runtime` for an interface that is not ready. */
+  /** A new one where the last is lost. @throws Failure `privilege` without CAP_NET_RAW, `runtime` for an interface that is not ready. */
   station(interfaceName: string, source: Ipv4): Promise<Station>
   close(): Promise<void>
 }
 
 export function startRun(world: World, {pace, timeoutMs, onLink = (link) => link}: RunOptions): TraceRun {
   const stations = new Map<string, Promise<Station & {close(): Promise<void>}>>()
+  const closing: Promise<void>[] = []
   const open = async (interfaceName: string, source: Ipv4) => {
     const link = onLink(await world.openLink(interfaceName, {filter: anyOf(CODECS.flatMap(({filter}) => filter))}))
     const prober = startProber(link, world, {source, codecs: CODECS, timeoutMs})
@@ -51,7 +52,7 @@ export function startRun(world: World, {pace, timeoutMs, onLink = (link) => link
       mtu: link.mtu,
       lost: lost.signal,
       firstHop(mac: Mac): FirstHop {
-        const known = firstHops.get(mac) ?? makeFirstHop()
+        const known = firstHops.get(mac) ?? makeFirstHop(world)
         firstHops.set(mac, known)
         return known
       },
@@ -68,13 +69,18 @@ export function startRun(world: World, {pace, timeoutMs, onLink = (link) => link
     identities: makeIdentities(world.random),
     station(interfaceName, source) {
       const key = `${interfaceName} ${source}`
-      const station = stations.get(key) ?? open(interfaceName, source)
+      const known = stations.get(key)
+      if (known !== undefined) return known
+      const station = open(interfaceName, source)
       stations.set(key, station)
+      const forget = () => stations.delete(key)
+      station.then(({lost, close}) => lost.addEventListener('abort', () => forget() && closing.push(close())), forget)
       return station
     },
     async close() {
       for (const settled of await Promise.allSettled(stations.values()))
         if (settled.status === 'fulfilled') await settled.value.close()
+      await Promise.all(closing)
     },
   }
 }

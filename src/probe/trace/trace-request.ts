@@ -19,6 +19,8 @@ export interface TraceRequest extends HopQuestion {
   readonly port: number
   /** Most pairs to send through each alternative. */
   readonly pairs: number
+  /** How many settled pairs are kept, the newest; undefined: all. */
+  readonly keep?: number | undefined
   /** Flows the pairs are spread over, at least 1. */
   readonly flows: number
   /** Mean time between pairs, ms; undefined: quick at first, then slower. */

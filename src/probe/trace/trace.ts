@@ -100,13 +100,16 @@ function makeTracer(
   const carryOut = async (step: Exclude<Step, {kind: 'pairs' | 'done'}>): Promise<void> => {
     switch (step.kind) {
       case 'protocol':
-        probed.silent.push(probed.protocol)
+        // Back at the first one, none is known to be silent.
+        probed.silent = step.protocol === request.protocols[0] ? [] : [...probed.silent, probed.protocol]
         probed.protocol = step.protocol
         for (const exit of exits) exit.works = null
         return pairs.begin(step.protocol)
       case 'afresh':
         probed.afreshAtMs = pairs.elapsedMs()
         return looker.afresh()
+      case 'again':
+        return looker.again(step.ageMs)
       case 'check':
         await pairs.drain()
         exits[step.exit]!.works = await solo.works(exits[step.exit]!, probed.protocol, pairs.lost(step.exit))

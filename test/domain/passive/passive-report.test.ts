@@ -7,6 +7,7 @@ import {passiveText} from '../../../src/render/passive-text.ts'
 import {tcpFrame} from '../../../src/wire/frames.ts'
 import {viewPacket} from '../../../src/wire/packet-view.ts'
 import {TCP_ACK, TCP_SYN} from '../../../src/wire/tcp.ts'
+import {complaints, publishedSchema} from '../../support/schemas.ts'
 
 const BX = '02:00:00:00:0a:02'
 const BY = '02:00:00:00:0b:02'
@@ -52,7 +53,10 @@ function peer(
 
 function judged(peers: readonly PeerTraffic[], host: Partial<PassiveHost> = {}, known = KNOWN): PassiveDocument {
   const heard = {startedAt: '2026-01-01T00:00:00.000Z', durationMs: 1000, complete: true, dropped: 0}
-  return passiveDocument({...heard, host: {...AT_Y, ...host}, traffic: {frames: 20, framesBeyond: 0, peers}}, known)
+  const traffic = {frames: 20, framesBeyond: 0, peers}
+  const document = passiveDocument({...heard, host: {...AT_Y, ...host}, traffic}, known)
+  expect(complaints(document)).toEqual([])
+  return document
 }
 
 const NEAR_Y = '203.0.113.10'
@@ -116,6 +120,11 @@ describe("what a peer's traffic says", () => {
 
   it('has a case for every reason', () => {
     expect(new Set(CASES.map(([, , , reason]) => reason))).toEqual(new Set(PASSIVE_REASONS))
+  })
+
+  it('is of the closed set of reasons that is published, in a document with no field more', () => {
+    expect(complaints({...judged([]), more: 1})).not.toEqual([])
+    expect(publishedSchema('gwswitch.passive/1').$defs.reason.enum).toEqual(PASSIVE_REASONS)
   })
 
   it('tells when the gateway changed', () => {

@@ -1,7 +1,14 @@
 import {describe, expect, it} from 'vitest'
-import {compareTraces, type EarlierReport} from '../../../src/domain/trace/before-after.ts'
+import {
+  type EarlierReport,
+  compareTraces as plainlyCompared,
+  type TraceComparison,
+} from '../../../src/domain/trace/before-after.ts'
 import type {PairReport, TraceDocument, TraceReport} from '../../../src/domain/trace/report.ts'
 import {comparisonText} from '../../../src/render/comparison-text.ts'
+import {complaints} from '../../support/schemas.ts'
+import {documentOf as wholeDocumentOf} from './document-maker.ts'
+import {TROMBONE} from './evidence-maker.ts'
 
 const BX = '02:00:00:00:0a:02'
 const BY = '02:00:00:00:0b:02'
@@ -67,8 +74,13 @@ function report(spec: Spec): TraceReport {
 
 const documentOf = (...specs: Spec[]): TraceDocument =>
   ({startedAt: '2026-01-01T00:00:00.000Z', results: specs.map(report)}) as unknown as TraceDocument
-const compared = (before: Spec, after: Spec) =>
-  compareTraces('before.json', documentOf(before), documentOf({seed: 2, ...after}))
+/** Held against the published schema, with a whole document in the place of the part that is read. */
+function compareTraces(before: TraceDocument, after: TraceDocument): TraceComparison {
+  const comparison = plainlyCompared('before.json', before, after)
+  expect(complaints({...comparison, after: wholeDocumentOf(TROMBONE)})).toEqual([])
+  return comparison
+}
+const compared = (before: Spec, after: Spec) => compareTraces(documentOf(before), documentOf({seed: 2, ...after}))
 const change = (before: Spec, after: Spec, aspect: 'roundTrip' | 'penalty' | 'loss' | 'inbound' | 'works') =>
   compared(before, after).destinations[0]!.aspects[aspect].change
 
@@ -103,7 +115,7 @@ describe('a destination since', () => {
       return {...plain, pairs: plain.pairs.map((pair, i) => ({...pair, currentMs: 20 + ((i * 13 + seed) % 17)}))}
     }
     const [before, after] = [1, 4].map((seed) => ({...documentOf(), results: [noisy(seed)]}))
-    const comparison = compareTraces('before.json', before!, after!)
+    const comparison = compareTraces(before!, after!)
     expect(comparison.destinations[0]!.change).toBe('unclear')
     expect(comparison.exitCode).toBe(11)
   })
@@ -130,11 +142,7 @@ describe('several destinations', () => {
   const other = {ip: '198.51.100.10'}
 
   it('are worse if one is, by intervals that allow for their number', () => {
-    const comparison = compareTraces(
-      'b',
-      documentOf({}, other),
-      documentOf({seed: 2}, {...other, current: 30, seed: 3}),
-    )
+    const comparison = compareTraces(documentOf({}, other), documentOf({seed: 2}, {...other, current: 30, seed: 3}))
     expect(comparison.destinations.map((each) => each.change)).toEqual(['same', 'worse'])
     expect(comparison.exitCode).toBe(10)
     const [first] = comparison.destinations
@@ -142,10 +150,16 @@ describe('several destinations', () => {
   })
 
   it('tell which of them only one has, and know less by that', () => {
-    const comparison = compareTraces('b', documentOf({}, other), documentOf({seed: 2}))
+    const comparison = compareTraces(documentOf({}, other), documentOf({seed: 2}))
     expect(comparison).toMatchObject({missing: [other.ip], exitCode: 11})
     expect(comparisonText(comparison, false).at(-1)).toBe(`  ${other.ip}  in one of the two only`)
   })
+})
+
+it('is refused by its published schema with a field more', () => {
+  const whole = {...compared({}, {}), after: wholeDocumentOf(TROMBONE)}
+  expect(complaints({...whole, more: 1})).not.toEqual([])
+  expect(complaints({...whole, after: {...whole.after, more: 1}})).not.toEqual([])
 })
 
 it('is told in text that fits, the worst in capitals', () => {

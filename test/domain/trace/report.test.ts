@@ -1,31 +1,13 @@
-import {readFileSync} from 'node:fs'
-import {Ajv2020} from 'ajv/dist/2020.js'
 import {describe, expect, it} from 'vitest'
 import {REASONS} from '../../../src/domain/trace/decision-table.ts'
 import {traceDocument} from '../../../src/domain/trace/document.ts'
-import {judge} from '../../../src/domain/trace/verdict.ts'
+import {complaints, publishedSchema} from '../../support/schemas.ts'
 import {DECISION_ROWS} from './decision-rows.ts'
-import {evidenceOf, RX, RY, type Spec, TROMBONE} from './evidence-maker.ts'
+import {documentOf, judged, RUN} from './document-maker.ts'
+import {RX, RY, type Spec, TROMBONE} from './evidence-maker.ts'
 import {SCENARIOS} from './scenarios.ts'
 
-const judged = (spec: Spec) => {
-  const evidence = evidenceOf(spec)
-  return {evidence, judgement: judge(evidence)}
-}
-const RUN = {
-  startedAt: '2026-03-01T09:59:59.900Z',
-  finishedAt: '2026-03-01T10:00:07.000Z',
-  complete: true,
-  rate: {perSecond: 25, packetsSent: 60},
-}
-const documentOf = (...specs: Spec[]) => traceDocument(specs.map(judged), [], RUN)
 const single = (spec: Spec) => documentOf(spec).results[0]!
-
-const schema = JSON.parse(readFileSync(new URL('../../../schemas/trace.json', import.meta.url), 'utf8'))
-const ajv = new Ajv2020({allowUnionTypes: true, formats: {'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/}})
-const obeys = ajv.compile(schema)
-/** What the published schema has against a document; nothing if it obeys. */
-const complaints = (document: unknown) => (obeys(document) ? [] : obeys.errors)
 
 describe('the document of one destination', () => {
   const document = single(TROMBONE)
@@ -168,7 +150,7 @@ describe.each([...SCENARIOS, ...DECISION_ROWS.map((row) => ({...row, name: row.w
 
 describe('the published schema', () => {
   it('has the closed set of reasons', () => {
-    expect(schema.$defs.egress.properties.reason.enum).toEqual(REASONS)
+    expect(publishedSchema('gwswitch.trace/2').$defs.egress.properties.reason.enum).toEqual(REASONS)
   })
 
   it.each([

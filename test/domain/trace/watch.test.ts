@@ -1,138 +1,280 @@
+import displayWidth from 'string-width'
 import {describe, expect, it} from 'vitest'
-import type {PairReport, TraceReport} from '../../../src/domain/trace/report.ts'
-import {NOT_WATCHED, type WatchState, watchStep} from '../../../src/domain/trace/watch.ts'
+import {
+  notWatched,
+  type WatchEvent,
+  type WatchOrder,
+  type WatchState,
+  watchExit,
+  watchStep,
+  windowOf,
+} from '../../../src/domain/trace/watch.ts'
 import {watchLineText, watchScreen} from '../../../src/render/watch-screen.ts'
+import {complaints} from '../../support/schemas.ts'
+import {evidenceOf, NEAR_X, NEAR_Y, RX, type Side, type Spec, TROMBONE, worksBut} from './evidence-maker.ts'
 
-const DESTINATION = '203.0.113.10'
-const FAILED = {at: '2026-01-01T00:00:09.000Z', failure: 'eth0 is down', exitCode: 1}
+const PLAN = {protocols: ['icmp', 'tcp', 'udp']} as const
+const orderOf = (...destinations: string[]): WatchOrder => ({
+  ...{destinations, rate: 25, pairs: 20, intervalMs: undefined, plan: PLAN},
+})
+const [CURRENT, OTHER] = [TROMBONE.current, TROMBONE.alternatives[0]!]
+/** The VM went over to the gateway of its own site. */
+const SWITCHED: Pick<Spec, 'current' | 'alternatives'> = {current: OTHER, alternatives: [CURRENT]}
+const both = (current: Side['rttMs'], alternative: Side['rttMs']): Pick<Spec, 'current' | 'alternatives'> => ({
+  current: {...CURRENT, rttMs: current},
+  alternatives: [{...OTHER, rttMs: alternative}],
+})
 
-interface Spec {
-  readonly gateway?: string
-  readonly verdict?: TraceReport['egress']['verdict']
-  readonly inbound?: TraceReport['inbound']['verdict']
-  readonly current?: number | null
-  readonly alternative?: number
-}
-
-function window({
-  gateway = 'bx',
-  verdict = 'trombone',
-  inbound = 'local',
-  current = 20,
-  alternative = 0.5,
-}: Spec = {}): TraceReport {
-  const pairs = Array.from({length: 9}, (_, i) => ({
-    ...{i, alternative: 1, flow: 0, first: 'current', sentAtMs: i, warmUp: false},
-    currentMs: current === null ? null : current + i / 100,
-    alternativeMs: alternative,
-  })) as unknown as PairReport[]
-  const exit = (name: string) => ({
-    name,
-    ip: '10.1.0.254',
-    mac: `02:00:00:00:00:${name === 'bx' ? '0a' : '0b'}`,
-    hops: [],
-  })
-  const seen = {
-    startedAt: '2026-01-01T00:00:01.000Z',
-    host: {name: 'db-03', ip: '10.1.0.10', site: 'y'},
-    destination: {ip: DESTINATION, name: null, site: 'y'},
-    egress: {
-      ...{verdict, reason: 'detour', thresholdMs: 10},
-      penaltyMs: current === null ? null : {median: current - alternative, lo: 19, hi: 21, coverage: 0.99, min: 19},
-    },
-    inbound: {verdict: inbound},
-    candidates: [{...exit(gateway), medianMs: current}, exit(gateway === 'bx' ? 'by' : 'bx')],
-    ...{pairs, exitCode: verdict === 'trombone' ? 10 : 0},
+/** A run that has lasted for so many pairs, 200 ms apart; the second of those that are named began later. */
+function seen(spec: Partial<Spec> & {readonly run?: number} = {}): WatchEvent {
+  const {run = 0, pairs = 30, destination = NEAR_Y, ...rest} = spec
+  const made = evidenceOf({...TROMBONE, ...rest, destination, pairs})
+  const evidence = {
+    ...made,
+    startedAt: `2026-03-01T10:0${run}:00.000Z`,
+    durationMs: made.pairs.at(-1)!.sentAtMs + 50,
   }
-  return seen as unknown as TraceReport
+  return {kind: 'seen', destination, evidence}
 }
+const failed = (destination: string, message = 'eth0 is down'): WatchEvent => ({
+  ...{kind: 'failed', destination, message},
+  ...{at: '2026-03-01T10:00:09.000Z', exitCode: 1},
+})
 
-const watched = (...windows: readonly (TraceReport | typeof FAILED)[]) => {
-  let state: WatchState = NOT_WATCHED
-  const lines = windows.map((each) => {
-    const step = watchStep(state, DESTINATION, each)
-    state = step.state
-    return step.line
+function watched(order: WatchOrder, ...events: readonly WatchEvent[]) {
+  let state: WatchState = notWatched(order)
+  const outcomes = events.map((event) => {
+    const outcome = watchStep(order, state, event)
+    state = outcome.state
+    if (outcome.line !== null) expect(complaints(outcome.line)).toEqual([])
+    return outcome
   })
-  return {state, lines}
+  return {state, lines: outcomes.map(({line}) => line), steps: outcomes.map(({step}) => step)}
 }
+const ONE = orderOf(NEAR_Y)
+const changes = ({changes: all}: WatchState) => all.map(({what, from, to}) => [what, from, to])
 
-describe('a watch', () => {
-  it('tells what each window found, and ends as the last', () => {
-    const {state, lines} = watched(window(), window({gateway: 'by', verdict: 'none', current: 0.5, alternative: 20}))
+describe('the window', () => {
+  it.each([
+    ['one destination', orderOf(NEAR_Y), 1, 6000],
+    ['ten, at the usual rate', orderOf(...Array.from({length: 10}, (_, i) => `${i}`)), 1, 20_000],
+    ['ten, at a hundred a second', {...orderOf(...Array.from({length: 10}, (_, i) => `${i}`)), rate: 100}, 1, 6000],
+    ['two alternatives', orderOf('1', '2', '3', '4'), 2, 16_000],
+    ['pairs that are far apart', {...ONE, intervalMs: 1000}, 1, 20_000],
+    ['fewer pairs', {...ONE, intervalMs: 1000, pairs: 9}, 1, 9000],
+  ])('of %s has room for its pairs, and for 6 s', (_what, order, alternatives, ms) => {
+    expect(windowOf(order, alternatives)).toBe(ms)
+  })
+
+  it('slides: a line, the verdict and the report are about what is in it', () => {
+    const {state, lines} = watched(ONE, seen({pairs: 60}))
     expect(lines[0]).toMatchObject({
-      ...{schema: 'gwswitch.trace-watch/1', destination: DESTINATION, egress: {verdict: 'trombone'}, pairs: 9, lost: 0},
-      ...{roundTripMs: 20, gateway: '02:00:00:00:00:0a', changes: [], failure: null, exitCode: 10},
+      ...{schema: 'gwswitch.trace-watch/1', destination: NEAR_Y, windowMs: 6000, lost: 0, changes: [], failure: null},
+      ...{egress: {verdict: 'trombone', reason: 'detour'}, inbound: 'local', gateway: RX.mac, exitCode: 10},
     })
-    expect(state).toMatchObject({windows: 2, exitCode: 0})
-    expect(state.strip).toHaveLength(18)
+    const {report, strip} = state.watched[0]!
+    expect(lines[0]!.pairs).toBe(report!.egress.penaltyMs === null ? 0 : report!.probe.pairsUsed)
+    expect(lines[0]!.pairs).toBeLessThan(40)
+    expect(strip).toHaveLength(60)
   })
 
-  it('tells what changed, and when', () => {
-    const {lines} = watched(window(), window({gateway: 'by', verdict: 'none', inbound: 'mixed', current: 0.5}))
-    expect(lines[1]!.changes.map(({what, from, to}) => [what, from, to])).toEqual([
-      ['gateway', 'bx', 'by'],
+  it('begins anew where the path changed, as soon as it is clear how things are since', () => {
+    const at30 = (before: number, after: number) => (pair: number) => (pair < 30 ? before : after)
+    const jump = both(at30(20.44, 20.44), at30(0.03, 60))
+    const {state, lines} = watched(
+      ONE,
+      seen({...jump, pairs: 29}),
+      ...[45, 51, 56].map((pairs) => seen({...jump, pairs})),
+    )
+    expect(changes(state)).toEqual([['egress', 'trombone', 'none']])
+    // Of the pairs from before the change that are still in its time, none counts.
+    expect(lines.at(-1)).toMatchObject({egress: {verdict: 'none'}, pairs: 26})
+  })
+})
+
+describe('changes', () => {
+  it('are told once, with the time at which they were seen', () => {
+    const later = seen({...SWITCHED, run: 1, pairs: 12})
+    const {state, lines} = watched(ONE, seen(), seen({...SWITCHED, run: 1, pairs: 4}), later, later)
+    expect(changes(state)).toEqual([
+      ['gateway', 'rx', 'ry'],
       ['egress', 'trombone', 'none'],
-      ['inbound', 'local', 'mixed'],
-      ['round trip', '20 ms', '0.5 ms'],
+      ['round trip', expect.stringMatching(/^20\.\d+ ms$/), expect.stringMatching(/^0\.\d+ ms$/)],
     ])
+    expect(lines[1]).toMatchObject({
+      egress: {reason: 'too-few-pairs'},
+      changes: [{what: 'gateway', at: expect.stringContaining('T10:01:0')}],
+    })
+    expect(state.watched[0]!.strip).toHaveLength(42)
   })
 
   it.each([
     ['as it was', {}, []],
-    ['slower by what nobody minds', {current: 20.3}, []],
-    ['slower', {current: 30}, ['round trip']],
-    ['not answered', {current: null}, []],
-  ] as const)('sees a round trip that is %s', (_what, now, changes) => {
-    expect(watched(window(), window(now)).lines[1]!.changes.map(({what}) => what)).toEqual(changes)
+    ['slower by what nobody minds', both(20.74, 0.33), []],
+    ['slower', both(30.44, 10.03), ['round trip']],
+    ['not answered', both(null, 0.03), ['egress']],
+    [
+      'come back another way',
+      {current: {...CURRENT, returnMac: RX.mac}, alternatives: [{...OTHER, returnMac: RX.mac}]},
+      ['inbound'],
+    ],
+    ['met by an exit that drops large packets', {alternatives: [{...OTHER, works: worksBut('full')}]}, ['egress']],
+  ] as [string, Partial<Spec>, string[]][])('of a destination that is %s', (_what, now, expected) => {
+    const {state} = watched(ONE, seen(), seen({...now, run: 1}))
+    expect(state.changes.map(({what}) => what)).toEqual(expected)
   })
 
-  it('goes on over a window that failed, and compares with the last that did not', () => {
-    const {state, lines} = watched(window(), FAILED, window({gateway: 'by'}))
-    expect(lines[1]).toMatchObject({egress: null, failure: 'eth0 is down', exitCode: 1})
-    expect(lines[2]!.changes).toMatchObject([{what: 'gateway', from: 'bx', to: 'by'}])
-    expect(state).toMatchObject({windows: 3, failure: null})
+  it('are none over what could not be traced meanwhile, which is told once', () => {
+    const {state, lines} = watched(ONE, seen(), failed(NEAR_Y), failed(NEAR_Y), seen({run: 1}))
+    expect(lines[1]).toMatchObject({egress: null, windowMs: 0, failure: 'eth0 is down', exitCode: 1})
+    expect(lines[2]).toBeNull()
+    expect(state.changes).toEqual([])
+    expect(state.watched[0]).toMatchObject({failure: null, exitCode: 10})
   })
 
-  it('keeps no more than it shows', () => {
-    const {state} = watched(...Array.from({length: 100}, (_, i) => window({gateway: i % 2 === 0 ? 'bx' : 'by'})))
-    expect([state.strip.length, state.changes.length]).toEqual([500, 50])
+  it('are remembered as far as they can be shown', () => {
+    const events = Array.from({length: 80}, (_, i) => seen({...(i % 2 === 0 ? TROMBONE : SWITCHED), run: i % 10}))
+    const {state} = watched(ONE, ...events)
+    expect([state.watched[0]!.strip.length, state.changes.length]).toEqual([500, 50])
   })
 })
 
-describe('its screen', () => {
-  const size = {colour: false, columns: 80, rows: 24, elapsedMs: 83_000}
-  const {state} = watched(
-    window(),
-    window({current: null}),
-    window({gateway: 'by', verdict: 'none', current: 0.5, alternative: 20}),
-    window({current: 20, alternative: 20, verdict: 'none'}),
-  )
+describe('lines', () => {
+  it('come once a second, and where something changed', () => {
+    const counts = Array.from({length: 26}, (_, i) => seen({pairs: 5 + i}))
+    const {lines} = watched(ONE, ...counts)
+    const told = lines.filter((line) => line !== null).length
+    expect(told).toBeGreaterThan(3)
+    expect(told).toBeLessThan(9)
+  })
 
-  it('has the verdict, a sign for every pair, and what changed', () => {
+  it('are refused by the published schema with a field more, or another verdict', () => {
+    const [line] = watched(ONE, seen()).lines
+    expect(complaints({...line, more: 1})).not.toEqual([])
+    expect(complaints({...line, egress: {...line!.egress, verdict: 'odd'}})).not.toEqual([])
+  })
+})
+
+describe('what a run is to do next', () => {
+  const unchecked = {alternatives: [{...OTHER, works: null}]}
+
+  it('is more pairs, where a trace would be done', () => {
+    expect(watched(ONE, seen()).steps).toEqual([{kind: 'pairs'}])
+  })
+
+  it('is whatever a trace would do first', () => {
+    const {steps} = watched(ONE, seen(unchecked), seen({...TROMBONE, pairs: 31}))
+    expect(steps).toEqual([{kind: 'check', exit: 1}, {kind: 'pairs'}])
+  })
+
+  it('is to ask again what was asked half a minute ago: of the exit, and of the hops', () => {
+    const {steps, state} = watched(ONE, seen(unchecked), seen({pairs: 200}), seen({pairs: 201}), seen({pairs: 202}))
+    expect(steps.slice(1)).toEqual([{kind: 'check', exit: 1}, {kind: 'again', ageMs: 30_000}, {kind: 'pairs'}])
+    // What is known stands meanwhile.
+    expect(state.watched[0]!.report!.egress.reason).toBe('detour')
+  })
+
+  it('is to begin with the first protocol again, where nothing has answered any for half a minute', () => {
+    const silent = both(null, null)
+    const probe = {protocol: 'udp', port: 33_434, silent: ['icmp', 'tcp']} as const
+    const {steps} = watched(ONE, seen({...silent, probe, pairs: 20}), seen({...silent, probe, pairs: 200}))
+    expect(steps).toEqual([{kind: 'pairs'}, {kind: 'protocol', protocol: 'icmp'}])
+  })
+})
+
+describe('several destinations', () => {
+  const order = orderOf(NEAR_Y, NEAR_X, '192.0.2.1')
+
+  it('have each its own state, in the order asked, and end as the worst', () => {
+    const {state} = watched(order, seen({destination: NEAR_X, ...SWITCHED}), failed('192.0.2.1'), seen())
+    expect(state.watched.map(({destination, exitCode}) => [destination, exitCode])).toEqual([
+      [NEAR_Y, 10],
+      [NEAR_X, 0],
+      ['192.0.2.1', 1],
+    ])
+    expect(watchExit(state)).toBe(10)
+  })
+
+  it.each([
+    ['none was seen', [], 11],
+    ['one cannot be traced', [seen(SWITCHED), seen({...SWITCHED, destination: NEAR_X}), failed('192.0.2.1')], 1],
+    ['one was not seen yet', [seen(SWITCHED), seen({...SWITCHED, destination: NEAR_X})], 11],
+    ['all are well', [NEAR_Y, NEAR_X, '192.0.2.1'].map((destination) => seen({...SWITCHED, destination})), 0],
+  ] as [string, WatchEvent[], number][])('end, where %s, with %#: %j', (_what, events, code) => {
+    expect(watchExit(watched(order, ...events).state)).toBe(code)
+  })
+})
+
+describe('the screen', () => {
+  const size = {colour: false, columns: 80, rows: 24, elapsedMs: 83_000}
+  const lost = (pair: number) => (pair > 20 ? null : 20.44)
+  const {state, lines} = watched(ONE, seen(both(lost, 0.03)), seen({...SWITCHED, run: 1}))
+
+  it('of one destination has its verdict, a sign for every pair, hops, and what changed', () => {
     const screen = watchScreen(state, size).join('\n')
     expect(screen).toContain('EGRESS   no trombone')
-    expect(screen).toContain(`${'█'.repeat(9)}${'x'.repeat(9)}${'▽'.repeat(9)}${'▁'.repeat(9)}`)
-    expect(screen).toMatch(/\d\d:\d\d:\d\d {2}gateway: bx → by/)
-    expect(screen).toMatch(/1:23, window 4; Ctrl-C ends it$/)
+    expect(screen).toMatch(/█{21}x{9}▽{30}/)
+    expect(screen).toContain('  via ry  (site y, in use)')
+    expect(screen).toMatch(/\d\d:\d\d:\d\d {2}gateway: rx → ry/)
+    expect(screen).toMatch(/1:23, the last 6 s; Ctrl-C ends it$/)
   })
 
   it.each([24, 12, 5, 1])('fits %i rows, the last of which says how to end it', (rows) => {
-    const lines = watchScreen(state, {...size, rows})
-    expect(lines.length).toBeLessThanOrEqual(rows)
-    expect(lines.at(-1)).toContain('Ctrl-C')
+    const all = watchScreen(state, {...size, rows})
+    expect(all.length).toBeLessThanOrEqual(rows)
+    expect(all.at(-1)).toContain('Ctrl-C')
   })
 
-  it('says why a window failed, also the first', () => {
-    expect(watchScreen(watched(window(), FAILED).state, size).join('\n')).toContain('eth0 is down')
-    expect(watchScreen(watched(FAILED).state, size)[0]).toBe('eth0 is down')
-    expect(watchLineText(watched(FAILED).lines[0]!, false)).toBe('00:00:09  eth0 is down')
+  it('says what is wrong, also at the beginning', () => {
+    expect(watchScreen(watched(ONE, seen(), failed(NEAR_Y)).state, size).join('\n')).toContain('eth0 is down')
+    expect(watchScreen(watched(ONE, failed(NEAR_Y)).state, size)[0]).toBe('eth0 is down')
+    expect(watchScreen(notWatched(ONE), size)[0]).toBe('the first samples are on their way')
+    expect(watchLineText(watched(ONE, failed(NEAR_Y)).lines[0]!, false, false)).toBe('10:00:09  eth0 is down')
   })
 
-  it('is a line a window where there is no screen', () => {
-    const [, , line] = watched(window(), window(), window({gateway: 'by', verdict: 'none', current: 0.5})).lines
-    expect(watchLineText(line!, false)).toBe(
-      '00:00:01  no trombone  +0.00 ms  inbound local; gateway: by; egress: no trombone; round trip: 0.5 ms',
+  it('is a line a second where there is none', () => {
+    expect(watchLineText(lines[1]!, false, false)).toMatch(
+      /^10:01:0\d {2}no trombone {2}−20\.\d ms {2}inbound local; gateway: ry; .*round trip: 0\.\d+ ms$/,
     )
+    expect(watchLineText(lines[1]!, true, false)).toContain(`  ${NEAR_Y}  no trombone`)
+  })
+
+  describe('of several destinations', () => {
+    const names = Array.from({length: 30}, (_, i) => `203.0.113.${i + 1}`)
+    const order = orderOf(...names, '2001:db8:1234:5678:9abc:def0:1234:5678')
+    const fine = names.slice(1, 29).map((destination) => seen({...SWITCHED, destination}))
+    const moved = seen({run: 1, destination: names[0]!})
+    const {state: many} = watched(
+      order,
+      seen({...SWITCHED, destination: names[0]!}),
+      moved,
+      ...fine,
+      failed(names[29]!),
+    )
+
+    it.each([
+      [80, 40],
+      [80, 24],
+      [120, 60],
+      [80, 6],
+      [80, 3],
+    ])('has a row each, that fits, and the worst in detail: %i columns, %i rows', (columns, rows) => {
+      const screen = watchScreen(many, {...size, columns, rows})
+      expect(screen.length).toBeLessThanOrEqual(rows)
+      expect(screen.filter((line) => displayWidth(line) > columns)).toEqual([])
+      expect(screen[0]).toMatch(/203\.0\.113\.1 \(site y\) +TROMBONE +\+20\.\d ms +[▽█▇]+$/)
+      expect(screen.at(-1)).toContain('Ctrl-C')
+    })
+
+    it('shows those that matter where there is no room for all', () => {
+      const text = watchScreen(many, size).join('\n')
+      expect(text).toMatch(/203\.0\.113\.30 +not traced {2}eth0 is down/)
+      expect(text).toMatch(/and \d+ more that are no worse/)
+      expect(text).toMatch(/web-07 .* → 203\.0\.113\.1 \(site y\)\n {2}EGRESS {3}TROMBONE/)
+    })
+
+    it('names the destination of a change', () => {
+      expect(watchScreen(many, {...size, rows: 70}).join('\n')).toMatch(/203\.0\.113\.1 {2}gateway: ry → rx/)
+    })
   })
 })

@@ -2,6 +2,7 @@ import {describe, expect, it} from 'vitest'
 import {makeFirstHop} from '../../../src/probe/trace/first-hop.ts'
 import {hopScan} from '../../../src/probe/trace/hop-scan.ts'
 import type {ProbeReply} from '../../../src/probe/trace/probe.ts'
+import {fakeWorld} from '../../support/world.ts'
 
 const reply = (kind: 'reached' | 'expired', rttMs = 1, over: Partial<ProbeReply> = {}): ProbeReply => ({
   ...{kind, rttMs, identity: 1, sequence: 1, destination: '203.0.113.10', replyTtl: 62, clockStepped: false},
@@ -54,7 +55,7 @@ describe('hopScan', () => {
 
 describe('a first hop', () => {
   const asked = (rtts: readonly (number | undefined)[]): number => {
-    const hop = makeFirstHop()
+    const hop = makeFirstHop(fakeWorld())
     let n = 0
     while (hop.wanted() && n < 20) {
       hop.asked()
@@ -71,8 +72,28 @@ describe('a first hop', () => {
     ['that is silent', [], 8],
   ])('%s is asked %#: %j', (_, rtts, times) => expect(asked(rtts)).toBe(times))
 
+  it('is asked again when what it said is old, which stands until there is enough that is newer', () => {
+    let nowNs = 0n
+    const hop = makeFirstHop({monotonic: () => nowNs})
+    const answer = (rttMs: number): void => {
+      hop.asked()
+      hop.heard(reply('expired', rttMs))
+    }
+    for (const rttMs of [20, 20.1, 20.2]) answer(rttMs)
+    hop.again(30_000)
+    expect(hop.wanted()).toBe(false)
+    nowNs = 30_000_000_000n
+    hop.again(30_000)
+    expect(hop.wanted()).toBe(true)
+    answer(0.1)
+    answer(0.2)
+    expect(hop.probes.map(({rttMs}) => rttMs)).toEqual([20, 20.1, 20.2, 0.1, 0.2])
+    answer(0.3)
+    expect(hop.probes.map(({rttMs}) => rttMs)).toEqual([0.1, 0.2, 0.3])
+  })
+
   it('is asked again after a change, and holds nothing of a set clock', () => {
-    const hop = makeFirstHop()
+    const hop = makeFirstHop(fakeWorld())
     for (let i = 0; i < 3; i++) hop.asked()
     hop.heard(reply('expired', 20, {clockStepped: true}))
     expect(hop.probes).toEqual([])

@@ -32,6 +32,7 @@ const NEIGHBOURS: Neighbour[] = [
 /** What arrives at the far end of a first hop. */
 export interface Arrival {
   readonly via: string
+  readonly destination: string
   readonly protocol: 'icmp' | 'tcp'
   /** ICMP identifier or source port. */
   readonly identity: number
@@ -83,7 +84,7 @@ function answer(bytes: Uint8Array, world: FakeWorld, behaviour: Behaviour): void
     return
   }
   const identity = frame.kind === 'tcp' ? frame.tcp.sourcePort : 'identifier' in frame.icmp ? frame.icmp.identifier : 0
-  const arrival = {via, protocol: frame.kind, identity, length: bytes.length, atMs: elapsed.get(world)!()}
+  const arrival = {via, destination, protocol: frame.kind, identity, length: bytes.length, atMs: elapsed.get(world)!()}
   const rttMs = behaviour(arrival)
   if (rttMs === undefined) return
   const ends = {source: destination, destination: source, ttl: 62}

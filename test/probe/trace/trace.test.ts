@@ -1,9 +1,13 @@
 import {describe, expect, it} from 'vitest'
 import type {TraceEvidence} from '../../../src/domain/trace/evidence.ts'
+import type {Step} from '../../../src/domain/trace/plan.ts'
 import {judge} from '../../../src/domain/trace/verdict.ts'
 import {Failure} from '../../../src/errors.ts'
-import {checkOrder, type TraceOrder} from '../../../src/orders/trace/run-trace.ts'
+import {checkOrder, type TraceOrder, traceRequest} from '../../../src/orders/trace/run-trace.ts'
 import {alternativeHops, currentHop} from '../../../src/probe/trace/candidates.ts'
+import {POLITE} from '../../../src/probe/trace/pacer.ts'
+import {startRun} from '../../../src/probe/trace/run.ts'
+import {trace} from '../../../src/probe/trace/trace.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {seeded} from '../../domain/trace/evidence-maker.ts'
 import {ethernetInterface, type FakeWorld} from '../../support/world.ts'
@@ -51,6 +55,28 @@ describe('a trace', () => {
       full: {sent: 1, answered: 1, bytes: 1500, mtu: null},
     })
     expect(evidence.current.works).toBeNull()
+  })
+
+  it('that goes on and on keeps as many pairs as it is told to, and what the hops were while it asks again', async () => {
+    const world = network(TROMBONE)
+    const run = startRun(world, {pace: POLITE, timeoutMs: 1000})
+    const hops: number[] = []
+    let again = 0
+    const request = {
+      ...(await traceRequest({ip: DESTINATION, name: null}, order({pairs: 60}), undefined, world)),
+      keep: 30,
+      next({current}: TraceEvidence, mayGoOn: boolean): Step {
+        hops.push(current.hops.filter(({replies}) => replies.length > 0).length)
+        if (hops.at(-1)! > 0 && again++ % 10 === 5) return {kind: 'again', ageMs: 0}
+        return mayGoOn ? {kind: 'pairs'} : {kind: 'done', hops: false}
+      },
+    }
+    const {pairs} = await trace(run, request, new AbortController().signal)
+    expect(pairs.map(({index}) => index)).toEqual(Array.from({length: 30}, (_, i) => i + 31))
+    expect(again).toBeGreaterThan(20)
+    // The destination is behind the first hop, from the first scan to the last.
+    expect(new Set(hops.slice(hops.indexOf(2)))).toEqual(new Set([2]))
+    await run.close()
   })
 
   it('goes on to as many pairs as were asked for while it cannot tell', async () => {
