@@ -29,6 +29,7 @@ const PEERS = [
   // The program of the package ebtables wants a part that many kernels no longer have; this one does it by nft.
   [ebtablesWorks, 'iptables'],
   ['keepalived', 'keepalived'],
+  ['/usr/lib/frr/bgpd', 'frr'],
   ['dnsmasq', 'dnsmasq-base'],
   ['dhcpcd', 'dhcpcd-base'],
   ['busybox', 'busybox-static'],

@@ -44,6 +44,13 @@ export function systemWorld(log: (line: string) => void): World {
       return (await echoAny(addresses, {timeoutMs: ECHO_MS, signal})).answered
     },
     nftTables: async (family) => (await import('./nft/nft.ts')).readNftTables(family),
+    speaker: async () => {
+      const [{systemVantage}, {openNeighbourTables}] = await Promise.all([
+        import('./vantage-world.ts'),
+        import('./neighbour-tables.ts'),
+      ])
+      return {vantage: systemVantage, tables: openNeighbourTables}
+    },
     now: realtimeNs,
     monotonic: () => process.hrtime.bigint(),
     sleep: async (ms, signal) => {

@@ -2,8 +2,16 @@
 
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {BridgePlace, InterfaceFacts, Neighbour, RedirectFacts, Route, RouteKey, RoutingFacts} from './ip.ts'
+import type {NeighbourTables} from './neighbour-tables.ts'
 import type {NftTable} from './nft/nft-listing.ts'
 import type {Link, LinkOptions} from './packet/link.ts'
+import type {VantageWorld} from './vantage-world.ts'
+
+/** What is needed to speak for a VM. */
+export interface SpeakerWorld {
+  readonly vantage: VantageWorld
+  tables(): NeighbourTables
+}
 
 /** The door to the operating system. Tests put links in memory and a clock of their own behind it. */
 export interface World {
@@ -33,6 +41,8 @@ export interface World {
   echo?(addresses: readonly Ipv4[], signal: AbortSignal): Promise<Ipv4 | undefined>
   /** The tables of this host's packet filter of a family of nft(8), by their names. Absent where nobody can look. */
   nftTables?(family: string): Promise<ReadonlyMap<string, NftTable>>
+  /** What speaking for a VM takes: its port, and this host's own tables. Absent where nobody can. */
+  speaker?(): Promise<SpeakerWorld>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
   now(): bigint
   /** CLOCK_MONOTONIC in nanoseconds, which nobody sets. */

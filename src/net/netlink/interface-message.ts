@@ -25,6 +25,8 @@ export interface InterfaceMessage {
   /** Index of the bridge that it is a port of. */
   readonly bridge: number | undefined
   readonly isBridge: boolean
+  /** Index of the VRF that it is in. */
+  readonly vrf: number | undefined
 }
 
 const textOf = (data: Buffer | undefined): string => (data?.toString('utf8') ?? '').replace(/\0.*$/s, '')
@@ -35,6 +37,8 @@ export function parseInterface(body: Buffer): InterfaceMessage {
   const mac = found.get(IFLA.address)
   const info = attributeMap(found.get(IFLA.linkInfo) ?? Buffer.alloc(0), 0)
   const flags = body.readUInt32LE(8)
+  const master = (kind: string): number | undefined =>
+    textOf(info.get(IFLA_INFO.slaveKind)) === kind ? u32In(found, IFLA.master) : undefined
   return {
     index: body.readInt32LE(4),
     name: textOf(found.get(IFLA.name)),
@@ -43,8 +47,9 @@ export function parseInterface(body: Buffer): InterfaceMessage {
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
     ethernet: body.readUInt16LE(2) === ARPHRD_ETHER,
-    bridge: textOf(info.get(IFLA_INFO.slaveKind)) === 'bridge' ? u32In(found, IFLA.master) : undefined,
+    bridge: master('bridge'),
     isBridge: textOf(info.get(IFLA_INFO.kind)) === 'bridge',
+    vrf: master('vrf'),
   }
 }
 

@@ -60,7 +60,7 @@ export async function inVmsPlace<O extends InPlaceOrder, T>(
 const WAKE_MS = 500
 
 /** A bridge whose own interface is down is left out: nothing can be sent there. */
-async function askOnBridges(
+export async function askOnBridges(
   world: World,
   vm: {readonly ip: Ipv4; readonly mac: Mac},
   bridges: readonly string[],
