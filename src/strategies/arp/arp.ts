@@ -6,6 +6,8 @@ import {vmFilter} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {look} from '../scene.ts'
+import {describeSpeaking} from '../speak-for/plan.ts'
+import {speakInSwitch} from '../speak-for/speak-in-place.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy} from '../strategy.ts'
 import {type AnnounceReport, announce} from './announce.ts'
@@ -42,6 +44,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     if (plan.arrivalMs !== null && answers.every(({report}) => report.arrivedNs === undefined)) {
       throw new Failure('silent', `${plan.vm.name} did not come: nothing was heard of it at ${plan.interface}`)
     }
+    if (answers.some(({report}) => report.verdict !== 'silent')) await speakInSwitch(plan.announce, stage)
     return answers.map(({target, report}) => ({vmIp: target.vmIp, spoke: report.spoke ?? null}))
   },
   async verify(plan, stage, seen) {
@@ -77,6 +80,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     `tell ${plan.vm.name} (${plan.vm.ip})${everybodyFrom(plan) === undefined ? ', and nobody else,' : ''} that ${plan.gatewayIp} is at ${plan.to.mac} (${plan.to.name}, site ${plan.to.site})`,
     ...plan.ip6.map((move) => describe6(plan, move)),
     `by an ARP request to ${plan.vm.mac} out of ${plan.interface}, repeated at ${plan.scheduleMs.join('/')} ms until it follows${everybodyText(plan)}`,
+    ...(plan.announce ? [describeSpeaking(plan.announce)] : []),
     `check it by echoes from far away, which the VM answers through the gateway that it uses, and by somebody beyond ${plan.to.name}`,
     ...(plan.guardMs > 0
       ? [`then watch for ${plan.guardMs / 1000} s that nobody moves it back, answering and naming whoever tries`]

@@ -8,6 +8,7 @@ import {vlanTag} from '../../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
 import {type Scene, sceneOf} from '../scene.ts'
+import {planSpeaking, type SpeakPlan} from '../speak-for/plan.ts'
 import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {Form} from './announcement.ts'
@@ -51,6 +52,8 @@ export interface ArpPlan {
   /** How long the VM is held on its new gateway once it was verified. */
   readonly guardMs: number
   readonly scene: Scene
+  /** How the VM is made known where it is now, once it was heard; null: not, or nothing of that is on this host. */
+  readonly announce: SpeakPlan | null
   /** How things stood before; null: not looked at yet. */
   readonly before: Standing | null
   /** How long to wait for a VM that does not run yet; null: it does. */
@@ -124,6 +127,8 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     ip6,
     guardMs: options.guardMs ?? 0,
     scene,
+    announce:
+      options.announce === false ? null : planSpeaking(scene, {vm, gateways: segment.gateways, to, mayMove: true}),
     before: null,
     arrivalMs: options.arrivalMs ?? null,
     filter,

@@ -2,6 +2,8 @@
 import {together} from '../../probe/together.ts'
 import type {Mac} from '../../wire/address.ts'
 import type {Eyes} from '../scene.ts'
+import {describeSpeaking} from '../speak-for/plan.ts'
+import {speakInSwitch} from '../speak-for/speak-in-place.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import {type MacProxyPlan, planMacProxy, rulesFor} from './plan.ts'
@@ -34,7 +36,8 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
     const before = {...standing, sends: sends(), redirect}
     return {plan: {...plan, before}, uses: standing.uses, ends}
   },
-  async execute(plan, {observe, world}) {
+  async execute(plan, stage) {
+    const {observe, world} = stage
     const sends = plan.before?.sends ?? []
     const rules = rulesFor(plan, sends, plan.to.mac)
     await host.loadNft(rules)
@@ -44,6 +47,7 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
         ? `${plan.vm.name} sends to ${plan.to.mac} by itself: ${plan.bridge} redirects it no more`
         : `${plan.bridge} redirects ${plan.vm.name} from ${used.join(' and ') || plan.from.mac} to ${plan.to.mac}`
     observe({atNs: world.now(), text})
+    await speakInSwitch(plan.announce, stage)
   },
   verify: async (plan, stage) => withCount(plan, await proveServed(plan.scene, stage, eyesOn(plan)), host),
   async rollback(plan, stage) {
@@ -54,9 +58,10 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
     const verdict = await putBack(plan.scene, before, {remembers: true, eyes, tell}, stage)
     return {...verdict, ok: verdict.ok || before?.uses == null}
   },
-  describe: ({vm, bridge, port, from, to, segment}) => [
+  describe: ({vm, bridge, port, from, to, segment, announce}) => [
     `let ${bridge} rewrite, on ${port}, what ${vm.name} (${vm.mac}) sends off ${segment.prefix} by way of ${from.name} (${from.mac}, site ${from.site}) to ${to.name} (${to.mac}, site ${to.site})`,
     `leave ARP, and packets for ${from.ip} itself, as they are: ${vm.name} notices nothing`,
+    ...(announce ? [describeSpeaking(announce)] : []),
     `check it by an echo from off the segment: the answer must leave ${bridge} for ${to.mac}`,
     'otherwise take the rule away',
   ],

@@ -7,6 +7,7 @@ import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {type Scene, sceneOf} from '../scene.ts'
+import {planSpeaking, type SpeakPlan} from '../speak-for/plan.ts'
 import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {ProxyWorld} from './proxy-world.ts'
@@ -42,6 +43,8 @@ export interface MacProxyPlan {
   readonly ruleset: string
   readonly release: string
   readonly scene: Scene
+  /** How the VM is made known where it is now, without its noticing; null: not. */
+  readonly announce: SpeakPlan | null
   /** How things stood before; null: not looked at yet. */
   readonly before: ProxyBefore | null
 }
@@ -96,7 +99,11 @@ export async function planMacProxy(
     ...{isBridge, ipv6, gatewaysIp6: Object.fromEntries(segment.gateways.map(({mac, ip6 = []}) => [mac, ip6]))},
     ruleset: '',
     release: releaseRuleset(vm.mac),
-    ...{scene, before: null},
+    scene,
+    // What would move its own neighbour entry is not asked for.
+    announce:
+      options.announce === false ? null : planSpeaking(scene, {vm, gateways: segment.gateways, to, mayMove: false}),
+    before: null,
   }
   return {...planned, ruleset: rulesFor(planned, [], to.mac)}
 }

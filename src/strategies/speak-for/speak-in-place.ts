@@ -1,7 +1,7 @@
 // Takes the VM's place at its port, opens this host's tables, and speaks; whatever was opened is closed again.
 import {expectInjectable, portOfVm} from '../../domain/vantage/vm-port.ts'
 import {Failure} from '../../errors.ts'
-import type {SpeakerWorld, World} from '../../net/world.ts'
+import type {SpeakerWorld} from '../../net/world.ts'
 import {expectAlive, standIn} from '../../probe/stand-in.ts'
 import type {Ipv4, Prefix} from '../../wire/address.ts'
 import type {Stage} from '../strategy.ts'
@@ -59,9 +59,7 @@ export async function speakInSwitch(plan: SpeakPlan | null, {world, signal, obse
   if (!plan || !speaker) return
   const say = (text: string): void => observe({atNs: world.now(), text})
   try {
-    const port = await portHere(plan, speaker, world)
-    if (port === null && plan.leg === null)
-      return say(`${plan.vm.name} is not made known: its port is not on this host`)
+    const port = await portHere(plan, speaker)
     const report = await speakInPlace({...plan, port}, speaker, {sure: true}, {world, signal})
     for (const {atNs, text, direction, kind, bytes} of report.events)
       observe({
@@ -77,18 +75,16 @@ export async function speakInSwitch(plan: SpeakPlan | null, {world, signal, obse
   }
 }
 
-/** The VM's own port, if frames can be laid into it here; null otherwise. */
-async function portHere({vm, port, leg}: SpeakPlan, {vantage}: SpeakerWorld, world: World): Promise<string | null> {
-  const [links, learned] = await Promise.all([vantage.links(), vantage.learned()])
+/** The VM's own port, if frames can be laid into it here; null where the gateway's leg is, and the port is not. */
+async function portHere({vm, port, leg}: SpeakPlan, {vantage}: SpeakerWorld): Promise<string | null> {
   const station = {label: vm.name, mac: vm.mac}
   try {
+    const [links, learned] = await Promise.all([vantage.links(), vantage.learned()])
     const found = portOfVm(station, links, learned, port ?? undefined)
     expectInjectable(station, found, learned, port !== null)
     return found.name
   } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    if (leg === null) throw error
-    world.log(error.message)
-    return null
+    if (leg !== null && error instanceof Failure) return null
+    throw error
   }
 }
