@@ -26,7 +26,6 @@ const NDMSG = 12
 export const NUD_INCOMPLETE = 1
 export const NUD_REACHABLE = 2
 export const NUD_FAILED = 0x20
-export const NUD_NOARP = 0x40
 /** ndm_flags: a control plane (a routing daemon) wrote it, and it does not age. */
 const NTF_EXT_LEARNED = 0x10
 

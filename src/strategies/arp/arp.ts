@@ -7,7 +7,6 @@ import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {look} from '../scene.ts'
 import {describeSpeaking} from '../speak-for/plan.ts'
-import {speakInSwitch} from '../speak-for/speak-in-place.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy} from '../strategy.ts'
 import {type AnnounceReport, announce} from './announce.ts'
@@ -44,7 +43,11 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     if (plan.arrivalMs !== null && answers.every(({report}) => report.arrivedNs === undefined)) {
       throw new Failure('silent', `${plan.vm.name} did not come: nothing was heard of it at ${plan.interface}`)
     }
-    if (answers.some(({report}) => report.verdict !== 'silent')) await speakInSwitch(plan.announce, stage)
+    if (plan.announce && answers.some(({report}) => report.verdict !== 'silent')) {
+      // Loaded when the VM has been told: what comes before the first frame is time on the detour.
+      const {speakInSwitch} = await import('../speak-for/speak-in-place.ts')
+      await speakInSwitch(plan.announce, stage)
+    }
     return answers.map(({target, report}) => ({vmIp: target.vmIp, spoke: report.spoke ?? null}))
   },
   async verify(plan, stage, seen) {

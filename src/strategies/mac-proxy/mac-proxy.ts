@@ -47,7 +47,7 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
         ? `${plan.vm.name} sends to ${plan.to.mac} by itself: ${plan.bridge} redirects it no more`
         : `${plan.bridge} redirects ${plan.vm.name} from ${used.join(' and ') || plan.from.mac} to ${plan.to.mac}`
     observe({atNs: world.now(), text})
-    await speakInSwitch(plan.announce, stage)
+    if (plan.announce) await speakInSwitch(plan.announce, stage)
   },
   verify: async (plan, stage) => withCount(plan, await proveServed(plan.scene, stage, eyesOn(plan)), host),
   async rollback(plan, stage) {

@@ -54,9 +54,9 @@ export async function speakInPlace(
  * The part of a switch, once the VM was heard: what comes of it is told, and nothing of it undoes the switch.
  * @throws the signal's reason
  */
-export async function speakInSwitch(plan: SpeakPlan | null, {world, signal, observe}: Stage): Promise<void> {
-  const speaker = plan && (await world.speaker?.())
-  if (!plan || !speaker) return
+export async function speakInSwitch(plan: SpeakPlan, {world, signal, observe}: Stage): Promise<void> {
+  const speaker = await world.speaker?.()
+  if (!speaker) return
   const say = (text: string): void => observe({atNs: world.now(), text})
   try {
     const port = await portHere(plan, speaker)
