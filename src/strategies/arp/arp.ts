@@ -5,6 +5,7 @@ import {together} from '../../probe/together.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {ofBothFamilies} from '../left-ip6.ts'
 import {look} from '../scene.ts'
 import {describeSpeaking} from '../speak-for/plan.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
@@ -36,7 +37,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
   plan: planArp,
   async look(plan, stage) {
     const {standing, ends} = await lookBefore(plan.scene, stage, {awaited: plan.arrivalMs !== null})
-    return {plan: {...plan, before: standing}, uses: standing.uses, ends}
+    return {plan: {...plan, before: standing}, uses: standing.uses, ends: ends && ofBothFamilies(plan, ends)}
   },
   async execute(plan, stage) {
     const answers = await tell(plan, plan.to, stage, plan.arrivalMs ?? undefined)
@@ -57,7 +58,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
       add: (found: Observation) => withWhatWasHeard(plan, found, heard),
       ...(heard.some(({spoke}) => spoke?.mac === plan.to.mac) && {listenMs: 0}),
     }
-    const prove = () => proveServed(plan.scene, stage, extras)
+    const prove = async () => ofBothFamilies(plan, await proveServed(plan.scene, stage, extras))
     const verdict = await prove()
     if (verdict.ok || verdict.code !== 'elsewhere' || plan.guardMs === 0) return verdict
     // It was moved back since: what is to be held is told again.

@@ -1,6 +1,7 @@
 // The redirection: the VM keeps sending to the old gateway's MAC, and its bridge hands the frames to the new gateway.
 import {together} from '../../probe/together.ts'
 import type {Mac} from '../../wire/address.ts'
+import {ofBothFamilies} from '../left-ip6.ts'
 import type {Eyes} from '../scene.ts'
 import {describeSpeaking} from '../speak-for/plan.ts'
 import {speakInSwitch} from '../speak-for/speak-in-place.ts'
@@ -34,7 +35,7 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
     const takesBack = redirect?.from === plan.to.mac
     const {standing, ends} = await lookBefore({...plan.scene, ...(takesBack && {dciRttMs: null})}, stage, {eyes})
     const before = {...standing, sends: sends(), redirect}
-    return {plan: {...plan, before}, uses: standing.uses, ends}
+    return {plan: {...plan, before}, uses: standing.uses, ends: ends && ofBothFamilies(plan, ends)}
   },
   async execute(plan, stage) {
     const {observe, world} = stage
@@ -49,7 +50,10 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
     observe({atNs: world.now(), text})
     if (plan.announce) await speakInSwitch(plan.announce, stage)
   },
-  verify: async (plan, stage) => withCount(plan, await proveServed(plan.scene, stage, eyesOn(plan)), host),
+  async verify(plan, stage) {
+    const verdict = await proveServed(plan.scene, stage, eyesOn(plan))
+    return withCount(plan, ofBothFamilies(plan, verdict), host)
+  },
   async rollback(plan, stage) {
     const {before} = plan
     const {eyes} = eyesOn(plan)

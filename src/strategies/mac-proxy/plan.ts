@@ -6,6 +6,7 @@ import type {BridgePort, FdbEntry} from '../../net/bridge-ports.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {leavesIp6} from '../left-ip6.ts'
 import {type Scene, sceneOf} from '../scene.ts'
 import {planSpeaking, type SpeakPlan} from '../speak-for/plan.ts'
 import type {Standing} from '../standing.ts'
@@ -43,6 +44,8 @@ export interface MacProxyPlan {
   readonly ruleset: string
   readonly release: string
   readonly scene: Scene
+  /** Its IPv6 is not redirected: the inventory knows none of the new gateway. */
+  readonly leavesIp6: boolean
   /** How the VM is made known where it is now, without its noticing; null: not. */
   readonly announce: SpeakPlan | null
   /** How things stood before; null: not looked at yet. */
@@ -100,6 +103,7 @@ export async function planMacProxy(
     ruleset: '',
     release: releaseRuleset(vm.mac),
     scene,
+    leavesIp6: leavesIp6(switchover),
     // What would move its own neighbour entry is not asked for.
     announce:
       options.announce === false ? null : planSpeaking(scene, {vm, gateways: segment.gateways, to, mayMove: false}),
