@@ -39,6 +39,17 @@ export function chooseInterface(
 const isOn = (segment: Prefix, {addresses}: InterfaceFacts): boolean =>
   addresses.some(({ip, prefixLength}) => prefixLength < 32 && prefixContains(segment, ip))
 
+/**
+ * The interface by which this host, as a gateway, asks for hosts of the segment: where it holds the gateway's address on one
+ * of another MAC (a redundancy protocol's macvlan with a /32), that is the one with the segment's prefix. Undefined: it is
+ * not this gateway.
+ */
+export function askingLeg(all: readonly InterfaceFacts[], gateway: Mac, segment: Prefix): InterfaceFacts | undefined {
+  const legs = legsOf(all, gateway, segment)
+  if (legs.length === 0) return undefined
+  return [...legs, ...ethernetIn(all)].find((leg) => isOn(segment, leg))
+}
+
 /** The legs of a gateway that this host is: those on the segment, where several interfaces (VLANs) share its MAC. */
 export function legsOf(all: readonly InterfaceFacts[], gateway: Mac, segment: Prefix): readonly InterfaceFacts[] {
   const legs = ethernetIn(all).filter(({mac}) => mac === gateway)

@@ -88,7 +88,8 @@ describe.skipIf(noNamespaces)('speaking for a VM', () => {
     await lab().run('gy', 'ip neigh flush all; ip -6 neigh flush all')
     const atGateway = await run('gy', 'switch', 'db-03', '--to', 'y', '--strategy', 'arp')
     expect(atGateway.json).toMatchObject({end: 'switched', plan: {announce: {port: null, leg: 'eth0'}}})
-    expect(told(atGateway.json)).toContain(`10.1.0.10 is at ${VM_MAC}: written into the neighbour table of eth0`)
+    for (const ip of ['10.1.0.10', VM6])
+      expect(told(atGateway.json)).toContain(`${ip} is at ${VM_MAC}: written into the neighbour table of eth0`)
     await until(async () => (await knownAt(lab(), 'gy'))[VM6] === VM_MAC, 5000, 'the gateway has the IPv6 address')
 
     await lab().restore()

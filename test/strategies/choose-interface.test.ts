@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../src/domain/inventory/switchover.ts'
 import type {InterfaceFacts} from '../../src/net/ip.ts'
-import {chooseInterface} from '../../src/strategies/choose-interface.ts'
+import {askingLeg, chooseInterface} from '../../src/strategies/choose-interface.ts'
 import {ethernetInterface} from '../../src/testing/world.ts'
 import {INVENTORY} from '../support/inventory.ts'
 
@@ -49,5 +49,17 @@ describe('the interface that a strategy acts through', () => {
     ],
   ])('is not guessed: %s', (_, all, message) => {
     expect(() => chooseInterface(all, switchover, undefined, advice)).toThrow(message)
+  })
+})
+
+describe('the leg by which a gateway asks for hosts', () => {
+  const only32 = ethernetInterface({name: 'vrrp', mac: BY, addresses: [{ip: '10.1.0.254', prefixLength: 32}]})
+  it.each<[string, readonly InterfaceFacts[], string | undefined]>([
+    ['its own', [link('near', OTHER, '10.1.0.7'), link('leg', BY, '10.1.0.253')], 'leg'],
+    ['the one below a virtual MAC with a /32', [only32, link('lan', OTHER, '10.1.0.253')], 'lan'],
+    ['none, on a host that is another one', [link('near', OTHER, '10.1.0.7')], undefined],
+    ['none, where nothing has the prefix', [only32], undefined],
+  ])('is %s', (_, all, wanted) => {
+    expect(askingLeg(all, BY, switchover.segment.prefix)?.name).toBe(wanted)
   })
 })

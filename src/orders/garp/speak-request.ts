@@ -3,9 +3,9 @@ import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {allGateways, findSegment, type Gateway, type Segment, segmentOfIp} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
 import {usage} from '../../errors.ts'
-import {ethernetIn, type InterfaceFacts} from '../../net/ip.ts'
+import type {InterfaceFacts} from '../../net/ip.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
-import {legsOf} from '../../strategies/choose-interface.ts'
+import {askingLeg} from '../../strategies/choose-interface.ts'
 import {destinationsOf} from '../../strategies/scene.ts'
 import {type AskedGateway, askedGateway, SPEAK_SCHEDULE_MS, type SpeakPlan} from '../../strategies/speak-for/plan.ts'
 import {type Ipv4, type Mac, prefixContains} from '../../wire/address.ts'
@@ -59,7 +59,7 @@ export function speakRequest(
   if (segment && !isVersion6(meant.ip) && !prefixContains(segment.prefix, meant.ip))
     throw usage(`gateway ${meant.ip} lies outside segment ${segment.name}, where ${name} is`)
   const known = meant.gateway
-  const leg = known && segment && legsOf(ethernetIn(interfaces), known.mac, segment.prefix)[0]?.name
+  const leg = known && segment && askingLeg(interfaces, known.mac, segment.prefix)?.name
   const asked: AskedGateway = known
     ? askedGateway(known, all, true)
     : {name: meant.ip, mac: meant.mac ?? null, ip: meant.ip, ip6: null}

@@ -135,7 +135,9 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     scene,
     leavesIp6: leavesIp6(switchover),
     announce:
-      options.announce === false ? null : planSpeaking(scene, {vm, gateways: segment.gateways, to, mayMove: true}),
+      options.announce === false
+        ? null
+        : planSpeaking(scene, {...switchover, interfaces: await world.interfaces()}, true),
     before: null,
     arrivalMs: options.arrivalMs ?? null,
     filter,

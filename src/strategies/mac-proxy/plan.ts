@@ -106,7 +106,9 @@ export async function planMacProxy(
     leavesIp6: leavesIp6(switchover),
     // What would move its own neighbour entry is not asked for.
     announce:
-      options.announce === false ? null : planSpeaking(scene, {vm, gateways: segment.gateways, to, mayMove: false}),
+      options.announce === false
+        ? null
+        : planSpeaking(scene, {...switchover, interfaces: await world.interfaces()}, false),
     before: null,
   }
   return {...planned, ruleset: rulesFor(planned, [], to.mac)}

@@ -19,7 +19,7 @@ export interface Kept extends Upkeep {
 
 /** Looks after the schedule's last, ms, and how long an old site's word is waited out. */
 const LOOK_MS = 250
-const OLD_SITE_MS = 10_000
+export const OLD_SITE_MS = 10_000
 
 /** The entries of all addresses of the VM at one leg. */
 export function makeKeeper(leg: string, plan: SpeakPlan, tables: NeighbourTables) {
@@ -43,9 +43,9 @@ export function makeKeeper(leg: string, plan: SpeakPlan, tables: NeighbourTables
     isSettled: areSettled,
     kept: (): Kept[] => [...kept.values()],
     /** Until all stand, or the old site's word has outlasted the patience. */
-    async run(world: World, signal: AbortSignal, note: (text: string) => void): Promise<void> {
+    async run(world: World, signal: AbortSignal, note: (text: string) => void, patienceMs: number): Promise<void> {
       const schedule = startSchedule(world, signal)
-      for (let i = 0; !areSettled() && schedule.elapsedMs() < OLD_SITE_MS; i++) {
+      for (let i = 0; !areSettled() && schedule.elapsedMs() < patienceMs; i++) {
         await schedule.until(plan.scheduleMs[i] ?? schedule.elapsedMs() + LOOK_MS)
         look(schedule.elapsedMs(), note)
       }

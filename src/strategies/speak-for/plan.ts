@@ -1,7 +1,10 @@
 // What is said in a VM's name so that routers know it where it is now, decided before anything is sent.
-import type {Gateway, Vm} from '../../domain/inventory/site.ts'
+import type {Gateway} from '../../domain/inventory/site.ts'
+import type {Switchover} from '../../domain/inventory/switchover.ts'
+import type {InterfaceFacts} from '../../net/ip.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
+import {askingLeg} from '../choose-interface.ts'
 import type {Scene} from '../scene.ts'
 
 /**
@@ -53,27 +56,24 @@ export function askedGateway(gateway: Gateway, all: readonly Gateway[], mayMove:
   }
 }
 
+/** Whom a strategy moves, among which gateways, and what this host has. */
+interface Moved extends Pick<Switchover, 'vm' | 'segment' | 'to'> {
+  readonly interfaces: readonly InterfaceFacts[]
+}
+
 /** The part of a strategy's plan; null where neither the VM's port nor the gateway's leg is on this host. */
 export function planSpeaking(
-  {interface: here, vantage, vlan, own}: Scene,
-  {
-    vm,
-    gateways,
-    to,
-    mayMove,
-  }: {
-    readonly vm: Vm
-    readonly gateways: readonly Gateway[]
-    readonly to: Gateway
-    readonly mayMove: boolean
-  },
+  {interface: here, vantage, vlan}: Scene,
+  {vm, segment, to, interfaces}: Moved,
+  mayMove: boolean,
 ): SpeakPlan | null {
-  if (vantage === 'host' && own === null) return null
+  const leg = askingLeg(interfaces, to.mac, segment.prefix)?.name ?? null
+  if (vantage === 'host' && leg === null) return null
   const {name, ip, mac, ip6 = []} = vm
   return {
     vm: {name, ip, ip6, mac},
     port: vantage === 'port' ? here : null,
-    ...{vlan, leg: own, gateway: askedGateway(to, gateways, mayMove), scheduleMs: SPEAK_SCHEDULE_MS},
+    ...{vlan, leg, gateway: askedGateway(to, segment.gateways, mayMove), scheduleMs: SPEAK_SCHEDULE_MS},
   }
 }
 

@@ -16,13 +16,17 @@ export interface PlaceOptions {
   readonly segment?: Prefix | undefined
   readonly echoTo?: readonly Ipv4[]
   readonly listenMs?: number
+  readonly patienceMs?: number
 }
+
+/** A switch waits no longer than its rounds take: what it proves does not depend on this. */
+const IN_SWITCH_MS = 1000
 
 /** @throws Failure as `standIn` and `speak` */
 export async function speakInPlace(
   plan: SpeakPlan,
   {vantage, tables: openTables}: SpeakerWorld,
-  {sure, segment, echoTo, listenMs}: PlaceOptions,
+  {sure, segment, ...options}: PlaceOptions,
   {world, signal}: Pick<Stage, 'world' | 'signal'>,
 ): Promise<SpeakReport> {
   const {name: label, ip, mac} = plan.vm
@@ -43,8 +47,7 @@ export async function speakInPlace(
       }
     })
   try {
-    const mouth = {atPort, tables, ...(echoTo && {echoTo}), ...(listenMs !== undefined && {listenMs})}
-    return await speak(plan, mouth, world, signal)
+    return await speak(plan, {atPort, tables, ...options}, world, signal)
   } finally {
     tables?.close()
   }
@@ -60,7 +63,7 @@ export async function speakInSwitch(plan: SpeakPlan, {world, signal, observe}: S
   const say = (text: string): void => observe({atNs: world.now(), text})
   try {
     const port = await portHere(plan, speaker)
-    const report = await speakInPlace({...plan, port}, speaker, {sure: true}, {world, signal})
+    const report = await speakInPlace({...plan, port}, speaker, {sure: true, patienceMs: IN_SWITCH_MS}, {world, signal})
     for (const {atNs, text, direction, kind, bytes} of report.events)
       observe({
         atNs,

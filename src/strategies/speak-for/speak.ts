@@ -15,7 +15,7 @@ import {PROTOCOL_ICMP, parseIpv4} from '../../wire/ipv4.ts'
 import {NEXT_HEADER_ICMPV6, parseIpv6} from '../../wire/ipv6.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {type SpokenFrame, spokenEcho, spokenFrames} from './frames.ts'
-import {type Kept, makeKeeper} from './keeper.ts'
+import {type Kept, makeKeeper, OLD_SITE_MS} from './keeper.ts'
 import type {SpeakPlan} from './plan.ts'
 
 /** One frame, or one write. */
@@ -55,6 +55,8 @@ export interface Mouth {
   readonly echoTo?: readonly Ipv4[]
   /** How long an answer to the last round is waited for, ms. */
   readonly listenMs?: number
+  /** How long an old site's word is waited out at this host's own leg, ms. */
+  readonly patienceMs?: number
 }
 
 const LISTEN_MS = 100
@@ -82,7 +84,7 @@ export async function speak(plan: SpeakPlan, mouth: Mouth, world: World, signal:
   const transcript = newTranscript(world)
   const keeper = tables && plan.leg !== null ? makeKeeper(plan.leg, plan, tables) : undefined
   await together<[unknown, unknown]>(signal, [
-    async (either) => keeper?.run(world, either, (text) => transcript.note(text)),
+    async (either) => keeper?.run(world, either, (text) => transcript.note(text), mouth.patienceMs ?? OLD_SITE_MS),
     async (either) => {
       await atPort?.(
         (link) => rounds(plan, {link, mouth, transcript}, world, either, () => keeper?.isSettled() ?? false),
