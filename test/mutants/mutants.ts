@@ -218,6 +218,11 @@ const VANTAGE: readonly Mutant[] = [
     'mayMove || !isShared(ip)',
     'true',
   ),
+  of('src/strategies/left-ip6.ts', 'test/strategies/arp/strategy.test.ts')(
+    'a VM whose IPv6 stays behind is served',
+    'if (!leaves || !verdict.ok) return verdict',
+    'return verdict',
+  ),
   of('src/orders/garp/speak-request.ts', 'test/orders/garp/speak-request.test.ts')(
     'a gateway is announced as if it were a VM',
     'if (router)',

@@ -74,7 +74,7 @@ export async function speakInSwitch(plan: SpeakPlan, {world, signal, observe}: S
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof Failure)) throw error
-    say(`${plan.vm.name} is not made known further: ${error.message}`)
+    say(`${plan.vm.name} is not made known: ${error.message}`)
   }
 }
 
