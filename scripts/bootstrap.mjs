@@ -30,6 +30,7 @@ const PEERS = [
   [ebtablesWorks, 'iptables'],
   ['keepalived', 'keepalived'],
   ['radvd', 'radvd'],
+  ['/usr/lib/frr/bgpd', 'frr'],
   ['dnsmasq', 'dnsmasq-base'],
   ['dhcpcd', 'dhcpcd-base'],
   ['busybox', 'busybox-static'],

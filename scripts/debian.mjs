@@ -79,6 +79,7 @@ function servicesOf(packages) {
     'isc-dhcp-relay': 'isc-dhcp-relay',
     'kea-dhcp4-server': 'kea-dhcp4-server',
     keepalived: 'keepalived',
+    frr: 'frr',
     'network-manager': 'NetworkManager',
     'qemu-guest-agent': 'qemu-guest-agent',
     'libvirt-daemon': 'libvirtd',

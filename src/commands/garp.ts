@@ -2,12 +2,20 @@ import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {Inventory} from '../domain/inventory/inventory.ts'
+import {usage} from '../errors.ts'
 import type {GarpManyDocument} from '../orders/garp/garp-many.ts'
 import type {GarpOrder} from '../orders/garp/garp-order.ts'
 import type {GarpDocument} from '../orders/garp/garp-report.ts'
 import type {GarpStage} from '../orders/garp/run-garp.ts'
+import type {SpeakDocument} from '../orders/garp/speak-report.ts'
+import type {SpeakOrder} from '../orders/garp/speak-request.ts'
 
 const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
+
+function needed(gateway: string | undefined): string {
+  if (gateway !== undefined) return gateway
+  throw usage('which gateway is announced? Name it, or give its address (see gwswitch garp --help)')
+}
 
 export default class Garp extends BaseCommand {
   static override summary =
@@ -17,7 +25,8 @@ export default class Garp extends BaseCommand {
     "Without one, everybody on the segment is told. Run it at the gateway itself or on the VM's own port. " +
     'For an IPv6 gateway ask is a neighbour solicitation, reply an unsolicited advertisement (R=1 O=1); ra and redirect move a VM between gateways with addresses of their own.\n\n' +
     'With an inventory the gateway is asked too: one that does not answer is not announced to a VM, and whether it takes packets on is said with the verdict.\n\n' +
-    'Exit: 0 moved (or sent, without a VM), 4 not moved, moved to a gateway that does not serve, or not held by --guard, 5 silent.'
+    "--announce speaks for a VM that has not spoken since it moved, in its name and through its own port: it asks the gateway as the VM would, and where the gateway's leg is on this host its neighbour entry is written and kept while the old site's host route stands. A VM that is not at the port is refused.\n\n" +
+    'Exit: 0 moved (known; or sent, without a VM), 4 not moved, moved to a gateway that does not serve, or not held by --guard (the old site has not withdrawn the VM), 5 silent (no answer).'
   static override examples = [
     {
       description: "Move db-03 to this site's gateway, names from gwswitch.yaml",
@@ -41,12 +50,18 @@ export default class Garp extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> by --all -i eth0',
     },
     {
+      description: 'Tell the fabric where db-03 is now, at its port on this hypervisor',
+      command: '<%= config.bin %> <%= command.id %> --announce db-03 -i vnet0',
+    },
+    {
       description: 'See the frames, send none',
       command: '<%= config.bin %> <%= command.id %> 10.1.0.254 -i eth0 --dry-run',
     },
   ]
   static override args = {
-    gateway: Args.string({required: true, description: 'gateway, by its name in the inventory or its address'}),
+    gateway: Args.string({
+      description: 'gateway, by its name in the inventory or its address; with --announce by default the one here',
+    }),
   }
   static override flags = {
     interface: Flags.string({
@@ -68,6 +83,14 @@ export default class Garp extends BaseCommand {
     'other-sites': Flags.boolean({
       dependsOn: ['all'],
       summary: 'also the VMs that are at another site, by the forwarding table here or by the inventory',
+    }),
+    announce: Flags.string({
+      exclusive: [
+        ...['vm', 'all', 'vm-ip', 'vm-mac', 'ip6', 'form', 'old', 'destination', 'lifetime'],
+        ...['guard', 'before-resume', 'vlan'],
+      ],
+      helpValue: 'VM',
+      summary: 'speak for this VM at its port, so that routers know where it is now (name, or IP=MAC)',
     }),
     'vm-ip': Flags.string({dependsOn: ['vm-mac'], helpValue: 'IP', summary: 'the VM to move, without an inventory'}),
     'vm-mac': Flags.string({dependsOn: ['vm-ip'], helpValue: 'MAC', summary: 'its MAC'}),
@@ -121,11 +144,10 @@ export default class Garp extends BaseCommand {
     pcap: pcapFlag,
   }
 
-  async run(): Promise<GarpDocument | GarpManyDocument> {
+  async run(): Promise<GarpDocument | GarpManyDocument | SpeakDocument> {
     const {args, flags} = await this.parse(Garp)
-    const order = {
+    const common = {
       ...flags,
-      gateway: args.gateway,
       interfaceName: flags.interface,
       vmIp: flags['vm-ip'],
       vmMac: flags['vm-mac'],
@@ -143,9 +165,13 @@ export default class Garp extends BaseCommand {
       dryRun: flags['dry-run'],
     }
     const inventory = await this.inventory(flags.inventory)
-    const [document, lines] = flags.all
-      ? await this.many(order, inventory, stage)
-      : await this.one(order, inventory, stage)
+    const {gateway} = args
+    const [document, lines] =
+      flags.announce !== undefined
+        ? await this.speak({...common, gateway, announce: flags.announce}, inventory, stage)
+        : flags.all
+          ? await this.many({...common, gateway: needed(gateway)}, inventory, stage)
+          : await this.one({...common, gateway: needed(gateway)}, inventory, stage)
     for (const warning of document.warnings) this.caution(warning)
     this.page(lines.join('\n'))
     process.exitCode = document.exitCode
@@ -161,6 +187,17 @@ export default class Garp extends BaseCommand {
     const {garpText} = await import('../orders/garp/garp-report.ts')
     const document = await runGarp(order, inventory, stage)
     return [document, garpText(document)]
+  }
+
+  private async speak(
+    order: SpeakOrder,
+    inventory: Inventory | undefined,
+    stage: GarpStage,
+  ): Promise<[SpeakDocument, string[]]> {
+    const {runSpeak} = await import('../orders/garp/run-speak.ts')
+    const {speakText} = await import('../orders/garp/speak-report.ts')
+    const document = await runSpeak(order, inventory, stage)
+    return [document, speakText(document)]
   }
 
   private async many(

@@ -76,6 +76,11 @@ export default class Switch extends BaseCommand {
       helpValue: 'DESTINATION',
       summary: 'the address beyond the gateway that proves it (default: what the inventory knows near a site)',
     }),
+    announce: Flags.boolean({
+      allowNo: true,
+      default: true,
+      summary: 'make the VM known in its name to whoever routes to it (arp, mac-proxy; what garp --announce does)',
+    }),
     'accept-unverified': Flags.boolean({
       summary: 'leave the VM on the new gateway where nothing speaks against it and it cannot be proved from here',
     }),

@@ -54,6 +54,13 @@ export function systemWorld(log: (line: string) => void): World {
     },
     nftTables: async (family) => (await import('./nft/nft.ts')).readNftTables(family),
     nftTable: async (family, name) => (await import('./nft/nft.ts')).readNftTable(family, name),
+    speaker: async () => {
+      const [{systemVantage}, {openNeighbourTables}] = await Promise.all([
+        import('./vantage-world.ts'),
+        import('./neighbour-tables.ts'),
+      ])
+      return {vantage: systemVantage, tables: openNeighbourTables}
+    },
     now: realtimeNs,
     monotonic: () => process.hrtime.bigint(),
     sleep: async (ms, signal) => {

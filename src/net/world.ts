@@ -3,8 +3,16 @@
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {HostLink} from './bridge-host.ts'
 import type {BridgePlace, InterfaceFacts, Neighbour, RedirectFacts, Route, RouteKey, RoutingFacts} from './ip.ts'
+import type {NeighbourTables} from './neighbour-tables.ts'
 import type {NftTable} from './nft/nft-listing.ts'
 import type {Link, LinkOptions} from './packet/link.ts'
+import type {VantageWorld} from './vantage-world.ts'
+
+/** What is needed to speak for a VM. */
+export interface SpeakerWorld {
+  readonly vantage: VantageWorld
+  tables(): NeighbourTables
+}
 
 /** The door to the operating system. Tests put links in memory and a clock of their own behind it. */
 export interface World {
@@ -40,6 +48,8 @@ export interface World {
   nftTables?(family: string): Promise<ReadonlyMap<string, NftTable>>
   /** One of them; undefined if there is none of that name. Absent where nobody can look. */
   nftTable?(family: string, name: string): Promise<NftTable | undefined>
+  /** What speaking for a VM takes: its port, and this host's own tables. Absent where nobody can. */
+  speaker?(): Promise<SpeakerWorld>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
   now(): bigint
   /** CLOCK_MONOTONIC in nanoseconds, which nobody sets. */

@@ -22,6 +22,8 @@ export interface StandInPlace {
   readonly vm: {readonly ip: Ipv4; readonly ip6: Ipv6 | undefined; readonly mac: Mac}
   /** Of its segment, if known: without it only its answers tell which gateway it uses, not its traffic. */
   readonly segment: Prefix | undefined
+  /** It was heard here a moment ago, or its place is taken on trust: it is not asked whether it is there. */
+  readonly sure?: boolean | undefined
   /** Gateways whose MACs are known, by which the one in use gets its address. */
   readonly gateways: readonly KnownGateway[]
 }
@@ -56,8 +58,7 @@ export async function standIn(
   signal: AbortSignal,
 ): Promise<StandIn> {
   const {label, port, vm} = place
-  const seen = await askVm(world, place, vm.ip, [], (egress) => egress.alive, signal)
-  if (!seen.alive) throw new Failure('silent', `${label} does not answer at ${port}: nothing is sent in its place`)
+  if (!place.sure) await expectAlive(world, place, signal)
   const facts = interfaceIn(await world.interfaces(), port)
   const injector = await vantage.injector(facts)
   const watch = await watchForMove(world, place).catch((error: unknown) => {
@@ -105,6 +106,13 @@ export async function standIn(
       await watch.close()
     },
   }
+}
+
+/** @throws Failure `silent` if the VM does not answer at its port. */
+export async function expectAlive(world: World, place: StandInPlace, signal: AbortSignal): Promise<void> {
+  const {alive} = await askVm(world, place, place.vm.ip, [], (egress) => egress.alive, signal)
+  if (alive) return
+  throw new Failure('silent', `${place.label} does not answer at ${place.port}: nothing is sent in its place`)
 }
 
 const toVm = (options: LinkOptions = {}): LinkOptions => ({...options, promiscuous: true, outgoing: true})

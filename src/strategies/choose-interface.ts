@@ -59,3 +59,18 @@ export function legsOf(
   const tagged = likely.filter((leg) => (leg.vlan ?? 'untagged') === vlan)
   return tagged.length > 0 ? tagged : likely
 }
+
+/**
+ * The interface by which this host, as a gateway, asks for hosts of the segment: where it holds the gateway's address on one
+ * of another MAC (a redundancy protocol's macvlan with a /32), that is the one with the segment's prefix. Undefined: it is
+ * not this gateway.
+ */
+export function askingLeg(
+  all: readonly InterfaceFacts[],
+  gateway: Mac,
+  segment: Pick<Segment, 'prefix' | 'vlan'>,
+): InterfaceFacts | undefined {
+  const legs = legsOf(all, gateway, segment)
+  if (legs.length === 0) return undefined
+  return [...legs, ...ethernetIn(all)].find((leg) => isOn(segment.prefix, leg))
+}

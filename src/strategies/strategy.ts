@@ -33,6 +33,8 @@ export interface StrategyOptions {
   readonly arrivalMs?: number | undefined
   /** The destination beyond the gateway by which the switch is proved; default: what the inventory knows. */
   readonly verifyTo?: Ipv4 | undefined
+  /** Whether an L2 strategy makes the VM known to whoever routes to it, in its name; default: yes. */
+  readonly announce?: boolean | undefined
   /** What cannot be proved from here is left in place: a strategy whose peer goes back by itself confirms it then too. */
   readonly acceptUnverified?: boolean | undefined
   /** A VM that is seen at another site than its new gateway is not left alone. */

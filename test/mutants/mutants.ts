@@ -205,11 +205,29 @@ const FILTER: readonly Mutant[] = [
 ]
 
 const standIn = of('src/probe/stand-in.ts', 'test/probe/stand-in.test.ts')
+const upkeep = of('src/strategies/speak-for/upkeep.ts', 'test/strategies/speak-for/upkeep.test.ts')
 const roundTrips = of('src/domain/passive/tcp-round-trips.ts', 'test/domain/passive/tcp-round-trips.test.ts')
 const vmPort = of('src/domain/vantage/vm-port.ts', 'test/domain/vantage/vm-port.test.ts')
 const VANTAGE: readonly Mutant[] = [
   standIn('something is sent for a VM that is elsewhere', 'if (moved) throw moved', ''),
-  standIn('the place of a VM that is silent is taken', 'if (!seen.alive) throw', 'if (false) throw'),
+  standIn('the place of a VM that is silent is taken', 'if (alive) return', 'return'),
+  upkeep("a routing daemon's entry is taken for the VM's own", '&& !entry.external', ''),
+  upkeep('an old site that has not withdrawn is not waited out', 'calm: stands && isHere', 'calm: stands'),
+  of('src/strategies/speak-for/plan.ts', 'test/strategies/speak-for/frames.test.ts')(
+    'a VM that is to stay where it is is moved by being made known',
+    'mayMove || !isShared(ip)',
+    'true',
+  ),
+  of('src/strategies/left-ip6.ts', 'test/strategies/arp/strategy.test.ts')(
+    'a VM whose IPv6 stays behind is served',
+    'if (!leaves || !verdict.ok) return verdict',
+    'return verdict',
+  ),
+  of('src/orders/garp/speak-request.ts', 'test/orders/garp/speak-request.test.ts')(
+    'a gateway is announced as if it were a VM',
+    'if (router)',
+    'if (false)',
+  ),
   vmPort('frames of a VM are laid into an uplink', 'if (!VM_KINDS.has(port.kind))', 'if (false)'),
   vmPort('frames of a VM are laid into a port that others are behind', 'if (others.size > 0 && !named)', 'if (false)'),
   roundTrips(

@@ -86,9 +86,12 @@ async function neighbourIn(namespace: string, ip: string, interfaceName: string)
   return entry && {ip, mac: entry.lladdr, state: 'REACHABLE'}
 }
 
+/** This process's own, but for what would set up a port outside the namespace. */
+const {speaker: _, ...ownWorld} = systemWorld(() => {})
+
 /** The world as a process inside the namespace sees it, as far as a switch looks at it. */
 export const worldIn = (namespace: string): World => ({
-  ...systemWorld(() => {}),
+  ...ownWorld,
   openLink: (name, options) => linkIn(namespace, name, options),
   interfaces: () => interfacesIn(namespace),
   routeTo: (destination) => routeIn(namespace, destination),

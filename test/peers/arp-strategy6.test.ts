@@ -9,6 +9,7 @@ import {spawnIn} from '../../src/net/process/netns.ts'
 import {arp} from '../../src/strategies/arp/arp.ts'
 import {announcementFrame} from '../../src/strategies/arp/frames.ts'
 import {carryOut} from '../../src/strategies/carry-out.ts'
+import {gwswitch} from '../support/cli.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {type SegmentLab, VM_MAC, withSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
 import {until} from './arp-lab.ts'
@@ -24,7 +25,7 @@ interface Gateways6 {
 
 /** A VM that holds both families' gateway at X; a router that is not shared is one that it learned of by its advertisement. */
 async function withVm<T>(ip6: Gateways6, fn: (lab: SegmentLab) => Promise<T>): Promise<T> {
-  return withSegmentLab({ip6: {...ip6, vm: VM6}}, async (lab) => {
+  return withSegmentLab({ip6: {...ip6, vm: VM6}, segmentKeys: '    ports: [p-gx]'}, async (lab) => {
     if (ip6.x === ip6.y) return fn(lab)
     await lab.run('vm', 'ip -6 route del default')
     await using link = await linkIn(lab.ns('sw'), PORT)
@@ -126,6 +127,45 @@ describe.skipIf(noNamespaces)('the arp strategy with IPv6', () => {
       })
     },
   )
+
+  it("is undone by the old router's next advertisement, unless the filter holds that back", async () => {
+    await withVm({x: 'fe80::a', y: 'fe80::b'}, async (lab) => {
+      const inSwitch = (...args: string[]) =>
+        gwswitch([...args, '-f', lab.inventoryFile, '--json'], {namespace: lab.ns('sw')})
+      const toY = ['switch', 'db-03', '--to', 'y', '--strategy', 'arp', '-i', PORT]
+      const cautions = async (): Promise<string> => (await inSwitch(...toY, '--dry-run')).json.plan.cautions.join('\n')
+      const advertises = async (): Promise<void> => {
+        await using link = await linkIn(lab.ns('gx'), 'eth0')
+        link.send(announcementFrame('ra', {ip: 'fe80::a', mac: X_MAC}, {}, link.mac).bytes)
+      }
+      expect(await cautions()).toMatch(
+        /^the next router advertisement of bx that reaches db-03 takes its IPv6 back: this host has no filter/m,
+      )
+      expect((await inSwitch(...toY)).json).toMatchObject({end: 'switched', code: 'served'})
+      expect(await routers(lab)).toEqual(['fe80::b'])
+      await advertises()
+      const undone = await until(
+        () => routers(lab),
+        (all) => all.includes('fe80::a'),
+      )
+      expect(undone).toContain('fe80::a')
+
+      await lab.run('vm', 'ip -6 route del default via fe80::a')
+      expect((await inSwitch('filter', 'apply', '--inbound-moves')).json).toMatchObject({exitCode: 0})
+      try {
+        expect(await cautions()).not.toMatch(/next router advertisement/)
+        await advertises()
+        const dropped = await until(
+          () => lab.run('sw', 'nft list ruleset'),
+          (listing) => /packets [1-9]\d* .*router advertisements/.test(listing),
+        )
+        expect(dropped).toMatch(/packets 1 .*router advertisements/)
+        expect(await routers(lab)).toEqual(['fe80::b'])
+      } finally {
+        await inSwitch('filter', 'remove')
+      }
+    })
+  })
 
   it('takes both families back where one does not follow', async () => {
     await withVm({x: 'fe80::1', y: 'fe80::1'}, async (lab) => {

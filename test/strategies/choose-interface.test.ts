@@ -3,7 +3,7 @@ import {parseInventory} from '../../src/domain/inventory/inventory.ts'
 import type {Segment} from '../../src/domain/inventory/site.ts'
 import {resolveSwitchover, type Switchover, switchoverFrom} from '../../src/domain/inventory/switchover.ts'
 import type {InterfaceFacts} from '../../src/net/ip.ts'
-import {chooseInterface} from '../../src/strategies/choose-interface.ts'
+import {askingLeg, chooseInterface} from '../../src/strategies/choose-interface.ts'
 import {ethernetInterface} from '../../src/testing/world.ts'
 import {INVENTORY} from '../support/inventory.ts'
 
@@ -83,5 +83,17 @@ describe('the interface that a strategy acts through', () => {
     const legs = [vlan('v100', 100), link('plain', BY, '10.1.0.253')]
     expect(() => chooseInterface(legs, switchover, undefined, advice)).toThrow(/^v100, plain all have/)
     expect(chooseInterface(legs, inVlan('untagged'), undefined, advice).name).toBe('plain')
+  })
+})
+
+describe('the leg by which a gateway asks for hosts', () => {
+  const only32 = ethernetInterface({name: 'vrrp', mac: BY, addresses: [{ip: '10.1.0.254', prefixLength: 32}]})
+  it.each<[string, readonly InterfaceFacts[], string | undefined]>([
+    ['its own', [link('near', OTHER, '10.1.0.7'), link('leg', BY, '10.1.0.253')], 'leg'],
+    ['the one below a virtual MAC with a /32', [only32, link('lan', OTHER, '10.1.0.253')], 'lan'],
+    ['none, on a host that is another one', [link('near', OTHER, '10.1.0.7')], undefined],
+    ['none, where nothing has the prefix', [only32], undefined],
+  ])('is %s', (_, all, wanted) => {
+    expect(askingLeg(all, BY, switchover.segment)?.name).toBe(wanted)
   })
 })

@@ -124,6 +124,8 @@ const siteSchema = z.strictObject({
   dciRttMs: z.number().optional(),
   agentKey: pathField('/etc/gwswitch/site-y.key').optional(),
 })
+/** RFC 4861 section 6.2.1, AdvDefaultLifetime; 0 would say that it is none. */
+const LIFETIME = 'a router lifetime (want 1 to 9000 s)'
 const gatewaySchema = z.strictObject({
   name: nameField,
   site: nameField,
@@ -131,6 +133,12 @@ const gatewaySchema = z.strictObject({
   mac: macField,
   ip6: z.array(ip6Field).optional(),
   ownIp: ipField.optional(),
+  ra: z
+    .strictObject({
+      lifetime: z.number().int(LIFETIME).min(1, LIFETIME).max(9000, LIFETIME).optional(),
+      preference: z.enum(['low', 'medium', 'high']).optional(),
+    })
+    .optional(),
 })
 /** VLAN identifiers that IEEE 802.1Q leaves to users: 0 is a tag without one, 4095 is reserved. */
 const vlanField = z.any().transform((value: unknown, context): number | 'untagged' => {

@@ -19,6 +19,14 @@ export interface Site {
   readonly dciRttMs: number | undefined
 }
 
+/** Of a default router, as its advertisements tell hosts (RFC 4861 section 4.2, RFC 4191 section 2.2). */
+export interface RouterWord {
+  /** Seconds; default: 1800. */
+  readonly lifetime?: number | undefined
+  /** Default: medium. */
+  readonly preference?: 'low' | 'medium' | 'high' | undefined
+}
+
 /** A router's address on a segment, at one site. */
 export interface Gateway {
   /** Unique over the inventory. */
@@ -33,6 +41,8 @@ export interface Gateway {
   readonly ip6?: readonly Ipv6[] | undefined
   /** The router's own address beside `ip`, where `ip` is shared: its own ARP requests then carry this one. */
   readonly ownIp?: Ipv4 | undefined
+  /** What its router advertisements say, where a switch speaks in its name. */
+  readonly ra?: RouterWord | undefined
   /** File of the private key by which agents are told to use it; that of its site. */
   readonly agentKey?: string | undefined
 }

@@ -76,14 +76,20 @@ function absence(
 
 /**
  * Makes sure that frames can be laid into the port as the VM's own without harm: it must lead to one VM alone.
- * `named` by the user, it may lead to several stations (containers in the VM).
+ * `named` by the user, it may lead to several stations (containers in the VM); `insist` is how they say so.
  * @throws Failure `runtime` in one line.
  */
-export function expectInjectable(vm: SoughtVm, port: VmPort, learned: readonly LearnedMac[], named: boolean): void {
+export function expectInjectable(
+  vm: SoughtVm,
+  port: VmPort,
+  learned: readonly LearnedMac[],
+  named: boolean,
+  insist = `-i ${port.name}`,
+): void {
   if (!VM_KINDS.has(port.kind)) {
     throw new Failure(
       'runtime',
-      `${vm.label} is behind ${port.name} (${port.kind}), not on this host: run trace where it is`,
+      `${vm.label} is behind ${port.name} (${port.kind}), not on this host: run this where it is`,
     )
   }
   const others = new Set(learned.filter((each) => each.port === port.name && each.mac !== vm.mac).map(({mac}) => mac))
@@ -91,7 +97,7 @@ export function expectInjectable(vm: SoughtVm, port: VmPort, learned: readonly L
     const count = others.size === 1 ? 'another station' : `${others.size} other stations`
     throw new Failure(
       'runtime',
-      `behind ${port.name} there is ${count} beside ${vm.label}: if it is the VM's own port, and no way to others, say -i ${port.name}`,
+      `behind ${port.name} there is ${count} beside ${vm.label}: if it is the VM's own port, and no way to others, say ${insist}`,
     )
   }
 }

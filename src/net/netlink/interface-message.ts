@@ -29,6 +29,8 @@ export interface InterfaceMessage {
   readonly isBridge: boolean
   /** The VLAN that it takes out of the device below it. */
   readonly vlan: number | undefined
+  /** Index of the VRF that it is in. */
+  readonly vrf: number | undefined
 }
 
 const textOf = (data: Buffer | undefined): string => (data?.toString('utf8') ?? '').replace(/\0.*$/s, '')
@@ -42,6 +44,8 @@ export function parseInterface(body: Buffer): InterfaceMessage {
   const vlan =
     kind === 'vlan' ? attributeMap(info.get(IFLA_INFO.data) ?? Buffer.alloc(0), 0).get(IFLA_VLAN_ID) : undefined
   const flags = body.readUInt32LE(8)
+  const master = (of: string): number | undefined =>
+    textOf(info.get(IFLA_INFO.slaveKind)) === of ? u32In(found, IFLA.master) : undefined
   return {
     index: body.readInt32LE(4),
     name: textOf(found.get(IFLA.name)),
@@ -50,9 +54,10 @@ export function parseInterface(body: Buffer): InterfaceMessage {
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
     ethernet: body.readUInt16LE(2) === ARPHRD_ETHER,
-    bridge: textOf(info.get(IFLA_INFO.slaveKind)) === 'bridge' ? u32In(found, IFLA.master) : undefined,
+    bridge: master('bridge'),
     isBridge: kind === 'bridge',
     vlan: vlan && whole(vlan, 0, 2).readUInt16LE(0),
+    vrf: master('vrf'),
   }
 }
 

@@ -1,4 +1,4 @@
-// rtnetlink(7) as bytes: default routes, links, addresses and neighbours, and how to change routes.
+// rtnetlink(7) as bytes: default routes, links and addresses, and how to change routes.
 // A route that was read keeps its own bytes, so that it is written back with every attribute it had. What reads them throws
 // `WireError`, layer `netlink`, for what is cut, or no address.
 import {type Mac, macText} from '../../wire/address.ts'
@@ -30,7 +30,6 @@ export const RTM_DELROUTE = 25
 const RTM_GETLINK = 18
 const RTM_GETADDR = 22
 const RTM_GETROUTE = 26
-const RTM_GETNEIGH = 30
 
 const RTN_UNICAST = 1
 const RTNH_F_ONLINK = 4
@@ -82,17 +81,6 @@ export interface PrefixFacts {
   readonly address: string
   readonly length: number
 }
-
-export interface NeighbourFacts {
-  readonly interfaceIndex: number
-  readonly ip: string
-  readonly mac: Mac | undefined
-  /** NUD state bits (neighbour.h). */
-  readonly state: number
-}
-export const NUD_INCOMPLETE = 1
-export const NUD_REACHABLE = 2
-export const NUD_FAILED = 0x20
 
 // rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).
 const RTMSG = 12
@@ -209,13 +197,11 @@ export const appendRoute = (route: DefaultRoute): Buffer =>
 export const deleteRoute = (route: DefaultRoute): Buffer =>
   request(RTM_DELROUTE, NLM_F_ACK, Buffer.from(route.raw, 'base64'))
 
-/** Bytes of the headers of links, addresses and neighbours, which are zero in a request for all. */
+/** Bytes of the headers of links and addresses, which are zero in a request for all. */
 const IFINFOMSG = 16
 const IFADDRMSG = 8
-const NDMSG = 12
 export const dumpLinks = (): Buffer => request(RTM_GETLINK, NLM_F_DUMP, Buffer.alloc(IFINFOMSG))
 export const dumpAddresses = (): Buffer => request(RTM_GETADDR, NLM_F_DUMP, Buffer.alloc(IFADDRMSG))
-export const dumpNeighbours = (): Buffer => request(RTM_GETNEIGH, NLM_F_DUMP, Buffer.alloc(NDMSG))
 
 /** ifinfomsg: family, pad, type (u16), index (s32), flags, change. */
 export function parseLink(body: Buffer): LinkFacts {
@@ -239,18 +225,4 @@ export function parseAddress(body: Buffer): PrefixFacts | undefined {
   const address = attributeMap(whole(body, 0, IFADDRMSG), IFADDRMSG).get(1)
   if (family === undefined || address === undefined) return undefined
   return {family, interfaceIndex: body.readUInt32LE(4), address: addressText(address), length: body[1]!}
-}
-
-/** ndmsg: family, pad, pad, ifindex (s32), state (u16), flags, type. */
-export function parseNeighbour(body: Buffer): NeighbourFacts | undefined {
-  const found = attributeMap(whole(body, 0, NDMSG), NDMSG)
-  const ip = found.get(1)
-  const mac = found.get(2)
-  if (familyOf(body[0] ?? 0) === undefined || ip === undefined) return undefined
-  return {
-    interfaceIndex: body.readInt32LE(4),
-    ip: addressText(ip),
-    mac: mac?.length === 6 ? macText(mac.readUInt16BE(0), mac.readUInt32BE(2)) : undefined,
-    state: body.readUInt16LE(8),
-  }
 }

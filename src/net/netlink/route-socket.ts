@@ -7,6 +7,13 @@ import {libc} from '../libc.ts'
 import {watchReadable} from '../packet/readable.ts'
 import {type InterfaceMessage, parseInterface, parseLocalAddress} from './interface-message.ts'
 import {
+  dumpNeighbours,
+  type NeighbourFacts,
+  type NewNeighbour,
+  parseNeighbour,
+  replaceNeighbour,
+} from './neighbour-message.ts'
+import {
   type Family,
   type NetlinkMessage,
   NLMSG_DONE,
@@ -22,16 +29,13 @@ import {
   deleteRoute,
   dumpAddresses,
   dumpLinks,
-  dumpNeighbours,
   dumpRoutes,
   isNotifyPeers,
   type LinkFacts,
-  type NeighbourFacts,
   type PrefixFacts,
   parseAddress,
   parseDefaultRoute,
   parseLink,
-  parseNeighbour,
   RTM_DELLINK,
   RTM_DELROUTE,
   RTM_NEWLINK,
@@ -67,7 +71,7 @@ const NLM_F_DUMP_INTR = 0x10
 const LINKS = 0x1
 const GROUPS = LINKS | 0x40 | 0x400 | 0x80 | 0x40000
 
-/** The kernel refused; `code` is the errno's name. @internal */
+/** The kernel refused; `code` is the errno's name. */
 export class RouteError extends Error {
   override readonly name = 'RouteError'
   readonly code: string
@@ -103,6 +107,8 @@ export interface RouteSocket {
   addRule(rule: PolicyRule): void
   /** Gone afterwards, also if it was not there. @throws RouteError */
   deleteRule(rule: PolicyRule): void
+  /** A reachable neighbour, over whatever entry is there. @throws RouteError */
+  replaceNeighbour(neighbour: NewNeighbour): void
   close(): void
 }
 
@@ -189,6 +195,7 @@ export function openRouteSocket(): RouteSocket {
     deleteRoute: (route) => change(deleteRoute(route), ['ESRCH', 'ENOENT']),
     addRule: (rule) => change(addRule(rule), ['EEXIST']),
     deleteRule: (rule) => change(deleteRule(rule), ['ENOENT', 'EAFNOSUPPORT']),
+    replaceNeighbour: (neighbour) => change(replaceNeighbour(neighbour), []),
     close: () => void libc().close(fd),
   }
 }

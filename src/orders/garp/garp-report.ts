@@ -168,7 +168,7 @@ export function garpPlan(request: GarpRequest, interfaceName: string, sourceMac:
 }
 
 /** RFC 3339 with microseconds: `2026-01-02T03:04:05.678901Z`. */
-function isoMicroseconds(ns: bigint): string {
+export function isoMicroseconds(ns: bigint): string {
   const seconds = new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19)
   return `${seconds}.${((ns / 1000n) % 1_000_000n).toString().padStart(6, '0')}Z`
 }

@@ -30,7 +30,10 @@ export function request6(order: GarpOrder, inventory: Inventory | undefined, pla
       ip,
       mac,
       ...((withdraws || redirects) && {old: oldRouter(order, segment, ip)}),
-      ...(order.routerLifetimeS !== undefined && {routerLifetimeS: order.routerLifetimeS}),
+      ra: {
+        ...named?.ra,
+        ...(order.routerLifetimeS !== undefined && {lifetime: order.routerLifetimeS}),
+      },
       ...(destination !== undefined && {destination}),
     },
     gatewayName: named?.name,

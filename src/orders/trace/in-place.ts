@@ -70,7 +70,7 @@ async function refuseRedirected({name, mac, segment}: Station, world: World): Pr
 const WAKE_MS = 500
 
 /** A bridge whose own interface is down is left out: nothing can be sent there. */
-async function askOnBridges(
+export async function askOnBridges(
   world: World,
   vm: {readonly ip: Ipv4; readonly mac: Mac},
   bridges: readonly string[],

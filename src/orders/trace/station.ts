@@ -17,6 +17,8 @@ export interface StationOrder {
   readonly interfaceName: string | undefined
   /** `--port-of`: a VM by its inventory name or address, `IP=MAC`, or a MAC. */
   readonly portOf: string | undefined
+  /** How the user named it; default: `--port-of`. */
+  readonly flag?: string | undefined
   readonly site: string | undefined
 }
 
@@ -52,7 +54,8 @@ export async function resolveStation(
   wake?: Waker,
 ): Promise<Station> {
   if (order.site !== undefined && inventory) neededSite(inventory, order.site)
-  if (order.portOf !== undefined) return vmAtItsPort(order, readVm(order.portOf, inventory), inventory, vantage, wake)
+  if (order.portOf !== undefined)
+    return vmAtItsPort(order, readVm(order.portOf, inventory, order.flag), inventory, vantage, wake)
   const interfaceName = order.interfaceName ?? (await world.routeTo(FAR_AWAY[0]!))?.interface
   if (interfaceName === undefined) throw usage('there is no default route here: say at which interface, -i IF')
   const facts = interfaceIn(await world.interfaces(), interfaceName)
@@ -78,7 +81,8 @@ interface NamedStation {
   readonly ip: Ipv4 | undefined
 }
 
-function readVm(text: string, inventory: Inventory | undefined): NamedStation {
+/** A VM as `--port-of` and others name it. @throws Failure `usage` */
+export function readVm(text: string, inventory: Inventory | undefined, flag = '--port-of'): NamedStation {
   const vm = inventory && findVm(inventory, text)
   if (vm) return {vm, mac: vm.mac, ip: vm.ip}
   const [ip = '', macText, more] = text.split('=')
@@ -87,7 +91,7 @@ function readVm(text: string, inventory: Inventory | undefined): NamedStation {
   const alone = readMac(text)
   if (alone !== undefined) return vmOfMac(alone, inventory)
   const names = inventory?.vms.map(({name}) => name) ?? []
-  throw usage(`--port-of ${text} is no VM of the inventory, no IP=MAC and no MAC${hint(text, names)}`)
+  throw usage(`${flag} ${text} is no VM of the inventory, no IP=MAC and no MAC${hint(text, names)}`)
 }
 
 function vmOfMac(mac: Mac, inventory: Inventory | undefined): NamedStation {

@@ -2,7 +2,7 @@
 // does.
 import type {SwitchPlan} from '../../domain/agent/facts.ts'
 import type {RouteChange, SavedRoute} from '../../domain/agent/memory.ts'
-import {NUD_FAILED, NUD_INCOMPLETE} from '../../net/netlink/route-message.ts'
+import {NUD_FAILED, NUD_INCOMPLETE} from '../../net/netlink/neighbour-message.ts'
 import {isIpv4} from '../../wire/address.ts'
 import type {AgentReason} from '../../wire/agent-message.ts'
 import type {AgentKernel} from './kernel.ts'

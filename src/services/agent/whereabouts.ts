@@ -14,7 +14,7 @@ import {
   type WatchAction,
   type WatchEvent,
 } from '../../domain/agent/site-watch.ts'
-import {NUD_REACHABLE} from '../../net/netlink/route-message.ts'
+import {NUD_REACHABLE} from '../../net/netlink/neighbour-message.ts'
 import {type AgentNote, openBeacon, type SiteBeacon, signNote} from '../../wire/agent-beacon.ts'
 import {NOTE_PORT, type SigningKey, type SilentReason, withTag} from '../../wire/agent-message.ts'
 import {type Endpoint, endpointText, readEndpoint} from '../../wire/endpoint.ts'

@@ -1,4 +1,5 @@
 // What is announced, to whom and how: the words that both families share.
+import type {RouterWord} from '../../domain/inventory/site.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {FrameAddresses, Vlan} from '../../wire/ethernet.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
@@ -20,8 +21,8 @@ export interface AnnouncedGateway {
   readonly mac: Mac
   /** The router that the VM shall leave, where that has another address: for `withdraw` and `redirect`. */
   readonly old?: Ipv6 | undefined
-  /** Of `ra`, seconds. */
-  readonly routerLifetimeS?: number | undefined
+  /** Of `ra`. */
+  readonly ra?: RouterWord | undefined
   /** Of `redirect`. */
   readonly destination?: Ipv6 | undefined
 }
@@ -41,6 +42,9 @@ export interface Announcement {
   readonly group: Mac | undefined
   frame(addresses: FrameAddresses): Uint8Array
 }
+
+/** What a router advertisement of ours says, if nothing else is said: RFC 4861's usual lifetime. */
+export const USUAL_RA = {lifetime: 1800, preference: 'medium'} as const
 
 /** RFC 6666, discard-only: an address off every segment. An echo from it asks where the default route leads. */
 export const OFF_SEGMENT6: Ipv6 = '100::1'

@@ -5,7 +5,9 @@ import {together} from '../../probe/together.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {ofBothFamilies} from '../left-ip6.ts'
 import {look} from '../scene.ts'
+import {describeSpeaking} from '../speak-for/plan.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy} from '../strategy.ts'
 import {type AnnounceReport, announce} from './announce.ts'
@@ -35,12 +37,17 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
   plan: planArp,
   async look(plan, stage) {
     const {standing, ends} = await lookBefore(plan.scene, stage, {awaited: plan.arrivalMs !== null})
-    return {plan: {...plan, before: standing}, uses: standing.uses, ends}
+    return {plan: {...plan, before: standing}, uses: standing.uses, ends: ends && ofBothFamilies(plan, ends)}
   },
   async execute(plan, stage) {
     const answers = await tell(plan, plan.to, stage, plan.arrivalMs ?? undefined)
     if (plan.arrivalMs !== null && answers.every(({report}) => report.arrivedNs === undefined)) {
       throw new Failure('silent', `${plan.vm.name} did not come: nothing was heard of it at ${plan.interface}`)
+    }
+    if (plan.announce && answers.some(({report}) => report.verdict !== 'silent')) {
+      // Loaded when the VM has been told: what comes before the first frame is time on the detour.
+      const {speakInSwitch} = await import('../speak-for/speak-in-place.ts')
+      await speakInSwitch(plan.announce, stage)
     }
     return answers.map(({target, report}) => ({vmIp: target.vmIp, spoke: report.spoke ?? null}))
   },
@@ -51,7 +58,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
       add: (found: Observation) => withWhatWasHeard(plan, found, heard),
       ...(heard.some(({spoke}) => spoke?.mac === plan.to.mac) && {listenMs: 0}),
     }
-    const prove = () => proveServed(plan.scene, stage, extras)
+    const prove = async () => ofBothFamilies(plan, await proveServed(plan.scene, stage, extras))
     const verdict = await prove()
     if (verdict.ok || verdict.code !== 'elsewhere' || plan.guardMs === 0) return verdict
     // It was moved back since: what is to be held is told again.
@@ -77,6 +84,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     `tell ${plan.vm.name} (${plan.vm.ip})${everybodyFrom(plan) === undefined ? ', and nobody else,' : ''} that ${plan.gatewayIp} is at ${plan.to.mac} (${plan.to.name}, site ${plan.to.site})`,
     ...plan.ip6.map((move) => describe6(plan, move)),
     `by an ARP request to ${plan.vm.mac} out of ${plan.interface}, repeated at ${plan.scheduleMs.join('/')} ms until it follows${everybodyText(plan)}`,
+    ...(plan.announce ? [describeSpeaking(plan.announce)] : []),
     `check it by echoes from far away, which the VM answers through the gateway that it uses, and by somebody beyond ${plan.to.name}`,
     ...(plan.guardMs > 0
       ? [`then watch for ${plan.guardMs / 1000} s that nobody moves it back, answering and naming whoever tries`]

@@ -3,10 +3,7 @@ import type {Mac} from '../../wire/address.ts'
 import {type Icmpv6, icmpv6Frame} from '../../wire/icmpv6.ts'
 import {ALL_NODES, type Ipv6, isMulticastIpv6, multicastMac, solicitedNode} from '../../wire/ipv6-address.ts'
 import type {NeighbourAdvertisement, RouterAdvertisement} from '../../wire/nd.ts'
-import type {AnnouncedGateway, Announcement, AnnounceTo, Form} from './announcement.ts'
-
-/** Seconds that a router advertisement of ours stays good, if nothing else is said: RFC 4861's usual. */
-const ROUTER_LIFETIME_S = 1800
+import {type AnnouncedGateway, type Announcement, type AnnounceTo, type Form, USUAL_RA} from './announcement.ts'
 
 interface Announcement6 {
   /** IPv6 source: the gateway, or for `withdraw` and `redirect` the old one. */
@@ -46,14 +43,15 @@ function announcementOf(form: Form, gateway: AnnouncedGateway, {vm, broadcast}: 
         says: `neighbour advertisement (R O): ${ip} is at ${mac}`,
       }
     case 'ra': {
-      const lifetimeS = gateway.routerLifetimeS ?? ROUTER_LIFETIME_S
-      const says = `router advertisement: ${ip} at ${mac} routes for ${lifetimeS} s`
-      return {source: ip, destination: ALL_NODES, message: routerAdvertisement(mac, lifetimeS), says}
+      const {lifetime = USUAL_RA.lifetime, preference = USUAL_RA.preference} = gateway.ra ?? {}
+      const preferred = preference === USUAL_RA.preference ? '' : `, preference ${preference}`
+      const says = `router advertisement: ${ip} at ${mac} routes for ${lifetime} s${preferred}`
+      return {source: ip, destination: ALL_NODES, message: routerAdvertisement(mac, lifetime, preference), says}
     }
     case 'withdraw': {
       const old = left(gateway)
       const says = `router advertisement: ${old} routes no longer`
-      return {source: old, destination: ALL_NODES, message: routerAdvertisement(undefined, 0), says}
+      return {source: old, destination: ALL_NODES, message: routerAdvertisement(undefined, 0, 'medium'), says}
     }
     case 'redirect': {
       const old = left(gateway)
@@ -86,13 +84,17 @@ const advertisement = (ip: Ipv6, mac: Mac): NeighbourAdvertisement => ({
   options: [{kind: 'target-link-layer-address', mac}],
 })
 
-/** Says nothing but who routes: no prefixes, hop limit and timers unspecified, so that the rest of a VM's set-up stays. */
-const routerAdvertisement = (mac: Mac | undefined, routerLifetime: number): RouterAdvertisement => ({
+/** With lifetime 0 the preference is medium (RFC 4191 section 2.2). Says nothing but who routes: no prefixes, hop limit and timers unspecified, so that the rest of a VM's set-up stays. */
+const routerAdvertisement = (
+  mac: Mac | undefined,
+  routerLifetime: number,
+  preference: RouterAdvertisement['preference'],
+): RouterAdvertisement => ({
   kind: 'router-advertisement',
   currentHopLimit: 0,
   managed: false,
   otherConfiguration: false,
-  preference: 'medium',
+  preference,
   routerLifetime,
   reachableTime: 0,
   retransmitTimer: 0,

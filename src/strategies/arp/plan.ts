@@ -1,4 +1,5 @@
 // What the ARP strategy will do, decided before anything is sent.
+import type {RouterWord} from '../../domain/inventory/site.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
@@ -7,12 +8,14 @@ import type {Ipv4, Mac} from '../../wire/address.ts'
 import {vlanTag} from '../../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
+import {leavesIp6} from '../left-ip6.ts'
 import {type Scene, sceneOf} from '../scene.ts'
+import {planSpeaking, type SpeakPlan} from '../speak-for/plan.ts'
 import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
-import type {Form} from './announcement.ts'
+import {type Form, USUAL_RA} from './announcement.ts'
 import {announcementFrame} from './frames.ts'
-import {type FilterFinding, filterCautions, findFilter} from './preflight.ts'
+import {type FilterFinding, filterCautions, findFilter, routerCautions} from './preflight.ts'
 import {DEFAULT_SCHEDULE_MS} from './schedule.ts'
 
 /** A gateway as the plan keeps it. */
@@ -32,6 +35,8 @@ export interface PlannedIp6 {
   readonly vmIp: Ipv6
   readonly from: Ipv6
   readonly to: Ipv6
+  /** Of `router`: what is advertised in the name of either. */
+  readonly ra?: {readonly from: RouterWord; readonly to: RouterWord}
 }
 
 /** JSON; see `Strategy.plan`. Times in ms. */
@@ -51,6 +56,10 @@ export interface ArpPlan {
   /** How long the VM is held on its new gateway once it was verified. */
   readonly guardMs: number
   readonly scene: Scene
+  /** How the VM is made known where it is now, once it was heard; null: not, or nothing of that is on this host. */
+  readonly announce: SpeakPlan | null
+  /** The VM's IPv6 stays with the gateway that it has: the inventory knows none of the new one. */
+  readonly leavesIp6: boolean
   /** How things stood before; null: not looked at yet. */
   readonly before: Standing | null
   /** How long to wait for a VM that does not run yet; null: it does. */
@@ -105,7 +114,7 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
   const frames = [
     ...FORMS.map(({form}) => announcementFrame(form, {ip: to.ip, mac: to.mac}, {vm, vlan}, via.mac)),
     ...ip6.flatMap((move) => {
-      const gateway = {ip: move.to, mac: to.mac, old: move.from}
+      const gateway = {ip: move.to, mac: to.mac, old: move.from, ra: move.ra?.to}
       const target = {vm: {ip: move.vmIp, mac: vm.mac}, vlan}
       return formsOf6(move).map(({form}) => announcementFrame(form, gateway, target, via.mac))
     }),
@@ -124,11 +133,17 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     ip6,
     guardMs: options.guardMs ?? 0,
     scene,
+    leavesIp6: leavesIp6(switchover),
+    announce:
+      options.announce === false
+        ? null
+        : planSpeaking(scene, {...switchover, interfaces: await world.interfaces()}, true),
     before: null,
     arrivalMs: options.arrivalMs ?? null,
     filter,
     cautions: [
       ...filterCautions(switchover, filter, (options.guardMs ?? 0) > 0),
+      ...routerCautions(switchover, ip6, filter, (options.guardMs ?? 0) > 0),
       ...cautionsOf(switchover, via, options),
     ],
     scheduleMs: DEFAULT_SCHEDULE_MS,
@@ -157,7 +172,8 @@ function plannedIp6({vm, from, to}: Switchover): PlannedIp6[] {
   const moves = shared.map((ip) => ({way: 'neighbour', vmIp, from: ip, to: ip}) as const)
   const [old, next] = routers
   if (old === undefined || next === undefined || shared.some(isLinkLocal)) return moves
-  return [...moves, {way: 'router', vmIp, from: old, to: next}]
+  const ra = {from: {...USUAL_RA, ...from.ra}, to: {...USUAL_RA, ...to.ra}}
+  return [...moves, {way: 'router', vmIp, from: old, to: next, ra}]
 }
 
 function cautionsOf({vm, segment, from, to}: Switchover, via: InterfaceFacts, options: StrategyOptions): string[] {

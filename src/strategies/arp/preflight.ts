@@ -72,6 +72,24 @@ async function leadingFrom(
   return leadingPorts(segment, to.site, ports, (await world.learned?.(bridge)) ?? [])
 }
 
+/** Where the default route moves: an old router that is still heard takes it back with its next advertisement. */
+export function routerCautions(
+  {vm, from}: Switchover,
+  ip6: readonly {readonly way: string}[],
+  filter: FilterFinding,
+  guarded: boolean,
+): string[] {
+  if (filter === 'verified' || guarded || !ip6.some(({way}) => way === 'router')) return []
+  const why = {
+    different: 'the filter here is not as meant at every port to another site',
+    missing: 'this host has no filter',
+    unknown: 'whether a filter holds them back is not known here',
+  }[filter]
+  return [
+    `the next router advertisement of ${from.name} that reaches ${vm.name} takes its IPv6 back: ${why} (gwswitch filter)`,
+  ]
+}
+
 /** What an operator should hear before the VM is told. */
 export function filterCautions({vm, segment, from, to}: Switchover, filter: FilterFinding, guarded: boolean): string[] {
   const {kind} = classifySegment(segment)

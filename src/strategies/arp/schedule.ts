@@ -10,12 +10,12 @@ export const DEFAULT_SCHEDULE_MS: readonly number[] = [0, 100, 300, 700, 1200, 2
  * Send times from the flags. An interval makes them regular; a count alone cuts the default schedule, or continues it
  * once a second.
  */
-export function scheduleMs(options: {count?: number | undefined; intervalMs?: number | undefined}): readonly number[] {
-  const {count = DEFAULT_SCHEDULE_MS.length, intervalMs} = options
+export function scheduleMs(
+  options: {count?: number | undefined; intervalMs?: number | undefined},
+  schedule: readonly number[] = DEFAULT_SCHEDULE_MS,
+): readonly number[] {
+  const {count = schedule.length, intervalMs} = options
   if (intervalMs !== undefined) return Array.from({length: count}, (_, i) => i * intervalMs)
-  const last = DEFAULT_SCHEDULE_MS.at(-1)!
-  return Array.from(
-    {length: count},
-    (_, i) => DEFAULT_SCHEDULE_MS[i] ?? last + (i - DEFAULT_SCHEDULE_MS.length + 1) * 1000,
-  )
+  const last = schedule.at(-1)!
+  return Array.from({length: count}, (_, i) => schedule[i] ?? last + (i - schedule.length + 1) * 1000)
 }

@@ -34,7 +34,7 @@ export function targets(plan: ArpPlan, {mac}: PlannedGateway): readonly Target[]
       vmIp: move.vmIp,
       request: {
         ...common,
-        gateway: {ip, mac, old},
+        gateway: {ip, mac, old, ra: isNew ? move.ra?.to : move.ra?.from},
         vm: {ip: move.vmIp, mac: plan.vm.mac},
         forms: formsOf6(move),
         echoFrom,

@@ -2,7 +2,10 @@
 import {type Redirect, redirectsIn, type StandingRedirect, usedBy} from '../../domain/mac-proxy/ruleset.ts'
 import {together} from '../../probe/together.ts'
 import type {Mac} from '../../wire/address.ts'
+import {ofBothFamilies} from '../left-ip6.ts'
 import type {Eyes} from '../scene.ts'
+import {describeSpeaking} from '../speak-for/plan.ts'
+import {speakInSwitch} from '../speak-for/speak-in-place.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import {type MacProxyPlan, planMacProxy, redirectFor} from './plan.ts'
@@ -33,9 +36,10 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
     const takesBack = redirect !== null && usedBy(redirect) === plan.to.mac
     const {standing, ends} = await lookBefore({...plan.scene, ...(takesBack && {dciRttMs: null})}, stage, {eyes})
     const before = {...standing, sends: sends(), redirect, meant}
-    return {plan: {...plan, before}, uses: standing.uses, ends}
+    return {plan: {...plan, before}, uses: standing.uses, ends: ends && ofBothFamilies(plan, ends)}
   },
-  async execute(plan, {observe, world}) {
+  async execute(plan, stage) {
+    const {observe, world} = stage
     const sends = sendsOf(plan)
     const redirect = redirectFor(plan, sends, plan.to.mac)
     await (redirect === null ? releaseVms(host, [plan.vm.mac]) : redirectVm(host, redirect))
@@ -45,8 +49,12 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
         ? `${plan.vm.name} sends to ${plan.to.mac} by itself: ${plan.bridge} redirects it no more`
         : `${plan.bridge} redirects ${plan.vm.name} from ${used.join(' and ') || plan.from.mac} to ${plan.to.mac}`
     observe({atNs: world.now(), text})
+    if (plan.announce) await speakInSwitch(plan.announce, stage)
   },
-  verify: async (plan, stage) => withCount(plan, await proveServed(plan.scene, stage, eyesOn(plan)), host),
+  async verify(plan, stage) {
+    const verdict = await proveServed(plan.scene, stage, eyesOn(plan))
+    return withCount(plan, ofBothFamilies(plan, verdict), host)
+  },
   async rollback(plan, stage) {
     const {before} = plan
     const {eyes} = eyesOn(plan)
@@ -55,9 +63,10 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
     const verdict = await putBack(plan.scene, before, {remembers: true, eyes, tell}, stage)
     return {...verdict, ok: verdict.ok || before?.uses == null}
   },
-  describe: ({vm, bridge, port, from, to, segment}) => [
+  describe: ({vm, bridge, port, from, to, segment, announce}) => [
     `let ${bridge} rewrite, on ${port}, what ${vm.name} (${vm.mac}) sends off ${segment.prefix} by way of ${from.name} (${from.mac}, site ${from.site}) to ${to.name} (${to.mac}, site ${to.site})`,
     `leave ARP, and packets for ${from.ip} itself, as they are: ${vm.name} notices nothing`,
+    ...(announce ? [describeSpeaking(announce)] : []),
     `check it by an echo from off the segment: the answer must leave ${bridge} for ${to.mac}`,
     'otherwise take the rule away',
   ],

@@ -8,7 +8,9 @@ import type {BridgePort, FdbEntry} from '../../net/bridge-ports.ts'
 import type {World} from '../../net/world.ts'
 import {type Ipv4, type Mac, prefixText} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {leavesIp6} from '../left-ip6.ts'
 import {type Scene, sceneOf} from '../scene.ts'
+import {planSpeaking, type SpeakPlan} from '../speak-for/plan.ts'
 import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {ProxyWorld} from './proxy-world.ts'
@@ -36,6 +38,10 @@ export interface MacProxyPlan {
   readonly ruleset: string
   readonly release: string
   readonly scene: Scene
+  /** Its IPv6 is not redirected: the inventory knows none of the new gateway. */
+  readonly leavesIp6: boolean
+  /** How the VM is made known where it is now, without its noticing; null: not. */
+  readonly announce: SpeakPlan | null
   /** How things stood before; null: not looked at yet. */
   readonly before: ProxyBefore | null
 }
@@ -93,7 +99,14 @@ export async function planMacProxy(
     ...{isBridge, ipv6, gatewaysIp6: Object.fromEntries(segment.gateways.map(({mac, ip6 = []}) => [mac, ip6]))},
     ruleset: '',
     release: releaseRuleset(vm.mac),
-    ...{scene, before: null},
+    scene,
+    leavesIp6: leavesIp6(switchover),
+    // What would move its own neighbour entry is not asked for.
+    announce:
+      options.announce === false
+        ? null
+        : planSpeaking(scene, {...switchover, interfaces: await world.interfaces()}, false),
+    before: null,
   }
   return {...planned, ruleset: redirectRuleset(redirectFor(planned, [], to.mac)!)}
 }

@@ -130,6 +130,16 @@ describe('errors name file, line, key and what would be right', () => {
       `${FILE}:10:9: segments.tenant-a.gateways[1].ip is missing (want an IPv4 address: 10.0.0.1)`,
     ],
     [
+      'ip: 10.0.0.2, ',
+      'ip: 10.0.0.2, ra: { lifetime: 9001 }, ',
+      `${FILE}:10:60: segments.tenant-a.gateways[1].ra.lifetime: 9001 is not a router lifetime (want 1 to 9000 s)`,
+    ],
+    [
+      'ip: 10.0.0.2, ',
+      'ip: 10.0.0.2, ra: { preference: highest }, ',
+      `${FILE}:10:62: segments.tenant-a.gateways[1].ra.preference: "highest" is not "low" or "medium" or "high"`,
+    ],
+    [
       '10.0.0.0/24',
       '10.0.0.7/24',
       `${FILE}:7:13: segments.tenant-a.prefix: "10.0.0.7/24" is not a prefix (want 10.0.0.0/24)`,

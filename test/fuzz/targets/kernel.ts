@@ -6,6 +6,7 @@ import {threadId} from 'node:worker_threads'
 import {readRecord, writeRecord} from '../../../src/lab/session-record.ts'
 import {inspectWal} from '../../../src/net/file/sqlite-wal.ts'
 import {parseInterface, parseLocalAddress} from '../../../src/net/netlink/interface-message.ts'
+import {parseNeighbour} from '../../../src/net/netlink/neighbour-message.ts'
 import {attribute, netlinkMessages, parseError, request, u32} from '../../../src/net/netlink/netlink-message.ts'
 import {
   deleteRoute,
@@ -14,7 +15,6 @@ import {
   parseAddress,
   parseDefaultRoute,
   parseLink,
-  parseNeighbour,
   sameTraits,
   viaGateway,
 } from '../../../src/net/netlink/route-message.ts'

@@ -7,10 +7,10 @@ import {arp} from '../../../src/strategies/arp/arp.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 
-const withIp6 = (bx: string, by: string, vm = '2001:db8:1::10') =>
+const withIp6 = (bx: string, by: string, vm = '2001:db8:1::10', more = '') =>
   parseInventory(
     INVENTORY.replace('mac: "02:00:00:00:0a:02" }', `mac: "02:00:00:00:0a:02", ip6: [${bx}] }`)
-      .replace('mac: "02:00:00:00:0b:02" }', `mac: "02:00:00:00:0b:02", ip6: [${by}] }`)
+      .replace('mac: "02:00:00:00:0b:02" }', `mac: "02:00:00:00:0b:02", ${more}ip6: [${by}] }`)
       .replace('mac: "02:00:00:00:01:10",', `mac: "02:00:00:00:01:10", ip6: [${vm}],`),
     'gwswitch.yaml',
   )
@@ -115,9 +115,35 @@ describe('the plan of the arp strategy', () => {
 
   it('moves the default route where each site has its own link-local address', async () => {
     const planned = await plan(apart)
-    expect(planned.ip6).toEqual([{way: 'router', vmIp: '2001:db8:1::10', from: 'fe80::a', to: 'fe80::b'}])
+    expect(planned.ip6).toEqual([
+      {
+        ...{way: 'router', vmIp: '2001:db8:1::10', from: 'fe80::a', to: 'fe80::b'},
+        ra: {from: {lifetime: 1800, preference: 'medium'}, to: {lifetime: 1800, preference: 'medium'}},
+      },
+    ])
     expect(planned.frames.map(({form}) => form)).toEqual(['ask', 'reply', 'withdraw', 'ra'])
     expect(arp.describe(planned).join('\n')).toMatch(/fe80::b \(by\) routes from now on, and fe80::a \(bx\) does not/)
+  })
+
+  it('says in the name of either router what the inventory says of it', async () => {
+    const told = withIp6('fe80::a', 'fe80::b', '2001:db8:1::10', 'ra: { lifetime: 600, preference: high }, ')
+    const planned = await plan(told)
+    expect(planned.ip6[0]?.ra).toEqual({
+      from: {lifetime: 1800, preference: 'medium'},
+      to: {lifetime: 600, preference: 'high'},
+    })
+    const [, , withdraw, ra] = planned.frames
+    // Flags behind the hop limit: preference high is 01 at 0x18 (RFC 4191), with lifetime 0 it is medium.
+    expect(ra).toMatchObject({text: expect.stringMatching(/routes for 600 s, preference high/)})
+    expect(ra!.hex).toMatch(/8600....00080258/)
+    expect(withdraw!.hex).toMatch(/8600....00000000/)
+  })
+
+  it('warns of the next advertisement of the old router, unless the VM is held', async () => {
+    const warning = /^the next router advertisement of bx that reaches db-03 takes its IPv6 back: /
+    expect((await plan(apart)).cautions).toEqual([expect.stringMatching(warning)])
+    expect((await plan(apart, {guardMs: 60_000})).cautions.join()).not.toMatch(/next router advertisement/)
+    expect((await plan(shared)).cautions).toEqual([])
   })
 
   it('says what it leaves as it is', async () => {

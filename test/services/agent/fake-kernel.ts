@@ -68,7 +68,13 @@ export function fakeKernel(
     links: () => [{index: 2, name: 'eth0', mac: '02:00:00:00:00:10', up: !down.has(2)}],
     addresses: () => [{family: 4, interfaceIndex: 2, address: '10.0.0.10', length: 24}],
     neighbours: () =>
-      ['10.0.0.1', '10.0.0.2'].map((ip) => ({interfaceIndex: 2, ip, mac: '02:00:00:00:0a:01', state: 2})),
+      ['10.0.0.1', '10.0.0.2'].map((ip) => ({
+        interfaceIndex: 2,
+        ip,
+        mac: '02:00:00:00:0a:01',
+        state: 2,
+        external: false,
+      })),
     defaultRoutes: (family: Family, table: number) =>
       routes.filter((route) => route.family === family && route.table === table),
     listRules: (family) =>

@@ -138,7 +138,7 @@ describe('guard', () => {
           ['fe80::a', BX],
           ['fe80::66', '02:00:00:00:00:66'],
         ] as const)
-          world.deliver(announcementFrame('ra', {ip: from, mac, routerLifetimeS}, {}, mac).bytes, 0)
+          world.deliver(announcementFrame('ra', {ip: from, mac, ra: {lifetime: routerLifetimeS}}, {}, mac).bytes, 0)
       })
       const request: GuardRequest = {
         ...{gateway: {ip, mac: BY, old}, vm: target, forMs: 3000, routers: true},

@@ -92,6 +92,33 @@ describe('the arp strategy', () => {
     expect(outcome.verdict?.evidence[0]).toBe(`db-03 leaves through by (${BY})`)
   })
 
+  it('is partial where the VM has two families, and the inventory no IPv6 of the new gateway', async () => {
+    const two = parseInventory(
+      INVENTORY.replace('mac: "02:00:00:00:0a:02" }', 'mac: "02:00:00:00:0a:02", ip6: [fe80::1] }').replace(
+        'mac: "02:00:00:00:01:10",',
+        'mac: "02:00:00:00:01:10", ip6: ["2001:db8:1::10"],',
+      ),
+      'gwswitch.yaml',
+    )
+    const asked = switchoverFrom(resolveSwitchover(two, {vm: 'db-03', to: 'y'}))
+    const signal = new AbortController().signal
+    for (const gatewayMac of [BX, BY]) {
+      const {world} = placed({gatewayMac})
+      const outcome = await carryOut(arp, await arp.plan(asked, {}, world), world, {signal})
+      expect(outcome).toMatchObject({
+        end: gatewayMac === BX ? 'rolled-back' : 'not-begun',
+        verdict: {
+          ...{ok: false, code: 'partial'},
+          evidence: expect.arrayContaining(['db-03 keeps the IPv6 gateway that it has: the inventory gives by no ip6']),
+        },
+      })
+    }
+    const {world, vm} = placed({})
+    const kept = await carryOut(arp, await arp.plan(asked, {}, world), world, {signal, acceptUnverified: true})
+    expect(kept).toMatchObject({end: 'accepted', verdict: {code: 'partial'}})
+    expect(vm.gatewayMac).toBe(BY)
+  })
+
   const DROPS = {dropsIcmp: true, at: 'port'} as const
   it.each<[string, Situation, SwitchEnd, string, 'X' | 'Y', string | null]>([
     ['is there already', {gatewayMac: BY}, 'already', 'already', 'Y', 'by'],

@@ -1,0 +1,39 @@
+// What was seen of a VM's being known, and nothing else.
+import type {Kept} from './keeper.ts'
+import type {SpeakPlan} from './plan.ts'
+import type {Heard, SpeakReport} from './speak.ts'
+
+/**
+ * `known`: its neighbour entry stands at the gateway's own leg here and packets leave by it, or, where the gateway is
+ * elsewhere, it answered the VM. `contested`: at the leg here another's word still stands. `unanswered`: nothing was seen.
+ */
+export type KnownVerdict = 'known' | 'contested' | 'unanswered'
+
+export interface KnownJudgement {
+  readonly verdict: KnownVerdict
+  /** One line a piece. */
+  readonly evidence: readonly string[]
+}
+
+export function judgeKnown(plan: SpeakPlan, {answers, inbound, kept}: SpeakReport): KnownJudgement {
+  const isKept = kept.length > 0 && kept.every(({settled}) => settled)
+  const verdict = kept.length > 0 && !isKept ? 'contested' : isKept || answers.length > 0 ? 'known' : 'unanswered'
+  const evidence = [
+    ...kept.map((each) => keptText(plan, each)),
+    ...answers.map((each) => answerText(plan, each)),
+    ...(inbound ? [`an answer of ${inbound.ip} reached ${plan.vm.name} through ${inbound.mac}`] : []),
+  ]
+  return {verdict, evidence: evidence.length > 0 ? evidence : [`${plan.gateway.name} did not answer ${plan.vm.name}`]}
+}
+
+function keptText({leg, vm}: SpeakPlan, {ip, settled, way, writes, contested, afterMs}: Kept): string {
+  const times = writes === 0 ? 'stood already' : writes === 1 ? 'written once' : `written ${writes} times`
+  if (!settled && way !== leg)
+    return `packets for ${ip} still leave by ${way ?? 'no interface'}, not by ${leg}: the old site has not withdrawn it (entry ${times})`
+  if (!settled) return `the entry of ${ip} at ${leg} does not stand: somebody else writes it too (${times})`
+  const since = contested ? `; nothing to the contrary since ${afterMs.toFixed(0)} ms` : ''
+  return `${leg} has ${ip} at ${vm.mac} (${times}), and packets for it leave there${since}`
+}
+
+const answerText = ({gateway, vm}: SpeakPlan, {ip, mac, afterMs}: Heard): string =>
+  `${gateway.name} answered ${vm.name} for ${ip} from ${mac} after ${afterMs.toFixed(1)} ms${mac === gateway.mac || gateway.mac === null ? '' : `, not from ${gateway.mac}`}`
