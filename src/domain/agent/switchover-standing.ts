@@ -16,17 +16,17 @@ const withStanding = (record: SwitchRecord, standing: readonly Standing[]): Swit
   standing: standingOf(record).map((each) => standing.find(({change}) => change.family === each.change.family) ?? each),
 })
 
-/** Somebody changed something: overlays follow, what could not be undone is tried again. */
+/** Somebody changed something: overlays follow, what could not be undone is tried again. What we are taking away stays away. */
 export function routesChanged(turn: Turn, facts: Surroundings): Turn {
-  const {record} = turn.state
-  if (record === undefined) return turn
+  const {record, doing} = turn.state
+  if (record === undefined || doing?.kind === 'resetting') return turn
   const stuck = record.trouble !== undefined || (!isOpen(record) && (record.owed?.length ?? 0) > 0)
   const tried = stuck && turn.state.tasks.length === 0 ? enqueue(turn, {kind: 'undo'}) : turn
   const before = settled(record)
   const {standing, hold, withdraw, say} = follow(before, facts, turn.now.wallMs)
   const changed = standing.some((each, i) => each !== before[i])
   const kept = changed ? keepQuietly(tried, withStanding(record, standing)) : tried
-  const draining = record.drainUntil !== undefined && withdraw.length === 0
+  const draining = record.drainUntil !== undefined && withdraw.length === 0 && doing?.kind !== 'ending_drain'
   const held = hold.length === 0 ? kept : act(kept, {kind: 'hold', changes: hold, draining})
   const gone = withdraw.length === 0 ? held : act(held, {kind: 'withdraw', changes: withdraw})
   const ending = withdraw.length > 0 && record.drainUntil !== undefined ? enqueue(gone, {kind: 'end_drain'}) : gone
@@ -35,8 +35,8 @@ export function routesChanged(turn: Turn, facts: Surroundings): Turn {
 
 /** Is what was confirmed so? By where the kernel sends. */
 export function looked(turn: Turn, facts: Surroundings): Turn {
-  const {record, doubted} = turn.state
-  if (record === undefined) return turn
+  const {record, doubted, doing} = turn.state
+  if (record === undefined || doing?.kind === 'resetting') return turn
   const before = settled(record)
   const found = lookAt(before, doubted, facts, turn.now.wallMs)
   const changed = found.standing.some((each, i) => each !== before[i])

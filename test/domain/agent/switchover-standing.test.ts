@@ -189,6 +189,17 @@ describe('an undoing that cannot be done', () => {
   })
 })
 
+it('what is being taken away is not put back, and not missed', () => {
+  const guest = AT.confirmed({mode: 'drain'})
+  expect(guest.wait(300)).toEqual(['end_drain'])
+  expect(changed(guest, '10.0.0.2', OVERLAID)).toEqual(['hold'])
+  expect(guest.actions.at(-1)).toMatchObject({kind: 'hold', draining: false})
+  guest.take({kind: 'drain_ended'})
+  guest.take({kind: 'task', task: {kind: 'reset'}})
+  expect(changed(guest, '10.0.0.1')).toEqual([])
+  expect(changed(guest, '10.0.0.1')).toEqual([])
+})
+
 describe('a reset', () => {
   const reset = {kind: 'task', task: {kind: 'reset'}} as const
 
