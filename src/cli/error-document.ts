@@ -31,6 +31,7 @@ export function oneLine(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error)
   return text
     .replace(/\n*See more help with --help\s*$/, '')
+    .replace(/^The following errors? occurred:\s*/, '')
     .replace(/^Parsing (--[\w-]+)\s*\n\s*/, '$1: ')
     .replace(/\s*\n\s*/g, ' ')
     .trim()

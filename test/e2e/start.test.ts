@@ -101,7 +101,8 @@ describe('the program as it is installed', () => {
 
 describe('what the user got wrong', () => {
   it.each<[string, string[], RegExp]>([
-    ['a missing argument', ['garp'], /gateway/],
+    ['a missing flag', ['garp'], /^gwswitch: Missing required flag interface/],
+    ['a missing argument', ['garp', '-i', 'lo'], /which gateway/],
     ['an unknown flag', ['trace', '192.0.2.1', '--vai', 'x'], /vai/],
     ['an unknown command', ['trombone'], /trombone/],
     [
