@@ -4,9 +4,10 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
 import {startSession} from '../../src/lab/session.ts'
+import {moveVm} from '../../src/lab/vms.ts'
 import {gwswitch} from '../support/cli.ts'
 import {noNamespaces, type TestLab, withLab} from '../support/namespaces.ts'
-import {arriveAndSwitch, BX, BY, gatewayOfVm, type Setting, setUp, until} from './arp-lab.ts'
+import {arriveAndSwitch, BX, BY, gatewayOfVm, type Setting, setUp, switchVm, until} from './arp-lab.ts'
 
 const DELAYS = {dciDelayMs: 3, wanDelayMs: 3}
 const FLAPS = 3
@@ -38,14 +39,15 @@ describe.skipIf(noNamespaces).concurrent('a switched VM, while the DCI comes and
       await setUp(lab, setting)
       const begin = () => startSession(lab.prefix, 'db-03', 'user-y')
       const before = setting.unreached ? undefined : await begin()
-      const {verdict} = await arriveAndSwitch(lab)
-      await using session = before ?? (await begin())
-      expect(verdict.ok, verdict.evidence.join('\n')).toBe(true)
+      await (await moveVm(lab.prefix, 'db-03', 'y')).announced
       if (setting.keepInbound) {
         const keep = ['filter', 'apply', '-i', 'dci-b', '--segment', 'tenant-b', '--keep-inbound', 'db-03']
         const {code, stderr} = await gwswitch([...keep, '-f', lab.inventoryFile], {namespace: lab.ns('sw-x')})
         expect(code, stderr).toBe(0)
       }
+      const {verdict} = await switchVm(lab)
+      await using session = before ?? (await begin())
+      expect(verdict.ok, verdict.evidence.join('\n')).toBe(true)
       const seen = await watched(lab, () => unrest(lab))
       expect(seen).not.toContain(BX)
       expect(seen).toContain(BY)
