@@ -1,8 +1,8 @@
 // A client's message as the rules see it: checked, with the options they look at read.
-import {ANY_IPV4, type Ipv4, type Mac} from '../../wire/address.ts'
+import {ANY_IPV4, type Ipv4, ipv4Text, type Mac} from '../../wire/address.ts'
 import {BOOTREQUEST, DHCP_BROADCAST, type Dhcp, HTYPE_ETHERNET} from '../../wire/dhcp.ts'
 import {DHCPREQUEST, type DhcpOption, type DhcpOptionCodec, dhcpOptions} from '../../wire/dhcp-options.ts'
-import {WireError} from '../../wire/error.ts'
+import {ifWellFormed, WireError} from '../../wire/error.ts'
 
 /** The state a client is in that sends a DHCPREQUEST (RFC 2131 4.3.2, table 4). */
 export type RequestState = 'selecting' | 'init-reboot' | 'renewing' | 'rebinding'
@@ -16,6 +16,8 @@ export interface ClientRequest {
   readonly clientId: Uint8Array | undefined
   readonly requestedIp: Ipv4 | undefined
   readonly serverIdentifier: Ipv4 | undefined
+  /** What its relay says of it (option 82); nothing for one that comes without a relay. */
+  readonly relay: RelayWords
   readonly wants: readonly number[] | undefined
   /** Longest UDP payload it takes. */
   readonly maximum: number
@@ -25,6 +27,14 @@ export interface ClientRequest {
   readonly broadcast: boolean
   /** For a DHCPREQUEST. */
   readonly state: RequestState | undefined
+}
+
+/** Sub-options of option 82 that change what a server does. */
+export interface RelayWords {
+  /** The subnet of the client, where giaddr is not in it (RFC 3527, sub-option 5). */
+  readonly linkSelection?: Ipv4 | undefined
+  /** What the server calls itself towards the client, so that renewals pass the relay (RFC 5107, sub-option 11). */
+  readonly serverIdOverride?: Ipv4 | undefined
 }
 
 /** Why a packet gets no answer, for the counters. */
@@ -38,6 +48,9 @@ export type DropReason =
   | 'unknown-segment'
   | 'contradictory'
 
+const NO_RELAY: RelayWords = {}
+const LINK_SELECTION = 5
+const SERVER_ID_OVERRIDE = 11
 const HMAC_MD5 = 1
 const IP_AND_UDP = 28
 const MINIMUM = 576
@@ -76,6 +89,7 @@ export function readRequest(message: Dhcp, destination: Ipv4): ClientRequest | D
       clientId: dataOf(options, dhcpOptions.clientIdentifier.code),
       requestedIp,
       serverIdentifier,
+      relay: message.giaddr === ANY_IPV4 ? NO_RELAY : relayWords(options),
       wants: value(options, dhcpOptions.parameterRequestList),
       maximum: Math.min(Math.max(largest, MINIMUM), MAXIMUM) - IP_AND_UDP,
       capable145: value(options, dhcpOptions.forcerenewNonceCapable)?.includes(HMAC_MD5) ?? false,
@@ -110,6 +124,19 @@ function value<T>(options: readonly DhcpOption[], codec: DhcpOptionCodec<T>): T 
 function dataOf(options: readonly DhcpOption[], code: number): Uint8Array | undefined {
   for (let i = 0; i < options.length; i++) if (options[i]!.code === code) return options[i]!.data
   return undefined
+}
+
+/** A sub-option that is no address counts as none, and so do all of an option 82 that cannot be read: it goes back as it came. */
+function relayWords(options: readonly DhcpOption[]): RelayWords {
+  const {code, read} = dhcpOptions.relayAgentInformation
+  const data = dataOf(options, code)
+  const words = data && ifWellFormed(() => read(data))
+  if (!words) return NO_RELAY
+  const address = (sub: number): Ipv4 | undefined => {
+    const found = words.find((each) => each.code === sub)?.data
+    return found?.length === 4 ? ipv4Text(new DataView(found.buffer, found.byteOffset).getUint32(0)) : undefined
+  }
+  return {linkSelection: address(LINK_SELECTION), serverIdOverride: address(SERVER_ID_OVERRIDE)}
 }
 
 /** Option 12 is a stranger's text that ends up in terminals and logs. */

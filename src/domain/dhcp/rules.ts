@@ -23,7 +23,10 @@ import {routersAt, type Scope, siteOf} from './scope.ts'
 export interface Case {
   readonly request: ClientRequest
   readonly scope: Scope
+  /** What the server calls itself towards this client: its own identifier, or what the relay puts in its place. */
   readonly serverIdentifier: Ipv4
+  /** Its own, which a client may know from before its relay changed. */
+  readonly ownIdentifier: Ipv4
   readonly leases: LeaseView
   readonly directive: Directive | undefined
   /** Milliseconds since 1970. */
@@ -187,11 +190,11 @@ function standing({request, scope, leases, nowMs}: Case, client: string, ip: Ipv
 }
 
 function onRequest(at: Case): Answer {
-  const {request, leases, nowMs, serverIdentifier, directive} = at
+  const {request, leases, nowMs, directive} = at
   const {message, state} = request
   const client = keyOf(at)
   const ip = message.ciaddr === ANY_IPV4 ? request.requestedIp! : message.ciaddr
-  if (state === 'selecting' && request.serverIdentifier !== serverIdentifier) {
+  if (state === 'selecting' && isForOther(at)) {
     const offer = leases.byClient(client)
     const withdrawn = offer?.state === 'offered' ? {...offer, expiresAtMs: nowMs} : undefined
     return silence('other-server', ip, withdrawn)
@@ -208,6 +211,10 @@ function onRequest(at: Case): Answer {
   if (found === 'not-served' && (state === 'init-reboot' || state === 'rebinding')) return silence('no-record', ip)
   return refuse(at, ip, found)
 }
+
+/** Whether the client speaks to another server (option 54). */
+const isForOther = ({request: {serverIdentifier: meant}, serverIdentifier, ownIdentifier}: Case): boolean =>
+  meant !== serverIdentifier && meant !== ownIdentifier
 
 /** What a NAK says, for the client's log. */
 const WHY: Partial<Record<Reason, string>> = {
@@ -295,10 +302,10 @@ function onInform(at: Case): Answer {
 }
 
 function onDecline(at: Case): Answer {
-  const {request, scope, leases, nowMs, serverIdentifier} = at
+  const {request, scope, leases, nowMs} = at
   const ip = request.requestedIp
   if (ip === undefined) return silence('no-address')
-  if (request.serverIdentifier !== serverIdentifier) return silence('other-server', ip)
+  if (isForOther(at)) return silence('other-server', ip)
   const lease = leases.byIp(ip)
   if (lease?.client !== keyOf(at)) return silence('not-its-own', ip)
   return {...silence('held-by-another', ip), lease: declined(lease, scope, nowMs)}
@@ -312,9 +319,9 @@ export const declined = (lease: Lease, scope: Scope, nowMs: number): Lease => ({
 })
 
 function onRelease(at: Case): Answer {
-  const {request, leases, nowMs, serverIdentifier} = at
+  const {request, leases, nowMs} = at
   const ip = request.message.ciaddr
-  if (request.serverIdentifier !== serverIdentifier) return silence('other-server', ip)
+  if (isForOther(at)) return silence('other-server', ip)
   const lease = leases.byIp(ip)
   if (lease?.client !== keyOf(at) || lease.state !== 'bound') return silence('not-its-own', ip)
   const released: Lease = {...lease, state: 'released', expiresAtMs: nowMs, lastSeenMs: nowMs}

@@ -2,6 +2,7 @@
 import {ANY_IPV4, type Ipv4, ipv4Text, ipv4Value, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
 import type {ClasslessRoute, DhcpOption} from '../../wire/dhcp-options.ts'
 import type {AddressRange} from './book.ts'
+import type {ClientRequest} from './request.ts'
 
 /** A router of the segment and the site it is at. */
 export interface SiteRouter {
@@ -56,12 +57,17 @@ export interface ServerFacts {
 }
 
 /**
- * The scope of a message: by its relay's address; by `ciaddr` for what a client sends straight to the server, which it
- * does over routers too; else that of the interface.
+ * The scope of a message: by the link that its relay selects (RFC 3527), whose own address is then anything that the
+ * server can reach, else by the relay's address; by `ciaddr` for what a client sends straight to the server, which it does
+ * over routers too; else that of the interface.
  */
-export function scopeFor(facts: ServerFacts, giaddr: Ipv4, ciaddr: Ipv4, unicast: boolean): Scope | undefined {
+export function scopeFor(
+  facts: ServerFacts,
+  {message: {giaddr, ciaddr}, relay: {linkSelection}}: ClientRequest,
+  unicast: boolean,
+): Scope | undefined {
   const local = facts.scopes.get(facts.local)
-  if (giaddr !== ANY_IPV4) return scopeOf(facts, giaddr)
+  if (giaddr !== ANY_IPV4) return scopeOf(facts, linkSelection ?? giaddr)
   if (!unicast || ciaddr === ANY_IPV4) return local
   return scopeOf(facts, ciaddr) ?? local
 }

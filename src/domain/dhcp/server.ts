@@ -211,11 +211,10 @@ function judge(turn: Turn, {payload, destination}: Arrival, atMs: number): Excha
     return undefined
   }
   count.receive(request.type)
-  const {giaddr, ciaddr} = request.message
-  const scope = scopeFor(facts, giaddr, ciaddr, destination !== '255.255.255.255')
+  const scope = scopeFor(facts, request, destination !== '255.255.255.255')
   if (!scope) {
     count.drop('unknown-segment')
-    warn(turn, 'unknown-segment', `a relay at ${giaddr} serves no segment of this server`)
+    warn(turn, 'unknown-segment', `${relayText(request)} serves no segment of this server`)
     return undefined
   }
   if (request.type === DHCPDISCOVER && isProbing(turn.server, scope, request)) {
@@ -224,6 +223,9 @@ function judge(turn: Turn, {payload, destination}: Arrival, atMs: number): Excha
   }
   return {request, scope, answer: answer(caseOf(turn, request, scope, atMs))}
 }
+
+const relayText = ({message: {giaddr}, relay: {linkSelection}}: ClientRequest): string =>
+  `a relay at ${giaddr}${linkSelection === undefined ? '' : ` that selects link ${linkSelection} (option 82.5)`}`
 
 function parsed(payload: Uint8Array): Dhcp | WireError['reason'] {
   try {
@@ -241,7 +243,8 @@ const isProbing = ({probing}: DhcpServer, {segment}: Scope, {mac}: ClientRequest
 const caseOf = ({server, now}: Turn, request: ClientRequest, scope: Scope, atMs: number): Case => ({
   request,
   scope,
-  serverIdentifier: server.facts.serverIdentifier,
+  serverIdentifier: request.relay.serverIdOverride ?? server.facts.serverIdentifier,
+  ownIdentifier: server.facts.serverIdentifier,
   leases: bookOf(server, scope.segment),
   directive: directiveOf(server, scope.segment, request.mac),
   nowMs: atMs,

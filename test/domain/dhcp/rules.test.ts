@@ -28,7 +28,8 @@ function server(over: Partial<ServeRequest> = {}) {
     const given = answer({
       request,
       scope: facts.scopes.get(state.segment)!,
-      serverIdentifier: facts.serverIdentifier,
+      serverIdentifier: request.relay.serverIdOverride ?? facts.serverIdentifier,
+      ownIdentifier: facts.serverIdentifier,
       leases: books.get(state.segment)!,
       directive: state.directive,
       nowMs: state.nowMs,

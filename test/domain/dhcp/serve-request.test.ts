@@ -1,12 +1,12 @@
 import {describe, expect, it} from 'vitest'
 import {leaseBook} from '../../../src/domain/dhcp/book.ts'
-import {clientKey, readRequest} from '../../../src/domain/dhcp/request.ts'
+import {type ClientRequest, clientKey, readRequest} from '../../../src/domain/dhcp/request.ts'
 import {rangeText, routersAt, scopeFor, siteOf} from '../../../src/domain/dhcp/scope.ts'
 import {type ServeRequest, serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
-import {DHCPDISCOVER, DHCPREQUEST} from '../../../src/wire/dhcp-options.ts'
+import {DHCPDISCOVER, DHCPREQUEST, type RelaySubOption} from '../../../src/wire/dhcp-options.ts'
 import {INVENTORY} from '../../support/inventory.ts'
-import {asked, clientMessage, factsFor, inventory, SERVER, VM_IP, VM_MAC} from './maker.ts'
+import {asked, clientMessage, clientRequest, factsFor, inventory, SERVER, VM_IP, VM_MAC} from './maker.ts'
 
 describe('serverFacts', () => {
   it('takes the segment of the interface, its VMs and its gateways from the inventory, and the others for relays', () => {
@@ -138,8 +138,9 @@ describe('serverFacts', () => {
 
 describe('scopeFor', () => {
   const facts = factsFor()
-  const name = (giaddr: string, ciaddr = '0.0.0.0', unicast = false) =>
-    scopeFor(facts, giaddr, ciaddr, unicast)?.segment
+  const name = (giaddr: string, ciaddr = '0.0.0.0', unicast = false, ...relay: RelaySubOption[]) =>
+    scopeFor(facts, clientRequest(DHCPDISCOVER, {relayAgentInformation: relay}, {giaddr, ciaddr}), unicast)?.segment
+  const selects = (...data: number[]) => ({code: 5, data: Uint8Array.from(data)})
   it('goes by the relay, else by the address of a client that writes to the server itself, else by the interface', () => {
     expect(name('0.0.0.0')).toBe('tenant-a')
     expect(name('10.1.0.254')).toBe('tenant-b')
@@ -147,6 +148,23 @@ describe('scopeFor', () => {
     expect(name('0.0.0.0', '10.1.0.10', true)).toBe('tenant-b')
     expect(name('0.0.0.0', '10.1.0.10', false)).toBe('tenant-a')
     expect(name('0.0.0.0', '192.0.2.1', true)).toBe('tenant-a')
+  })
+
+  it.each<[string, string, RelaySubOption[], string | undefined]>([
+    ['before the address of the relay', '10.0.0.254', [selects(10, 1, 0, 1)], 'tenant-b'],
+    ['where that is in no segment', '10.33.33.33', [selects(10, 1, 0, 1)], 'tenant-b'],
+    ['and nothing else where it is none of ours', '10.0.0.254', [selects(192, 0, 2, 1)], undefined],
+    ['but not where it is no address', '10.0.0.254', [selects(10, 1, 0)], 'tenant-a'],
+    ['but not from a client without a relay', '0.0.0.0', [selects(10, 1, 0, 1)], 'tenant-a'],
+  ])('goes by the link that a relay selects (RFC 3527) %s', (_, giaddr, relay, want) => {
+    expect(name(giaddr, '0.0.0.0', false, ...relay)).toBe(want)
+  })
+
+  it('goes by the relay where its option 82 cannot be read', () => {
+    const message = clientMessage(DHCPDISCOVER, {}, {giaddr: '10.1.0.254'})
+    const broken = {...message, options: [...message.options, {code: 82, data: Uint8Array.of(5, 9, 10)}]}
+    const request = readRequest(broken, '255.255.255.255') as ClientRequest
+    expect(scopeFor(facts, request, false)?.segment).toBe('tenant-b')
   })
 })
 
