@@ -1,6 +1,6 @@
 import {chmodSync, readdirSync, statSync, truncateSync} from 'node:fs'
 import {describe, expect, it} from 'vitest'
-import {tryCommand} from '../../src/net/process/command.ts'
+import {runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {startServer as serveForSwitch, startDhclient} from './dhcp-clients.ts'
 import {type DhcpLab, GATEWAYS, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
@@ -181,7 +181,53 @@ describe.skipIf(noNamespaces !== undefined)('serve dhcp', () => {
             '10.9.0.100 declined',
             '10.9.0.101 bound',
           ])
-          expect(server.log()).toContain('10.9.0.100 is in use by a host that did not get it here')
+          expect(server.log()).toContain('10.9.0.100 is in use by 02:00:00:00:00:78, a host that did not get it here')
+        } finally {
+          await server.end('SIGTERM')
+        }
+      })
+    },
+  )
+
+  it.skipIf(noUdhcpc)(
+    title('names a host that answers ARP for everybody, and has its whole pool when that is gone', noUdhcpc),
+    async () => {
+      await withDhcpLab('gwswitch', async (lab) => {
+        await lab.client.run('ip', 'link', 'set', lab.client.interface, 'address', '02:00:00:00:00:77')
+        // The kernel's own proxy ARP leaves out what asks without an address of its own; who holds all addresses does not.
+        const answers = (change: 'add' | 'del') =>
+          runCommand('ip', ['-n', lab.gateway('ry'), 'route', change, 'local', '10.9.0.96/28', 'dev', 'lo'])
+        await answers('add')
+        const server = await serve(lab, '--pool', '10.9.0.100-10.9.0.104', '--probe-wait', '400')
+        try {
+          const client = lab.start(
+            lab.client,
+            'udhcpc',
+            'busybox',
+            'udhcpc',
+            '-f',
+            '-i',
+            lab.client.interface,
+            '-T',
+            '1',
+            '-t',
+            '1',
+            '-n',
+            '-s',
+            '/bin/true',
+          )
+          await until(
+            () => server.log().includes('answers for every address'),
+            () => server.log(),
+          )
+          client.kill('SIGKILL')
+          expect(server.log()).toContain(
+            `${GATEWAYS.ry.mac} answers for every address that is asked for (10.9.0.100, 10.9.0.101, 10.9.0.102)`,
+          )
+          const status = await server.ask({do: 'status'})
+          expect(status.segments[0]).toMatchObject({pool: {size: 5, free: 5}})
+          await answers('del')
+          expect(await udhcpcOnce(lab)).toContain('bound 10.9.0.10')
         } finally {
           await server.end('SIGTERM')
         }

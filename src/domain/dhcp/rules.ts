@@ -70,7 +70,7 @@ export interface Answer {
 /** How long an offer is held. @internal */
 export const OFFER_MS = 15_000
 /** How long an address is left alone that somebody else was found to use. */
-const DECLINE_MS = 600_000
+export const DECLINE_MS = 600_000
 /** The same for a reservation: nothing else can be offered, and whoever has it may be gone. @internal */
 export const DECLINED_RESERVATION_MS = 60_000
 
@@ -131,10 +131,16 @@ function onDiscover(at: Case): Answer {
     reply: {message, type: DHCPOFFER, to: replyTo(request, ip)},
     lease,
     // Nobody but the VM can rightly have a reserved address, and there is no other to offer.
-    probe: own || scope.reservations.has(request.mac) ? undefined : ip,
+    probe: own || scope.reservations.has(request.mac) || wouldAnswerItself(at, ip) ? undefined : ip,
     ip,
     router: routers[0],
   }
+}
+
+/** Behind a relay an echo is all there is to ask with, and tells no MAC: the client may still have its last address. */
+function wouldAnswerItself({request, leases}: Case, ip: Ipv4): boolean {
+  const last = leases.byIp(ip)
+  return request.message.giaddr !== ANY_IPV4 && last?.mac === request.mac && last.state !== 'declined'
 }
 
 /** RFC 2131 4.3.1: its reservation, its address, the address it had, the one it wants, any. */

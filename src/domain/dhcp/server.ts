@@ -5,11 +5,12 @@ import {type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
 import {DHCPDISCOVER} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
 import type {LeaseBook} from './book.ts'
+import {type Conflict, forgive, type Holder, leaveAlone, MOST_PROBES, storable} from './conflict.ts'
 import {type Counters, counters} from './counters.ts'
 import type {Directive, Lease} from './lease.ts'
 import {type ReplyTo, serializeReply} from './reply.ts'
 import {type ClientRequest, readRequest} from './request.ts'
-import {type Answer, answer, type Case, declined} from './rules.ts'
+import {type Answer, answer, type Case} from './rules.ts'
 import {type Scope, type ServerFacts, scopeFor} from './scope.ts'
 
 /** A packet that came to port 67; its bytes are valid until the step is over. */
@@ -58,6 +59,10 @@ type Before =
 interface HeldOffer {
   readonly exchange: Exchange
   readonly arrival: Arrival
+  /** The lease of the address before it was to be offered. */
+  readonly before: Lease | undefined
+  /** Other addresses that were asked for, for the same message. */
+  readonly conflicts: readonly Conflict[]
 }
 
 /**
@@ -93,8 +98,8 @@ export type ServerEvent =
   /** A `commit` is durable. */
   | {readonly kind: 'stored'; readonly batch: Batch}
   | {readonly kind: 'not_stored'; readonly batch: Batch; readonly why: string}
-  /** The answer to a `probe`: whether somebody else uses the address. */
-  | {readonly kind: 'probed'; readonly client: string; readonly inUse: boolean}
+  /** The answer to a `probe`: who else uses the address. */
+  | {readonly kind: 'probed'; readonly client: string; readonly holder: Holder | undefined}
   /** Nobody could be asked. */
   | {readonly kind: 'not_probed'; readonly client: string; readonly why: string}
   /** A lease or a directive is another, for another reason than a client's message; it is durable already. */
@@ -149,7 +154,7 @@ export function step(server: DhcpServer, event: ServerEvent, now: ServerNow): re
       takeBack(turn, event.batch, event.why)
       break
     case 'probed':
-      probed(turn, event.client, event.inUse)
+      probed(turn, event.client, event.holder)
       break
     case 'not_probed':
       notProbed(turn, event.client, event.why)
@@ -190,10 +195,14 @@ function receive(turn: Turn, arrivals: readonly Arrival[]): void {
     const exchange = judge(turn, arrival, atMs)
     if (!exchange) continue
     const {lease, probe, nakDone} = exchange.answer
+    const before = probe === undefined ? undefined : bookOf(turn.server, exchange.scope.segment).byIp(probe)
     if (lease) putLease(turn.server, lease, batch)
     if (nakDone) endNak(turn.server, exchange, batch)
-    if (probe !== undefined && turn.now.probes) holdOffer(turn, exchange, probe, arrival)
-    else (outlives(exchange.answer) ? batch.waiting : ready).push(exchange)
+    if (probe !== undefined && turn.now.probes) {
+      // The packet's own bytes are another one's by the time that somebody has answered.
+      const payload = Uint8Array.from(arrival.payload)
+      holdOffer(turn, {exchange, arrival: {...arrival, payload}, before, conflicts: []})
+    } else (outlives(exchange.answer) ? batch.waiting : ready).push(exchange)
   }
   settle(turn, ready)
   if (batch.waiting.length > 0) turn.actions.push({kind: 'commit', batch})
@@ -321,13 +330,14 @@ function noteReason(turn: Turn, {request: {mac}, scope: {segment}, answer: {reas
     warn(turn, 'declined', `${mac} declines ${ip}: somebody else uses it on segment ${segment}`)
 }
 
-function holdOffer(turn: Turn, exchange: Exchange, ip: Ipv4, arrival: Arrival): void {
-  const {request, scope} = exchange
+function holdOffer(turn: Turn, held: HeldOffer): void {
+  const {request, scope, answer: given} = held.exchange
   const {mac} = request
   const {giaddr} = request.message
   const client = clientAt(scope.segment, mac)
-  turn.server.probing.set(client, {exchange, arrival: {...arrival, payload: Uint8Array.from(arrival.payload)}})
-  turn.actions.push({kind: 'probe', client, ip, mac, relay: giaddr === ANY_IPV4 ? undefined : giaddr})
+  turn.server.probing.set(client, held)
+  const relay = giaddr === ANY_IPV4 ? undefined : giaddr
+  turn.actions.push({kind: 'probe', client, ip: given.probe!, mac, relay})
 }
 
 /** The offer that was held, which it is not any more. */
@@ -337,10 +347,10 @@ function release({server}: Turn, client: string): HeldOffer | undefined {
   return held
 }
 
-function probed(turn: Turn, client: string, inUse: boolean): void {
+function probed(turn: Turn, client: string, holder: Holder | undefined): void {
   const held = release(turn, client)
   if (!held) return
-  if (inUse) conflict(turn, held)
+  if (holder) conflict(turn, held, holder)
   else settle(turn, [held.exchange])
 }
 
@@ -355,17 +365,36 @@ function notProbed(turn: Turn, client: string, why: string): void {
 }
 
 /** Somebody else has what was to be offered: the client, who never saw the offer, gets another for the same message. */
-function conflict(turn: Turn, {exchange: {scope, answer: given}, arrival}: HeldOffer): void {
-  const {segment} = scope
-  warn(turn, 'conflict', `${given.probe} is in use by a host that did not get it here (segment ${segment})`)
+function conflict(turn: Turn, held: HeldOffer, holder: Holder): void {
+  const {exchange, arrival, before} = held
+  const {scope, answer: given} = exchange
+  const book = bookOf(turn.server, scope.segment)
+  const by = holder.mac === undefined ? 'a host' : `${holder.mac}, a host`
+  warn(turn, 'conflict', `${given.probe} is in use by ${by} that did not get it here (segment ${scope.segment})`)
   turn.server.counters.drop('conflict')
-  if (given.lease) {
-    const lease = declined(given.lease, scope, nowMs(turn))
-    bookOf(turn.server, segment).put(lease)
-    // Not taken back where it cannot be stored: then it is known until a restart, after which the address is asked for
-    // again.
-    const leases = new Map([[`${segment} ${lease.ip}`, lease]])
-    turn.actions.push({kind: 'commit', batch: {leases, directives: [], waiting: [], before: []}})
+  const found = leaveAlone(book, scope, given.lease!, before, holder, nowMs(turn))
+  const conflicts = [...held.conflicts, found]
+  // Not taken back where it cannot be stored: then it is known until a restart, after which the address is asked for
+  // again.
+  storeConflicts(turn, [found])
+  const next = conflicts.length < MOST_PROBES ? judge(turn, arrival, nowMs(turn)) : undefined
+  const probe = next?.answer.probe
+  const was = probe === undefined ? undefined : book.byIp(probe)
+  if (next?.answer.lease) book.put(next.answer.lease)
+  if (next && probe !== undefined) {
+    holdOffer(turn, {exchange: next, arrival, before: was, conflicts})
+    return
   }
-  receive(turn, [arrival])
+  const forgiven = forgive(book, conflicts, nowMs(turn))
+  if (forgiven) {
+    storeConflicts(turn, forgiven.freed)
+    warn(turn, 'answers-for-all', `${forgiven.line} (segment ${scope.segment})`)
+  }
+  if (next) settle(turn, [next])
+  else turn.server.counters.drop('all-in-use')
+}
+
+function storeConflicts({actions}: Turn, conflicts: readonly Conflict[]): void {
+  const leases = storable(conflicts)
+  if (leases.size > 0) actions.push({kind: 'commit', batch: {leases, directives: [], waiting: [], before: []}})
 }

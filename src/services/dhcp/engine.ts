@@ -1,5 +1,6 @@
 // The server between its sockets and its disk: tells the step what happens, and does what that says.
 import type {LeaseBook} from '../../domain/dhcp/book.ts'
+import type {Holder} from '../../domain/dhcp/conflict.ts'
 import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
 import type {Counters} from '../../domain/dhcp/counters.ts'
 import type {Directive, Lease} from '../../domain/dhcp/lease.ts'
@@ -31,8 +32,8 @@ export interface EngineOutside {
   /** Durable when it returns. @throws Failure */
   commit(leases: Iterable<Lease>, directives?: Iterable<Directive>): void
   send(departures: readonly Departure[]): void
-  /** Whether somebody uses the address; undefined: do not ask. `relay` is that of the client, if it has one. */
-  readonly probe: ((ip: Ipv4, client: Mac, relay: Ipv4 | undefined) => Promise<boolean>) | undefined
+  /** Who uses the address; undefined: do not ask. `relay` is that of the client, if it has one. */
+  readonly probe: ((ip: Ipv4, client: Mac, relay: Ipv4 | undefined) => Promise<Holder | undefined>) | undefined
   /** Tells of an exchange. Left out as long as nobody listens. */
   readonly report: ((event: ExchangeEvent) => void) | undefined
   /** Something an operator should look at; `key` names the kind, for limiting its rate. */
@@ -104,7 +105,7 @@ export function createEngine(
   const ask = ({client, ip, mac, relay}: ServerAction & {kind: 'probe'}): void => {
     const answered = (event: ServerEvent): void => guarded(() => happen(event), outside.warn)
     outside.probe!(ip, mac, relay).then(
-      (inUse) => answered({kind: 'probed', client, inUse}),
+      (holder) => answered({kind: 'probed', client, holder}),
       (error: Error) => answered({kind: 'not_probed', client, why: error.message}),
     )
   }
