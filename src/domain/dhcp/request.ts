@@ -152,11 +152,11 @@ function hostNameOf(options: readonly DhcpOption[]): string {
 }
 
 /**
- * What a client is known by: its client identifier, without one its hardware address (RFC 2131 4.2). A VM with a
- * reservation is known by its MAC always, so that an installer and what it installs get the same address.
+ * What a client is known by: its client identifier, without one its hardware address (RFC 2131 4.2). `byMac`: by that
+ * always, as a VM with a reservation is, so that an installer and what it installs get the same address.
  */
-export function clientKey(mac: Mac, clientId: Uint8Array | undefined, reserved: boolean): string {
-  if (reserved || clientId === undefined || clientId.length === 0) return `hw:1:${mac}`
+export function clientKey(mac: Mac, clientId: Uint8Array | undefined, byMac: boolean): string {
+  if (byMac || clientId === undefined || clientId.length === 0) return `hw:1:${mac}`
   return `id:${Buffer.from(clientId.buffer, clientId.byteOffset, clientId.length).toString('hex')}`
 }
 

@@ -1,6 +1,6 @@
 // The rules of a DHCPv4 server that knows sites (RFC 2131 4.3): a client's message and the leases in, the reply and the
 // changed lease out. Nothing is stored and nothing is sent here.
-import {ANY_IPV4, type Ipv4, prefixContains} from '../../wire/address.ts'
+import {ANY_IPV4, type Ipv4, type Mac, prefixContains} from '../../wire/address.ts'
 import type {Dhcp} from '../../wire/dhcp.ts'
 import {
   DHCPACK,
@@ -62,6 +62,8 @@ export interface Answer {
   /** The order to refuse the client's next renewal has been carried out, or it has begun anew without. */
   readonly nakDone: boolean
   readonly reason: Reason | undefined
+  /** Another MAC with the same client identifier, whose lease this one takes over while it runs. */
+  readonly sharedWith: Mac | undefined
   /** What it is about: the address offered, leased, refused or given back. */
   readonly ip: Ipv4 | undefined
   readonly router: Ipv4 | undefined
@@ -80,6 +82,7 @@ const NOTHING: Answer = {
   probe: undefined,
   nakDone: false,
   reason: undefined,
+  sharedWith: undefined,
   ip: undefined,
   router: undefined,
 }
@@ -105,7 +108,7 @@ export function answer(at: Case): Answer {
 }
 
 const keyOf = ({request, scope}: Case): string =>
-  clientKey(request.mac, request.clientId, scope.reservations.has(request.mac))
+  clientKey(request.mac, request.clientId, scope.ignoreClientId || scope.reservations.has(request.mac))
 
 const routersFor = ({scope, request, directive}: Case): readonly Ipv4[] =>
   routersAt(scope, siteOf(scope, request.mac, directive?.site))
@@ -267,6 +270,7 @@ function acknowledge(at: Case, client: string, ip: Ipv4): Answer {
     lease,
     // Only one that begins anew gets here with the order standing: it takes the router without being refused.
     nakDone: at.directive?.nak ?? false,
+    sharedWith: mine?.state === 'bound' && isActive(mine, nowMs) && mine.mac !== request.mac ? mine.mac : undefined,
     ip,
     router: routers[0],
   }

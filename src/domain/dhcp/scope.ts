@@ -39,6 +39,10 @@ export interface Scope {
   /** Addresses that the pool must not give out: routers, reservations, the server. */
   readonly excluded: ReadonlySet<Ipv4>
   readonly times: LeaseTimes
+  /** Where a client that boots from the network goes on (siaddr); 0.0.0.0 without. */
+  readonly nextServer: Ipv4
+  /** Clients are known by their MAC alone. */
+  readonly ignoreClientId: boolean
   /** Where a VM is of which nobody said it; undefined gives it the first router. */
   readonly defaultSite: string | undefined
   /** Given to those who ask for them, in this order to those who ask for nothing. Without 1, 3, 51, 58, 59, 121. */

@@ -1,6 +1,6 @@
 // A DHCP server without sockets, disk and clock: what it holds, and what it does about what happens. Events come in with
 // the time, what is to be done goes out as actions, in the order in which to do it.
-import {ANY_IPV4, type Ipv4, type Mac} from '../../wire/address.ts'
+import {ANY_IPV4, type Mac} from '../../wire/address.ts'
 import {type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
 import {DHCPDISCOVER} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
@@ -8,62 +8,21 @@ import type {LeaseBook} from './book.ts'
 import {type Conflict, forgive, type Holder, leaveAlone, MOST_PROBES, storable} from './conflict.ts'
 import {type Counters, counters} from './counters.ts'
 import type {Directive, Lease} from './lease.ts'
-import {type ReplyTo, serializeReply} from './reply.ts'
+import {serializeReply} from './reply.ts'
 import {type ClientRequest, readRequest} from './request.ts'
 import {type Answer, answer, type Case} from './rules.ts'
 import {type Scope, type ServerFacts, scopeFor} from './scope.ts'
-
-/** A packet that came to port 67; its bytes are valid until the step is over. */
-export interface Arrival {
-  readonly payload: Uint8Array
-  readonly destination: Ipv4
-}
-
-/** A packet to send. */
-export interface Departure {
-  readonly payload: Uint8Array
-  readonly to: ReplyTo
-}
-
-/** A client's message and what was decided about it. */
-export interface Exchange {
-  readonly request: ClientRequest
-  readonly scope: Scope
-  readonly answer: Answer
-}
-
-/** What goes to the disk together, and what depends on it. */
-export interface Batch {
-  /** By segment and address, the latest of each. */
-  readonly leases: ReadonlyMap<string, Lease>
-  readonly directives: readonly Directive[]
-  /** Answered once all of it is stored, and not at all if it is not. */
-  readonly waiting: readonly Exchange[]
-  /** What held before, to take back from the last to the first if it cannot be stored. */
-  readonly before: readonly Before[]
-}
-
-/** A batch that is being gathered. */
-interface OpenBatch extends Batch {
-  readonly leases: Map<string, Lease>
-  readonly directives: Directive[]
-  readonly waiting: Exchange[]
-  readonly before: Before[]
-}
-
-type Before =
-  | {readonly segment: string; readonly ip: Ipv4; readonly lease: Lease | undefined}
-  | {readonly directive: Directive}
-
-/** An offer that waits until its address has been asked for, and the message to judge anew if somebody has it. */
-interface HeldOffer {
-  readonly exchange: Exchange
-  readonly arrival: Arrival
-  /** The lease of the address before it was to be offered. */
-  readonly before: Lease | undefined
-  /** Other addresses that were asked for, for the same message. */
-  readonly conflicts: readonly Conflict[]
-}
+import type {
+  Arrival,
+  Batch,
+  Departure,
+  Exchange,
+  HeldOffer,
+  OpenBatch,
+  ServerAction,
+  ServerEvent,
+  ServerNow,
+} from './server-events.ts'
 
 /**
  * What the server holds. Unlike other steps of ours this one changes it in place and returns actions only: leases are
@@ -71,10 +30,10 @@ interface HeldOffer {
  * books, which their owner has filled, belongs to {@link step}; others read.
  */
 export interface DhcpServer {
-  readonly facts: ServerFacts
+  facts: ServerFacts
   readonly counters: Counters
   /** By segment. */
-  readonly books: ReadonlyMap<string, LeaseBook>
+  books: ReadonlyMap<string, LeaseBook>
   /** By {@link clientAt}. */
   readonly directives: Map<string, Directive>
   /** By {@link clientAt}; bounded by the pools, since each holds an address for its client. */
@@ -92,47 +51,6 @@ export const dhcpServer = (
   directives: new Map(stored.map((each) => [clientAt(each.segment, each.mac), each])),
   probing: new Map(),
 })
-
-export type ServerEvent =
-  | {readonly kind: 'arrivals'; readonly batch: readonly Arrival[]}
-  /** A `commit` is durable. */
-  | {readonly kind: 'stored'; readonly batch: Batch}
-  | {readonly kind: 'not_stored'; readonly batch: Batch; readonly why: string}
-  /** The answer to a `probe`: who else uses the address. */
-  | {readonly kind: 'probed'; readonly client: string; readonly holder: Holder | undefined}
-  /** Nobody could be asked. */
-  | {readonly kind: 'not_probed'; readonly client: string; readonly why: string}
-  /** A lease or a directive is another, for another reason than a client's message; it is durable already. */
-  | {readonly kind: 'changed'; readonly lease?: Lease | undefined; readonly directive?: Directive | undefined}
-
-export type ServerAction =
-  | {readonly kind: 'send'; readonly departures: readonly Departure[]}
-  /** Make it durable; `stored` or `not_stored` says whether it is. */
-  | {readonly kind: 'commit'; readonly batch: Batch}
-  /** Ask whether anybody but `mac` uses the address; `relay` is that of the client, if it has one. */
-  | {
-      readonly kind: 'probe'
-      readonly client: string
-      readonly ip: Ipv4
-      readonly mac: Mac
-      readonly relay: Ipv4 | undefined
-    }
-  /** These are over: whoever follows them may know. */
-  | {readonly kind: 'tell'; readonly exchanges: readonly Exchange[]}
-  /** Something an operator should look at; `key` names the kind, for limiting its rate. */
-  | {readonly kind: 'warn'; readonly key: string; readonly line: string}
-
-/** What is so outside. */
-export interface ServerNow {
-  /** CLOCK_REALTIME, ns. */
-  readonly nowNs: () => bigint
-  /** 16 unguessable bytes, 32 hex digits. */
-  readonly newNonce: () => string
-  /** Whether an address is asked for before it is offered for the first time. */
-  readonly probes: boolean
-  /** Longest UDP payload that leaves in one frame. */
-  readonly maximum: number
-}
 
 interface Turn {
   readonly server: DhcpServer
@@ -162,8 +80,19 @@ export function step(server: DhcpServer, event: ServerEvent, now: ServerNow): re
     case 'changed':
       if (event.lease) bookOf(server, event.lease.segment).put(event.lease)
       if (event.directive) direct(server, event.directive)
+      break
+    case 'reloaded':
+      reloaded(server, event.facts, event.books)
   }
   return turn.actions
+}
+
+/** A client whose segment is not served any more waits for no answer. */
+function reloaded(server: DhcpServer, facts: ServerFacts, books: DhcpServer['books']): void {
+  server.facts = facts
+  server.books = books
+  for (const [client, {exchange}] of server.probing)
+    if (!books.has(exchange.scope.segment)) server.probing.delete(client)
 }
 
 export const bookOf = ({books}: DhcpServer, segment: string): LeaseBook => books.get(segment)!
@@ -297,6 +226,7 @@ function settle(turn: Turn, exchanges: readonly Exchange[]): void {
   for (const exchange of exchanges) {
     const {request, answer: given} = exchange
     if (given.reason !== undefined) noteReason(turn, exchange)
+    if (given.sharedWith !== undefined) noteClone(turn, exchange)
     if (!given.reply) continue
     turn.server.counters.send(given.reply.type)
     const payload = bytesOf(turn, request, given.reply.message)
@@ -328,6 +258,12 @@ function noteReason(turn: Turn, {request: {mac}, scope: {segment}, answer: {reas
     warn(turn, reason, `somebody else uses the address reserved for ${mac} on segment ${segment}`)
   if (reason === 'held-by-another' && !reply)
     warn(turn, 'declined', `${mac} declines ${ip}: somebody else uses it on segment ${segment}`)
+}
+
+/** It is the server's rule (RFC 2131 4.2) and nearly always a mistake: both use one address. */
+function noteClone(turn: Turn, {request: {mac}, scope: {segment}, answer: {sharedWith, ip}}: Exchange): void {
+  const pair = `${mac} and ${sharedWith} on segment ${segment} say the same client identifier, and have ${ip} both`
+  warn(turn, 'clone', `${pair}: clones? Give one a machine-id of its own, or serve with --ignore-client-id`)
 }
 
 function holdOffer(turn: Turn, held: HeldOffer): void {

@@ -5,20 +5,16 @@ import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
 import type {Counters} from '../../domain/dhcp/counters.ts'
 import type {Directive, Lease} from '../../domain/dhcp/lease.ts'
 import type {ServerFacts} from '../../domain/dhcp/scope.ts'
-import {
-  type Arrival,
-  type Batch,
-  bookOf,
-  type Departure,
-  dhcpServer,
-  directiveOf,
-  type Exchange,
-  isAnsweredRequest,
-  type ServerAction,
-  type ServerEvent,
-  type ServerNow,
-  step,
-} from '../../domain/dhcp/server.ts'
+import {bookOf, dhcpServer, directiveOf, isAnsweredRequest, step} from '../../domain/dhcp/server.ts'
+import type {
+  Arrival,
+  Batch,
+  Departure,
+  Exchange,
+  ServerAction,
+  ServerEvent,
+  ServerNow,
+} from '../../domain/dhcp/server-events.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {exchangeEvent} from './events.ts'
 import {guarded} from './guarded.ts'
@@ -51,6 +47,8 @@ export interface Engine {
   directive(segment: string, mac: Mac): Directive | undefined
   /** Stores a lease or a directive that changed for another reason than a client's message. @throws Failure */
   store(change: {readonly lease?: Lease; readonly directive?: Directive}): void
+  /** Goes on with another inventory. */
+  reload(facts: ServerFacts, books: ReadonlyMap<string, LeaseBook>): void
   /** Calls `listener` for every DHCPREQUEST that was answered; returns what takes it off. */
   onRequest(listener: (mac: Mac) => void): () => void
 }
@@ -119,7 +117,9 @@ export function createEngine(
   }
 
   return {
-    facts,
+    get facts() {
+      return server.facts
+    },
     counters: server.counters,
     receive: (batch) => happen({kind: 'arrivals', batch}),
     book: (segment) => bookOf(server, segment),
@@ -128,6 +128,7 @@ export function createEngine(
       outside.commit(lease ? [lease] : [], directive ? [directive] : [])
       happen({kind: 'changed', lease, directive})
     },
+    reload: (next, itsBooks) => happen({kind: 'reloaded', facts: next, books: itsBooks}),
     onRequest(listener) {
       requestListeners.add(listener)
       return () => void requestListeners.delete(listener)

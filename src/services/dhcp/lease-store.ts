@@ -2,7 +2,7 @@
 import type {Directive, Lease, LeaseState} from '../../domain/dhcp/lease.ts'
 import {Failure} from '../../errors.ts'
 import {fileSync} from '../../net/file/file-sync.ts'
-import {openDatabase, type StatementSync} from '../../net/file/sqlite.ts'
+import {openDatabase, type StatementSync, writeTrouble} from '../../net/file/sqlite.ts'
 
 export interface LeaseStore {
   leases(): Lease[]
@@ -91,7 +91,8 @@ export async function openLeaseStore(
         commit.run()
       } catch (error) {
         if (database.isTransaction) rollback.run()
-        throw new Failure('runtime', `${file}: cannot store leases: ${(error as Error).message}`)
+        const why = writeTrouble(error, file)
+        throw new Failure('runtime', `${file}: cannot store leases, so that nobody gets one: ${why}`)
       }
       if (++commits % SYNC_EVERY === 0) ahead?.begin()
     },

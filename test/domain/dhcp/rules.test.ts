@@ -354,6 +354,17 @@ describe('what a reply carries, and where it goes', () => {
     expect(option(ask(discover()).message, 'relayAgentInformation')).toBeUndefined()
   })
 
+  it('says where to boot from in OFFER and ACK, and nothing where nobody said it', () => {
+    const {ask} = server({nextServer: '10.0.0.4'})
+    expect([ask(discover()), ask(select('10.0.0.100'))].map(({message}) => message?.siaddr)).toEqual([
+      '10.0.0.4',
+      '10.0.0.4',
+    ])
+    expect(ask(reboot('192.0.2.7')).message?.siaddr).toBe('0.0.0.0')
+    expect(server().ask(discover()).message?.siaddr).toBe('0.0.0.0')
+    expect(() => factsFor({nextServer: 'boot'})).toThrow('--next-server "boot" is not an IPv4 address')
+  })
+
   it('heeds the broadcast flag', () => {
     const {ask} = server()
     expect(ask(discover({}, {flags: 0x8000})).reply?.to).toEqual({to: 'all'})

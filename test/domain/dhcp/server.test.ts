@@ -3,17 +3,8 @@ import {describe, expect, it} from 'vitest'
 import type {Holder} from '../../../src/domain/dhcp/conflict.ts'
 import type {Lease} from '../../../src/domain/dhcp/lease.ts'
 import type {ServeRequest} from '../../../src/domain/dhcp/serve-request.ts'
-import {
-  type Batch,
-  bookOf,
-  dhcpServer,
-  directiveOf,
-  isAnsweredRequest,
-  type ServerAction,
-  type ServerEvent,
-  type ServerNow,
-  step,
-} from '../../../src/domain/dhcp/server.ts'
+import {bookOf, dhcpServer, directiveOf, isAnsweredRequest, step} from '../../../src/domain/dhcp/server.ts'
+import type {Batch, ServerAction, ServerEvent, ServerNow} from '../../../src/domain/dhcp/server-events.ts'
 import {type Dhcp, parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
 import {
   DHCPDECLINE,
@@ -427,6 +418,59 @@ describe('what changes otherwise', () => {
     receive(renew(VM_IP, VM))
     stored()
     expect(book.byIp(VM_IP)?.router).toBe('10.0.0.2')
+  })
+})
+
+describe('another inventory', () => {
+  it('counts from the next message on, and keeps leases and what was asked', () => {
+    const one = server().leased(VM_IP, VM)
+    one.receive(discover())
+    const facts = factsFor({gateway: ['z=10.0.0.4'], site: 'z'})
+    expect(one.happen({kind: 'reloaded', facts, books: one.state.books})).toEqual([])
+    one.receive(renew(VM_IP, VM))
+    one.stored()
+    expect(one.book.byIp(VM_IP)?.router).toBe('10.0.0.4')
+    expect(one.probed(undefined)).toEqual([`send DHCPOFFER:${FIRST}`, 'tell DHCPDISCOVER'])
+  })
+
+  it('lets those go whose segment is served no more', () => {
+    const one = server()
+    one.receive(discover())
+    one.happen({kind: 'reloaded', facts: one.state.facts, books: new Map()})
+    expect(one.probed(SQUATTER)).toEqual([])
+  })
+})
+
+describe('clients that say one identifier', () => {
+  const clone = (ip: string, mac: string, options: Options = {}) =>
+    clientMessage(
+      DHCPREQUEST,
+      {clientIdentifier: Uint8Array.of(255, 1), requestedAddress: ip, serverIdentifier: SERVER, ...options},
+      {chaddr: mac},
+    )
+  const [A, B] = ['02:00:00:00:c2:0a', '02:00:00:00:c2:0b'] as const
+
+  it('get one address, as the RFC has it, and are named', () => {
+    const one = server()
+    for (const mac of [A, A]) {
+      one.receive(clone(FIRST, mac))
+      expect(one.stored()).toEqual([`send DHCPACK:${FIRST}`, 'tell DHCPREQUEST'])
+    }
+    one.receive(clone(FIRST, B))
+    expect(one.stored()).toEqual(['warn clone', `send DHCPACK:${FIRST}`, 'tell DHCPREQUEST'])
+    // A network card that was replaced after the lease is no clone.
+    one.clock.nowMs += 3_601_000
+    one.receive(clone(FIRST, A))
+    expect(one.stored()).toEqual([`send DHCPACK:${FIRST}`, 'tell DHCPREQUEST'])
+  })
+
+  it('get one each where identifiers are not looked at', () => {
+    const one = server({ignoreClientId: true}, {probes: false})
+    for (const mac of [A, B]) one.receive(discover({chaddr: mac}, {clientIdentifier: Uint8Array.of(255, 1)}))
+    expect([...one.book.all()].map(({ip, client}) => [ip, client])).toEqual([
+      [FIRST, `hw:1:${A}`],
+      ['10.0.0.101', `hw:1:${B}`],
+    ])
   })
 })
 
