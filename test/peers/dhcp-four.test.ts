@@ -5,6 +5,7 @@ import {DHCPREQUEST, type DhcpOption, dhcpOptions, readOption, writeOption} from
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {discoverOptions, FAR_GATEWAY, LOOPBACK_IP, RELAY_IP, type Relay, relayed, withServer} from './dhcp-four.ts'
 import {SERVER_IP} from './dhcp-lab.ts'
+import {ODD, oddPacket} from './dhcp-odd.ts'
 import {SERVERS} from './dhcp-servers.ts'
 
 const KINDS: DhcpServerKind[] = ['gwswitch', 'dnsmasq', 'kea', 'isc']
@@ -46,6 +47,26 @@ async function anycast(relay: Relay, giaddr: string, override: boolean): Promise
 describe.skipIf(missing.length > 0)(
   `one relay and four servers${missing.length > 0 ? ` (${missing.join(', ')})` : ''}`,
   () => {
+    it('answers odd packets where most of dnsmasq, Kea and dhcpd do, and what cannot be meant by none', async () => {
+      const answered = new Map<string, DhcpServerKind[]>(Object.keys(ODD).map((name) => [name, []]))
+      for (const kind of KINDS) {
+        await withServer(kind, async (relay) => {
+          for (const [i, [name, packet]] of Object.entries(ODD).entries()) {
+            const reply = await relay.ask(oddPacket(i + 1, packet), i + 1)
+            if (reply) answered.get(name)!.push(kind)
+          }
+        })
+      }
+      const rows = [...answered]
+      const others = (kinds: readonly DhcpServerKind[]) => kinds.filter((kind) => kind !== 'gwswitch').length
+      expect(rows.filter(([, kinds]) => others(kinds) >= 2 && !kinds.includes('gwswitch'))).toEqual([])
+      expect(rows.filter(([, kinds]) => others(kinds) === 0).map(([name, kinds]) => [name, kinds])).toEqual([
+        ['an empty message type', []],
+        ['an end option first', []],
+        ['no options at all', []],
+      ])
+    })
+
     it.each(KINDS)('link selection from a loopback address, and another server id, as %s does it', async (kind) => {
       await withServer(kind, async (relay) => {
         const got = {

@@ -2,7 +2,7 @@
 import {ANY_IPV4, type Ipv4, ipv4Text, type Mac} from '../../wire/address.ts'
 import {BOOTREQUEST, DHCP_BROADCAST, type Dhcp, HTYPE_ETHERNET} from '../../wire/dhcp.ts'
 import {DHCPREQUEST, type DhcpOption, type DhcpOptionCodec, dhcpOptions} from '../../wire/dhcp-options.ts'
-import {ifWellFormed, WireError} from '../../wire/error.ts'
+import {ifWellFormed} from '../../wire/error.ts'
 
 /** The state a client is in that sends a DHCPREQUEST (RFC 2131 4.3.2, table 4). */
 export type RequestState = 'selecting' | 'init-reboot' | 'renewing' | 'rebinding'
@@ -42,7 +42,6 @@ export type DropReason =
   | 'not-a-request'
   | 'not-ethernet'
   | 'no-message-type'
-  | 'bad-option'
   | 'not-for-a-server'
   | 'too-many-hops'
   | 'unknown-segment'
@@ -73,33 +72,28 @@ export function readRequest(message: Dhcp, destination: Ipv4): ClientRequest | D
     return 'not-ethernet'
   }
   if (message.hops > MAXIMUM_HOPS) return 'too-many-hops'
-  try {
-    const {options} = message
-    const type = value(options, dhcpOptions.messageType)
-    if (type === undefined) return 'no-message-type'
-    const requestedIp = value(options, dhcpOptions.requestedAddress)
-    const serverIdentifier = value(options, dhcpOptions.serverIdentifier)
-    const state = type === DHCPREQUEST ? requestState(message, requestedIp, serverIdentifier, destination) : undefined
-    if (type === DHCPREQUEST && state === undefined) return 'contradictory'
-    const largest = value(options, dhcpOptions.maximumMessageSize) ?? MINIMUM
-    return {
-      message,
-      type,
-      mac: message.chaddr,
-      clientId: dataOf(options, dhcpOptions.clientIdentifier.code),
-      requestedIp,
-      serverIdentifier,
-      relay: message.giaddr === ANY_IPV4 ? NO_RELAY : relayWords(options),
-      wants: value(options, dhcpOptions.parameterRequestList),
-      maximum: Math.min(Math.max(largest, MINIMUM), MAXIMUM) - IP_AND_UDP,
-      capable145: value(options, dhcpOptions.forcerenewNonceCapable)?.includes(HMAC_MD5) ?? false,
-      hostName: hostNameOf(options),
-      broadcast: (message.flags & DHCP_BROADCAST) !== 0,
-      state,
-    }
-  } catch (error) {
-    if (error instanceof WireError) return 'bad-option'
-    throw error
+  const {options} = message
+  const type = value(options, dhcpOptions.messageType, 1)
+  if (type === undefined) return 'no-message-type'
+  const requestedIp = value(options, dhcpOptions.requestedAddress, 4)
+  const serverIdentifier = value(options, dhcpOptions.serverIdentifier, 4)
+  const state = type === DHCPREQUEST ? requestState(message, requestedIp, serverIdentifier, destination) : undefined
+  if (type === DHCPREQUEST && state === undefined) return 'contradictory'
+  const largest = value(options, dhcpOptions.maximumMessageSize, 2) ?? MINIMUM
+  return {
+    message,
+    type,
+    mac: message.chaddr,
+    clientId: dataOf(options, dhcpOptions.clientIdentifier.code),
+    requestedIp,
+    serverIdentifier,
+    relay: message.giaddr === ANY_IPV4 ? NO_RELAY : relayWords(options),
+    wants: value(options, dhcpOptions.parameterRequestList, 0),
+    maximum: Math.min(Math.max(largest, MINIMUM), MAXIMUM) - IP_AND_UDP,
+    capable145: value(options, dhcpOptions.forcerenewNonceCapable, 0)?.includes(HMAC_MD5) ?? false,
+    hostName: hostNameOf(options),
+    broadcast: (message.flags & DHCP_BROADCAST) !== 0,
+    state,
   }
 }
 
@@ -116,9 +110,14 @@ function requestState(
   return destination === LIMITED_BROADCAST || giaddr !== ANY_IPV4 ? 'rebinding' : 'renewing'
 }
 
-function value<T>(options: readonly DhcpOption[], codec: DhcpOptionCodec<T>): T | undefined {
+/**
+ * The value of an option of `size` bytes, 0 for any. As dnsmasq and dhcpd do it: bytes behind those are nothing, and an
+ * option with fewer counts as none.
+ */
+function value<T>(options: readonly DhcpOption[], codec: DhcpOptionCodec<T>, size: 0 | 1 | 2 | 4): T | undefined {
   const data = dataOf(options, codec.code)
-  return data === undefined ? undefined : codec.read(data)
+  if (data === undefined || data.length < size) return undefined
+  return codec.read(size === 0 ? data : data.subarray(0, size))
 }
 
 function dataOf(options: readonly DhcpOption[], code: number): Uint8Array | undefined {
