@@ -11,6 +11,75 @@ import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {type DhcpLab, GATEWAYS, inventoryOf, textOf, VM_IP, withDhcpLab} from './dhcp-lab.ts'
 import {SERVERS, startDhcpcd} from './dhcp-servers.ts'
 
+/** What Kea answers to a command of its control socket. */
+async function kea(
+  lab: DhcpLab,
+  command: string,
+  args?: object,
+): Promise<{result: number; text?: string; arguments?: unknown}> {
+  const request = JSON.stringify({command, ...(args && {arguments: args})})
+  return JSON.parse(await askUnixSocket(join(lab.dir, 'kea.sock'), request, 'kea'))
+}
+
+/** Gives the running Kea another configuration. */
+async function reconfigureKea(lab: DhcpLab, change: (config: KeaTestConfig) => void): Promise<void> {
+  const {Dhcp4} = (await kea(lab, 'config-get')).arguments as {Dhcp4: KeaTestConfig}
+  change(Dhcp4)
+  expect(await kea(lab, 'config-set', {Dhcp4})).toMatchObject({result: 0})
+}
+
+type KeaTestConfig = Record<string, unknown> & {subnet4: Record<string, unknown>[]}
+
+const noKea =
+  noNamespaces ??
+  ((await hasProgram('kea-dhcp4')) && (await hasProgram('dhcpcd')) ? undefined : 'kea-dhcp4 or dhcpcd is not installed')
+
+describe.skipIf(noKea !== undefined)(`Kea${noKea ? ` (${noKea})` : ''}`, () => {
+  it('that gives option 121 moves the VM by it, and keeps its other routes', async () => {
+    await withDhcpLab('kea', async (lab) => {
+      await SERVERS.kea.start(lab)
+      await reconfigureKea(lab, (config) => {
+        config['option-def'] = [{name: 'classless-static-route', code: 121, space: 'dhcp4', type: 'uint8', array: true}]
+        const data = '0, 10, 9, 0, 2, 16, 10, 8, 10, 9, 0, 2'
+        config.subnet4[0]!['option-data'] = [
+          {name: 'routers', data: GATEWAYS.rx.ip},
+          {code: 121, data},
+        ]
+      })
+      await startDhcpcd(lab)
+      const routes = () => lab.client.run('ip', '-4', 'route', 'show', '10.8.0.0/16')
+      expect([await lab.router(), await routes()]).toEqual([GATEWAYS.rx.ip, expect.stringContaining(GATEWAYS.rx.ip)])
+      expect(await switchTo(lab, 'y')).toMatchObject({verified: true, exitCode: 0})
+      expect([await lab.router(), await routes()]).toEqual([GATEWAYS.ry.ip, expect.stringContaining(GATEWAYS.rx.ip)])
+      expect(await switchTo(lab, 'x')).toMatchObject({verified: true, exitCode: 0})
+      expect(await lab.router()).toBe(GATEWAYS.rx.ip)
+    })
+  })
+
+  it('that is one of a pair is not given a new configuration, and says why before anything is done', async () => {
+    await withDhcpLab('kea', async (lab) => {
+      await SERVERS.kea.start(lab)
+      const folder = (await lab.server.run('sh', '-c', 'echo /usr/lib/*/kea/hooks')).trim()
+      await reconfigureKea(lab, (config) => {
+        const peers = ['primary', 'standby'].map((role, i) => ({
+          name: `s${i}`,
+          role,
+          url: `http://127.0.0.1:${18001 + i}/`,
+        }))
+        const pair = {'this-server-name': 's0', mode: 'hot-standby', peers}
+        config['hooks-libraries'] = [
+          {library: `${folder}/libdhcp_lease_cmds.so`},
+          {library: `${folder}/libdhcp_ha.so`, parameters: {'high-availability': [pair]}},
+        ]
+      })
+      const before = await kea(lab, 'config-get')
+      const refused = await lab.gwswitch('switch', 'web-07', '--to', 'y', '-i', lab.server.interface)
+      expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('one of a high-availability pair')])
+      expect(await kea(lab, 'config-get')).toEqual(before)
+    })
+  })
+})
+
 for (const [kind, {program, start}] of Object.entries(SERVERS) as [
   keyof typeof SERVERS,
   (typeof SERVERS)[keyof typeof SERVERS],

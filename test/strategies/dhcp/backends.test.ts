@@ -22,6 +22,7 @@ import {
   withReservedRouter,
   withReservedRouters,
 } from '../../../src/strategies/dhcp/backends/kea-config.ts'
+import {defaultRouter, withDefaultRouter} from '../../../src/strategies/dhcp/backends/kea-routes.ts'
 import {transactionLog} from '../../../src/strategies/dhcp/backends/transaction-log.ts'
 import {parseNonceFile} from '../../../src/strategies/dhcp/nonce-file.ts'
 import {CLIENT} from './support.ts'
@@ -257,6 +258,72 @@ describe("Kea's configuration", () => {
         expect(Object.keys(last.arguments as object)).toEqual(['Dhcp4'])
       }
     }
+  })
+
+  it.each<[string, string, string]>([
+    ['hex', '10a9fe0a000002000a000001', '10a9fe0a000002000a000002'],
+    ['hex with colons', '00:0a:00:00:01', '000a000002'],
+    ['numbers', '0, 10, 0, 0, 1, 8, 9, 10, 0, 0, 3', '0, 10, 0, 0, 2, 8, 9, 10, 0, 0, 3'],
+    ['text', '10.9.0.0/16 - 10.0.0.3, 0.0.0.0/0 - 10.0.0.1', '10.9.0.0/16 - 10.0.0.3, 0.0.0.0/0 - 10.0.0.2'],
+  ])('has another default route in option 121 written as %s, and the other routes as they were', (_, data, want) => {
+    expect([defaultRouter(data), withDefaultRouter(data, '10.0.0.2')]).toEqual(['10.0.0.1', want])
+  })
+
+  it.each<[string, string, null | undefined]>([
+    ['no default route', '10a9fe0a000002', null],
+    ['no default route in words', '10.9.0.0/16 - 10.0.0.3', null],
+    ['half a route', '000a00', undefined],
+    ['something else', 'ip via 10.0.0.1', undefined],
+    ['nothing', '', undefined],
+  ])('has no default route to change in option 121 of %s', (_, data, want) => {
+    expect(defaultRouter(data)).toBe(want)
+  })
+
+  it('gives the router by option 121 of subnet or pool too, and takes both back', () => {
+    const routes = {code: 121, 'csv-format': false, data: '000a000001'}
+    const pools = [
+      {pool: '10.0.0.2 - 10.0.0.9', 'option-data': [{...routes, data: '000a000009'}]},
+      {pool: '10.0.0.10-10.0.0.20', 'option-data': [routes]},
+      {pool: '10.0.0.32/27'},
+    ]
+    for (const before of [
+      {subnet4: [{id: 7, subnet: '10.0.0.0/24', 'option-data': [{name: 'routers', data: '10.0.0.9'}, routes]}]},
+      {subnet4: [{id: 7, subnet: '10.0.0.0/24', 'option-data': [{name: 'routers', data: '10.0.0.9'}], pools}]},
+    ] satisfies KeaConfig[]) {
+      expect(givenRouter(before, CLIENT.mac, CLIENT.ip)).toBe('10.0.0.1')
+      const changed = withReservedRouter(before, CLIENT, '10.0.0.2')
+      expect(changed.subnet4![0]!.reservations![0]!['option-data']).toEqual([
+        {name: 'routers', data: '10.0.0.2'},
+        {...routes, data: '000a000002'},
+      ])
+      expect(givenRouter(changed, CLIENT.mac, CLIENT.ip)).toBe('10.0.0.2')
+      expect(withReservedRouters(changed, CLIENT, null).subnet4![0]!.reservations).toEqual([])
+    }
+  })
+
+  it('is not changed where its option 121 cannot be read', () => {
+    const odd = {subnet4: [{id: 7, subnet: '10.0.0.0/24', 'option-data': [{code: 121, data: 'by 10.0.0.1'}]}]}
+    expect(() => withReservedRouter(odd, CLIENT, '10.0.0.2')).toThrow('option 121, which outweighs the router')
+  })
+
+  it('is not set anew where Kea is one of a pair: that stops DHCP for everybody', async () => {
+    const asked: string[] = []
+    const path = join(dir, 'kea-ha')
+    const pair = {...reserved, 'hooks-libraries': [{library: '/usr/lib/kea/hooks/libdhcp_ha.so'}]}
+    const server = createServer({allowHalfOpen: true}, (socket) => {
+      socket.on('data', (data) => {
+        const {command} = JSON.parse(data.toString()) as {command: string}
+        asked.push(command)
+        const answers: Record<string, unknown> = {'config-get': {Dhcp4: pair}, 'list-commands': ['config-set']}
+        socket.end(JSON.stringify({result: 0, arguments: answers[command]}))
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(path, resolve))
+    const backend = keaBackend({server: 'kea', control: path}, context)
+    await expect(backend.check(CLIENT)).rejects.toThrow('this Kea is one of a high-availability pair')
+    await expect(backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toThrow('not done')
+    server.close()
+    expect(asked).not.toContain('config-set')
   })
 
   it.each([

@@ -20,6 +20,7 @@ import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {
   givenRouter,
+  isHa,
   KEA_CONFIG,
   type KeaConfig,
   placeOf,
@@ -34,6 +35,10 @@ import {type LogReader, transactionLog} from './transaction-log.ts'
 /** Where Debian's kea-dhcp4 listens. */
 export const KEA_CONTROL = '/run/kea/kea4-ctrl-socket'
 const WHAT = 'kea-dhcp4'
+
+/** A new configuration makes the pair begin its states anew, during which neither answers. */
+const NO_CONFIG_SET =
+  'this Kea is one of a high-availability pair (libdhcp_ha), and without reservation-update (libdhcp_host_cmds, and a reservation of the VM in its subnet) only config-set is left, which stops DHCP for everybody until the pair has agreed again: not done'
 
 const ANSWER = record({result: number, text: optional(text), arguments: anything})
 
@@ -77,20 +82,35 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       const now = await config()
       const changed = made(now)
       if (changed === now) return
-      const commands = await ask('list-commands', LIST_COMMANDS)
+      const byReservation = await canUpdate(now)
       const place = placeOf(changed, client.mac)
-      if (commands.includes('reservation-update') && place?.subnet && placeOf(now, client.mac)?.subnet) {
+      if (byReservation && place?.subnet && placeOf(now, client.mac)?.subnet) {
         const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
         await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
-      } else await ask('config-set', anything, {Dhcp4: changed})
+      } else await setConfig(changed)
     })
+  }
+
+  /** @throws Failure `refused` where only `config-set` is left, and this is one of a pair. */
+  async function canUpdate(now: KeaConfig): Promise<boolean> {
+    const commands = await ask('list-commands', LIST_COMMANDS)
+    if (commands.includes('reservation-update')) return true
+    if (isHa(now)) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
+    return false
+  }
+
+  async function setConfig(changed: KeaConfig): Promise<void> {
+    if (isHa(changed)) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
+    await ask('config-set', anything, {Dhcp4: changed})
   }
 
   return {
     kind: 'kea',
     reach: `${WHAT} by ${control}`,
     async check(client) {
-      withReservedRouter(await config(), client, client.ip)
+      const now = await config()
+      withReservedRouter(now, client, client.ip)
+      await canUpdate(now)
     },
     setRouter: (client, {ip}) => change(client, (now) => withReservedRouter(now, client, ip)),
     async statement({mac, ip}) {
