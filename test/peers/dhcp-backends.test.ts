@@ -1,4 +1,4 @@
-import {readdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {askUnixSocket} from '../../src/net/stream/unix-request.ts'
@@ -76,6 +76,38 @@ describe.skipIf(noKea !== undefined)(`Kea${noKea ? ` (${noKea})` : ''}`, () => {
       const refused = await lab.gwswitch('switch', 'web-07', '--to', 'y', '-i', lab.server.interface)
       expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('one of a high-availability pair')])
       expect(await kea(lab, 'config-get')).toEqual(before)
+    })
+  })
+})
+
+const noDnsmasq =
+  noNamespaces ??
+  ((await hasProgram('dnsmasq')) && (await hasProgram('dhcpcd')) ? undefined : 'dnsmasq or dhcpcd is not installed')
+
+describe.skipIf(noDnsmasq !== undefined)(`dnsmasq${noDnsmasq ? ` (${noDnsmasq})` : ''}`, () => {
+  it('that gives everybody option 121 moves the VM by it, and keeps its other routes', async () => {
+    await withDhcpLab('dnsmasq', async (lab) => {
+      // Read by dnsmasq itself from a folder of the lab: no words of ours say where.
+      const folder = join(lab.dir, 'more')
+      mkdirSync(folder)
+      writeFileSync(
+        join(folder, 'routes'),
+        `dhcp-option=121,10.8.0.0/16,${GATEWAYS.rx.ip},0.0.0.0/0,${GATEWAYS.rx.ip}\n`,
+      )
+      await SERVERS.dnsmasq.start({
+        ...lab,
+        start: (end, name, program, ...argv) => lab.start(end, name, program!, ...argv, '-7', folder),
+      })
+      await startDhcpcd(lab)
+      const routes = () => lab.client.run('ip', '-4', 'route', 'show', '10.8.0.0/16')
+      const opts = textOf(join(lab.dir, 'opts'))
+      expect([await lab.router(), await routes()]).toEqual([GATEWAYS.rx.ip, expect.stringContaining(GATEWAYS.rx.ip)])
+      expect(await switchTo(lab, 'y')).toMatchObject({verified: true, exitCode: 0})
+      expect([await lab.router(), await routes()]).toEqual([GATEWAYS.ry.ip, expect.stringContaining(GATEWAYS.rx.ip)])
+      const failed = await switchTo(lab, 'x', '--verify-to', '203.0.113.99')
+      expect(failed).toMatchObject({end: 'rolled-back', exitCode: 3})
+      expect(await lab.router()).toBe(GATEWAYS.ry.ip)
+      expect(opts).not.toContain('121')
     })
   })
 })

@@ -3,14 +3,14 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {dnsmasqBackend, dnsmasqLine} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
 import {
-  dnsmasqBackend,
-  dnsmasqLine,
+  isNeutrons,
   routerIn,
   routerLines,
   withLines,
   withRouter,
-} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
+} from '../../../src/strategies/dhcp/backends/dnsmasq-options.ts'
 import {iscReader} from '../../../src/strategies/dhcp/backends/isc.ts'
 import {iscHost, iscRouter, withIscRouter} from '../../../src/strategies/dhcp/backends/isc-leases.ts'
 import {keaBackend, keaLine} from '../../../src/strategies/dhcp/backends/kea.ts'
@@ -71,6 +71,56 @@ describe('the dnsmasq options file', () => {
     // It ends with a newline once it was written to.
     expect(back).toBe(before === '' || before.endsWith('\n') ? before : `${before}\n`)
     expect(withLines(back, 'web-07', lines)).toBe(back)
+  })
+
+  it.each<[string, string, string, string[]]>([
+    [
+      'of the VM',
+      'tag:web-07,121,10.8.0.0/16,10.0.0.3,0.0.0.0/0,10.0.0.1\n',
+      '',
+      ['tag:web-07,121,10.8.0.0/16,10.0.0.3,0.0.0.0/0,10.0.0.2'],
+    ],
+    [
+      'of everybody, by name and by the number of Microsoft',
+      'option:classless-static-route,0.0.0.0/0,10.0.0.1\n249,0.0.0.0/0,10.0.0.1\n',
+      '',
+      ['tag:web-07,121,0.0.0.0/0,10.0.0.2', 'tag:web-07,249,0.0.0.0/0,10.0.0.2'],
+    ],
+    [
+      "of dnsmasq's own configuration",
+      '',
+      '121,169.254.169.254/32,10.0.0.1,0.0.0.0/0,10.0.0.1\noption:router,10.0.0.1',
+      ['tag:web-07,121,169.254.169.254/32,10.0.0.1,0.0.0.0/0,10.0.0.2'],
+    ],
+    [
+      'of the VM rather than of everybody',
+      'tag:web-07,121,0.0.0.0/0,10.0.0.1,10.8.0.0/16,10.0.0.3\n',
+      '121,0.0.0.0/0,10.0.0.1',
+      ['tag:web-07,121,0.0.0.0/0,10.0.0.2,10.8.0.0/16,10.0.0.3'],
+    ],
+    ['of others', 'tag:db-03,121,0.0.0.0/0,10.0.0.1\n', 'tag:red,tag:web-07,121,0.0.0.0/0,10.0.0.1', []],
+    ['without a default route', '121,10.8.0.0/16,10.0.0.1\ntag:web-07,121,10.8.0.0/16,10.0.0.1\n', '', []],
+  ])('sets option 121 beside the router where there is one %s', (_, before, elsewhere, want) => {
+    const after = withRouter(before, 'web-07', '10.0.0.2', elsewhere)
+    const added = after.split('\n').filter((line) => line.includes('10.0.0.2'))
+    expect(added).toEqual(['tag:web-07,option:router,10.0.0.2', ...want])
+    expect([routerIn(after, 'web-07'), withRouter(after, 'web-07', '10.0.0.2', elsewhere)]).toEqual(['10.0.0.2', after])
+    expect(withLines(after, 'web-07', routerLines(before, 'web-07'))).toBe(before)
+  })
+
+  it.each([
+    ['/var/lib/neutron/dhcp/5f0c/opts', '', true],
+    ['/run/opts', 'tag:subnet-8a3e8c9f-3f4e-4b61-8c51-3c5b2a1f0d11,option:router,10.0.0.1\n', true],
+    ['/run/opts', 'tag:web-07,option:router,10.0.0.1\n', false],
+  ])('is known for one of Neutron: %s', (path, text, want) => {
+    expect(isNeutrons(path, text)).toBe(want)
+  })
+
+  it('is left alone where Neutron writes it', async () => {
+    const optsfile = join(dir, 'neutron-opts')
+    writeFileSync(optsfile, 'tag:port-8a3e8c9f-3f4e-4b61-8c51-3c5b2a1f0d11,option:router,10.0.0.1\n')
+    const backend = dnsmasqBackend({server: 'dnsmasq', optsfile, pidfile: join(dir, 'none')}, context)
+    await expect(backend.check(CLIENT)).rejects.toThrow('is written by OpenStack Neutron')
   })
 
   it('keeps what others wrote meanwhile', () => {

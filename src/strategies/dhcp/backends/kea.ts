@@ -82,7 +82,7 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       const now = await config()
       const changed = made(now)
       if (changed === now) return
-      const byReservation = await canUpdate(now)
+      const byReservation = await canUpdate()
       const place = placeOf(changed, client.mac)
       if (byReservation && place?.subnet && placeOf(now, client.mac)?.subnet) {
         const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
@@ -91,13 +91,8 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     })
   }
 
-  /** @throws Failure `refused` where only `config-set` is left, and this is one of a pair. */
-  async function canUpdate(now: KeaConfig): Promise<boolean> {
-    const commands = await ask('list-commands', LIST_COMMANDS)
-    if (commands.includes('reservation-update')) return true
-    if (isHa(now)) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
-    return false
-  }
+  const canUpdate = async (): Promise<boolean> =>
+    (await ask('list-commands', LIST_COMMANDS)).includes('reservation-update')
 
   async function setConfig(changed: KeaConfig): Promise<void> {
     if (isHa(changed)) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
@@ -110,7 +105,7 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     async check(client) {
       const now = await config()
       withReservedRouter(now, client, client.ip)
-      await canUpdate(now)
+      if (isHa(now) && !(await canUpdate())) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
     },
     setRouter: (client, {ip}) => change(client, (now) => withReservedRouter(now, client, ip)),
     async statement({mac, ip}) {
