@@ -376,6 +376,41 @@ describe("Kea's configuration", () => {
     expect(asked).not.toContain('config-set')
   })
 
+  it('is changed at every server of the segment, and put back at each as it was there', async () => {
+    const servers = new Map<string, {config: KeaConfig; open: ReturnType<typeof createServer>}>()
+    const other: KeaConfig = {subnet4: [{id: 7, subnet: '10.0.0.0/24'}]}
+    for (const [name, config] of [
+      ['standby', other],
+      ['active', reserved],
+    ] as const) {
+      const path = join(dir, `kea-${name}`)
+      const open = createServer({allowHalfOpen: true}, (socket) => {
+        socket.on('data', (data) => {
+          const request = JSON.parse(data.toString()) as {command: string; arguments: {Dhcp4: KeaConfig}}
+          if (request.command === 'config-set') servers.get(path)!.config = request.arguments.Dhcp4
+          const answers: Record<string, unknown> = {
+            'config-get': {Dhcp4: servers.get(path)!.config},
+            'list-commands': [],
+          }
+          socket.end(JSON.stringify({result: 0, arguments: answers[request.command]}))
+        })
+      })
+      servers.set(path, {config, open})
+      await new Promise<void>((resolve) => open.listen(path, resolve))
+    }
+    const backend = keaBackend({server: 'kea', controls: [...servers.keys()]}, context)
+    const routersNow = () => [...servers.values()].map(({config}) => givenRouter(config, CLIENT.mac, CLIENT.ip))
+    const before = await backend.statement(CLIENT)
+    expect(before).toMatchObject({router: null, own: [null, [{at: 0}]]})
+    await backend.check(CLIENT)
+    await backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    expect(routersNow()).toEqual(['10.0.0.2', '10.0.0.2'])
+    expect(await backend.statement(CLIENT)).toMatchObject({router: '10.0.0.2'})
+    await backend.restore(CLIENT, before)
+    expect(routersNow()).toEqual([undefined, '10.0.0.1'])
+    for (const {open} of servers.values()) open.close()
+  })
+
   it.each([
     ['{"result": 1, "text": "bad config"}', 'kea-dhcp4: config-get: bad config'],
     ['HTTP/1.1 400 Bad Request', 'what answers there is not kea-dhcp4'],
