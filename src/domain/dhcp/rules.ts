@@ -111,7 +111,7 @@ const keyOf = ({request, scope}: Case): string =>
   clientKey(request.mac, request.clientId, scope.ignoreClientId || scope.reservations.has(request.mac))
 
 const routersFor = ({scope, request, directive}: Case): readonly Ipv4[] =>
-  routersAt(scope, siteOf(scope, request.mac, directive?.site))
+  routersAt(scope, siteOf(scope, request.mac, directive))
 
 function onDiscover(at: Case): Answer {
   const {request, scope, serverIdentifier, leases, nowMs} = at

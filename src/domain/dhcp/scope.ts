@@ -2,6 +2,7 @@
 import {ANY_IPV4, type Ipv4, ipv4Text, ipv4Value, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
 import type {ClasslessRoute, DhcpOption} from '../../wire/dhcp-options.ts'
 import type {AddressRange} from './book.ts'
+import type {Directive} from './lease.ts'
 import type {ClientRequest} from './request.ts'
 
 /** A router of the segment and the site it is at. */
@@ -84,9 +85,19 @@ function scopeOf(facts: ServerFacts, ip: Ipv4): Scope | undefined {
   return best
 }
 
+/** Where the inventory has a client, as a {@link Directive} remembers it. */
+export const inventorySiteOf = (scope: Scope, mac: Mac): string => scope.reservations.get(mac)?.site ?? ''
+
+/** The site that was said of a client and still counts: a `site` that the inventory got later is the newer word. */
+export function saidSite(scope: Scope, mac: Mac, directive: Directive | undefined): string | undefined {
+  const now = inventorySiteOf(scope, mac)
+  const then = directive?.inventorySite
+  return then !== undefined && now !== '' && now !== then ? undefined : directive?.site
+}
+
 /** The site a client is in, as far as somebody said it. */
-export const siteOf = (scope: Scope, mac: Mac, directed: string | undefined): string | undefined =>
-  directed ?? scope.reservations.get(mac)?.site ?? scope.defaultSite
+export const siteOf = (scope: Scope, mac: Mac, directive: Directive | undefined): string | undefined =>
+  saidSite(scope, mac, directive) ?? scope.reservations.get(mac)?.site ?? scope.defaultSite
 
 /**
  * The routers for a VM at `site`, the first of which it uses. A site without a router of its own, and an unknown site,

@@ -72,7 +72,9 @@ describe('serverFacts', () => {
       ['02:00:00:00:00:11', '10.0.0.11'],
     ])
     expect(routersAt(scope, siteOf(scope, VM_MAC, undefined))).toEqual(['10.0.0.2'])
-    expect(routersAt(scope, siteOf(scope, VM_MAC, 'x'))).toEqual(['10.0.0.1'])
+    expect(routersAt(scope, siteOf(scope, VM_MAC, {segment: 'eth0', mac: VM_MAC, site: 'x', nak: false}))).toEqual([
+      '10.0.0.1',
+    ])
     expect(routersAt(scope, 'nowhere')).toEqual(['10.0.0.1'])
   })
 
@@ -133,6 +135,27 @@ describe('serverFacts', () => {
     expect(() =>
       serverFacts(asked({pool: ['10.0.0.1-10.9.255.254']}), undefined, [{ip: SERVER, prefixLength: 8}]),
     ).toThrow('want at most 131072 a server')
+  })
+})
+
+describe('siteOf', () => {
+  const siteBy = (inventorySite: string | undefined, said: string | undefined, then: string | undefined) => {
+    const scope = factsFor({site: 'd', gateway: ['d=10.0.0.9']}).scopes.get('tenant-a')!
+    const own = {...scope.reservations.get(VM_MAC)!, site: inventorySite}
+    const directive = {segment: 'tenant-a', mac: VM_MAC, site: said, nak: false, inventorySite: then}
+    return siteOf({...scope, reservations: new Map([[VM_MAC, own]])}, VM_MAC, directive)
+  }
+  it.each<[string, Parameters<typeof siteBy>, string]>([
+    ['what was said, before the inventory', ['x', 'y', 'x'], 'y'],
+    ['what was said where the inventory says nothing, then and now', [undefined, 'y', ''], 'y'],
+    ['what was said where the inventory says nothing any more', [undefined, 'y', 'x'], 'y'],
+    ['the inventory, where nothing was said', ['x', undefined, 'x'], 'x'],
+    ['the inventory, where it was changed after that', ['z', 'y', 'x'], 'z'],
+    ['the inventory, where it says something since', ['z', 'y', ''], 'z'],
+    ['what was said, where an older store did not write down what the inventory said', ['x', 'y', undefined], 'y'],
+    ['--site, where nobody says anything', [undefined, undefined, undefined], 'd'],
+  ])('is %s', (_, args, want) => {
+    expect(siteBy(...args)).toBe(want)
   })
 })
 

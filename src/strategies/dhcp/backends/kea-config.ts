@@ -68,7 +68,7 @@ export function placeOf(
 const routerOf = (holder: Holder): Ipv4 | undefined =>
   holder?.['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
 
-/** The router that a client's reservation gives it. */
+/** The router that a client's reservation gives it. @internal */
 export const reservedRouter = (config: KeaConfig, mac: Mac): Ipv4 | undefined =>
   routerOf(placeOf(config, mac)?.reservation)
 
