@@ -68,19 +68,23 @@ function openRelay({client}: DhcpLab): Relay & {readonly socket: DhcpSocket} {
   )
   const send = (payload: Uint8Array) => socket.send([{payload, ip: SERVER_IP, port: 67}])
   let fences = 0xfe00_0000
+  /** An ordinary DISCOVER, and its answer. */
+  const fence = async (): Promise<void> => {
+    const xid = ++fences
+    send(serializeDhcp(relayed(xid, discoverOptions(), {chaddr: '02:00:00:00:00:ff'})))
+    await until(
+      () => replies.has(xid),
+      () => 'no answer to an ordinary DISCOVER',
+      10_000,
+    )
+  }
   return {
     socket,
     async ask(packet, xid) {
       replies.delete(xid)
       send(packet)
-      // All four answer in the order in which they are asked, one after another.
-      const fence = ++fences
-      send(serializeDhcp(relayed(fence, discoverOptions(), {chaddr: '02:00:00:00:00:ff'})))
-      await until(
-        () => replies.has(fence),
-        () => `${[...replies.keys()].join()}: no answer to an ordinary DISCOVER`,
-        10_000,
-      )
+      // All four answer one batch after another; within one, what has to be on the disk may come behind an offer.
+      for (let i = 0; i < 2 && !replies.has(xid); i++) await fence()
       return replies.get(xid)
     },
   }
