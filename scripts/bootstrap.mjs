@@ -43,6 +43,8 @@ const PEERS = [
   ['/usr/sbin/dhcpd', 'isc-dhcp-server'],
   ['dhcrelay', 'isc-dhcp-relay'],
   ['kea-dhcp4', 'kea-dhcp4-server'],
+  ['kea-ctrl-agent', 'kea-ctrl-agent'],
+  ['openssl', 'openssl'],
   ['perfdhcp', 'kea-admin'],
   ['/lib/systemd/systemd-networkd', 'systemd'],
   ['qemu-system-x86_64', 'qemu-system-x86'],

@@ -80,10 +80,11 @@ const DHCP_MINIMUM = 300
 const DHCP_MAXIMUM = 576 - 20 - 8
 
 /**
- * Reads a message. The parts of a split option are joined (RFC 3396), options are read from `file` and `sname` too where
- * option 52 says so, and the bytes behind the end option are ignored. The result shares no memory with `bytes`.
- * Throws `WireError`: `truncated` if the header, an option or the end option is missing, `unsupported` without the magic
- * cookie, `malformed` for `hlen` above 16, a bad option 52, and options in `file` or `sname` without an end option.
+ * Reads a message, as forgiving as dnsmasq, Kea and dhcpd are of what careless clients and relays send. The parts of a
+ * split option are joined (RFC 3396), options are read from `file` and `sname` too where option 52 says so, and the bytes
+ * behind the end option are ignored. An end option may be missing; an option that is cut is left out, and so is an option
+ * 52 that says nothing, or comes again. The result shares no memory with `bytes`.
+ * Throws `WireError`: `truncated` if the header is, `unsupported` without the magic cookie, `malformed` for `hlen` above 16.
  */
 export function parseDhcp(bytes: Uint8Array): Dhcp {
   const message = header.parse(bytes)
@@ -112,29 +113,25 @@ function readOptions(
 ): number {
   let overload = 0
   let at = start
-  while (at < end) {
+  while (at + 1 < end && bytes[at] !== OPTION_END) {
     const code = bytes[at]!
-    if (code === OPTION_END) return overload
     if (code === OPTION_PAD) {
       at++
       continue
     }
-    const length = at + 1 < end ? bytes[at + 1]! : 0
-    const next = at + 2 + length
+    const next = at + 2 + bytes[at + 1]!
     if (next > end) break
-    if (code === OPTION_OVERLOAD) overload = readOverload(bytes, at + 2, length, overload === 0 && field === undefined)
-    addPart(options, code, copyBytes(bytes, at + 2, next), field)
+    if (code !== OPTION_OVERLOAD) addPart(options, code, copyBytes(bytes, at + 2, next), field)
+    else if (overload === 0 && field === undefined && next > at + 2 && isOverload(bytes[at + 2]!)) {
+      overload = bytes[at + 2]!
+      options.push({code, data: Uint8Array.of(overload)})
+    }
     at = next
   }
-  if (field !== undefined) fail('malformed', Math.min(at, end - 1), `the options in ${field} have no end option`)
-  return fail('truncated', bytes.length, at < end ? `option ${bytes[at]} is cut` : 'the end option is missing')
+  return overload
 }
 
-function readOverload(bytes: Uint8Array, at: number, length: number, once: boolean): number {
-  const value = bytes[at]!
-  if (length === 1 && value >= 1 && value <= 3 && once) return value
-  return fail('malformed', at - 2, 'option 52 (overload) is not one byte from 1 to 3, once, in the options field')
-}
+const isOverload = (value: number): boolean => value >= 1 && value <= 3
 
 /** Adds an option, or to an option that is there already: then the two are parts of one (RFC 3396). */
 function addPart(options: DhcpOption[], code: number, data: Uint8Array, field: OverloadField | undefined): void {
@@ -257,7 +254,7 @@ function expectCode({code, data}: DhcpOption): void {
   if (!(Number.isInteger(code) && code > OPTION_PAD && code < OPTION_END)) {
     fail('out-of-range', header.size, `${code} is no code of an option`)
   }
-  if (code === OPTION_OVERLOAD && !(data.length === 1 && data[0]! >= 1 && data[0]! <= 3)) {
+  if (code === OPTION_OVERLOAD && !(data.length === 1 && isOverload(data[0]!))) {
     fail('out-of-range', header.size, 'option 52 (overload) is one byte from 1 to 3')
   }
 }

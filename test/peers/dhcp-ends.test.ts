@@ -51,6 +51,21 @@ describe.skipIf(missing !== undefined)(`the end of a switch by DHCP${missing ? `
     )
   }, 180_000)
 
+  it("names what outweighs a lease, where it is run at the new gateway's own leg and nothing comes there", async () => {
+    await withDhcpLab('gwswitch', async (lab) => {
+      await startServer(lab)
+      await startDhcpcd(lab)
+      await lab.client.run('ip', 'route', 'add', 'default', 'via', rx.ip, 'dev', lab.client.interface, 'metric', '1')
+      const stayed = await switchAt(lab, lab.gateway('ry'), 'seg', 'y')
+      expect(stayed).toMatchObject({verified: false, exitCode: expect.any(Number)})
+      expect(stayed.evidence.slice(0, 2)).toEqual([
+        `its last ACK gave it ${ry.ip}`,
+        expect.stringMatching(/was not seen to use it: .*option 121 .*static route in the VM, or stock dhclient/),
+      ])
+      expect(stayed.evidence.join()).not.toContain('run this at ry')
+    })
+  }, 120_000)
+
   it('is not begun for a VM that is away: its server still gives it what it gave', async () => {
     await withDhcpLab('gwswitch', async (lab) => {
       await startServer(lab)

@@ -142,7 +142,7 @@ describe.skipIf(missing !== undefined)(`send-reconfigure and stock dhcpcd${missi
         expect(JSON.parse(stdout || stderr)).toMatchObject({
           interface: null,
           exitCode: 0,
-          clients: [{outcome: 'acted', router: GATEWAYS.rx.ip, toldBy: 'server'}],
+          clients: [{outcome: 'acted', router: GATEWAYS.rx.ip, toldBy: 'configured'}],
         })
       } finally {
         await tryCommand('ip', ['netns', 'del', far])

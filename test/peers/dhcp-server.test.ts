@@ -1,6 +1,6 @@
-import {chmodSync, readdirSync, statSync, truncateSync} from 'node:fs'
+import {chmodSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync} from 'node:fs'
 import {describe, expect, it} from 'vitest'
-import {tryCommand} from '../../src/net/process/command.ts'
+import {runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {startServer as serveForSwitch, startDhclient} from './dhcp-clients.ts'
 import {type DhcpLab, GATEWAYS, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
@@ -181,7 +181,53 @@ describe.skipIf(noNamespaces !== undefined)('serve dhcp', () => {
             '10.9.0.100 declined',
             '10.9.0.101 bound',
           ])
-          expect(server.log()).toContain('10.9.0.100 is in use by a host that did not get it here')
+          expect(server.log()).toContain('10.9.0.100 is in use by 02:00:00:00:00:78, a host that did not get it here')
+        } finally {
+          await server.end('SIGTERM')
+        }
+      })
+    },
+  )
+
+  it.skipIf(noUdhcpc)(
+    title('names a host that answers ARP for everybody, and has its whole pool when that is gone', noUdhcpc),
+    async () => {
+      await withDhcpLab('gwswitch', async (lab) => {
+        await lab.client.run('ip', 'link', 'set', lab.client.interface, 'address', '02:00:00:00:00:77')
+        // The kernel's own proxy ARP leaves out what asks without an address of its own; who holds all addresses does not.
+        const answers = (change: 'add' | 'del') =>
+          runCommand('ip', ['-n', lab.gateway('ry'), 'route', change, 'local', '10.9.0.96/28', 'dev', 'lo'])
+        await answers('add')
+        const server = await serve(lab, '--pool', '10.9.0.100-10.9.0.104', '--probe-wait', '400')
+        try {
+          const client = lab.start(
+            lab.client,
+            'udhcpc',
+            'busybox',
+            'udhcpc',
+            '-f',
+            '-i',
+            lab.client.interface,
+            '-T',
+            '1',
+            '-t',
+            '1',
+            '-n',
+            '-s',
+            '/bin/true',
+          )
+          await until(
+            () => server.log().includes('answers for every address'),
+            () => server.log(),
+          )
+          client.kill('SIGKILL')
+          expect(server.log()).toContain(
+            `${GATEWAYS.ry.mac} answers for every address that is asked for (10.9.0.100, 10.9.0.101, 10.9.0.102)`,
+          )
+          const status = await server.ask({do: 'status'})
+          expect(status.segments[0]).toMatchObject({pool: {size: 5, free: 5}})
+          await answers('del')
+          expect(await udhcpcOnce(lab)).toContain('bound 10.9.0.10')
         } finally {
           await server.end('SIGTERM')
         }
@@ -270,6 +316,90 @@ describe.skipIf(noNamespaces !== undefined)('serve dhcp', () => {
     },
   )
 
+  it.skipIf(noUdhcpc)(
+    title('reads its inventory again on SIGHUP, and goes on with the one before where it is wrong', noUdhcpc),
+    async () => {
+      await withDhcpLab('gwswitch', async (lab) => {
+        const server = await serve(lab)
+        try {
+          expect(await udhcpcOnce(lab)).toContain(`bound ${VM_IP} ${GATEWAYS.rx.ip} 3600`)
+          const reload = async (text: string, word: string) => {
+            writeFileSync(lab.inventory, text)
+            process.kill(server.pid, 'SIGHUP')
+            await until(
+              () => server.log().includes(word),
+              () => server.log(),
+            )
+          }
+          const before = readFileSync(lab.inventory, 'utf8')
+          await reload('version: 1\nsegments: 7\n', 'inventory not taken')
+          expect(server.log()).toMatch(/inventory not taken: [^\n]*gwswitch\.yaml:2[^\n]*; goes on with the one before/)
+          expect(await udhcpcOnce(lab)).toContain(`bound ${VM_IP} ${GATEWAYS.rx.ip} 3600`)
+          await reload(before.replace('10.9.0.0/24', '10.9.0.0/25'), 'is taken at a restart')
+          await reload(before.replace(', site: x, strategies', ', site: y, strategies'), 'event=reloaded')
+          expect(server.log()).toContain('event=reloaded segments=lan vms=1')
+          expect(await udhcpcOnce(lab)).toContain(`bound ${VM_IP} ${GATEWAYS.ry.ip} 3600`)
+        } finally {
+          expect((await server.end('SIGTERM')).code).toBe(0)
+        }
+      })
+    },
+  )
+
+  it.skipIf(noUdhcpc)(
+    title('says that its disk is full, gives nobody a lease while it is, and goes on when there is room', noUdhcpc),
+    async () => {
+      await withDhcpLab('gwswitch', async (lab) => {
+        const {dir, inventory} = lab
+        chmodSync(dir, 0o755)
+        const small = `mkdir -p ${dir}/full && mount -t tmpfs -o size=512k none ${dir}/full && exec "$@"`
+        const server = await startServer(
+          lab.server.namespace,
+          {
+            interfaceName: lab.server.interface,
+            dir,
+            store: `${dir}/full/leases.db`,
+            under: ['unshare', '-m', 'sh', '-c', small, 'sh'],
+          },
+          ['-f', inventory],
+        )
+        const onDisk = (command: string) => runCommand('nsenter', ['-t', `${server.pid}`, '-m', 'sh', '-c', command])
+        try {
+          await onDisk(`dd if=/dev/zero of=${dir}/full/filler bs=4k 2>/dev/null || true`)
+          lab.start(
+            lab.client,
+            'udhcpc',
+            'busybox',
+            'udhcpc',
+            '-f',
+            '-i',
+            lab.client.interface,
+            '-T',
+            '1',
+            '-t',
+            '3',
+            '-n',
+            '-s',
+            '/bin/true',
+          )
+          await until(
+            () => server.log().includes('the disk is full'),
+            () => server.log(),
+          )
+          expect(server.log()).toContain('leases.db: cannot store leases, so that nobody gets one: the disk is full')
+          expect(server.log()).not.toContain('event=DHCPACK')
+          await onDisk(`rm ${dir}/full/filler`)
+          await until(
+            () => server.log().includes('event=DHCPACK'),
+            () => server.log(),
+          )
+        } finally {
+          await server.end('SIGTERM')
+        }
+      })
+    },
+  )
+
   it.skipIf(noDhclient)(
     title('tells a switch that a VM runs stock dhclient, of which its inventory says nothing', noDhclient),
     async () => {
@@ -321,7 +451,7 @@ describe.skipIf(noNamespaces !== undefined)('serve dhcp', () => {
       const {code, stderr} = await started.end('SIGTERM')
       expect([code, stderr]).toEqual([
         1,
-        `gwswitch: ${dir}/ro/leases.db: the lease store cannot be written (unable to open database file)\n`,
+        `gwswitch: ${dir}/ro/leases.db: the lease store cannot be written (its file system is read-only)\n`,
       ])
       expect(await gwswitch('serve', 'dhcp')).toMatchObject({
         code: 2,

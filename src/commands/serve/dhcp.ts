@@ -14,7 +14,7 @@ export default class ServeDhcp extends BaseCommand {
   static override description =
     'VMs of the inventory get their own addresses, others get one of --pool. A control socket moves a VM to another site ' +
     '(`gwswitch switch`, `send-reconfigure` use it); its next ACK then carries the gateway there. Leases are on disk before an ACK leaves. ' +
-    'Needs root to start, and keeps CAP_NET_RAW and CAP_NET_BIND_SERVICE alone. Logs to stderr, a line an exchange; SIGTERM and Ctrl-C stop it.'
+    'Needs root to start, and keeps CAP_NET_RAW and CAP_NET_BIND_SERVICE alone. Logs to stderr, a line an exchange; SIGHUP reads the inventory again, SIGTERM and Ctrl-C stop it.'
   static override examples = [
     {
       description: 'Serve the segment that eth0 is on, names from gwswitch.yaml',
@@ -61,6 +61,13 @@ export default class ServeDhcp extends BaseCommand {
       'any other option, for those who ask for it: 66=text:boot.example; TYPE: ip, text, hex, u8, u16, u32',
     ),
     route: many('PREFIX=ROUTER', 'a classless static route (option 121), beside the default route; may be repeated'),
+    'next-server': Flags.string({
+      helpValue: 'IP',
+      summary: 'where clients that boot from the network go on (siaddr)',
+    }),
+    'ignore-client-id': Flags.boolean({
+      summary: 'know clients by their MAC alone: for clones that say one client identifier',
+    }),
     'probe-wait': whole({
       default: 300,
       helpValue: 'MS',
@@ -107,9 +114,11 @@ export default class ServeDhcp extends BaseCommand {
       t1: t1S,
       t2: t2S,
       'probe-wait': probeMs,
+      'next-server': nextServer,
+      'ignore-client-id': ignoreClientId,
       ...rest
     } = flags
-    const options = {...rest, interfaceName, leaseS, t1S, t2S, probeMs}
+    const options = {...rest, interfaceName, leaseS, t1S, t2S, probeMs, nextServer, ignoreClientId}
     const inventory = await this.inventory(file)
     const {becomeServer} = await import('../../services/dhcp/become.ts')
     becomeServer({options, inventory, json: this.jsonEnabled()})

@@ -11,6 +11,17 @@ export interface ClientTraits {
   readonly canListen: boolean
 }
 
+/** How a client of each kind that takes no FORCERENEW is made to renew, or that it is not. */
+export const DEAF: Readonly<Record<Exclude<DhcpClientKind, 'dhcpcd'>, string>> = {
+  udhcpc:
+    'udhcpc, which has no listener while it holds its lease: kill -USR1 of udhcpc inside, once, or wait for half of its lease',
+  dhclient:
+    'stock dhclient, which ignores FORCERENEW and keeps its old router on a renewal: use the NAK of gwswitch serve dhcp, or install the exit hook',
+  'dhclient-hook': 'dhclient, which ignores FORCERENEW: wait for T1',
+  networkd: 'systemd-networkd, which ignores FORCERENEW: networkctl renew IF inside, or wait for T1',
+  networkmanager: 'NetworkManager, which ignores FORCERENEW: nmcli device reapply IF inside, or wait for T1',
+}
+
 /** Debian's dhclient.conf asks for these, in this order. */
 const DHCLIENT_ASKS = [1, 28, 2, 3, 15, 6, 119, 12, 44, 47, 26, 121, 42]
 const HMAC_MD5 = 1

@@ -42,6 +42,8 @@ export interface Directive {
   readonly mac: Mac
   /** The site the VM is in; undefined leaves it to the inventory. */
   readonly site: string | undefined
+  /** Where the inventory had it when that was said, '' for nowhere; undefined: not written down (older stores). */
+  readonly inventorySite?: string | undefined
   /** Answer its next renewal with a NAK. Done with once it has begun anew, by that NAK or by itself. */
   readonly nak: boolean
 }

@@ -50,7 +50,8 @@ export function offerOrAck(request: ClientRequest, scope: Scope, fields: ReplyFi
     options.push(writeOption(dhcpOptions.authentication, reconfigureNonce(replay, nonce)))
   }
   echoRelay(options, request)
-  return {...bare(message, message.flags), ciaddr: message.ciaddr, yiaddr: fields.yiaddr, options}
+  const {ciaddr, flags} = message
+  return {...bare(message, flags), ciaddr, yiaddr: fields.yiaddr, siaddr: scope.nextServer, options}
 }
 
 /** A NAK, with why for whoever reads the client's log. */

@@ -1,6 +1,6 @@
 // The rules of a DHCPv4 server that knows sites (RFC 2131 4.3): a client's message and the leases in, the reply and the
 // changed lease out. Nothing is stored and nothing is sent here.
-import {ANY_IPV4, type Ipv4, prefixContains} from '../../wire/address.ts'
+import {ANY_IPV4, type Ipv4, type Mac, prefixContains} from '../../wire/address.ts'
 import type {Dhcp} from '../../wire/dhcp.ts'
 import {
   DHCPACK,
@@ -23,7 +23,10 @@ import {routersAt, type Scope, siteOf} from './scope.ts'
 export interface Case {
   readonly request: ClientRequest
   readonly scope: Scope
+  /** What the server calls itself towards this client: its own identifier, or what the relay puts in its place. */
   readonly serverIdentifier: Ipv4
+  /** Its own, which a client may know from before its relay changed. */
+  readonly ownIdentifier: Ipv4
   readonly leases: LeaseView
   readonly directive: Directive | undefined
   /** Milliseconds since 1970. */
@@ -59,6 +62,8 @@ export interface Answer {
   /** The order to refuse the client's next renewal has been carried out, or it has begun anew without. */
   readonly nakDone: boolean
   readonly reason: Reason | undefined
+  /** Another MAC with the same client identifier, whose lease this one takes over while it runs. */
+  readonly sharedWith: Mac | undefined
   /** What it is about: the address offered, leased, refused or given back. */
   readonly ip: Ipv4 | undefined
   readonly router: Ipv4 | undefined
@@ -67,7 +72,7 @@ export interface Answer {
 /** How long an offer is held. @internal */
 export const OFFER_MS = 15_000
 /** How long an address is left alone that somebody else was found to use. */
-const DECLINE_MS = 600_000
+export const DECLINE_MS = 600_000
 /** The same for a reservation: nothing else can be offered, and whoever has it may be gone. @internal */
 export const DECLINED_RESERVATION_MS = 60_000
 
@@ -77,6 +82,7 @@ const NOTHING: Answer = {
   probe: undefined,
   nakDone: false,
   reason: undefined,
+  sharedWith: undefined,
   ip: undefined,
   router: undefined,
 }
@@ -102,10 +108,10 @@ export function answer(at: Case): Answer {
 }
 
 const keyOf = ({request, scope}: Case): string =>
-  clientKey(request.mac, request.clientId, scope.reservations.has(request.mac))
+  clientKey(request.mac, request.clientId, scope.ignoreClientId || scope.reservations.has(request.mac))
 
 const routersFor = ({scope, request, directive}: Case): readonly Ipv4[] =>
-  routersAt(scope, siteOf(scope, request.mac, directive?.site))
+  routersAt(scope, siteOf(scope, request.mac, directive))
 
 function onDiscover(at: Case): Answer {
   const {request, scope, serverIdentifier, leases, nowMs} = at
@@ -128,10 +134,16 @@ function onDiscover(at: Case): Answer {
     reply: {message, type: DHCPOFFER, to: replyTo(request, ip)},
     lease,
     // Nobody but the VM can rightly have a reserved address, and there is no other to offer.
-    probe: own || scope.reservations.has(request.mac) ? undefined : ip,
+    probe: own || scope.reservations.has(request.mac) || wouldAnswerItself(at, ip) ? undefined : ip,
     ip,
     router: routers[0],
   }
+}
+
+/** Behind a relay an echo is all there is to ask with, and tells no MAC: the client may still have its last address. */
+function wouldAnswerItself({request, leases}: Case, ip: Ipv4): boolean {
+  const last = leases.byIp(ip)
+  return request.message.giaddr !== ANY_IPV4 && last?.mac === request.mac && last.state !== 'declined'
 }
 
 /** RFC 2131 4.3.1: its reservation, its address, the address it had, the one it wants, any. */
@@ -187,11 +199,11 @@ function standing({request, scope, leases, nowMs}: Case, client: string, ip: Ipv
 }
 
 function onRequest(at: Case): Answer {
-  const {request, leases, nowMs, serverIdentifier, directive} = at
+  const {request, leases, nowMs, directive} = at
   const {message, state} = request
   const client = keyOf(at)
   const ip = message.ciaddr === ANY_IPV4 ? request.requestedIp! : message.ciaddr
-  if (state === 'selecting' && request.serverIdentifier !== serverIdentifier) {
+  if (state === 'selecting' && isForOther(at)) {
     const offer = leases.byClient(client)
     const withdrawn = offer?.state === 'offered' ? {...offer, expiresAtMs: nowMs} : undefined
     return silence('other-server', ip, withdrawn)
@@ -208,6 +220,10 @@ function onRequest(at: Case): Answer {
   if (found === 'not-served' && (state === 'init-reboot' || state === 'rebinding')) return silence('no-record', ip)
   return refuse(at, ip, found)
 }
+
+/** Whether the client speaks to another server (option 54). */
+const isForOther = ({request: {serverIdentifier: meant}, serverIdentifier, ownIdentifier}: Case): boolean =>
+  meant !== serverIdentifier && meant !== ownIdentifier
 
 /** What a NAK says, for the client's log. */
 const WHY: Partial<Record<Reason, string>> = {
@@ -254,6 +270,7 @@ function acknowledge(at: Case, client: string, ip: Ipv4): Answer {
     lease,
     // Only one that begins anew gets here with the order standing: it takes the router without being refused.
     nakDone: at.directive?.nak ?? false,
+    sharedWith: mine?.state === 'bound' && isActive(mine, nowMs) && mine.mac !== request.mac ? mine.mac : undefined,
     ip,
     router: routers[0],
   }
@@ -295,10 +312,10 @@ function onInform(at: Case): Answer {
 }
 
 function onDecline(at: Case): Answer {
-  const {request, scope, leases, nowMs, serverIdentifier} = at
+  const {request, scope, leases, nowMs} = at
   const ip = request.requestedIp
   if (ip === undefined) return silence('no-address')
-  if (request.serverIdentifier !== serverIdentifier) return silence('other-server', ip)
+  if (isForOther(at)) return silence('other-server', ip)
   const lease = leases.byIp(ip)
   if (lease?.client !== keyOf(at)) return silence('not-its-own', ip)
   return {...silence('held-by-another', ip), lease: declined(lease, scope, nowMs)}
@@ -312,9 +329,9 @@ export const declined = (lease: Lease, scope: Scope, nowMs: number): Lease => ({
 })
 
 function onRelease(at: Case): Answer {
-  const {request, leases, nowMs, serverIdentifier} = at
+  const {request, leases, nowMs} = at
   const ip = request.message.ciaddr
-  if (request.serverIdentifier !== serverIdentifier) return silence('other-server', ip)
+  if (isForOther(at)) return silence('other-server', ip)
   const lease = leases.byIp(ip)
   if (lease?.client !== keyOf(at) || lease.state !== 'bound') return silence('not-its-own', ip)
   const released: Lease = {...lease, state: 'released', expiresAtMs: nowMs, lastSeenMs: nowMs}

@@ -2,6 +2,8 @@
 import {ANY_IPV4, type Ipv4, ipv4Text, ipv4Value, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
 import type {ClasslessRoute, DhcpOption} from '../../wire/dhcp-options.ts'
 import type {AddressRange} from './book.ts'
+import type {Directive} from './lease.ts'
+import type {ClientRequest} from './request.ts'
 
 /** A router of the segment and the site it is at. */
 export interface SiteRouter {
@@ -38,6 +40,10 @@ export interface Scope {
   /** Addresses that the pool must not give out: routers, reservations, the server. */
   readonly excluded: ReadonlySet<Ipv4>
   readonly times: LeaseTimes
+  /** Where a client that boots from the network goes on (siaddr); 0.0.0.0 without. */
+  readonly nextServer: Ipv4
+  /** Clients are known by their MAC alone. */
+  readonly ignoreClientId: boolean
   /** Where a VM is of which nobody said it; undefined gives it the first router. */
   readonly defaultSite: string | undefined
   /** Given to those who ask for them, in this order to those who ask for nothing. Without 1, 3, 51, 58, 59, 121. */
@@ -56,12 +62,17 @@ export interface ServerFacts {
 }
 
 /**
- * The scope of a message: by its relay's address; by `ciaddr` for what a client sends straight to the server, which it
- * does over routers too; else that of the interface.
+ * The scope of a message: by the link that its relay selects (RFC 3527), whose own address is then anything that the
+ * server can reach, else by the relay's address; by `ciaddr` for what a client sends straight to the server, which it does
+ * over routers too; else that of the interface.
  */
-export function scopeFor(facts: ServerFacts, giaddr: Ipv4, ciaddr: Ipv4, unicast: boolean): Scope | undefined {
+export function scopeFor(
+  facts: ServerFacts,
+  {message: {giaddr, ciaddr}, relay: {linkSelection}}: ClientRequest,
+  unicast: boolean,
+): Scope | undefined {
   const local = facts.scopes.get(facts.local)
-  if (giaddr !== ANY_IPV4) return scopeOf(facts, giaddr)
+  if (giaddr !== ANY_IPV4) return scopeOf(facts, linkSelection ?? giaddr)
   if (!unicast || ciaddr === ANY_IPV4) return local
   return scopeOf(facts, ciaddr) ?? local
 }
@@ -74,9 +85,19 @@ function scopeOf(facts: ServerFacts, ip: Ipv4): Scope | undefined {
   return best
 }
 
+/** Where the inventory has a client, as a {@link Directive} remembers it. */
+export const inventorySiteOf = (scope: Scope, mac: Mac): string => scope.reservations.get(mac)?.site ?? ''
+
+/** The site that was said of a client and still counts: a `site` that the inventory got later is the newer word. */
+export function saidSite(scope: Scope, mac: Mac, directive: Directive | undefined): string | undefined {
+  const now = inventorySiteOf(scope, mac)
+  const then = directive?.inventorySite
+  return then !== undefined && now !== '' && now !== then ? undefined : directive?.site
+}
+
 /** The site a client is in, as far as somebody said it. */
-export const siteOf = (scope: Scope, mac: Mac, directed: string | undefined): string | undefined =>
-  directed ?? scope.reservations.get(mac)?.site ?? scope.defaultSite
+export const siteOf = (scope: Scope, mac: Mac, directive: Directive | undefined): string | undefined =>
+  saidSite(scope, mac, directive) ?? scope.reservations.get(mac)?.site ?? scope.defaultSite
 
 /**
  * The routers for a VM at `site`, the first of which it uses. A site without a router of its own, and an unknown site,

@@ -1,6 +1,7 @@
 // What `serve dhcp` was asked to serve: flags and the inventory in, scopes out, or one line that says what is wrong.
 import {Failure} from '../../errors.ts'
 import {
+  ANY_IPV4,
   type Ipv4,
   ipv4Text,
   ipv4Value,
@@ -44,6 +45,8 @@ export interface ServeRequest extends OptionFlags {
   readonly leaseS?: number | undefined
   readonly t1S?: number | undefined
   readonly t2S?: number | undefined
+  readonly nextServer?: string | undefined
+  readonly ignoreClientId: boolean
   /** PREFIX=ROUTER. */
   readonly route: readonly string[]
 }
@@ -89,6 +92,9 @@ export function serverFacts(
         )
   const options = scopeOptions(request)
   const routes = request.route.map(routeOf)
+  const {nextServer = ANY_IPV4} = request
+  if (!isIpv4(nextServer))
+    throw new Failure('usage', `--next-server "${nextServer}" is not an IPv4 address (want 10.0.0.4)`)
   const scopes = segments.map((segment): Scope => {
     const routers =
       segment === local
@@ -109,6 +115,8 @@ export function serverFacts(
       reservations,
       excluded,
       times: timesOf(request, segment),
+      nextServer,
+      ignoreClientId: request.ignoreClientId,
       defaultSite: request.site,
       options,
       routes,

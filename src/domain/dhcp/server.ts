@@ -1,64 +1,28 @@
 // A DHCP server without sockets, disk and clock: what it holds, and what it does about what happens. Events come in with
 // the time, what is to be done goes out as actions, in the order in which to do it.
-import {ANY_IPV4, type Ipv4, type Mac} from '../../wire/address.ts'
+import {ANY_IPV4, type Mac} from '../../wire/address.ts'
 import {type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
 import {DHCPDISCOVER} from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
 import type {LeaseBook} from './book.ts'
+import {type Conflict, forgive, type Holder, leaveAlone, MOST_PROBES, storable} from './conflict.ts'
 import {type Counters, counters} from './counters.ts'
 import type {Directive, Lease} from './lease.ts'
-import {type ReplyTo, serializeReply} from './reply.ts'
+import {serializeReply} from './reply.ts'
 import {type ClientRequest, readRequest} from './request.ts'
-import {type Answer, answer, type Case, declined} from './rules.ts'
+import {type Answer, answer, type Case} from './rules.ts'
 import {type Scope, type ServerFacts, scopeFor} from './scope.ts'
-
-/** A packet that came to port 67; its bytes are valid until the step is over. */
-export interface Arrival {
-  readonly payload: Uint8Array
-  readonly destination: Ipv4
-}
-
-/** A packet to send. */
-export interface Departure {
-  readonly payload: Uint8Array
-  readonly to: ReplyTo
-}
-
-/** A client's message and what was decided about it. */
-export interface Exchange {
-  readonly request: ClientRequest
-  readonly scope: Scope
-  readonly answer: Answer
-}
-
-/** What goes to the disk together, and what depends on it. */
-export interface Batch {
-  /** By segment and address, the latest of each. */
-  readonly leases: ReadonlyMap<string, Lease>
-  readonly directives: readonly Directive[]
-  /** Answered once all of it is stored, and not at all if it is not. */
-  readonly waiting: readonly Exchange[]
-  /** What held before, to take back from the last to the first if it cannot be stored. */
-  readonly before: readonly Before[]
-}
-
-/** A batch that is being gathered. */
-interface OpenBatch extends Batch {
-  readonly leases: Map<string, Lease>
-  readonly directives: Directive[]
-  readonly waiting: Exchange[]
-  readonly before: Before[]
-}
-
-type Before =
-  | {readonly segment: string; readonly ip: Ipv4; readonly lease: Lease | undefined}
-  | {readonly directive: Directive}
-
-/** An offer that waits until its address has been asked for, and the message to judge anew if somebody has it. */
-interface HeldOffer {
-  readonly exchange: Exchange
-  readonly arrival: Arrival
-}
+import type {
+  Arrival,
+  Batch,
+  Departure,
+  Exchange,
+  HeldOffer,
+  OpenBatch,
+  ServerAction,
+  ServerEvent,
+  ServerNow,
+} from './server-events.ts'
 
 /**
  * What the server holds. Unlike other steps of ours this one changes it in place and returns actions only: leases are
@@ -66,10 +30,10 @@ interface HeldOffer {
  * books, which their owner has filled, belongs to {@link step}; others read.
  */
 export interface DhcpServer {
-  readonly facts: ServerFacts
+  facts: ServerFacts
   readonly counters: Counters
   /** By segment. */
-  readonly books: ReadonlyMap<string, LeaseBook>
+  books: ReadonlyMap<string, LeaseBook>
   /** By {@link clientAt}. */
   readonly directives: Map<string, Directive>
   /** By {@link clientAt}; bounded by the pools, since each holds an address for its client. */
@@ -87,47 +51,6 @@ export const dhcpServer = (
   directives: new Map(stored.map((each) => [clientAt(each.segment, each.mac), each])),
   probing: new Map(),
 })
-
-export type ServerEvent =
-  | {readonly kind: 'arrivals'; readonly batch: readonly Arrival[]}
-  /** A `commit` is durable. */
-  | {readonly kind: 'stored'; readonly batch: Batch}
-  | {readonly kind: 'not_stored'; readonly batch: Batch; readonly why: string}
-  /** The answer to a `probe`: whether somebody else uses the address. */
-  | {readonly kind: 'probed'; readonly client: string; readonly inUse: boolean}
-  /** Nobody could be asked. */
-  | {readonly kind: 'not_probed'; readonly client: string; readonly why: string}
-  /** A lease or a directive is another, for another reason than a client's message; it is durable already. */
-  | {readonly kind: 'changed'; readonly lease?: Lease | undefined; readonly directive?: Directive | undefined}
-
-export type ServerAction =
-  | {readonly kind: 'send'; readonly departures: readonly Departure[]}
-  /** Make it durable; `stored` or `not_stored` says whether it is. */
-  | {readonly kind: 'commit'; readonly batch: Batch}
-  /** Ask whether anybody but `mac` uses the address; `relay` is that of the client, if it has one. */
-  | {
-      readonly kind: 'probe'
-      readonly client: string
-      readonly ip: Ipv4
-      readonly mac: Mac
-      readonly relay: Ipv4 | undefined
-    }
-  /** These are over: whoever follows them may know. */
-  | {readonly kind: 'tell'; readonly exchanges: readonly Exchange[]}
-  /** Something an operator should look at; `key` names the kind, for limiting its rate. */
-  | {readonly kind: 'warn'; readonly key: string; readonly line: string}
-
-/** What is so outside. */
-export interface ServerNow {
-  /** CLOCK_REALTIME, ns. */
-  readonly nowNs: () => bigint
-  /** 16 unguessable bytes, 32 hex digits. */
-  readonly newNonce: () => string
-  /** Whether an address is asked for before it is offered for the first time. */
-  readonly probes: boolean
-  /** Longest UDP payload that leaves in one frame. */
-  readonly maximum: number
-}
 
 interface Turn {
   readonly server: DhcpServer
@@ -149,7 +72,7 @@ export function step(server: DhcpServer, event: ServerEvent, now: ServerNow): re
       takeBack(turn, event.batch, event.why)
       break
     case 'probed':
-      probed(turn, event.client, event.inUse)
+      probed(turn, event.client, event.holder)
       break
     case 'not_probed':
       notProbed(turn, event.client, event.why)
@@ -157,8 +80,19 @@ export function step(server: DhcpServer, event: ServerEvent, now: ServerNow): re
     case 'changed':
       if (event.lease) bookOf(server, event.lease.segment).put(event.lease)
       if (event.directive) direct(server, event.directive)
+      break
+    case 'reloaded':
+      reloaded(server, event.facts, event.books)
   }
   return turn.actions
+}
+
+/** A client whose segment is not served any more waits for no answer. */
+function reloaded(server: DhcpServer, facts: ServerFacts, books: DhcpServer['books']): void {
+  server.facts = facts
+  server.books = books
+  for (const [client, {exchange}] of server.probing)
+    if (!books.has(exchange.scope.segment)) server.probing.delete(client)
 }
 
 export const bookOf = ({books}: DhcpServer, segment: string): LeaseBook => books.get(segment)!
@@ -190,10 +124,14 @@ function receive(turn: Turn, arrivals: readonly Arrival[]): void {
     const exchange = judge(turn, arrival, atMs)
     if (!exchange) continue
     const {lease, probe, nakDone} = exchange.answer
+    const before = probe === undefined ? undefined : bookOf(turn.server, exchange.scope.segment).byIp(probe)
     if (lease) putLease(turn.server, lease, batch)
     if (nakDone) endNak(turn.server, exchange, batch)
-    if (probe !== undefined && turn.now.probes) holdOffer(turn, exchange, probe, arrival)
-    else (outlives(exchange.answer) ? batch.waiting : ready).push(exchange)
+    if (probe !== undefined && turn.now.probes) {
+      // The packet's own bytes are another one's by the time that somebody has answered.
+      const payload = Uint8Array.from(arrival.payload)
+      holdOffer(turn, {exchange, arrival: {...arrival, payload}, before, conflicts: []})
+    } else (outlives(exchange.answer) ? batch.waiting : ready).push(exchange)
   }
   settle(turn, ready)
   if (batch.waiting.length > 0) turn.actions.push({kind: 'commit', batch})
@@ -211,11 +149,10 @@ function judge(turn: Turn, {payload, destination}: Arrival, atMs: number): Excha
     return undefined
   }
   count.receive(request.type)
-  const {giaddr, ciaddr} = request.message
-  const scope = scopeFor(facts, giaddr, ciaddr, destination !== '255.255.255.255')
+  const scope = scopeFor(facts, request, destination !== '255.255.255.255')
   if (!scope) {
     count.drop('unknown-segment')
-    warn(turn, 'unknown-segment', `a relay at ${giaddr} serves no segment of this server`)
+    warn(turn, 'unknown-segment', `${relayText(request)} serves no segment of this server`)
     return undefined
   }
   if (request.type === DHCPDISCOVER && isProbing(turn.server, scope, request)) {
@@ -224,6 +161,9 @@ function judge(turn: Turn, {payload, destination}: Arrival, atMs: number): Excha
   }
   return {request, scope, answer: answer(caseOf(turn, request, scope, atMs))}
 }
+
+const relayText = ({message: {giaddr}, relay: {linkSelection}}: ClientRequest): string =>
+  `a relay at ${giaddr}${linkSelection === undefined ? '' : ` that selects link ${linkSelection} (option 82.5)`}`
 
 function parsed(payload: Uint8Array): Dhcp | WireError['reason'] {
   try {
@@ -241,7 +181,8 @@ const isProbing = ({probing}: DhcpServer, {segment}: Scope, {mac}: ClientRequest
 const caseOf = ({server, now}: Turn, request: ClientRequest, scope: Scope, atMs: number): Case => ({
   request,
   scope,
-  serverIdentifier: server.facts.serverIdentifier,
+  serverIdentifier: request.relay.serverIdOverride ?? server.facts.serverIdentifier,
+  ownIdentifier: server.facts.serverIdentifier,
   leases: bookOf(server, scope.segment),
   directive: directiveOf(server, scope.segment, request.mac),
   nowMs: atMs,
@@ -285,6 +226,7 @@ function settle(turn: Turn, exchanges: readonly Exchange[]): void {
   for (const exchange of exchanges) {
     const {request, answer: given} = exchange
     if (given.reason !== undefined) noteReason(turn, exchange)
+    if (given.sharedWith !== undefined) noteClone(turn, exchange)
     if (!given.reply) continue
     turn.server.counters.send(given.reply.type)
     const payload = bytesOf(turn, request, given.reply.message)
@@ -318,13 +260,20 @@ function noteReason(turn: Turn, {request: {mac}, scope: {segment}, answer: {reas
     warn(turn, 'declined', `${mac} declines ${ip}: somebody else uses it on segment ${segment}`)
 }
 
-function holdOffer(turn: Turn, exchange: Exchange, ip: Ipv4, arrival: Arrival): void {
-  const {request, scope} = exchange
+/** It is the server's rule (RFC 2131 4.2) and nearly always a mistake: both use one address. */
+function noteClone(turn: Turn, {request: {mac}, scope: {segment}, answer: {sharedWith, ip}}: Exchange): void {
+  const pair = `${mac} and ${sharedWith} on segment ${segment} say the same client identifier, and have ${ip} both`
+  warn(turn, 'clone', `${pair}: clones? Give one a machine-id of its own, or serve with --ignore-client-id`)
+}
+
+function holdOffer(turn: Turn, held: HeldOffer): void {
+  const {request, scope, answer: given} = held.exchange
   const {mac} = request
   const {giaddr} = request.message
   const client = clientAt(scope.segment, mac)
-  turn.server.probing.set(client, {exchange, arrival: {...arrival, payload: Uint8Array.from(arrival.payload)}})
-  turn.actions.push({kind: 'probe', client, ip, mac, relay: giaddr === ANY_IPV4 ? undefined : giaddr})
+  turn.server.probing.set(client, held)
+  const relay = giaddr === ANY_IPV4 ? undefined : giaddr
+  turn.actions.push({kind: 'probe', client, ip: given.probe!, mac, relay})
 }
 
 /** The offer that was held, which it is not any more. */
@@ -334,10 +283,10 @@ function release({server}: Turn, client: string): HeldOffer | undefined {
   return held
 }
 
-function probed(turn: Turn, client: string, inUse: boolean): void {
+function probed(turn: Turn, client: string, holder: Holder | undefined): void {
   const held = release(turn, client)
   if (!held) return
-  if (inUse) conflict(turn, held)
+  if (holder) conflict(turn, held, holder)
   else settle(turn, [held.exchange])
 }
 
@@ -352,17 +301,36 @@ function notProbed(turn: Turn, client: string, why: string): void {
 }
 
 /** Somebody else has what was to be offered: the client, who never saw the offer, gets another for the same message. */
-function conflict(turn: Turn, {exchange: {scope, answer: given}, arrival}: HeldOffer): void {
-  const {segment} = scope
-  warn(turn, 'conflict', `${given.probe} is in use by a host that did not get it here (segment ${segment})`)
+function conflict(turn: Turn, held: HeldOffer, holder: Holder): void {
+  const {exchange, arrival, before} = held
+  const {scope, answer: given} = exchange
+  const book = bookOf(turn.server, scope.segment)
+  const by = holder.mac === undefined ? 'a host' : `${holder.mac}, a host`
+  warn(turn, 'conflict', `${given.probe} is in use by ${by} that did not get it here (segment ${scope.segment})`)
   turn.server.counters.drop('conflict')
-  if (given.lease) {
-    const lease = declined(given.lease, scope, nowMs(turn))
-    bookOf(turn.server, segment).put(lease)
-    // Not taken back where it cannot be stored: then it is known until a restart, after which the address is asked for
-    // again.
-    const leases = new Map([[`${segment} ${lease.ip}`, lease]])
-    turn.actions.push({kind: 'commit', batch: {leases, directives: [], waiting: [], before: []}})
+  const found = leaveAlone(book, scope, given.lease!, before, holder, nowMs(turn))
+  const conflicts = [...held.conflicts, found]
+  // Not taken back where it cannot be stored: then it is known until a restart, after which the address is asked for
+  // again.
+  storeConflicts(turn, [found])
+  const next = conflicts.length < MOST_PROBES ? judge(turn, arrival, nowMs(turn)) : undefined
+  const probe = next?.answer.probe
+  const was = probe === undefined ? undefined : book.byIp(probe)
+  if (next?.answer.lease) book.put(next.answer.lease)
+  if (next && probe !== undefined) {
+    holdOffer(turn, {exchange: next, arrival, before: was, conflicts})
+    return
   }
-  receive(turn, [arrival])
+  const forgiven = forgive(book, conflicts, nowMs(turn))
+  if (forgiven) {
+    storeConflicts(turn, forgiven.freed)
+    warn(turn, 'answers-for-all', `${forgiven.line} (segment ${scope.segment})`)
+  }
+  if (next) settle(turn, [next])
+  else turn.server.counters.drop('all-in-use')
+}
+
+function storeConflicts({actions}: Turn, conflicts: readonly Conflict[]): void {
+  const leases = storable(conflicts)
+  if (leases.size > 0) actions.push({kind: 'commit', batch: {leases, directives: [], waiting: [], before: []}})
 }

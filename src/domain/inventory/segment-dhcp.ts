@@ -29,12 +29,23 @@ const addressPort = text('ADDRESS:PORT, 127.0.0.1:7911').refine(
   'is not ADDRESS:PORT (want 127.0.0.1:7911)',
 )
 
+const endpoint = text('a socket, /run/..., or a URL').refine(
+  (value) => value.startsWith('/') || /^https?:\/\/[^\s/@]+\/?/.test(value),
+  'is no control channel (want /run/... or https://10.0.0.3:8000/)',
+)
+
 const fields = z.strictObject({
   server: z.enum(DHCP_SERVERS),
   /** Its server identifier (option 54), if known. */
   address: address.optional(),
   /** gwswitch, Kea: the unix socket that takes its control commands. */
   control: path.optional(),
+  /** Kea: the control channels of all servers that answer the segment (unix sockets, URLs), in the order in which to change them. */
+  controls: z.array(endpoint).min(1, 'is empty (want a path or a URL)').optional(),
+  /** Kea: PEM files for `https:`: the authority of its certificate, and our own certificate with its key. */
+  ca: path.optional(),
+  cert: path.optional(),
+  key: path.optional(),
   /** gwswitch: the addresses for clients without a reservation, each `FIRST-LAST`. */
   pool: z.array(text('a range, 10.0.0.100-10.0.0.199')).optional(),
   /** gwswitch: how long it leases addresses, s. */
@@ -69,7 +80,11 @@ export type SegmentDhcp = Immutable<z.infer<typeof fields>>
 const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp, 'needed' | 'possible'>>>> = {
   gwswitch: {control: 'possible', pool: 'possible', lease: 'possible'},
   dnsmasq: {optsfile: 'needed', pidfile: 'possible', log: 'possible', nonces: 'possible'},
-  kea: {control: 'possible', log: 'possible', nonces: 'possible'},
+  kea: {
+    ...{control: 'possible', controls: 'possible', ca: 'possible', cert: 'possible', key: 'possible'},
+    log: 'possible',
+    nonces: 'possible',
+  },
   isc: {omapi: 'possible', omapiKey: 'possible', leases: 'possible', log: 'possible', nonces: 'possible'},
 }
 

@@ -204,7 +204,7 @@ function unseenText(
     case 'unseen':
       return sees === 'all'
         ? `answers ${asked}, but nothing of its own was heard at ${here}, and no answer to an echo${by}: it drops ICMP and says nothing`
-        : `answers ${asked}, but where it sends${by} cannot be seen at ${here}: run this at ${to.name} or on the VM's own port`
+        : `answers ${asked}, but where it sends${by} cannot be seen at ${here}${sees === 'to' ? `, ${to.name}'s own leg: it sends elsewhere, or drops what is asked; the VM's own port shows which` : `: run this at ${to.name} or on the VM's own port`}`
   }
 }
 

@@ -1,5 +1,16 @@
 // One SQLite file that one process has to itself, written durably.
-import {closeSync, copyFileSync, existsSync, mkdirSync, openSync, readSync, renameSync, statSync} from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+} from 'node:fs'
 import {basename, dirname} from 'node:path'
 import type {DatabaseSync, SQLInputValue} from 'node:sqlite'
 import {pathToFileURL} from 'node:url'
@@ -49,7 +60,9 @@ export async function openDatabase(file: string, options: DatabaseOptions): Prom
     return database
   } catch (error) {
     if (database?.isOpen) closeAsItWas(database, log && troubleOf(error) !== 'locked' ? file : undefined)
-    throw error instanceof Failure ? error : new Failure('runtime', `${file}: ${reason(error as Error, options.what)}`)
+    throw error instanceof Failure
+      ? error
+      : new Failure('runtime', `${file}: ${reason(error as Error, options.what, file)}`)
   } finally {
     process.umask(before)
   }
@@ -186,7 +199,9 @@ const lastLine = (text: string): string => text.trim().split('\n').at(-1)!
 const SQLITE_BUSY = 5
 const SQLITE_LOCKED = 6
 const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
 const SQLITE_CORRUPT = 11
+const SQLITE_FULL = 13
 const SQLITE_CANTOPEN = 14
 const SQLITE_NOTADB = 26
 
@@ -213,17 +228,36 @@ function troubleOf(error: unknown): 'locked' | 'corrupt' | 'not-writable' | unde
 
 const IN_USE = 'in use by another server'
 
-function reason(error: Error, what: string): string {
+/** Why `file` could not be written, in words for whoever looks after the disk; SQLite's own where it is something else. */
+export function writeTrouble(error: unknown, file: string): string {
+  const {errcode = 0, code, message} = error as Error & {errcode?: number; code?: string}
+  if ((errcode & 0xff) === SQLITE_FULL || code === 'ENOSPC') return 'the disk is full'
+  const place = existsSync(file) ? file : dirname(file)
+  if (code === 'EROFS' || accessTrouble(place) === 'EROFS') return 'its file system is read-only'
+  if (code === 'EACCES' || accessTrouble(place) === 'EACCES') return 'it is not ours to write'
+  return (errcode & 0xff) === SQLITE_IOERR ? `the disk fails: ${message}` : message
+}
+
+function accessTrouble(path: string): string | undefined {
+  try {
+    accessSync(path, constants.W_OK)
+    return undefined
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code
+  }
+}
+
+function reason(error: Error, what: string, file: string): string {
   const {message} = error
   switch (troubleOf(error)) {
     case 'corrupt':
       return `the ${what} is corrupt (${message}): restore it from a backup, or move it away to start with an empty one`
     case 'not-writable':
-      return `the ${what} cannot be written (${message})`
+      return `the ${what} cannot be written (${writeTrouble(error, file)})`
     case 'locked':
       return `the ${what} is ${IN_USE}`
     default:
-      return `cannot open the ${what}: ${message}`
+      return `cannot open the ${what}: ${writeTrouble(error, file)}`
   }
 }
 

@@ -1,16 +1,7 @@
 // What to do next about a client that did not act, by its kind.
+import {DEAF} from '../../domain/dhcp/client-kind.ts'
 import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
 import type {ReportRow} from './row.ts'
-
-/** How each kind of client is made to renew from inside. */
-const RENEW_INSIDE: Readonly<Record<DhcpClientKind, string>> = {
-  dhcpcd: 'dhcpcd -N IF',
-  udhcpc: 'kill -USR1 of udhcpc, once (a second one before the ACK takes the address away)',
-  dhclient: 'nothing inside: stock dhclient keeps the old router on a renewal',
-  'dhclient-hook': 'dhclient -1 does not renew early: wait for T1',
-  networkd: 'networkctl renew IF',
-  networkmanager: 'nmcli device reapply IF',
-}
 
 type Ran = Exclude<ReportRow, {readonly outcome: 'skipped'}>
 
@@ -30,8 +21,8 @@ export function adviceFor(row: Ran): string | undefined {
       return 'is its DHCP server up, and reachable from the site it is in now?'
     case 'unreachable':
       return kind === 'networkmanager'
-        ? `NetworkManager listens to its server's port 67 alone, and ignores FORCERENEW there too: renew inside (${RENEW_INSIDE.networkmanager}), or wait for T1`
-        : `it has no DHCP listener while it holds its lease (udhcpc is like that; NetworkManager hears port 67 of its server alone): renew inside (${RENEW_INSIDE.udhcpc}), or wait for its renewal`
+        ? `NetworkManager listens to its server's port 67 alone, and ignores FORCERENEW there too: renew inside (nmcli device reapply IF), or wait for T1`
+        : `it has no DHCP listener while it holds its lease (udhcpc is like that; NetworkManager hears port 67 of its server alone): renew inside (kill -USR1 of udhcpc, once: a second one before the ACK takes the address away), or wait for its renewal`
     case 'silent':
       return silent(row, kind, canListen)
   }
@@ -46,10 +37,7 @@ export function adviceFor6({outcome}: Ran): string | undefined {
 
 function silent({sees, signed}: Ran, kind: DhcpClientKind | undefined, canListen: boolean | undefined): string {
   const unseen = sees ? '' : 'neither the wire nor a server can be watched from here: it may have acted; '
-  if (kind === 'dhclient' || kind === 'dhclient-hook')
-    return `${unseen}dhclient ignores FORCERENEW: use the NAK of gwswitch serve dhcp, or install the exit hook and wait for T1`
-  if (kind === 'networkd' || kind === 'networkmanager')
-    return `${unseen}${kind} ignores FORCERENEW: renew inside (${RENEW_INSIDE[kind]}), or wait for T1`
+  if (kind !== undefined && kind !== 'dhcpcd') return `${unseen}it runs ${DEAF[kind]}`
   if (canListen === false)
     return `${unseen}it did not send option 145, so it does not listen for FORCERENEW: renew inside, use the NAK of gwswitch serve dhcp, or wait for T1`
   if (!signed && (kind === 'dhcpcd' || canListen))

@@ -38,8 +38,11 @@ export interface ReconfigureRow {
   /** From the last FORCERENEW to the client's REQUEST and to the ACK (DHCPv6: the Reply), ms. */
   readonly requestMs: number | null
   readonly ackMs: number | null
-  /** Who told of the ACK: a frame, or the server (then its time is that of asking). */
-  readonly toldBy: 'wire' | 'server' | null
+  /**
+   * Who told of the ACK: a frame, or the server (then its time is that of asking); `configured`: the server, and `router` is
+   * what it is configured to give.
+   */
+  readonly toldBy: 'wire' | 'server' | 'configured' | null
   readonly kind: string | null
   /** It sent option 145. */
   readonly canListen: boolean | null
@@ -143,12 +146,13 @@ function wordsFor(row: ReconfigureRow, message: ReconfigureMessage): string {
         toldBy === 'wire'
           ? `${answer} ${ackMs!.toFixed(1)} ms after the ${message}`
           : `its server tells so, within ${ackMs!.toFixed(0)} ms`
-      return `${router === null ? 'renewed' : `router ${router}`}, ${when}${attempts > 1 ? ` (attempt ${attempts})` : ''}`
+      const what = toldBy === 'configured' ? `renewed; its server is configured to give ${router}` : `router ${router}`
+      return `${router === null ? 'renewed' : what}, ${when}${attempts > 1 ? ` (attempt ${attempts})` : ''}`
     }
     case 'refused':
       return ackMs === null
         ? 'the server answered its REQUEST with a NAK'
-        : `renewed, but the ACK gives ${router === null ? 'no router' : `router ${router}`}`
+        : `renewed, but ${toldBy === 'configured' ? 'its server is configured to give' : 'the ACK gives'} ${router === null ? 'no router' : `router ${router}`}`
     case 'unanswered':
       return `asked ${requestMs!.toFixed(1)} ms after the ${message}, and no server answered`
     case 'unreachable':

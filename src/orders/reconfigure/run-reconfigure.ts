@@ -64,6 +64,7 @@ export async function runReconfigure(
       xid: request.xid,
       serverId: request.serverId ?? segment?.dhcp?.address,
       nonces: order.nonceFile === undefined ? undefined : nonceFile(order.nonceFile),
+      kindOf: ({mac}) => inventory?.vms.find((vm) => vm.mac === mac)?.dhcp?.client,
       unauthenticated: order.unauthenticated ?? false,
       dryRun: stage.dryRun,
     }

@@ -1,4 +1,5 @@
 // Does somebody use this address already? Asked before it is offered for the first time (RFC 2131 3.1, 2).
+import type {Holder} from '../../domain/dhcp/conflict.ts'
 import type {EchoSocket} from '../../net/dhcp/dhcp-echo.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {ANY_IPV4, BROADCAST, type Ipv4, type Mac, ZERO_MAC} from '../../wire/address.ts'
@@ -8,8 +9,8 @@ import {ETHERTYPE_ARP, parseEthernet} from '../../wire/ethernet.ts'
 import {arpFrame} from '../../wire/frames.ts'
 
 export interface ConflictProbe {
-  /** Resolves to whether anybody but `client` answers for `ip`: by ARP on the segment, by ICMP echo behind a relay. */
-  probe(ip: Ipv4, client: Mac, relay: Ipv4 | undefined): Promise<boolean>
+  /** Resolves to who but `client` answers for `ip`: by ARP on the segment, by ICMP echo behind a relay. */
+  probe(ip: Ipv4, client: Mac, relay: Ipv4 | undefined): Promise<Holder | undefined>
   /** An echo reply came. */
   onEcho(from: Ipv4): void
   close(): void
@@ -25,7 +26,7 @@ export interface ConflictProbeOptions {
 
 interface Waiting {
   readonly client: Mac
-  used(): void
+  used(by: Holder): void
 }
 
 export function conflictProbe(link: Link, {waitMs, echo, sleep}: ConflictProbeOptions): ConflictProbe {
@@ -35,7 +36,7 @@ export function conflictProbe(link: Link, {waitMs, echo, sleep}: ConflictProbeOp
     const seen = senderOf(bytes)
     const asked = seen && waiting.get(seen.ip)
     // The client itself may still have it from an earlier life.
-    if (asked && seen.mac !== asked.client && seen.mac !== link.mac) asked.used()
+    if (asked && seen.mac !== asked.client && seen.mac !== link.mac) asked.used({mac: seen.mac})
   })
   const ask = (ip: Ipv4, relay: Ipv4 | undefined, sequence: number): void => {
     if (relay !== undefined) echo?.send(ip, sequence)
@@ -43,9 +44,9 @@ export function conflictProbe(link: Link, {waitMs, echo, sleep}: ConflictProbeOp
   }
   return {
     async probe(ip, client, relay) {
-      if (relay !== undefined && !echo) return false
-      const {promise, resolve} = Promise.withResolvers<boolean>()
-      waiting.set(ip, {client, used: () => resolve(true)})
+      if (relay !== undefined && !echo) return undefined
+      const {promise, resolve} = Promise.withResolvers<Holder>()
+      waiting.set(ip, {client, used: resolve})
       try {
         // Twice, since one frame may be lost and an address used twice costs more than a frame.
         const silent = (async () => {
@@ -53,14 +54,14 @@ export function conflictProbe(link: Link, {waitMs, echo, sleep}: ConflictProbeOp
           await sleep(waitMs / 2)
           ask(ip, relay, 2)
           await sleep(waitMs / 2)
-          return false
+          return undefined
         })()
         return await Promise.race([promise, silent])
       } finally {
         waiting.delete(ip)
       }
     },
-    onEcho: (from) => waiting.get(from)?.used(),
+    onEcho: (from) => waiting.get(from)?.used({mac: undefined}),
     close: stop,
   }
 }

@@ -11,7 +11,7 @@ import {
   type Whereabouts,
 } from '../../domain/dhcp/control.ts'
 import {isActive, type Lease, renewsAtMs} from '../../domain/dhcp/lease.ts'
-import {type Reservation, routersAt, type Scope, siteOf} from '../../domain/dhcp/scope.ts'
+import {inventorySiteOf, type Reservation, routersAt, type Scope, saidSite, siteOf} from '../../domain/dhcp/scope.ts'
 import {hint} from '../../domain/suggest.ts'
 import {Failure} from '../../errors.ts'
 import type {JsonLines, JsonSession} from '../../net/stream/json-lines.ts'
@@ -154,22 +154,25 @@ function relocate(parts: ControlParts, target: Target, site: string | null, trig
     throw new Failure('usage', `site "${site}" has no router on segment ${scope.segment}${hint(site, sites)}`)
   }
   // An order to refuse its next renewal was for another router, and went with a switch that is over.
-  engine.store({directive: {segment: scope.segment, mac, site: site ?? undefined, nak: false}})
+  const inventorySite = inventorySiteOf(scope, mac)
+  engine.store({directive: {segment: scope.segment, mac, site: site ?? undefined, inventorySite, nak: false}})
   const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
   if (sends) forcerenewer.start(scope, lease)
   return ordered(parts, target, sends ? 'forcerenew' : undefined)
 }
 
 function whereabouts({engine}: ControlParts, {scope, mac, name}: Target): Whereabouts {
-  const said = engine.directive(scope.segment, mac)?.site
-  const site = siteOf(scope, mac, said)
+  const directive = engine.directive(scope.segment, mac)
+  const said = saidSite(scope, mac, directive)
+  const site = siteOf(scope, mac, directive)
   return {vm: name, said, site, router: routersAt(scope, site)[0]}
 }
 
 function refuseRenewal(parts: ControlParts, target: Target): Ordered {
   const {scope, mac} = target
-  const site = parts.engine.directive(scope.segment, mac)?.site
-  parts.engine.store({directive: {segment: scope.segment, mac, site, nak: true}})
+  const site = saidSite(scope, mac, parts.engine.directive(scope.segment, mac))
+  const inventorySite = inventorySiteOf(scope, mac)
+  parts.engine.store({directive: {segment: scope.segment, mac, site, inventorySite, nak: true}})
   return ordered(parts, target, 'nak')
 }
 
@@ -190,7 +193,7 @@ function ordered(
   {scope, mac, lease, name}: Target,
   trigger: Ordered['trigger'] | undefined,
 ): Ordered {
-  const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac)?.site)
+  const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac))
   const bound = lease?.state === 'bound' && isActive(lease, parts.nowMs())
   return {
     vm: name,
@@ -204,7 +207,7 @@ function ordered(
 function transaction(parts: ControlParts, {scope, mac, lease, name}: Target, reserve: boolean): Transaction {
   if (!lease || lease.state === 'offered') throw new Failure('usage', `${name} has no lease here`)
   const replay = reserve ? parts.forcerenewer.reserveReplay(lease) : lease.replay
-  const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac)?.site)
+  const site = siteOf(scope, mac, parts.engine.directive(scope.segment, mac))
   return {
     vm: name,
     segment: scope.segment,

@@ -1,23 +1,20 @@
 // The server between its sockets and its disk: tells the step what happens, and does what that says.
 import type {LeaseBook} from '../../domain/dhcp/book.ts'
+import type {Holder} from '../../domain/dhcp/conflict.ts'
 import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
 import type {Counters} from '../../domain/dhcp/counters.ts'
 import type {Directive, Lease} from '../../domain/dhcp/lease.ts'
 import type {ServerFacts} from '../../domain/dhcp/scope.ts'
-import {
-  type Arrival,
-  type Batch,
-  bookOf,
-  type Departure,
-  dhcpServer,
-  directiveOf,
-  type Exchange,
-  isAnsweredRequest,
-  type ServerAction,
-  type ServerEvent,
-  type ServerNow,
-  step,
-} from '../../domain/dhcp/server.ts'
+import {bookOf, dhcpServer, directiveOf, isAnsweredRequest, step} from '../../domain/dhcp/server.ts'
+import type {
+  Arrival,
+  Batch,
+  Departure,
+  Exchange,
+  ServerAction,
+  ServerEvent,
+  ServerNow,
+} from '../../domain/dhcp/server-events.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {exchangeEvent} from './events.ts'
 import {guarded} from './guarded.ts'
@@ -31,8 +28,8 @@ export interface EngineOutside {
   /** Durable when it returns. @throws Failure */
   commit(leases: Iterable<Lease>, directives?: Iterable<Directive>): void
   send(departures: readonly Departure[]): void
-  /** Whether somebody uses the address; undefined: do not ask. `relay` is that of the client, if it has one. */
-  readonly probe: ((ip: Ipv4, client: Mac, relay: Ipv4 | undefined) => Promise<boolean>) | undefined
+  /** Who uses the address; undefined: do not ask. `relay` is that of the client, if it has one. */
+  readonly probe: ((ip: Ipv4, client: Mac, relay: Ipv4 | undefined) => Promise<Holder | undefined>) | undefined
   /** Tells of an exchange. Left out as long as nobody listens. */
   readonly report: ((event: ExchangeEvent) => void) | undefined
   /** Something an operator should look at; `key` names the kind, for limiting its rate. */
@@ -50,6 +47,8 @@ export interface Engine {
   directive(segment: string, mac: Mac): Directive | undefined
   /** Stores a lease or a directive that changed for another reason than a client's message. @throws Failure */
   store(change: {readonly lease?: Lease; readonly directive?: Directive}): void
+  /** Goes on with another inventory. */
+  reload(facts: ServerFacts, books: ReadonlyMap<string, LeaseBook>): void
   /** Calls `listener` for every DHCPREQUEST that was answered; returns what takes it off. */
   onRequest(listener: (mac: Mac) => void): () => void
 }
@@ -104,7 +103,7 @@ export function createEngine(
   const ask = ({client, ip, mac, relay}: ServerAction & {kind: 'probe'}): void => {
     const answered = (event: ServerEvent): void => guarded(() => happen(event), outside.warn)
     outside.probe!(ip, mac, relay).then(
-      (inUse) => answered({kind: 'probed', client, inUse}),
+      (holder) => answered({kind: 'probed', client, holder}),
       (error: Error) => answered({kind: 'not_probed', client, why: error.message}),
     )
   }
@@ -118,7 +117,9 @@ export function createEngine(
   }
 
   return {
-    facts,
+    get facts() {
+      return server.facts
+    },
     counters: server.counters,
     receive: (batch) => happen({kind: 'arrivals', batch}),
     book: (segment) => bookOf(server, segment),
@@ -127,6 +128,7 @@ export function createEngine(
       outside.commit(lease ? [lease] : [], directive ? [directive] : [])
       happen({kind: 'changed', lease, directive})
     },
+    reload: (next, itsBooks) => happen({kind: 'reloaded', facts: next, books: itsBooks}),
     onRequest(listener) {
       requestListeners.add(listener)
       return () => void requestListeners.delete(listener)

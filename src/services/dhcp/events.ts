@@ -30,7 +30,7 @@ export function exchangeEvent(
     answer: reply && dhcpMessageTypeName(reply.type),
     reason,
     router,
-    site: siteOf(scope, mac, directive?.site),
+    site: siteOf(scope, mac, directive),
     xid: xidText(message.xid),
     relay: message.giaddr === ANY_IPV4 ? undefined : message.giaddr,
     capable145: request.capable145,
@@ -63,7 +63,7 @@ export const forcerenewEvent = (
 })
 
 export function leaseRow(lease: Lease, scope: Scope, directive: Directive | undefined, nowMs: number): LeaseRow {
-  const site = siteOf(scope, lease.mac, directive?.site)
+  const site = siteOf(scope, lease.mac, directive)
   return {
     segment: lease.segment,
     vm: scope.reservations.get(lease.mac)?.vm,

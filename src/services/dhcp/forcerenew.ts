@@ -53,7 +53,7 @@ export function forcerenewer(engine: Engine, outside: EngineOutside, after: Afte
     })
     outside.send([{payload, to: {to: 'client', ip: lease.ip, mac}}])
     engine.counters.send(DHCPFORCERENEW)
-    const site = siteOf(scope, mac, engine.directive(scope.segment, mac)?.site)
+    const site = siteOf(scope, mac, engine.directive(scope.segment, mac))
     outside.report?.(forcerenewEvent(lease, scope, site, number, nowNs))
     const wait = AGAIN_MS[number - 1]
     if (wait !== undefined)

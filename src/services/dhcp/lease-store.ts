@@ -2,7 +2,7 @@
 import type {Directive, Lease, LeaseState} from '../../domain/dhcp/lease.ts'
 import {Failure} from '../../errors.ts'
 import {fileSync} from '../../net/file/file-sync.ts'
-import {openDatabase, type StatementSync} from '../../net/file/sqlite.ts'
+import {openDatabase, type StatementSync, writeTrouble} from '../../net/file/sqlite.ts'
 
 export interface LeaseStore {
   leases(): Lease[]
@@ -27,7 +27,7 @@ const SCHEMA = `
     PRIMARY KEY (segment, ip)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE directive (
-    segment TEXT, mac TEXT, site TEXT, nak INTEGER NOT NULL, PRIMARY KEY (segment, mac)
+    segment TEXT, mac TEXT, site TEXT, nak INTEGER NOT NULL, inventorySite TEXT, PRIMARY KEY (segment, mac)
   ) STRICT, WITHOUT ROWID
 `
 
@@ -38,6 +38,7 @@ const UPGRADES = {
   ALTER TABLE lease ADD COLUMN kind TEXT NOT NULL DEFAULT '';
   UPDATE lease SET t1S = max(0, expiresAtMs - lastSeenMs) / 1000 WHERE state = 'bound'
 `,
+  2: 'ALTER TABLE directive ADD COLUMN inventorySite TEXT',
 }
 
 type Row = Readonly<Record<string, string | bigint | null>>
@@ -56,7 +57,7 @@ export async function openLeaseStore(
 ): Promise<LeaseStore> {
   const database = await openDatabase(file, {
     applicationId: APPLICATION_ID,
-    version: 2,
+    version: 3,
     schema: SCHEMA,
     upgrades: UPGRADES,
     sync,
@@ -71,7 +72,7 @@ export async function openLeaseStore(
     return statement.all() as Row[]
   }
   const lease = database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-  const directive = database.prepare('INSERT OR REPLACE INTO directive VALUES (?, ?, ?, ?)')
+  const directive = database.prepare('INSERT OR REPLACE INTO directive VALUES (?, ?, ?, ?, ?)')
   const [begin, commit, rollback] = ['BEGIN IMMEDIATE', 'COMMIT', 'ROLLBACK'].map((sql) => database.prepare(sql)) as [
     StatementSync,
     StatementSync,
@@ -87,11 +88,13 @@ export async function openLeaseStore(
       try {
         begin.run()
         for (const each of leases) writeLease(lease, each)
-        for (const {segment, mac, site, nak} of directives) directive.run(segment, mac, site ?? null, nak ? 1 : 0)
+        for (const {segment, mac, site, nak, inventorySite} of directives)
+          directive.run(segment, mac, site ?? null, nak ? 1 : 0, inventorySite ?? null)
         commit.run()
       } catch (error) {
         if (database.isTransaction) rollback.run()
-        throw new Failure('runtime', `${file}: cannot store leases: ${(error as Error).message}`)
+        const why = writeTrouble(error, file)
+        throw new Failure('runtime', `${file}: cannot store leases, so that nobody gets one: ${why}`)
       }
       if (++commits % SYNC_EVERY === 0) ahead?.begin()
     },
@@ -142,4 +145,5 @@ const directiveOf = (row: Row): Directive => ({
   mac: String(row.mac),
   site: row.site === null ? undefined : String(row.site),
   nak: row.nak === 1n,
+  inventorySite: row.inventorySite === null ? undefined : String(row.inventorySite),
 })

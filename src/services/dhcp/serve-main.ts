@@ -1,4 +1,5 @@
 // Entry point of the DHCP server as a process of its own: serve-main ORDER-FILE. What `gwswitch serve dhcp` becomes.
+import {isatty} from 'node:tty'
 import {EXIT, Failure} from '../../errors.ts'
 import {lineWriter} from '../../net/file/line-writer.ts'
 import {printJson, say, sayStack} from '../../net/process/say.ts'
@@ -11,13 +12,17 @@ const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => stop.abort(new Failure('runtime', `stopped by ${signal}`)))
 }
+// A terminal that hangs up ends what was started on it. Until the server serves, it has read what there is to read.
+const reloads = !isatty(0)
+let reload = (): void => {}
+if (reloads) process.on('SIGHUP', () => reload())
 const writer = lineWriter(2)
 try {
   const document = await serveDhcp(
     options,
     inventory,
     systemWorld(() => {}),
-    {log: writer.write, signal: stop.signal},
+    {log: writer.write, signal: stop.signal, onReload: (fn) => (reload = fn)},
   )
   if (json) printJson(document, 2)
 } catch (error) {

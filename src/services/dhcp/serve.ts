@@ -1,13 +1,11 @@
 // `serve dhcp`: opens everything, gives up privileges, and serves until it is told to stop.
 import {randomBytes} from 'node:crypto'
-import {type LeaseBook, leaseBook} from '../../domain/dhcp/book.ts'
 import {
   CONTROL_LINE_LIMIT,
   DEFAULT_CONTROL_SOCKET,
   type ExchangeEvent,
   type ServerStatus,
 } from '../../domain/dhcp/control.ts'
-import type {ServerFacts} from '../../domain/dhcp/scope.ts'
 import {type ServeRequest, serverFacts} from '../../domain/dhcp/serve-request.ts'
 import {findSegment, type Inventory} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
@@ -20,14 +18,16 @@ import {serveJson} from '../../net/stream/json-lines.ts'
 import type {World} from '../../net/world.ts'
 import {DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
 import {ETHERTYPE_ARP} from '../../wire/ethernet.ts'
+import {booksOf} from './books.ts'
 import {type ConflictProbe, conflictProbe} from './conflict-probe.ts'
 import {controlSession, status, watchers} from './control.ts'
 import {createEngine, type EngineOutside} from './engine.ts'
 import {isoTime} from './events.ts'
 import {forcerenewer} from './forcerenew.ts'
 import {guarded} from './guarded.ts'
-import {type LeaseStore, openLeaseStore} from './lease-store.ts'
+import {openLeaseStore} from './lease-store.ts'
 import {exchangeLine, limitedWarnings, logLine} from './log.ts'
+import {readAgain} from './reload.ts'
 import {transport} from './transport.ts'
 
 export interface ServeOptions extends ServeRequest {
@@ -55,7 +55,7 @@ export async function serveDhcp(
   options: ServeOptions,
   inventory: Inventory | undefined,
   world: World,
-  outlet: {log(line: string): void; readonly signal: AbortSignal},
+  outlet: {log(line: string): void; readonly signal: AbortSignal; onReload?(reload: () => void): void},
 ): Promise<ServeDocument> {
   const face = await readyInterface(options.interfaceName)
   const facts = serverFacts(options, inventory, face.addresses)
@@ -69,7 +69,7 @@ export async function serveDhcp(
   await using open = new AsyncDisposableStack()
   const store = await openLeaseStore(options.store, options.sync, (line) => warn('store-log', line))
   open.defer(() => store.close())
-  const {books, dropped} = booksOf(facts, store)
+  const {books, dropped} = booksOf(facts, store.leases())
   const link = open.use(await world.openLink(options.interfaceName, {filter: anyOf([[etherType(ETHERTYPE_ARP)]])}))
   link.onError((error) => warn('link', error.message))
 
@@ -111,8 +111,7 @@ export async function serveDhcp(
     send = () => {}
     way.stop()
   })
-  const echo =
-    options.probeMs > 0 && facts.scopes.size > 1 ? openEcho((from) => probe?.onEcho(from), world.random) : undefined
+  const echo = options.probeMs > 0 ? openEcho((from) => probe?.onEcho(from), world.random) : undefined
   if (echo) open.defer(() => echo.close())
   probe = conflictProbe(link, {waitMs: options.probeMs, echo, sleep: (ms) => world.sleep(ms)})
 
@@ -145,25 +144,29 @@ export async function serveDhcp(
     control: listening,
     user: user?.name,
   })
+  const again = async (): Promise<void> => {
+    const stays = (why: string): void =>
+      say({event: 'warning', message: `inventory not taken: ${why}; goes on with the one before`})
+    if (!inventory) return stays('the server was started without one')
+    try {
+      const next = await readAgain(options, inventory.file, face.addresses, engine.facts)
+      const held = [...engine.facts.scopes.keys()].flatMap((segment) => [...engine.book(segment).all()])
+      const others = store.leases().filter(({segment}) => !engine.facts.scopes.has(segment))
+      engine.reload(next, booksOf(next, [...held, ...others]).books)
+    } catch (error) {
+      return stays((error as Error).message)
+    }
+    const vms = [...engine.facts.scopes.values()].reduce((sum, {reservations}) => sum + reservations.size, 0)
+    say({event: 'reloaded', segments: [...engine.facts.scopes.keys()].join(','), vms})
+  }
+  let reloading: Promise<void> = Promise.resolve()
+  outlet.onReload?.(() => {
+    reloading = reloading.then(again)
+  })
   const stoppedBy = await aborted(outlet.signal)
   const document = {schema: 'gwswitch.serve-dhcp/1', stoppedBy, status: status(parts)} as const
   say({event: 'stopped', message: stoppedBy})
   return document
-}
-
-/** The books, filled with what was stored; how many leases belong to no segment of this server. */
-function booksOf(facts: ServerFacts, store: LeaseStore): {books: Map<string, LeaseBook>; dropped: number} {
-  const books = new Map(
-    [...facts.scopes.values()].map(({segment, pool, excluded}) => [segment, leaseBook(pool, excluded)] as const),
-  )
-  let dropped = 0
-  // The latest last: where a client has had several addresses, the one it asked for last is its own.
-  for (const lease of store.leases().sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
-    const book = books.get(lease.segment)
-    if (book) book.put(lease)
-    else dropped++
-  }
-  return {books, dropped}
 }
 
 function openEcho(onReply: (from: string) => void, random: () => number): EchoSocket {

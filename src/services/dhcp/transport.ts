@@ -1,6 +1,6 @@
 // Replies on their way: relays and clients behind routers by UDP, clients on the segment by raw frames, since an address
 // they do not have yet answers no ARP.
-import type {Departure} from '../../domain/dhcp/server.ts'
+import type {Departure} from '../../domain/dhcp/server-events.ts'
 import type {DhcpSocket, OutgoingDatagram} from '../../net/dhcp/dhcp-socket.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {BROADCAST, type Ipv4, type Prefix, prefixContains} from '../../wire/address.ts'

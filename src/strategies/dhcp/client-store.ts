@@ -65,8 +65,8 @@ export interface ClientStore {
   all(): readonly ClientRecord[]
   /** Writes down what a frame told. */
   learn(sighting: ClientSighting): void
-  /** Writes down an ACK of which only the server told. */
-  learnTold(client: {readonly mac: Mac; readonly ip: Ipv4}, router: Ipv4, atNs: bigint): void
+  /** Writes down an ACK of which only the server told, and the router in it if it told that. */
+  learnTold(client: {readonly mac: Mac; readonly ip: Ipv4}, router: Ipv4 | undefined, atNs: bigint): void
   /** A switch of the client begins: forgets the evidence of earlier ones, and collects what is seen from `nowNs` on. */
   beginSwitch(mac: Mac, nowNs: bigint): void
   /** What was seen since; undefined if no switch of the client was begun. */
@@ -168,8 +168,8 @@ function storeOn(database: DatabaseSync): ClientStore {
       }
     },
     learnTold({mac, ip}, router, atNs) {
-      told.run(mac, ip, router, atNs)
-      acked(mac, router, atNs)
+      told.run(mac, ip, router ?? null, atNs)
+      if (router !== undefined) acked(mac, router, atNs)
     },
     read6,
     learn6(record, replay) {

@@ -1,4 +1,6 @@
 // Where the xid, the nonce and the replay value of a FORCERENEW come from.
+import {DEAF} from '../../domain/dhcp/client-kind.ts'
+import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
 import type {Ipv4} from '../../wire/address.ts'
@@ -26,6 +28,8 @@ export interface CredentialSources {
   readonly xid?: number | undefined
   readonly nonces?: NonceFile | undefined
   readonly serverId?: Ipv4 | undefined
+  /** What the inventory says that a client is. */
+  kindOf?(client: DhcpClient): DhcpClientKind | undefined
   /** Sign nothing. */
   readonly unauthenticated: boolean
   /** Use up no replay value: nothing will be sent. */
@@ -40,6 +44,10 @@ export async function findCredentials(client: DhcpClient, sources: CredentialSou
   const {backend, store} = sources
   const seen = store.read(client.mac)
   const told = sources.xid === undefined ? await backend?.lastTransaction(client) : undefined
+  const kind = sources.kindOf?.(client) ?? told?.kind ?? seen?.kind
+  const given = sources.nonces?.of(client.mac)
+  if (kind !== undefined && kind !== 'dhcpcd' && !given && !sources.unauthenticated)
+    throw new Failure('refused', `${client.name} runs ${DEAF[kind]}`)
   const xid = sources.xid ?? told?.xid ?? seen?.xid
   if (xid === undefined) {
     const where = backend ? ` (${backend.reach} does not tell either)` : ''
@@ -51,15 +59,16 @@ export async function findCredentials(client: DhcpClient, sources: CredentialSou
   const serverId = sources.serverId ?? told?.serverId ?? seen?.serverId
   const from = sources.xid !== undefined ? 'the command line' : told ? backend!.reach : 'what was seen on the wire'
   if (sources.unauthenticated) return {xid, serverId, source: `${from}, not signed`}
-  const nonce = sources.nonces?.of(client.mac) ?? (await backend?.nonce(client)) ?? seen?.nonce
+  const nonce = given ?? (await backend?.nonce(client)) ?? seen?.nonce
   if (!nonce) {
-    const why =
-      seen?.canListen === false || told?.canListen === false
-        ? 'it never said that it takes one (option 145)'
-        : 'the server must give it one in an ACK'
+    if (seen?.canListen === false || told?.canListen === false)
+      throw new Failure(
+        'refused',
+        `${client.name} did not send option 145, so that it does not listen for FORCERENEW: renew inside, use the NAK of gwswitch serve dhcp, or wait for T1`,
+      )
     throw new Failure(
       'usage',
-      `no nonce of ${client.name} (${client.mac}) is known: ${why}; give --nonce-file, or name the server's nonces in the inventory (docs/dhcp.md)`,
+      `no nonce of ${client.name} (${client.mac}) is known: the server must give it one in an ACK; give --nonce-file, or name the server's nonces in the inventory (docs/dhcp.md)`,
     )
   }
   return {xid, serverId, key: {nonce, replay: await replayFor(client, sources)}, source: from}

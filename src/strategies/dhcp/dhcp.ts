@@ -1,5 +1,5 @@
 // The DHCP strategy: the server gives the VM another router, and something makes the VM's client ask.
-import {withLease} from '../../domain/proof/lease.ts'
+import {isToldToUse, withLease} from '../../domain/proof/lease.ts'
 import {judgeAfter, type Observation} from '../../domain/proof/proof.ts'
 import {together} from '../../probe/together.ts'
 import type {Ipv4} from '../../wire/address.ts'
@@ -24,8 +24,8 @@ async function proveLeased(plan: DhcpPlan, tools: Tools, stage: Stage) {
   const lease = await leaseSeen(plan, tools)
   const askedFor = [...lease.askedFor, ...askedIn(seen)]
   const judged = judgeAfter(subjectOf(scene), seen)
-  const {evidence, ...proof} = withLease(vm, to, judged, {...lease, askedFor})
-  const isGiven = lease.acked === to.ip && (lease.next === null || lease.next === to.ip)
+  const {evidence, ...proof} = withLease(vm, to, judged, {...lease, askedFor, onLeg: subjectOf(scene).sees === 'to'})
+  const isGiven = isToldToUse(lease, to)
   return {
     verdict: verdictOf({...proof, evidence: [...mendedText(plan), ...evidence]}),
     mayFollow: isGiven && (judged.code === 'elsewhere' || judged.code === 'partial'),

@@ -1,6 +1,7 @@
 // What is known of a VM's lease: of a switch that was begun, from the file that other processes write to as well.
 import type {LeaseSeen} from '../../domain/proof/lease.ts'
 import {Failure} from '../../errors.ts'
+import type {Transaction} from './backends/backend.ts'
 import type {ClientStore} from './client-store.ts'
 import type {DhcpPlan} from './plan.ts'
 import type {Tools} from './renewal.ts'
@@ -17,9 +18,13 @@ export function ackSeen({vm}: DhcpPlan, store: ClientStore, sinceNs = 0n): Pick<
 /** The same, and what the server says of it. */
 export async function leaseSeen(plan: DhcpPlan, {store, backend}: Tools): Promise<LeaseSeen> {
   const next = (await orUnknown(backend.statement(plan.vm)))?.router ?? null
-  const told = (await orUnknown(backend.lastTransaction(plan.vm))) !== undefined
-  return {...ackSeen(plan, store), told, next}
+  const told = await orUnknown(backend.lastTransaction(plan.vm))
+  return {...ackSeen(plan, store), told: told !== undefined, answered: isAnswered(plan, told), next}
 }
+
+/** Whether the server has answered the client with an ACK since the switch began. */
+export const isAnswered = ({serial}: DhcpPlan, told: Transaction | undefined): boolean =>
+  told !== undefined && told.serial !== serial
 
 /** A server that is out of reach by now says nothing against what the VM does. */
 export const orUnknown = <T>(asked: Promise<T>): Promise<T | undefined> =>

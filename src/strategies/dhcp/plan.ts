@@ -30,7 +30,7 @@ export interface DhcpPlan {
   readonly vm: DhcpClient
   readonly segment: {readonly name: string; readonly prefix: string}
   /** The server's controls, as the inventory has them. */
-  readonly server: Readonly<Record<string, string | number>>
+  readonly server: Readonly<Record<string, string | number | readonly string[]>>
   readonly reach: string
   readonly state: string
   readonly from: NamedGateway
@@ -90,7 +90,7 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     vm: client,
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     server: Object.fromEntries(
-      Object.entries(dhcp).filter((entry): entry is [string, string | number] => entry[1] !== undefined),
+      Object.entries(dhcp).filter((entry): entry is [string, string | number | string[]] => entry[1] !== undefined),
     ),
     reach: backend.reach,
     state,

@@ -60,8 +60,11 @@ export interface ClientReport {
   /** From the last attempt to the REQUEST and to the ACK, ms. */
   readonly requestMs: number | undefined
   readonly ackMs: number | undefined
-  /** Who told of the ACK. */
-  readonly toldBy: 'wire' | 'server' | undefined
+  /**
+   * Who told of the ACK: a frame; the server, with the router that it carried; or the server, whose log has an ACK, and then
+   * the router is what it is configured to give.
+   */
+  readonly toldBy: 'wire' | 'server' | 'configured' | undefined
   readonly traits: {readonly kind: Transaction['kind']; readonly canListen: boolean | undefined}
   /** Where xid and nonce came from. */
   readonly source: string | undefined
@@ -97,6 +100,13 @@ export async function reconfigureClient(
   }
 }
 
+const withRouter = (router: Ipv4): string => ` with router ${router}`
+const TOLD_TEXT = {
+  wire: withRouter,
+  server: withRouter,
+  configured: (router: Ipv4): string => `, and ${router} is what it is configured to give`,
+} as const
+
 interface Seen {
   sentNs: bigint
   attempts: number
@@ -124,10 +134,10 @@ function startRun(client: DhcpClient, context: ReconfigureStage, options: Reconf
   }
   const done = new AbortController()
   const say = (atNs: bigint, text: string): void => context.observe?.({atNs, text: `${client.name}: ${text}`})
-  const acked = (atNs: bigint, router: Ipv4 | undefined, toldBy: 'wire' | 'server'): void => {
+  const acked = (atNs: bigint, router: Ipv4 | undefined, toldBy: keyof typeof TOLD_TEXT): void => {
     if (seen.ackNs !== undefined) return
     Object.assign(seen, {ackNs: atNs, router, toldBy})
-    say(atNs, `ACK${router ? ` with router ${router}` : ''}${toldBy === 'server' ? ' (told by the server)' : ''}`)
+    say(atNs, `ACK${router ? TOLD_TEXT[toldBy](router) : ''}${toldBy === 'wire' ? '' : ' (told by the server)'}`)
     done.abort()
   }
   let before: string | undefined
@@ -164,7 +174,8 @@ function startRun(client: DhcpClient, context: ReconfigureStage, options: Reconf
     const atNs = world.now()
     await nap(FRAME_MS)
     if (seen.request) await nap(LATE_FRAME_MS)
-    acked(atNs, told.router, 'server')
+    if (told.acked === undefined) acked(atNs, told.router, 'configured')
+    else acked(atNs, told.acked, 'server')
   }
 
   return {
@@ -216,7 +227,7 @@ function outcomeOf({ackNs, router, toldBy, refused, request}: Seen, wanted: Ipv4
   if (ackNs !== undefined) {
     if (wanted === undefined || router === wanted) return 'acted'
     // An ACK on the wire without a router gives none; a server's word without one leaves it open.
-    return router === undefined && toldBy === 'server' ? 'acted' : 'refused'
+    return router === undefined && toldBy !== 'wire' ? 'acted' : 'refused'
   }
   if (refused) return refused === 'nak' ? 'refused' : 'unreachable'
   return request ? 'unanswered' : 'silent'

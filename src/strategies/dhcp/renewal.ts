@@ -98,11 +98,10 @@ export async function makeAsk(
       await again()
       say(plan, stage, `refuses no renewal of ${plan.vm.name} any more`)
     }
-    const acted = report?.outcome === 'acted'
-    // Where frames of the exchange do not pass, the server's word stands for the ACK.
-    const told = report?.router ?? (acted ? router : undefined)
-    if (report?.toldBy === 'server' && told !== undefined) store.learnTold(plan.vm, told, world.now())
-    if (!acted) continue
+    // Where frames of the exchange do not pass, the server's word stands for the ACK; what it is set to give does not.
+    if (report?.toldBy === 'server') store.learnTold(plan.vm, report.router, world.now())
+    if (report?.toldBy === 'configured') store.learnTold(plan.vm, undefined, world.now())
+    if (report?.outcome !== 'acted') continue
     await world.sleep(LINGER_MS, signal)
     return
   }

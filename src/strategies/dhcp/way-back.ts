@@ -8,7 +8,7 @@ import {askAbout, look, type Scene, subjectOf} from '../scene.ts'
 import {LISTEN_MS, type Standing} from '../standing.ts'
 import type {Stage, Verdict} from '../strategy.ts'
 import type {Statement} from './backends/backend.ts'
-import {ackSeen, orUnknown} from './lease-seen.ts'
+import {ackSeen, isAnswered, orUnknown} from './lease-seen.ts'
 import type {DhcpPlan} from './plan.ts'
 import {give, makeAsk, say, type Tools, withSender} from './renewal.ts'
 
@@ -71,9 +71,11 @@ async function hasTaken(plan: DhcpPlan, {before, statement}: Known, now: Proof, 
   if (now.uses?.mac === to.mac) return true
   const {acked} = ackSeen(plan, tools.store)
   if (acked !== undefined) return acked === to.ip
-  if (now.uses !== null || now.away) return false
   const told = await orUnknown(tools.backend.lastTransaction(vm))
-  if (told !== undefined && told.serial === plan.serial) return false
+  // Its ACK carried what the server was set to give, as far as anybody knows.
+  if (isAnswered(plan, told) && told!.acked === undefined) return true
+  if (now.uses !== null || now.away) return false
+  if (told !== undefined && !isAnswered(plan, told)) return false
   return told?.acked === undefined || told.acked === to.ip
 }
 

@@ -30,6 +30,7 @@ export const asked = (over: Partial<ServeRequest> = {}): ServeRequest => ({
   ntp: [],
   option: [],
   route: [],
+  ignoreClientId: false,
   ...over,
 })
 

@@ -28,7 +28,8 @@ function server(over: Partial<ServeRequest> = {}) {
     const given = answer({
       request,
       scope: facts.scopes.get(state.segment)!,
-      serverIdentifier: facts.serverIdentifier,
+      serverIdentifier: request.relay.serverIdOverride ?? facts.serverIdentifier,
+      ownIdentifier: facts.serverIdentifier,
       leases: books.get(state.segment)!,
       directive: state.directive,
       nowMs: state.nowMs,
@@ -351,6 +352,17 @@ describe('what a reply carries, and where it goes', () => {
     for (const {message} of given)
       expect(parseDhcp(serializeDhcp(message!)).options.at(-1)).toEqual({code: 82, data: Uint8Array.of(1, 1, 7)})
     expect(option(ask(discover()).message, 'relayAgentInformation')).toBeUndefined()
+  })
+
+  it('says where to boot from in OFFER and ACK, and nothing where nobody said it', () => {
+    const {ask} = server({nextServer: '10.0.0.4'})
+    expect([ask(discover()), ask(select('10.0.0.100'))].map(({message}) => message?.siaddr)).toEqual([
+      '10.0.0.4',
+      '10.0.0.4',
+    ])
+    expect(ask(reboot('192.0.2.7')).message?.siaddr).toBe('0.0.0.0')
+    expect(server().ask(discover()).message?.siaddr).toBe('0.0.0.0')
+    expect(() => factsFor({nextServer: 'boot'})).toThrow('--next-server "boot" is not an IPv4 address')
   })
 
   it('heeds the broadcast flag', () => {

@@ -1,18 +1,10 @@
 // What a DHCP server does about what happens, told as events and the actions that follow, without a socket or a disk.
 import {describe, expect, it} from 'vitest'
+import type {Holder} from '../../../src/domain/dhcp/conflict.ts'
 import type {Lease} from '../../../src/domain/dhcp/lease.ts'
 import type {ServeRequest} from '../../../src/domain/dhcp/serve-request.ts'
-import {
-  type Batch,
-  bookOf,
-  dhcpServer,
-  directiveOf,
-  isAnsweredRequest,
-  type ServerAction,
-  type ServerEvent,
-  type ServerNow,
-  step,
-} from '../../../src/domain/dhcp/server.ts'
+import {bookOf, dhcpServer, directiveOf, isAnsweredRequest, step} from '../../../src/domain/dhcp/server.ts'
+import type {Batch, ServerAction, ServerEvent, ServerNow} from '../../../src/domain/dhcp/server-events.ts'
 import {type Dhcp, parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
 import {
   DHCPDECLINE,
@@ -28,6 +20,8 @@ const SEGMENT = 'tenant-a'
 const FIRST = '10.0.0.100'
 const EVERYBODY = '255.255.255.255'
 const VM = {chaddr: VM_MAC}
+const SQUATTER: Holder = {mac: '02:00:00:00:00:55'}
+const ECHO: Holder = {mac: undefined}
 
 const discover = (header: Partial<Dhcp> = {}, options: Options = {}) => clientMessage(DHCPDISCOVER, options, header)
 const select = (ip: string, header: Partial<Dhcp> = {}, serverIdentifier = SERVER) =>
@@ -76,7 +70,7 @@ function server(over: Partial<ServeRequest> = {}, outside: Partial<ServerNow> = 
     /** The disk says so of the oldest batch it was given. */
     stored: () => happen({kind: 'stored', batch: batches.shift()!}),
     notStored: () => happen({kind: 'not_stored', batch: batches.shift()!, why: 'the disk is full'}),
-    probed: (inUse: boolean, mac = STRANGER) => happen({kind: 'probed', client: `${SEGMENT} ${mac}`, inUse}),
+    probed: (holder: Holder | undefined) => happen({kind: 'probed', client: `${SEGMENT} ${STRANGER}`, holder}),
     notProbed: () => happen({kind: 'not_probed', client: `${SEGMENT} ${STRANGER}`, why: 'the link is down'}),
     /** It has leased this address to that client. */
     leased(ip: string, header: Partial<Dhcp> = {}) {
@@ -276,22 +270,22 @@ describe('an address that is asked for', () => {
     expect(receive(discover())).toEqual([])
     expect(dropped()).toEqual({probing: 1})
     expect(receive(discover({chaddr: '02:00:00:00:00:98'}))).toEqual(['probe 10.0.0.101'])
-    expect(probed(false)).toEqual([`send DHCPOFFER:${FIRST}`, 'tell DHCPDISCOVER'])
+    expect(probed(undefined)).toEqual([`send DHCPOFFER:${FIRST}`, 'tell DHCPDISCOVER'])
     // Now it is the client's own.
     expect(receive(discover())).toEqual([`send DHCPOFFER:${FIRST}`, 'tell DHCPDISCOVER'])
   })
 
   it('is left alone if somebody has it, and another is asked for, for the same message', () => {
     const {receive, probed, leaseOf, dropped} = asking()
-    expect(probed(true)).toEqual(['warn conflict', `commit ${FIRST}=declined`, 'probe 10.0.0.101'])
+    expect(probed(SQUATTER)).toEqual(['warn conflict', `commit ${FIRST}=declined`, 'probe 10.0.0.101'])
     expect([leaseOf(FIRST), dropped()]).toEqual(['declined', {conflict: 1}])
-    expect(probed(false)).toEqual(['send DHCPOFFER:10.0.0.101', 'tell DHCPDISCOVER'])
+    expect(probed(undefined)).toEqual(['send DHCPOFFER:10.0.0.101', 'tell DHCPDISCOVER'])
     expect(receive(discover({chaddr: '02:00:00:00:00:98'}))).toEqual(['probe 10.0.0.102'])
   })
 
   it('is left alone also where that cannot be stored, which is no message without an answer', () => {
     const {probed, notStored, leaseOf, dropped} = asking()
-    probed(true)
+    probed(SQUATTER)
     expect(notStored()).toEqual(['warn store'])
     expect([leaseOf(FIRST), dropped()]).toEqual(['declined', {conflict: 1}])
   })
@@ -311,18 +305,105 @@ describe('an address that is asked for', () => {
     expect(leaseOf(FIRST)).toBe('bound')
   })
 
+  /** Answers to one question after another, and what came of the last. */
+  const answered = (over: Partial<ServeRequest>, ...holders: (Holder | undefined)[]) => {
+    const one = server(over)
+    one.receive(discover())
+    return {...one, last: holders.map((holder) => one.probed(holder)).at(-1)!}
+  }
+  const OTHER: Holder = {mac: '02:00:00:00:00:56'}
+
+  it.each<[string, (Holder | undefined)[], string[], number]>([
+    ['three hosts have them', [SQUATTER, OTHER, SQUATTER], ['warn conflict', 'commit 10.0.0.102=declined'], 1],
+    [
+      'echoes come back from all, which name nobody',
+      [ECHO, ECHO, ECHO],
+      ['warn conflict', 'commit 10.0.0.102=declined'],
+      1,
+    ],
+    [
+      'one MAC answers for all, which is named, and leaves the pool as it was',
+      [SQUATTER, SQUATTER, SQUATTER],
+      [
+        'warn conflict',
+        'commit 10.0.0.102=declined',
+        'commit 10.0.0.100=released 10.0.0.101=released 10.0.0.102=released',
+        'warn answers-for-all',
+      ],
+      4,
+    ],
+  ])('is the last of three for one message: %s', (_, holders, want, free) => {
+    const one = answered({}, ...holders)
+    expect(one.last).toEqual(want)
+    expect([one.dropped()['all-in-use'], one.book.count(NOW).free]).toEqual([1, free])
+    // It asks again after seconds, and whoever it was may be gone.
+    expect(one.receive(discover())).toEqual([`probe 10.0.0.10${free === 4 ? 2 : 3}`])
+  })
+
+  it.each<[string, Holder[], string[], number]>([
+    [
+      'one MAC',
+      [SQUATTER, SQUATTER],
+      [
+        'warn conflict',
+        'commit 10.0.0.101=declined',
+        'commit 10.0.0.100=released 10.0.0.101=released',
+        'warn answers-for-all',
+        'warn pool-exhausted',
+        'tell DHCPDISCOVER',
+      ],
+      2,
+    ],
+    [
+      'two hosts',
+      [SQUATTER, OTHER],
+      ['warn conflict', 'commit 10.0.0.101=declined', 'warn pool-exhausted', 'tell DHCPDISCOVER'],
+      0,
+    ],
+  ])('may be the last of a small pool, which %s answered for', (_, holders, want, free) => {
+    const one = answered({pool: ['10.0.0.100-10.0.0.101']}, ...holders)
+    expect([one.last, one.book.count(NOW).free]).toEqual([want, free])
+  })
+
+  it('is held for the host that had it and missed a renewal: it may have it again', () => {
+    const one = server({pool: [FIRST], leaseS: 3600}).leased(FIRST, {chaddr: SQUATTER.mac!})
+    one.clock.nowMs += 3_601_000
+    expect(one.receive(discover())).toEqual([`probe ${FIRST}`])
+    expect(one.probed(SQUATTER)).toEqual(['warn conflict', 'warn pool-exhausted', 'tell DHCPDISCOVER'])
+    one.receive(renew(FIRST, {chaddr: SQUATTER.mac!}))
+    expect(one.stored()).toEqual([`send DHCPACK:${FIRST}`, 'tell DHCPREQUEST'])
+  })
+
+  it('is not held for a host that has another one by now', () => {
+    const one = server({pool: ['10.0.0.100-10.0.0.101'], leaseS: 3600}).leased(FIRST, {chaddr: SQUATTER.mac!})
+    one.clock.nowMs += 3_601_000
+    one.leased('10.0.0.101', {chaddr: SQUATTER.mac!})
+    one.receive(discover())
+    expect(one.probed(SQUATTER)[1]).toBe(`commit ${FIRST}=declined`)
+  })
+
+  it('is not asked for by echo where the answer may be the client itself', () => {
+    const relayed = {giaddr: '10.0.0.2', hops: 1}
+    const one = server({leaseS: 3600}).leased(FIRST, relayed)
+    one.clock.nowMs += 3_601_000
+    expect(one.receive(discover(relayed))).toEqual([`send DHCPOFFER:${FIRST}`, 'tell DHCPDISCOVER'])
+    const other = {...relayed, chaddr: '02:00:00:00:00:98'}
+    one.clock.nowMs += 60_000
+    expect(one.receive(discover(other, {requestedAddress: FIRST}))).toEqual([`probe ${FIRST} by 10.0.0.2`])
+  })
+
   it('is remembered with the message as it came: the buffer holds another packet by then', () => {
     const {happen, probed} = server()
     const one = arrival(discover())
     happen({kind: 'arrivals', batch: [one]})
     one.payload.fill(0)
-    expect(probed(true)).toEqual(['warn conflict', `commit ${FIRST}=declined`, 'probe 10.0.0.101'])
+    expect(probed(SQUATTER)).toEqual(['warn conflict', `commit ${FIRST}=declined`, 'probe 10.0.0.101'])
   })
 
   it.each(['probed', 'not_probed'] as const)('that nobody waits for is nothing (%s)', (kind) => {
     const {happen, state} = server()
     const client = `${SEGMENT} ${STRANGER}`
-    expect(happen(kind === 'probed' ? {kind, client, inUse: true} : {kind, client, why: 'late'})).toEqual([])
+    expect(happen(kind === 'probed' ? {kind, client, holder: SQUATTER} : {kind, client, why: 'late'})).toEqual([])
     expect(state.counters.dropped()).toEqual({})
   })
 })
@@ -337,6 +418,59 @@ describe('what changes otherwise', () => {
     receive(renew(VM_IP, VM))
     stored()
     expect(book.byIp(VM_IP)?.router).toBe('10.0.0.2')
+  })
+})
+
+describe('another inventory', () => {
+  it('counts from the next message on, and keeps leases and what was asked', () => {
+    const one = server().leased(VM_IP, VM)
+    one.receive(discover())
+    const facts = factsFor({gateway: ['z=10.0.0.4'], site: 'z'})
+    expect(one.happen({kind: 'reloaded', facts, books: one.state.books})).toEqual([])
+    one.receive(renew(VM_IP, VM))
+    one.stored()
+    expect(one.book.byIp(VM_IP)?.router).toBe('10.0.0.4')
+    expect(one.probed(undefined)).toEqual([`send DHCPOFFER:${FIRST}`, 'tell DHCPDISCOVER'])
+  })
+
+  it('lets those go whose segment is served no more', () => {
+    const one = server()
+    one.receive(discover())
+    one.happen({kind: 'reloaded', facts: one.state.facts, books: new Map()})
+    expect(one.probed(SQUATTER)).toEqual([])
+  })
+})
+
+describe('clients that say one identifier', () => {
+  const clone = (ip: string, mac: string, options: Options = {}) =>
+    clientMessage(
+      DHCPREQUEST,
+      {clientIdentifier: Uint8Array.of(255, 1), requestedAddress: ip, serverIdentifier: SERVER, ...options},
+      {chaddr: mac},
+    )
+  const [A, B] = ['02:00:00:00:c2:0a', '02:00:00:00:c2:0b'] as const
+
+  it('get one address, as the RFC has it, and are named', () => {
+    const one = server()
+    for (const mac of [A, A]) {
+      one.receive(clone(FIRST, mac))
+      expect(one.stored()).toEqual([`send DHCPACK:${FIRST}`, 'tell DHCPREQUEST'])
+    }
+    one.receive(clone(FIRST, B))
+    expect(one.stored()).toEqual(['warn clone', `send DHCPACK:${FIRST}`, 'tell DHCPREQUEST'])
+    // A network card that was replaced after the lease is no clone.
+    one.clock.nowMs += 3_601_000
+    one.receive(clone(FIRST, A))
+    expect(one.stored()).toEqual([`send DHCPACK:${FIRST}`, 'tell DHCPREQUEST'])
+  })
+
+  it('get one each where identifiers are not looked at', () => {
+    const one = server({ignoreClientId: true}, {probes: false})
+    for (const mac of [A, B]) one.receive(discover({chaddr: mac}, {clientIdentifier: Uint8Array.of(255, 1)}))
+    expect([...one.book.all()].map(({ip, client}) => [ip, client])).toEqual([
+      [FIRST, `hw:1:${A}`],
+      ['10.0.0.101', `hw:1:${B}`],
+    ])
   })
 })
 

@@ -4,13 +4,8 @@ import {parseAgentConfig} from '../../../src/domain/agent/config.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {parseNftTables} from '../../../src/net/nft/nft-listing.ts'
 import {gatewayOf, readDefaultRoutes, throughGateway} from '../../../src/strategies/agent/guest-route.ts'
-import {
-  dnsmasqLine,
-  routerIn,
-  routerLines,
-  withLines,
-  withRouter,
-} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
+import {dnsmasqLine} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
+import {routerIn, routerLines, withLines, withRouter} from '../../../src/strategies/dhcp/backends/dnsmasq-options.ts'
 import {iscReader} from '../../../src/strategies/dhcp/backends/isc.ts'
 import {iscHost, iscRouter} from '../../../src/strategies/dhcp/backends/isc-leases.ts'
 import {keaLine} from '../../../src/strategies/dhcp/backends/kea.ts'

@@ -86,11 +86,13 @@ describe('send-reconfigure --all', () => {
     const skipped = {
       ip: '10.0.0.1',
       outcome: 'skipped',
-      advice: expect.stringContaining('no nonce of 10.0.0.1'),
+      advice: expect.stringContaining('10.0.0.1 did not send option 145'),
     }
     const dry = (await all(leases, {}, true)).document
     expect(dry).toMatchObject({exitCode: 4, clients: [skipped], frames: [{ip: '10.0.0.0'}, {ip: '10.0.0.2'}]})
-    expect(reconfigureText(dry).at(-1)).toMatch(/^would send 10\.0\.0\.1 \(.*\) nothing: no nonce of 10\.0\.0\.1/)
+    expect(reconfigureText(dry).at(-1)).toMatch(
+      /^would send 10\.0\.0\.1 \(.*\) nothing: 10\.0\.0\.1 did not send option 145/,
+    )
     await server!.close()
     const real = (await all(leases)).document
     expect(real).toMatchObject({exitCode: 4, clients: [{outcome: 'acted'}, skipped, {outcome: 'acted'}]})

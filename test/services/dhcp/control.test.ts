@@ -52,7 +52,9 @@ describe('control', () => {
       trigger: 'forcerenew',
       renewsBy: new Date(NOW + 1_800_000).toISOString(),
     })
-    expect(stored.directives).toEqual([{segment: 'tenant-a', mac: VM_MAC, site: 'y', nak: false}])
+    expect(stored.directives).toMatchObject([
+      {segment: 'tenant-a', mac: VM_MAC, site: 'y', nak: false, inventorySite: ''},
+    ])
     expect(sent).toMatchObject([{to: {to: 'client', ip: VM_IP, mac: VM_MAC}}])
     const message = parseDhcp(sent[0]!.payload)
     expect([option(message, 'messageType'), message.xid]).toEqual([DHCPFORCERENEW, 0xaabb])
@@ -99,7 +101,7 @@ describe('control', () => {
     expect(ask({do: 'site', vm: VM_MAC})).toMatchObject({said: 'y', site: 'y', router: '10.0.0.2'})
     expect(ask({do: 'relocate', vm: 'web-07', site: null, trigger: false})).toMatchObject({router: before.router})
     expect(ask({do: 'site', vm: 'web-07'})).toEqual(before)
-    expect(stored.directives.at(-1)).toEqual({segment: 'tenant-a', mac: VM_MAC, site: undefined, nak: false})
+    expect(stored.directives.at(-1)).toMatchObject({segment: 'tenant-a', mac: VM_MAC, site: undefined, nak: false})
   })
 
   it('relocate: withdraws an order to refuse the next renewal, which was for another router', async () => {

@@ -1,7 +1,7 @@
 // A DHCP server without sockets and disk, for tests of it.
 import type {ExchangeEvent} from '../../../src/domain/dhcp/control.ts'
 import type {Directive, Lease} from '../../../src/domain/dhcp/lease.ts'
-import type {Departure} from '../../../src/domain/dhcp/server.ts'
+import type {Departure} from '../../../src/domain/dhcp/server-events.ts'
 import {Failure} from '../../../src/errors.ts'
 import {createEngine, type EngineOutside} from '../../../src/services/dhcp/engine.ts'
 import {forcerenewer} from '../../../src/services/dhcp/forcerenew.ts'

@@ -1,5 +1,5 @@
 import {afterEach, beforeEach, expect, it, vi} from 'vitest'
-import type {Departure} from '../../../src/domain/dhcp/server.ts'
+import type {Departure} from '../../../src/domain/dhcp/server-events.ts'
 import type {DhcpSocket, OutgoingDatagram} from '../../../src/net/dhcp/dhcp-socket.ts'
 import type {Link} from '../../../src/net/packet/link.ts'
 

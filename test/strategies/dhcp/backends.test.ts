@@ -3,14 +3,14 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {dnsmasqBackend, dnsmasqLine} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
 import {
-  dnsmasqBackend,
-  dnsmasqLine,
+  isNeutrons,
   routerIn,
   routerLines,
   withLines,
   withRouter,
-} from '../../../src/strategies/dhcp/backends/dnsmasq.ts'
+} from '../../../src/strategies/dhcp/backends/dnsmasq-options.ts'
 import {iscReader} from '../../../src/strategies/dhcp/backends/isc.ts'
 import {iscHost, iscRouter, withIscRouter} from '../../../src/strategies/dhcp/backends/isc-leases.ts'
 import {keaBackend, keaLine} from '../../../src/strategies/dhcp/backends/kea.ts'
@@ -22,6 +22,7 @@ import {
   withReservedRouter,
   withReservedRouters,
 } from '../../../src/strategies/dhcp/backends/kea-config.ts'
+import {defaultRouter, withDefaultRouter} from '../../../src/strategies/dhcp/backends/kea-routes.ts'
 import {transactionLog} from '../../../src/strategies/dhcp/backends/transaction-log.ts'
 import {parseNonceFile} from '../../../src/strategies/dhcp/nonce-file.ts'
 import {CLIENT} from './support.ts'
@@ -70,6 +71,56 @@ describe('the dnsmasq options file', () => {
     // It ends with a newline once it was written to.
     expect(back).toBe(before === '' || before.endsWith('\n') ? before : `${before}\n`)
     expect(withLines(back, 'web-07', lines)).toBe(back)
+  })
+
+  it.each<[string, string, string, string[]]>([
+    [
+      'of the VM',
+      'tag:web-07,121,10.8.0.0/16,10.0.0.3,0.0.0.0/0,10.0.0.1\n',
+      '',
+      ['tag:web-07,121,10.8.0.0/16,10.0.0.3,0.0.0.0/0,10.0.0.2'],
+    ],
+    [
+      'of everybody, by name and by the number of Microsoft',
+      'option:classless-static-route,0.0.0.0/0,10.0.0.1\n249,0.0.0.0/0,10.0.0.1\n',
+      '',
+      ['tag:web-07,121,0.0.0.0/0,10.0.0.2', 'tag:web-07,249,0.0.0.0/0,10.0.0.2'],
+    ],
+    [
+      "of dnsmasq's own configuration",
+      '',
+      '121,169.254.169.254/32,10.0.0.1,0.0.0.0/0,10.0.0.1\noption:router,10.0.0.1',
+      ['tag:web-07,121,169.254.169.254/32,10.0.0.1,0.0.0.0/0,10.0.0.2'],
+    ],
+    [
+      'of the VM rather than of everybody',
+      'tag:web-07,121,0.0.0.0/0,10.0.0.1,10.8.0.0/16,10.0.0.3\n',
+      '121,0.0.0.0/0,10.0.0.1',
+      ['tag:web-07,121,0.0.0.0/0,10.0.0.2,10.8.0.0/16,10.0.0.3'],
+    ],
+    ['of others', 'tag:db-03,121,0.0.0.0/0,10.0.0.1\n', 'tag:red,tag:web-07,121,0.0.0.0/0,10.0.0.1', []],
+    ['without a default route', '121,10.8.0.0/16,10.0.0.1\ntag:web-07,121,10.8.0.0/16,10.0.0.1\n', '', []],
+  ])('sets option 121 beside the router where there is one %s', (_, before, elsewhere, want) => {
+    const after = withRouter(before, 'web-07', '10.0.0.2', elsewhere)
+    const added = after.split('\n').filter((line) => line.includes('10.0.0.2'))
+    expect(added).toEqual(['tag:web-07,option:router,10.0.0.2', ...want])
+    expect([routerIn(after, 'web-07'), withRouter(after, 'web-07', '10.0.0.2', elsewhere)]).toEqual(['10.0.0.2', after])
+    expect(withLines(after, 'web-07', routerLines(before, 'web-07'))).toBe(before)
+  })
+
+  it.each([
+    ['/var/lib/neutron/dhcp/5f0c/opts', '', true],
+    ['/run/opts', 'tag:subnet-8a3e8c9f-3f4e-4b61-8c51-3c5b2a1f0d11,option:router,10.0.0.1\n', true],
+    ['/run/opts', 'tag:web-07,option:router,10.0.0.1\n', false],
+  ])('is known for one of Neutron: %s', (path, text, want) => {
+    expect(isNeutrons(path, text)).toBe(want)
+  })
+
+  it('is left alone where Neutron writes it', async () => {
+    const optsfile = join(dir, 'neutron-opts')
+    writeFileSync(optsfile, 'tag:port-8a3e8c9f-3f4e-4b61-8c51-3c5b2a1f0d11,option:router,10.0.0.1\n')
+    const backend = dnsmasqBackend({server: 'dnsmasq', optsfile, pidfile: join(dir, 'none')}, context)
+    await expect(backend.check(CLIENT)).rejects.toThrow('is written by OpenStack Neutron')
   })
 
   it('keeps what others wrote meanwhile', () => {
@@ -257,6 +308,107 @@ describe("Kea's configuration", () => {
         expect(Object.keys(last.arguments as object)).toEqual(['Dhcp4'])
       }
     }
+  })
+
+  it.each<[string, string, string]>([
+    ['hex', '10a9fe0a000002000a000001', '10a9fe0a000002000a000002'],
+    ['hex with colons', '00:0a:00:00:01', '000a000002'],
+    ['numbers', '0, 10, 0, 0, 1, 8, 9, 10, 0, 0, 3', '0, 10, 0, 0, 2, 8, 9, 10, 0, 0, 3'],
+    ['text', '10.9.0.0/16 - 10.0.0.3, 0.0.0.0/0 - 10.0.0.1', '10.9.0.0/16 - 10.0.0.3, 0.0.0.0/0 - 10.0.0.2'],
+  ])('has another default route in option 121 written as %s, and the other routes as they were', (_, data, want) => {
+    expect([defaultRouter(data), withDefaultRouter(data, '10.0.0.2')]).toEqual(['10.0.0.1', want])
+  })
+
+  it.each<[string, string, null | undefined]>([
+    ['no default route', '10a9fe0a000002', null],
+    ['no default route in words', '10.9.0.0/16 - 10.0.0.3', null],
+    ['half a route', '000a00', undefined],
+    ['something else', 'ip via 10.0.0.1', undefined],
+    ['nothing', '', undefined],
+  ])('has no default route to change in option 121 of %s', (_, data, want) => {
+    expect(defaultRouter(data)).toBe(want)
+  })
+
+  it('gives the router by option 121 of subnet or pool too, and takes both back', () => {
+    const routes = {code: 121, 'csv-format': false, data: '000a000001'}
+    const pools = [
+      {pool: '10.0.0.2 - 10.0.0.9', 'option-data': [{...routes, data: '000a000009'}]},
+      {pool: '10.0.0.10-10.0.0.20', 'option-data': [routes]},
+      {pool: '10.0.0.32/27'},
+    ]
+    for (const before of [
+      {subnet4: [{id: 7, subnet: '10.0.0.0/24', 'option-data': [{name: 'routers', data: '10.0.0.9'}, routes]}]},
+      {subnet4: [{id: 7, subnet: '10.0.0.0/24', 'option-data': [{name: 'routers', data: '10.0.0.9'}], pools}]},
+    ] satisfies KeaConfig[]) {
+      expect(givenRouter(before, CLIENT.mac, CLIENT.ip)).toBe('10.0.0.1')
+      const changed = withReservedRouter(before, CLIENT, '10.0.0.2')
+      expect(changed.subnet4![0]!.reservations![0]!['option-data']).toEqual([
+        {name: 'routers', data: '10.0.0.2'},
+        {...routes, data: '000a000002'},
+      ])
+      expect(givenRouter(changed, CLIENT.mac, CLIENT.ip)).toBe('10.0.0.2')
+      expect(withReservedRouters(changed, CLIENT, null).subnet4![0]!.reservations).toEqual([])
+    }
+  })
+
+  it('is not changed where its option 121 cannot be read', () => {
+    const odd = {subnet4: [{id: 7, subnet: '10.0.0.0/24', 'option-data': [{code: 121, data: 'by 10.0.0.1'}]}]}
+    expect(() => withReservedRouter(odd, CLIENT, '10.0.0.2')).toThrow('option 121, which outweighs the router')
+  })
+
+  it('is not set anew where Kea is one of a pair: that stops DHCP for everybody', async () => {
+    const asked: string[] = []
+    const path = join(dir, 'kea-ha')
+    const pair = {...reserved, 'hooks-libraries': [{library: '/usr/lib/kea/hooks/libdhcp_ha.so'}]}
+    const server = createServer({allowHalfOpen: true}, (socket) => {
+      socket.on('data', (data) => {
+        const {command} = JSON.parse(data.toString()) as {command: string}
+        asked.push(command)
+        const answers: Record<string, unknown> = {'config-get': {Dhcp4: pair}, 'list-commands': ['config-set']}
+        socket.end(JSON.stringify({result: 0, arguments: answers[command]}))
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(path, resolve))
+    const backend = keaBackend({server: 'kea', control: path}, context)
+    await expect(backend.check(CLIENT)).rejects.toThrow('this Kea is one of a high-availability pair')
+    await expect(backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toThrow('not done')
+    server.close()
+    expect(asked).not.toContain('config-set')
+  })
+
+  it('is changed at every server of the segment, and put back at each as it was there', async () => {
+    const servers = new Map<string, {config: KeaConfig; open: ReturnType<typeof createServer>}>()
+    const other: KeaConfig = {subnet4: [{id: 7, subnet: '10.0.0.0/24'}]}
+    for (const [name, config] of [
+      ['standby', other],
+      ['active', reserved],
+    ] as const) {
+      const path = join(dir, `kea-${name}`)
+      const open = createServer({allowHalfOpen: true}, (socket) => {
+        socket.on('data', (data) => {
+          const request = JSON.parse(data.toString()) as {command: string; arguments: {Dhcp4: KeaConfig}}
+          if (request.command === 'config-set') servers.get(path)!.config = request.arguments.Dhcp4
+          const answers: Record<string, unknown> = {
+            'config-get': {Dhcp4: servers.get(path)!.config},
+            'list-commands': [],
+          }
+          socket.end(JSON.stringify({result: 0, arguments: answers[request.command]}))
+        })
+      })
+      servers.set(path, {config, open})
+      await new Promise<void>((resolve) => open.listen(path, resolve))
+    }
+    const backend = keaBackend({server: 'kea', controls: [...servers.keys()]}, context)
+    const routersNow = () => [...servers.values()].map(({config}) => givenRouter(config, CLIENT.mac, CLIENT.ip))
+    const before = await backend.statement(CLIENT)
+    expect(before).toMatchObject({router: null, own: [null, [{at: 0}]]})
+    await backend.check(CLIENT)
+    await backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    expect(routersNow()).toEqual(['10.0.0.2', '10.0.0.2'])
+    expect(await backend.statement(CLIENT)).toMatchObject({router: '10.0.0.2'})
+    await backend.restore(CLIENT, before)
+    expect(routersNow()).toEqual([undefined, '10.0.0.1'])
+    for (const {open} of servers.values()) open.close()
   })
 
   it.each([

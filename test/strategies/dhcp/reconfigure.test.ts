@@ -7,7 +7,8 @@ import {Failure} from '../../../src/errors.ts'
 import {reconfigureText} from '../../../src/orders/reconfigure/reconfigure-report.ts'
 import type {ReconfigureOrder} from '../../../src/orders/reconfigure/reconfigure-request.ts'
 import {runReconfigure} from '../../../src/orders/reconfigure/run-reconfigure.ts'
-import {openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
+import {type ClientStore, openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
+import {findCredentials} from '../../../src/strategies/dhcp/credentials.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {dhcpOptions, readOption} from '../../../src/wire/dhcp-options.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
@@ -280,6 +281,24 @@ describe('send-reconfigure', () => {
   ] as const)('refuses %j before anything is sent', async (over, message) => {
     await expect(run([dhcpcd()], over as Partial<ReconfigureOrder>)).rejects.toThrow(message)
     await expect(run([dhcpcd()], over as Partial<ReconfigureOrder>)).rejects.toBeInstanceOf(Failure)
+  })
+
+  it.each([
+    ['udhcpc', 'web-07 runs udhcpc, which has no listener while it holds its lease: kill -USR1'],
+    ['networkd', 'web-07 runs systemd-networkd, which ignores FORCERENEW: networkctl renew IF'],
+    ['networkmanager', 'web-07 runs NetworkManager, which ignores FORCERENEW: nmcli device reapply IF'],
+    ['dhclient', 'web-07 runs stock dhclient, which ignores FORCERENEW and keeps its old router on a renewal'],
+    ['dhclient-hook', 'web-07 runs dhclient, which ignores FORCERENEW: wait for T1'],
+  ] as const)('says of a client that cannot listen what it is (%s), and not how to sign', async (kind, message) => {
+    const sources = {
+      world: fakeWorld(),
+      store: {read: () => ({kind})} as unknown as ClientStore,
+      unauthenticated: false,
+    }
+    const refused = expect.objectContaining({kind: 'refused', message: expect.stringContaining(message)})
+    await expect(findCredentials(CLIENT, sources)).rejects.toEqual(refused)
+    const told = {...sources, store: {read: () => undefined} as unknown as ClientStore, kindOf: () => kind}
+    await expect(findCredentials(CLIENT, told)).rejects.toEqual(refused)
   })
 
   it('asks for a source address where the interface has none on the subnet', async () => {

@@ -49,13 +49,31 @@ describe('an ACK that its server tells of', () => {
   it('is its word where nothing passes, soon', async () => {
     const {run, world} = serverTells(() => {})
     const beganNs = world.now()
-    expect(await run()).toMatchObject({outcome: 'acted', toldBy: 'server', router: '10.0.0.2'})
+    expect(await run()).toMatchObject({outcome: 'acted', toldBy: 'configured', router: '10.0.0.2'})
     expect(Number(world.now() - beganNs) / 1e6).toBeCloseTo(250)
   })
 
   it('is its word where the REQUEST passed and the ACK does not', async () => {
     const {see, run} = serverTells(() => void see(request, 190))
-    expect(await run()).toMatchObject({outcome: 'acted', toldBy: 'server'})
+    expect(await run()).toMatchObject({outcome: 'acted', toldBy: 'configured'})
+  })
+
+  it('is the ACK itself where the server keeps what it sent', async () => {
+    const world = fakeWorld()
+    const lines: string[] = []
+    let told = 0
+    const context: ReconfigureStage = {
+      world,
+      signal: new AbortController().signal,
+      watch: {watch: () => () => {}},
+      trigger: {fire: async () => ({atNs: world.now(), text: 'trigger'})},
+      transaction: async () => ({xid: 1, serial: `${told++}`, router: '10.0.0.9', acked: '10.0.0.2'}),
+      observe: ({text}) => lines.push(text),
+    }
+    expect(await reconfigureClient(CLIENT, context, {attempts: 1, timeoutMs: 1000})).toMatchObject({
+      ...{outcome: 'acted', toldBy: 'server', router: '10.0.0.2'},
+    })
+    expect(lines.at(-1)).toBe('web-07: ACK with router 10.0.0.2 (told by the server)')
   })
 
   it.each([
@@ -72,6 +90,6 @@ describe('an ACK that its server tells of', () => {
       transaction: async () => ({xid: 1, serial: `${told++}`, router}),
     }
     const options = {attempts: 1, timeoutMs: 1000, router: '10.0.0.2'}
-    expect(await reconfigureClient(CLIENT, context, options)).toMatchObject({outcome, toldBy: 'server'})
+    expect(await reconfigureClient(CLIENT, context, options)).toMatchObject({outcome, toldBy: 'configured'})
   })
 })

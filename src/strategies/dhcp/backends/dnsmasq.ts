@@ -3,13 +3,14 @@
 // Only the options file: `set:` tags in a hosts file make dnsmasq 2.81 to 2.90 abort at SIGHUP once the host was served.
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
+import {dnsmasqSettings} from '../../../net/dhcp/dnsmasq-config.ts'
 import {growingFile} from '../../../net/file/growing-file.ts'
 import {isService, servicePid, signalService} from '../../../net/file/pid-file.ts'
 import {replaceFile} from '../../../net/file/replace-file.ts'
 import {readText} from '../../../net/file/text-file.ts'
-import {type Ipv4, isIpv4} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendStage, nonceFrom} from './context.ts'
+import {isNeutrons, type PlacedLine, routerIn, routerLines, withLines, withRouter} from './dnsmasq-options.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's unit has dnsmasq write its pid. */
@@ -61,11 +62,18 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBa
   return {
     kind: 'dnsmasq',
     reach: `dnsmasq by ${optsfile} and SIGHUP`,
-    async check() {
-      options()
+    async check({name}) {
+      if (isNeutrons(optsfile, options()))
+        throw new Failure(
+          'refused',
+          `${optsfile}: is written by OpenStack Neutron, whole and anew at every change of a port, and nothing that is said there of ${name} stays: set the port's gateway in Neutron (extra DHCP options)`,
+        )
       servicePid(pidfile, NAME)
     },
-    setRouter: (client, {ip}) => rewrite((text) => withRouter(text, client.name, ip)),
+    async setRouter(client, {ip}) {
+      const configured = dnsmasqSettings(servicePid(pidfile, NAME), ['dhcp-option', 'dhcp-option-force']).join('\n')
+      await rewrite((text) => withRouter(text, client.name, ip, configured))
+    },
     async statement({name}) {
       const text = options()
       return {router: routerIn(text, name) ?? null, own: routerLines(text, name), legible: true}
@@ -78,49 +86,6 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBa
     },
     nonce: nonceFrom(dhcp),
   }
-}
-
-/** The router that the options file gives to a tag; the last line counts, as in dnsmasq. @internal */
-export function routerIn(text: string, tag: string): Ipv4 | undefined {
-  return text
-    .split('\n')
-    .flatMap((line) => routerLine(line, tag) ?? [])
-    .at(-1)
-}
-
-/** The options file with the tag's router set, every other line as it was. @internal */
-export function withRouter(text: string, tag: string, router: Ipv4): string {
-  const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n')
-  const kept = lines.filter((line) => routerLine(line, tag) === undefined)
-  const at = lines.findIndex((line) => routerLine(line, tag) !== undefined)
-  return `${kept.toSpliced(at < 0 ? kept.length : at, 0, `tag:${tag},option:router,${router}`).join('\n')}\n`
-}
-
-/** A line of the options file, and how many are before it. */
-type PlacedLine = Readonly<{at: number; line: string}>
-
-/** Every line that gives the tag a router; null if there is none. @internal */
-export function routerLines(text: string, tag: string): PlacedLine[] | null {
-  const lines = text.split('\n').flatMap((line, at) => (routerLine(line, tag) === undefined ? [] : [{at, line}]))
-  return lines.length === 0 ? null : lines
-}
-
-/** The options file with these lines for the tag's router, where they were, and every other line as it is. @internal */
-export function withLines(text: string, tag: string, lines: readonly PlacedLine[] | null): string {
-  const others = text.split('\n').filter((line) => routerLine(line, tag) === undefined)
-  // The last one is what follows the last newline: nothing goes behind that.
-  for (const {at, line} of lines ?? []) others.splice(Math.min(at, others.length - 1), 0, line)
-  return others.join('\n')
-}
-
-/** The router, the first of several, that a line gives to a tag alone. */
-function routerLine(line: string, tag: string): Ipv4 | undefined {
-  const [first, option, router = '', ...more] = line
-    .trim()
-    .split(',')
-    .map((part) => part.trim())
-  const isRouter = option === 'option:router' || option === '3'
-  return first === `tag:${tag}` && isRouter && [router, ...more].every(isIpv4) ? router : undefined
 }
 
 /** With `log-dhcp` every line begins with the xid, in decimal. @internal */

@@ -1,8 +1,9 @@
 // What Kea's configuration says of one client's router, and the configuration that says something else of it. Pure.
 import {Failure} from '../../../errors.ts'
 import {list, number, optional, record, type Shaped, text} from '../../../net/json-shape.ts'
-import {type Ipv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
+import {type Ipv4, ipv4Value, isIpv4, type Mac, prefixContains, readPrefix} from '../../../wire/address.ts'
 import type {DhcpClient} from './backend.ts'
+import {defaultRouter, withDefaultRouter} from './kea-routes.ts'
 
 const OPTION = record({name: optional(text), code: optional(number), data: optional(text)})
 /** The parts of Kea's configuration that are looked at; the rest travels through untouched. */
@@ -17,12 +18,14 @@ const SUBNET = record({
   subnet: text,
   'option-data': optional(list(OPTION)),
   reservations: optional(list(RESERVATION)),
+  pools: optional(list(record({pool: text, 'option-data': optional(list(OPTION))}))),
 })
 const NETWORK = {'option-data': optional(list(OPTION)), subnet4: optional(list(SUBNET))}
 export const KEA_CONFIG = record({
   ...NETWORK,
   'shared-networks': optional(list(record(NETWORK))),
   reservations: optional(list(RESERVATION)),
+  'hooks-libraries': optional(list(record({library: text}))),
 })
 
 type KeaOption = Shaped<typeof OPTION>
@@ -30,10 +33,17 @@ type KeaReservation = Shaped<typeof RESERVATION>
 type KeaSubnet = Shaped<typeof SUBNET>
 export type KeaConfig = Shaped<typeof KEA_CONFIG>
 
-/** The router options of a reservation, and where they stand among its options. JSON. */
+/** Whether this Kea is one of a high-availability pair. */
+export const isHa = (config: KeaConfig): boolean =>
+  (config['hooks-libraries'] ?? []).some(({library}) => library.includes('libdhcp_ha'))
+
+/** The options of a reservation that say its gateway (3, 121), and where they stand among its options. JSON. */
 export type ReservedRouters = readonly Readonly<{at: number; option: KeaOption}>[]
 
 const isRouters = ({name, code}: KeaOption): boolean => name === 'routers' || code === 3
+/** By its code, or by the name of newer versions; older ones have none of their own for it. */
+const isRoutes = ({name, code}: KeaOption): boolean => code === 121 || /classless-static-route/.test(name ?? '')
+const saysGateway = (option: KeaOption): boolean => isRouters(option) || isRoutes(option)
 
 function* subnets(config: KeaConfig): Iterable<KeaSubnet> {
   yield* config.subnet4 ?? []
@@ -55,25 +65,60 @@ export function placeOf(
   return reservation && {reservation}
 }
 
-const routerOf = (holder: {readonly 'option-data'?: readonly KeaOption[]} | undefined): Ipv4 | undefined =>
+const routerOf = (holder: Holder): Ipv4 | undefined =>
   holder?.['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
 
-/** The router that a client's reservation gives it. */
+/** The router that a client's reservation gives it. @internal */
 export const reservedRouter = (config: KeaConfig, mac: Mac): Ipv4 | undefined =>
   routerOf(placeOf(config, mac)?.reservation)
 
-/** The router that a client gets: its reservation's, else its subnet's, its shared network's, that of all (classes left aside). */
-export function givenRouter(config: KeaConfig, mac: Mac, ip: Ipv4): Ipv4 | undefined {
-  const home = placeOf(config, mac)?.subnet ?? [...subnets(config)].find((subnet) => holds(subnet, ip))
+type Holder = {readonly 'option-data'?: readonly KeaOption[]} | undefined
+
+/** What says a client's options, the first word counting: its reservation, pool, subnet, shared network, all (classes left aside). */
+function holdersOf(config: KeaConfig, mac: Mac, ip: Ipv4): readonly Holder[] {
+  const place = placeOf(config, mac)
+  const home = place?.subnet ?? [...subnets(config)].find((subnet) => holds(subnet, ip))
   const network = config['shared-networks']?.find(({subnet4}) => home && subnet4?.includes(home))
-  return reservedRouter(config, mac) ?? routerOf(home) ?? routerOf(network) ?? routerOf(config)
+  return [place?.reservation, home?.pools?.find(({pool}) => isIn(pool, ip)), home, network, config]
 }
 
-/** The router options of a client's reservation; null if it has no reservation. */
+/** `10.0.0.100-10.0.0.199`, or a prefix. */
+function isIn(pool: string, ip: Ipv4): boolean {
+  const prefix = readPrefix(pool.trim())
+  if (prefix) return prefixContains(prefix, ip)
+  const [first, last] = pool.split('-').map((part) => part.trim())
+  return isIpv4(first ?? '') && isIpv4(last ?? '') && between(first!, ip, last!)
+}
+
+const between = (first: Ipv4, ip: Ipv4, last: Ipv4): boolean =>
+  ipv4Value(first) <= ipv4Value(ip) && ipv4Value(ip) <= ipv4Value(last)
+
+/** The option 121 that a client gets. */
+const routesOf = (config: KeaConfig, mac: Mac, ip: Ipv4): KeaOption | undefined =>
+  holdersOf(config, mac, ip)
+    .map((holder) => holder?.['option-data']?.find(isRoutes))
+    .find((option) => option !== undefined)
+
+/**
+ * The router that a client gets: by the default route of its option 121, for whoever takes that ignores option 3. Where
+ * the two differ, only its clients could say which one they take: the one of option 121 is told.
+ */
+export function givenRouter(config: KeaConfig, mac: Mac, ip: Ipv4): Ipv4 | undefined {
+  const routes = routesOf(config, mac, ip)?.data
+  const router = routes === undefined ? undefined : defaultRouter(routes)
+  return (
+    router ??
+    holdersOf(config, mac, ip)
+      .map(routerOf)
+      .find((found) => found !== undefined)
+  )
+}
+
+/** The options of a client's reservation that say its gateway; null if it has no reservation. */
 export function reservedRouters(config: KeaConfig, mac: Mac): ReservedRouters | null {
   const options = placeOf(config, mac)?.reservation
   return (
-    (options && (options['option-data'] ?? []).flatMap((option, at) => (isRouters(option) ? [{at, option}] : []))) ??
+    (options && (options['option-data'] ?? []).flatMap((option, at) => (saysGateway(option) ? [{at, option}] : []))) ??
     null
   )
 }
@@ -84,17 +129,27 @@ const holds = ({subnet}: KeaSubnet, ip: Ipv4): boolean => {
 }
 
 const otherOptions = (reservation: KeaReservation | undefined): KeaOption[] =>
-  (reservation?.['option-data'] ?? []).filter((option) => !isRouters(option))
+  (reservation?.['option-data'] ?? []).filter((option) => !saysGateway(option))
 
 /**
- * The configuration with the client's router in its reservation, which is added where there is none.
- * @throws Failure `usage` if no subnet holds the client's address.
+ * The configuration with the client's router in its reservation, which is added where there is none: in option 3, and in
+ * 121 where it gets one with a default route, whose other routes stay.
+ * @throws Failure `usage` if no subnet holds the client's address, `refused` for an option 121 that cannot be read.
  */
-export const withReservedRouter = (config: KeaConfig, client: DhcpClient, router: Ipv4): KeaConfig =>
-  withReservation(config, client, (old) => ({
+export function withReservedRouter(config: KeaConfig, client: DhcpClient, router: Ipv4): KeaConfig {
+  const routes = routesOf(config, client.mac, client.ip)
+  const now = routes && defaultRouter(routes.data ?? '')
+  if (routes && now === undefined)
+    throw new Failure(
+      'refused',
+      `kea-dhcp4 gives ${client.name} option 121, which outweighs the router, and its data cannot be read: ${routes.data}`,
+    )
+  const own = !routes ? [] : [now === null ? routes : {...routes, data: withDefaultRouter(routes.data!, router)}]
+  return withReservation(config, client, (old) => ({
     ...(old ?? {'hw-address': client.mac, 'ip-address': client.ip}),
-    'option-data': [...otherOptions(old), {name: 'routers', data: router}],
+    'option-data': [...otherOptions(old), {name: 'routers', data: router}, ...own],
   }))
+}
 
 /** The configuration with these router options in the client's reservation; null: without the reservation, if it says nothing else. */
 export function withReservedRouters(config: KeaConfig, client: DhcpClient, routers: ReservedRouters | null): KeaConfig {

@@ -1,6 +1,7 @@
 // Kea (2.2 and later) by its control socket: one JSON command a connection.
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
+import {type Kept, readNamed} from '../../../net/file/text-file.ts'
 import {
   anything,
   list,
@@ -13,6 +14,7 @@ import {
   shaped,
   text,
 } from '../../../net/json-shape.ts'
+import {postJson, type TlsFiles} from '../../../net/stream/http-request.ts'
 import {askUnixSocket} from '../../../net/stream/unix-request.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {Json} from '../../strategy.ts'
@@ -20,11 +22,11 @@ import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendStage, nonceFrom} from './context.ts'
 import {
   givenRouter,
+  isHa,
   KEA_CONFIG,
   type KeaConfig,
   placeOf,
   type ReservedRouters,
-  reservedRouter,
   reservedRouters,
   withReservedRouter,
   withReservedRouters,
@@ -34,6 +36,10 @@ import {type LogReader, transactionLog} from './transaction-log.ts'
 /** Where Debian's kea-dhcp4 listens. */
 export const KEA_CONTROL = '/run/kea/kea4-ctrl-socket'
 const WHAT = 'kea-dhcp4'
+
+/** A new configuration makes the pair begin its states anew, during which neither answers. */
+const NO_CONFIG_SET =
+  'this Kea is one of a high-availability pair (libdhcp_ha), and without reservation-update (libdhcp_host_cmds, and a reservation of the VM in its subnet) only config-set is left, which stops DHCP for everybody until the pair has agreed again: not done'
 
 const ANSWER = record({result: number, text: optional(text), arguments: anything})
 
@@ -45,7 +51,9 @@ const ANSWER = record({result: number, text: optional(text), arguments: anything
 export function readKeaAnswer<T>(json: string, control: string, command: string, shape: Shape<T>): T {
   let answer: Shaped<typeof ANSWER>
   try {
-    answer = readJson(json, command, ANSWER)
+    const said = readJson(json, command, anything)
+    // The control agent, and HTTP in general, answers with a list: one for each service that was asked.
+    answer = shaped(Array.isArray(said) ? said[0] : said, command, ANSWER)
   } catch {
     throw new Failure('runtime', `${control}: what answers there is not ${WHAT}`)
   }
@@ -61,50 +69,95 @@ export const CONFIG_GET = record({Dhcp4: KEA_CONFIG})
 /** @internal */
 export const LIST_COMMANDS = list(text)
 
-export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
-  const {control = KEA_CONTROL, log: logFile} = dhcp
-  const log = logFile === undefined ? undefined : transactionLog(logFile, keaLine)
-  const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()
-
+/** One Kea, by one of its control channels. */
+function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['world']) {
   async function ask<T>(command: string, shape: Shape<T>, args?: unknown): Promise<T> {
-    const request = JSON.stringify({command, ...(args !== undefined && {arguments: args})})
-    return readKeaAnswer(await askUnixSocket(control, request, WHAT), control, command, shape)
+    const isUrl = !control.startsWith('/')
+    const request = JSON.stringify({
+      ...{command, ...(isUrl && {service: ['dhcp4']})},
+      ...(args !== undefined && {arguments: args}),
+    })
+    const answer = await (isUrl ? postJson(control, request, WHAT, tlsOf(dhcp)) : askUnixSocket(control, request, WHAT))
+    return readKeaAnswer(answer, control, command, shape)
   }
   const config = async (): Promise<KeaConfig> => (await ask('config-get', CONFIG_GET)).Dhcp4
+  const canUpdate = async (): Promise<boolean> =>
+    (await ask('list-commands', LIST_COMMANDS)).includes('reservation-update')
 
-  async function change(client: DhcpClient, made: (now: KeaConfig) => KeaConfig): Promise<void> {
-    await alone(`${control}.gwswitch`, world, async () => {
-      const now = await config()
-      const changed = made(now)
-      if (changed === now) return
-      const commands = await ask('list-commands', LIST_COMMANDS)
-      const place = placeOf(changed, client.mac)
-      if (commands.includes('reservation-update') && place?.subnet && placeOf(now, client.mac)?.subnet) {
-        const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
-        await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
-      } else await ask('config-set', anything, {Dhcp4: changed})
-    })
+  async function setConfig(changed: KeaConfig): Promise<void> {
+    if (isHa(changed)) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
+    await ask('config-set', anything, {Dhcp4: changed})
   }
 
   return {
-    kind: 'kea',
-    reach: `${WHAT} by ${control}`,
-    async check(client) {
-      withReservedRouter(await config(), client, client.ip)
-    },
-    setRouter: (client, {ip}) => change(client, (now) => withReservedRouter(now, client, ip)),
-    async statement({mac, ip}) {
+    config,
+    async check(client: DhcpClient): Promise<void> {
       const now = await config()
-      return {router: givenRouter(now, mac, ip) ?? null, own: reservedRouters(now, mac) as Json, legible: true}
+      withReservedRouter(now, client, client.ip)
+      if (isHa(now) && !(await canUpdate())) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
     },
-    restore: (client, {own}) =>
-      change(client, (now) => withReservedRouters(now, client, own as ReservedRouters | null)),
+    change: (client: DhcpClient, made: (now: KeaConfig) => KeaConfig): Promise<void> =>
+      alone(lockOf(control), world, async () => {
+        const now = await config()
+        const changed = made(now)
+        if (changed === now) return
+        const byReservation = await canUpdate()
+        const place = placeOf(changed, client.mac)
+        if (byReservation && place?.subnet && placeOf(now, client.mac)?.subnet) {
+          const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
+          await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
+        } else await setConfig(changed)
+      }),
+  }
+}
+
+/** Beside the socket; for a URL in the folder of locks, where every process of this host finds it. */
+const lockOf = (control: string): string =>
+  control.startsWith('/') ? `${control}.gwswitch` : `/run/lock/gwswitch-kea-${encodeURIComponent(control)}`
+
+function tlsOf({ca, cert, key}: SegmentDhcp): TlsFiles {
+  const pem = (file: string | undefined, kept?: Kept) => file && readNamed(file, 'want a PEM file', kept)
+  return {ca: pem(ca), cert: pem(cert), key: pem(key, 'private')}
+}
+
+export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
+  const {control = KEA_CONTROL, controls = [control], log: logFile} = dhcp
+  const servers = controls.map((each) => keaServer(each, dhcp, world))
+  const log = logFile === undefined ? undefined : transactionLog(logFile, keaLine)
+  const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()
+
+  return {
+    kind: 'kea',
+    reach: `${WHAT} by ${controls.join(' and ')}`,
+    async check(client) {
+      for (const server of servers) await server.check(client)
+    },
+    async setRouter(client, {ip}) {
+      for (const server of servers) await server.change(client, (now) => withReservedRouter(now, client, ip))
+    },
+    async statement({mac, ip}) {
+      const all = await Promise.all(servers.map(({config}) => config()))
+      const [router, ...others] = new Set(all.map((now) => givenRouter(now, mac, ip)))
+      const own = all.map((now) => reservedRouters(now, mac))
+      return {
+        // Servers that do not agree: which one answers is not known.
+        router: others.length > 0 ? null : (router ?? null),
+        own: own.every((each) => each === null) ? null : (own as Json),
+        legible: true,
+      }
+    },
+    async restore(client, {own}) {
+      for (const [i, server] of servers.entries()) {
+        const routersThere = (own as readonly (ReservedRouters | null)[] | null)?.[i] ?? null
+        await server.change(client, (now) => withReservedRouters(now, client, routersThere))
+      }
+    },
     async lastTransaction(client) {
       const found = log?.last(client.mac)
       if (!found) return undefined
       let known = routers.get(client.mac)
       if (known?.serial !== found.serial) {
-        known = {serial: found.serial, router: reservedRouter(await config(), client.mac)}
+        known = {serial: found.serial, router: givenRouter(await servers[0]!.config(), client.mac, client.ip)}
         routers.set(client.mac, known)
       }
       return {...found, router: known.router, serverId: dhcp.address}
