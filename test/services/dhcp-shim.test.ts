@@ -12,19 +12,20 @@ const HOST = [
 ]
 
 describe('the ports of VMs', () => {
-  it.each<[string, string[], string[], string[]]>([
+  it.each<[string, string[], string[], string[], string[]?]>([
     ['are the others of a bridge', ['vx0'], ['tap0', 'tap1'], []],
     ['of two bridges', ['vx0', 'vx1'], ['tap0', 'tap1', 'tap2'], []],
     ['all of a bridge that leads nowhere', ['br-b'], ['vx1', 'tap2'], []],
+    ['not those that the inventory says lead to another site', ['vx0'], ['tap1'], [], ['tap0']],
     ['none where a port is no bridge port', ['eth0'], [], []],
     ['none where it is not there', ['vx0', 'vx9'], ['tap0', 'tap1'], ['vx9']],
-  ])('%s', (_, elsewhere, ports, missing) => {
-    const found = vmPorts(HOST, elsewhere)
+  ])('%s', (_, elsewhere, ports, missing, interSite = []) => {
+    const found = vmPorts(HOST, elsewhere, interSite)
     expect([found.ports.map(({name}) => name), found.missing]).toEqual([ports, missing])
   })
 
   it('are none by a name that would be something else in a ruleset', () => {
-    expect(vmPorts([...HOST, link(9, 'tap*', 1), link(10, 'a"b', 1)], ['vx0', 'tap0'])).toMatchObject({
+    expect(vmPorts([...HOST, link(9, 'tap*', 1), link(10, 'a"b', 1)], ['vx0', 'tap0'], [])).toMatchObject({
       ports: [{name: 'tap1', index: 4, mtu: 1500}],
     })
   })

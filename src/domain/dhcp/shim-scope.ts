@@ -17,6 +17,8 @@ export interface ShimScope {
   readonly site: string
   /** By their MACs, which a client's `chaddr` names. */
   readonly vms: ReadonlyMap<Mac, ShimVm>
+  /** Ports that lead to another site, as far as the inventory names them. */
+  readonly interSite: readonly string[]
   /** Segments with VMs where nothing can be changed, and why. */
   readonly leftOut: readonly {readonly segment: string; readonly reason: string}[]
 }
@@ -35,7 +37,7 @@ export function shimScope(inventory: Inventory, site: string): ShimScope {
     if (reason !== undefined) leftOut.push({segment: segment.name, reason})
     else for (const {name, mac} of members) vms.set(mac, {name, mac, segment: segment.name, local, foreign})
   }
-  if (vms.size > 0) return {site, vms, leftOut}
+  if (vms.size > 0) return {site, vms, interSite: inventory.segments.flatMap(({ports}) => ports ?? []), leftOut}
   const why = leftOut.map(({segment, reason}) => `segment ${segment} ${reason}`).join('; ')
   throw usage(`${inventory.file}: no VM whose leases differ by site: ${why || 'it has no VMs'}`)
 }

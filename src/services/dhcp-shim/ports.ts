@@ -17,13 +17,18 @@ export interface VmPorts {
 /** What a name must be to stand in a ruleset as itself. */
 const PLAIN = /^[^"\\*\s]+$/
 
-/** The ports of the bridges that `elsewhere` are, or are ports of, without these ports themselves. */
-export function vmPorts(all: readonly InterfaceMessage[], elsewhere: readonly string[]): VmPorts {
+/** The ports of the bridges that `elsewhere` are, or are ports of, without these themselves and without `interSite`. */
+export function vmPorts(
+  all: readonly InterfaceMessage[],
+  elsewhere: readonly string[],
+  interSite: readonly string[],
+): VmPorts {
   const named = elsewhere.map((name) => all.find((each) => each.name === name))
   const bridges = new Set(named.flatMap((each) => (each ? [each.isBridge ? each.index : each.bridge] : [])))
   return {
     ports: all
-      .filter(({name, bridge}) => bridge !== undefined && bridges.has(bridge) && !elsewhere.includes(name))
+      .filter(({bridge}) => bridge !== undefined && bridges.has(bridge))
+      .filter(({name}) => !elsewhere.includes(name) && !interSite.includes(name))
       .filter(({name}) => PLAIN.test(name))
       .map(({name, index, mtu}) => ({name, index, mtu})),
     missing: elsewhere.filter((_, i) => named[i] === undefined),

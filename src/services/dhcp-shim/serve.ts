@@ -121,7 +121,7 @@ export async function serveShim(request: ShimRequest, {world, signal, log}: Shim
       await world.sleep(RENEW_MS, signal).catch(() => {})
       if (signal.aborted) break
       const before = names().join(',')
-      ports = vmPorts(bridgeInterfaces(), elsewhere).ports
+      ports = vmPorts(bridgeInterfaces(), elsewhere, rules.interSite).ports
       if (names().join(',') !== before) say({event: 'ports', ports: names().join(',')})
       await renew(rules, names(), signal, (message) => say({event: 'warning', message}))
       if (nflog.overruns() > counters.overruns) {
@@ -137,8 +137,8 @@ export async function serveShim(request: ShimRequest, {world, signal, log}: Shim
   return documentOf(request, ports, counters, Number(world.now() - startedNs) / 1e9)
 }
 
-function portsNow({elsewhere}: ShimRequest): readonly VmPort[] {
-  const {ports, missing} = vmPorts(bridgeInterfaces(), elsewhere)
+function portsNow({elsewhere, rules}: ShimRequest): readonly VmPort[] {
+  const {ports, missing} = vmPorts(bridgeInterfaces(), elsewhere, rules.interSite)
   if (missing.length === 0) return ports
   throw usage(`${missing.join(', ')}: neither a bridge here nor a port of one (see "bridge link")`)
 }

@@ -28,7 +28,13 @@ const VM = {
   ...{name: 'vm', mac: '02:00:00:00:00:10', segment: 'lan', local: ['10.0.0.2']},
   foreign: new Set(['10.0.0.1', '10.9.0.1', '10.9.0.2']),
 }
-const SHIM = {site: 'y', vms: {get: () => VM} as unknown as ReadonlyMap<string, typeof VM>, leftOut: [], pollS: 9}
+const SHIM = {
+  site: 'y',
+  vms: {get: () => VM} as unknown as ReadonlyMap<string, typeof VM>,
+  interSite: [],
+  leftOut: [],
+  pollS: 9,
+}
 
 /** What a shim sends on reads as a frame where what it got did, and says all that it said but for what it changes. */
 function shimmed(bytes: Uint8Array): unknown {

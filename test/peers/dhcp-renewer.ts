@@ -1,0 +1,112 @@
+// A client of our own codec that renews one lease over and over, each time as soon as it is answered.
+import {setTimeout as sleep} from 'node:timers/promises'
+import {DHCP_CLIENT_PORT, DHCP_SERVER_PORT, parseDhcp, serializeDhcp} from '../../src/wire/dhcp.ts'
+import {DHCPACK, DHCPREQUEST, dhcpOptions, readOption} from '../../src/wire/dhcp-options.ts'
+import {parseFrame, udpFrame} from '../../src/wire/frames.ts'
+import {clientMessage} from '../domain/dhcp/maker.ts'
+import {linkIn} from './arp-link.ts'
+import {type DhcpLab, SERVER_IP, until, VM_IP} from './dhcp-lab.ts'
+
+export interface Renewals {
+  readonly asked: number
+  /** Not answered within a second. */
+  readonly unanswered: number
+  /** Answers beyond the first. */
+  readonly repeated: number
+  /** ACKs by the router that they name. */
+  readonly routers: Readonly<Record<string, number>>
+}
+
+const PATIENCE_MS = 1000
+
+export async function renewer(lab: DhcpLab) {
+  const {client, server} = lab
+  const link = await linkIn(client.namespace, client.interface)
+  let routers: Record<string, number> = {}
+  let [xid, asked, unanswered, repeated] = [0x5000_0000, 0, 0, 0]
+  let last: string | undefined
+  let answered: (() => void) | undefined
+  const open = new Set<number>()
+  const ours = (at: number): boolean => at > 0x5000_0000 && at <= xid
+
+  link.onFrame(({bytes}) => {
+    const frame = parseFrame(bytes)
+    if (frame.kind !== 'udp' || frame.udp.destinationPort !== DHCP_CLIENT_PORT) return
+    const message = parseDhcp(frame.udp.payload)
+    if (!ours(message.xid) || readOption(message.options, dhcpOptions.messageType) !== DHCPACK) return
+    if (!open.delete(message.xid)) {
+      repeated++
+      return
+    }
+    last = readOption(message.options, dhcpOptions.router)?.join() ?? 'none'
+    routers[last] = (routers[last] ?? 0) + 1
+    if (message.xid === xid) answered?.()
+  })
+
+  /** One renewal; true if it was answered. `fresh`: as after a boot, to everybody, which a server takes without a lease. */
+  async function once(fresh = false): Promise<boolean> {
+    xid++
+    open.add(xid)
+    const header = {xid, chaddr: client.mac, ...(fresh ? {} : {ciaddr: VM_IP})}
+    const wanted = {parameterRequestList: [1, 3, 51, 58, 59], ...(fresh && {requestedAddress: VM_IP})}
+    const payload = serializeDhcp(clientMessage(DHCPREQUEST, wanted, header))
+    const to = fresh ? {destination: 'ff:ff:ff:ff:ff:ff'} : {destination: server.mac}
+    const ends = fresh ? {source: '0.0.0.0', destination: '255.255.255.255'} : {source: VM_IP, destination: SERVER_IP}
+    const done = new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), PATIENCE_MS)
+      answered = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
+    link.send(
+      udpFrame({...to, source: client.mac}, ends, {
+        sourcePort: DHCP_CLIENT_PORT,
+        destinationPort: DHCP_SERVER_PORT,
+        payload,
+      }),
+    )
+    return done
+  }
+  const report = (): Renewals => ({asked, unanswered, repeated, routers: {...routers}})
+  async function run(go: () => boolean): Promise<Renewals> {
+    routers = {}
+    while (go()) {
+      asked++
+      if (!(await once())) unanswered++
+    }
+    // A second answer to the last one.
+    await sleep(100)
+    return report()
+  }
+
+  function renew(times: number): Promise<Renewals>
+  function renew(): {stop(): Promise<Renewals>}
+  function renew(times?: number) {
+    if (times !== undefined) return run(() => asked < times)
+    let going = true
+    const running = run(() => going)
+    return {
+      stop() {
+        going = false
+        return running
+      },
+    }
+  }
+  return {
+    /** Gets the address. */
+    lease: () =>
+      until(
+        () => once(true),
+        () => 'no lease',
+      ),
+    renew,
+    /** Waits for an ACK with this router that comes from now on. */
+    async hears(router: string): Promise<void> {
+      last = undefined
+      for (const end = performance.now() + 20_000; last !== router; await sleep(5))
+        if (performance.now() > end) throw new Error(`no ACK names ${router}, the last one ${last}`)
+    },
+    [Symbol.asyncDispose]: () => link.close(),
+  }
+}
