@@ -1,6 +1,7 @@
 // The shim at a hypervisor's bridge, between real DHCP servers and real clients.
 import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
+import {readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
@@ -142,7 +143,7 @@ describe.skipIf(noNamespaces)('the shim and others', () => {
       const shim = (...args: string[]) => lab.gwswitch('serve', 'dhcp-shim', ...args)
       const plan = await shim('y', '-i', 'rx', '--poll', '30', '--dry-run')
       expect(plan).toMatchObject({code: 0, stdout: expect.stringContaining(`web-07 (${lab.client.mac}): router ${Y}`)})
-      expect(plan.stdout).toContain('set ports { type ifname; flags timeout; }')
+      expect(plan.stdout).toContain('set ports { type ifname; flags timeout;')
       expect(await rules(lab)).toBe('')
       expect(await shim('y', '-i', 'lo')).toMatchObject({
         code: 2,
@@ -206,6 +207,30 @@ describe.skipIf(noNamespaces)('the shim under a stream of renewals', () => {
       expect(seen).toBeGreaterThan(RENEWALS * 0.9)
     })
   }, 180_000)
+
+  it('loses none as it takes another inventory, and goes by that one', async () => {
+    await withRenewals(async (lab, client) => {
+      const shim = await startShim(lab, 'y')
+      const renewals = client.renew()
+      await client.hears(Y)
+      const known = readFileSync(lab.inventory, 'utf8')
+      const told = async (text: string, what: string): Promise<void> => {
+        writeFileSync(lab.inventory, text)
+        shim.process.kill('SIGHUP')
+        await until(
+          () => textOf(shim.log).includes(what),
+          () => textOf(shim.log),
+        )
+      }
+      await told('nonsense: 1', 'inventory not taken')
+      await client.hears(Y)
+      await told(known.replace(`ip: ${Y}`, 'ip: 10.9.0.4'), 'event=reloaded')
+      await client.hears('10.9.0.4')
+      const {unanswered, repeated} = await renewals.stop()
+      expect({unanswered, repeated}).toEqual({unanswered: 0, repeated: 0})
+      await stop(shim)
+    })
+  }, 120_000)
 
   it('loses none as it starts, stops and starts again', async () => {
     await withRenewals(async (lab, client) => {

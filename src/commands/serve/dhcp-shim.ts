@@ -1,6 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, whole} from '../../cli/flags.ts'
+import {say} from '../../net/process/say.ts'
 import type {ShimDocument} from '../../services/dhcp-shim/serve.ts'
 
 export default class ServeDhcpShim extends BaseCommand {
@@ -9,7 +10,7 @@ export default class ServeDhcpShim extends BaseCommand {
     'Changes the replies of DHCP servers as they leave the bridge ports of this host: the router (option 3) and the default route of option 121 are those of SITE, and with --poll clients renew soon. ' +
     "Addresses and leases stay the server's. A VM that lands here has the gateway of SITE at its next renewal, with no command, nothing told to the server, nothing in the VM.\n\n" +
     'What it does not understand passes unchanged. It fails open: when it dies or hangs, DHCP is within 2 s as it was without it, by a timeout in the kernel (nft). ' +
-    'Needs CAP_NET_ADMIN and CAP_NET_RAW. Logs to stderr, a line a reply; SIGTERM and Ctrl-C stop it, and leave nothing.'
+    'Needs CAP_NET_ADMIN and CAP_NET_RAW. Logs to stderr, a line a reply; SIGHUP has it read the inventory again; SIGTERM and Ctrl-C stop it, and leave nothing.'
   static override examples = [
     {
       description: 'On a hypervisor of site y whose bridge leads elsewhere by vx0: clients renew every 30 s',
@@ -43,7 +44,8 @@ export default class ServeDhcpShim extends BaseCommand {
     const {args, flags} = await this.parse(ServeDhcpShim)
     const {planShim, serveShim, shimRequest} = await import('../../services/dhcp-shim/serve.ts')
     const order = {site: args.site, interfaceNames: flags.interface, pollS: flags.poll}
-    const request = shimRequest(order, await this.inventory(flags.inventory))
+    const read = async () => shimRequest(order, await this.inventory(flags.inventory))
+    const request = await read()
     if (flags['dry-run']) {
       const {document, ruleset} = planShim(request)
       for (const {name, mac, routers} of document.vms) this.log(`${name} (${mac}): router ${routers.join(', ')}`)
@@ -58,6 +60,12 @@ export default class ServeDhcpShim extends BaseCommand {
         world: await this.world(),
         signal: this.interrupt.signal,
         log: writer.write,
+        onReload: (reload) =>
+          this.onHangup(() => {
+            read().then(reload, (error: Error) =>
+              say(`gwswitch serve dhcp-shim: inventory not taken: ${error.message}`),
+            )
+          }),
       })
       const {changed, unchanged, failed} = document.replies
       this.log(`${changed} replies changed, ${unchanged} passed as they were, ${failed} not sent`)

@@ -82,7 +82,8 @@ export function openNflog(group: number, onFrame: (frame: LoggedFrame) => void):
 
 /** The kernel says EPERM both to who may not, and where another has it. */
 function refused(group: number, errno: number, mayOthers: () => boolean): Failure {
-  if (errno !== EPERM) return new Failure('runtime', `the kernel hands out no logged packets (errno ${errno}): modprobe nfnetlink_log`)
+  if (errno !== EPERM)
+    return new Failure('runtime', `the kernel hands out no logged packets (errno ${errno}): modprobe nfnetlink_log`)
   return mayOthers()
     ? new Failure('runtime', `another program reads the packets logged to group ${group}`)
     : new Failure('privilege', 'reading logged packets needs CAP_NET_ADMIN: run as root')

@@ -3,17 +3,18 @@ import type {ShimRules} from '../../domain/dhcp/shim.ts'
 import {shimFrame} from '../../domain/dhcp/shim-frame.ts'
 import {shimScope} from '../../domain/dhcp/shim-scope.ts'
 import {type Inventory, neededInventory} from '../../domain/inventory/site.ts'
-import {Failure, usage} from '../../errors.ts'
+import {usage} from '../../errors.ts'
 import {bridgeInterfaces} from '../../net/bridge-ports.ts'
 import type {LoggedFrame} from '../../net/netlink/nflog-message.ts'
 import {openNflog} from '../../net/netlink/nflog-socket.ts'
+import {renewElements} from '../../net/nft/live-set.ts'
 import {loadNft} from '../../net/nft/nft.ts'
 import {type FrameSender, openFrameSender} from '../../net/packet/frame-sender.ts'
 import type {World} from '../../net/world.ts'
 import {isoTime} from '../dhcp/events.ts'
 import {logLine} from '../dhcp/log.ts'
 import {type VmPort, vmPorts} from './ports.ts'
-import {removal, renewal, SHIM_GROUP, shimRuleset} from './ruleset.ts'
+import {ALIVE_MS, removal, SHIM_GROUP, SHIM_PORTS, shimRuleset} from './ruleset.ts'
 
 /** The command line, as typed. */
 export interface ShimOrder {
@@ -60,6 +61,8 @@ export interface ShimStage {
   /** Aborting it ends the service. */
   readonly signal: AbortSignal
   log(line: string): void
+  /** Takes who is to be told when another inventory counts. */
+  readonly onReload?: (reload: (next: ShimRequest) => void) => void
 }
 
 /** Four renewals in the time that a port stays alive. */
@@ -89,14 +92,27 @@ const NONE: ShimCounters = {changed: 0, unchanged: 0, failed: 0, overruns: 0}
  * @throws Failure `usage` for an interface that is no bridge port, `privilege` without CAP_NET_ADMIN and CAP_NET_RAW,
  * `runtime` if another shim runs here, or rules cannot be loaded any more. Whatever it throws, no rule is left.
  */
-export async function serveShim(request: ShimRequest, {world, signal, log}: ShimStage): Promise<ShimDocument> {
+export async function serveShim(
+  request: ShimRequest,
+  {world, signal, log, onReload}: ShimStage,
+): Promise<ShimDocument> {
   const startedNs = world.now()
-  const {rules, elsewhere} = request
+  const {elsewhere} = request
+  let {rules} = request
+  let ports = portsNow(request)
   const counters = {...NONE}
+  const names = (): string[] => ports.map(({name}) => name)
   const say = (fields: Readonly<Record<string, string | number | undefined>>): void =>
     log(logLine({at: isoTime(Number(world.now() / 1_000_000n)), ...fields}))
-  let ports = portsNow(request)
-  const names = (): string[] => ports.map(({name}) => name)
+  const warn = (message: string): void => say({event: 'warning', message})
+  const load = async (event: string): Promise<ShimRules> => {
+    const loaded = rules
+    await loadNft(shimRuleset(loaded.vms.keys(), names()))
+    for (const {segment, reason} of loaded.leftOut) warn(`segment ${segment} ${reason}`)
+    const {site, vms} = loaded
+    say({event, site, ports: names().join(','), elsewhere: elsewhere.join(','), vms: vms.size})
+    return loaded
+  }
 
   await using open = new AsyncDisposableStack()
   const sender = openFrameSender()
@@ -107,34 +123,27 @@ export async function serveShim(request: ShimRequest, {world, signal, log}: Shim
   }
   const nflog = openNflog(SHIM_GROUP, onFrame)
   open.defer(() => nflog.close())
+  onReload?.((next) => {
+    rules = next.rules
+  })
   try {
-    await loadNft(shimRuleset(rules.vms.keys(), names()))
-    for (const {segment, reason} of rules.leftOut) say({event: 'warning', message: `segment ${segment} ${reason}`})
-    say({
-      event: 'ready',
-      site: rules.site,
-      ports: names().join(','),
-      elsewhere: elsewhere.join(','),
-      vms: rules.vms.size,
-    })
-    while (!signal.aborted) {
+    for (let loaded = await load('ready'); ; ) {
       await world.sleep(RENEW_MS, signal).catch(() => {})
       if (signal.aborted) break
       const before = names().join(',')
       ports = vmPorts(bridgeInterfaces(), elsewhere, rules.interSite).ports
       if (names().join(',') !== before) say({event: 'ports', ports: names().join(',')})
-      await renew(rules, names(), signal, (message) => say({event: 'warning', message}))
-      if (nflog.overruns() > counters.overruns) {
-        counters.overruns = nflog.overruns()
-        say({event: 'warning', message: 'replies came faster than they were taken, and some are lost'})
-      }
+      if (loaded !== rules) loaded = await load('reloaded')
+      else await renew(rules, names(), warn)
+      if (nflog.overruns() > counters.overruns) warn('replies came faster than they were taken, and some are lost')
+      counters.overruns = nflog.overruns()
     }
   } finally {
     // What was taken until the rule was gone still goes on.
     await loadNft(removal())
     nflog.drain()
   }
-  return documentOf(request, ports, counters, Number(world.now() - startedNs) / 1e9)
+  return documentOf({rules, elsewhere}, ports, counters, Number(world.now() - startedNs) / 1e9)
 }
 
 function portsNow({elsewhere, rules}: ShimRequest): readonly VmPort[] {
@@ -143,20 +152,12 @@ function portsNow({elsewhere, rules}: ShimRequest): readonly VmPort[] {
   throw usage(`${missing.join(', ')}: neither a bridge here nor a port of one (see "bridge link")`)
 }
 
-/** Whoever loads a firewall anew takes the rules away: they are put back. */
-async function renew(
-  rules: ShimRules,
-  names: readonly string[],
-  signal: AbortSignal,
-  warn: (message: string) => void,
-): Promise<void> {
-  try {
-    await loadNft(renewal(names))
-  } catch (error) {
-    if (!(error instanceof Failure) || signal.aborted) return
-    warn(`the rules were gone, and are loaded again: ${error.message}`)
-    await loadNft(shimRuleset(rules.vms.keys(), names))
-  }
+/** Keeps the ports alive. Whoever loads a firewall anew takes the rules away: they are put back. */
+async function renew(rules: ShimRules, names: readonly string[], warn: (message: string) => void): Promise<void> {
+  const errno = renewElements(SHIM_PORTS, names, ALIVE_MS)
+  if (errno === 0) return
+  warn(`the rules were gone, and are loaded again (errno ${errno})`)
+  await loadNft(shimRuleset(rules.vms.keys(), names))
 }
 
 /** Sends a reply on, changed or not. Returns what is said of it. */
