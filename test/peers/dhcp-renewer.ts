@@ -1,11 +1,11 @@
 // A client of our own codec that renews one lease over and over, each time as soon as it is answered.
 import {setTimeout as sleep} from 'node:timers/promises'
-import {DHCP_CLIENT_PORT, DHCP_SERVER_PORT, parseDhcp, serializeDhcp} from '../../src/wire/dhcp.ts'
+import {BOOTREPLY, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, parseDhcp, serializeDhcp} from '../../src/wire/dhcp.ts'
 import {DHCPACK, DHCPREQUEST, dhcpOptions, readOption} from '../../src/wire/dhcp-options.ts'
 import {parseFrame, udpFrame} from '../../src/wire/frames.ts'
 import {clientMessage} from '../domain/dhcp/maker.ts'
 import {linkIn} from './arp-link.ts'
-import {type DhcpLab, SERVER_IP, until, VM_IP} from './dhcp-lab.ts'
+import {type DhcpLab, GATEWAYS, SERVER_IP, until, VM_IP} from './dhcp-lab.ts'
 
 export interface Renewals {
   readonly asked: number
@@ -71,6 +71,7 @@ export async function renewer(lab: DhcpLab) {
   const report = (): Renewals => ({asked, unanswered, repeated, routers: {...routers}})
   async function run(go: () => boolean): Promise<Renewals> {
     routers = {}
+    asked = unanswered = repeated = 0
     while (go()) {
       asked++
       if (!(await once())) unanswered++
@@ -101,6 +102,21 @@ export async function renewer(lab: DhcpLab) {
         () => 'no lease',
       ),
     renew,
+    /** As many ACKs as its server would send, with the other site's router, all of them expected; frames. */
+    flood(count: number): Uint8Array[] {
+      routers = {}
+      return Array.from({length: count}, () => {
+        open.add(++xid)
+        const options = {router: [GATEWAYS.rx.ip], leaseTime: 3600, serverIdentifier: SERVER_IP}
+        const header = {op: BOOTREPLY, xid, chaddr: client.mac, yiaddr: VM_IP, ciaddr: VM_IP}
+        const payload = serializeDhcp(clientMessage(DHCPACK, options, header))
+        const ports = {sourcePort: DHCP_SERVER_PORT, destinationPort: DHCP_CLIENT_PORT}
+        const addresses = {source: server.mac, destination: client.mac}
+        return udpFrame(addresses, {source: SERVER_IP, destination: VM_IP}, {...ports, payload})
+      })
+    },
+    /** ACKs by the router that they name, since the last renewals or the flood began. */
+    heard: (): Readonly<Record<string, number>> => ({...routers}),
     /** Waits for an ACK with this router that comes from now on. */
     async hears(router: string): Promise<void> {
       last = undefined

@@ -6,6 +6,7 @@ import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {linkIn} from './arp-link.ts'
 import {startDhclient, startNetworkd, startNetworkManager, startServer, startUdhcpc} from './dhcp-clients.ts'
 import {type DhcpLab, type DhcpLabOptions, GATEWAYS, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
 import {renewer} from './dhcp-renewer.ts'
@@ -207,6 +208,25 @@ describe.skipIf(noNamespaces)('the shim under a stream of renewals', () => {
       expect(seen).toBeGreaterThan(RENEWALS * 0.9)
     })
   }, 180_000)
+
+  it('lets a flood pass that it could not keep up with, and loses none of it', async () => {
+    await withRenewals(async (lab, client) => {
+      const shim = await startShim(lab, 'y')
+      await using server = await linkIn(lab.server.namespace, lab.server.interface)
+      const flood = client.flood(6000)
+      for (let sent = 0; sent < flood.length; ) sent += server.sendMany(flood.slice(sent))
+      const total = (): number => Object.values(client.heard()).reduce((sum, count) => sum + count, 0)
+      await until(
+        () => total() === flood.length,
+        () => `${JSON.stringify(client.heard())} of ${flood.length}`,
+      )
+      // Both ways were taken.
+      expect(client.heard()[X]).toBeGreaterThan(0)
+      expect(client.heard()[Y]).toBeGreaterThanOrEqual(1000)
+      await stop(shim)
+      expect(textOf(shim.log)).toContain(`${client.heard()[Y]} replies changed, 0 passed as they were, 0 not sent`)
+    })
+  }, 120_000)
 
   it('loses none as it takes another inventory, and goes by that one', async () => {
     await withRenewals(async (lab, client) => {

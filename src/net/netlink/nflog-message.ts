@@ -3,6 +3,7 @@ import {attribute, attributeMap, type NetlinkMessage, NLM_F_ACK, request, whole}
 
 /** NFNL_SUBSYS_ULOG with NFULNL_MSG_PACKET and NFULNL_MSG_CONFIG. */
 const SUBSYSTEM = 4 << 8
+/** @internal */
 export const NFLOG_PACKET = SUBSYSTEM | 0
 const CONFIG = SUBSYSTEM | 1
 const CFG_COMMAND = 1
