@@ -25,6 +25,7 @@ export async function renewer(lab: DhcpLab) {
   let routers: Record<string, number> = {}
   let [xid, asked, unanswered, repeated] = [0x5000_0000, 0, 0, 0]
   let last: string | undefined
+  let destination: string | undefined
   let answered: (() => void) | undefined
   const open = new Set<number>()
   const ours = (at: number): boolean => at > 0x5000_0000 && at <= xid
@@ -40,14 +41,18 @@ export async function renewer(lab: DhcpLab) {
     }
     last = readOption(message.options, dhcpOptions.router)?.join() ?? 'none'
     routers[last] = (routers[last] ?? 0) + 1
+    destination = frame.ethernet.destination
     if (message.xid === xid) answered?.()
   })
 
-  /** One renewal; true if it was answered. `fresh`: as after a boot, to everybody, which a server takes without a lease. */
-  async function once(fresh = false): Promise<boolean> {
+  /**
+   * One renewal; true if it was answered. `fresh`: as after a boot, to everybody, which a server takes without a lease;
+   * with the flag by which the answer comes to everybody too, if `flags` have it.
+   */
+  async function once(fresh = false, flags = 0): Promise<boolean> {
     xid++
     open.add(xid)
-    const header = {xid, chaddr: client.mac, ...(fresh ? {} : {ciaddr: VM_IP})}
+    const header = {xid, flags, chaddr: client.mac, ...(fresh ? {} : {ciaddr: VM_IP})}
     const wanted = {parameterRequestList: [1, 3, 51, 58, 59], ...(fresh && {requestedAddress: VM_IP})}
     const payload = serializeDhcp(clientMessage(DHCPREQUEST, wanted, header))
     const to = fresh ? {destination: 'ff:ff:ff:ff:ff:ff'} : {destination: server.mac}
@@ -96,9 +101,9 @@ export async function renewer(lab: DhcpLab) {
   }
   return {
     /** Gets the address. */
-    lease: () =>
+    lease: (flags = 0) =>
       until(
-        () => once(true),
+        () => once(true, flags),
         () => 'no lease',
       ),
     renew,
@@ -117,6 +122,8 @@ export async function renewer(lab: DhcpLab) {
     },
     /** ACKs by the router that they name, since the last renewals or the flood began. */
     heard: (): Readonly<Record<string, number>> => ({...routers}),
+    /** The router of the last ACK, and to which MAC it came. */
+    last: () => [last, destination],
     /** Waits for an ACK with this router that comes from now on. */
     async hears(router: string): Promise<void> {
       last = undefined

@@ -5,6 +5,7 @@ import {readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
+import {DHCP_BROADCAST} from '../../src/wire/dhcp.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {linkIn} from './arp-link.ts'
 import {startDhclient, startNetworkd, startNetworkManager, startServer, startUdhcpc} from './dhcp-clients.ts'
@@ -208,6 +209,22 @@ describe.skipIf(noNamespaces)('the shim under a stream of renewals', () => {
       expect(seen).toBeGreaterThan(RENEWALS * 0.9)
     })
   }, 180_000)
+
+  it('changes what goes to everybody as it does what goes to the VM alone, at every port that it leaves by', async () => {
+    await withRenewals(async (lab, client) => {
+      const shim = await startShim(lab, 'y')
+      await client.lease()
+      expect(client.last()).toEqual([Y, lab.client.mac])
+      await client.lease(DHCP_BROADCAST)
+      expect(client.last()).toEqual([Y, 'ff:ff:ff:ff:ff:ff'])
+      await stop(shim)
+      const log = textOf(shim.log)
+      expect(log.match(/event=changed .* port=eth0/g)).toHaveLength(2)
+      // It floods to this site's router too, and to the other one as its server sent it.
+      expect(log.match(/event=changed .* port=ry/g)).toHaveLength(1)
+      expect(log).not.toContain('port=rx')
+    })
+  }, 120_000)
 
   it('lets a flood pass that it could not keep up with, and loses none of it', async () => {
     await withRenewals(async (lab, client) => {
