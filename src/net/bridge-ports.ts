@@ -1,6 +1,8 @@
 // Bridge ports: which there are, and where a bridge has learned a MAC (bridge(8)).
 import type {Mac} from '../wire/address.ts'
 import {list, listed, number, optional, record, text} from './json-shape.ts'
+import type {InterfaceMessage} from './netlink/interface-message.ts'
+import {openRouteSocket} from './netlink/route-socket.ts'
 import {runCommand} from './process/command.ts'
 
 /** A port of a bridge. */
@@ -23,6 +25,16 @@ const RAW_FDB = record({mac: text, ifname: text, master: optional(text), vlan: o
 
 /** Every bridge port of this network namespace. */
 export const bridgePorts = async (): Promise<BridgePort[]> => readBridgePorts(await json('ip', '-d', 'link', 'show'))
+
+/** The same from the kernel itself and of bridges too, for who looks often: no program is started. */
+export function bridgeInterfaces(): InterfaceMessage[] {
+  const socket = openRouteSocket()
+  try {
+    return socket.interfaces().filter(({bridge, isBridge}) => bridge !== undefined || isBridge)
+  } finally {
+    socket.close()
+  }
+}
 
 /** @internal */
 export const readBridgePorts = (output: string): BridgePort[] =>

@@ -8,6 +8,14 @@ export interface Libc {
   close(fd: number): number
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number
   send(fd: number, data: Uint8Array, length: number, flags: number): number
+  sendto(
+    fd: number,
+    data: Uint8Array,
+    length: number,
+    flags: number,
+    address: Uint8Array,
+    addressLength: number,
+  ): number
   sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number
   recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number, timeout: null): number
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number
@@ -57,6 +65,9 @@ export const libc: () => Libc = lazy(() => {
     close: lib.func('int close(int fd)'),
     getsockname: lib.func('int getsockname(int fd, void *addr, void *len)'),
     send: lib.func('intptr_t send(int fd, const void *buf, size_t len, int flags)'),
+    sendto: lib.func(
+      'intptr_t sendto(int fd, const void *buf, size_t len, int flags, const void *addr, uint32_t addrlen)',
+    ),
     sendmmsg: lib.func('int sendmmsg(int fd, void *msgvec, unsigned int vlen, int flags)'),
     recvmmsg: lib.func('int recvmmsg(int fd, void *msgvec, unsigned int vlen, int flags, void *timeout)'),
     setsockopt: lib.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t len)'),

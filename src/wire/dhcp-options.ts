@@ -315,6 +315,8 @@ export const dhcpOptions = {
   domainSearch: named(119, 'domain-search', domainNames),
   /** RFC 3442. */
   classlessStaticRoute: named(121, 'classless-static-route', classlessRoutes),
+  /** What Microsoft's clients ask for in its place. */
+  microsoftClasslessStaticRoute: named(249, 'microsoft-classless-static-route', classlessRoutes),
   /** RFC 6704: the digest algorithms with which the client takes a nonce; 1 is HMAC-MD5. */
   forcerenewNonceCapable: named(145, 'forcerenew-nonce-capable', numbers),
 } as const

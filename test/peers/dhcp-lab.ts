@@ -32,6 +32,8 @@ export const NONCE = '49f5494a9392438406bc35804a6f7342'
 export interface DhcpLab {
   readonly server: PairEnd
   readonly client: PairEnd
+  /** The namespace of the bridge. */
+  readonly hypervisor: string
   /** Where FAR_IP is. */
   readonly beyond: string
   /** The namespace of a gateway. */
@@ -96,6 +98,7 @@ export async function withDhcpLab<T>(
         tryCommand('ip', ['netns', 'exec', namespace, process.execPath, CLI, ...args, '-f', inventory])
       return await fn({
         ...{server, client, dir, inventory, log, gwswitchIn},
+        hypervisor: pairA.namespace,
         beyond: `${prefix}-n`,
         gateway: (name) => `${prefix}-${name.slice(-1)}`,
         start(end, name, ...argv) {

@@ -62,6 +62,7 @@ const {
   authentication,
   domainSearch,
   classlessStaticRoute,
+  microsoftClasslessStaticRoute,
   forcerenewNonceCapable,
 } = dhcpOptions
 
@@ -144,6 +145,14 @@ const ROWS: Row<unknown>[] = [
     '',
     '210a0000010a000001',
     '180a00000a0000',
+  ),
+  row(
+    microsoftClasslessStaticRoute,
+    [{prefix: {address: '0.0.0.0', length: 0}, router: '10.0.0.1'}],
+    '000a000001',
+    classless,
+    '',
+    '210a0000010a000001',
   ),
   row(forcerenewNonceCapable, [1], '01', numbers),
 ]

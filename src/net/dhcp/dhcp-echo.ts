@@ -1,5 +1,4 @@
 // ICMP echo from the kernel's own stack, for addresses behind routers: who answers, uses the address.
-import koffi from 'koffi'
 import {Failure} from '../../errors.ts'
 import {type Ipv4, writeIpv4} from '../../wire/address.ts'
 import {ifWellFormed} from '../../wire/error.ts'
@@ -32,16 +31,6 @@ export function openEchoSocket(identifier: number, onReply: (from: Ipv4) => void
   const filter = Buffer.alloc(4)
   filter.writeInt32LE(ONLY_ECHO_REPLIES)
   libc().setsockopt(fd, SOL_RAW, ICMP_FILTER, filter, 4)
-  const sendto = koffi
-    .load('libc.so.6')
-    .func('intptr_t sendto(int fd, const void *buf, size_t len, int flags, const void *addr, uint32_t addrlen)') as (
-    fd: number,
-    data: Uint8Array,
-    length: number,
-    flags: number,
-    address: Uint8Array,
-    addressLength: number,
-  ) => number
   const incoming = messageBatch(32, 2048)
   const watch = watchReadable(fd, () => {
     incoming.prepareReceive()
@@ -58,7 +47,7 @@ export function openEchoSocket(identifier: number, onReply: (from: Ipv4) => void
       const address = Buffer.alloc(16)
       address.writeUInt16LE(AF_INET, 0)
       writeIpv4(ip, address, 4)
-      sendto(fd, message, message.length, 0, address, address.length)
+      libc().sendto(fd, message, message.length, 0, address, address.length)
     },
     close() {
       closing ??= watch.stop().then(() => void libc().close(fd))

@@ -5,6 +5,9 @@ import {ipv6Bytes, ipv6Text} from '../../wire/ipv6-address.ts'
 
 export type Family = 4 | 6
 
+/** The protocol of everything netfilter. */
+export const NETLINK_NETFILTER = 12
+
 export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
 

@@ -1,12 +1,11 @@
 // Notices when somebody takes the drain's table away: a firewall that is loaded anew begins with "flush ruleset".
 import {readSync} from 'node:fs'
 import {libc} from '../libc.ts'
-import {attributeMap, netlinkMessages} from '../netlink/netlink-message.ts'
+import {attributeMap, NETLINK_NETFILTER, netlinkMessages} from '../netlink/netlink-message.ts'
 import {netlinkSocket} from '../netlink/netlink-socket.ts'
 import {watchReadable} from '../packet/readable.ts'
 import {DRAIN_TABLE_NAME} from './drain-nft.ts'
 
-const NETLINK_NETFILTER = 12
 /** NFNLGRP_NFTABLES is the seventh group. */
 const GROUP = 1 << 6
 /** NFNL_SUBSYS_NFTABLES and NFT_MSG_DELTABLE (linux/netfilter/nf_tables.h); an nfgenmsg of four bytes comes before attributes. */

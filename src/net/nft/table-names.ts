@@ -4,6 +4,7 @@ import {readSync, writeSync} from 'node:fs'
 import {libc} from '../libc.ts'
 import {
   attributeMap,
+  NETLINK_NETFILTER,
   type NetlinkMessage,
   NLM_F_DUMP,
   NLMSG_DONE,
@@ -14,7 +15,6 @@ import {
 
 const AF_NETLINK = 16
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000
-const NETLINK_NETFILTER = 12
 /** NFNL_SUBSYS_NFTABLES, NFT_MSG_GETTABLE (nfnetlink.h, nf_tables.h). */
 const GET_TABLE = (10 << 8) | 1
 const NFTA_TABLE_NAME = 1

@@ -1,5 +1,6 @@
 // Who looks at frames of strangers: probes, guards, the DHCP client's watch. They may see anything.
 import {readRequest} from '../../../src/domain/dhcp/request.ts'
+import {shimFrame} from '../../../src/domain/dhcp/shim-frame.ts'
 import {CODECS} from '../../../src/probe/trace/codecs.ts'
 import {readEchoAnswer} from '../../../src/probe/trace/echo-probe.ts'
 import {readSighting} from '../../../src/probe/vm-watch.ts'
@@ -21,6 +22,33 @@ const received = (bytes: Uint8Array) => ({bytes, timestampNs: 0n, packetType: 'h
 
 const ofFrames = (name: string, read: (frame: Uint8Array) => unknown): Target =>
   ofBytes({name, corpus: () => FRAMES, read, repair: repairFrame})
+
+/** Every client is a VM, and every router in the captures the other site's. */
+const VM = {
+  ...{name: 'vm', mac: '02:00:00:00:00:10', segment: 'lan', local: ['10.0.0.2']},
+  foreign: new Set(['10.0.0.1', '10.9.0.1', '10.9.0.2']),
+}
+const SHIM = {
+  site: 'y',
+  vms: {get: () => VM} as unknown as ReadonlyMap<string, typeof VM>,
+  interSite: [],
+  leftOut: [],
+  pollS: 9,
+}
+
+/** What a shim sends on reads as a frame where what it got did, and says all that it said but for what it changes. */
+function shimmed(bytes: Uint8Array): unknown {
+  const {frame, verdict} = shimFrame(bytes, 1500, SHIM)
+  if (verdict.kind === 'unchanged') return verdict.reason
+  const [before, after] = [bytes, frame].map((each) => parseFrame(each))
+  if (before?.kind !== 'udp' || after?.kind !== 'udp') throw new Error('a changed frame is no datagram any more')
+  const [was, is] = [before, after].map(({udp}) => {
+    const {options, ...header} = parseDhcp(udp.payload)
+    return JSON.stringify([header, options.filter(({code}) => ![3, 58, 59, 121, 249].includes(code))])
+  })
+  if (was !== is) throw new Error(`${was} became ${is}`)
+  return verdict.changes
+}
 
 export const LOOKERS: readonly Target[] = [
   ofFrames('frame', parseFrame),
@@ -44,6 +72,7 @@ export const LOOKERS: readonly Target[] = [
   ofFrames('claim', (bytes) => [readClaim(bytes, '10.0.0.1'), readClaim(bytes, 'fe80::1'), readRouterClaim(bytes)]),
   ofFrames('dhcp sighting', (bytes) => [readClientSighting(received(bytes)), readClientSighting(received(bytes), 10)]),
   ofFrames('dhcpv6 sighting', (bytes) => readClientSighting6(received(bytes))),
+  ofFrames('dhcp shim', shimmed),
   ofBytes({
     name: 'dhcp request',
     corpus: () => partsOf((frame) => udpPayloadOf(frame, 67) ?? udpPayloadOf(frame, 68)),

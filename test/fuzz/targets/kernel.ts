@@ -8,6 +8,7 @@ import {inspectWal} from '../../../src/net/file/sqlite-wal.ts'
 import {parseInterface, parseLocalAddress} from '../../../src/net/netlink/interface-message.ts'
 import {parseNeighbour} from '../../../src/net/netlink/neighbour-message.ts'
 import {attribute, netlinkMessages, parseError, request, u32} from '../../../src/net/netlink/netlink-message.ts'
+import {NFLOG_PACKET, parseLogged} from '../../../src/net/netlink/nflog-message.ts'
 import {
   deleteRoute,
   inOwnTable,
@@ -91,6 +92,15 @@ const NEIGHBOUR = join4(
 /** NLMSG_ERROR: EEXIST, the header of the request, the kernel's words. */
 const REFUSED = join4(u32(-17), new Uint8Array(16), attribute(1, Buffer.from('File exists\0')))
 
+/** A frame of the bridge, tagged, on its way out of the port with index 4. */
+const LOGGED = join4(
+  [7, 0, 0x67, 0x77],
+  attribute(7, Uint8Array.of(0, 0, 0, 4)),
+  attribute(20, join4(attribute(1, Uint8Array.of(0x81, 0)), attribute(2, Uint8Array.of(0, 10)))),
+  attribute(21, Uint8Array.of(...MAC, ...MAC, 8, 0)),
+  attribute(9, Uint8Array.of(0x45, 0, 0, 20)),
+)
+
 const body = (name: string, sample: Uint8Array, read: (bytes: Buffer) => unknown): Target =>
   ofBytes({name: `netlink ${name}`, corpus: () => [sample], read: (bytes) => read(Buffer.from(bytes))})
 
@@ -120,6 +130,7 @@ const NETLINK: readonly Target[] = [
   body('link', LINK, (bytes) => [parseLink(bytes), isNotifyPeers(bytes)]),
   body('interface', PORT, parseInterface),
   body('address', ADDRESS, (bytes) => [parseAddress(bytes), parseLocalAddress(bytes)]),
+  body('logged frame', LOGGED, (bytes) => parseLogged({type: NFLOG_PACKET, body: bytes})),
   body('neighbour', NEIGHBOUR, parseNeighbour),
   body('error', REFUSED, (bytes) => parseError({type: 2, flags: 0, sequence: 1, body: bytes})),
 ]

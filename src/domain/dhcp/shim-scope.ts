@@ -1,0 +1,51 @@
+// Whose leases a shim changes at a site: the VMs of the inventory on segments where the sites' gateways differ.
+import {usage} from '../../errors.ts'
+import type {Ipv4, Mac} from '../../wire/address.ts'
+import {gatewaysAtSite, type Inventory, neededSite, type Segment} from '../inventory/site.ts'
+
+export interface ShimVm {
+  readonly name: string
+  readonly mac: Mac
+  readonly segment: string
+  /** This site's gateways on its segment, in the order of the inventory. */
+  readonly local: readonly Ipv4[]
+  /** Those of other sites that are not this site's too. */
+  readonly foreign: ReadonlySet<Ipv4>
+}
+
+export interface ShimScope {
+  readonly site: string
+  /** By their MACs, which a client's `chaddr` names. */
+  readonly vms: ReadonlyMap<Mac, ShimVm>
+  /** Ports that lead to another site, as far as the inventory names them. */
+  readonly interSite: readonly string[]
+  /** Segments with VMs where nothing can be changed, and why. */
+  readonly leftOut: readonly {readonly segment: string; readonly reason: string}[]
+}
+
+/** @throws Failure `usage` for an unknown site, and where there is no VM whose leases could be changed. */
+export function shimScope(inventory: Inventory, site: string): ShimScope {
+  neededSite(inventory, site)
+  const vms = new Map<Mac, ShimVm>()
+  const leftOut: {segment: string; reason: string}[] = []
+  for (const segment of inventory.segments) {
+    const members = inventory.vms.filter((vm) => vm.segment === segment.name)
+    if (members.length === 0) continue
+    const local = gatewaysAtSite(segment, site).map(({ip}) => ip)
+    const foreign = foreignTo(segment, local)
+    const reason = whyNot(site, local, foreign)
+    if (reason !== undefined) leftOut.push({segment: segment.name, reason})
+    else for (const {name, mac} of members) vms.set(mac, {name, mac, segment: segment.name, local, foreign})
+  }
+  if (vms.size > 0) return {site, vms, interSite: inventory.segments.flatMap(({ports}) => ports ?? []), leftOut}
+  const why = leftOut.map(({segment, reason}) => `segment ${segment} ${reason}`).join('; ')
+  throw usage(`${inventory.file}: no VM whose leases differ by site: ${why || 'it has no VMs'}`)
+}
+
+const foreignTo = ({gateways}: Segment, local: readonly Ipv4[]): ReadonlySet<Ipv4> =>
+  new Set(gateways.map(({ip}) => ip).filter((ip) => !local.includes(ip)))
+
+function whyNot(site: string, local: readonly Ipv4[], foreign: ReadonlySet<Ipv4>): string | undefined {
+  if (local.length === 0) return `has no gateway at site ${site}`
+  return foreign.size > 0 ? undefined : 'has the same gateway address at every site, which DHCP cannot tell apart'
+}
