@@ -41,6 +41,8 @@ const LONG = [
   'peers/agent-standing',
   'peers/agent-networkmanager',
   'peers/agent-systemd',
+  'peers/dhcp-shim',
+  'e2e/dhcp-shim-trunk',
 ]
 
 /** 0 for the longest; those that are not listed come behind. */
