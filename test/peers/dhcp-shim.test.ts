@@ -1,8 +1,5 @@
 // The shim at a hypervisor's bridge, between real DHCP servers and real clients.
-import type {ChildProcess} from 'node:child_process'
-import {once} from 'node:events'
 import {readFileSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
 import {DHCP_BROADCAST} from '../../src/wire/dhcp.ts'
@@ -12,40 +9,11 @@ import {startDhclient, startNetworkd, startNetworkManager, startServer, startUdh
 import {type DhcpLab, type DhcpLabOptions, GATEWAYS, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
 import {renewer} from './dhcp-renewer.ts'
 import {SERVERS, startDhcpcd} from './dhcp-servers.ts'
+import {startShim, stop} from './dhcp-shims.ts'
 
-const CLI = join(import.meta.dirname, '../../bin/run.js')
-const POLL_S = 3
 const RENEWALS = 10_000
 const X = GATEWAYS.rx.ip
 const Y = GATEWAYS.ry.ip
-
-interface Shim {
-  readonly log: string
-  readonly process: ChildProcess
-}
-
-let count = 0
-
-/** The shim of a site, at the bridge; what leads to the other site's router is left alone. */
-async function startShim(lab: DhcpLab, site: 'x' | 'y', ...flags: readonly string[]): Promise<Shim> {
-  const name = `shim${++count}`
-  const elsewhere = site === 'x' ? 'ry' : 'rx'
-  const args = ['serve', 'dhcp-shim', site, '-i', elsewhere, '--poll', `${POLL_S}`, '-f', lab.inventory, ...flags]
-  const child = lab.start({...lab.server, namespace: lab.hypervisor}, name, process.execPath, CLI, ...args)
-  const log = join(lab.dir, `${name}.log`)
-  await until(
-    () => textOf(log).includes('event=ready'),
-    () => textOf(log),
-  )
-  return {log, process: child}
-}
-
-async function stop({process: child}: Shim, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-  if (child.exitCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill(signal)
-  await exited
-}
 
 const routed = (lab: DhcpLab, ip: string): Promise<void> =>
   until(
@@ -182,7 +150,7 @@ describe.skipIf(noNamespaces)('the shim under a stream of renewals', () => {
       const startedMs = performance.now()
       const renewals = await client.renew(RENEWALS)
       process.stdout.write(`${RENEWALS} renewals in ${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`)
-      expect(renewals).toEqual({asked: RENEWALS, unanswered: 0, repeated: 0, routers: {[Y]: RENEWALS}})
+      expect(renewals).toMatchObject({asked: RENEWALS, unanswered: 0, repeated: 0, routers: {[Y]: RENEWALS}})
       await stop(shim)
       expect(textOf(shim.log)).toContain(`${RENEWALS} replies changed, 0 passed as they were, 0 not sent`)
       capture.kill('SIGINT')

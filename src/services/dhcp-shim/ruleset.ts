@@ -10,8 +10,8 @@ export const SHIM_GROUP = 0x6777
 /** After this long without renewal a port is as it would be without the shim, by the kernel's own clock. */
 export const ALIVE_MS = 2000
 
-/** Half of what it keeps up with on one core. A flood beyond passes as it is, and drowns no reply in a full queue. */
-const LIMIT = 'limit rate 5000/second burst 1000 packets'
+/** Less than it keeps up with on one core. A flood beyond passes as it is, and drowns no reply in a full queue. */
+const LIMIT = 'limit rate 2000/second burst 1000 packets'
 
 /** `chaddr` in a DHCP message, from the UDP header on, in bits. */
 const CHADDR = `@th,${(8 + 28) * 8},48`
