@@ -24,8 +24,8 @@ export type DhcpEdits = ReadonlyMap<number, Uint8Array>
  * becoming one; one that is not is added, in front of option 82, which stays last (RFC 3046 2.1). The message keeps its
  * length while the zeros behind the end option allow it, and grows otherwise.
  *
- * Throws what {@link parseDhcp} throws, and `WireError` `out-of-range` where an option does not fit the `file` or
- * `sname` field that it lies in.
+ * Throws what {@link parseDhcp} throws, and `WireError`: `truncated` for a field without an end option or with a cut one,
+ * `out-of-range` where an option does not fit the `file` or `sname` field that it lies in.
  */
 export function editDhcpOptions(bytes: Uint8Array, edits: DhcpEdits): Uint8Array {
   const {options} = parseDhcp(bytes)
@@ -46,13 +46,13 @@ export function editDhcpOptions(bytes: Uint8Array, edits: DhcpEdits): Uint8Array
   return out
 }
 
-/** A field of options, whose form is known to be right; `written` has the codes that are done, in earlier fields too. */
+/** A field of options; `written` has the codes that are done, in earlier fields too. */
 function edited(field: Uint8Array, edits: DhcpEdits, added: readonly number[], written: Set<number>): Uint8Array {
   const out: number[] = []
   let wanting = added
   let at = 0
   for (let code = field[at]!; code !== END; code = field[at]!) {
-    const next = code === PAD ? at + 1 : at + 2 + field[at + 1]!
+    const next = nextOption(field, at)
     if (code === RELAY) {
       out.push(...wanting)
       wanting = []
@@ -67,6 +67,15 @@ function edited(field: Uint8Array, edits: DhcpEdits, added: readonly number[], w
   }
   out.push(...wanting, END)
   return joined(Uint8Array.from(out), field.subarray(at + 1), field.length)
+}
+
+/** Where the option behind the one at `at` begins. Whoever reads may be lenient; what is written anew must be whole. */
+function nextOption(field: Uint8Array, at: number): number {
+  const [code, length] = field.subarray(at)
+  const next = code === PAD ? at + 1 : at + 2 + (length ?? 0)
+  if (code === undefined || next > field.length)
+    throw new WireError('dhcp', 'truncated', at, code === undefined ? 'no end option' : `option ${code} is cut`)
+  return next
 }
 
 /** `head` and what follows the end option, of `length` bytes if zeros at the end can be left out or added. */

@@ -37,6 +37,8 @@ function become(bytes: Uint8Array, pollS?: number) {
 
 const route = (address: string, length: number, router: string) => ({prefix: {address, length}, router})
 
+const withoutEnd = (bytes: Uint8Array): Uint8Array => bytes.slice(0, bytes.lastIndexOf(255))
+
 describe('a reply to a VM', () => {
   it.each<[string, Options, object | string]>([
     ['the other site’s gateway makes way for this site’s', {router: [X]}, {router: `${X}>${Y}`}],
@@ -135,8 +137,9 @@ describe('a reply to a VM', () => {
     [
       'one that makes no sense',
       reply({router: [X], domainName: 'a'}).map((byte, i) => (i === 244 ? 3 : byte)),
-      'dhcp: ',
+      'dhcp option: 3 bytes are no list of addresses',
     ],
+    ['one that does not end', withoutEnd(reply()), 'dhcp: no end option'],
   ])('%s stays as it is', (_, bytes, reason) => {
     const verdict = shimReply(bytes, rules(30))
     expect(verdict).toMatchObject({kind: 'unchanged', reason: expect.stringContaining(reason)})
