@@ -121,7 +121,7 @@ const TABLE: readonly Rule[] = [
   {reason: 'too-few-pairs', void: true, applies: (f) => f.side === null && f.pairsUsed < FEWEST, because: fewPairs},
   {
     reason: 'local-exit-loses',
-    applies: (f) => f.side === 'above' && losesMore(f.viaAlternative, f.viaCurrent),
+    applies: (f) => f.side === 'above' && loses(f, f.viaAlternative, f.viaCurrent),
     because: losses,
   },
   {reason: 'flows-disagree', applies: ({flows}) => new Set(flows.flatMap(({side}) => side ?? [])).size > 1},
@@ -135,7 +135,7 @@ const TABLE: readonly Rule[] = [
   {reason: 'site-unknown', applies: (f) => f.side === 'above'},
   {
     reason: 'exit-loses',
-    applies: (f) => f.side === 'below' && losesMore(f.viaCurrent, f.viaAlternative),
+    applies: (f) => f.side === 'below' && loses(f, f.viaCurrent, f.viaAlternative),
     because: losses,
   },
   // No worse than another way from afar: whether the VM's own site has a better one was not measured.
@@ -274,6 +274,10 @@ function isRestless({penalty, threshold, pairsUsed}: Facts): boolean {
   const isAbove = penalty.lo > threshold.ms && penalty.min > threshold.ms
   return isAbove || (penalty.hi < threshold.ms && penalty.min < threshold.ms)
 }
+
+/** One way loses much more. A destination that limits its answers loses on whichever side is asked second, and says nothing of ways. */
+const loses = ({evidence}: Facts, worse: SideStats, better: SideStats): boolean =>
+  !evidence.probe.limited && losesMore(worse, better)
 
 /** Slower beyond doubt by the median, and as fast at its best: load on the way, not distance. */
 function isQueue({penalty, threshold}: Facts): boolean {

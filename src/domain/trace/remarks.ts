@@ -25,7 +25,7 @@ export function flagsOf(
     ...placeFlags(evidence, places),
     ...candidateFlags(evidence),
     ...dciFlags(numbers),
-    ...lossFlags(numbers),
+    ...(evidence.probe.limited ? [] : lossFlags(numbers)),
     ...wayBackFlags(inbound),
     ...runFlags(evidence, numbers),
   ]

@@ -115,6 +115,12 @@ export const DECISION_ROWS: readonly DecisionRow[] = [
   },
   {what: 'loss that may be chance', spec: losing(20, 15), reason: 'detour', exit: 10},
   {what: 'the alternative loses half', spec: losing(40, 20, 40), reason: 'local-exit-loses', exit: 11},
+  {
+    what: 'the alternative loses half, to a destination that limits its answers',
+    spec: {...losing(40, 20, 40), probe: {limited: true}},
+    reason: 'detour',
+    exit: 10,
+  },
   {what: 'the exit in use loses half', spec: losing(20, 40, 40), reason: 'detour', exit: 10},
   {
     what: 'the exit in use loses half, and is no slower',
