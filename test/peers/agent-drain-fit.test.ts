@@ -53,7 +53,8 @@ it.skipIf(noNamespaces)(
       expect(await site.ask({run: 'b', gw4: NEW4, mode: 'drain', drain_s: 600})).toMatchObject({state: 'confirmed'})
       await site.run('vm', 'nft', 'flush', 'ruleset')
       await until(async () => (await tables(site)).includes('gwswitch_drain'), 10_000, 'the table again')
-      expect(agent.log()).toMatch(/keep open sessions on the old gateway were taken away by another program: put back/)
+      const told = /keep open sessions on the old gateway were taken away by another program: put back/
+      await until(async () => told.test(agent.log()), 10_000, 'it is told')
       await site.ask({op: 'rollback', run: 'b'})
       await site.run('vm', 'sysctl', '-qw', 'net.netfilter.nf_conntrack_tcp_loose=0')
       expect(await site.ask({gw4: NEW4, mode: 'drain'})).toMatchObject({

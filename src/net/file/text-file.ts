@@ -111,6 +111,13 @@ export function removeFile(path: string): void {
   }
 }
 
+/** Whether everybody may read a file, and enter all folders above it. */
+export function isForAll(path: string): boolean {
+  const above = dirname(path)
+  const facts = statSync(path)
+  return (facts.mode & (facts.isDirectory() ? 0o001 : 0o004)) !== 0 && (above === path || isForAll(above))
+}
+
 /** Removes a folder if nothing is in it. */
 export function removeIfEmpty(folder: string): void {
   try {

@@ -27,7 +27,7 @@ import {forcerenewer} from './forcerenew.ts'
 import {guarded} from './guarded.ts'
 import {openLeaseStore} from './lease-store.ts'
 import {exchangeLine, limitedWarnings, logLine} from './log.ts'
-import {readAgain} from './reload.ts'
+import {openReader, readAgain} from './reload.ts'
 import {transport} from './transport.ts'
 
 export interface ServeOptions extends ServeRequest {
@@ -130,6 +130,7 @@ export async function serveDhcp(
   const limits = {lineLimit: CONTROL_LINE_LIMIT, connectionLimit: 64}
   const control = await serveJson(listening, limits, (lines) => controlSession(parts, lines))
   open.defer(() => control.close())
+  const read = await openReader()
   if (user) giveTo(user, options.store)
   dropPrivileges(user ?? {name: '', uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0})
 
@@ -149,7 +150,7 @@ export async function serveDhcp(
       say({event: 'warning', message: `inventory not taken: ${why}; goes on with the one before`})
     if (!inventory) return stays('the server was started without one')
     try {
-      const next = await readAgain(options, inventory.file, face.addresses, engine.facts)
+      const next = await readAgain(read, options, inventory.file, face.addresses, engine.facts)
       const held = [...engine.facts.scopes.keys()].flatMap((segment) => [...engine.book(segment).all()])
       const others = store.leases().filter(({segment}) => !engine.facts.scopes.has(segment))
       engine.reload(next, booksOf(next, [...held, ...others]).books)
