@@ -20,9 +20,14 @@ export interface Turn {
   readonly router?: string | undefined
 }
 
+export interface Granted {
+  /** Its packets have left by now, maybe later than they were to: a timer is late where the CPU is busy. */
+  left(): void
+}
+
 export interface Pacer {
   /** Resolves when the packets may be sent. Those who wait are served in order; who waits for a router holds up no other. */
-  turn(turn: Turn, signal?: AbortSignal): Promise<void>
+  turn(turn: Turn, signal?: AbortSignal): Promise<Granted>
   /** Packets let through so far. */
   readonly sent: () => number
 }
@@ -34,11 +39,12 @@ const MARGIN_MS = 25
 const SPACING_MS = 15
 
 interface Waiting extends Turn {
-  go(): void
+  go(granted: Granted): void
 }
 
 export function makePacer(world: Pick<World, 'monotonic' | 'sleep'>, pace: Pace): Pacer {
-  const recent: {readonly atMs: number; readonly router: string | undefined}[] = []
+  const recent: {atMs: number; readonly router: string | undefined}[] = []
+  const inOrder = (): unknown => recent.sort((a, b) => a.atMs - b.atMs)
   const queue: Waiting[] = []
   let lastMs = Number.NEGATIVE_INFINITY
   let total = 0
@@ -62,9 +68,15 @@ export function makePacer(world: Pick<World, 'monotonic' | 'sleep'>, pace: Pace)
     lastMs = now
     total += packets
     // The last of them counts for all: they leave the window no sooner than it does.
-    for (let i = 0; i < packets; i++) recent.push({atMs: now + spreadMs, router})
-    recent.sort((a, b) => a.atMs - b.atMs)
-    go()
+    const mine = Array.from({length: packets}, () => ({atMs: now + spreadMs, router}))
+    recent.push(...mine)
+    inOrder()
+    const left = (): void => {
+      const leftMs = nowMs()
+      for (const each of mine) each.atMs = Math.max(each.atMs, leftMs)
+      inOrder()
+    }
+    go({left})
   }
   const serve = async (): Promise<void> => {
     serving = true

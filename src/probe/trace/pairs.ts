@@ -74,12 +74,13 @@ export function makePairs(run: TraceRun, station: Station, exits: readonly Exit[
     const apart = gap.isWide()
     const probeOf = (side: 'current' | 'alternative'): Probe =>
       exits[side === 'current' ? 0 : alternative + 1]!.probe(protocol, flow, DEFAULT_TTL)
-    await pacer.turn(apart ? {} : {packets: 2, spreadMs: gapMs}, signal)
+    const granted = await pacer.turn(apart ? {} : {packets: 2, spreadMs: gapMs}, signal)
     const sentAtMs = sinceMs(world, options.startedNs)
     const one = station.prober.send(probeOf(first))
     await world.sleep(gapMs, signal).catch(() => {})
     if (apart) await pacer.turn({}, signal)
     const other = station.prober.send(probeOf(first === 'current' ? 'alternative' : 'current'))
+    if (!apart) granted.left()
     // The first packet through a cold gateway waits for ARP.
     const warmUp = index < exits.length - 1
     const pair = {index, alternative, flow, first, sentAtMs, warmUp} as const

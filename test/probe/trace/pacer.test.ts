@@ -48,6 +48,21 @@ describe('a pacer', () => {
     expect(await times([{packets: 2}], {perSecond: 1, perRouter: 1})).toEqual([0])
   })
 
+  it('counts packets from when they left, if that was later than they were to', async () => {
+    const world = fakeWorld()
+    const pacer = makePacer(world, {perSecond: 4, perRouter: 4})
+    const started = world.monotonic()
+    const atMs = (): number => Number(world.monotonic() - started) / 1e6
+    for (let pair = 0; pair < 2; pair++) {
+      const granted = await pacer.turn({packets: 2, spreadMs: 20})
+      await world.sleep(300)
+      granted.left()
+    }
+    const lastLeft = atMs()
+    await pacer.turn({packets: 4})
+    expect(atMs()).toBeGreaterThan(lastLeft + 1000)
+  })
+
   it('forgets who is aborted', async () => {
     const world = fakeWorld()
     const pacer = makePacer(world, {perSecond: 1, perRouter: 1})
