@@ -8,6 +8,7 @@ import {join} from 'node:path'
 import {quantile} from '../src/domain/trace/statistics.ts'
 import {down, up} from '../src/lab/lab.ts'
 import {labOptions} from '../src/lab/options.ts'
+import {labEnvironment} from '../src/lab/processes.ts'
 import {labFiles} from '../src/lab/state.ts'
 import {namespaceOf} from '../src/lab/topology.ts'
 import {moveVm} from '../src/lab/vms.ts'
@@ -34,6 +35,9 @@ if (typeof image === 'string') {
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-resume-'))
 const lab = labOptions({prefix: 'gwbench', dci: 'plain', dciDelayMs: 10, wanDelayMs: 10})
 const hv = namespaceOf(lab.prefix, 'hv')
+/** What bears the lab's mark ends with it, also where this fails halfway. */
+const mark = labEnvironment(lab.prefix)
+const env = {...process.env, ...mark}
 
 /** Two frames wait in the tap, which is what it takes. */
 let waiting = false
@@ -96,16 +100,14 @@ async function migrations(guestOf: GuestImage, how: 'before' | 'after'): Promise
     for (let n = 1; n <= rounds; n++) {
       await plug(n)
       const pinging = spawnIn(namespaceOf(lab.prefix, 'user-y'), ['ping', '-q', '-i', '0.005', '10.1.0.10'], {
-        stdio: 'ignore',
+        ...{stdio: 'ignore', env},
       })
       const file = join(scratch, `${how}-${n}.pcap`)
       const filter = `ether src ${VM_MAC}`
       const tcpdump = spawnIn(
         hv,
         ['tcpdump', '-U', '--time-stamp-precision=nano', '-i', options(n).tap, '-w', file, filter],
-        {
-          stdio: ['ignore', 'ignore', 'pipe'],
-        },
+        {stdio: ['ignore', 'ignore', 'pipe'], env},
       )
       await once(tcpdump.stderr!, 'data')
       let switching: Promise<string> | undefined
@@ -144,7 +146,7 @@ async function switched(tap: string, to: string, ...args: readonly string[]): Pr
     '-f',
     labFiles(lab.prefix).inventory,
   ])
-  const running = tryCommand(program, rest)
+  const running = tryCommand(program, rest, {env: mark})
   const watch = setInterval(() => {
     try {
       waiting ||= parsePcap(readFileSync(pcap)).frames.length >= 2

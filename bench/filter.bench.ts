@@ -89,9 +89,12 @@ async function whilePingsFlow({local}: TestBridge, fn: () => Promise<void>): Pro
   ping.stdout!.on('data', (chunk: Buffer) => {
     said += chunk
   })
-  await fn()
-  ping.kill('SIGINT')
-  await once(ping, 'close')
+  try {
+    await fn()
+  } finally {
+    ping.kill('SIGINT')
+    await once(ping, 'close')
+  }
   return /.*packet loss/.exec(said)?.[0] ?? said
 }
 

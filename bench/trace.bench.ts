@@ -33,6 +33,9 @@ const rounds = process.argv.includes('--quick') ? 2 : 20
 const options = labOptions({prefix: 'gwbench'})
 const bin = new URL('../bin/run.js', import.meta.url).pathname
 const vm = namespaceOf(options.prefix, 'web-07')
+/** What bears the lab's mark ends with it. */
+const mark = labEnvironment(options.prefix)
+const env = {...process.env, ...mark}
 
 try {
   await up(options)
@@ -85,7 +88,7 @@ try {
 async function traced(): Promise<{document: TraceDocument; cpuMs: number; errorsUs: number[]}> {
   const file = join(labFiles(options.prefix).directory, 'bench.pcap')
   const dump = ['tcpdump', '-i', 'eth0', '-U', '--time-stamp-precision=nano', '-w', file, 'icmp']
-  const tcpdump = spawnIn(vm, dump, {stdio: ['ignore', 'ignore', 'pipe']})
+  const tcpdump = spawnIn(vm, dump, {stdio: ['ignore', 'ignore', 'pipe'], env})
   await once(tcpdump.stderr!, 'data')
   const known = ['-f', labFiles(options.prefix).inventory]
   const {stdout, cpuMs} = await costOf(
@@ -117,7 +120,7 @@ async function tenDestinations(): Promise<void> {
 /** What it prints, and the CPU time of it and all that it started, ms. */
 async function costOf(command: readonly string[]): Promise<{stdout: string; cpuMs: number}> {
   const script = '"$@"; echo; cat /proc/$$/stat'
-  const {stdout} = await tryCommand('sh', ['-c', script, 'sh', ...command], {env: labEnvironment(options.prefix)})
+  const {stdout} = await tryCommand('sh', ['-c', script, 'sh', ...command], {env: mark})
   const [stat = '', ...document] = stdout.trimEnd().split('\n').reverse()
   // Behind the name in brackets; children are the 16th and 17th field of the whole line (proc(5)).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
