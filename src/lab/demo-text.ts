@@ -1,6 +1,6 @@
 // The demo's last page: before and after in one table, the path as a sketch, and what had to be so.
 import type {TraceReport} from '../domain/trace/report.ts'
-import {EGRESS_WORD} from '../render/measures.ts'
+import {EGRESS_WORD, signedMs} from '../render/measures.ts'
 import type {Paint} from '../render/paint.ts'
 import {crossingsText, pathSketch} from '../render/path-sketch.ts'
 import {tableLines} from '../render/table.ts'
@@ -47,7 +47,10 @@ function summaryRows({traces, counters, session}: DemoResult): string[][] {
     ['gateway the VM uses', ...three.map((report) => `${used(report).name ?? '?'} (${used(report).site ?? '?'})`)],
     ['verdict of trace', ...three.map(({egress}) => EGRESS_WORD[egress.verdict])],
     ['round trip of trace, median', ...three.map((report) => ms(used(report).medianMs))],
-    ['penalty against the other gateway', ...three.map(({egress}) => ms(egress.penaltyMs?.median))],
+    [
+      'penalty against the other gateway',
+      ...three.map(({egress: {penaltyMs}}) => (penaltyMs ? `${signedMs(penaltyMs.median)} ms` : '–')),
+    ],
     ['TCP session: round trip, median', ...tcp.map((each) => ms(each?.rttMedianMs))],
     ['TCP session: longest gap', ...tcp.map((each) => ms(each?.longestGapMs))],
     ['UDP stream: longest gap', ...udp.map((each) => ms(each?.longestGapMs))],
