@@ -17,6 +17,8 @@ export interface FakeVm {
   readonly silent?: boolean
   /** Frames that are lost on the way to it before one arrives. */
   lose?: number
+  /** How long it takes to answer, ms; default: next to nothing. */
+  lateMs?: number
   /** Answers that pass the link: false for those to other MACs, as on a gateway's own leg. */
   readonly heard?: (destinationMac: string) => boolean
 }
@@ -35,7 +37,7 @@ export const vmBehind =
       destination: string,
       build: (addresses: {destination: string; source: string}) => Uint8Array,
     ): void => {
-      if (vm.heard?.(destination) ?? true) world.deliver(build({destination, source: vm.mac}))
+      if (vm.heard?.(destination) ?? true) world.deliver(build({destination, source: vm.mac}), vm.lateMs)
     }
     if (frame.etherType === ETHERTYPE_ARP) {
       const arp = parseArp(frame.payload)

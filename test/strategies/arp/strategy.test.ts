@@ -189,6 +189,17 @@ describe('the arp strategy', () => {
     ).toBe(true)
   })
 
+  it.each([
+    ['always answers as late as one at the other site', Number.POSITIVE_INFINITY, true],
+    ['is busy, and answers late at first', 400, false],
+  ] as const)('calls a VM away only if every look does: one that %s', async (_, busyMs, isAway) => {
+    const {vm, world, options} = placed({lateMs: 20, dropsIcmp: true})
+    const plan = await arp.plan(switchover('db-03', 'y'), options, world)
+    if (Number.isFinite(busyMs)) void world.sleep(busyMs).then(() => (vm.lateMs = 0.1))
+    const {verdict} = await carryOut(arp, plan, world, {signal: new AbortController().signal})
+    expect(verdict?.code === 'not-here').toBe(isAway)
+  })
+
   it('names the MAC at which a gateway really is', async () => {
     const {outcome} = await switchVm({at: 'port', y: {mac: '02:00:00:00:0b:99'}})
     expect(outcome.verdict?.evidence[0]).toBe(
