@@ -4,6 +4,7 @@ import type {TraceEvidence} from './evidence.ts'
 import type {InboundVerdict} from './inbound.ts'
 import {nextStep, type PlanOptions, type Step} from './plan.ts'
 import type {PairReport, TraceReport} from './report.ts'
+import {QUEUE_PATIENCE_MS} from './sequential.ts'
 import {shiftOf} from './two-sample.ts'
 import {type EgressVerdict, type Judgement, judge, type Reason, type TraceExit, worstExit} from './verdict.ts'
 
@@ -129,8 +130,8 @@ export const watchExit = ({watched}: WatchState): TraceExit => worstExit(watched
 /** Pairs and changes that are remembered. */
 export const REMEMBERED = 500
 const CHANGES = 50
-/** The window, at least: what is not calm is not believed before 4 s (sequential.ts). */
-const SHORTEST_MS = 6000
+/** The window, at least: longer than what is least calm takes until it is believed. */
+const SHORTEST_MS = QUEUE_PATIENCE_MS + 1500
 /** Time between pairs where nothing hurries, and what is sent beside them, as a share of them. */
 const USUAL_MS = 200
 const BESIDE = 0.25

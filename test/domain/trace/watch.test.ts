@@ -56,26 +56,31 @@ const changes = ({changes: all}: WatchState) => all.map(({what, from, to}) => [w
 
 describe('the window', () => {
   it.each([
-    ['one destination', orderOf(NEAR_Y), 1, 6000],
+    ['one destination', orderOf(NEAR_Y), 1, 9000],
     ['ten, at the usual rate', orderOf(...Array.from({length: 10}, (_, i) => `${i}`)), 1, 20_000],
-    ['ten, at a hundred a second', {...orderOf(...Array.from({length: 10}, (_, i) => `${i}`)), rate: 100}, 1, 6000],
+    ['ten, at a hundred a second', {...orderOf(...Array.from({length: 10}, (_, i) => `${i}`)), rate: 100}, 1, 9000],
     ['two alternatives', orderOf('1', '2', '3', '4'), 2, 16_000],
     ['pairs that are far apart', {...ONE, intervalMs: 1000}, 1, 20_000],
-    ['fewer pairs', {...ONE, intervalMs: 1000, pairs: 9}, 1, 9000],
-  ])('of %s has room for its pairs, and for 6 s', (_what, order, alternatives, ms) => {
+    ['fewer pairs', {...ONE, intervalMs: 1000, pairs: 10}, 1, 10_000],
+  ])('of %s has room for its pairs, and for 9 s', (_what, order, alternatives, ms) => {
     expect(windowOf(order, alternatives)).toBe(ms)
   })
 
   it('slides: a line, the verdict and the report are about what is in it', () => {
     const {state, lines} = watched(ONE, seen({pairs: 60}))
     expect(lines[0]).toMatchObject({
-      ...{schema: 'gwswitch.trace-watch/1', destination: NEAR_Y, windowMs: 6000, lost: 0, changes: [], failure: null},
+      ...{schema: 'gwswitch.trace-watch/1', destination: NEAR_Y, windowMs: 9000, lost: 0, changes: [], failure: null},
       ...{egress: {verdict: 'trombone', reason: 'detour'}, inbound: 'local', gateway: RX.mac, exitCode: 10},
     })
     const {report, strip} = state.watched[0]!
     expect(lines[0]!.pairs).toBe(report!.egress.penaltyMs === null ? 0 : report!.probe.pairsUsed)
-    expect(lines[0]!.pairs).toBeLessThan(40)
+    expect(lines[0]!.pairs).toBeLessThan(50)
     expect(strip).toHaveLength(60)
+  })
+
+  it('is long enough that a restless trombone is believed', () => {
+    const restless = seen({...both((pair) => 20.4 + (pair % 4) * 8, 0.03), pairs: 60})
+    expect(watched(ONE, restless).lines[0]).toMatchObject({egress: {verdict: 'trombone', reason: 'detour'}})
   })
 
   it('begins anew where the path changed, as soon as it is clear how things are since', () => {
@@ -216,7 +221,7 @@ describe('the screen', () => {
     expect(screen).toMatch(/█{21}x{9}▽{30}/)
     expect(screen).toContain('  via ry  (site y, in use)')
     expect(screen).toMatch(/\d\d:\d\d:\d\d {2}gateway: rx → ry/)
-    expect(screen).toMatch(/1:23, the last 6 s; Ctrl-C ends it$/)
+    expect(screen).toMatch(/1:23, the last 9 s; Ctrl-C ends it$/)
   })
 
   it.each([24, 12, 5, 1])('fits %i rows, the last of which says how to end it', (rows) => {

@@ -56,10 +56,10 @@ describe('a destination that is watched', () => {
     expect(watchExit(last)).toBe(10)
     expect(last.changes).toEqual([])
     const [{report, windowMs, strip}] = last.watched as [WatchState['watched'][number]]
-    expect(windowMs).toBe(6000)
+    expect(windowMs).toBe(9000)
     expect(report!.egress).toMatchObject({verdict: 'trombone', reason: 'detour'})
     const sent = report!.pairs.map(({sentAtMs}) => sentAtMs)
-    expect(Math.min(...sent)).toBeGreaterThanOrEqual(report!.durationMs - 6000)
+    expect(Math.min(...sent)).toBeGreaterThanOrEqual(report!.durationMs - 9000)
     expect(strip.length).toBeGreaterThan(2 * sent.length)
     // No verdict before nine pairs; from then on one at every sample.
     const verdicts = states.map(({state}) => state.watched[0]!.report!.egress.reason)
@@ -155,7 +155,7 @@ describe('several destinations', () => {
     const {last} = await watch(world, 30_000, {destinations: SEVERAL})
     expect(world.sent.length / 30).toBeLessThanOrEqual(25.5)
     for (const {windowMs, report} of last.watched) {
-      expect(windowMs).toBe(6000)
+      expect(windowMs).toBe(9000)
       expect(report!.egress.verdict).toBe('trombone')
       expect(report!.pairs.length).toBeGreaterThan(15)
     }
