@@ -71,7 +71,7 @@ export async function runWatch(
     while (!stop.aborted) {
       try {
         const request = await traceRequest(await resolveDestination(destination), one, inventory, world)
-        await watchRun(run, met.length < 2 ? request : {...request, ...amongThose(met)}, seen, looked, stop)
+        await watchRun(run, comparedWith(met, request), seen, looked, stop)
       } catch (error) {
         if (stop.aborted) return
         const {message} = failureOf(destination, error, met.length === 0 && destinations.length === 1)
@@ -96,11 +96,17 @@ export async function runWatch(
   }
 }
 
-/** The gateway that was in use may be one of those to compare with now, and one of those in use. */
-const amongThose = (met: readonly CandidateEvidence[]): Pick<TraceRequest, 'alternatives' | 'alternativesNamed'> => ({
-  alternatives: met,
-  alternativesNamed: false,
-})
+/** The gateway that was in use is one of those to compare with now, and one of those may be in use. */
+function comparedWith<T extends Pick<TraceRequest, 'alternatives' | 'alternativesNamed'>>(
+  met: readonly CandidateEvidence[],
+  request: T,
+): T {
+  if (met.length === 0) return request
+  const more = request.alternatives.filter(
+    ({ip, mac}) => !met.some((each) => (mac === undefined ? each.ip === ip : each.mac === mac)),
+  )
+  return {...request, alternatives: [...met, ...more], alternativesNamed: false}
+}
 
 /** Which gateway is in use is asked for one destination at a time: often all of them share it. */
 interface InUse {

@@ -29,13 +29,19 @@ function clockOf(world: Pick<FakeWorld, 'monotonic'>): () => number {
   return () => Number(world.monotonic() - startedNs) / 1e6
 }
 
+type Watched = Partial<Pick<TracesOrder, 'rate' | 'via'>> & {readonly destinations?: readonly string[]}
+
 /** Watches until `untilMs` of the world's time. */
-async function watch(world: FakeWorld, untilMs: number, {destinations = [DESTINATION], rate = 25} = {}) {
+async function watch(
+  world: FakeWorld,
+  untilMs: number,
+  {destinations = [DESTINATION], rate = 25, ...over}: Watched = {},
+) {
   const stop = new AbortController()
   const elapsed = clockOf(world)
   const lines: WatchLine[] = []
   const states: {readonly ms: number; readonly state: WatchState}[] = []
-  const last = await runWatch(destinations, atRate(rate), undefined, {
+  const last = await runWatch(destinations, atRate(rate, over), undefined, {
     ...{world, signal: stop.signal},
     onSample(state, line) {
       const ms = elapsed()
@@ -104,6 +110,17 @@ describe('a destination that is watched', () => {
     expect(states[at]!.ms).toBeLessThan(8000)
     // What was seen through the other gateway is no sample of this one.
     expect(states[at]!.state.watched[0]!.report!.egress.reason).toBe('too-few-pairs')
+  })
+
+  it('is compared with the gateway that was in use before, also if nobody named another', async () => {
+    const world = network(TROMBONE)
+    const elapsed = clockOf(world)
+    world.routeTo = async () => ({...ROUTE, gateway: elapsed() < 10_000 ? '10.0.0.1' : '10.0.0.2'})
+    const {last} = await watch(world, 30_000, {via: []})
+    const {report} = last.watched[0]!
+    expect(report!.candidates.map(({mac}) => mac)).toEqual([RY, RX])
+    expect(report!.egress.verdict).toBe('none')
+    expect(changesOf(last)).toContainEqual([DESTINATION, 'gateway', RX, RY])
   })
 
   it('is asked again, every half minute, what was asked once', async () => {
