@@ -29,7 +29,7 @@ export type OwnLook = (notice: NotifyRequest, stage: Stage) => Promise<Verdict |
 const AGAINST: readonly ProofCode[] = ['elsewhere', 'target-dead', 'partial']
 
 /** What was seen speaks against the VM's own word: it is taken back, where there is something to take back. */
-export const isAgainst = (proof: Verdict | undefined): boolean => proof !== undefined && AGAINST.includes(proof.code)
+const isAgainst = (proof: Verdict | undefined): boolean => proof !== undefined && AGAINST.includes(proof.code)
 
 /** What was seen speaks against what the VM says; not where both say that a part stays behind. */
 export const isContradicted = ({reason}: Pick<Standing, 'reason'>, proof: Verdict | undefined): boolean =>
