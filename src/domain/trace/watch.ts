@@ -100,6 +100,8 @@ interface Memory {
   readonly flowsAtMs: number
   readonly hopsAtMs: number
   readonly toldAtMs: number
+  /** When the failure was told last, ISO 8601 in UTC; null before the first. */
+  readonly failureToldAt: string | null
   /** When the path changed last: what was before does not count, also where the window shows too little of it to tell. */
   readonly changedAtMs: number
   /** Strips of the runs before. */
@@ -112,8 +114,8 @@ interface Memory {
 }
 
 const NOTHING: Memory = {
-  ...{run: null, checkedAtMs: {}, flowsAtMs: 0, hopsAtMs: 0, toldAtMs: 0, changedAtMs: 0},
-  ...{past: [], said: {}, blocks: [], blockEnd: 0},
+  ...{run: null, checkedAtMs: {}, flowsAtMs: 0, hopsAtMs: 0, toldAtMs: 0, failureToldAt: null},
+  ...{changedAtMs: 0, past: [], said: {}, blocks: [], blockEnd: 0},
 }
 
 export const notWatched = ({destinations}: WatchOrder): WatchState => ({
@@ -175,10 +177,12 @@ interface Outcome {
 
 function failed(before: WatchedDestination, event: WatchEvent & {readonly kind: 'failed'}): Outcome {
   const {destination, at, message: failure, exitCode} = event
-  const told = before.failure === failure
+  const sinceMs = before.failure === failure ? Date.parse(at) - Date.parse(before.memory.failureToldAt!) : TELL_MS
+  // A clock that was set back keeps nothing silent.
+  const told = sinceMs >= 0 && sinceMs < TELL_MS
   const nothing = {egress: null, inbound: null, gateway: null, penaltyMs: null, roundTripMs: null, pairs: 0, lost: 0}
   return {
-    now: {...before, failure, exitCode},
+    now: {...before, failure, exitCode, memory: told ? before.memory : {...before.memory, failureToldAt: at}},
     line: told
       ? null
       : {schema: WATCH_SCHEMA, at, destination, windowMs: 0, ...nothing, changes: [], failure, exitCode},

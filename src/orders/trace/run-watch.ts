@@ -32,6 +32,8 @@ export interface WatchStage {
 const WINDOW_PAIRS = 20
 /** How often it is asked which gateway is in use, and how long after a failure it is tried again, ms. */
 const LOOK_MS = 1000
+/** How often it is told, ms, that there is nothing to compare with: as often as pairs would be. */
+const IDLE_MS = 200
 /** Pairs that a run remembers, through however many alternatives. */
 const KEPT = 2 * REMEMBERED
 
@@ -139,8 +141,12 @@ async function watchRun(
     if (linkLost !== null && !stop.aborted) throw new Failure('runtime', linkLost)
     if (signal.aborted) return
     // It ends by itself where there is nothing to compare with; another gateway may change that.
-    seen(last)
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, {once: true}))
+    const {durationMs} = last
+    const endedNs = run.world.monotonic()
+    while (!signal.aborted) {
+      seen({...last, durationMs: durationMs + Number(run.world.monotonic() - endedNs) / 1e6})
+      await run.world.sleep(IDLE_MS, signal).catch(() => {})
+    }
   } finally {
     looked.delete(inUse)
   }

@@ -36,9 +36,9 @@ function seen(spec: Partial<Spec> & {readonly run?: number} = {}): WatchEvent {
   }
   return {kind: 'seen', destination, evidence}
 }
-const failed = (destination: string, message = 'eth0 is down'): WatchEvent => ({
+const failed = (destination: string, second = 9, message = 'eth0 is down'): WatchEvent => ({
   ...{kind: 'failed', destination, message},
-  ...{at: '2026-03-01T10:00:09.000Z', exitCode: 1},
+  ...{at: new Date(Date.UTC(2026, 2, 1, 10, 0, second)).toISOString(), exitCode: 1},
 })
 
 function watched(order: WatchOrder, ...events: readonly WatchEvent[]) {
@@ -129,7 +129,7 @@ describe('changes', () => {
     expect(state.changes.map(({what}) => what)).toEqual(expected)
   })
 
-  it('are none over what could not be traced meanwhile, which is told once', () => {
+  it('are none over what could not be traced meanwhile, which is told once a second', () => {
     const {state, lines} = watched(ONE, seen(), failed(NEAR_Y), failed(NEAR_Y), seen({run: 1}))
     expect(lines[1]).toMatchObject({egress: null, windowMs: 0, failure: 'eth0 is down', exitCode: 1})
     expect(lines[2]).toBeNull()
@@ -151,6 +151,15 @@ describe('lines', () => {
     const told = lines.filter((line) => line !== null).length
     expect(told).toBeGreaterThan(3)
     expect(told).toBeLessThan(9)
+  })
+
+  it('come once a second while it cannot be traced, and at once with another reason', () => {
+    const down = [9, 9.9, 10, 10.5, 11, 3].map((second) => failed(NEAR_Y, second))
+    const {lines} = watched(ONE, ...down, failed(NEAR_Y, 3, 'no route to 192.0.2.1'))
+    expect(lines.map((line) => line?.at.slice(17, -1))).toEqual([
+      ...['09.000', undefined, '10.000', undefined, '11.000'],
+      ...['03.000', '03.000'],
+    ])
   })
 
   it('are refused by the published schema with a field more, or another verdict', () => {

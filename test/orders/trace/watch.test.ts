@@ -123,6 +123,15 @@ describe('a destination that is watched', () => {
     expect(changesOf(last)).toContainEqual([DESTINATION, 'gateway', RX, RY])
   })
 
+  it('is told of once a second also where there is nothing to compare with', async () => {
+    const {last, lines} = await watch(network(TROMBONE), 20_000, {via: []})
+    expect(last.watched[0]!.report!.egress.reason).toBe('no-alternative')
+    expect(lines.length).toBeGreaterThan(15)
+    expect(lines.length).toBeLessThanOrEqual(21)
+    const at = lines.map((line) => Date.parse(line.at))
+    expect(at.at(-1)! - at[0]!).toBeGreaterThan(17_000)
+  })
+
   it('is asked again, every half minute, what was asked once', async () => {
     const small: Behaviour = (arrival) => (arrival.via === RY && arrival.length > 1400 ? undefined : TROMBONE(arrival))
     const {last} = await watch(network(changing(10_000, TROMBONE, small)), 60_000)
@@ -196,7 +205,9 @@ describe('several destinations', () => {
     const {last, lines} = await watch(world, 10_000, {destinations: SEVERAL})
     expect(last.watched.map(({exitCode}) => exitCode)).toEqual([0, 1, 0])
     expect(watchExit(last)).toBe(1)
-    // It is tried again all the while, and told once.
-    expect(lines.filter(({failure}) => failure !== null)).toHaveLength(1)
+    // It is tried again all the while, and told each time.
+    const failures = lines.filter(({failure}) => failure !== null)
+    expect(failures.length).toBeGreaterThan(8)
+    expect(new Set(failures.map(({destination}) => destination))).toEqual(new Set([SEVERAL[1]]))
   })
 })
