@@ -65,18 +65,19 @@ export async function runWatch(
   const over = new AbortController()
   const stop = AbortSignal.any([signal, over.signal])
   const watchOne = async (destination: string): Promise<void> => {
-    let met: readonly CandidateEvidence[] = []
+    let met: Met = {iface: '', gateways: []}
     const seen = (evidence: TraceEvidence): Step => {
-      met = candidatesOf(evidence)
+      met = {iface: evidence.host.iface, gateways: candidatesOf(evidence)}
       return take({kind: 'seen', destination, evidence})
     }
     while (!stop.aborted) {
       try {
         const request = await traceRequest(await resolveDestination(destination), one, inventory, world)
-        await watchRun(run, comparedWith(met, request), seen, looked, stop)
+        const {route} = await gatewayInUse(world, request)
+        await watchRun(run, comparedWith(met, request, route.interface), seen, looked, stop)
       } catch (error) {
         if (stop.aborted) return
-        const {message} = failureOf(destination, error, met.length === 0 && destinations.length === 1)
+        const {message} = failureOf(destination, error, met.gateways.length === 0 && destinations.length === 1)
         take({kind: 'failed', destination, at: isoNow(world), message, exitCode: EXIT.runtime})
         await world.sleep(LOOK_MS, stop).catch(() => {})
       }
@@ -98,16 +99,23 @@ export async function runWatch(
   }
 }
 
-/** The gateway that was in use is one of those to compare with now, and one of those may be in use. */
+/** Gateways that were measured, and where they are. */
+interface Met {
+  readonly iface: string
+  readonly gateways: readonly CandidateEvidence[]
+}
+
+/** The gateway that was in use is one of those to compare with now, if it is on the segment; one of those may be in use. */
 function comparedWith<T extends Pick<TraceRequest, 'alternatives' | 'alternativesNamed'>>(
-  met: readonly CandidateEvidence[],
+  {iface, gateways}: Met,
   request: T,
+  inUse: string,
 ): T {
-  if (met.length === 0) return request
+  if (iface !== inUse) return request
   const more = request.alternatives.filter(
-    ({ip, mac}) => !met.some((each) => (mac === undefined ? each.ip === ip : each.mac === mac)),
+    ({ip, mac}) => !gateways.some((each) => (mac === undefined ? each.ip === ip : each.mac === mac)),
   )
-  return {...request, alternatives: [...met, ...more], alternativesNamed: false}
+  return {...request, alternatives: [...gateways, ...more], alternativesNamed: false}
 }
 
 /** Which gateway is in use is asked for one destination at a time: often all of them share it. */

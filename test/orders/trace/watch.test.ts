@@ -5,7 +5,7 @@ import {watchExit} from '../../../src/domain/trace/watch.ts'
 import {Failure} from '../../../src/errors.ts'
 import type {TracesOrder} from '../../../src/orders/trace/run-traces.ts'
 import {runWatch} from '../../../src/orders/trace/run-watch.ts'
-import {type Behaviour, network, order, ROUTE, RX, RY, through} from '../../probe/trace/network.ts'
+import {type Behaviour, network, order, ROUTE, RX, RY, through, VM} from '../../probe/trace/network.ts'
 import type {FakeWorld} from '../../support/world.ts'
 
 const DESTINATION = '203.0.113.10'
@@ -121,6 +121,20 @@ describe('a destination that is watched', () => {
     expect(report!.candidates.map(({mac}) => mac)).toEqual([RY, RX])
     expect(report!.egress.verdict).toBe('none')
     expect(changesOf(last)).toContainEqual([DESTINATION, 'gateway', RX, RY])
+  })
+
+  it('is compared with no gateway of another interface', async () => {
+    const world = network(TROMBONE, {interfaces: async () => [VM, {...VM, name: 'eth1'}]})
+    const {openLink} = world
+    const elapsed = clockOf(world)
+    const other = {...ROUTE, interface: 'eth1', gateway: '10.0.0.2'}
+    Object.assign(world, {
+      routeTo: async () => (elapsed() < 10_000 ? ROUTE : other),
+      openLink: (_name: string, ...rest: never[]) => openLink('eth0', ...rest),
+    })
+    const {last} = await watch(world, 20_000, {via: []})
+    expect(changesOf(last)).toEqual([[DESTINATION, 'gateway', RX, RY]])
+    expect(last.watched[0]!.report!.candidates.map(({mac}) => mac)).toEqual([RY])
   })
 
   it('is told of once a second also where there is nothing to compare with', async () => {
