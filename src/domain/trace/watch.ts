@@ -195,7 +195,7 @@ function seen(order: WatchOrder, before: WatchedDestination, evidence: TraceEvid
   const windowMs = windowOf(order, evidence.alternatives.length)
   const old = memoryOf(before, evidence)
   const fromMs = Math.max(nowMs - windowMs, old.changedAtMs)
-  const recent = {...evidence, pairs: evidence.pairs.filter(({sentAtMs}) => sentAtMs >= fromMs)}
+  const recent = recentOf(evidence, fromMs)
   const judgement = judge(recent, order.plan)
   const report = traceReport({evidence: recent, judgement})
   const moved = roundTripOf(old, evidence)
@@ -214,6 +214,20 @@ function seen(order: WatchOrder, before: WatchedDestination, evidence: TraceEvid
     },
   }
   return {now, line: tell ? lineOf(now, report, changes) : null, step}
+}
+
+/** What was seen from then on. */
+function recentOf(evidence: TraceEvidence, fromMs: number): TraceEvidence {
+  const {pairs, integrity} = evidence
+  return {
+    ...evidence,
+    pairs: pairs.filter(({sentAtMs}) => sentAtMs >= fromMs),
+    integrity: {
+      ...integrity,
+      redirectsSeen: integrity.redirectsSeen.filter(({atMs}) => atMs >= fromMs),
+      clockSteps: integrity.clockSteps.filter((atMs) => atMs >= fromMs),
+    },
+  }
 }
 
 /** Another run begins with nothing asked. */

@@ -78,6 +78,17 @@ describe('the window', () => {
     expect(strip).toHaveLength(60)
   })
 
+  it('has no redirect that was heard last before it, and no answer dropped before it', () => {
+    const redirect = {from: '10.9.0.252', mac: OTHER.mac, gateway: CURRENT.ip}
+    const flagsAt = (atMs: number) => {
+      const integrity = {redirectsSeen: [{...redirect, atMs}], clockSteps: [atMs]}
+      const {report} = watched(ONE, seen({pairs: 60, integrity})).state.watched[0]!
+      return [report!.flags.map(({code}) => code), report!.integrity.redirectsSeen, report!.integrity.clockSteps]
+    }
+    expect(flagsAt(8000)).toEqual([expect.arrayContaining(['redirects-seen', 'clock-stepped']), [redirect], 1])
+    expect(flagsAt(1000)).toEqual([[], [], 0])
+  })
+
   it('is long enough that a restless trombone is believed', () => {
     const restless = seen({...both((pair) => 20.4 + (pair % 4) * 8, 0.03), pairs: 60})
     expect(watched(ONE, restless).lines[0]).toMatchObject({egress: {verdict: 'trombone', reason: 'detour'}})
