@@ -188,6 +188,25 @@ describe('server logs', () => {
     rmSync(file)
     expect(() => log.last(CLIENT.mac)).toThrow(`${file}: cannot read the log: no such file`)
   })
+
+  it('tell one ACK by one serial, from wherever in a long log it is looked for', () => {
+    const file = join(dir, 'long-log')
+    const ack = (time: string): string => `Nov 24 ${time} dnsmasq-dhcp[1]: 7 DHCPACK(eth0) 10.0.0.10 ${CLIENT.mac}\n`
+    const others = (mib: number): string => `${'-'.repeat(1023)}\n`.repeat(mib << 10)
+    const serial = (): string => transactionLog(file, dnsmasqLine).last(CLIENT.mac)!.serial
+    writeFileSync(file, `${ack('07:43:28')}${others(12)}${ack('07:43:38')}`)
+    const before = serial()
+    // By now the first of the two is further back than anybody looks.
+    writeFileSync(file, others(8), {flag: 'a'})
+    expect(serial()).toBe(before)
+    writeFileSync(file, ack('07:43:48'), {flag: 'a'})
+    const after = serial()
+    expect(after).not.toBe(before)
+    // Rotated: what came before is in another file.
+    rmSync(file)
+    writeFileSync(file, ack('07:43:48'))
+    expect(serial()).toBe(after)
+  })
 })
 
 describe("Kea's configuration", () => {
