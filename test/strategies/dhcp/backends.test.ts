@@ -396,6 +396,32 @@ describe("Kea's configuration", () => {
   })
 
   it('is changed at every server of the segment, and put back at each as it was there', async () => {
+    const {controls, routersNow, close} = await twoServers()
+    const backend = keaBackend({server: 'kea', controls}, context)
+    const before = await backend.statement(CLIENT)
+    expect(before).toMatchObject({router: null, own: [null, [{at: 0}]]})
+    await backend.check(CLIENT)
+    await backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    expect(routersNow()).toEqual(['10.0.0.2', '10.0.0.2'])
+    expect(await backend.statement(CLIENT)).toMatchObject({router: '10.0.0.2'})
+    await backend.restore(CLIENT, before)
+    expect(routersNow()).toEqual([undefined, '10.0.0.1'])
+    close(0, 1)
+  })
+
+  it('is put back at every server that can be reached, and the first that cannot is said', async () => {
+    const {controls, routersNow, close} = await twoServers()
+    const backend = keaBackend({server: 'kea', controls}, context)
+    const before = await backend.statement(CLIENT)
+    await backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    close(0)
+    await expect(backend.restore(CLIENT, before)).rejects.toThrow(controls[0])
+    expect(routersNow()).toEqual(['10.0.0.2', '10.0.0.1'])
+    close(1)
+  })
+
+  /** A standby that says nothing of the client, and an active server with its reservation; each takes a `config-set`. */
+  async function twoServers() {
     const servers = new Map<string, {config: KeaConfig; open: ReturnType<typeof createServer>}>()
     const other: KeaConfig = {subnet4: [{id: 7, subnet: '10.0.0.0/24'}]}
     for (const [name, config] of [
@@ -417,18 +443,14 @@ describe("Kea's configuration", () => {
       servers.set(path, {config, open})
       await new Promise<void>((resolve) => open.listen(path, resolve))
     }
-    const backend = keaBackend({server: 'kea', controls: [...servers.keys()]}, context)
-    const routersNow = () => [...servers.values()].map(({config}) => givenRouter(config, CLIENT.mac, CLIENT.ip))
-    const before = await backend.statement(CLIENT)
-    expect(before).toMatchObject({router: null, own: [null, [{at: 0}]]})
-    await backend.check(CLIENT)
-    await backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
-    expect(routersNow()).toEqual(['10.0.0.2', '10.0.0.2'])
-    expect(await backend.statement(CLIENT)).toMatchObject({router: '10.0.0.2'})
-    await backend.restore(CLIENT, before)
-    expect(routersNow()).toEqual([undefined, '10.0.0.1'])
-    for (const {open} of servers.values()) open.close()
-  })
+    return {
+      controls: [...servers.keys()],
+      routersNow: () => [...servers.values()].map(({config}) => givenRouter(config, CLIENT.mac, CLIENT.ip)),
+      close: (...which: number[]) => {
+        for (const i of which) [...servers.values()][i]!.open.close()
+      },
+    }
+  }
 
   it.each([
     ['{"result": 1, "text": "bad config"}', 'kea-dhcp4: config-get: bad config'],

@@ -147,10 +147,18 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       }
     },
     async restore(client, {own}) {
+      let wrong: Failure | undefined
       for (const [i, server] of servers.entries()) {
         const routersThere = (own as readonly (ReservedRouters | null)[] | null)?.[i] ?? null
-        await server.change(client, (now) => withReservedRouters(now, client, routersThere))
+        try {
+          await server.change(client, (now) => withReservedRouters(now, client, routersThere))
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error
+          // One that is out of reach keeps none of the others on the new router.
+          wrong ??= error
+        }
       }
+      if (wrong) throw wrong
     },
     async lastTransaction(client) {
       const found = log?.last(client.mac)
