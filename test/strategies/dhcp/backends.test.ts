@@ -375,22 +375,37 @@ describe("Kea's configuration", () => {
     expect(() => withReservedRouter(odd, CLIENT, '10.0.0.2')).toThrow('option 121, which outweighs the router')
   })
 
-  it('is not set anew where Kea is one of a pair: that stops DHCP for everybody', async () => {
+  it.each<[string, KeaConfig, string[], boolean]>([
+    ['has no reservation-update', reserved, ['config-set'], false],
+    ['has no reservation of the VM', bare, ['config-set', 'reservation-update'], false],
+    [
+      'has a global reservation of the VM alone',
+      {...bare, reservations: [{'hw-address': CLIENT.mac}]},
+      ['config-set', 'reservation-update'],
+      false,
+    ],
+    ['can update its reservation', reserved, ['config-set', 'reservation-update'], true],
+  ])('is not set anew where Kea is one of a pair, which stops DHCP for everybody: it %s', async (...given) => {
+    const [why, config, commands, isFine] = given
     const asked: string[] = []
-    const path = join(dir, 'kea-ha')
-    const pair = {...reserved, 'hooks-libraries': [{library: '/usr/lib/kea/hooks/libdhcp_ha.so'}]}
+    const path = join(dir, `kea-ha-${why.length}`)
+    const pair = {...config, 'hooks-libraries': [{library: '/usr/lib/kea/hooks/libdhcp_ha.so'}]}
     const server = createServer({allowHalfOpen: true}, (socket) => {
       socket.on('data', (data) => {
         const {command} = JSON.parse(data.toString()) as {command: string}
         asked.push(command)
-        const answers: Record<string, unknown> = {'config-get': {Dhcp4: pair}, 'list-commands': ['config-set']}
+        const answers: Record<string, unknown> = {'config-get': {Dhcp4: pair}, 'list-commands': commands}
         socket.end(JSON.stringify({result: 0, arguments: answers[command]}))
       })
     })
     await new Promise<void>((resolve) => server.listen(path, resolve))
     const backend = keaBackend({server: 'kea', control: path}, context)
-    await expect(backend.check(CLIENT)).rejects.toThrow('this Kea is one of a high-availability pair')
-    await expect(backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toThrow('not done')
+    const checked = backend.check(CLIENT)
+    if (isFine) await checked
+    else await expect(checked).rejects.toThrow('this Kea is one of a high-availability pair')
+    const set = backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    if (isFine) await set
+    else await expect(set).rejects.toThrow('not done')
     server.close()
     expect(asked).not.toContain('config-set')
   })

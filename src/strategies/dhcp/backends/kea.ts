@@ -94,7 +94,8 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
     async check(client: DhcpClient): Promise<void> {
       const now = await config()
       withReservedRouter(now, client, client.ip)
-      if (isHa(now) && !(await canUpdate())) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
+      const isUpdated = placeOf(now, client.mac)?.subnet !== undefined
+      if (isHa(now) && !(isUpdated && (await canUpdate()))) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
     },
     change: (client: DhcpClient, made: (now: KeaConfig) => KeaConfig): Promise<void> =>
       alone(lockOf(control), world, async () => {
