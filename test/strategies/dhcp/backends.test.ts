@@ -25,6 +25,7 @@ import {
 import {defaultRouter, withDefaultRouter} from '../../../src/strategies/dhcp/backends/kea-routes.ts'
 import {transactionLog} from '../../../src/strategies/dhcp/backends/transaction-log.ts'
 import {parseNonceFile} from '../../../src/strategies/dhcp/nonce-file.ts'
+import type {Json} from '../../../src/strategies/strategy.ts'
 import {CLIENT} from './support.ts'
 
 let dir: string
@@ -421,6 +422,20 @@ describe("Kea's configuration", () => {
     expect(await backend.statement(CLIENT)).toMatchObject({router: '10.0.0.2'})
     await backend.restore(CLIENT, before)
     expect(routersNow()).toEqual([undefined, '10.0.0.1'])
+    close(0, 1)
+  })
+
+  it('is put back by the plan of an earlier version, which knew one server, and only where there is one', async () => {
+    const {controls, routersNow, close} = await twoServers()
+    const earlier = {router: '10.0.0.1', own: reservedRouters(reserved, CLIENT.mac) as unknown as Json, legible: true}
+    const active = keaBackend({server: 'kea', control: controls[1]!}, context)
+    await active.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    await active.restore(CLIENT, earlier)
+    expect(routersNow()).toEqual([undefined, '10.0.0.1'])
+    await active.restore(CLIENT, {...earlier, own: []})
+    expect(routersNow()).toEqual([undefined, undefined])
+    const both = keaBackend({server: 'kea', controls}, context)
+    await expect(both.restore(CLIENT, earlier)).rejects.toThrow('is known of 1, and there are 2 servers')
     close(0, 1)
   })
 

@@ -112,6 +112,14 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
   }
 }
 
+/** What was said of the client at each server. Plans of earlier versions have what the one server said. */
+function ownOf(own: Json): readonly (ReservedRouters | null)[] | null {
+  const said = own as unknown as ReservedRouters | readonly (ReservedRouters | null)[] | null
+  const isOfOne = (all: NonNullable<typeof said>): all is ReservedRouters =>
+    all.length === 0 || (all[0] !== null && 'at' in all[0]!)
+  return said && isOfOne(said) ? [said] : said
+}
+
 /** Beside the socket; for a URL in the folder of locks, where every process of this host finds it. */
 const lockOf = (control: string): string =>
   control.startsWith('/') ? `${control}.gwswitch` : `/run/lock/gwswitch-kea-${encodeURIComponent(control)}`
@@ -148,9 +156,15 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       }
     },
     async restore(client, {own}) {
+      const before = ownOf(own)
+      if (before && before.length !== servers.length)
+        throw new Failure(
+          'refused',
+          `${WHAT}: what was there before is known of ${before.length}, and there are ${servers.length} servers`,
+        )
       let wrong: Failure | undefined
       for (const [i, server] of servers.entries()) {
-        const routersThere = (own as readonly (ReservedRouters | null)[] | null)?.[i] ?? null
+        const routersThere = before?.[i] ?? null
         try {
           await server.change(client, (now) => withReservedRouters(now, client, routersThere))
         } catch (error) {
