@@ -163,14 +163,14 @@ function relocate(parts: ControlParts, target: Target, site: string | null, trig
 
 function whereabouts({engine}: ControlParts, {scope, mac, name}: Target): Whereabouts {
   const directive = engine.directive(scope.segment, mac)
-  const said = saidSite(scope, mac, directive)
+  const said = saidSite(scope, directive)
   const site = siteOf(scope, mac, directive)
   return {vm: name, said, site, router: routersAt(scope, site)[0]}
 }
 
 function refuseRenewal(parts: ControlParts, target: Target): Ordered {
   const {scope, mac} = target
-  const site = saidSite(scope, mac, parts.engine.directive(scope.segment, mac))
+  const site = saidSite(scope, parts.engine.directive(scope.segment, mac))
   const inventorySite = inventorySiteOf(scope, mac)
   parts.engine.store({directive: {segment: scope.segment, mac, site, inventorySite, nak: true}})
   return ordered(parts, target, 'nak')
