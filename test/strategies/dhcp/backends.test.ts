@@ -99,6 +99,12 @@ describe('the dnsmasq options file', () => {
       '121,0.0.0.0/0,10.0.0.1',
       ['tag:web-07,121,0.0.0.0/0,10.0.0.2,10.8.0.0/16,10.0.0.3'],
     ],
+    [
+      'with a comment behind it',
+      'tag:web-07,121,0.0.0.0/0,10.0.0.1 # of web-07\n',
+      '249,0.0.0.0/0,10.0.0.1\t#, all',
+      ['tag:web-07,121,0.0.0.0/0,10.0.0.2', 'tag:web-07,249,0.0.0.0/0,10.0.0.2'],
+    ],
     ['of others', 'tag:db-03,121,0.0.0.0/0,10.0.0.1\n', 'tag:red,tag:web-07,121,0.0.0.0/0,10.0.0.1', []],
     ['without a default route', '121,10.8.0.0/16,10.0.0.1\ntag:web-07,121,10.8.0.0/16,10.0.0.1\n', '', []],
   ])('sets option 121 beside the router where there is one %s', (_, before, elsewhere, want) => {
