@@ -157,7 +157,7 @@ function relocate(parts: ControlParts, target: Target, site: string | null, trig
   const inventorySite = inventorySiteOf(scope, mac)
   engine.store({directive: {segment: scope.segment, mac, site: site ?? undefined, inventorySite, nak: false}})
   const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
-  if (sends) forcerenewer.start(scope, lease)
+  if (sends) forcerenewer.start(lease)
   return ordered(parts, target, sends ? 'forcerenew' : undefined)
 }
 
@@ -177,14 +177,14 @@ function refuseRenewal(parts: ControlParts, target: Target): Ordered {
 }
 
 function forcerenew(parts: ControlParts, target: Target): Ordered {
-  const {scope, lease, name} = target
+  const {lease, name} = target
   if (!lease || !isActive(lease, parts.nowMs()) || lease.state !== 'bound')
     throw new Failure('refused', `${name} has no lease here`)
   if (!parts.forcerenewer.takes(lease, parts.nowMs())) {
     const why = lease.capable145 ? 'it has no nonce yet' : 'its client never sent option 145'
     throw new Failure('refused', `${name} takes no FORCERENEW: ${why} (nak it, or wait for its T1)`)
   }
-  parts.forcerenewer.start(scope, lease)
+  parts.forcerenewer.start(lease)
   return ordered(parts, target, 'forcerenew')
 }
 
