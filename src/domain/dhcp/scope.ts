@@ -88,16 +88,29 @@ function scopeOf(facts: ServerFacts, ip: Ipv4): Scope | undefined {
 /** Where the inventory has a client, as a {@link Directive} remembers it. */
 export const inventorySiteOf = (scope: Scope, mac: Mac): string => scope.reservations.get(mac)?.site ?? ''
 
-/** The site that was said of a client and still counts: a `site` that the inventory got later is the newer word. */
-export function saidSite(scope: Scope, mac: Mac, directive: Directive | undefined): string | undefined {
+/** Whether the inventory has had a newer word about the client, another `site`, since a site was said of it. */
+function isSuperseded(scope: Scope, {mac, inventorySite: then}: Directive): boolean {
   const now = inventorySiteOf(scope, mac)
-  const then = directive?.inventorySite
-  return then !== undefined && now !== '' && now !== then ? undefined : directive?.site
+  return then !== undefined && now !== '' && now !== then
 }
+
+/** The site that was said of a client and still counts: a `site` that the inventory got later is the newer word. */
+export const saidSite = (scope: Scope, directive: Directive | undefined): string | undefined =>
+  directive && isSuperseded(scope, directive) ? undefined : directive?.site
+
+/**
+ * What was said of sites and does not count any more, with the site forgotten: it must not come back to life where the
+ * inventory has the old site again. Of segments that are not served nothing is known.
+ */
+export const forgotten = ({scopes}: ServerFacts, directives: Iterable<Directive>): readonly Directive[] =>
+  [...directives].flatMap((each) => {
+    const scope = scopes.get(each.segment)
+    return scope && each.site !== undefined && isSuperseded(scope, each) ? [{...each, site: undefined}] : []
+  })
 
 /** The site a client is in, as far as somebody said it. */
 export const siteOf = (scope: Scope, mac: Mac, directive: Directive | undefined): string | undefined =>
-  saidSite(scope, mac, directive) ?? scope.reservations.get(mac)?.site ?? scope.defaultSite
+  saidSite(scope, directive) ?? scope.reservations.get(mac)?.site ?? scope.defaultSite
 
 /**
  * The routers for a VM at `site`, the first of which it uses. A site without a router of its own, and an unknown site,

@@ -71,7 +71,7 @@ export type ServerEvent =
   | {readonly kind: 'not_probed'; readonly client: string; readonly why: string}
   /** A lease or a directive is another, for another reason than a client's message; it is durable already. */
   | {readonly kind: 'changed'; readonly lease?: Lease | undefined; readonly directive?: Directive | undefined}
-  /** The inventory is another. The books hold what the ones before held. */
+  /** The inventory is another, since the last run or while it runs. The books hold what the ones before held. */
   | {readonly kind: 'reloaded'; readonly facts: ServerFacts; readonly books: ReadonlyMap<string, LeaseBook>}
 
 export type ServerAction =

@@ -11,7 +11,7 @@ import type {Directive, Lease} from './lease.ts'
 import {serializeReply} from './reply.ts'
 import {type ClientRequest, readRequest} from './request.ts'
 import {type Answer, answer, type Case} from './rules.ts'
-import {type Scope, type ServerFacts, scopeFor} from './scope.ts'
+import {forgotten, type Scope, type ServerFacts, scopeFor} from './scope.ts'
 import type {
   Arrival,
   Batch,
@@ -82,17 +82,23 @@ export function step(server: DhcpServer, event: ServerEvent, now: ServerNow): re
       if (event.directive) direct(server, event.directive)
       break
     case 'reloaded':
-      reloaded(server, event.facts, event.books)
+      reloaded(turn, event.facts, event.books)
   }
   return turn.actions
 }
 
 /** A client whose segment is not served any more waits for no answer. */
-function reloaded(server: DhcpServer, facts: ServerFacts, books: DhcpServer['books']): void {
+function reloaded(turn: Turn, facts: ServerFacts, books: DhcpServer['books']): void {
+  const {server} = turn
   server.facts = facts
   server.books = books
   for (const [client, {exchange}] of server.probing)
     if (!books.has(exchange.scope.segment)) server.probing.delete(client)
+  const directives = forgotten(facts, server.directives.values())
+  for (const each of directives) direct(server, each)
+  // Where that cannot be stored it is forgotten all the same, until the next start.
+  if (directives.length > 0)
+    turn.actions.push({kind: 'commit', batch: {leases: new Map(), directives, waiting: [], before: []}})
 }
 
 export const bookOf = ({books}: DhcpServer, segment: string): LeaseBook => books.get(segment)!

@@ -8,6 +8,9 @@ const DEFAULT_FILE = '/etc/dnsmasq.conf'
 /** Files that include each other. */
 const DEEPEST = 8
 
+/** A line of dnsmasq's files without what it leaves out: `#` begins a comment where a space is before it. */
+export const withoutComment = (line: string): string => line.replace(/\s#.*$/, '')
+
 /**
  * Every `KEY=VALUE` for one of `keys`, the value alone, in the order in which dnsmasq reads them, as far as we may read
  * what it read. Files are looked for where the process sees them (proc_pid_root(5)).
@@ -23,7 +26,7 @@ export function dnsmasqSettings(pid: number, keys: readonly string[]): string[] 
   const readFile = (path: string, depth: number): void => {
     if (depth > DEEPEST) return
     for (const line of (textIfReadable(`/proc/${pid}/root${path}`) ?? '').split('\n')) {
-      const [, key, value] = /^\s*([\w-]+)\s*=\s*(.*?)\s*$/.exec(line) ?? []
+      const [, key, value] = /^\s*([\w-]+)\s*=\s*(.*?)\s*$/.exec(withoutComment(line)) ?? []
       if (key !== undefined) take(key, value!, depth)
     }
   }

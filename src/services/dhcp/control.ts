@@ -157,34 +157,34 @@ function relocate(parts: ControlParts, target: Target, site: string | null, trig
   const inventorySite = inventorySiteOf(scope, mac)
   engine.store({directive: {segment: scope.segment, mac, site: site ?? undefined, inventorySite, nak: false}})
   const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
-  if (sends) forcerenewer.start(scope, lease)
+  if (sends) forcerenewer.start(lease)
   return ordered(parts, target, sends ? 'forcerenew' : undefined)
 }
 
 function whereabouts({engine}: ControlParts, {scope, mac, name}: Target): Whereabouts {
   const directive = engine.directive(scope.segment, mac)
-  const said = saidSite(scope, mac, directive)
+  const said = saidSite(scope, directive)
   const site = siteOf(scope, mac, directive)
   return {vm: name, said, site, router: routersAt(scope, site)[0]}
 }
 
 function refuseRenewal(parts: ControlParts, target: Target): Ordered {
   const {scope, mac} = target
-  const site = saidSite(scope, mac, parts.engine.directive(scope.segment, mac))
+  const site = saidSite(scope, parts.engine.directive(scope.segment, mac))
   const inventorySite = inventorySiteOf(scope, mac)
   parts.engine.store({directive: {segment: scope.segment, mac, site, inventorySite, nak: true}})
   return ordered(parts, target, 'nak')
 }
 
 function forcerenew(parts: ControlParts, target: Target): Ordered {
-  const {scope, lease, name} = target
+  const {lease, name} = target
   if (!lease || !isActive(lease, parts.nowMs()) || lease.state !== 'bound')
     throw new Failure('refused', `${name} has no lease here`)
   if (!parts.forcerenewer.takes(lease, parts.nowMs())) {
     const why = lease.capable145 ? 'it has no nonce yet' : 'its client never sent option 145'
     throw new Failure('refused', `${name} takes no FORCERENEW: ${why} (nak it, or wait for its T1)`)
   }
-  parts.forcerenewer.start(scope, lease)
+  parts.forcerenewer.start(lease)
   return ordered(parts, target, 'forcerenew')
 }
 

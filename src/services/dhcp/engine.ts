@@ -116,6 +116,7 @@ export function createEngine(
     outside.report(exchangeEvent(request, scope, answer, directive, outside.now()))
   }
 
+  happen({kind: 'reloaded', facts, books})
   return {
     get facts() {
       return server.facts

@@ -1,4 +1,5 @@
 // What the DHCP strategy will do, decided before anything is changed.
+import {knownKind} from '../../domain/dhcp/client-kind.ts'
 import type {DhcpClientKind, SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {NamedGateway} from '../../domain/proof/gateway.ts'
@@ -126,7 +127,7 @@ async function chooseTriggers(
   world: Pick<World, 'now'>,
 ): Promise<{kind: DhcpClientKind | undefined; triggers: readonly PlannedTrigger[]}> {
   const told = await backend.lastTransaction(client)
-  const kind = vm.dhcp?.client ?? told?.kind ?? seen?.kind
+  const kind = knownKind(vm.dhcp?.client, told, seen)
   const byNak = backend.nakNext !== undefined
   if (kind === 'dhclient' && !byNak) {
     throw new Failure(

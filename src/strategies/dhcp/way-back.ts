@@ -98,19 +98,27 @@ async function goBack(
   }
   // What it used before is not what its server would have given it: it is given that once, and then the server is as it was.
   const detour = old != null && statement.router !== null && statement.router !== old.ip ? old : undefined
-  try {
-    if (old === undefined) return void (await restore())
-    await withSender(plan, tools, stage, async (sender) => {
-      const first = detour ? () => give(plan, detour, tools, stage) : restore
-      await first()
-      await makeAsk(plan, {router: old?.ip, again: first}, sender, tools, stage)
-      if (detour) await restore()
-    })
-    return undefined
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    return error.message
+  // What one step did not do keeps none of the others from being done: a server of several may have been told.
+  let wrong: string | undefined
+  const tried = async (work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      wrong ??= error.message
+    }
   }
+  if (old === undefined) await tried(restore)
+  else
+    await tried(() =>
+      withSender(plan, tools, stage, async (sender) => {
+        const first = detour ? () => give(plan, detour, tools, stage) : restore
+        await tried(first)
+        await tried(() => makeAsk(plan, {router: old?.ip, again: first}, sender, tools, stage))
+        if (detour) await tried(restore)
+      }),
+    )
+  return wrong
 }
 
 async function restoreServer(

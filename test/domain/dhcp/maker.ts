@@ -1,6 +1,7 @@
 // Clients' messages and a small server, for tests of its rules.
 import {leaseBook} from '../../../src/domain/dhcp/book.ts'
 import {type ClientRequest, readRequest} from '../../../src/domain/dhcp/request.ts'
+import type {ServerFacts} from '../../../src/domain/dhcp/scope.ts'
 import {type ServeRequest, serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {BOOTREQUEST, type Dhcp} from '../../../src/wire/dhcp.ts'
@@ -37,6 +38,13 @@ export const asked = (over: Partial<ServeRequest> = {}): ServeRequest => ({
 export const inventory = parseInventory(INVENTORY, 'gwswitch.yaml')
 export const factsFor = (over: Partial<ServeRequest> = {}) =>
   serverFacts(asked(over), inventory, [{ip: SERVER, prefixLength: 24}])
+/** The same with the VM at another site by the inventory, undefined for none. */
+export function factsWithVmAt(site: string | undefined): ServerFacts {
+  const facts = factsFor()
+  const scope = facts.scopes.get('tenant-a')!
+  const reservations = new Map(scope.reservations).set(VM_MAC, {...scope.reservations.get(VM_MAC)!, site})
+  return {...facts, scopes: new Map(facts.scopes).set('tenant-a', {...scope, reservations})}
+}
 export const booksFor = (facts: ReturnType<typeof factsFor>) =>
   new Map([...facts.scopes.values()].map(({segment, pool, excluded}) => [segment, leaseBook(pool, excluded)]))
 

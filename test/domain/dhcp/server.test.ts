@@ -14,7 +14,19 @@ import {
   DHCPREQUEST,
   dhcpMessageTypeName,
 } from '../../../src/wire/dhcp-options.ts'
-import {booksFor, clientMessage, factsFor, NOW, type Options, option, SERVER, STRANGER, VM_IP, VM_MAC} from './maker.ts'
+import {
+  booksFor,
+  clientMessage,
+  factsFor,
+  factsWithVmAt,
+  NOW,
+  type Options,
+  option,
+  SERVER,
+  STRANGER,
+  VM_IP,
+  VM_MAC,
+} from './maker.ts'
 
 const SEGMENT = 'tenant-a'
 const FIRST = '10.0.0.100'
@@ -431,6 +443,24 @@ describe('another inventory', () => {
     one.stored()
     expect(one.book.byIp(VM_IP)?.router).toBe('10.0.0.4')
     expect(one.probed(undefined)).toEqual([`send DHCPOFFER:${FIRST}`, 'tell DHCPDISCOVER'])
+  })
+
+  it.each<[string, (string | undefined)[], string | undefined, string[]]>([
+    ['a newer site', ['z'], undefined, ['commit nak=true']],
+    ['a newer site, and the old one again', ['z', 'x'], undefined, ['commit nak=true']],
+    ['no site, and the old one again', [undefined, 'x'], 'y', []],
+    ['the same site', ['x'], 'y', []],
+  ])('with %s decides whether what was said of a VM still counts, once for all', (_, sites, said, did) => {
+    const {state, happen} = server()
+    const directive = {segment: SEGMENT, mac: VM_MAC, site: 'y', inventorySite: 'x', nak: true}
+    happen({kind: 'changed', directive})
+    const elsewhere = {...directive, segment: 'served-no-more'}
+    happen({kind: 'changed', directive: elsewhere})
+    const reload = (site: string | undefined) =>
+      happen({kind: 'reloaded', facts: factsWithVmAt(site), books: state.books})
+    expect(sites.flatMap(reload)).toEqual(did)
+    expect(directiveOf(state, SEGMENT, VM_MAC)).toEqual({...directive, site: said})
+    expect(directiveOf(state, elsewhere.segment, VM_MAC)).toEqual(elsewhere)
   })
 
   it('lets those go whose segment is served no more', () => {

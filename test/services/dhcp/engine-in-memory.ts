@@ -20,7 +20,12 @@ import {
 } from '../../domain/dhcp/maker.ts'
 
 /** An engine in memory: what it stores, sends and says is looked at; time is moved by hand. */
-export function engineFor(over: Partial<EngineOutside> = {}, facts = factsFor(), books = booksFor(facts)) {
+export function engineFor(
+  over: Partial<EngineOutside> = {},
+  facts = factsFor(),
+  books = booksFor(facts),
+  directives: readonly Directive[] = [],
+) {
   const log: string[] = []
   const sent: Departure[] = []
   const events: ExchangeEvent[] = []
@@ -46,7 +51,7 @@ export function engineFor(over: Partial<EngineOutside> = {}, facts = factsFor(),
     maximum: 1472,
     ...over,
   }
-  const engine = createEngine(facts, books, [], outside)
+  const engine = createEngine(facts, books, directives, outside)
   const renewer = forcerenewer(engine, outside, (ms, fn) => {
     const timer = {atMs: clock.nowMs + ms, fn, live: true}
     timers.push(timer)

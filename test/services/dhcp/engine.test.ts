@@ -4,7 +4,7 @@ import type {Holder} from '../../../src/domain/dhcp/conflict.ts'
 import {exchangeLine, limitedWarnings, logLine} from '../../../src/services/dhcp/log.ts'
 import {parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
 import {DHCPACK, DHCPDISCOVER, DHCPINFORM, DHCPOFFER, DHCPRELEASE, DHCPREQUEST} from '../../../src/wire/dhcp-options.ts'
-import {clientMessage, NOW, SERVER, STRANGER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
+import {booksFor, clientMessage, factsWithVmAt, NOW, SERVER, STRANGER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
 import {captureFrames, udpPayloadOf} from '../../support/captures.ts'
 import {engineFor, settled, types, vmDiscover, vmRenew, vmSelect} from './engine-in-memory.ts'
 
@@ -206,4 +206,24 @@ describe('the log', () => {
       ['again', 4],
     ])
   })
+})
+
+it('a server that starts with a newer site in its inventory forgets what was said of the VM before, for good', () => {
+  const facts = factsWithVmAt('z')
+  const said = {segment: 'tenant-a', mac: VM_MAC, site: 'y', inventorySite: 'x', nak: false}
+  const {stored, engine} = engineFor({}, facts, booksFor(facts), [said])
+  expect(stored.directives).toEqual([{...said, site: undefined}])
+  expect(engine.directive('tenant-a', VM_MAC)?.site).toBeUndefined()
+})
+
+it('a FORCERENEW is not sent again for a segment that is not served any more since a reload', async () => {
+  const {engine, renewer, deliver, sent, log, pass} = engineFor()
+  await deliver(vmDiscover(), vmSelect({forcerenewNonceCapable: [1]}))
+  sent.length = 0
+  renewer.start(engine.book('tenant-a').byIp(VM_IP)!)
+  pass(1000)
+  expect(sent.length).toBe(2)
+  engine.reload({...engine.facts, scopes: new Map()}, new Map())
+  pass(2000)
+  expect([sent.length, log.filter((line) => line.startsWith('warn'))]).toEqual([2, []])
 })

@@ -25,6 +25,7 @@ import {
 import {defaultRouter, withDefaultRouter} from '../../../src/strategies/dhcp/backends/kea-routes.ts'
 import {transactionLog} from '../../../src/strategies/dhcp/backends/transaction-log.ts'
 import {parseNonceFile} from '../../../src/strategies/dhcp/nonce-file.ts'
+import type {Json} from '../../../src/strategies/strategy.ts'
 import {CLIENT} from './support.ts'
 
 let dir: string
@@ -97,6 +98,12 @@ describe('the dnsmasq options file', () => {
       'tag:web-07,121,0.0.0.0/0,10.0.0.1,10.8.0.0/16,10.0.0.3\n',
       '121,0.0.0.0/0,10.0.0.1',
       ['tag:web-07,121,0.0.0.0/0,10.0.0.2,10.8.0.0/16,10.0.0.3'],
+    ],
+    [
+      'with a comment behind it',
+      'tag:web-07,121,0.0.0.0/0,10.0.0.1 # of web-07\n',
+      '249,0.0.0.0/0,10.0.0.1\t#, all',
+      ['tag:web-07,121,0.0.0.0/0,10.0.0.2', 'tag:web-07,249,0.0.0.0/0,10.0.0.2'],
     ],
     ['of others', 'tag:db-03,121,0.0.0.0/0,10.0.0.1\n', 'tag:red,tag:web-07,121,0.0.0.0/0,10.0.0.1', []],
     ['without a default route', '121,10.8.0.0/16,10.0.0.1\ntag:web-07,121,10.8.0.0/16,10.0.0.1\n', '', []],
@@ -187,6 +194,25 @@ describe('server logs', () => {
     expect(log.last(CLIENT.mac)?.xid).toBe(7)
     rmSync(file)
     expect(() => log.last(CLIENT.mac)).toThrow(`${file}: cannot read the log: no such file`)
+  })
+
+  it('tell one ACK by one serial, from wherever in a long log it is looked for', () => {
+    const file = join(dir, 'long-log')
+    const ack = (time: string): string => `Nov 24 ${time} dnsmasq-dhcp[1]: 7 DHCPACK(eth0) 10.0.0.10 ${CLIENT.mac}\n`
+    const others = (mib: number): string => `${'-'.repeat(1023)}\n`.repeat(mib << 10)
+    const serial = (): string => transactionLog(file, dnsmasqLine).last(CLIENT.mac)!.serial
+    writeFileSync(file, `${ack('07:43:28')}${others(12)}${ack('07:43:38')}`)
+    const before = serial()
+    // By now the first of the two is further back than anybody looks.
+    writeFileSync(file, others(8), {flag: 'a'})
+    expect(serial()).toBe(before)
+    writeFileSync(file, ack('07:43:48'), {flag: 'a'})
+    const after = serial()
+    expect(after).not.toBe(before)
+    // Rotated: what came before is in another file.
+    rmSync(file)
+    writeFileSync(file, ack('07:43:48'))
+    expect(serial()).toBe(after)
   })
 })
 
@@ -356,27 +382,85 @@ describe("Kea's configuration", () => {
     expect(() => withReservedRouter(odd, CLIENT, '10.0.0.2')).toThrow('option 121, which outweighs the router')
   })
 
-  it('is not set anew where Kea is one of a pair: that stops DHCP for everybody', async () => {
+  it.each<[string, KeaConfig, string[], boolean]>([
+    ['has no reservation-update', reserved, ['config-set'], false],
+    ['has no reservation of the VM', bare, ['config-set', 'reservation-update'], false],
+    [
+      'has a global reservation of the VM alone',
+      {...bare, reservations: [{'hw-address': CLIENT.mac}]},
+      ['config-set', 'reservation-update'],
+      false,
+    ],
+    ['can update its reservation', reserved, ['config-set', 'reservation-update'], true],
+  ])('is not set anew where Kea is one of a pair, which stops DHCP for everybody: it %s', async (...given) => {
+    const [why, config, commands, isFine] = given
     const asked: string[] = []
-    const path = join(dir, 'kea-ha')
-    const pair = {...reserved, 'hooks-libraries': [{library: '/usr/lib/kea/hooks/libdhcp_ha.so'}]}
+    const path = join(dir, `kea-ha-${why.length}`)
+    const pair = {...config, 'hooks-libraries': [{library: '/usr/lib/kea/hooks/libdhcp_ha.so'}]}
     const server = createServer({allowHalfOpen: true}, (socket) => {
       socket.on('data', (data) => {
         const {command} = JSON.parse(data.toString()) as {command: string}
         asked.push(command)
-        const answers: Record<string, unknown> = {'config-get': {Dhcp4: pair}, 'list-commands': ['config-set']}
+        const answers: Record<string, unknown> = {'config-get': {Dhcp4: pair}, 'list-commands': commands}
         socket.end(JSON.stringify({result: 0, arguments: answers[command]}))
       })
     })
     await new Promise<void>((resolve) => server.listen(path, resolve))
     const backend = keaBackend({server: 'kea', control: path}, context)
-    await expect(backend.check(CLIENT)).rejects.toThrow('this Kea is one of a high-availability pair')
-    await expect(backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toThrow('not done')
+    const checked = backend.check(CLIENT)
+    if (isFine) await checked
+    else await expect(checked).rejects.toThrow('this Kea is one of a high-availability pair')
+    const set = backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    if (isFine) await set
+    else await expect(set).rejects.toThrow('not done')
     server.close()
     expect(asked).not.toContain('config-set')
   })
 
   it('is changed at every server of the segment, and put back at each as it was there', async () => {
+    const {controls, routersNow, close} = await twoServers()
+    const backend = keaBackend({server: 'kea', controls}, context)
+    const before = await backend.statement(CLIENT)
+    expect(before).toMatchObject({router: null, own: [null, [{at: 0}]]})
+    await backend.check(CLIENT)
+    await backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    expect(routersNow()).toEqual(['10.0.0.2', '10.0.0.2'])
+    expect(await backend.statement(CLIENT)).toMatchObject({router: '10.0.0.2'})
+    await backend.restore(CLIENT, before)
+    expect(routersNow()).toEqual([undefined, '10.0.0.1'])
+    close(0, 1)
+  })
+
+  it('is put back by the plan of an earlier version, which knew one server, and only where there is one', async () => {
+    const {controls, routersNow, close} = await twoServers()
+    const earlier = {router: '10.0.0.1', own: reservedRouters(reserved, CLIENT.mac) as unknown as Json, legible: true}
+    const active = keaBackend({server: 'kea', control: controls[1]!}, context)
+    await active.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    await active.restore(CLIENT, earlier)
+    expect(routersNow()).toEqual([undefined, '10.0.0.1'])
+    for (const own of [[], [[]]]) {
+      await active.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+      await active.restore(CLIENT, {...earlier, own})
+      expect(routersNow()).toEqual([undefined, undefined])
+    }
+    const both = keaBackend({server: 'kea', controls}, context)
+    await expect(both.restore(CLIENT, earlier)).rejects.toThrow('is known of 1, and there are 2 servers')
+    close(0, 1)
+  })
+
+  it('is put back at every server that can be reached, and the first that cannot is said', async () => {
+    const {controls, routersNow, close} = await twoServers()
+    const backend = keaBackend({server: 'kea', controls}, context)
+    const before = await backend.statement(CLIENT)
+    await backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    close(0)
+    await expect(backend.restore(CLIENT, before)).rejects.toThrow(controls[0])
+    expect(routersNow()).toEqual(['10.0.0.2', '10.0.0.1'])
+    close(1)
+  })
+
+  /** A standby that says nothing of the client, and an active server with its reservation; each takes a `config-set`. */
+  async function twoServers() {
     const servers = new Map<string, {config: KeaConfig; open: ReturnType<typeof createServer>}>()
     const other: KeaConfig = {subnet4: [{id: 7, subnet: '10.0.0.0/24'}]}
     for (const [name, config] of [
@@ -398,18 +482,14 @@ describe("Kea's configuration", () => {
       servers.set(path, {config, open})
       await new Promise<void>((resolve) => open.listen(path, resolve))
     }
-    const backend = keaBackend({server: 'kea', controls: [...servers.keys()]}, context)
-    const routersNow = () => [...servers.values()].map(({config}) => givenRouter(config, CLIENT.mac, CLIENT.ip))
-    const before = await backend.statement(CLIENT)
-    expect(before).toMatchObject({router: null, own: [null, [{at: 0}]]})
-    await backend.check(CLIENT)
-    await backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
-    expect(routersNow()).toEqual(['10.0.0.2', '10.0.0.2'])
-    expect(await backend.statement(CLIENT)).toMatchObject({router: '10.0.0.2'})
-    await backend.restore(CLIENT, before)
-    expect(routersNow()).toEqual([undefined, '10.0.0.1'])
-    for (const {open} of servers.values()) open.close()
-  })
+    return {
+      controls: [...servers.keys()],
+      routersNow: () => [...servers.values()].map(({config}) => givenRouter(config, CLIENT.mac, CLIENT.ip)),
+      close: (...which: number[]) => {
+        for (const i of which) [...servers.values()][i]!.open.close()
+      },
+    }
+  }
 
   it.each([
     ['{"result": 1, "text": "bad config"}', 'kea-dhcp4: config-get: bad config'],

@@ -127,6 +127,22 @@ describe('a rollback', () => {
     expect(back.evidence[0]).toContain('is gwswitch serve dhcp running?')
   })
 
+  it('makes the VM ask also where the server took it and could not say so, which is said', async () => {
+    await serve({}, ({do: what, site}) => {
+      if (what !== 'relocate' || site !== null) return undefined
+      lab.server.said = null
+      return 'hang up'
+    })
+    const vm = obedientVm(RX)
+    const world = worldWith(vm.onSend)
+    const {plan} = await carry(planOf([FORCERENEW]), world)
+    expect(vm.uses).toBe(RY)
+    const back = await dhcp.rollback(plan, stage(world))
+    expect([vm.uses, forcerenews(world)]).toEqual([RX, 2])
+    expect(back).toMatchObject({ok: false, uses: RX})
+    expect(back.evidence[0]).toContain('went away')
+  })
+
   /** As `look` leaves it. */
   const lookedAt = (uses: NamedGateway | null) => ({
     before: {uses, away: uses?.mac === RX.mac},

@@ -1,5 +1,6 @@
 // Lines of dnsmasq's options file that give a VM its gateway: option 3, and 121 and 249 (RFC 3442, and Microsoft's number
 // for it), which clients that take them put in its place. Pure.
+import {withoutComment} from '../../../net/dhcp/dnsmasq-config.ts'
 import {type Ipv4, isIpv4} from '../../../wire/address.ts'
 
 const CODES: Readonly<Record<string, number>> = {
@@ -20,7 +21,7 @@ interface GatewayLine {
 
 /** An option that says a gateway: `tag:NAME,option:router,10.0.0.1`; undefined for every other line. */
 function gatewayLine(line: string): GatewayLine | undefined {
-  const parts = line
+  const parts = withoutComment(line)
     .trim()
     .split(',')
     .map((part) => part.trim())

@@ -94,7 +94,8 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
     async check(client: DhcpClient): Promise<void> {
       const now = await config()
       withReservedRouter(now, client, client.ip)
-      if (isHa(now) && !(await canUpdate())) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
+      const isUpdated = placeOf(now, client.mac)?.subnet !== undefined
+      if (isHa(now) && !(isUpdated && (await canUpdate()))) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
     },
     change: (client: DhcpClient, made: (now: KeaConfig) => KeaConfig): Promise<void> =>
       alone(keaLock(control), world, async () => {
@@ -109,6 +110,14 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
         } else await setConfig(changed)
       }),
   }
+}
+
+/** What was said of the client at each server. Plans of earlier versions have what the one server said. */
+function ownOf(own: Json): readonly (ReservedRouters | null)[] | null {
+  const said = own as unknown as ReservedRouters | readonly (ReservedRouters | null)[] | null
+  const isOfOne = (all: NonNullable<typeof said>): all is ReservedRouters =>
+    all.every((each) => each !== null && !Array.isArray(each))
+  return said && isOfOne(said) ? [said] : said
 }
 
 function tlsOf({ca, cert, key}: SegmentDhcp): TlsFiles {
@@ -143,10 +152,24 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       }
     },
     async restore(client, {own}) {
+      const before = ownOf(own)
+      if (before && before.length !== servers.length)
+        throw new Failure(
+          'refused',
+          `${WHAT}: what was there before is known of ${before.length}, and there are ${servers.length} servers`,
+        )
+      let wrong: Failure | undefined
       for (const [i, server] of servers.entries()) {
-        const routersThere = (own as readonly (ReservedRouters | null)[] | null)?.[i] ?? null
-        await server.change(client, (now) => withReservedRouters(now, client, routersThere))
+        const routersThere = before?.[i] ?? null
+        try {
+          await server.change(client, (now) => withReservedRouters(now, client, routersThere))
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error
+          // One that is out of reach keeps none of the others on the new router.
+          wrong ??= error
+        }
       }
+      if (wrong) throw wrong
     },
     async lastTransaction(client) {
       const found = log?.last(client.mac)
