@@ -20,7 +20,8 @@ export async function runSpeak(
   inventory: Inventory | undefined,
   {world, signal, dryRun}: GarpStage,
 ): Promise<SpeakDocument> {
-  const request = speakRequest(order, inventory, await world.interfaces())
+  const place = await world.bridgeOf?.(order.interfaceName)
+  const request = speakRequest(order, inventory, await world.interfaces(), place?.portOf)
   if (dryRun) return speakPlanned(request, order.interfaceName)
   const speaker = await world.speaker?.()
   if (!speaker) throw new Failure('runtime', 'nothing can be said in the place of a VM here')

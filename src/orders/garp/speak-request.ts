@@ -42,11 +42,12 @@ export interface SpeakRequest {
 /** At most as many addresses beyond the gateway are asked in the VM's name. */
 const MOST_ECHOES = 2
 
-/** @throws Failure `usage` for what must not be said. */
+/** `bridge`: the one that the order's interface is a port of. @throws Failure `usage` for what must not be said. */
 export function speakRequest(
   order: SpeakOrder,
   inventory: Inventory | undefined,
   interfaces: readonly InterfaceFacts[],
+  bridge?: string,
 ): SpeakRequest {
   const {vm, mac, ip} = readVm(order.announce, inventory, '--announce')
   if (ip === undefined) throw usage(`--announce ${order.announce}: its address is not known: say IP=${mac}`)
@@ -59,7 +60,8 @@ export function speakRequest(
   if (segment && !isVersion6(meant.ip) && !prefixContains(segment.prefix, meant.ip))
     throw usage(`gateway ${meant.ip} lies outside segment ${segment.name}, where ${name} is`)
   const known = meant.gateway
-  const leg = known && segment && askingLeg(interfaces, known.mac, segment)?.name
+  const places = [order.interfaceName, ...(bridge === undefined ? [] : [bridge])]
+  const leg = known && segment && askingLeg(interfaces, known.mac, segment, places)?.name
   const asked: AskedGateway = known
     ? askedGateway(known, all, true)
     : {name: meant.ip, mac: meant.mac ?? null, ip: meant.ip, ip6: null}

@@ -63,11 +63,11 @@ interface Moved extends Pick<Switchover, 'vm' | 'segment' | 'to'> {
 
 /** The part of a strategy's plan; null where neither the VM's port nor the gateway's leg is on this host. */
 export function planSpeaking(
-  {interface: here, vantage, vlan}: Scene,
+  {interface: here, ask, vantage, vlan}: Scene,
   {vm, segment, to, interfaces}: Moved,
   mayMove: boolean,
 ): SpeakPlan | null {
-  const leg = askingLeg(interfaces, to.mac, segment)?.name ?? null
+  const leg = askingLeg(interfaces, to.mac, segment, [here, ask.interface])?.name ?? null
   if (vantage === 'host' && leg === null) return null
   const {name, ip, mac, ip6 = []} = vm
   return {

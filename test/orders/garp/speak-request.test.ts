@@ -42,6 +42,12 @@ describe('speakRequest', () => {
     })
   })
 
+  it('writes at the leg of the tenant whose bridge the port is in, and at none where that is not known', () => {
+    const legs = ['br-a', 'br-b'].map((name) => ethernetInterface({name}))
+    expect(speakRequest(order(), inventory, [...legs, port], 'br-b').plan.leg).toBe('br-b')
+    expect(speakRequest(order(), inventory, [...legs, port]).plan.leg).toBeNull()
+  })
+
   it('means the gateway of the site that the inventory has the VM at', () => {
     const at = parseInventory(INVENTORY.replace('"02:00:00:00:01:10", s', '"02:00:00:00:01:10", site: x, s'), 'i.yaml')
     expect(speakRequest(order({gateway: undefined}), at, [port]).plan.gateway.name).toBe('bx')

@@ -80,6 +80,20 @@ describe('the arp strategy', () => {
     })
   })
 
+  it.each([
+    ['vnet1', 'br-b'],
+    ['vnet2', null],
+  ])('is, at %s of a router with two tenants of one prefix and one MAC, the gateway at %s', async (name, leg) => {
+    const addresses = [{ip: '10.1.0.254', prefixLength: 24}]
+    const interfaces = [
+      ...['br-a', 'br-b'].map((tenant) => ethernetInterface({name: tenant, mac: BY, addresses})),
+      ...['vnet1', 'vnet2', 'br-c'].map((other) => ethernetInterface({name: other, mac: BX, addresses: []})),
+    ]
+    const world = fakeWorld({interfaces, bridges: {vnet1: 'br-b', vnet2: 'br-c'}})
+    const {scene, announce} = await arp.plan(switchover('db-03', 'y'), {interfaceName: name}, world)
+    expect([scene.own, announce!.leg]).toEqual([leg, leg])
+  })
+
   it.each(['gateway', 'port'] as const)('switches, and the network agrees, seen from the %s', async (at) => {
     const {vm, outcome, steps} = await switchVm({at})
     expect(vm.gatewayMac).toBe(BY)
