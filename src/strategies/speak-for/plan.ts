@@ -61,12 +61,16 @@ interface Moved extends Pick<Switchover, 'vm' | 'segment' | 'to'> {
   readonly interfaces: readonly InterfaceFacts[]
 }
 
-/** The part of a strategy's plan; null where neither the VM's port nor the gateway's leg is on this host. */
+/**
+ * The part of a strategy's plan; null where neither the VM's port nor the gateway's leg is on this host, and for a VM that
+ * may be at another site: made known here it would be cut off there.
+ */
 export function planSpeaking(
-  {interface: here, ask, vantage, vlan}: Scene,
+  {interface: here, ask, vantage, vlan, otherSite}: Scene,
   {vm, segment, to, interfaces}: Moved,
   mayMove: boolean,
 ): SpeakPlan | null {
+  if (otherSite) return null
   const leg = askingLeg(interfaces, to.mac, segment, [here, ask.interface])?.name ?? null
   if (vantage === 'host' && leg === null) return null
   const {name, ip, mac, ip6 = []} = vm
