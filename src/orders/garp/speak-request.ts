@@ -7,7 +7,13 @@ import type {InterfaceFacts} from '../../net/ip.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
 import {askingLeg} from '../../strategies/choose-interface.ts'
 import {destinationsOf} from '../../strategies/scene.ts'
-import {type AskedGateway, askedGateway, SPEAK_SCHEDULE_MS, type SpeakPlan} from '../../strategies/speak-for/plan.ts'
+import {
+  type AskedGateway,
+  askedGateway,
+  SPEAK_SCHEDULE_MS,
+  type SpeakPlan,
+  spokenVm,
+} from '../../strategies/speak-for/plan.ts'
 import {type Ipv4, type Mac, prefixContains} from '../../wire/address.ts'
 import {isVersion6, readIp} from '../../wire/ipv6-address.ts'
 import {readVm} from '../trace/station.ts'
@@ -72,7 +78,7 @@ export function speakRequest(
       : []
   return {
     plan: {
-      vm: {name, ip, ip6: vm?.ip6 ?? [], mac},
+      vm: spokenVm(name, {ip, mac, ...(vm?.ip6 && {ip6: vm.ip6})}, known ?? {}),
       ...{port: order.interfaceName, vlan: null, leg: leg ?? null, gateway},
       scheduleMs: scheduleMs(order, SPEAK_SCHEDULE_MS),
     },

@@ -28,8 +28,9 @@ export function judgeKnown(plan: SpeakPlan, {answers, inbound, kept}: SpeakRepor
 
 function keptText({leg, vm}: SpeakPlan, {ip, settled, way, writes, contested, afterMs}: Kept): string {
   const times = writes === 0 ? 'stood already' : writes === 1 ? 'written once' : `written ${writes} times`
+  if (!settled && way === undefined) return `there is no way to ${ip} here (entry ${times})`
   if (!settled && way !== leg)
-    return `packets for ${ip} still leave by ${way ?? 'no interface'}, not by ${leg}: the old site has not withdrawn it (entry ${times})`
+    return `packets for ${ip} still leave by ${way}, not by ${leg}: the old site has not withdrawn it (entry ${times})`
   if (!settled) return `the entry of ${ip} at ${leg} does not stand: somebody else writes it too (${times})`
   const since = contested ? `; nothing to the contrary since ${afterMs.toFixed(0)} ms` : ''
   return `${leg} has ${ip} at ${vm.mac} (${times}), and packets for it leave there${since}`

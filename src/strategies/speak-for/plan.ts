@@ -1,5 +1,5 @@
 // What is said in a VM's name so that routers know it where it is now, decided before anything is sent.
-import type {Gateway} from '../../domain/inventory/site.ts'
+import type {Gateway, Vm} from '../../domain/inventory/site.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
@@ -73,13 +73,19 @@ export function planSpeaking(
   if (otherSite) return null
   const leg = askingLeg(interfaces, to.mac, segment, [here, ask.interface])?.name ?? null
   if (vantage === 'host' && leg === null) return null
-  const {name, ip, mac, ip6 = []} = vm
   return {
-    vm: {name, ip, ip6, mac},
+    vm: spokenVm(vm.name, vm, to),
     port: vantage === 'port' ? here : null,
     ...{vlan, leg, gateway: askedGateway(to, segment.gateways, mayMove), scheduleMs: SPEAK_SCHEDULE_MS},
   }
 }
+
+/** The VM as it is spoken for: its IPv6 not to a gateway that has none, whose tables know no way to it. */
+export const spokenVm = (
+  name: string,
+  {ip, mac, ip6 = []}: Pick<Vm, 'ip' | 'mac' | 'ip6'>,
+  to: Pick<Gateway, 'ip6'>,
+): SpeakPlan['vm'] => ({name, ip, ip6: to.ip6?.length ? ip6 : [], mac})
 
 /** The addresses that routers shall know. */
 export const knownAddresses = ({vm}: SpeakPlan): readonly (Ipv4 | Ipv6)[] => [

@@ -8,7 +8,8 @@ import {ethernetInterface} from '../../support/world.ts'
 const MAC = '02:00:00:00:01:10'
 const by: Gateway = {name: 'by', segment: 's', site: 'y', ip: '10.1.0.254', mac: '02:00:00:00:0b:02'}
 const segment = {name: 's', prefix: {address: '10.1.0.0', length: 24}, gateways: [by]}
-const vm = {name: 'db-03', segment: 's', ip: '10.1.0.10', mac: MAC, ip6: ['fe80::10', '2001:db8:1::10']}
+const place = {site: undefined, strategies: []}
+const vm = {...place, name: 'db-03', segment: 's', ip: '10.1.0.10', mac: MAC, ip6: ['fe80::10', '2001:db8:1::10']}
 
 function planned({scene = {}, to = by}: {scene?: Partial<Scene>; to?: Gateway}) {
   const own = {interface: 'eth0', ask: {interface: 'eth0', source: '10.1.0.253'}, vantage: 'target', vlan: null}
@@ -27,5 +28,10 @@ describe('a strategy that speaks for a VM', () => {
 
   it('is silent about a VM that may be at another site', () => {
     expect(planned({scene: {otherSite: true}})).toBeNull()
+  })
+
+  it('makes the IPv6 of a VM known to a gateway that has some, and to no other', () => {
+    expect(knownAddresses(planned({})!)).toEqual(['10.1.0.10'])
+    expect(knownAddresses(planned({to: {...by, ip6: ['fe80::1']}})!)).toEqual(['10.1.0.10', '2001:db8:1::10'])
   })
 })

@@ -113,4 +113,13 @@ describe('speaking for a VM', () => {
       ],
     })
   })
+
+  it('blames nobody where there is no way at all', async () => {
+    const plan = {...PLAN, leg: 'br100'}
+    const kept = {ip: PLAN.vm.ip, writes: 1, contested: true, calm: 0, settled: false, way: undefined, afterMs: 0}
+    expect(judgeKnown(plan, {startedNs: 0n, events: [], answers: [], inbound: undefined, kept: [kept]})).toEqual({
+      verdict: 'contested',
+      evidence: ['there is no way to 10.1.0.10 here (entry written once)'],
+    })
+  })
 })
