@@ -58,10 +58,10 @@ export async function speakInPlace(
  * @throws the signal's reason
  */
 export async function speakInSwitch(plan: SpeakPlan, {world, signal, observe}: Stage): Promise<void> {
-  const speaker = await world.speaker?.()
-  if (!speaker) return
   const say = (text: string): void => observe({atNs: world.now(), text})
   try {
+    const speaker = await world.speaker?.()
+    if (!speaker) return
     const port = await portHere(plan, speaker)
     const report = await speakInPlace({...plan, port}, speaker, {sure: true, patienceMs: IN_SWITCH_MS}, {world, signal})
     for (const {atNs, text, direction, kind, bytes} of report.events)
@@ -73,8 +73,7 @@ export async function speakInSwitch(plan: SpeakPlan, {world, signal, observe}: S
     for (const line of judgeKnown(plan, report).evidence) say(line)
   } catch (error) {
     signal.throwIfAborted()
-    if (!(error instanceof Failure)) throw error
-    say(`${plan.vm.name} is not made known: ${error.message}`)
+    say(`${plan.vm.name} is not made known any further: ${error instanceof Error ? error.message : error}`)
   }
 }
 

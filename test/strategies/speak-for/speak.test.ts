@@ -1,9 +1,12 @@
 // Rounds, answers and entries on a port and tables in memory.
 import {describe, expect, it} from 'vitest'
+import {Failure} from '../../../src/errors.ts'
 import type {NeighbourEntry, NeighbourTables} from '../../../src/net/neighbour-tables.ts'
+import type {World} from '../../../src/net/world.ts'
 import {judgeKnown} from '../../../src/strategies/speak-for/judge.ts'
 import type {SpeakPlan} from '../../../src/strategies/speak-for/plan.ts'
 import {type Mouth, speak} from '../../../src/strategies/speak-for/speak.ts'
+import {speakInSwitch} from '../../../src/strategies/speak-for/speak-in-place.ts'
 import {arpFrame, icmpFrame, parseFrame} from '../../../src/wire/frames.ts'
 import {type FakeWorld, fakeWorld} from '../../support/world.ts'
 
@@ -112,6 +115,75 @@ describe('speaking for a VM', () => {
         'packets for 10.1.0.10 still leave by br5000, not by br100: the old site has not withdrawn it (entry written once)',
       ],
     })
+  })
+
+  const broken: Mouth['atPort'] = async () => {
+    throw new Failure('runtime', 'cannot open /dev/net/tun (ENOENT): modprobe tun')
+  }
+
+  it('keeps the entry at the own leg where the port cannot be spoken at, and says so', async () => {
+    const world = fakeWorld()
+    const {tables} = host(world, {withdrawnMs: 0})
+    const plan = {...PLAN, leg: 'br100'}
+    const report = await speak(plan, {atPort: broken, tables}, world, never)
+    expect(report.events).toMatchObject([{kind: 'neighbour'}])
+    expect(judgeKnown(plan, report)).toEqual({
+      verdict: 'known',
+      evidence: [
+        'br100 has 10.1.0.10 at 02:00:00:00:01:10 (written once), and packets for it leave there',
+        'nothing more was said at the port of db-03: cannot open /dev/net/tun (ENOENT): modprobe tun',
+      ],
+    })
+  })
+
+  it('fails where the port is all there is, but keeps what was said before the port went', async () => {
+    const world = fakeWorld({onSend: answering})
+    await expect(speak(PLAN, {atPort: broken, tables: undefined}, world, never)).rejects.toThrow(/tun/)
+    const goes: Mouth['atPort'] = async (use, signal) => {
+      await portOf(world)!(use, signal)
+      throw new Failure('runtime', 'eth0 is gone')
+    }
+    const report = await speak(PLAN, {atPort: goes, tables: undefined}, world, never)
+    expect(judgeKnown(PLAN, report)).toMatchObject({
+      verdict: 'contested',
+      evidence: [/by answered/, 'nothing more was said at the port of db-03: eth0 is gone'].map((text) =>
+        expect.stringMatching(text),
+      ),
+    })
+  })
+
+  it('keeps the entry no longer where the VM leaves its port in the middle', async () => {
+    const world = fakeWorld()
+    const {tables, writes} = host(world, {withdrawnMs: 300, deletesAtMs: 250})
+    const leaves: Mouth['atPort'] = async (use) => {
+      const left = new Failure('runtime', 'db-03 speaks elsewhere now')
+      await using link = await world.openLink('eth0')
+      return await use({
+        ...link,
+        send() {
+          throw left
+        },
+      })
+    }
+    const plan = {...PLAN, leg: 'br100'}
+    const report = await speak(plan, {atPort: leaves, tables}, world, never)
+    expect(writes).toEqual([0])
+    expect(judgeKnown(plan, report)).toMatchObject({
+      verdict: 'contested',
+      evidence: [expect.anything(), 'nothing more was said at the port of db-03: db-03 speaks elsewhere now'],
+    })
+  })
+
+  it('says in a switch whatever went wrong, and undoes nothing', async () => {
+    const said: string[] = []
+    const world: World = {
+      ...fakeWorld(),
+      speaker: async () => {
+        throw new TypeError('a bug')
+      },
+    }
+    await speakInSwitch(PLAN, {world, signal: never, observe: ({text}) => said.push(text)})
+    expect(said).toEqual(['db-03 is not made known any further: a bug'])
   })
 
   it('blames nobody where there is no way at all', async () => {
