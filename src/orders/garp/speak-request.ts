@@ -103,7 +103,10 @@ interface MeantGateway {
   readonly mac: Mac | undefined
 }
 
-/** The one named, else the one that this host is, else that of the site where the inventory has the VM, else the only one. */
+/**
+ * The one named, else the one that this host is, else that of the site where the inventory has the VM, else the only one. An
+ * address that several share names no one: asked of everybody in the VM's name, the last to answer would move the VM.
+ */
 function meantGateway(
   {gateway: text, mac: macText, announce}: SpeakOrder,
   place: {
@@ -114,15 +117,16 @@ function meantGateway(
 ): MeantGateway {
   const {segment, site, interfaces} = place
   const all = segment?.gateways ?? []
-  if (text === undefined) {
-    const own = all.filter(({mac}) => interfaces.some((each) => each.mac === mac))
-    const [only, more] = own.length > 0 ? own : site === undefined ? all : all.filter((each) => each.site === site)
+  const meantOf = (some: readonly Gateway[]): MeantGateway => {
+    const own = some.filter(({mac}) => interfaces.some((each) => each.mac === mac))
+    const [only, more] = own.length > 0 ? own : site === undefined ? some : some.filter((each) => each.site === site)
     if (only !== undefined && more === undefined) return {gateway: only, ip: only.ip, mac: only.mac}
-    const names = all.map(({name}) => name).join(', ')
+    const names = some.map(({name}) => name).join(', ')
     throw usage(
       `which gateway shall know ${announce} is not clear: name it${names === '' ? ' by its address' : ` (${names})`}`,
     )
   }
+  if (text === undefined) return meantOf(all)
   const named = all.find(({name}) => name === text)
   if (named) return {gateway: named, ip: named.ip, mac: named.mac}
   const ip = readIp(text)
@@ -132,5 +136,6 @@ function meantGateway(
   }
   const mac = macText === undefined ? undefined : stationMac('--mac', macText)
   const at = all.filter((each) => each.ip === ip && (mac === undefined || each.mac === mac))
+  if (at.length > 1 && mac === undefined) return meantOf(at)
   return at.length === 1 ? {gateway: at[0], ip, mac: at[0]!.mac} : {gateway: undefined, ip, mac}
 }

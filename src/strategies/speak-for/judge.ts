@@ -1,6 +1,6 @@
 // What was seen of a VM's being known, and nothing else.
 import type {Kept} from './keeper.ts'
-import type {SpeakPlan} from './plan.ts'
+import {isFromGateway, type SpeakPlan} from './plan.ts'
 import type {Heard, SpeakReport} from './speak.ts'
 
 /**
@@ -17,16 +17,18 @@ export interface KnownJudgement {
 }
 
 export function judgeKnown(plan: SpeakPlan, {answers, inbound, kept, cut}: SpeakReport): KnownJudgement {
+  const theirs = answers.filter(({mac}) => isFromGateway(plan, mac))
   const isKept = kept.length > 0 && kept.every(({settled}) => settled)
   const isContested = cut?.midway === true || (kept.length > 0 && !isKept)
-  const verdict = isContested ? 'contested' : isKept || answers.length > 0 ? 'known' : 'unanswered'
+  const verdict = isContested ? 'contested' : isKept || theirs.length > 0 ? 'known' : 'unanswered'
   const evidence = [
+    ...(verdict === 'unanswered' ? [`${plan.gateway.name} did not answer ${plan.vm.name}`] : []),
     ...kept.map((each) => keptText(plan, each)),
     ...answers.map((each) => answerText(plan, each)),
     ...(inbound ? [`an answer of ${inbound.ip} reached ${plan.vm.name} through ${inbound.mac}`] : []),
     ...(cut === undefined ? [] : [`nothing more was said at the port of ${plan.vm.name}: ${cut.why}`]),
   ]
-  return {verdict, evidence: evidence.length > 0 ? evidence : [`${plan.gateway.name} did not answer ${plan.vm.name}`]}
+  return {verdict, evidence}
 }
 
 function keptText({leg, vm}: SpeakPlan, {ip, settled, way, writes, contested, afterMs}: Kept): string {
@@ -40,5 +42,10 @@ function keptText({leg, vm}: SpeakPlan, {ip, settled, way, writes, contested, af
   return `${leg} has ${ip} at ${vm.mac} (${times}), and packets for it leave there${since}`
 }
 
-const answerText = ({gateway, vm}: SpeakPlan, {ip, mac, afterMs}: Heard): string =>
-  `${gateway.name} answered ${vm.name} for ${ip} from ${mac} after ${afterMs.toFixed(1)} ms${mac === gateway.mac || gateway.mac === null ? '' : `, not from ${gateway.mac}`}`
+function answerText(plan: SpeakPlan, {ip, mac, afterMs}: Heard): string {
+  const {gateway, vm} = plan
+  const after = `after ${afterMs.toFixed(1)} ms`
+  return isFromGateway(plan, mac)
+    ? `${gateway.name} answered ${vm.name} for ${ip} from ${mac} ${after}`
+    : `${mac}, not ${gateway.name} (${gateway.mac}), answered ${vm.name} for ${ip} ${after}`
+}

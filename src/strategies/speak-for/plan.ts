@@ -87,6 +87,9 @@ export const spokenVm = (
   to: Pick<Gateway, 'ip6'>,
 ): SpeakPlan['vm'] => ({name, ip, ip6: to.ip6?.length ? ip6 : [], mac})
 
+/** Whether an answer from this MAC shows that the gateway has the VM: a fabric that answers for others is not it. */
+export const isFromGateway = ({gateway}: SpeakPlan, mac: Mac): boolean => gateway.mac === null || gateway.mac === mac
+
 /** The addresses that routers shall know. */
 export const knownAddresses = ({vm}: SpeakPlan): readonly (Ipv4 | Ipv6)[] => [
   vm.ip,

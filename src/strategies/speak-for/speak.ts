@@ -17,7 +17,7 @@ import {NEXT_HEADER_ICMPV6, parseIpv6} from '../../wire/ipv6.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {type SpokenFrame, spokenEcho, spokenFrames} from './frames.ts'
 import {type Kept, makeKeeper, OLD_SITE_MS} from './keeper.ts'
-import type {SpeakPlan} from './plan.ts'
+import {isFromGateway, type SpeakPlan} from './plan.ts'
 
 /** One frame, or one write. */
 export interface SpokenEvent {
@@ -129,7 +129,8 @@ async function rounds(
   const {mac} = plan.gateway
   const gone = new AbortController()
   const heard = new AbortController()
-  const isEnough = (): boolean => transcript.has('answer') && (echoTo.length === 0 || transcript.has('inbound'))
+  const isEnough = (): boolean =>
+    transcript.isAnswered((by) => isFromGateway(plan, by)) && (echoTo.length === 0 || transcript.hasInbound())
   const stops = [
     link.onError((error) => gone.abort(error)),
     link.onFrame((received) => {
@@ -164,7 +165,8 @@ function newTranscript(world: World) {
     sent: ({kind, text, bytes}: SpokenFrame, link: Link): void =>
       void events.push({direction: 'out', kind, atNs: link.send(bytes), text, bytes}),
     hasSent: (): boolean => events.some(({direction}) => direction === 'out'),
-    has: (kind: Answer['kind']): boolean => (kind === 'inbound' ? inbound !== undefined : answers.length > 0),
+    isAnswered: (counts: (mac: Mac) => boolean): boolean => answers.some(({mac}) => counts(mac)),
+    hasInbound: (): boolean => inbound !== undefined,
     /** The first of each kind and sender. */
     heard({kind, ip, mac}: Answer, {timestampNs, bytes}: ReceivedFrame): void {
       const afterMs = Number(timestampNs - startedNs) / 1e6

@@ -19,11 +19,11 @@ const PLAN: SpeakPlan = {
 }
 
 /** A gateway that answers the VM's ARP, and hands the answers to its echoes in. */
-const answering = (frame: Uint8Array, world: FakeWorld): void => {
+const answering = (frame: Uint8Array, world: FakeWorld, by = BY): void => {
   const asked = parseFrame(frame)
-  const towards = {destination: PLAN.vm.mac, source: BY}
+  const towards = {destination: PLAN.vm.mac, source: by}
   if (asked.kind === 'arp') {
-    const sender = {senderMac: BY, senderIp: asked.arp.targetIp}
+    const sender = {senderMac: by, senderIp: asked.arp.targetIp}
     world.deliver(arpFrame(towards, {operation: 2, ...sender, targetMac: PLAN.vm.mac, targetIp: asked.arp.senderIp}))
   }
   if (asked.kind === 'icmp' && asked.icmp.kind === 'echo-request') {
@@ -66,7 +66,7 @@ function host(world: FakeWorld, {withdrawnMs, deletesAtMs}: {withdrawnMs: number
 
 describe('speaking for a VM', () => {
   it('goes through the whole schedule where the gateway is elsewhere, and says who answered', async () => {
-    const world = fakeWorld({onSend: answering})
+    const world = fakeWorld({onSend: (frame, to) => answering(frame, to)})
     const report = await speak(PLAN, {atPort: portOf(world), tables: undefined, echoTo: ['203.0.113.10']}, world, never)
     expect(report.events.filter(({kind}) => kind === 'ask')).toHaveLength(5)
     expect(judgeKnown(PLAN, report)).toEqual({
@@ -84,8 +84,20 @@ describe('speaking for a VM', () => {
     expect(judgeKnown(PLAN, report)).toEqual({verdict: 'unanswered', evidence: ['by did not answer db-03']})
   })
 
+  it('takes no answer of another MAC for that of the gateway, and hears on', async () => {
+    const other = '02:00:00:00:0a:02'
+    const world = fakeWorld({onSend: (frame, to) => answering(frame, to, other)})
+    const report = await speak(PLAN, {atPort: portOf(world), tables: undefined}, world, never)
+    expect(judgeKnown(PLAN, report)).toEqual({
+      verdict: 'unanswered',
+      evidence: ['by did not answer db-03', `${other}, not by (${BY}), answered db-03 for 10.1.0.254 after 0.1 ms`],
+    })
+    const asked = {...PLAN, gateway: {...PLAN.gateway, mac: null}}
+    expect(judgeKnown(asked, report)).toMatchObject({verdict: 'known'})
+  })
+
   it('ends with the first round where the entry at the own leg stands', async () => {
-    const world = fakeWorld({onSend: answering})
+    const world = fakeWorld({onSend: (frame, to) => answering(frame, to)})
     const {tables, writes} = host(world, {withdrawnMs: 0})
     const plan = {...PLAN, leg: 'br100'}
     const report = await speak(plan, {atPort: portOf(world), tables}, world, never)
@@ -137,7 +149,7 @@ describe('speaking for a VM', () => {
   })
 
   it('fails where the port is all there is, but keeps what was said before the port went', async () => {
-    const world = fakeWorld({onSend: answering})
+    const world = fakeWorld({onSend: (frame, to) => answering(frame, to)})
     await expect(speak(PLAN, {atPort: broken, tables: undefined}, world, never)).rejects.toThrow(/tun/)
     const goes: Mouth['atPort'] = async (use, signal) => {
       await portOf(world)!(use, signal)
