@@ -198,7 +198,9 @@ function readAnswer({bytes}: ReceivedFrame, {vm, gateway}: SpeakPlan, identifier
     if (type === ETHERTYPE_IPV6) {
       const packet = parseIpv6(payload)
       const message = parseIcmpv6(packet.payload, packet)
-      if (message.kind !== 'neighbour-advertisement' || message.target !== gateway.ip6) return undefined
+      // An unsolicited one tells everybody where the gateway is, and nothing of the VM.
+      if (message.kind !== 'neighbour-advertisement' || !message.solicited) return undefined
+      if (message.target !== gateway.ip6) return undefined
       const option = message.options.find(({kind}) => kind === 'target-link-layer-address')
       return {kind: 'answer', ip: message.target, mac: option && 'mac' in option ? option.mac : source}
     }

@@ -8,6 +8,7 @@ import type {SpeakPlan} from '../../../src/strategies/speak-for/plan.ts'
 import {type Mouth, speak} from '../../../src/strategies/speak-for/speak.ts'
 import {speakInSwitch} from '../../../src/strategies/speak-for/speak-in-place.ts'
 import {arpFrame, icmpFrame, parseFrame} from '../../../src/wire/frames.ts'
+import {icmpv6Frame} from '../../../src/wire/icmpv6.ts'
 import {type FakeWorld, fakeWorld} from '../../support/world.ts'
 
 const BY = '02:00:00:00:0b:02'
@@ -94,6 +95,30 @@ describe('speaking for a VM', () => {
     })
     const asked = {...PLAN, gateway: {...PLAN.gateway, mac: null}}
     expect(judgeKnown(asked, report)).toMatchObject({verdict: 'known'})
+  })
+
+  it.each([
+    {solicited: true, verdict: 'known'},
+    {solicited: false, verdict: 'unanswered'},
+  ])('reads a neighbour advertisement, solicited $solicited, as $verdict', async ({solicited, verdict}) => {
+    const [ip6, target] = ['2001:db8:1::10', '2001:db8:1::2']
+    const world = fakeWorld({
+      onSend(_frame, to) {
+        const advertisement = {
+          kind: 'neighbour-advertisement',
+          router: true,
+          solicited,
+          override: true,
+          target,
+        } as const
+        const options = [{kind: 'target-link-layer-address', mac: BY}] as const
+        const towards = {destination: PLAN.vm.mac, source: BY}
+        to.deliver(icmpv6Frame(towards, {source: target, destination: ip6}, {...advertisement, options}))
+      },
+    })
+    const plan = {...PLAN, vm: {...PLAN.vm, ip6: [ip6]}, gateway: {...PLAN.gateway, ip: null, ip6: target}}
+    const report = await speak(plan, {atPort: portOf(world), tables: undefined}, world, never)
+    expect(judgeKnown(plan, report)).toMatchObject({verdict})
   })
 
   it('ends with the first round where the entry at the own leg stands', async () => {
