@@ -5,8 +5,11 @@ import {LongestFirst} from './test/support/longest-first.ts'
 
 /** On real packets, in namespaces: they mostly wait, so several at a time, more than there are cores. */
 const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/**/*.test.ts', 'test/e2e/**/*.test.ts']
-/** What measures the CPU or a time, and would measure its neighbours too: one at a time, after all others. */
-const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts']
+/**
+ * What measures the CPU or a time, and would measure its neighbours too, or whose guest has to keep up with the network's
+ * clock: one at a time, after all others.
+ */
+const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts', 'test/e2e/agent-migration.test.ts']
 const WORKERS = Math.max(4, 3 * availableParallelism())
 
 export default defineConfig({

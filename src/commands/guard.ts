@@ -21,9 +21,12 @@ export default class Guard extends BaseCommand {
     const found = (await loadStrategies(this.config)).get(order.strategy)
     if (!found) throw new Failure('runtime', `cannot roll back ${order.vm}: no strategy ${order.strategy} is installed`)
     const stage = {world: await this.world(), signal: new AbortController().signal, observe: () => {}}
-    const verdict = await (await found.load()).rollback(order.plan, stage)
-    const event = guardEvent(order.vm, order.strategy, verdict)
+    const strategy = await found.load()
+    const verdict = await strategy.rollback(order.plan, stage).catch((error: Error) => error)
+    const done = verdict instanceof Error ? {ok: false, evidence: [verdict.message]} : verdict
+    const event = guardEvent(order.vm, order.strategy, done)
     if (order.audit !== undefined) await this.audit(order.audit, [event])
+    if (verdict instanceof Error) throw verdict
     this.caution(event.message)
   }
 }

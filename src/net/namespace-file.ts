@@ -13,8 +13,11 @@ const SO_NETNS_COOKIE = 71
 
 /** `/var/lib/gwswitch/NAME`, or in another namespace `/run/gwswitch/netns-COOKIE/NAME`. */
 export function namespaceFile(name: string): string {
-  return isOfTheMachine() ? `/var/lib/gwswitch/${name}` : `${folderOfNamespace()}/${name}`
+  return `${isOfTheMachine() ? namespaceFolder() : folderOfNamespace()}/${name}`
 }
+
+/** The folder that all such files of this namespace lie below, and which stays when they go. */
+export const namespaceFolder = (): string => (isOfTheMachine() ? '/var/lib/gwswitch' : '/run/gwswitch')
 
 /** For whoever is about to end this namespace: what was written about it, and is about nothing then. The machine's stays. */
 export function removeNamespaceFiles(): void {

@@ -6,7 +6,6 @@ import {BaseSequencer, type TestSpecification} from 'vitest/node'
  * their order matters; the rest goes as vitest knows or guesses it.
  */
 const LONG = [
-  'e2e/agent-migration',
   'peers/proof',
   'peers/agent-site',
   'peers/agent-kill',

@@ -1,4 +1,4 @@
-import {resolve} from 'node:path'
+import {join, resolve} from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
@@ -86,20 +86,22 @@ export default class ServeSite extends BaseCommand {
     installed: readonly string[],
     {audit, metrics, pcap}: Record<'audit' | 'metrics' | 'pcap', string | undefined>,
   ): Promise<(next: ServeSiteRequest) => ServeSiteRequest> {
-    const [{siteRights, suffices}, {confineSelf, isRoots}, {makeFolderOf}] = await Promise.all([
+    const [{siteRights, suffices}, {confineSelf, isRoots}, {makeFolderOf}, {namespaceFolder}] = await Promise.all([
       import('../../services/site/rights.ts'),
       import('../../net/process/confine.ts'),
       import('../../net/file/text-file.ts'),
+      import('../../net/namespace-file.ts'),
     ])
     const written = [audit, metrics, pcap].filter((file) => file !== undefined).map((file) => resolve(file))
     const rightsOf = (wanted: ServeSiteRequest) => {
       const read = [wanted.inventory.file, wanted.keyFile, process.argv[1]!].map((file) => resolve(file))
-      return siteRights(wanted, installed, {read, written, isRoots})
+      return siteRights(wanted, installed, {read, written, records: namespaceFolder(), isRoots})
     }
     const rights = rightsOf(request)
-    if (rights === undefined) return (next) => next
-    if (audit !== undefined) makeFolderOf(audit, 0o700)
-    confineSelf(rights)
+    if (rights === undefined || request.dryRun) return (next) => next
+    // What is not there when they are given up cannot be written later.
+    if (process.geteuid?.() === 0) for (const folder of rights.folders) makeFolderOf(join(folder, 'file'), 0o700)
+    if (!confineSelf(rights)) return (next) => next
     return (next) => {
       if (suffices(rights, rightsOf(next))) return next
       throw new Failure('usage', 'it needs rights that were given up: it is taken when this is restarted')

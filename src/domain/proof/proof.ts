@@ -283,7 +283,8 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
   const onTarget = directions.map((direction) => isOnTarget(subject, direction))
   const touched = directions.map((direction) => direction.kind === 'seen' && direction.macs.includes(subject.to.mac))
   const target = gatewayText(seen.target, subject.to)
-  const evidence = [...egress, target]
+  const evidence = [...egress, target, ...gatewayText6(seen, subject.to)]
+  const dead = isDead(seen.target, seen.old) || isDead6(seen)
   const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
   const facts = {uses: gatewayUsed(subject, directions), ...unsure}
   const ends = (code: ProofCode): Proof => ({code, ...facts, evidence})
@@ -292,10 +293,10 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
     if (directions.some((direction) => goesElsewhere(subject.to, direction))) return ends('elsewhere')
     if (directions.every(({kind}) => kind === 'silent')) return ends('silent')
     // Whether it follows cannot be seen, and it would be cut off if it did.
-    return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
+    return ends(dead ? 'target-dead' : 'unverified')
   }
   if (seen.egress.some((each) => unseenPart(subject, each).length > 0)) {
-    return ends(isDead(seen.target, seen.old) ? 'target-dead' : 'unverified')
+    return ends(dead ? 'target-dead' : 'unverified')
   }
   return {...facts, ...servedBy(subject, seen, egress)}
 }

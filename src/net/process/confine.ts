@@ -92,16 +92,17 @@ const CONFINED = 'GWSWITCH_CONFINED'
 
 /**
  * Root's process begins again as itself (execve(2)), with these rights alone, and what it starts has no others either;
- * returns in that process. What it has open is closed. For others, and where Node cannot do that, nothing changes. Folders
- * that are not there are left out. @throws Failure `privilege` if the kernel refuses.
+ * returns true in that process. What it has open is closed. For others, and where Node cannot do that, nothing changes:
+ * false. Folders that are not there are left out. @throws Failure `privilege` if the kernel refuses.
  */
-export function confineSelf({capabilities, folders}: Rights): void {
-  const isConfined = process.env[CONFINED] === String(process.pid)
-  if (process.geteuid?.() !== 0 || isConfined || typeof process.execve !== 'function') return
+export function confineSelf({capabilities, folders}: Rights): boolean {
+  if (process.env[CONFINED] === String(process.pid)) return true
+  if (process.geteuid?.() !== 0 || typeof process.execve !== 'function') return false
   writeOnlyBelow(folders.filter((folder) => existsSync(folder)))
   keepCapabilities(capabilities)
   const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
   process.execve(process.execPath, argv, {...process.env, [CONFINED]: String(process.pid)})
+  return false
 }
 
 /** Whether a path is root's, with all folders above it: root without CAP_DAC_OVERRIDE gets there. */

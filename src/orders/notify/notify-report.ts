@@ -14,7 +14,7 @@ import {
 } from '../../strategies/agent/conversation.ts'
 import {guestCommands} from '../../strategies/agent/guest-route.ts'
 import {commandOf} from '../../strategies/agent/signed.ts'
-import {isAgainst, type NotifyRequest, type NotifyRow} from './notify.ts'
+import {isContradicted, type NotifyRequest, type NotifyRow} from './notify.ts'
 
 export interface NotifyVm {
   readonly vm: string
@@ -107,7 +107,7 @@ function vmOf(row: NotifyRow): NotifyVm {
   const {state, reason, detail, gateways, mode, attempts, timing} = row.standing
   const known = reason === 'partial' || reason === 'already' ? reason : codeOf(state)
   // What the VM itself knows to have stayed behind, need not show from here.
-  const code = reason === 'partial' ? reason : (row.proof?.code ?? known)
+  const code = reason === 'partial' && !isNotServed(row) ? reason : (row.proof?.code ?? known)
   const seen = {code, evidence: row.proof?.evidence ?? []}
   return {...headOf(row), state, reason, detail, ...seen, gateways, mode, attempts, timing, events, would: null}
 }
@@ -133,13 +133,13 @@ function exitOf(rows: readonly NotifyRow[], stopped: number | undefined): number
   if (broken?.failure) return EXIT[broken.failure.kind]
   const states = rows.map((row) => row.standing?.state ?? row.failure?.kind)
   if (states.includes('rolled_back')) return EXIT['rolled-back']
-  if (states.includes('refused') || rows.some(isContradicted)) return EXIT.refused
+  if (states.includes('refused') || rows.some(isNotServed)) return EXIT.refused
   return states.every((state) => state === 'confirmed') ? 0 : EXIT.silent
 }
 
-/** It says that it is there, and what was seen from here speaks against it. A part is what it said itself. */
-const isContradicted = ({standing, proof}: NotifyRow): boolean =>
-  standing?.state === 'confirmed' && standing.reason !== 'partial' && isAgainst(proof)
+/** It says that it is there, and what was seen from here speaks against it. */
+const isNotServed = ({standing, proof}: NotifyRow): boolean =>
+  standing?.state === 'confirmed' && isContradicted(standing, proof)
 
 const WORDS: Readonly<Record<string, string>> = {
   confirmed: 'CONFIRMED',

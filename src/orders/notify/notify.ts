@@ -29,7 +29,11 @@ export type OwnLook = (notice: NotifyRequest, stage: Stage) => Promise<Verdict |
 const AGAINST: readonly ProofCode[] = ['elsewhere', 'target-dead', 'partial']
 
 /** What was seen speaks against the VM's own word: it is taken back, where there is something to take back. */
-export const isAgainst = (proof: Verdict | undefined): boolean => proof !== undefined && AGAINST.includes(proof.code)
+const isAgainst = (proof: Verdict | undefined): boolean => proof !== undefined && AGAINST.includes(proof.code)
+
+/** What was seen speaks against what the VM says; not where both say that a part stays behind. */
+export const isContradicted = ({reason}: Pick<Standing, 'reason'>, proof: Verdict | undefined): boolean =>
+  isAgainst(proof) && !(reason === 'partial' && proof!.code === 'partial')
 
 export type OpenConversation = (
   target: AgentTarget,
@@ -159,10 +163,12 @@ async function hold(
   const conversation = await open()
   try {
     const begun = await conversation.begin()
-    if (begun.state === 'confirmed') return {standing: begun, proof: await prove()}
-    if (begun.state !== 'applied' || confirmS === 0) return {standing: begun}
+    const isConfirmed = begun.state === 'confirmed'
+    if (!isConfirmed && (begun.state !== 'applied' || confirmS === 0)) return {standing: begun}
     const proof = await prove()
-    const against = isAgainst(proof)
+    const against = isConfirmed ? isContradicted(begun, proof) : isAgainst(proof)
+    // Of what was there before nothing is to be taken back.
+    if (isConfirmed && (!against || begun.reason === 'already')) return {standing: begun, proof}
     const decided = against ? await conversation.rollBack() : await conversation.confirm()
     const timing = {...begun.timing, ...known(decided.timing)}
     // Nobody answered the confirmation: what is known is that it was applied.

@@ -38,7 +38,7 @@ const saidBy = ({error, evidence, rollback, rollbackError}: SwitchDocument): str
     .join('; ')
 
 /** The process that began it is dead. */
-export function guardEvent(vm: string, strategy: string, {ok, evidence}: Verdict): AuditEvent {
+export function guardEvent(vm: string, strategy: string, {ok, evidence}: Pick<Verdict, 'ok' | 'evidence'>): AuditEvent {
   const detail = evidence.join('; ')
   const outcome = ok ? 'rolled_back' : 'unknown'
   return {

@@ -35,7 +35,8 @@ export interface DeadlineOptions {
 }
 
 /**
- * Waits until another agent runs, or until the deadline of the switch is over; that one is then undone.
+ * Waits until another agent has decided the switch, or until its deadline is over; it is then undone, unless one runs that
+ * does so itself. One that only begins to start is no agent yet.
  * @throws Failure as startAgent does.
  */
 export async function keepDeadline({config, kernel, audit, signal}: DeadlineOptions): Promise<void> {
@@ -44,10 +45,13 @@ export async function keepDeadline({config, kernel, audit, signal}: DeadlineOpti
     return isPending(last) ? last : undefined
   }
   for (let record = pending(); ; record = pending()) {
-    if (record === undefined || (config.socket !== undefined && (await isListening(config.socket)))) return
+    if (record === undefined) return
     const leftMs = record.deadline!.uptimeMs + LATE_MS - kernel.uptime()
-    if (leftMs <= 0 || signal.aborted) break
-    await kernel.sleep(Math.min(leftMs, LOOK_MS), signal).catch(() => {})
+    if (leftMs <= 0 || signal.aborted) {
+      if (config.socket === undefined || !(await isListening(config.socket))) break
+      if (signal.aborted) return
+    }
+    await kernel.sleep(leftMs <= 0 ? LOOK_MS : Math.min(leftMs, LOOK_MS), signal).catch(() => {})
   }
   // The VM's own key may be out of reach by now; nobody is answered here.
   const key = {kid: config.vm, privateKey: newPrivateKey()}

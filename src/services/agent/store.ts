@@ -52,10 +52,10 @@ function readMemory(text: string | undefined, path: string): AgentMemory {
 type Files = Pick<AgentKernel, 'read' | 'readOurs' | 'writeDurably'>
 
 /** What the disk did not take; of a state that is not there any more there is none. */
-function newerBeside(memory: AgentMemory, path: string, kernel: Files): AgentMemory | undefined {
+function readBeside(path: string, kernel: Files): AgentMemory | undefined {
   try {
     const value: unknown = JSON.parse(kernel.readOurs(path) ?? 'null')
-    return isMemory(value) && revisionOf(value) > revisionOf(memory) ? value : undefined
+    return isMemory(value) ? value : undefined
   } catch {
     return undefined
   }
@@ -69,7 +69,10 @@ export function openStore({state, socket}: Place, kernel: Files): AgentStore {
   const beside = socket === undefined || dirname(socket) === state ? undefined : join(dirname(socket), FILE)
   const text = asItsUser(() => kernel.read(path))
   let memory = readMemory(text, path)
-  if (text !== undefined && beside !== undefined) memory = newerBeside(memory, beside, kernel) ?? memory
+  const copy = beside === undefined ? undefined : readBeside(beside, kernel)
+  if (copy !== undefined && revisionOf(copy) > revisionOf(memory))
+    // Of a file that somebody has taken away the copy is no later word; what is written next is newer than it.
+    memory = text === undefined ? {...memory, revision: revisionOf(copy)} : copy
   let there = text !== undefined
   const save = (next: AgentMemory): void => {
     const stamped = {...next, revision: revisionOf(memory) + 1}

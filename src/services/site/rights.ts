@@ -1,6 +1,7 @@
 // What `serve site` needs of root's rights, by what its inventory lets it do: it gives everything else up.
 import {dirname} from 'node:path'
-import type {Segment, Vm} from '../../domain/inventory/site.ts'
+import type {SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
+import type {Vm} from '../../domain/inventory/site.ts'
 import {
   CAP_CHOWN,
   CAP_DAC_OVERRIDE,
@@ -10,6 +11,8 @@ import {
   CAP_NET_RAW,
   type Rights,
 } from '../../net/process/confine.ts'
+import {keaLock, omapiLock} from '../../strategies/dhcp/backends/context.ts'
+import {KEA_CONTROL} from '../../strategies/dhcp/backends/kea.ts'
 import {DEFAULT_STATE} from '../../strategies/dhcp/client-store.ts'
 import type {ServeSiteRequest} from './request.ts'
 
@@ -20,6 +23,8 @@ const BUILT_IN = ['arp', 'agent', 'dhcp', 'mac-proxy']
 export interface SiteFiles {
   readonly read: readonly string[]
   readonly written: readonly string[]
+  /** Where what is recorded of this host's namespace lies. */
+  readonly records: string
   /** Whether a path is root's, with all folders above it. */
   isRoots(path: string): boolean
 }
@@ -28,7 +33,7 @@ export interface SiteFiles {
 export function siteRights(
   {segment, listen, inventory}: Pick<ServeSiteRequest, 'segment' | 'listen' | 'inventory'>,
   installed: readonly string[],
-  {read, written, isRoots}: SiteFiles,
+  {read, written, records, isRoots}: SiteFiles,
 ): Rights | undefined {
   const vms = inventory.vms.filter((vm) => vm.segment === segment.name)
   const used = new Set(vms.flatMap(({strategies}) => (strategies.length > 0 ? strategies : installed)))
@@ -39,18 +44,33 @@ export function siteRights(
   return {
     capabilities: [
       CAP_NET_RAW,
-      ...(used.has('mac-proxy') ? [CAP_NET_ADMIN] : []),
+      // Rules of the bridge; and neighbour entries, by which a VM is made known.
+      ...(used.has('mac-proxy') || used.has('arp') ? [CAP_NET_ADMIN] : []),
       ...(listen.port < UNPRIVILEGED_PORT ? [CAP_NET_BIND_SERVICE] : []),
       ...(othersFiles ? [CAP_DAC_OVERRIDE, CAP_CHOWN] : []),
       // dnsmasq reads its file again at a signal.
       ...(server?.server === 'dnsmasq' ? [CAP_KILL] : []),
     ],
-    folders: [...new Set(files.map((file) => dirname(file)))],
+    folders: [...new Set([...files.map((file) => dirname(file)), ...(used.has('mac-proxy') ? [records] : [])])],
   }
 }
 
-const serverFiles = ({optsfile, state = DEFAULT_STATE}: NonNullable<Segment['dhcp']>): string[] =>
-  optsfile === undefined ? [state] : [state, optsfile]
+/** What a switch changes and locks. */
+function serverFiles({
+  server,
+  optsfile,
+  omapi,
+  control = KEA_CONTROL,
+  controls = [control],
+  state,
+}: SegmentDhcp): string[] {
+  return [
+    state ?? DEFAULT_STATE,
+    ...(optsfile === undefined ? [] : [optsfile]),
+    ...(server === 'kea' ? controls.map(keaLock) : []),
+    ...(server === 'isc' && omapi !== undefined ? [omapiLock(omapi)] : []),
+  ]
+}
 
 /** Sockets of hypervisors are their users'. */
 const byLocalSocket = ({agent}: Vm): boolean =>

@@ -75,6 +75,9 @@ describe('IPv6 beyond the gateway', () => {
     expect(judgeAfter(subject(), {...seen(Y.mac), egress: both(Y.mac).slice(1)}).code).toBe(
       after === 'partial' ? 'target-dead' : after,
     )
+    // Of a VM that says nothing of itself nobody sees whether it follows.
+    const hidden = judgeAfter(subject(), {...seen(Y.mac), egress: [MUTE, {...MUTE, family: 6}]})
+    expect(hidden.code).toBe(after === 'partial' ? 'target-dead' : 'unverified')
   })
 })
 

@@ -186,6 +186,23 @@ describe('telling several VMs', () => {
     expect(notifyText(document).at(-2)).toMatch(line)
   })
 
+  it.each([
+    ['partial', 'partial', ['begin vm-0'], 0, 'partial'],
+    ['partial', 'target-dead', ['begin vm-0', 'rollBack vm-0'], 3, 'target-dead'],
+    [null, 'elsewhere', ['begin vm-0', 'rollBack vm-0'], 3, 'elsewhere'],
+    [null, 'unverified', ['begin vm-0'], 0, 'unverified'],
+  ] as const)(
+    'of one that confirmed it itself (reason %s) and is seen %s: %j',
+    async (reason, seen, words, exitCode, code) => {
+      const world = fakeWorld()
+      const {opener, said} = script(world, {begin: () => standing({reason})})
+      const look = async () => ({ok: false, code: seen, uses: null, evidence: ['seen from here']})
+      const rows = await notifyAll(notices(1), 10, {world, signal: new AbortController().signal, open: opener, look})
+      expect(said).toEqual(words)
+      expect(notifyDocument('run-1', rows)).toMatchObject({exitCode, vms: [{code}]})
+    },
+  )
+
   it('keeps the failure of one from the others', async () => {
     const world = fakeWorld()
     const {opener} = script(world)

@@ -172,6 +172,15 @@ describe('what the disk did not take', () => {
     expect(seqOf(place)).toBeUndefined()
   })
 
+  it('does not come back once the state that it was newer than was taken away', () => {
+    const place = {state: join(scratch, 'disk/away'), socket: join(scratch, 'run-away/agent.sock')}
+    openStore(place, kernel).save(known(1))
+    openStore(place, full).keep(known(2))
+    rmSync(place.state, {recursive: true})
+    openStore(place, kernel).save(known(7))
+    expect(seqOf(place)).toBe(7)
+  })
+
   it('is not looked for where every user could have laid it', () => {
     const place = {state: join(scratch, 'disk/open'), socket: join(scratch, 'open/agent.sock')}
     openStore(place, kernel).save(known(1))

@@ -13,7 +13,11 @@ import {inventory, request, useKeyFile} from './site-fixture.ts'
 useKeyFile()
 
 const INSTALLED = ['arp', 'agent', 'dhcp', 'mac-proxy']
-const ROOTS: SiteFiles = {read: ['/etc/gwswitch/site-y.key'], written: [], isRoots: () => true}
+const RECORDS = '/var/lib/gwswitch'
+const ROOTS: SiteFiles = {
+  ...{read: ['/etc/gwswitch/site-y.key'], written: [], records: RECORDS},
+  isRoots: () => true,
+}
 const FILES = [CAP_DAC_OVERRIDE, CAP_CHOWN]
 
 interface Case {
@@ -33,8 +37,9 @@ const dhcp = (server: string) => (text: string) =>
 describe('serve site keeps of root', () => {
   it.each<[string, Case, readonly number[], readonly string[]]>([
     ['raw frames alone, for VMs that have an agent', {}, [CAP_NET_RAW], []],
-    ['the bridge, for redirections', {change: strategies('agent, mac-proxy')}, [CAP_NET_RAW, CAP_NET_ADMIN], []],
-    ['the same, where a VM leaves the choice to us', {change: strategies('')}, [CAP_NET_RAW, CAP_NET_ADMIN], []],
+    ['the bridge, for redirections', {change: strategies('agent, mac-proxy')}, [CAP_NET_RAW, CAP_NET_ADMIN], [RECORDS]],
+    ['neighbour entries, to make VMs known', {change: strategies('arp')}, [CAP_NET_RAW, CAP_NET_ADMIN], []],
+    ['the same, where a VM leaves the choice to us', {change: strategies('')}, [CAP_NET_RAW, CAP_NET_ADMIN], [RECORDS]],
     ['nothing for a strategy that is not installed', {change: strategies('agent, other')}, [CAP_NET_RAW], []],
     ['a port below 1024', {listen: '10.0.0.2:743'}, [CAP_NET_RAW, CAP_NET_BIND_SERVICE], []],
     [
@@ -49,6 +54,22 @@ describe('serve site keeps of root', () => {
       {change: dhcp('{ server: dnsmasq, optsfile: /etc/dnsmasq.d/opts }')},
       [CAP_NET_RAW, ...FILES, CAP_KILL],
       ['/var/lib/gwswitch', '/etc/dnsmasq.d'],
+    ],
+    [
+      "what a DHCP server's commands lock",
+      {change: dhcp('{ server: kea, control: /run/kea/socket }')},
+      [CAP_NET_RAW, ...FILES],
+      ['/var/lib/gwswitch', '/run/kea'],
+    ],
+    [
+      'the locks of a server that is spoken to over the network',
+      {
+        change: dhcp(
+          '{ server: isc, omapi: "127.0.0.1:7911", omapiKey: /etc/dhcp/omapi.key, leases: /var/lib/dhcp/l }',
+        ),
+      },
+      [CAP_NET_RAW, ...FILES],
+      ['/var/lib/gwswitch', '/run/lock'],
     ],
     ["a DHCP server's socket", {change: dhcp('{ server: gwswitch }')}, [CAP_NET_RAW, ...FILES], ['/var/lib/gwswitch']],
   ])('%s', (_, given, capabilities, folders) => {

@@ -23,6 +23,15 @@ export function nonceFrom({nonces}: SegmentDhcp): DhcpBackend['nonce'] {
   }
 }
 
+/** Where locks of what has no file of its own here lie. */
+const LOCKS = '/run/lock'
+
+/** Kea's is beside its socket; for a URL in the folder of locks, where every process of this host finds it. */
+export const keaLock = (control: string): string =>
+  control.startsWith('/') ? `${control}.gwswitch` : `${LOCKS}/gwswitch-kea-${encodeURIComponent(control)}`
+
+export const omapiLock = (omapi: string): string => `${LOCKS}/gwswitch-omapi-${omapi.replace(':', '-')}`
+
 const LOCK_MS = 20_000
 
 /** One at a time, over all processes: what is read, changed and written back must not cross another's change. */

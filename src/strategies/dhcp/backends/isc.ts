@@ -5,7 +5,7 @@ import {readText} from '../../../net/file/text-file.ts'
 import {runCommand} from '../../../net/process/command.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {alone, type BackendStage, nonceFrom} from './context.ts'
+import {alone, type BackendStage, nonceFrom, omapiLock} from './context.ts'
 import {type IscHost, iscHost, iscRouter, withIscRouter} from './isc-leases.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
@@ -51,7 +51,7 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
 
   /** Removes the client's host, if there is one, and makes another: an update of what is there fails ("already exists"). */
   async function replace({name, mac}: DhcpClient, made: IscHost | null): Promise<void> {
-    await alone(`/run/gwswitch-omapi-${omapi.replace(':', '-')}`, world, async () => {
+    await alone(omapiLock(omapi), world, async () => {
       const found = isFound(await omshell(host(mac)))
       await omshell([...(found ? [...host(mac), 'remove'] : []), ...(made === null ? [] : create(made, mac))])
       if (made !== null && !isFound(await omshell(host(mac))))

@@ -19,7 +19,7 @@ import {askUnixSocket} from '../../../net/stream/unix-request.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {Json} from '../../strategy.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
-import {alone, type BackendStage, nonceFrom} from './context.ts'
+import {alone, type BackendStage, keaLock, nonceFrom} from './context.ts'
 import {
   givenRouter,
   isHa,
@@ -97,7 +97,7 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
       if (isHa(now) && !(await canUpdate())) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
     },
     change: (client: DhcpClient, made: (now: KeaConfig) => KeaConfig): Promise<void> =>
-      alone(lockOf(control), world, async () => {
+      alone(keaLock(control), world, async () => {
         const now = await config()
         const changed = made(now)
         if (changed === now) return
@@ -110,10 +110,6 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
       }),
   }
 }
-
-/** Beside the socket; for a URL in the folder of locks, where every process of this host finds it. */
-const lockOf = (control: string): string =>
-  control.startsWith('/') ? `${control}.gwswitch` : `/run/lock/gwswitch-kea-${encodeURIComponent(control)}`
 
 function tlsOf({ca, cert, key}: SegmentDhcp): TlsFiles {
   const pem = (file: string | undefined, kept?: Kept) => file && readNamed(file, 'want a PEM file', kept)
