@@ -1,6 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
+import {Failure} from '../../../src/errors.ts'
 import {arp} from '../../../src/strategies/arp/arp.ts'
 import {carryOut, type SwitchEnd} from '../../../src/strategies/carry-out.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
@@ -92,6 +93,22 @@ describe('the arp strategy', () => {
     const world = fakeWorld({interfaces, bridges: {vnet1: 'br-b', vnet2: 'br-c'}})
     const {scene, announce} = await arp.plan(switchover('db-03', 'y'), {interfaceName: name}, world)
     expect([scene.own, announce!.leg]).toEqual([leg, leg])
+  })
+
+  it.each([
+    ['port', 'nobody may read', true],
+    ['port', 'there are not', false],
+    ['gateway', 'nobody may read', false],
+  ] as const)('seen from the %s where redirections %s, plans with a caution: %s', async (at, which, cautions) => {
+    const {world, options} = placed({at})
+    const nftTable = async () => {
+      if (which === 'nobody may read') throw new Failure('privilege', 'reading nftables rules needs CAP_NET_ADMIN')
+      return undefined
+    }
+    const plan = await arp.plan(switchover('db-03', 'y'), options, {...world, nftTable})
+    expect(arp.describe(plan).some((line) => /whether the bridge here redirects what db-03 sends/.test(line))).toBe(
+      cautions,
+    )
   })
 
   it.each(['gateway', 'port'] as const)('switches, and the network agrees, seen from the %s', async (at) => {
