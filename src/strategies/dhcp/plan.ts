@@ -5,6 +5,7 @@ import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {NamedGateway} from '../../domain/proof/gateway.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
+import {unseenRedirects} from '../../probe/redirects.ts'
 import {type Ipv4, prefixContains, prefixText} from '../../wire/address.ts'
 import {isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
@@ -100,7 +101,10 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     triggers,
     longestMs: triggers.reduce((sum, {longestMs}) => sum + longestMs, 0),
     ...{scene, before: null, statement: null, serial: null},
-    cautions: cautionsOf(switchover, scene),
+    cautions: [
+      ...cautionsOf(switchover, scene),
+      ...(scene.vantage === 'port' ? await unseenRedirects(vm.name, via.name, world) : []),
+    ],
   }
 }
 
