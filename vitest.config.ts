@@ -39,7 +39,14 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: {name: 'network', include: NETWORK, exclude: SERIAL, maxWorkers: WORKERS, sequence: {groupOrder: 1}},
+        test: {
+          name: 'network',
+          include: NETWORK,
+          exclude: SERIAL,
+          isolate: false,
+          maxWorkers: WORKERS,
+          sequence: {groupOrder: 1},
+        },
       },
       {extends: true, test: {name: 'serial', include: SERIAL, maxWorkers: 1, sequence: {groupOrder: 2}}},
     ],

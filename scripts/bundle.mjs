@@ -1,7 +1,8 @@
 // Makes dist/, or the folder that is given: one entry per command, hook and program, what they share in chunks, oclif's
 // core inside.
 // Start-up is what a migration hook waits for, and most of it is Node looking for some two hundred small files.
-import {globSync} from 'node:fs'
+import {createHash} from 'node:crypto'
+import {globSync, readFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {rolldown} from 'rolldown'
@@ -36,11 +37,19 @@ const notWindows = {
   },
 }
 
+/** Of all that the program is made of: what one program keeps, another one does not take. */
+const sources = [...globSync('src/**/*.ts', {cwd: root}).sort(), 'package-lock.json']
+const build = sources.reduce(
+  (sum, name) => sum.update(`${name}\n`).update(readFileSync(join(root, name))),
+  createHash('sha256'),
+)
+
 const bundle = await rolldown({
   cwd: root,
   input: Object.fromEntries(files.map((file) => [file.replace(/\.ts$/, ''), join(root, 'src', file)])),
   platform: 'node',
   plugins: [withoutCollation, notWindows],
+  transform: {define: {GWSWITCH_BUILD: JSON.stringify(build.digest('hex'))}},
   // Native, or loaded only when somebody is asked: they stay packages.
   external: [/^node:/, 'koffi', 'inquirer'],
 })

@@ -119,8 +119,11 @@ export abstract class BaseCommand extends Command {
     const {readInventoryFile} = await import('../net/file/inventory-file.ts')
     const file = await readInventoryFile({flag, env: process.env.GWSWITCH_INVENTORY, cwd: process.cwd()})
     if (!file) return undefined
-    const {parseInventory} = await import('../domain/inventory/inventory.ts')
-    return parseInventory(file.text, file.path)
+    const {keptReading} = await import('../net/file/kept-reading.ts')
+    return keptReading(file.path, file.text, async () => {
+      const {parseInventory} = await import('../domain/inventory/inventory.ts')
+      return parseInventory(file.text, file.path)
+    })
   }
 
   /** @throws Failure `usage` without an inventory. */
