@@ -2,7 +2,7 @@ import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, whole} from '../../cli/flags.ts'
 import {say} from '../../net/process/say.ts'
-import type {ShimDocument} from '../../services/dhcp-shim/serve.ts'
+import type {ShimDocument} from '../../services/dhcp-shim/order.ts'
 
 export default class ServeDhcpShim extends BaseCommand {
   static override summary = "give the VMs here this site's gateway, whatever their DHCP server says"
@@ -37,13 +37,22 @@ export default class ServeDhcpShim extends BaseCommand {
       min: 1,
       summary: 'have clients renew after S seconds at the latest, within their lease (default: as the server says)',
     }),
+    key: Flags.file({
+      helpValue: 'FILE',
+      summary:
+        'secret that the shims of all sites share: clients that take a nonce (dhcpcd) get one made from it, so that a FORCERENEW can have them renew at once',
+    }),
+    control: Flags.string({
+      helpValue: 'PATH',
+      summary: 'unix socket that takes orders: forcerenew, nak, and questions (default: /run/gwswitch/dhcp-shim.sock)',
+    }),
     'dry-run': dryRunFlag,
   }
 
   async run(): Promise<ShimDocument> {
     const {args, flags} = await this.parse(ServeDhcpShim)
-    const {planShim, serveShim, shimRequest} = await import('../../services/dhcp-shim/serve.ts')
-    const order = {site: args.site, interfaceNames: flags.interface, pollS: flags.poll}
+    const {planShim, shimRequest} = await import('../../services/dhcp-shim/order.ts')
+    const order = {site: args.site, interfaceNames: flags.interface, pollS: flags.poll, keyFile: flags.key}
     const read = async () => shimRequest(order, await this.inventory(flags.inventory))
     const request = await read()
     if (flags['dry-run']) {
@@ -53,12 +62,15 @@ export default class ServeDhcpShim extends BaseCommand {
       this.log(`would load:\n${ruleset}`)
       return document
     }
+    const {DEFAULT_SHIM_SOCKET} = await import('../../domain/dhcp/control.ts')
+    const {serveShim} = await import('../../services/dhcp-shim/serve.ts')
     const {lineWriter} = await import('../../net/file/line-writer.ts')
     const writer = lineWriter(2)
     try {
       const document = await serveShim(request, {
         world: await this.world(),
         signal: this.interrupt.signal,
+        control: flags.control ?? DEFAULT_SHIM_SOCKET,
         log: writer.write,
         onReload: (reload) =>
           this.onHangup(() => {

@@ -1,18 +1,22 @@
 // The server's own FORCERENEWs: sent until the client asks, with the xid and a replay value read anew each time.
 import {isActive, type Lease} from '../../domain/dhcp/lease.ts'
 import {nextReplay} from '../../domain/dhcp/rules.ts'
-import {type Scope, siteOf} from '../../domain/dhcp/scope.ts'
+import {type Sites, siteOf} from '../../domain/dhcp/scope.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {serializeForcerenew} from '../../wire/dhcp-auth.ts'
 import {DHCPFORCERENEW} from '../../wire/dhcp-options.ts'
-import type {Engine, EngineOutside} from './engine.ts'
+import type {EngineOutside} from './engine.ts'
 import {forcerenewEvent} from './events.ts'
+import type {LeaseHolder} from './holder.ts'
+
+/** What a sender of FORCERENEWs needs of what is outside. */
+export type ForcerenewOutside = Pick<EngineOutside, 'now' | 'send' | 'report' | 'warn'>
 
 export interface Forcerenewer {
   /** Whether the client of this lease takes one: it advertised option 145 and got a nonce. */
   takes(lease: Lease, nowMs: number): boolean
   /** Sends one, and again after 1, 2 and 4 s unless the client asks before. @throws Failure if it cannot be stored. */
-  start(scope: Scope, lease: Lease): void
+  start(scope: Sites, lease: Lease): void
   /** A replay value for somebody else to use, stored before it is returned. */
   reserveReplay(lease: Lease): bigint
   stop(): void
@@ -23,7 +27,12 @@ const AGAIN_MS = [1000, 2000, 4000]
 
 export type After = (ms: number, fn: () => void) => {cancel(): void}
 
-export function forcerenewer(engine: Engine, outside: EngineOutside, after: After): Forcerenewer {
+export const afterMs: After = (ms, fn) => {
+  const timer = setTimeout(fn, ms)
+  return {cancel: () => clearTimeout(timer)}
+}
+
+export function forcerenewer(engine: LeaseHolder, outside: ForcerenewOutside, after: After): Forcerenewer {
   const pending = new Map<Mac, {cancel(): void}>()
   const stopListening = engine.onRequest((mac) => {
     pending.get(mac)?.cancel()
@@ -37,7 +46,7 @@ export function forcerenewer(engine: Engine, outside: EngineOutside, after: Afte
   const takes = (lease: Lease, nowMs: number): boolean =>
     lease.state === 'bound' && isActive(lease, nowMs) && lease.capable145 && lease.nonce !== ''
 
-  const attempt = (scope: Scope, mac: Mac, ip: Ipv4, number: number): void => {
+  const attempt = (scope: Sites, mac: Mac, ip: Ipv4, number: number): void => {
     pending.delete(mac)
     const lease = engine.book(scope.segment).byIp(ip)
     const nowNs = outside.now()
@@ -48,7 +57,7 @@ export function forcerenewer(engine: Engine, outside: EngineOutside, after: Afte
       xid: lease.xid,
       ip: lease.ip,
       chaddr: mac,
-      serverIdentifier: engine.facts.serverIdentifier,
+      serverIdentifier: engine.serverOf(lease),
       authentication: {nonce, replay},
     })
     outside.send([{payload, to: {to: 'client', ip: lease.ip, mac}}])
@@ -62,7 +71,7 @@ export function forcerenewer(engine: Engine, outside: EngineOutside, after: Afte
         after(wait, () => again(scope, mac, ip, number + 1)),
       )
   }
-  const again = (scope: Scope, mac: Mac, ip: Ipv4, number: number): void => {
+  const again = (scope: Sites, mac: Mac, ip: Ipv4, number: number): void => {
     try {
       attempt(scope, mac, ip, number)
     } catch (error) {
