@@ -10,11 +10,16 @@ export default class ServeDhcpShim extends BaseCommand {
     'Changes the replies of DHCP servers as they leave the bridge ports of this host: the router (option 3) and the default route of option 121 are those of SITE, and with --poll clients renew soon. ' +
     "Addresses and leases stay the server's. A VM that lands here has the gateway of SITE at its next renewal, with no command, nothing told to the server, nothing in the VM.\n\n" +
     'What it does not understand passes unchanged. It fails open: when it dies or hangs, DHCP is within 2 s as it was without it, by a timeout in the kernel (nft). ' +
+    'With --key, and by its control socket, a VM that has landed here need not wait: "switch" has its client renew at once, or refuses its next renewal. ' +
     'Needs CAP_NET_ADMIN and CAP_NET_RAW. Logs to stderr, a line a reply; SIGHUP has it read the inventory again; SIGTERM and Ctrl-C stop it, and leave nothing.'
   static override examples = [
     {
       description: 'On a hypervisor of site y whose bridge leads elsewhere by vx0: clients renew every 30 s',
       command: '<%= config.bin %> <%= command.id %> y -i vx0 --poll 30',
+    },
+    {
+      description: 'The same, for clients that can be made to renew at once; the key is the same at all sites',
+      command: '<%= config.bin %> <%= command.id %> y -i vx0 --poll 30 --key /etc/gwswitch/shim.key',
     },
     {
       description: 'See for which VMs, and the rules that would be loaded',

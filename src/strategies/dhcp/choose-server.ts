@@ -17,16 +17,21 @@ export interface ChosenServer {
  * A shim that has the VM at a port of this host changes what every server says to it: nothing that a server is told counts
  * then. @throws Failure `usage` where there is none, and the inventory names no server.
  */
-export async function chooseServer(segment: Segment, client: DhcpClient, to: GivenGateway): Promise<ChosenServer> {
+export async function chooseServer(
+  segment: Segment,
+  client: DhcpClient,
+  to: GivenGateway,
+  control = DEFAULT_SHIM_SOCKET,
+): Promise<ChosenServer> {
   const {dhcp, name} = segment
   if (dhcp?.server === 'shim') return {dhcp}
-  const known = await orUnknown(shimKnows(DEFAULT_SHIM_SOCKET, client))
+  const known = await orUnknown(shimKnows(control, client))
   if (known?.router === to.ip && known.port !== null) {
     const {address, state, renewEvery} = dhcp ?? {}
     const inPlace = dhcp === undefined ? '' : `; ${dhcp.server}, the server of the inventory, is told nothing`
     return {
-      dhcp: {server: 'shim', control: DEFAULT_SHIM_SOCKET, address, state, renewEvery},
-      caution: `go by gwswitch serve dhcp-shim at ${DEFAULT_SHIM_SOCKET}, which has ${client.name} at ${known.port}${inPlace}`,
+      dhcp: {server: 'shim', control, address, state, renewEvery},
+      caution: `go by gwswitch serve dhcp-shim at ${control}, which has ${client.name} at ${known.port}${inPlace}`,
     }
   }
   if (dhcp) return {dhcp}
