@@ -165,6 +165,21 @@ describe('a VM that comes from another hypervisor', () => {
     expect(await ask({do: 'transaction', vm: 'web-07'})).toMatchObject({ok: true, xid: '0x00000002', port: PORT.name})
   })
 
+  it('is known better by a later answer of a shim that it left later, at the port where it is', async () => {
+    const [before, last, here] = [shimInMemory('x'), shimInMemory('x'), shimInMemory('y')]
+    before.lease(1)
+    last.clock.nowMs += 60_000
+    last.lease(2)
+    wire(before, here)
+    here.fdb.push(AT_PORT)
+    const ask = await asker(here)
+    expect(await ask({do: 'transaction', vm: 'web-07'})).toMatchObject({xid: '0x00000001', port: PORT.name})
+    const question = here.sent[0]!.frame
+    wire(last, here)
+    last.peers.heard(question, UPLINK.index)
+    expect(await ask({do: 'transaction', vm: 'web-07'})).toMatchObject({xid: '0x00000002', port: PORT.name})
+  })
+
   it('is at no port here while the bridge has it beyond the uplink', async () => {
     const [there, here] = [shimInMemory('x'), shimInMemory('y')]
     wire(there, here)
@@ -194,8 +209,16 @@ describe('a VM that comes from another hypervisor', () => {
     await ask({do: 'transaction', vm: 'web-07'})
     const answer = there.sent.at(-1)!.frame
     const stranger = shimInMemory('y')
-    stranger.peers!.heard(answer, UPLINK.index)
+    stranger.peers.heard(answer, UPLINK.index)
     expect(stranger.clients.leases.size).toBe(0)
+  })
+
+  it('is at no port any more when the bridge has it beyond the uplink, also without a key', async () => {
+    const shim = shimInMemory('x', null)
+    shim.lease(1)
+    shim.clock.nowMs += 60_000
+    shim.fdb.push({...AT_PORT, port: UPLINK.name})
+    expect(await (await asker(shim))({do: 'transaction', vm: 'web-07'})).not.toHaveProperty('port')
   })
 
   it('is asked about once a second, however often somebody wants to know', async () => {

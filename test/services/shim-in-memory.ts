@@ -59,12 +59,10 @@ export function shimInMemory(site: 'x' | 'y', key: Uint8Array | null = SECRET) {
         reject(signal.reason)
       })
     })
-  const peers =
-    secret &&
-    shimPeers({
-      ...{clients, sender, secret, ports: traffic.ports, uplinks: () => [UPLINK], scope: () => scope},
-      ...{world: {now, sleep}, learned: async () => fdb},
-    })
+  const peers = shimPeers({
+    ...{clients, sender, secret, ports: traffic.ports, uplinks: () => [UPLINK], scope: () => scope},
+    ...{world: {now, sleep}, learned: async () => fdb},
+  })
   return {
     ...{clients, traffic, sent, said, fdb, state, clock, peers},
     listen: (path: string, open: AsyncDisposableStack): Promise<void> =>
@@ -98,7 +96,7 @@ export function wire(one: ShimInMemory, other: ShimInMemory): void {
   ] as const) {
     const {push} = from.sent
     from.sent.push = (...frames) => {
-      for (const {index, frame} of frames) if (index === UPLINK.index) to.peers?.heard(frame, UPLINK.index)
+      for (const {index, frame} of frames) if (index === UPLINK.index) to.peers.heard(frame, UPLINK.index)
       return push.apply(from.sent, frames)
     }
   }

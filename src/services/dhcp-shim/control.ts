@@ -13,8 +13,7 @@ export interface ControlStage {
   readonly path: string
   readonly world: Pick<World, 'now'>
   readonly watching: Watchers
-  /** Undefined without a secret: nobody can be asked. */
-  readonly peers: Peers | undefined
+  readonly peers: Peers
   log(line: string): void
 }
 
@@ -41,12 +40,10 @@ export async function openControl(
   const parts: ControlParts = {
     ...{engine: holder, forcerenewer: renewer, nowMs, watchers: watching, warn},
     status: () => statusOf(traffic, since, watching),
-    ...(peers && {
-      async learn(request) {
-        const mac = request.do === 'transaction' || request.do === 'forcerenew' ? holder.macOf(request.vm) : undefined
-        if (mac !== undefined) await peers.find(mac)
-      },
-    }),
+    async learn(request) {
+      const mac = request.do === 'transaction' || request.do === 'forcerenew' ? holder.macOf(request.vm) : undefined
+      if (mac !== undefined) await peers.find(mac)
+    },
   }
   const limits = {lineLimit: CONTROL_LINE_LIMIT, connectionLimit: CONNECTIONS}
   const server = await serveJson(path, limits, (lines) => controlSession(parts, lines))

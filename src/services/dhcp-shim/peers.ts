@@ -13,7 +13,8 @@ import type {Traffic} from './traffic.ts'
 
 export interface PeersOutside extends Pick<Traffic, 'clients' | 'sender' | 'ports'> {
   readonly world: Pick<World, 'now' | 'sleep'>
-  readonly secret: Uint8Array
+  /** Undefined: nobody is asked, and nobody answered. */
+  readonly secret: Uint8Array | undefined
   scope(): ShimScope
   /** The ports that lead to other hypervisors. */
   uplinks(): readonly VmPort[]
@@ -52,6 +53,7 @@ export function shimPeers(outside: PeersOutside): Peers {
     sender.send(index, udpFrame({...to, source: port.mac}, ends, udp))
   }
   const ask = async (mac: Mac, vlan: Vlan | undefined): Promise<void> => {
+    if (secret === undefined) return
     const id = randomBytes(16).toString('hex')
     const told = new AbortController()
     asking.set(id, () => told.abort())
@@ -71,13 +73,15 @@ export function shimPeers(outside: PeersOutside): Peers {
       const place = learnedOf(await outside.learned()).find((each) => each.mac === mac)
       await ask(mac, vlanTag(place?.vlan))
       const lease = clients.leases.get(mac)
-      if (lease === undefined) return
+      // It asked here meanwhile, which says more than where a bridge had it before.
+      const isSeen = lease?.portIndex !== undefined && lease.lastSeenMs >= nowMs
+      if (lease === undefined || isSeen) return
       const port = outside.ports().find(({name, index}) => (place ? name === place.port : index === lease.portIndex))
       clients.leases.set(mac, {...lease, portIndex: port?.index})
     },
     heard(frame, portIndex) {
       const parsed = ifWellFormed(() => parseFrame(frame))
-      if (parsed?.kind !== 'udp' || parsed.udp.destinationPort !== SHIM_PORT) return
+      if (secret === undefined || parsed?.kind !== 'udp' || parsed.udp.destinationPort !== SHIM_PORT) return
       const word = readPeerWord(parsed.udp.payload, outside.scope().vms, secret)
       if (word?.kind === 'ask') {
         const lease = clients.leases.get(word.mac)
@@ -87,10 +91,8 @@ export function shimPeers(outside: PeersOutside): Peers {
         const {lease} = word
         const held = clients.leases.get(lease.mac)
         if (held !== undefined && held.lastSeenMs >= lease.lastSeenMs) return
-        clients.leases.set(lease.mac, {
-          ...lease,
-          replay: held && held.replay > lease.replay ? held.replay : lease.replay,
-        })
+        const replay = held && held.replay > lease.replay ? held.replay : lease.replay
+        clients.leases.set(lease.mac, {...lease, replay, portIndex: held?.portIndex})
         asking.get(word.id)!()
       }
     },

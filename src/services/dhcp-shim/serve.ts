@@ -103,11 +103,11 @@ async function openShim(request: ShimRequest, {world, control, log, onReload}: S
     say: (fields) => log(logLine({at: isoTime(Number(world.now() / 1_000_000n)), ...fields})),
     rules: () => rules,
   }
-  const peers =
-    secret && shimPeers({clients, sender, ports, uplinks, secret, world, scope: () => rules, learned: bridgeFdb})
+  const outside = {clients, sender, ports, uplinks, secret, world}
+  const peers = shimPeers({...outside, scope: () => rules, learned: bridgeFdb})
   const requests = openNflog(REQUEST_GROUP, ({bytes, inIndex}) => {
     if (inIndex === undefined) return
-    if (uplinks().some(({index}) => index === inIndex)) peers?.heard(bytes, inIndex)
+    if (uplinks().some(({index}) => index === inIndex)) peers.heard(bytes, inIndex)
     else clients.heard(bytes, inIndex)
   })
   open.defer(() => requests.close())
