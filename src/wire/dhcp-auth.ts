@@ -43,6 +43,10 @@ function reconfigure(type: number, replay: bigint, value: Uint8Array): DhcpAuthe
   return {protocol, algorithm, replayMethod: 0, replay, information}
 }
 
+/** A client's nonce as everybody who has the secret knows it, without a word of each other: 16 bytes. */
+export const derivedNonce = (secret: Uint8Array, mac: Mac): Uint8Array =>
+  copyBytes(createHmac('sha256', secret).update(`nonce ${mac}`).digest(), 0, RECONFIGURE_KEY_LENGTH)
+
 /** The nonce that option 90 of an ACK carries; undefined if it carries none. */
 export function readReconfigureNonce({protocol, algorithm, information}: DhcpAuthentication): Uint8Array | undefined {
   if (protocol !== AUTH_PROTOCOL_RECONFIGURE || algorithm !== AUTH_ALGORITHM_HMAC_MD5) return undefined

@@ -20,7 +20,8 @@ const segment = (name: string, net: string): string => `
     prefix: ${net}.0/24
     gateways:
       - { name: ${name}-x, site: x, ip: ${net}.2, mac: "02:00:00:00:0a:01" }
-      - { name: ${name}-y, site: y, ip: ${net}.3, mac: "02:00:00:00:0b:01" }`
+      - { name: ${name}-y, site: y, ip: ${net}.3, mac: "02:00:00:00:0b:01" }
+    dhcp: { server: shim }`
 const INVENTORY = `version: 1
 sites: { x: {}, y: {} }
 segments:${segment('tenant-a', '10.1.0')}${segment('tenant-b', '10.2.0')}
@@ -70,6 +71,35 @@ const SHIM = `ip netns exec sw gwswitch serve dhcp-shim y -i dci --poll 30 -f ${
 echo $! >/tmp/shim.pid
 for i in $(seq 300); do grep -q event=ready /tmp/shim && exit; sleep 0.2; done; cat /tmp/shim; exit 1`
 
+// A hypervisor of site x in between, where the VMs are first:  va, vb -- sw2 -- dci; sw -- isl == isl -- sw2
+const SECOND = `
+ip netns add sw2; ip -n sw2 link set lo up
+ip -n sw2 link add br0 type bridge vlan_filtering 1 vlan_default_pvid 0 stp_state 0 mcast_snooping 0
+ip -n sw2 link set br0 up
+ip -n sw link add isl type veth peer name isl netns sw2
+ip -n sw link set dci netns sw2
+move() { ip -n $1 link set $3 netns $2; join $2 $3 "$4"; }
+join() { ip -n $1 link set $2 master br0 up; for vid in $3; do bridge -n $1 vlan add dev $2 vid $vid; done; }
+join sw isl '100 200'; join sw2 isl '100 200'; join sw2 dci '100 200'
+to() { move $2 $1 va ''; bridge -n $1 vlan add dev va vid 100 pvid untagged; move $2 $1 vb 200; }
+to sw2 sw
+(umask 077; echo 'a secret that the shims of both sites have' >/tmp/key)
+shim() {
+  ip netns exec $1 gwswitch serve dhcp-shim $2 $3 --key /tmp/key -f ${GUEST_ETC}/gwswitch.yaml >/dev/null 2>/tmp/shim-$2 &
+  echo $! >>/tmp/shims
+  for i in $(seq 300); do grep -q event=ready /tmp/shim-$2 && return; sleep 0.2; done; cat /tmp/shim-$2; exit 1
+}
+shim sw2 x '-i dci -i isl --control /tmp/x.sock'
+shim sw y '-i isl'
+${LEASE}
+to sw sw2
+ip -n va address add 10.1.0.10/24 dev eth0; ip netns exec va ping -c 1 -W 5 10.1.0.1 >/dev/null
+ip -n vb address add 10.2.0.10/24 dev eth0.200; ip netns exec vb ping -c 1 -W 5 10.2.0.1 >/dev/null
+`
+/** Refused, by what the last transaction says of the client. */
+const KNOWN = (vm: string): string =>
+  `ip netns exec sw gwswitch send-reconfigure ${vm} -i ${vm} --dry-run --state /tmp/state.db -f ${GUEST_ETC}/gwswitch.yaml`
+
 describe.skipIf(typeof base === 'string')(
   `the shim at a bridge with VLANs${typeof base === 'string' ? ` (${base})` : ''}`,
   () => {
@@ -90,6 +120,16 @@ describe.skipIf(typeof base === 'string')(
       const after = 'kill $(cat /tmp/shim.pid); while kill -0 $(cat /tmp/shim.pid) 2>/dev/null; do sleep 0.1; done'
       expect(await host.sh(`${after}; ip netns exec sw nft list ruleset`)).toMatchObject({code: 0, stdout: ''})
       expect((await host.sh(LEASE)).stdout.split('\n')).toEqual(['10.1.0.2', '10.2.0.2', ''])
+    }, 300_000)
+
+    it('asks the shim of the other hypervisor in each VM’s own VLAN', async () => {
+      const built = await host.sh(SECOND)
+      expect(built, built.stderr).toMatchObject({code: 0, stdout: '10.1.0.2\n10.2.0.2\n'})
+      for (const vm of ['va', 'vb']) {
+        const asked = await host.sh(KNOWN(vm))
+        expect(asked.stderr, asked.stdout).toContain(`${vm} runs udhcpc`)
+      }
+      await host.sh('kill $(cat /tmp/shims)')
     }, 300_000)
   },
 )

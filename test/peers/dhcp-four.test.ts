@@ -8,7 +8,7 @@ import {SERVER_IP} from './dhcp-lab.ts'
 import {ODD, oddPacket} from './dhcp-odd.ts'
 import {SERVERS} from './dhcp-servers.ts'
 
-const KINDS: DhcpServerKind[] = ['gwswitch', 'dnsmasq', 'kea', 'isc']
+const KINDS: Exclude<DhcpServerKind, 'shim'>[] = ['gwswitch', 'dnsmasq', 'kea', 'isc']
 const missing: string[] = noNamespaces === undefined ? [] : [noNamespaces]
 for (const {program} of Object.values(SERVERS)) if (!(await hasProgram(program))) missing.push(`${program} is missing`)
 

@@ -38,7 +38,10 @@ export const discoverOptions = (...more: readonly DhcpOption[]): DhcpOption[] =>
 ]
 
 /** Runs `fn` with one of the servers and a relay that it knows. */
-export async function withServer(kind: DhcpServerKind, fn: (relay: Relay) => Promise<void>): Promise<void> {
+export async function withServer(
+  kind: Exclude<DhcpServerKind, 'shim'>,
+  fn: (relay: Relay) => Promise<void>,
+): Promise<void> {
   await withDhcpLab(kind, async (lab) => {
     const {client, server} = lab
     await client.run('ip', 'link', 'set', 'lo', 'up')
@@ -92,7 +95,7 @@ function openRelay({client}: DhcpLab): Relay & {readonly socket: DhcpSocket} {
 
 const RANGES = {lan: ['10.9.0.100', '10.9.0.199'], far: ['10.51.0.100', '10.51.0.199']} as const
 
-const START: Readonly<Record<DhcpServerKind, (lab: DhcpLab) => Promise<() => Promise<unknown>>>> = {
+const START: Readonly<Record<Exclude<DhcpServerKind, 'shim'>, (lab: DhcpLab) => Promise<() => Promise<unknown>>>> = {
   async dnsmasq(lab) {
     const {dir, server} = lab
     writeFileSync(

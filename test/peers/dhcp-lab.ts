@@ -54,6 +54,7 @@ export interface DhcpLab {
 /** Keys of `segments.lan.dhcp` for each server, all in the lab's own directory. */
 const controls = (dir: string): Readonly<Record<DhcpServerKind, string>> => ({
   gwswitch: `control: ${dir}/control`,
+  shim: `control: ${dir}/shim-y.sock`,
   dnsmasq: `optsfile: ${dir}/opts, pidfile: ${dir}/dnsmasq.pid, log: ${dir}/server.log, nonces: ${dir}/nonces`,
   kea: `control: ${dir}/kea.sock, log: ${dir}/server.log, nonces: ${dir}/nonces`,
   isc: `omapi: "127.0.0.1:7911", omapiKey: ${dir}/omapi.key, leases: ${dir}/dhcpd.leases, log: ${dir}/server.log, nonces: ${dir}/nonces`,

@@ -97,7 +97,16 @@ describe.skipIf(noNamespaces)('the shim and others', () => {
   it('leaves a second one out, and comes back after whoever loads a firewall anew', async () => {
     await withDhcpLab('dnsmasq', async (lab) => {
       const first = await startShim(lab, 'y')
-      const second = await lab.gwswitch('serve', 'dhcp-shim', 'y', '-i', 'rx', '--json')
+      const second = await lab.gwswitch(
+        'serve',
+        'dhcp-shim',
+        'y',
+        '-i',
+        'rx',
+        '--json',
+        '--control',
+        `${lab.dir}/second.sock`,
+      )
       expect([second.code, second.stdout]).toEqual([1, expect.stringContaining('another program reads the packets')])
       await lab.server.run('nft', 'flush', 'ruleset')
       await until(

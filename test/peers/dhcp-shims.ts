@@ -14,12 +14,25 @@ export interface Shim {
 
 let count = 0
 
-/** The shim of a site, at the bridge; what leads to the other site's router is left alone. */
-export async function startShim(lab: DhcpLab, site: 'x' | 'y', ...flags: readonly string[]): Promise<Shim> {
+export interface ShimPlace {
+  /** Where it runs; the lab's bridge if undefined. */
+  readonly namespace?: string
+  /** The port that leads elsewhere; that of the other site's router if undefined. */
+  readonly elsewhere?: string
+  readonly pollS?: number
+}
+
+/** The shim of a site, at the bridge. Its control socket is `<dir>/shim-<site>.sock`. */
+export async function startShim(
+  lab: DhcpLab,
+  site: 'x' | 'y',
+  {namespace = lab.hypervisor, elsewhere = site === 'x' ? 'ry' : 'rx', pollS = POLL_S}: ShimPlace = {},
+  ...flags: readonly string[]
+): Promise<Shim> {
   const name = `shim${++count}`
-  const elsewhere = site === 'x' ? 'ry' : 'rx'
-  const args = ['serve', 'dhcp-shim', site, '-i', elsewhere, '--poll', `${POLL_S}`, '-f', lab.inventory, ...flags]
-  const child = lab.start({...lab.server, namespace: lab.hypervisor}, name, process.execPath, CLI, ...args)
+  const own = ['--poll', `${pollS}`, '--control', join(lab.dir, `shim-${site}.sock`), '-f', lab.inventory]
+  const args = ['serve', 'dhcp-shim', site, '-i', elsewhere, ...own, ...flags]
+  const child = lab.start({...lab.server, namespace}, name, process.execPath, CLI, ...args)
   const log = join(lab.dir, `${name}.log`)
   await until(
     () => textOf(log).includes('event=ready'),

@@ -26,7 +26,7 @@ describe('the ports of VMs', () => {
 
   it('are none by a name that would be something else in a ruleset', () => {
     expect(vmPorts([...HOST, link(9, 'tap*', 1), link(10, 'a"b', 1)], ['vx0', 'tap0'], [])).toMatchObject({
-      ports: [{name: 'tap1', index: 4, mtu: 1500}],
+      ports: [{name: 'tap1', index: 4, mtu: 1500, mac: '02:00:00:00:00:01'}],
     })
   })
 })

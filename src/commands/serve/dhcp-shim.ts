@@ -2,7 +2,7 @@ import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, whole} from '../../cli/flags.ts'
 import {say} from '../../net/process/say.ts'
-import type {ShimDocument} from '../../services/dhcp-shim/serve.ts'
+import type {ShimDocument} from '../../services/dhcp-shim/order.ts'
 
 export default class ServeDhcpShim extends BaseCommand {
   static override summary = "give the VMs here this site's gateway, whatever their DHCP server says"
@@ -10,11 +10,16 @@ export default class ServeDhcpShim extends BaseCommand {
     'Changes the replies of DHCP servers as they leave the bridge ports of this host: the router (option 3) and the default route of option 121 are those of SITE, and with --poll clients renew soon. ' +
     "Addresses and leases stay the server's. A VM that lands here has the gateway of SITE at its next renewal, with no command, nothing told to the server, nothing in the VM.\n\n" +
     'What it does not understand passes unchanged. It fails open: when it dies or hangs, DHCP is within 2 s as it was without it, by a timeout in the kernel (nft). ' +
+    'With --key, and by its control socket, a VM that has landed here need not wait: "switch" has its client renew at once, or refuses its next renewal. ' +
     'Needs CAP_NET_ADMIN and CAP_NET_RAW. Logs to stderr, a line a reply; SIGHUP has it read the inventory again; SIGTERM and Ctrl-C stop it, and leave nothing.'
   static override examples = [
     {
       description: 'On a hypervisor of site y whose bridge leads elsewhere by vx0: clients renew every 30 s',
       command: '<%= config.bin %> <%= command.id %> y -i vx0 --poll 30',
+    },
+    {
+      description: 'The same, for clients that can be made to renew at once; the key is the same at all sites',
+      command: '<%= config.bin %> <%= command.id %> y -i vx0 --poll 30 --key /etc/gwswitch/shim.key',
     },
     {
       description: 'See for which VMs, and the rules that would be loaded',
@@ -37,13 +42,22 @@ export default class ServeDhcpShim extends BaseCommand {
       min: 1,
       summary: 'have clients renew after S seconds at the latest, within their lease (default: as the server says)',
     }),
+    key: Flags.file({
+      helpValue: 'FILE',
+      summary:
+        'secret that the shims of all sites share: clients that take a nonce (dhcpcd) get one made from it, so that a FORCERENEW can have them renew at once',
+    }),
+    control: Flags.string({
+      helpValue: 'PATH',
+      summary: 'unix socket that takes orders: forcerenew, nak, and questions (default: /run/gwswitch/dhcp-shim.sock)',
+    }),
     'dry-run': dryRunFlag,
   }
 
   async run(): Promise<ShimDocument> {
     const {args, flags} = await this.parse(ServeDhcpShim)
-    const {planShim, serveShim, shimRequest} = await import('../../services/dhcp-shim/serve.ts')
-    const order = {site: args.site, interfaceNames: flags.interface, pollS: flags.poll}
+    const {planShim, shimRequest} = await import('../../services/dhcp-shim/order.ts')
+    const order = {site: args.site, interfaceNames: flags.interface, pollS: flags.poll, keyFile: flags.key}
     const read = async () => shimRequest(order, await this.inventory(flags.inventory))
     const request = await read()
     if (flags['dry-run']) {
@@ -53,12 +67,15 @@ export default class ServeDhcpShim extends BaseCommand {
       this.log(`would load:\n${ruleset}`)
       return document
     }
+    const {DEFAULT_SHIM_SOCKET} = await import('../../domain/dhcp/control.ts')
+    const {serveShim} = await import('../../services/dhcp-shim/serve.ts')
     const {lineWriter} = await import('../../net/file/line-writer.ts')
     const writer = lineWriter(2)
     try {
       const document = await serveShim(request, {
         world: await this.world(),
         signal: this.interrupt.signal,
+        control: flags.control ?? DEFAULT_SHIM_SOCKET,
         log: writer.write,
         onReload: (reload) =>
           this.onHangup(() => {

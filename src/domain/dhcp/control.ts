@@ -1,4 +1,4 @@
-// The control protocol of `serve dhcp`: one JSON object a line, over a unix socket that only its owner may open.
+// The control protocol of `serve dhcp` and `serve dhcp-shim`: one JSON object a line, over a unix socket that only its owner may open.
 //
 // A request gets one answer, in order: `{"ok": true, ...}` or `{"ok": false, "error": {"kind", "message"}}`. After
 // `watch`, lines `{"event": ...}` follow until the connection is closed.
@@ -9,6 +9,7 @@ import {hint} from '../suggest.ts'
 import type {LeaseState} from './lease.ts'
 
 export const DEFAULT_CONTROL_SOCKET = '/run/gwswitch/dhcp.sock'
+export const DEFAULT_SHIM_SOCKET = '/run/gwswitch/dhcp-shim.sock'
 /** Longest request, bytes. */
 export const CONTROL_LINE_LIMIT = 16_384
 
@@ -80,6 +81,8 @@ export interface Transaction {
   readonly serverIdentifier: Ipv4
   readonly router: Ipv4 | undefined
   readonly nextRouter: Ipv4 | undefined
+  /** Of a shim: the bridge port that its client is at; undefined if it is at none of that host. */
+  readonly port?: string | undefined
 }
 
 /** What `relocate`, `nak` and `forcerenew` did. */
@@ -124,6 +127,18 @@ export interface ServerStatus {
   readonly dropped: Readonly<Record<string, number>>
   readonly watchers: number
   readonly residentBytes: number
+}
+
+/** The same of a shim, which leases nothing itself. */
+export interface ShimStatus {
+  readonly site: string
+  readonly since: string
+  /** VMs whose replies are changed, and those of them whose last ACK was seen here. */
+  readonly segments: readonly {readonly segment: string; readonly vms: number; readonly bound: number}[]
+  /** Bridge ports of VMs. */
+  readonly ports: readonly string[]
+  readonly replies: Readonly<Record<string, number>>
+  readonly watchers: number
 }
 
 /** Something that happened between a client and the server. */

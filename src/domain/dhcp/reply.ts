@@ -54,6 +54,9 @@ export function offerOrAck(request: ClientRequest, scope: Scope, fields: ReplyFi
   return {...bare(message, flags), ciaddr, yiaddr: fields.yiaddr, siaddr: scope.nextServer, options}
 }
 
+/** What a NAK says that was ordered. */
+export const START_OVER = 'start over: the configuration has changed'
+
 /** A NAK, with why for whoever reads the client's log. */
 export function nak(request: ClientRequest, serverIdentifier: Ipv4, why: string): Dhcp {
   const {message} = request

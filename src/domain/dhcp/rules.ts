@@ -15,7 +15,7 @@ import {
 import type {LeaseView} from './book.ts'
 import {clientKind} from './client-kind.ts'
 import {type Directive, isActive, type Lease} from './lease.ts'
-import {nak, nakTo, offerOrAck, type ReplyTo, replyTo} from './reply.ts'
+import {nak, nakTo, offerOrAck, type ReplyTo, replyTo, START_OVER} from './reply.ts'
 import {type ClientRequest, clientKey} from './request.ts'
 import {routersAt, type Scope, siteOf} from './scope.ts'
 
@@ -231,7 +231,7 @@ const WHY: Partial<Record<Reason, string>> = {
   'reserved-another': 'another address is reserved for you',
   'held-by-another': 'the address is not yours',
   'not-served': 'the address is not served here',
-  ordered: 'start over: the configuration has changed',
+  ordered: START_OVER,
 }
 
 function refuse({request, serverIdentifier}: Case, ip: Ipv4, reason: Reason): Answer {

@@ -52,6 +52,9 @@ export interface Scope {
   readonly routes: readonly ClasslessRoute[]
 }
 
+/** What is so of a segment whoever gives out its addresses: its routers, its VMs, and where they are. */
+export type Sites = Pick<Scope, 'segment' | 'routers' | 'reservations' | 'defaultSite'>
+
 /** All that the rules need to know, beside leases. */
 export interface ServerFacts {
   /** Option 54, and where clients send renewals. */
@@ -86,16 +89,16 @@ function scopeOf(facts: ServerFacts, ip: Ipv4): Scope | undefined {
 }
 
 /** Where the inventory has a client, as a {@link Directive} remembers it. */
-export const inventorySiteOf = (scope: Scope, mac: Mac): string => scope.reservations.get(mac)?.site ?? ''
+export const inventorySiteOf = (scope: Sites, mac: Mac): string => scope.reservations.get(mac)?.site ?? ''
 
 /** Whether the inventory has had a newer word about the client, another `site`, since a site was said of it. */
-function isSuperseded(scope: Scope, {mac, inventorySite: then}: Directive): boolean {
+function isSuperseded(scope: Sites, {mac, inventorySite: then}: Directive): boolean {
   const now = inventorySiteOf(scope, mac)
   return then !== undefined && now !== '' && now !== then
 }
 
 /** The site that was said of a client and still counts: a `site` that the inventory got later is the newer word. */
-export const saidSite = (scope: Scope, directive: Directive | undefined): string | undefined =>
+export const saidSite = (scope: Sites, directive: Directive | undefined): string | undefined =>
   directive && isSuperseded(scope, directive) ? undefined : directive?.site
 
 /**
@@ -109,14 +112,14 @@ export const forgotten = ({scopes}: ServerFacts, directives: Iterable<Directive>
   })
 
 /** The site a client is in, as far as somebody said it. */
-export const siteOf = (scope: Scope, mac: Mac, directive: Directive | undefined): string | undefined =>
+export const siteOf = (scope: Sites, mac: Mac, directive: Directive | undefined): string | undefined =>
   saidSite(scope, directive) ?? scope.reservations.get(mac)?.site ?? scope.defaultSite
 
 /**
  * The routers for a VM at `site`, the first of which it uses. A site without a router of its own, and an unknown site,
  * get the segment's first: a VM without a gateway is worse off than one with a detour.
  */
-export function routersAt(scope: Scope, site: string | undefined): readonly Ipv4[] {
+export function routersAt(scope: Sites, site: string | undefined): readonly Ipv4[] {
   const own = scope.routers.filter((router) => router.site === site)
   const chosen = own.length > 0 ? own : scope.routers.slice(0, 1)
   return chosen.map(({ip}) => ip)

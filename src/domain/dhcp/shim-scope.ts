@@ -2,10 +2,12 @@
 import {usage} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {gatewaysAtSite, type Inventory, neededSite, type Segment} from '../inventory/site.ts'
+import type {Sites} from './scope.ts'
 
 export interface ShimVm {
   readonly name: string
   readonly mac: Mac
+  readonly ip: Ipv4
   readonly segment: string
   /** This site's gateways on its segment, in the order of the inventory. */
   readonly local: readonly Ipv4[]
@@ -35,11 +37,23 @@ export function shimScope(inventory: Inventory, site: string): ShimScope {
     const foreign = foreignTo(segment, local)
     const reason = whyNot(site, local, foreign)
     if (reason !== undefined) leftOut.push({segment: segment.name, reason})
-    else for (const {name, mac} of members) vms.set(mac, {name, mac, segment: segment.name, local, foreign})
+    else for (const {name, mac, ip} of members) vms.set(mac, {name, mac, ip, segment: segment.name, local, foreign})
   }
   if (vms.size > 0) return {site, vms, interSite: inventory.segments.flatMap(({ports}) => ports ?? []), leftOut}
   const why = leftOut.map(({segment, reason}) => `segment ${segment} ${reason}`).join('; ')
   throw usage(`${inventory.file}: no VM whose leases differ by site: ${why || 'it has no VMs'}`)
+}
+
+/** By segment, as a control socket looks at it: every VM is at this site. */
+export function shimSites({site, vms}: ShimScope): ReadonlyMap<string, Sites> {
+  const bySegment = Map.groupBy(vms.values(), ({segment}) => segment)
+  return new Map(
+    [...bySegment].map(([segment, members]) => {
+      const reservations = members.map(({name: vm, mac, ip}) => [mac, {vm, mac, ip, site}] as const)
+      const routers = members[0]!.local.map((ip) => ({site, ip}))
+      return [segment, {segment, routers, reservations: new Map(reservations), defaultSite: site}]
+    }),
+  )
 }
 
 const foreignTo = ({gateways}: Segment, local: readonly Ipv4[]): ReadonlySet<Ipv4> =>

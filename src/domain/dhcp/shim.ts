@@ -1,10 +1,12 @@
 // What a shim between a server and its clients makes of a reply: this site's gateway in it, and an earlier renewal.
-import {type Ipv4, ipv4Value, writeIpv4} from '../../wire/address.ts'
-import {BOOTREPLY, type Dhcp, HTYPE_ETHERNET, parseDhcp} from '../../wire/dhcp.ts'
+import {ANY_IPV4, type Ipv4, ipv4Value, writeIpv4} from '../../wire/address.ts'
+import {BOOTREPLY, type Dhcp, HTYPE_ETHERNET, parseDhcp, serializeDhcp} from '../../wire/dhcp.ts'
+import {reconfigureNonce} from '../../wire/dhcp-auth.ts'
 import {type DhcpEdits, editDhcpOptions} from '../../wire/dhcp-edit.ts'
 import {
   AUTH_PROTOCOL_RECONFIGURE,
   DHCPACK,
+  DHCPNAK,
   DHCPOFFER,
   dhcpMessageTypeName,
   dhcpOptions,
@@ -14,11 +16,21 @@ import {
 } from '../../wire/dhcp-options.ts'
 import {WireError} from '../../wire/error.ts'
 import {copyBytes} from '../../wire/memory.ts'
+import {nak, START_OVER} from './reply.ts'
+import type {ClientRequest} from './request.ts'
 import type {ShimScope, ShimVm} from './shim-scope.ts'
 
 export interface ShimRules extends ShimScope {
   /** Clients renew after this many seconds at the latest; undefined: when the server says. */
   readonly pollS?: number | undefined
+}
+
+/** What becomes of an ACK beside this site's gateway in it. */
+export interface ShimGrant {
+  /** It goes to who sent this, as a NAK. */
+  readonly refused?: ClientRequest | undefined
+  /** RFC 6704: added where its server adds none, if the message is then no longer than `maximum` bytes. */
+  readonly nonce?: {readonly value: Uint8Array; readonly replay: bigint; readonly maximum: number} | undefined
 }
 
 /** A reply as far as the shim understood it. */
@@ -35,18 +47,28 @@ export type ShimVerdict = ShimReply &
         readonly kind: 'changed'
         /** The message as it goes on. */
         readonly message: Uint8Array
-        /** What it names and what it named, in words: `router`, `routes`, `t1`. */
-        readonly changes: Readonly<Partial<Record<'router' | 'routes' | 't1', string>>>
+        /** What it names and what it named, in words. */
+        readonly changes: ShimChanges
       }
     | {readonly kind: 'unchanged'; readonly reason: string}
   )
+
+/** `nonce`: one was added; `answer`: it became a NAK. */
+export type ShimChanges = Readonly<Partial<Record<'router' | 'routes' | 't1' | 'nonce' | 'answer', string>>>
 
 /** A lease for ever: its client never asks again (RFC 2131 3.3). */
 const INFINITE = 0xffff_ffff
 const ROUTES = [dhcpOptions.classlessStaticRoute, dhcpOptions.microsoftClasslessStaticRoute]
 
-/** What becomes of a message from a server (the UDP payload). Never throws: what it does not understand stays as it is. */
-export function shimReply(bytes: Uint8Array, rules: ShimRules): ShimVerdict {
+/**
+ * What becomes of a message from a server (the UDP payload); `grant` is asked about an ACK. Never throws: what it does not
+ * understand stays as it is.
+ */
+export function shimReply(
+  bytes: Uint8Array,
+  rules: ShimRules,
+  grant: (ack: Dhcp) => ShimGrant = () => ({}),
+): ShimVerdict {
   let known: ShimReply = {type: undefined, vm: undefined, ip: undefined}
   try {
     const message = parseDhcp(bytes)
@@ -55,7 +77,9 @@ export function shimReply(bytes: Uint8Array, rules: ShimRules): ShimVerdict {
     known = {type: type === undefined ? undefined : dhcpMessageTypeName(type), vm, ip: message.yiaddr}
     const reason = whyNot(message, type, vm)
     if (reason !== undefined) return {...known, kind: 'unchanged', reason}
-    return {...known, ...changed(bytes, message, vm!, rules.pollS)}
+    const {refused, nonce} = type === DHCPACK ? grant(message) : {}
+    if (refused !== undefined) return {...known, ...refusal(message, refused)}
+    return {...known, ...changed(bytes, message, vm!, {pollS: rules.pollS, nonce})}
   } catch (error) {
     if (error instanceof WireError) return {...known, kind: 'unchanged', reason: error.message}
     throw error
@@ -76,7 +100,16 @@ function whyNot({op, options}: Dhcp, type: number | undefined, vm: ShimVm | unde
 type Outcome = Pick<Extract<ShimVerdict, {kind: 'changed'}>, 'kind' | 'message' | 'changes'>
 type Kept = Pick<Extract<ShimVerdict, {kind: 'unchanged'}>, 'kind' | 'reason'>
 
-function changed(bytes: Uint8Array, {options}: Dhcp, vm: ShimVm, pollS: number | undefined): Outcome | Kept {
+/** A client that is refused begins anew, and gets the same lease. */
+function refusal({options}: Dhcp, request: ClientRequest): Outcome {
+  const serverId = readOption(options, dhcpOptions.serverIdentifier) ?? ANY_IPV4
+  const message = serializeDhcp(nak(request, serverId, START_OVER))
+  return {kind: 'changed', message, changes: {answer: dhcpMessageTypeName(DHCPNAK)}}
+}
+
+interface Wishes extends Pick<ShimRules, 'pollS'>, Pick<ShimGrant, 'nonce'> {}
+
+function changed(bytes: Uint8Array, {options}: Dhcp, vm: ShimVm, {pollS, nonce}: Wishes): Outcome | Kept {
   const routers = readOption(options, dhcpOptions.router) ?? []
   const routes = ROUTES.flatMap((codec) => {
     const found = options.find(({code}) => code === codec.code)
@@ -88,7 +121,7 @@ function changed(bytes: Uint8Array, {options}: Dhcp, vm: ShimVm, pollS: number |
     return {kind: 'unchanged', reason: `names ${[...new Set(named)].join(', ')}, no gateway of segment ${vm.segment}`}
 
   const edits = new Map<number, Uint8Array>()
-  const changes: Partial<Record<'router' | 'routes' | 't1', string>> = {}
+  const changes: {-readonly [what in keyof ShimChanges]: string} = {}
   const put = ({code, data}: {readonly code: number; readonly data: Uint8Array}): unknown => edits.set(code, data)
   if (routers.some((ip) => vm.foreign.has(ip))) {
     const next = localRouters(routers, vm)
@@ -107,8 +140,15 @@ function changed(bytes: Uint8Array, {options}: Dhcp, vm: ShimVm, pollS: number |
     put(writeOption(dhcpOptions.rebindingTime, times.t2S))
     changes.t1 = `${times.wasS}>${times.t1S}`
   }
+  const message = (also: DhcpEdits = edits): Uint8Array => editDhcpOptions(bytes, also)
+  if (nonce !== undefined && options.every(({code}) => code !== dhcpOptions.authentication.code)) {
+    const {code, data} = writeOption(dhcpOptions.authentication, reconfigureNonce(nonce.replay, nonce.value))
+    const grown = message(new Map([...edits, [code, data]]))
+    if (grown.length <= Math.max(nonce.maximum, bytes.length))
+      return {kind: 'changed', message: grown, changes: {...changes, nonce: 'added'}}
+  }
   if (edits.size === 0) return {kind: 'unchanged', reason: "names this site's gateway already"}
-  return {kind: 'changed', message: editDhcpOptions(bytes, edits satisfies DhcpEdits), changes}
+  return {kind: 'changed', message: message(), changes}
 }
 
 /** Other sites' gateways make way for this site's, once; a router that is no gateway of the inventory stays. */

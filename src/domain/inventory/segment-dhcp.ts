@@ -3,8 +3,8 @@ import * as z from 'zod'
 import {isIpv4} from '../../wire/address.ts'
 import type {Immutable} from '../immutable.ts'
 
-/** DHCP servers that gwswitch can tell to give a VM another router. */
-export const DHCP_SERVERS = ['gwswitch', 'dnsmasq', 'kea', 'isc'] as const
+/** DHCP servers that gwswitch can tell to give a VM another router; `shim`: whatever server, behind `serve dhcp-shim`. */
+export const DHCP_SERVERS = ['gwswitch', 'dnsmasq', 'kea', 'isc', 'shim'] as const
 export type DhcpServerKind = (typeof DHCP_SERVERS)[number]
 
 /** DHCP clients whose behaviour is known. `dhclient-hook` is dhclient with the exit hook of docs/dhcp.md. */
@@ -38,7 +38,7 @@ const fields = z.strictObject({
   server: z.enum(DHCP_SERVERS),
   /** Its server identifier (option 54), if known. */
   address: address.optional(),
-  /** gwswitch, Kea: the unix socket that takes its control commands. */
+  /** gwswitch, Kea, shim: the unix socket that takes its control commands. */
   control: path.optional(),
   /** Kea: the control channels of all servers that answer the segment (unix sockets, URLs), in the order in which to change them. */
   controls: z.array(endpoint).min(1, 'is empty (want a path or a URL)').optional(),
@@ -85,6 +85,7 @@ const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp
     log: 'possible',
     nonces: 'possible',
   },
+  shim: {control: 'possible'},
   isc: {omapi: 'possible', omapiKey: 'possible', leases: 'possible', log: 'possible', nonces: 'possible'},
 }
 

@@ -1,65 +1,29 @@
 // `gwswitch serve dhcp-shim`: replies of DHCP servers on their way to the VMs here, each with this site's gateway.
 import type {ShimRules} from '../../domain/dhcp/shim.ts'
-import {shimFrame} from '../../domain/dhcp/shim-frame.ts'
-import {shimScope} from '../../domain/dhcp/shim-scope.ts'
-import {type Inventory, neededInventory} from '../../domain/inventory/site.ts'
-import {usage} from '../../errors.ts'
-import {bridgeInterfaces} from '../../net/bridge-ports.ts'
-import type {LoggedFrame} from '../../net/netlink/nflog-message.ts'
+import {shimClients} from '../../domain/dhcp/shim-clients.ts'
+import {bridgeFdb, bridgeInterfaces} from '../../net/bridge-ports.ts'
 import {openNflog} from '../../net/netlink/nflog-socket.ts'
 import {renewElements} from '../../net/nft/live-set.ts'
 import {loadNft} from '../../net/nft/nft.ts'
-import {type FrameSender, openFrameSender} from '../../net/packet/frame-sender.ts'
+import {openFrameSender} from '../../net/packet/frame-sender.ts'
 import type {World} from '../../net/world.ts'
+import {watchers} from '../dhcp/control.ts'
 import {isoTime} from '../dhcp/events.ts'
 import {logLine} from '../dhcp/log.ts'
-import {type VmPort, vmPorts} from './ports.ts'
-import {ALIVE_MS, removal, SHIM_GROUP, SHIM_PORTS, shimRuleset} from './ruleset.ts'
-
-/** The command line, as typed. */
-export interface ShimOrder {
-  readonly site: string
-  /** Bridge ports that lead elsewhere. */
-  readonly interfaceNames: readonly string[]
-  readonly pollS?: number | undefined
-}
-
-export interface ShimRequest {
-  readonly rules: ShimRules
-  readonly elsewhere: readonly string[]
-}
-
-export interface ShimCounters {
-  /** Replies that went on with another gateway or an earlier renewal. */
-  changed: number
-  /** Replies that went on as they were. */
-  unchanged: number
-  /** Replies that could not be sent on. */
-  failed: number
-  /** Times that replies came faster than they were taken, and some were lost. */
-  overruns: number
-}
-
-export interface ShimDocument {
-  readonly schema: 'gwswitch.serve-dhcp-shim/1'
-  readonly dryRun: boolean
-  readonly site: string
-  readonly pollS: number | null
-  /** What leaves by these is left alone. */
-  readonly elsewhere: readonly string[]
-  /** VM ports, as they were last. */
-  readonly ports: readonly string[]
-  readonly vms: readonly {readonly name: string; readonly mac: string; readonly routers: readonly string[]}[]
-  readonly leftOut: readonly {readonly segment: string; readonly reason: string}[]
-  readonly replies: ShimCounters
-  readonly seconds: number
-  readonly exitCode: number
-}
+import {openControl} from './control.ts'
+import {shimHolder} from './holder.ts'
+import {documentOf, NO_REPLIES, portsNow, rulesetOf, type ShimDocument, type ShimRequest} from './order.ts'
+import {shimPeers} from './peers.ts'
+import {vmPorts} from './ports.ts'
+import {ALIVE_MS, REQUEST_GROUP, removal, SHIM_GROUP, SHIM_PORTS} from './ruleset.ts'
+import {passReply, type Traffic} from './traffic.ts'
 
 export interface ShimStage {
   readonly world: Pick<World, 'now' | 'sleep'>
   /** Aborting it ends the service. */
   readonly signal: AbortSignal
+  /** Path of the control socket. */
+  readonly control: string
   log(line: string): void
   /** Takes who is to be told when another inventory counts. */
   readonly onReload?: (reload: (next: ShimRequest) => void) => void
@@ -68,130 +32,107 @@ export interface ShimStage {
 /** Four renewals in the time that a port stays alive. */
 const RENEW_MS = 500
 
-/** @throws Failure `usage` for what the inventory does not have. */
-export function shimRequest(order: ShimOrder, inventory: Inventory | undefined): ShimRequest {
-  const {site, interfaceNames, pollS} = order
-  const scope = shimScope(neededInventory(inventory), site)
-  return {rules: {...scope, ...(pollS !== undefined && {pollS})}, elsewhere: [...new Set(interfaceNames)]}
-}
-
-/** What would be done, and the rules that would be loaded. @throws Failure `usage` for an interface that is no bridge port. */
-export function planShim(request: ShimRequest): {readonly document: ShimDocument; readonly ruleset: string} {
-  const ports = portsNow(request)
-  const ruleset = shimRuleset(
-    request.rules.vms.keys(),
-    ports.map(({name}) => name),
-  )
-  return {document: {...documentOf(request, ports, {...NONE}, 0), dryRun: true}, ruleset}
-}
-
-const NONE: ShimCounters = {changed: 0, unchanged: 0, failed: 0, overruns: 0}
-
 /**
  * Serves until the signal is aborted.
- * @throws Failure `usage` for an interface that is no bridge port, `privilege` without CAP_NET_ADMIN and CAP_NET_RAW,
- * `runtime` if another shim runs here, or rules cannot be loaded any more. Whatever it throws, no rule is left.
+ * @throws Failure `usage` for an interface that is no bridge port, and a control socket that another process has;
+ * `privilege` without CAP_NET_ADMIN and CAP_NET_RAW, `runtime` if another shim runs here, or rules cannot be loaded any
+ * more. Whatever it throws, no rule is left.
  */
-export async function serveShim(
-  request: ShimRequest,
-  {world, signal, log, onReload}: ShimStage,
-): Promise<ShimDocument> {
+export async function serveShim(request: ShimRequest, stage: ShimStage): Promise<ShimDocument> {
+  const {world, signal, control} = stage
   const startedNs = world.now()
   const {elsewhere} = request
-  let {rules} = request
-  let ports = portsNow(request)
-  const counters = {...NONE}
-  const names = (): string[] => ports.map(({name}) => name)
-  const say = (fields: Readonly<Record<string, string | number | undefined>>): void =>
-    log(logLine({at: isoTime(Number(world.now() / 1_000_000n)), ...fields}))
+  await using open = new AsyncDisposableStack()
+  const shim = await openShim(request, stage, open)
+  const {traffic, replies} = shim
+  const {say, counters} = traffic
+  const names = (): string =>
+    traffic
+      .ports()
+      .map(({name}) => name)
+      .join(',')
   const warn = (message: string): void => say({event: 'warning', message})
+  const ruleset = (): string => rulesetOf({...request, rules: traffic.rules()}, traffic.ports(), shim.uplinks())
   const load = async (event: string): Promise<ShimRules> => {
-    const loaded = rules
-    await loadNft(shimRuleset(loaded.vms.keys(), names()))
+    const loaded = traffic.rules()
+    await loadNft(ruleset())
     for (const {segment, reason} of loaded.leftOut) warn(`segment ${segment} ${reason}`)
     const {site, vms} = loaded
-    say({event, site, ports: names().join(','), elsewhere: elsewhere.join(','), vms: vms.size})
+    say({event, site, ports: names(), elsewhere: elsewhere.join(','), vms: vms.size, control})
     return loaded
   }
-
-  await using open = new AsyncDisposableStack()
-  const sender = openFrameSender()
-  open.defer(() => sender.close())
-  const onFrame = (frame: LoggedFrame): void => {
-    const port = ports.find(({index}) => index === frame.outIndex)
-    say({...pass(frame, port, rules, sender, counters), port: port?.name ?? `${frame.outIndex}`})
-  }
-  const nflog = openNflog(SHIM_GROUP, onFrame)
-  open.defer(() => nflog.close())
-  onReload?.((next) => {
-    rules = next.rules
-  })
   try {
     for (let loaded = await load('ready'); ; ) {
       await world.sleep(RENEW_MS, signal).catch(() => {})
       if (signal.aborted) break
-      const before = names().join(',')
-      ports = vmPorts(bridgeInterfaces(), elsewhere, rules.interSite).ports
-      if (names().join(',') !== before) say({event: 'ports', ports: names().join(',')})
-      if (loaded !== rules) loaded = await load('reloaded')
-      else await renew(rules, names(), warn)
-      if (nflog.overruns() > counters.overruns) warn('replies came faster than they were taken, and some are lost')
-      counters.overruns = nflog.overruns()
+      const before = names()
+      shim.lookAtPorts()
+      if (names() !== before) say({event: 'ports', ports: names()})
+      if (loaded !== traffic.rules()) loaded = await load('reloaded')
+      else await renew(traffic, ruleset)
+      if (replies.overruns() > counters.overruns) warn('replies came faster than they were taken, and some are lost')
+      counters.overruns = replies.overruns()
     }
   } finally {
     // What was taken until the rule was gone still goes on.
     await loadNft(removal())
-    nflog.drain()
+    replies.drain()
   }
-  return documentOf({rules, elsewhere}, ports, counters, Number(world.now() - startedNs) / 1e9)
+  const seconds = Number(world.now() - startedNs) / 1e9
+  return documentOf({...request, rules: traffic.rules()}, traffic.ports(), counters, seconds)
 }
 
-function portsNow({elsewhere, rules}: ShimRequest): readonly VmPort[] {
-  const {ports, missing} = vmPorts(bridgeInterfaces(), elsewhere, rules.interSite)
-  if (missing.length === 0) return ports
-  throw usage(`${missing.join(', ')}: neither a bridge here nor a port of one (see "bridge link")`)
+/** Sockets, and what they are read for; the rules that feed them are not loaded yet. */
+async function openShim(request: ShimRequest, {world, control, log, onReload}: ShimStage, open: AsyncDisposableStack) {
+  const {elsewhere, secret} = request
+  let {rules} = request
+  let found = portsNow(request)
+  const counters = {...NO_REPLIES}
+  const sender = openFrameSender()
+  open.defer(() => sender.close())
+  const watching = watchers()
+  const clients = shimClients(rules.vms, secret)
+  const ports = () => found.ports
+  const uplinks = () => found.uplinks
+  const holder = shimHolder(rules, clients, {
+    onForcerenew: () => counters.forcerenews++,
+    portName: (index) => ports().find((port) => port.index === index)?.name,
+  })
+  const traffic: Traffic = {
+    ...{clients, holder, sender, counters, ports, now: world.now, report: watching.tell},
+    say: (fields) => log(logLine({at: isoTime(Number(world.now() / 1_000_000n)), ...fields})),
+    rules: () => rules,
+  }
+  const outside = {clients, sender, ports, uplinks, secret, world}
+  const peers = shimPeers({...outside, scope: () => rules, learned: bridgeFdb})
+  const requests = openNflog(REQUEST_GROUP, ({bytes, inIndex}) => {
+    if (inIndex === undefined) return
+    if (uplinks().some(({index}) => index === inIndex)) peers.heard(bytes, inIndex)
+    else clients.heard(bytes, inIndex)
+  })
+  open.defer(() => requests.close())
+  const replies = openNflog(SHIM_GROUP, (frame) => {
+    // What was asked comes by the other socket, and before.
+    requests.drain()
+    passReply(traffic, frame)
+  })
+  open.defer(() => replies.close())
+  await openControl(traffic, {path: control, world, watching, peers, log}, open)
+  onReload?.((next) => {
+    rules = next.rules
+    holder.reload(rules)
+  })
+  const lookAtPorts = (): void => {
+    found = vmPorts(bridgeInterfaces(), elsewhere, rules.interSite)
+  }
+  return {traffic, replies, uplinks, lookAtPorts}
 }
 
 /** Keeps the ports alive. Whoever loads a firewall anew takes the rules away: they are put back. */
-async function renew(rules: ShimRules, names: readonly string[], warn: (message: string) => void): Promise<void> {
+async function renew({ports, say}: Traffic, ruleset: () => string): Promise<void> {
+  const names = ports().map(({name}) => name)
   const errno = renewElements(SHIM_PORTS, names, ALIVE_MS)
   if (errno === 0) return
-  warn(`the rules were gone, and are loaded again (errno ${errno})`)
-  await loadNft(shimRuleset(rules.vms.keys(), names))
+  say({event: 'warning', message: `the rules were gone, and are loaded again (errno ${errno})`})
+  await loadNft(ruleset())
 }
-
-/** Sends a reply on, changed or not. Returns what is said of it. */
-function pass(
-  {bytes, outIndex}: LoggedFrame,
-  port: VmPort | undefined,
-  rules: ShimRules,
-  sender: FrameSender,
-  counters: ShimCounters,
-): Readonly<Record<string, string | undefined>> {
-  const {frame, verdict} = shimFrame(bytes, port?.mtu ?? DEFAULT_MTU, rules)
-  const of = {type: verdict.type, vm: verdict.vm?.name, ip: verdict.ip}
-  const error = sender.send(outIndex, frame)
-  if (error !== undefined) {
-    counters.failed++
-    return {event: 'failed', ...of, reason: error}
-  }
-  counters[verdict.kind]++
-  const how = verdict.kind === 'changed' ? verdict.changes : {reason: verdict.reason}
-  return {event: verdict.kind, ...of, ...how}
-}
-
-/** Of a port that came since they were looked at: as nearly all have it. */
-const DEFAULT_MTU = 1500
-
-const documentOf = (
-  {rules, elsewhere}: ShimRequest,
-  ports: readonly VmPort[],
-  replies: ShimCounters,
-  seconds: number,
-): ShimDocument => ({
-  ...{schema: 'gwswitch.serve-dhcp-shim/1', dryRun: false, site: rules.site, pollS: rules.pollS ?? null, elsewhere},
-  ports: ports.map(({name}) => name),
-  vms: [...rules.vms.values()].map(({name, mac, local}) => ({name, mac, routers: local})),
-  leftOut: rules.leftOut,
-  ...{replies, seconds, exitCode: 0},
-})

@@ -7,11 +7,12 @@ import {
   type Ordered,
   parseControlRequest,
   type ServerStatus,
+  type ShimStatus,
   type Transaction,
   type Whereabouts,
 } from '../../domain/dhcp/control.ts'
 import {isActive, type Lease, renewsAtMs} from '../../domain/dhcp/lease.ts'
-import {inventorySiteOf, type Reservation, routersAt, type Scope, saidSite, siteOf} from '../../domain/dhcp/scope.ts'
+import {inventorySiteOf, type Reservation, routersAt, type Sites, saidSite, siteOf} from '../../domain/dhcp/scope.ts'
 import {hint} from '../../domain/suggest.ts'
 import {Failure} from '../../errors.ts'
 import type {JsonLines, JsonSession} from '../../net/stream/json-lines.ts'
@@ -20,20 +21,21 @@ import type {Engine, EngineOutside} from './engine.ts'
 import {isoTime, leaseRow, xidText} from './events.ts'
 import type {Forcerenewer} from './forcerenew.ts'
 import {whereOf} from './guarded.ts'
+import type {LeaseHolder} from './holder.ts'
 
 /** Bytes that may wait for a watcher before it is cut off: the server's memory is not its to fill. */
 const WATCHER_BACKLOG = 1 << 20
 const PAGE = 500
 
 export interface ControlParts {
-  readonly engine: Engine
+  readonly engine: LeaseHolder
   readonly forcerenewer: Forcerenewer
   nowMs(): number
   readonly watchers: Watchers
-  readonly interfaceName: string
-  readonly sinceMs: number
-  residentBytes(): number
+  status(): ServerStatus | ShimStatus
   warn: EngineOutside['warn']
+  /** Finds out what a request asks for, where that is not known here yet. */
+  learn?(request: ControlRequest): Promise<void>
 }
 
 /** Those who asked to be told of exchanges. */
@@ -71,11 +73,27 @@ export function controlSession(parts: ControlParts, lines: JsonLines): JsonSessi
     const message = known ? error.message : `internal error: ${(error as Error).message}`
     lines.send({ok: false, error: {kind: known ? error.kind : 'runtime', message}})
   }
+  const read = (line: string): ControlRequest => {
+    if (line.length > CONTROL_LINE_LIMIT) throw tooLong()
+    return parseControlRequest(line)
+  }
+  const answer = (request: ControlRequest): void => void lines.send({ok: true, ...obey(parts, request, lines)})
+  const {learn} = parts
+  /** Answers come in order, whatever has to be found out first. */
+  let turn: Promise<void> = Promise.resolve()
   return {
     onLine(line) {
+      if (learn !== undefined) {
+        const inTurn = async (): Promise<void> => {
+          const request = read(line)
+          await learn(request)
+          answer(request)
+        }
+        turn = turn.then(inTurn).catch(refuse)
+        return
+      }
       try {
-        if (line.length > CONTROL_LINE_LIMIT) throw tooLong()
-        lines.send({ok: true, ...obey(parts, parseControlRequest(line), lines)})
+        answer(read(line))
       } catch (error) {
         refuse(error)
       }
@@ -87,7 +105,11 @@ export function controlSession(parts: ControlParts, lines: JsonLines): JsonSessi
 
 const tooLong = (): Failure => new Failure('usage', `the request is longer than ${CONTROL_LINE_LIMIT} bytes`)
 
-function obey(parts: ControlParts, request: ControlRequest, lines: JsonLines): ControlAnswers[keyof ControlAnswers] {
+function obey(
+  parts: ControlParts,
+  request: ControlRequest,
+  lines: JsonLines,
+): ControlAnswers[keyof ControlAnswers] | ShimStatus {
   switch (request.do) {
     case 'relocate':
       return relocate(parts, find(parts, request.vm), request.site, request.trigger ?? true)
@@ -102,7 +124,7 @@ function obey(parts: ControlParts, request: ControlRequest, lines: JsonLines): C
     case 'leases':
       return leases(parts, request)
     case 'status':
-      return status(parts)
+      return parts.status()
     case 'watch': {
       const only = request.vm === undefined ? undefined : find(parts, request.vm).mac
       parts.watchers.add(lines, ({mac}) => only === undefined || mac === only)
@@ -113,7 +135,7 @@ function obey(parts: ControlParts, request: ControlRequest, lines: JsonLines): C
 
 /** A client as a request means it. */
 interface Target {
-  readonly scope: Scope
+  readonly scope: Sites
   readonly mac: Mac
   /** Its name in the inventory, or its MAC. */
   readonly name: string
@@ -141,7 +163,7 @@ function find({engine}: ControlParts, vm: string): Target {
   throw new Failure('usage', `no VM "${vm}" here${where}`)
 }
 
-function reservationOf({reservations}: Scope, nameOrIp: string): Reservation | undefined {
+function reservationOf({reservations}: Sites, nameOrIp: string): Reservation | undefined {
   for (const each of reservations.values()) if (each.vm === nameOrIp || each.ip === nameOrIp) return each
   return undefined
 }
@@ -151,7 +173,8 @@ function relocate(parts: ControlParts, target: Target, site: string | null, trig
   const {scope, mac, lease} = target
   const sites = [...new Set(scope.routers.map((router) => router.site))]
   if (site !== null && !sites.includes(site)) {
-    throw new Failure('usage', `site "${site}" has no router on segment ${scope.segment}${hint(site, sites)}`)
+    const why = `site "${site}" has no router on segment ${scope.segment}${hint(site, sites)}`
+    throw new Failure('usage', engine.wrongSite?.(site) ?? why)
   }
   // An order to refuse its next renewal was for another router, and went with a switch that is over.
   const inventorySite = inventorySiteOf(scope, mac)
@@ -222,9 +245,10 @@ function transaction(parts: ControlParts, {scope, mac, lease, name}: Target, res
     renewsBy: isoTime(renewsAtMs(lease)),
     renewsEvery: (renewsAtMs(lease) - lease.lastSeenMs) / 1000,
     kind: lease.kind || undefined,
-    serverIdentifier: parts.engine.facts.serverIdentifier,
+    serverIdentifier: parts.engine.serverOf(lease),
     router: lease.router || undefined,
     nextRouter: routersAt(scope, site)[0],
+    port: parts.engine.portOf?.(lease),
   }
 }
 
@@ -255,7 +279,17 @@ function leases(
   return {leases: rows, next: undefined}
 }
 
-export function status(parts: ControlParts): ServerStatus {
+/** What the status of a server is made of. */
+export interface StatusParts {
+  readonly engine: Engine
+  nowMs(): number
+  readonly watchers: Watchers
+  readonly interfaceName: string
+  readonly sinceMs: number
+  residentBytes(): number
+}
+
+export function serverStatus(parts: StatusParts): ServerStatus {
   const {engine, nowMs} = parts
   return {
     serverIdentifier: engine.facts.serverIdentifier,

@@ -18,6 +18,7 @@ import type {
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {exchangeEvent} from './events.ts'
 import {guarded} from './guarded.ts'
+import type {LeaseHolder} from './holder.ts'
 
 /** All that the engine may touch. */
 export interface EngineOutside {
@@ -38,19 +39,14 @@ export interface EngineOutside {
   readonly maximum: number
 }
 
-export interface Engine {
+export interface Engine extends LeaseHolder {
   readonly facts: ServerFacts
   readonly counters: Counters
   /** Answers a batch, whose bytes are valid until it returns. */
   receive(batch: readonly Arrival[]): void
   book(segment: string): LeaseBook
-  directive(segment: string, mac: Mac): Directive | undefined
-  /** Stores a lease or a directive that changed for another reason than a client's message. @throws Failure */
-  store(change: {readonly lease?: Lease; readonly directive?: Directive}): void
   /** Goes on with another inventory. */
   reload(facts: ServerFacts, books: ReadonlyMap<string, LeaseBook>): void
-  /** Calls `listener` for every DHCPREQUEST that was answered; returns what takes it off. */
-  onRequest(listener: (mac: Mac) => void): () => void
 }
 
 export function createEngine(
@@ -130,6 +126,7 @@ export function createEngine(
       happen({kind: 'changed', lease, directive})
     },
     reload: (next, itsBooks) => happen({kind: 'reloaded', facts: next, books: itsBooks}),
+    serverOf: () => server.facts.serverIdentifier,
     onRequest(listener) {
       requestListeners.add(listener)
       return () => void requestListeners.delete(listener)

@@ -3,17 +3,19 @@ import type {ExchangeEvent, LeaseRow} from '../../domain/dhcp/control.ts'
 import {type Directive, isActive, type Lease} from '../../domain/dhcp/lease.ts'
 import type {ClientRequest} from '../../domain/dhcp/request.ts'
 import type {Answer} from '../../domain/dhcp/rules.ts'
-import {routersAt, type Scope, siteOf} from '../../domain/dhcp/scope.ts'
+import {routersAt, type Sites, siteOf} from '../../domain/dhcp/scope.ts'
 import {ANY_IPV4} from '../../wire/address.ts'
 import {DHCPFORCERENEW, dhcpMessageTypeName} from '../../wire/dhcp-options.ts'
 
 export const isoTime = (ms: number): string => new Date(ms).toISOString()
 export const xidText = (xid: number): string => `0x${xid.toString(16).padStart(8, '0')}`
 
+type Told = Pick<Answer, 'reason' | 'ip' | 'router'> & {readonly reply: {readonly type: number} | undefined}
+
 export function exchangeEvent(
   request: ClientRequest,
-  scope: Scope,
-  {reply, reason, ip, router}: Answer,
+  scope: Sites,
+  {reply, reason, ip, router}: Told,
   directive: Directive | undefined,
   nowNs: bigint,
 ): ExchangeEvent {
@@ -40,7 +42,7 @@ export function exchangeEvent(
 /** A FORCERENEW that the server sent; `attempt` counts from 1. */
 export const forcerenewEvent = (
   lease: Lease,
-  scope: Scope,
+  scope: Sites,
   site: string | undefined,
   attempt: number,
   nowNs: bigint,
@@ -62,7 +64,7 @@ export const forcerenewEvent = (
   capable145: lease.capable145,
 })
 
-export function leaseRow(lease: Lease, scope: Scope, directive: Directive | undefined, nowMs: number): LeaseRow {
+export function leaseRow(lease: Lease, scope: Sites, directive: Directive | undefined, nowMs: number): LeaseRow {
   const site = siteOf(scope, lease.mac, directive)
   return {
     segment: lease.segment,

@@ -5,8 +5,12 @@ import {siteOf} from '../../domain/dhcp/scope.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {serializeForcerenew} from '../../wire/dhcp-auth.ts'
 import {DHCPFORCERENEW} from '../../wire/dhcp-options.ts'
-import type {Engine, EngineOutside} from './engine.ts'
+import type {EngineOutside} from './engine.ts'
 import {forcerenewEvent} from './events.ts'
+import type {LeaseHolder} from './holder.ts'
+
+/** What a sender of FORCERENEWs needs of what is outside. */
+export type ForcerenewOutside = Pick<EngineOutside, 'now' | 'send' | 'report' | 'warn'>
 
 export interface Forcerenewer {
   /** Whether the client of this lease takes one: it advertised option 145 and got a nonce. */
@@ -23,7 +27,12 @@ const AGAIN_MS = [1000, 2000, 4000]
 
 export type After = (ms: number, fn: () => void) => {cancel(): void}
 
-export function forcerenewer(engine: Engine, outside: EngineOutside, after: After): Forcerenewer {
+export const afterMs: After = (ms, fn) => {
+  const timer = setTimeout(fn, ms)
+  return {cancel: () => clearTimeout(timer)}
+}
+
+export function forcerenewer(engine: LeaseHolder, outside: ForcerenewOutside, after: After): Forcerenewer {
   const pending = new Map<Mac, {cancel(): void}>()
   const stopListening = engine.onRequest((mac) => {
     pending.get(mac)?.cancel()
@@ -51,7 +60,7 @@ export function forcerenewer(engine: Engine, outside: EngineOutside, after: Afte
       xid: lease.xid,
       ip: lease.ip,
       chaddr: mac,
-      serverIdentifier: engine.facts.serverIdentifier,
+      serverIdentifier: engine.serverOf(lease),
       authentication: {nonce, replay},
     })
     outside.send([{payload, to: {to: 'client', ip: lease.ip, mac}}])

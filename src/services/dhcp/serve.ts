@@ -20,10 +20,10 @@ import {DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
 import {ETHERTYPE_ARP} from '../../wire/ethernet.ts'
 import {booksOf} from './books.ts'
 import {type ConflictProbe, conflictProbe} from './conflict-probe.ts'
-import {controlSession, status, watchers} from './control.ts'
+import {controlSession, serverStatus, watchers} from './control.ts'
 import {createEngine, type EngineOutside} from './engine.ts'
 import {isoTime} from './events.ts'
-import {forcerenewer} from './forcerenew.ts'
+import {afterMs, forcerenewer} from './forcerenew.ts'
 import {guarded} from './guarded.ts'
 import {openLeaseStore} from './lease-store.ts'
 import {exchangeLine, limitedWarnings, logLine} from './log.ts'
@@ -93,10 +93,7 @@ export async function serveDhcp(
     maximum: link.mtu - 28,
   }
   const engine = createEngine(facts, books, store.directives(), outside)
-  const renewer = forcerenewer(engine, outside, (ms, fn) => {
-    const timer = setTimeout(fn, ms)
-    return {cancel: () => clearTimeout(timer)}
-  })
+  const renewer = forcerenewer(engine, outside, afterMs)
   open.defer(() => renewer.stop())
 
   const socket = openDhcpSocket(options.interfaceName, DHCP_SERVER_PORT, (batch) =>
@@ -116,14 +113,11 @@ export async function serveDhcp(
   probe = conflictProbe(link, {waitMs: options.probeMs, echo, sleep: (ms) => world.sleep(ms)})
 
   const parts = {
-    engine,
-    forcerenewer: renewer,
-    nowMs,
-    watchers: watching,
+    ...{engine, forcerenewer: renewer, nowMs, watchers: watching, warn},
+    status: (): ServerStatus => serverStatus(parts),
     interfaceName: options.interfaceName,
     sinceMs: nowMs(),
     residentBytes: () => process.memoryUsage.rss(),
-    warn,
   }
   const listening =
     options.control ?? (inventory && findSegment(inventory, facts.local)?.dhcp?.control) ?? DEFAULT_CONTROL_SOCKET
@@ -165,7 +159,7 @@ export async function serveDhcp(
     reloading = reloading.then(again)
   })
   const stoppedBy = await aborted(outlet.signal)
-  const document = {schema: 'gwswitch.serve-dhcp/1', stoppedBy, status: status(parts)} as const
+  const document = {schema: 'gwswitch.serve-dhcp/1', stoppedBy, status: parts.status()} as const
   say({event: 'stopped', message: stoppedBy})
   return document
 }

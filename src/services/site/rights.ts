@@ -39,7 +39,8 @@ export function siteRights(
   const used = new Set(vms.flatMap(({strategies}) => (strategies.length > 0 ? strategies : installed)))
   if ([...used].some((name) => installed.includes(name) && !BUILT_IN.includes(name))) return undefined
   const server = used.has('dhcp') ? segment.dhcp : undefined
-  const files = [...written, ...(server === undefined ? [] : serverFiles(server))]
+  // Without one in the inventory it may be a shim of this host, which is heard only when a switch is planned.
+  const files = [...written, ...(used.has('dhcp') ? serverFiles(server ?? {server: 'shim'}) : [])]
   const othersFiles = server !== undefined || vms.some(byLocalSocket) || ![...read, ...written].every(isRoots)
   return {
     capabilities: [

@@ -1,10 +1,11 @@
 // What a DHCP client and its server say to each other, seen on the wire.
 import {type ClientTraits, clientTraits} from '../../domain/dhcp/client-kind.ts'
+import {told, toldRouter} from '../../domain/dhcp/told.ts'
 import {anyOf, etherType, type Instruction, ipProtocol, macTests, type Test} from '../../net/packet/bpf.ts'
 import type {ReceivedFrame} from '../../net/packet/link.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {ARP_REQUEST} from '../../wire/arp.ts'
-import {BOOTREPLY, BOOTREQUEST, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, type Dhcp, parseDhcp} from '../../wire/dhcp.ts'
+import {BOOTREPLY, BOOTREQUEST, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, parseDhcp} from '../../wire/dhcp.ts'
 import {readReconfigureNonce} from '../../wire/dhcp-auth.ts'
 import {
   DHCPACK,
@@ -12,7 +13,6 @@ import {
   DHCPFORCERENEW,
   DHCPNAK,
   DHCPREQUEST,
-  type DhcpOptionCodec,
   dhcpOptions,
   readOption,
 } from '../../wire/dhcp-options.ts'
@@ -109,13 +109,13 @@ function readDhcp(payload: Uint8Array, seen: {readonly atNs: bigint}): ClientSig
   const {options, xid, chaddr: mac} = message
   const type = readOption(options, dhcpOptions.messageType)
   if (message.op === BOOTREQUEST && (type === DHCPREQUEST || type === DHCPDISCOVER)) {
-    const asked = value(options, dhcpOptions.requestedAddress)
+    const asked = told(options, dhcpOptions.requestedAddress)
     const ip = message.ciaddr === '0.0.0.0' ? asked : message.ciaddr
     return {...seen, mac, kind: 'request', xid, ip, discover: type === DHCPDISCOVER, traits: clientTraits(options)}
   }
   if (message.op !== BOOTREPLY) return undefined
   if (type === DHCPNAK) return {...seen, mac, kind: 'nak', xid}
-  const authentication = value(options, dhcpOptions.authentication)
+  const authentication = told(options, dhcpOptions.authentication)
   if (type === DHCPFORCERENEW && authentication)
     return {...seen, mac, kind: 'forcerenew', replay: authentication.replay, message: payload.slice()}
   if (type !== DHCPACK) return undefined
@@ -126,22 +126,11 @@ function readDhcp(payload: Uint8Array, seen: {readonly atNs: bigint}): ClientSig
     kind: 'ack',
     xid,
     ip: message.yiaddr,
-    router: routerIn(options),
-    serverId: value(options, dhcpOptions.serverIdentifier),
+    router: toldRouter(options),
+    serverId: told(options, dhcpOptions.serverIdentifier),
     nonce,
-    leaseS: value(options, dhcpOptions.leaseTime),
-    renewS: value(options, dhcpOptions.renewalTime),
+    leaseS: told(options, dhcpOptions.leaseTime),
+    renewS: told(options, dhcpOptions.renewalTime),
     ...(nonce && {replay: authentication?.replay}),
   }
 }
-
-/** A client that gets option 121 ignores option 3 (RFC 3442): its default route is in there, or it has none. */
-function routerIn(options: Dhcp['options']): Ipv4 | undefined {
-  const classless = value(options, dhcpOptions.classlessStaticRoute)
-  if (!classless) return value(options, dhcpOptions.router)?.[0]
-  return classless.find(({prefix}) => prefix.length === 0)?.router
-}
-
-/** An option that is malformed counts as absent. */
-const value = <T>(options: Dhcp['options'], codec: DhcpOptionCodec<T>): T | undefined =>
-  ifWellFormed(() => readOption(options, codec))

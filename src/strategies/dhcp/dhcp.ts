@@ -42,7 +42,7 @@ export const dhcp: Strategy<DhcpPlan> = {
     gatewayIp: 'changes',
     sessions: 'kept; not where gateways translate addresses or keep state',
     needs:
-      'a DHCP server in the inventory (gwswitch, dnsmasq, Kea, ISC dhcpd) and a client that can be made to renew (dhcpcd as it comes)',
+      'a DHCP server in the inventory (gwswitch, dnsmasq, Kea, ISC dhcpd) or gwswitch serve dhcp-shim, and a client that can be made to renew (dhcpcd as it comes)',
   },
   takes: ['vlanId', 'verifyTo'],
   plan: planDhcp,
@@ -73,10 +73,12 @@ export const dhcp: Strategy<DhcpPlan> = {
   rollback: (plan, stage) => withClient(plan, stage, (tools) => rollBack(plan, tools, stage)),
   describe: (plan) => [
     ...plan.cautions,
-    `tell the DHCP server (${plan.reach}) to give ${plan.vm.name} (${plan.vm.ip}) the router ${plan.to.ip} (${plan.to.name}, site ${plan.to.site})`,
+    givingText(plan),
     ...plan.triggers.map((each, i) => `${i === 0 ? 'then' : 'if it does not act,'} ${triggerText(plan, each)}`),
     `check by an echo from far away that ${plan.vm.name} leaves through ${plan.to.mac}, that something comes back, and that its last ACK gave it ${plan.to.ip}`,
-    'otherwise have the server give again what it gave before, and a client that took the new router ask again',
+    isShim(plan)
+      ? `otherwise say so: nothing is taken back, for a shim gives ${plan.vm.name} the gateway of this site whatever happens`
+      : 'otherwise have the server give again what it gave before, and a client that took the new router ask again',
   ],
 }
 
@@ -108,6 +110,16 @@ async function lookAt(plan: DhcpPlan, stage: Stage): Promise<Before<DhcpPlan>> {
     return before(null)
   }
   return before(plan.scene.families.includes(6) ? await withIp6(plan, ends, stage) : ends)
+}
+
+const isShim = ({server}: DhcpPlan): boolean => server.server === 'shim'
+
+function givingText(plan: DhcpPlan): string {
+  const {vm, to, reach} = plan
+  const gateway = `the router ${to.ip} (${to.name}, site ${to.site})`
+  return isShim(plan)
+    ? `tell no DHCP server anything: ${reach} gives ${vm.name} (${vm.ip}) ${gateway}`
+    : `tell the DHCP server (${reach}) to give ${vm.name} (${vm.ip}) ${gateway}`
 }
 
 /** What its server says tells more than the guess that a firewall keeps the VM from answering. */

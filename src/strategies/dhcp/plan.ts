@@ -14,6 +14,7 @@ import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {DhcpBackend, DhcpClient, Statement, Transaction} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
+import {chooseServer} from './choose-server.ts'
 import {type ClientRecord, DEFAULT_STATE, readClient} from './client-store.ts'
 
 export type PlannedTrigger =
@@ -61,13 +62,6 @@ const GUEST_MS = 6000
 /** @throws Failure `usage` where this strategy cannot make the switchover, with the way out. */
 export async function planDhcp(switchover: Switchover, options: StrategyOptions, world: World): Promise<DhcpPlan> {
   const {vm, segment, from, to} = switchover
-  const {dhcp} = segment
-  if (!dhcp) {
-    throw new Failure(
-      'usage',
-      `the dhcp strategy needs to know the DHCP server of ${segment.name}: want segments.${segment.name}.dhcp in the inventory`,
-    )
-  }
   if (from.ip === to.ip) {
     throw new Failure(
       'usage',
@@ -75,8 +69,9 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     )
   }
   const client: DhcpClient = {name: vm.name, ip: vm.ip, mac: vm.mac}
+  const {dhcp, caution} = await chooseServer(segment, client, to)
   const backend = backendFor(dhcp, {segment: segment.name, world})
-  await backend.check(client)
+  await backend.check(client, to)
   const via = chooseInterface(await world.interfaces(), switchover, options.interfaceName, {
     otherwise: ": name the VM's port or a gateway's leg with -i",
     where: "its DHCP server, at its new site's gateway or on its hypervisor",
@@ -102,6 +97,7 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     longestMs: triggers.reduce((sum, {longestMs}) => sum + longestMs, 0),
     ...{scene, before: null, statement: null, serial: null},
     cautions: [
+      ...(caution === undefined ? [] : [caution]),
       ...cautionsOf(switchover, scene),
       ...(scene.vantage === 'port' ? await unseenRedirects(vm.name, via.name, world) : []),
     ],
@@ -136,7 +132,7 @@ async function chooseTriggers(
   if (kind === 'dhclient' && !byNak) {
     throw new Failure(
       'usage',
-      `${vm.name} runs stock dhclient, which keeps its old router on a renewal: install the exit hook of docs/dhcp.md and write "client: dhclient-hook", or serve the segment with gwswitch serve dhcp, whose NAK it obeys`,
+      `${vm.name} runs stock dhclient, which keeps its old router on a renewal: install the exit hook of docs/dhcp.md and write "client: dhclient-hook", or have gwswitch serve dhcp or serve dhcp-shim answer it, whose NAK it obeys`,
     )
   }
   const triggers: PlannedTrigger[] = []

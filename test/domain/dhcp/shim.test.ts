@@ -254,7 +254,7 @@ describe('a frame with it', () => {
 describe('whose leases are changed', () => {
   it('is whose segment has other gateways elsewhere', () => {
     expect([...scope.vms.values()]).toEqual([
-      {name: 'web-07', mac: VM_MAC, segment: 'tenant-a', local: [Y], foreign: new Set([X])},
+      {name: 'web-07', mac: VM_MAC, ip: VM_IP, segment: 'tenant-a', local: [Y], foreign: new Set([X])},
     ])
     expect(scope.leftOut).toEqual([
       {segment: 'tenant-b', reason: 'has the same gateway address at every site, which DHCP cannot tell apart'},

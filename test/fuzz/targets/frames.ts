@@ -25,7 +25,7 @@ const ofFrames = (name: string, read: (frame: Uint8Array) => unknown): Target =>
 
 /** Every client is a VM, and every router in the captures the other site's. */
 const VM = {
-  ...{name: 'vm', mac: '02:00:00:00:00:10', segment: 'lan', local: ['10.0.0.2']},
+  ...{name: 'vm', mac: '02:00:00:00:00:10', ip: '10.0.0.10', segment: 'lan', local: ['10.0.0.2']},
   foreign: new Set(['10.0.0.1', '10.9.0.1', '10.9.0.2']),
 }
 const SHIM = {

@@ -17,8 +17,15 @@ describe('a logged frame', () => {
   it('is what the bridge sends out of a port', () => {
     expect(parseLogged(logged(PORT, BRIDGE, L2, PAYLOAD))).toEqual({
       bytes: Uint8Array.from(hex('c2aadd82ec3d 029547fe3c5c 0800 4500')),
+      inIndex: undefined,
       outIndex: 4,
     })
+  })
+
+  it('is what came in by a port, whose way out is not decided yet', () => {
+    const [port, bridge] = [attribute(6, hex('00000003')), attribute(4, hex('00000002'))]
+    expect(parseLogged(logged(port, bridge, L2, PAYLOAD))).toMatchObject({inIndex: 3, outIndex: undefined})
+    expect(parseLogged(logged(bridge, L2, PAYLOAD))?.inIndex).toBe(2)
   })
 
   it('names the port alone where the kernel knows no bridge netfilter', () => {
@@ -35,7 +42,6 @@ describe('a logged frame', () => {
   it.each([
     ['another message', {...logged(PORT, L2, PAYLOAD), type: 2}],
     ['one without a header', logged(PORT, PAYLOAD)],
-    ['one that goes nowhere', logged(L2, PAYLOAD)],
     ['one without a packet', logged(PORT, L2)],
   ])('is not %s', (_, message) => {
     expect(parseLogged(message)).toBeUndefined()

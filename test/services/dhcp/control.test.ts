@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import {controlSession, watchers} from '../../../src/services/dhcp/control.ts'
+import {controlSession, serverStatus, watchers} from '../../../src/services/dhcp/control.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {verifyReconfigure} from '../../../src/wire/dhcp-auth.ts'
 import {
@@ -21,19 +21,12 @@ describe('control', () => {
     const said: Record<string, unknown>[] = []
     const watching = watchers()
     const lines = {send: (value: unknown) => said.push(value as Record<string, unknown>) * 0, close: () => {}}
-    const session = controlSession(
-      {
-        engine,
-        forcerenewer: renewer,
-        nowMs: () => clock.nowMs,
-        watchers: watching,
-        interfaceName: 'eth0',
-        sinceMs: NOW,
-        residentBytes: () => 1,
-        warn: parts.outside.warn,
-      },
-      lines,
-    )
+    const control = {
+      ...{engine, forcerenewer: renewer, nowMs: () => clock.nowMs, watchers: watching, warn: parts.outside.warn},
+      ...{interfaceName: 'eth0', sinceMs: NOW, residentBytes: () => 1},
+      status: () => serverStatus(control),
+    }
+    const session = controlSession(control, lines)
     const ask = (request: unknown) => {
       session.onLine(typeof request === 'string' ? request : JSON.stringify(request))
       return said.at(-1)!

@@ -71,6 +71,13 @@ describe('serve site keeps of root', () => {
       [CAP_NET_RAW, ...FILES],
       ['/var/lib/gwswitch', '/run/lock'],
     ],
+    [
+      'what is remembered of clients, for a shim that the inventory does not name',
+      {change: strategies('dhcp')},
+      [CAP_NET_RAW],
+      ['/var/lib/gwswitch'],
+    ],
+    ["a shim's socket", {change: dhcp('{ server: shim }')}, [CAP_NET_RAW, ...FILES], ['/var/lib/gwswitch']],
     ["a DHCP server's socket", {change: dhcp('{ server: gwswitch }')}, [CAP_NET_RAW, ...FILES], ['/var/lib/gwswitch']],
   ])('%s', (_, given, capabilities, folders) => {
     expect(rightsOf(given)).toEqual({capabilities, folders})

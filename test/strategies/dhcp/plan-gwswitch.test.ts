@@ -7,7 +7,7 @@ import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
 import {serveJson} from '../../../src/net/stream/json-lines.ts'
 import type {UnixServer} from '../../../src/net/stream/unix-socket.ts'
-import {controlSession, watchers} from '../../../src/services/dhcp/control.ts'
+import {controlSession, serverStatus, watchers} from '../../../src/services/dhcp/control.ts'
 import type {DhcpPlan} from '../../../src/strategies/dhcp/plan.ts'
 import {planDhcp} from '../../../src/strategies/dhcp/plan.ts'
 import {factsFor, type Options} from '../../domain/dhcp/maker.ts'
@@ -43,14 +43,9 @@ async function served(options: Options, times: {leaseS?: number; t1S?: number}):
 async function listen({engine, renewer, clock, outside}: Server): Promise<void> {
   await socket?.close()
   const parts = {
-    engine,
-    forcerenewer: renewer,
-    nowMs: () => clock.nowMs,
-    watchers: watchers(),
-    interfaceName: 'eth0',
-    sinceMs: 0,
-    residentBytes: () => 1,
-    warn: outside.warn,
+    ...{engine, forcerenewer: renewer, nowMs: () => clock.nowMs, watchers: watchers(), warn: outside.warn},
+    ...{interfaceName: 'eth0', sinceMs: 0, residentBytes: () => 1},
+    status: () => serverStatus(parts),
   }
   socket = await serveJson(join(dir, 'sock'), {lineLimit: 16_384, connectionLimit: 8}, (lines) =>
     controlSession(parts, lines),

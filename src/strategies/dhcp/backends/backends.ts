@@ -3,7 +3,7 @@ import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import type {DhcpBackend} from './backend.ts'
 import type {BackendStage} from './context.ts'
 import {dnsmasqBackend} from './dnsmasq.ts'
-import {gwswitchBackend} from './gwswitch.ts'
+import {gwswitchBackend, shimBackend} from './gwswitch.ts'
 import {iscBackend} from './isc.ts'
 import {keaBackend} from './kea.ts'
 
@@ -12,6 +12,8 @@ export function backendFor(dhcp: SegmentDhcp, context: BackendStage): DhcpBacken
   switch (dhcp.server) {
     case 'gwswitch':
       return gwswitchBackend(dhcp, context.segment)
+    case 'shim':
+      return shimBackend(dhcp, context.segment)
     case 'dnsmasq':
       return dnsmasqBackend(dhcp, context)
     case 'kea':

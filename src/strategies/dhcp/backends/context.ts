@@ -12,6 +12,13 @@ export interface BackendStage {
   readonly world: Pick<World, 'sleep'>
 }
 
+/** A server that is out of reach by now says nothing against what the VM does. */
+export const orUnknown = <T>(asked: Promise<T>): Promise<T | undefined> =>
+  asked.catch((error: unknown) => {
+    if (error instanceof Failure) return undefined
+    throw error
+  })
+
 /** Nonces of servers that hand out a fixed one: what their configuration says stands in the inventory's file too. */
 export function nonceFrom({nonces}: SegmentDhcp): DhcpBackend['nonce'] {
   return async ({mac}) => {

@@ -1,24 +1,70 @@
-// Our own server, `gwswitch serve dhcp`, by its control socket.
+// Our own server, `gwswitch serve dhcp`, and our shim in front of another, by their control sockets.
 import {
   type ControlAnswers,
   type ControlRequest,
   type ControlResponse,
   DEFAULT_CONTROL_SOCKET,
+  DEFAULT_SHIM_SOCKET,
 } from '../../../domain/dhcp/control.ts'
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
 import {sharedJson} from '../../../net/stream/json-lines.ts'
+import type {Ipv4} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 
-const WHAT = 'gwswitch serve dhcp'
+const SERVER = 'gwswitch serve dhcp'
+const SHIM = 'gwswitch serve dhcp-shim'
 
-export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp, segment: string): DhcpBackend {
-  const server = sharedJson(control, WHAT)
+export const gwswitchBackend = ({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp, segment: string): DhcpBackend =>
+  socketBackend('gwswitch', SERVER, control, segment)
+
+/** Nothing is told to it: it gives the VMs at its host the gateway of its site. */
+export function shimBackend({control = DEFAULT_SHIM_SOCKET}: SegmentDhcp, segment: string): DhcpBackend {
+  const shim = socketBackend('shim', SHIM, control, segment)
+  return {
+    ...shim,
+    async setRouter(client, gateway) {
+      // No order to refuse its next renewal stays behind, also where this cannot be done.
+      await shim.restore(client, {router: null, own: null, legible: true})
+      await shim.setRouter(client, gateway)
+    },
+    async check(client, to) {
+      await shim.check(client, to)
+      const {router} = await shim.statement(client)
+      if (to !== undefined && router !== to.ip) {
+        throw new Failure(
+          'usage',
+          `${SHIM} at ${control} gives ${client.name} ${router}, not ${to.ip} (site ${to.site}): a VM gets the gateway of the site that its hypervisor is in. Run this there`,
+        )
+      }
+      // One of whom nothing is known yet may be here.
+      if ((await shimKnows(control, client))?.port !== null) return
+      throw new Failure(
+        'usage',
+        `${client.name} is at no port of this host, as far as ${SHIM} knows: run this where it is`,
+      )
+    },
+  }
+}
+
+/** What the shim at a socket knows of a client: its port there, null for none, and the router that it gives; undefined if nothing. */
+export async function shimKnows(
+  control: string,
+  {mac}: Pick<DhcpClient, 'mac'>,
+): Promise<{readonly port: string | null; readonly router: Ipv4 | undefined} | undefined> {
+  const answer = (await sharedJson(control, SHIM).ask({do: 'transaction', vm: mac})) as ControlResponse
+  if (!answer.ok) return undefined
+  const {port = null, nextRouter} = answer as unknown as ControlAnswers['transaction']
+  return {port, router: nextRouter}
+}
+
+function socketBackend(kind: 'gwswitch' | 'shim', what: string, control: string, segment: string): DhcpBackend {
+  const server = sharedJson(control, what)
   async function ask<D extends ControlRequest['do']>(
     request: ControlRequest & {readonly do: D},
   ): Promise<ControlAnswers[D]> {
     const answer = (await server.ask(request)) as ControlResponse
-    if (!answer.ok) throw new Failure(answer.error.kind, `${WHAT}: ${answer.error.message}`)
+    if (!answer.ok) throw new Failure(answer.error.kind, `${what}: ${answer.error.message}`)
     return answer as unknown as ControlAnswers[D]
   }
   /** Undefined if the server holds no lease for the client. */
@@ -34,19 +80,19 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
     }
   }
   return {
-    kind: 'gwswitch',
-    reach: `${WHAT} by ${control}`,
+    kind,
+    reach: `${what} by ${control}`,
     async check(client) {
       const {segments} = await ask({do: 'status'})
       if (segments.some((each) => each.segment === segment)) return
-      throw new Failure('usage', `${WHAT} at ${control} does not serve segment ${segment} of ${client.name}`)
+      throw new Failure('usage', `${what} at ${control} does not serve segment ${segment} of ${client.name}`)
     },
     async setRouter(client, {site, ip}) {
       const {router} = await ask({do: 'relocate', vm: client.mac, site, trigger: false})
       if (router === ip) return
       throw new Failure(
         'refused',
-        `${WHAT} gives ${client.name} the router ${router ?? 'none'} for site ${site}, not ${ip}: do its inventory and ours differ?`,
+        `${what} gives ${client.name} the router ${router ?? 'none'} for site ${site}, not ${ip}: do its inventory and ours differ?`,
       )
     },
     async statement(client) {
@@ -76,7 +122,7 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
     },
     async nextReplay(client) {
       const found = await transaction(client, true)
-      if (!found) throw new Failure('usage', `${WHAT} holds no lease for ${client.name} (${client.mac})`)
+      if (!found) throw new Failure('usage', `${what} holds no lease for ${client.name} (${client.mac})`)
       return BigInt(found.replay)
     },
     nakNext: async (client) => void (await ask({do: 'nak', vm: client.mac})),

@@ -1,0 +1,157 @@
+// A VM that lands at the other site's hypervisor, whose shim has it renew at once: real servers and clients.
+import {writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {describe, expect, it} from 'vitest'
+import type {ControlAnswers, ControlRequest, ControlResponse} from '../../src/domain/dhcp/control.ts'
+import {connectJson} from '../../src/net/stream/json-lines.ts'
+import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
+import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {startDhclient} from './dhcp-clients.ts'
+import {GATEWAYS, textOf, until} from './dhcp-lab.ts'
+import {startDhcpcd} from './dhcp-servers.ts'
+import {startShim, stop} from './dhcp-shims.ts'
+import {startPlainDnsmasq, type TwoHypervisors, withTwoHypervisors} from './two-hypervisors.ts'
+
+const needed = ['dnsmasq', 'dhcpcd', 'dhclient', 'nft']
+const present = await Promise.all(needed.map(hasProgram))
+const missing = noNamespaces ?? needed.find((_, i) => !present[i])
+const {rx, ry} = GATEWAYS
+/** Longer than anything here takes: what happens before is no renewal of its own. */
+const LONG_S = 300
+
+describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no ${missing})` : ''}`, () => {
+  it('have dhcpcd renew at once where it lands: by switch, and by a word to the control socket alone', async () => {
+    await withTwoHypervisors(async (lab) => {
+      const shims = await startBoth(lab, LONG_S)
+      await startDhcpcd(lab)
+      expect(await lab.router()).toBe(rx.ip)
+      await lab.moveTo('y')
+      await speaks(lab)
+
+      const there = await switchAt(lab, 'x')
+      expect([there.code, there.stderr]).toEqual([2, expect.stringContaining(`gives web-07 ${ry.ip}, not ${rx.ip}`)])
+      const plan = await switchAt(lab, 'y', '--dry-run')
+      expect(plan.stdout).toContain('tell no DHCP server anything')
+      expect(plan.stdout).toContain('by an authenticated FORCERENEW')
+
+      const moved = await switchAt(lab, 'y', '--json')
+      expect(JSON.parse(moved.stdout), moved.stdout + moved.stderr).toMatchObject({
+        ...{end: 'switched', code: 'served', exitCode: 0, uses: {name: 'ry'}},
+        evidence: expect.arrayContaining([`its last ACK gave it ${ry.ip}`]),
+      })
+      expect(await lab.router()).toBe(ry.ip)
+
+      await lab.moveTo('x')
+      await speaks(lab)
+      const startedMs = performance.now()
+      expect(await ask(lab, 'x', {do: 'forcerenew', vm: 'web-07'})).toMatchObject({ok: true, trigger: 'forcerenew'})
+      await routed(lab, rx.ip)
+      const tookMs = performance.now() - startedMs
+      process.stdout.write(`from the word to the new route: ${Math.round(tookMs)} ms\n`)
+      expect(tookMs).toBeLessThan(3000)
+      expect(textOf(shims[0]!.log)).toMatch(/event=DHCPFORCERENEW vm=web-07/)
+      for (const shim of shims) await stop(shim)
+    })
+  }, 120_000)
+
+  it('take nothing back, and say so, where the VM was not seen to follow', async () => {
+    await withTwoHypervisors(async (lab) => {
+      const shims = await startBoth(lab, LONG_S)
+      await startDhcpcd(lab)
+      await lab.client.run('ip', 'route', 'add', 'default', 'via', rx.ip, 'dev', lab.client.interface, 'metric', '1')
+      await lab.moveTo('y')
+      await speaks(lab)
+      const {code, stdout, stderr} = await switchAt(lab, 'y', '--json')
+      const document = JSON.parse(stdout) as SwitchDocument
+      expect(document, stdout + stderr).toMatchObject({
+        end: 'unknown',
+        code: 'elsewhere',
+        rolledBack: false,
+        exitCode: 7,
+      })
+      expect(code).toBe(7)
+      expect(document.evidence).toContain(`its last ACK gave it ${ry.ip}`)
+      expect(document.rollback!.evidence[0]).toContain(
+        'a shim gives the VMs at its hypervisor the gateway of their site',
+      )
+      for (const shim of shims) await stop(shim)
+    })
+  }, 120_000)
+
+  it('refuse the renewal of dhclient as it comes once, which then takes the new router', async () => {
+    await withTwoHypervisors(async (lab) => {
+      const shims = await startBoth(lab, 4)
+      await startDhclient(lab, false)
+      expect(await lab.router()).toBe(rx.ip)
+      await lab.moveTo('y')
+      await speaks(lab)
+      const {stdout, stderr} = await switchAt(lab, 'y', '--json')
+      expect(JSON.parse(stdout), stdout + stderr).toMatchObject({end: 'switched', code: 'served', exitCode: 0})
+      expect(await lab.router()).toBe(ry.ip)
+      const log = textOf(shims[1]!.log)
+      expect(log.match(/event=changed .*answer=DHCPNAK/g)).toHaveLength(1)
+      expect(await ask(lab, 'y', {do: 'transaction', vm: 'web-07'})).toMatchObject({kind: 'dhclient', router: ry.ip})
+      for (const shim of shims) await stop(shim)
+    })
+  }, 120_000)
+
+  it('know nothing of each other’s VMs without their key, and tell nobody who has another one', async () => {
+    await withTwoHypervisors(async (lab) => {
+      const shims = await startBoth(lab, LONG_S, [
+        'one that site x alone has: 32 or more',
+        'and another that site y alone has',
+      ])
+      await startDhcpcd(lab)
+      await lab.moveTo('y')
+      await speaks(lab)
+      expect(await ask(lab, 'y', {do: 'forcerenew', vm: 'web-07'})).toMatchObject({ok: false, error: {kind: 'refused'}})
+      expect(await ask(lab, 'y', {do: 'transaction', vm: 'web-07'})).toMatchObject({ok: false, error: {kind: 'usage'}})
+      for (const shim of shims) await stop(shim)
+    })
+  }, 120_000)
+})
+
+const KEY = 'a secret that the shims of both sites have'
+
+/** Of x and of y. */
+async function startBoth(lab: TwoHypervisors, pollS: number, keys: readonly string[] = [KEY, KEY]) {
+  await startPlainDnsmasq(lab)
+  const started = []
+  for (const [i, site] of (['x', 'y'] as const).entries()) {
+    const key = join(lab.dir, `key-${site}`)
+    writeFileSync(key, `${keys[i]}\n`, {mode: 0o600})
+    const place = {namespace: site === 'x' ? lab.hx : lab.hy, elsewhere: 'dci', pollS}
+    started.push(await startShim(lab, site, place, '--key', key))
+  }
+  return started
+}
+
+/** QEMU sends RARPs for a guest that has been moved; a frame of the guest does as well. */
+async function speaks(lab: TwoHypervisors): Promise<void> {
+  await until(
+    () =>
+      lab.client.run('ping', '-c', '1', '-W', '1', rx.ip).then(
+        () => true,
+        () => false,
+      ),
+    () => 'the VM does not reach its router',
+  )
+}
+
+const switchAt = (lab: TwoHypervisors, site: 'x' | 'y', ...flags: readonly string[]) =>
+  lab.gwswitchIn(lab.hy, 'switch', 'web-07', '--to', site, '-i', 'vm0', ...flags)
+
+const routed = (lab: TwoHypervisors, ip: string): Promise<void> =>
+  until(
+    async () => (await lab.router()) === ip,
+    () => `the client does not use ${ip}`,
+  )
+
+async function ask(lab: TwoHypervisors, site: 'x' | 'y', request: ControlRequest): Promise<ControlResponse> {
+  const peer = await connectJson(join(lab.dir, `shim-${site}.sock`), 'the shim')
+  try {
+    return (await peer.ask(request)) as ControlResponse & ControlAnswers[keyof ControlAnswers]
+  } finally {
+    peer.close()
+  }
+}

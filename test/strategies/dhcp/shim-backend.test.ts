@@ -1,0 +1,134 @@
+// The back end of a shim, and when it is the one that counts.
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import type {SegmentDhcp} from '../../../src/domain/inventory/segment-dhcp.ts'
+import {backendFor} from '../../../src/strategies/dhcp/backends/backends.ts'
+import {chooseServer} from '../../../src/strategies/dhcp/choose-server.ts'
+import {derivedNonce} from '../../../src/wire/dhcp-auth.ts'
+import {inventory, NOW, SERVER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
+import {PORT, SECRET, type ShimInMemory, shimInMemory} from '../../services/shim-in-memory.ts'
+
+const CLIENT = {name: 'web-07', ip: VM_IP, mac: VM_MAC}
+const [X, Y] = [
+  {site: 'x', ip: '10.0.0.1'},
+  {site: 'y', ip: '10.0.0.2'},
+]
+const SEGMENT = inventory.segments.find(({name}) => name === 'tenant-a')!
+
+let dir: string
+let open: AsyncDisposableStack
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'gwswitch-shim-'))
+  open = new AsyncDisposableStack()
+})
+afterEach(async () => {
+  await open.disposeAsync()
+  rmSync(dir, {recursive: true, force: true})
+})
+const control = (): string => join(dir, 'sock')
+
+async function listening(change: (shim: ShimInMemory) => void = (shim) => shim.lease(1)): Promise<ShimInMemory> {
+  const shim = shimInMemory('y')
+  await shim.listen(control(), open)
+  change(shim)
+  return shim
+}
+
+const backend = () =>
+  backendFor({server: 'shim', control: control()}, {segment: SEGMENT.name, world: {sleep: async () => {}}})
+
+describe('a shim as back end', () => {
+  it('tells what the ACK at the VM’s port gave it, by what and until when', async () => {
+    await listening()
+    expect(await backend().lastTransaction(CLIENT)).toEqual({
+      ...{xid: 1, serial: new Date(NOW).toISOString(), router: Y.ip, acked: Y.ip, serverId: SERVER, kind: undefined},
+      ...{canListen: true, renewsNs: BigInt(NOW + 30_000) * 1_000_000n, renewS: 30},
+    })
+    expect(await backend().nonce(CLIENT)).toEqual(derivedNonce(SECRET, VM_MAC))
+    // Each above the one before, and that of the ACK.
+    const first = await backend().nextReplay!(CLIENT)
+    expect([first > BigInt(NOW) * 1_000_000n, (await backend().nextReplay!(CLIENT)) > first]).toEqual([true, true])
+  })
+
+  it('says that its own site’s gateway comes next, and nothing of the VM alone', async () => {
+    await listening()
+    expect(await backend().statement(CLIENT)).toEqual({router: Y.ip, own: null, legible: true})
+    await backend().setRouter(CLIENT, Y)
+    await backend().restore(CLIENT, {router: Y.ip, own: null, legible: true})
+    expect(await backend().statement(CLIENT)).toEqual({router: Y.ip, own: null, legible: true})
+  })
+
+  it('gives no other gateway, and leaves no order behind that was for one', async () => {
+    const shim = await listening()
+    await backend().nakNext!(CLIENT)
+    expect(shim.clients.refused.size).toBe(1)
+    await expect(backend().setRouter(CLIENT, X)).rejects.toThrow('the gateway of their site, here y')
+    expect(shim.clients.refused.size).toBe(0)
+  })
+
+  it.each<[string, typeof X, (shim: ShimInMemory) => void, RegExp | undefined]>([
+    ['its own gateway for a VM at a port', Y, (shim) => shim.lease(1), undefined],
+    ['its own gateway for one that it has not heard yet', Y, () => {}, undefined],
+    ['that of another site', X, (shim) => shim.lease(1), /gives web-07 10.0.0.2, not 10.0.0.1 \(site x\)/],
+    [
+      'its own for a VM that is gone',
+      Y,
+      (shim) => {
+        shim.lease(1)
+        shim.state.ports = []
+      },
+      /web-07 is at no port of this host/,
+    ],
+  ])('is asked for %s', async (_, to, change, problem) => {
+    await listening(change)
+    const checked = backend().check(CLIENT, to)
+    if (problem === undefined) await checked
+    else await expect(checked).rejects.toMatchObject({kind: 'usage', message: expect.stringMatching(problem)})
+  })
+})
+
+describe('the server that counts', () => {
+  const kea: SegmentDhcp = {server: 'kea', state: '/s', address: SERVER}
+  const named: SegmentDhcp = {server: 'shim', control: '/elsewhere'}
+  const choose = (dhcp: SegmentDhcp | undefined, to = Y) => chooseServer({...SEGMENT, dhcp}, CLIENT, to, control())
+  const shim = () => ({server: 'shim', control: control()})
+
+  it.each<[string, SegmentDhcp | undefined, typeof Y, ((shim: ShimInMemory) => void) | undefined, () => object]>([
+    ['a shim that has the VM at a port', undefined, Y, (made) => made.lease(1), shim],
+    ['such a shim before the server of the inventory', kea, Y, (made) => made.lease(1), () => ({...kea, ...shim()})],
+    ['the shim that the inventory names', named, Y, (made) => made.lease(1), () => named],
+    ['the inventory’s where the shim gives another gateway', kea, X, (made) => made.lease(1), () => kea],
+    ['the inventory’s where the shim has not heard the VM', kea, Y, () => {}, () => kea],
+    [
+      'the inventory’s where the VM is at no port of the shim',
+      kea,
+      Y,
+      (made) => {
+        made.lease(1)
+        made.state.ports = []
+      },
+      () => kea,
+    ],
+    ['the inventory’s where there is no shim', kea, Y, undefined, () => kea],
+  ])('is %s', async (_, dhcp, to, change, expected) => {
+    if (change) await listening(change)
+    expect((await choose(dhcp, to)).dhcp).toEqual(expected())
+  })
+
+  it('is said where it is not that of the inventory', async () => {
+    await listening()
+    const {caution} = await choose(kea)
+    expect(caution).toContain(`web-07 at ${PORT.name}; kea, the server of the inventory, is told nothing`)
+    expect((await choose(undefined)).caution).not.toContain('inventory')
+    expect((await choose(named)).caution).toBeUndefined()
+  })
+
+  it('is wanted in the inventory, or a shim', async () => {
+    await expect(choose(undefined)).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringMatching(/want segments.tenant-a.dhcp in the inventory, or gwswitch serve dhcp-shim/),
+    })
+  })
+})
