@@ -95,6 +95,22 @@ export interface Ordered {
   readonly trigger: 'forcerenew' | 'nak' | 'renewal' | 'none'
   /** When the client asks by itself at the latest, ISO 8601, UTC; past if it should have asked and did not. */
   readonly renewsBy: string | undefined
+  /** Whether the other server has it on its disk; `unreachable` gets it later. Only where there is one. */
+  readonly peer?: 'taken' | 'unreachable' | undefined
+}
+
+/** The other server of the segment. */
+export interface PeerStatus {
+  /** ADDRESS:PORT. */
+  readonly peer: string
+  /** It has taken all that it was told, and answers. */
+  readonly connected: boolean
+  /** For how long that is so. */
+  readonly since: string
+  /** The greatest of the directives here. */
+  readonly lastSequence: number
+  /** The greatest there by its last answer; undefined without one. */
+  readonly peerSequence: number | undefined
 }
 
 /** Where a VM is, and who said so. */
@@ -124,6 +140,7 @@ export interface ServerStatus {
   readonly dropped: Readonly<Record<string, number>>
   readonly watchers: number
   readonly residentBytes: number
+  readonly peer?: PeerStatus | undefined
 }
 
 /** Something that happened between a client and the server. */

@@ -20,6 +20,7 @@ import type {Engine, EngineOutside} from './engine.ts'
 import {isoTime, leaseRow, xidText} from './events.ts'
 import type {Forcerenewer} from './forcerenew.ts'
 import {whereOf} from './guarded.ts'
+import type {PeerLink} from './peer-link.ts'
 
 /** Bytes that may wait for a watcher before it is cut off: the server's memory is not its to fill. */
 const WATCHER_BACKLOG = 1 << 20
@@ -29,6 +30,8 @@ export interface ControlParts {
   readonly engine: Engine
   readonly forcerenewer: Forcerenewer
   nowMs(): number
+  /** The other server of the segment, if there is one. */
+  readonly peer?: Pick<PeerLink, 'tell' | 'status'> | undefined
   readonly watchers: Watchers
   readonly interfaceName: string
   readonly sinceMs: number
@@ -71,14 +74,23 @@ export function controlSession(parts: ControlParts, lines: JsonLines): JsonSessi
     const message = known ? error.message : `internal error: ${(error as Error).message}`
     lines.send({ok: false, error: {kind: known ? error.kind : 'runtime', message}})
   }
+  const send = (answer: Answer): void => void lines.send({ok: true, ...answer})
+  const take = (line: string): Promise<void> | undefined => {
+    try {
+      if (line.length > CONTROL_LINE_LIMIT) throw tooLong()
+      const answer = obey(parts, parseControlRequest(line), lines)
+      if (answer instanceof Promise) return answer.then(send)
+      send(answer)
+    } catch (error) {
+      refuse(error)
+    }
+    return undefined
+  }
+  /** An answer that waits for the peer; those to what was asked later come behind it. */
+  let waiting: Promise<void> | undefined
   return {
     onLine(line) {
-      try {
-        if (line.length > CONTROL_LINE_LIMIT) throw tooLong()
-        lines.send({ok: true, ...obey(parts, parseControlRequest(line), lines)})
-      } catch (error) {
-        refuse(error)
-      }
+      waiting = waiting ? waiting.then(() => take(line)) : take(line)
     },
     onTooLong: () => refuse(tooLong()),
     onClose: () => parts.watchers.remove(lines),
@@ -87,7 +99,9 @@ export function controlSession(parts: ControlParts, lines: JsonLines): JsonSessi
 
 const tooLong = (): Failure => new Failure('usage', `the request is longer than ${CONTROL_LINE_LIMIT} bytes`)
 
-function obey(parts: ControlParts, request: ControlRequest, lines: JsonLines): ControlAnswers[keyof ControlAnswers] {
+type Answer = ControlAnswers[keyof ControlAnswers]
+
+function obey(parts: ControlParts, request: ControlRequest, lines: JsonLines): Answer | Promise<Answer> {
   switch (request.do) {
     case 'relocate':
       return relocate(parts, find(parts, request.vm), request.site, request.trigger ?? true)
@@ -146,7 +160,12 @@ function reservationOf({reservations}: Scope, nameOrIp: string): Reservation | u
   return undefined
 }
 
-function relocate(parts: ControlParts, target: Target, site: string | null, trigger: boolean): Ordered {
+function relocate(
+  parts: ControlParts,
+  target: Target,
+  site: string | null,
+  trigger: boolean,
+): Ordered | Promise<Ordered> {
   const {engine, forcerenewer} = parts
   const {scope, mac, lease} = target
   const sites = [...new Set(scope.routers.map((router) => router.site))]
@@ -155,11 +174,16 @@ function relocate(parts: ControlParts, target: Target, site: string | null, trig
   }
   // An order to refuse its next renewal was for another router, and went with a switch that is over.
   const inventorySite = inventorySiteOf(scope, mac)
-  engine.store({directive: {segment: scope.segment, mac, site: site ?? undefined, inventorySite, nak: false}})
+  const said = {segment: scope.segment, mac, site: site ?? undefined, inventorySite, nak: false}
+  const directive = engine.direct(said)
   const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
+  const peer = parts.peer?.tell(directive, trigger ? (sends ? lease.lastSeenMs : 0) : undefined)
   if (sends) forcerenewer.start(scope, lease)
-  return ordered(parts, target, sends ? 'forcerenew' : undefined)
+  return withPeer(ordered(parts, target, sends ? 'forcerenew' : undefined), peer)
 }
+
+const withPeer = (answer: Ordered, peer: ReturnType<PeerLink['tell']> | undefined): Ordered | Promise<Ordered> =>
+  peer ? peer.then((word) => ({...answer, peer: word})) : answer
 
 function whereabouts({engine}: ControlParts, {scope, mac, name}: Target): Whereabouts {
   const directive = engine.directive(scope.segment, mac)
@@ -168,12 +192,12 @@ function whereabouts({engine}: ControlParts, {scope, mac, name}: Target): Wherea
   return {vm: name, said, site, router: routersAt(scope, site)[0]}
 }
 
-function refuseRenewal(parts: ControlParts, target: Target): Ordered {
+function refuseRenewal(parts: ControlParts, target: Target): Ordered | Promise<Ordered> {
   const {scope, mac} = target
   const site = saidSite(scope, parts.engine.directive(scope.segment, mac))
   const inventorySite = inventorySiteOf(scope, mac)
-  parts.engine.store({directive: {segment: scope.segment, mac, site, inventorySite, nak: true}})
-  return ordered(parts, target, 'nak')
+  const directive = parts.engine.direct({segment: scope.segment, mac, site, inventorySite, nak: true})
+  return withPeer(ordered(parts, target, 'nak'), parts.peer?.tell(directive))
 }
 
 function forcerenew(parts: ControlParts, target: Target): Ordered {
@@ -271,5 +295,6 @@ export function status(parts: ControlParts): ServerStatus {
     dropped: engine.counters.dropped(),
     watchers: parts.watchers.size,
     residentBytes: parts.residentBytes(),
+    peer: parts.peer?.status(),
   }
 }

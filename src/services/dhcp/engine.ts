@@ -4,8 +4,9 @@ import type {Holder} from '../../domain/dhcp/conflict.ts'
 import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
 import type {Counters} from '../../domain/dhcp/counters.ts'
 import type {Directive, Lease} from '../../domain/dhcp/lease.ts'
+import {nextSequence} from '../../domain/dhcp/replication.ts'
 import type {ServerFacts} from '../../domain/dhcp/scope.ts'
-import {bookOf, dhcpServer, directiveOf, isAnsweredRequest, step} from '../../domain/dhcp/server.ts'
+import {bookOf, dhcpServer, directiveOf, isAnsweredRequest, newsOf, step} from '../../domain/dhcp/server.ts'
 import type {
   Arrival,
   Batch,
@@ -27,6 +28,8 @@ export interface EngineOutside {
   newNonce(): string
   /** Durable when it returns. @throws Failure */
   commit(leases: Iterable<Lease>, directives?: Iterable<Directive>): void
+  /** What a client or the inventory did to directives is durable. Left out where there is no other server. */
+  readonly replicate?: ((directives: readonly Directive[]) => void) | undefined
   send(departures: readonly Departure[]): void
   /** Who uses the address; undefined: do not ask. `relay` is that of the client, if it has one. */
   readonly probe: ((ip: Ipv4, client: Mac, relay: Ipv4 | undefined) => Promise<Holder | undefined>) | undefined
@@ -38,6 +41,9 @@ export interface EngineOutside {
   readonly maximum: number
 }
 
+/** What was said of a client. */
+export type Said = Omit<Directive, 'version' | 'receivedSite'>
+
 export interface Engine {
   readonly facts: ServerFacts
   readonly counters: Counters
@@ -45,8 +51,16 @@ export interface Engine {
   receive(batch: readonly Arrival[]): void
   book(segment: string): LeaseBook
   directive(segment: string, mac: Mac): Directive | undefined
-  /** Stores a lease or a directive that changed for another reason than a client's message. @throws Failure */
-  store(change: {readonly lease?: Lease; readonly directive?: Directive}): void
+  /** All of them, the segments' that are not served too. */
+  directives(): readonly Directive[]
+  /** The greatest of all directives that were ever seen. */
+  readonly lastSequence: number
+  /** Stores a lease that changed for another reason than a client's message. @throws Failure */
+  store(lease: Lease): void
+  /** Stores what was said here of a client, as the newest word about it; returns what is to be replicated. @throws Failure */
+  direct(said: Said): Directive
+  /** Stores what is news among the directives of another server, and returns it. @throws Failure */
+  take(directives: readonly Directive[]): readonly Directive[]
   /** Goes on with another inventory. */
   reload(facts: ServerFacts, books: ReadonlyMap<string, LeaseBook>): void
   /** Calls `listener` for every DHCPREQUEST that was answered; returns what takes it off. */
@@ -94,6 +108,7 @@ export function createEngine(
   const committed = (batch: Batch): ServerEvent => {
     try {
       outside.commit(batch.leases.values(), batch.directives)
+      if (batch.directives.length > 0) outside.replicate?.(batch.directives)
       return {kind: 'stored', batch}
     } catch (error) {
       return {kind: 'not_stored', batch, why: (error as Error).message}
@@ -125,9 +140,27 @@ export function createEngine(
     receive: (batch) => happen({kind: 'arrivals', batch}),
     book: (segment) => bookOf(server, segment),
     directive: (segment, mac) => directiveOf(server, segment, mac),
-    store({lease, directive}) {
-      outside.commit(lease ? [lease] : [], directive ? [directive] : [])
-      happen({kind: 'changed', lease, directive})
+    directives: () => [...server.directives.values()],
+    get lastSequence() {
+      return server.lastSequence
+    },
+    store(lease) {
+      outside.commit([lease])
+      happen({kind: 'changed', lease})
+    },
+    direct(said) {
+      const sequence = nextSequence(server.lastSequence, Number(outside.now() / 1_000_000n))
+      const directive = {...said, version: {sequence, origin: server.facts.serverIdentifier}}
+      outside.commit([], [directive])
+      happen({kind: 'changed', directives: [directive]})
+      return directive
+    },
+    take(came) {
+      const news = newsOf(server, came)
+      if (news.length === 0) return news
+      outside.commit([], news)
+      happen({kind: 'changed', directives: news})
+      return news
     },
     reload: (next, itsBooks) => happen({kind: 'reloaded', facts: next, books: itsBooks}),
     onRequest(listener) {

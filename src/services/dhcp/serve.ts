@@ -27,10 +27,12 @@ import {forcerenewer} from './forcerenew.ts'
 import {guarded} from './guarded.ts'
 import {openLeaseStore} from './lease-store.ts'
 import {exchangeLine, limitedWarnings, logLine} from './log.ts'
+import {listenForPeer, openPeerLink, type PeerOptions, peerOf} from './peer.ts'
+import type {PeerLink} from './peer-link.ts'
 import {openReader, readAgain} from './reload.ts'
 import {transport} from './transport.ts'
 
-export interface ServeOptions extends ServeRequest {
+export interface ServeOptions extends ServeRequest, PeerOptions {
   /** The lease store. */
   readonly store: string
   readonly sync: 'full' | 'normal'
@@ -59,6 +61,7 @@ export async function serveDhcp(
 ): Promise<ServeDocument> {
   const face = await readyInterface(options.interfaceName)
   const facts = serverFacts(options, inventory, face.addresses)
+  const psk = peerOf(options, facts)
   const user =
     process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
   const nowMs = (): number => Number(world.now() / 1_000_000n)
@@ -75,11 +78,13 @@ export async function serveDhcp(
 
   const watching = watchers()
   let probe: ConflictProbe | undefined
+  let peer: PeerLink | undefined
   let send: EngineOutside['send'] = () => {}
   const outside: EngineOutside = {
     now: world.now,
     newNonce: () => randomBytes(16).toString('hex'),
     commit: store.commit,
+    replicate: (directives) => directives.forEach((each) => void peer?.tell(each)),
     send: (departures) => send(departures),
     probe: options.probeMs === 0 ? undefined : (ip, client, relay) => probe!.probe(ip, client, relay),
     get report() {
@@ -93,10 +98,7 @@ export async function serveDhcp(
     maximum: link.mtu - 28,
   }
   const engine = createEngine(facts, books, store.directives(), outside)
-  const renewer = forcerenewer(engine, outside, (ms, fn) => {
-    const timer = setTimeout(fn, ms)
-    return {cancel: () => clearTimeout(timer)}
-  })
+  const renewer = forcerenewer(engine, outside, after)
   open.defer(() => renewer.stop())
 
   const socket = openDhcpSocket(options.interfaceName, DHCP_SERVER_PORT, (batch) =>
@@ -115,15 +117,21 @@ export async function serveDhcp(
   if (echo) open.defer(() => echo.close())
   probe = conflictProbe(link, {waitMs: options.probeMs, echo, sleep: (ms) => world.sleep(ms)})
 
+  const self = {server: facts.serverIdentifier, segment: facts.local, share: options.share}
+  const shared = {self, engine, forcerenewer: renewer, nowMs, warn}
+  if (psk) {
+    const listening = await listenForPeer(psk, shared)
+    open.defer(() => listening.close())
+  }
   const parts = {
-    engine,
-    forcerenewer: renewer,
-    nowMs,
+    ...shared,
+    get peer() {
+      return peer
+    },
     watchers: watching,
     interfaceName: options.interfaceName,
     sinceMs: nowMs(),
     residentBytes: () => process.memoryUsage.rss(),
-    warn,
   }
   const listening =
     options.control ?? (inventory && findSegment(inventory, facts.local)?.dhcp?.control) ?? DEFAULT_CONTROL_SOCKET
@@ -145,6 +153,11 @@ export async function serveDhcp(
     control: listening,
     user: user?.name,
   })
+  if (psk) {
+    const link = openPeerLink(psk, shared, after, say)
+    open.defer(() => link.stop())
+    peer = link
+  }
   const again = async (): Promise<void> => {
     const stays = (why: string): void =>
       say({event: 'warning', message: `inventory not taken: ${why}; goes on with the one before`})
@@ -168,6 +181,11 @@ export async function serveDhcp(
   const document = {schema: 'gwswitch.serve-dhcp/1', stoppedBy, status: status(parts)} as const
   say({event: 'stopped', message: stoppedBy})
   return document
+}
+
+function after(ms: number, fn: () => void): {cancel(): void} {
+  const timer = setTimeout(fn, ms)
+  return {cancel: () => clearTimeout(timer)}
 }
 
 function openEcho(onReply: (from: string) => void, random: () => number): EchoSocket {

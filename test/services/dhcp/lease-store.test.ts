@@ -136,7 +136,7 @@ describe('the lease store', () => {
     newer.exec(`CREATE TABLE meta (id INTEGER); PRAGMA application_id = ${0x4757646c}; PRAGMA user_version = 9`)
     newer.close()
     await expect(openLeaseStore(join(dir, 'newer.db'))).rejects.toThrow(
-      'is a lease store of version 9, and this gwswitch reads version 3',
+      'is a lease store of version 9, and this gwswitch reads version 4',
     )
   })
 

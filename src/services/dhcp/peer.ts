@@ -1,0 +1,84 @@
+// The other server of the segment: what was asked for about it, and both directions once it is opened.
+import type {ServerFacts} from '../../domain/dhcp/scope.ts'
+import type {Share} from '../../domain/dhcp/serve-request.ts'
+import {Failure} from '../../errors.ts'
+import {answerJson, jsonPeer} from '../../net/stream/json-lines.ts'
+import {connectPsk, listenPsk, type PskPeer, readKeyFile} from '../../net/stream/psk-socket.ts'
+import {type Endpoint, endpointText, readEndpoint} from '../../wire/endpoint.ts'
+import type {After} from './forcerenew.ts'
+import {type PeerLink, type PeerOutside, peerLink} from './peer-link.ts'
+import {PEER_LINE_LIMIT} from './peer-message.ts'
+import {type PeerParts, peerSession} from './peer-session.ts'
+
+/** The port that is registered for DHCP failover. */
+const PEER_PORT = 647
+/** An answer waits for the disk there. */
+const ANSWER_MS = 3000
+/** The peer has one connection, and for a moment another that it has given up. */
+const CONNECTIONS = 8
+
+/** As on the command line. */
+export interface PeerOptions {
+  /** ADDRESS[:PORT] of the other server. */
+  readonly peer?: string | undefined
+  /** ADDRESS[:PORT] of this one. */
+  readonly listenPeer?: string | undefined
+  readonly peerKey?: string | undefined
+  readonly share?: Share | undefined
+}
+
+/** Undefined if there is none. @throws Failure `usage` for the first thing wrong. */
+export function peerOf({peer, listenPeer, peerKey, share}: PeerOptions, facts: ServerFacts): PskPeer | undefined {
+  if (peer === undefined) {
+    const stray = listenPeer === undefined ? peerKey && '--peer-key' : '--listen-peer'
+    if (!stray) return undefined
+    throw new Failure('usage', `${stray} is of no use without --peer ADDRESS, the other server`)
+  }
+  if (peerKey === undefined)
+    throw new Failure('usage', '--peer wants --peer-key FILE: (umask 077; openssl rand -hex 32 >FILE)')
+  if (share === undefined && [...facts.scopes.values()].some(({pool}) => pool.length > 0))
+    throw new Failure(
+      'usage',
+      '--peer: two servers would give out the same addresses (want --share 1/2 here and 2/2 there)',
+    )
+  const own =
+    listenPeer === undefined
+      ? {address: facts.serverIdentifier, port: PEER_PORT}
+      : endpointOf('--listen-peer', listenPeer)
+  return {peer: endpointOf('--peer', peer), own, key: readKeyFile(peerKey)}
+}
+
+function endpointOf(name: string, text: string): Endpoint {
+  const found = readEndpoint(text, PEER_PORT)
+  if (found) return found
+  throw new Failure('usage', `${name} ${text}: is not ADDRESS[:PORT] (want 10.0.0.4 or 10.0.0.4:${PEER_PORT})`)
+}
+
+/** Listens for the peer. @throws Failure `runtime` where it cannot. */
+export const listenForPeer = (psk: PskPeer, parts: PeerParts): Promise<{close(): Promise<void>}> => {
+  const refused = (why: string): void =>
+    parts.warn('peer', `a connection from the peer ${psk.peer.address} is refused: ${why}`)
+  return listenPsk(psk, CONNECTIONS, refused, (socket) =>
+    answerJson(socket, PEER_LINE_LIMIT, (lines) => peerSession(parts, lines)),
+  )
+}
+
+/** Connects to the peer, for as long as it takes. */
+export function openPeerLink(
+  psk: PskPeer,
+  {self, engine, nowMs}: PeerParts,
+  after: After,
+  say: (fields: Record<string, string>) => void,
+): PeerLink {
+  const peer = endpointText(psk.peer)
+  const outside: PeerOutside = {
+    ...{peer, self, nowMs},
+    connect: async (signal) => jsonPeer(await connectPsk(psk, signal), peer, 'the peer', ANSWER_MS),
+    directives: engine.directives,
+    lastSequence: () => engine.lastSequence,
+    after,
+    connected: () => say({event: 'peer', peer, state: 'connected'}),
+    lost: (why) => say({event: 'warning', message: `the peer is not told: ${why}; tried again and again`}),
+  }
+  return peerLink(outside)
+}
