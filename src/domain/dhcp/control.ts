@@ -107,10 +107,8 @@ export interface PeerStatus {
   readonly connected: boolean
   /** For how long that is so. */
   readonly since: string
-  /** The greatest of the directives here. */
+  /** The greatest of the directives here; equal at both where neither has news for the other. */
   readonly lastSequence: number
-  /** The greatest there by its last answer; undefined without one. */
-  readonly peerSequence: number | undefined
 }
 
 /** Where a VM is, and who said so. */

@@ -5,7 +5,7 @@ import type {Directive} from '../../domain/dhcp/lease.ts'
 import type {JsonPeer} from '../../net/stream/json-lines.ts'
 import {isoTime} from './events.ts'
 import type {After} from './forcerenew.ts'
-import {PEER_PAGE, type PeerRequest, type PeerSelf, readPeerAnswer, tellable} from './peer-message.ts'
+import {checkPeerAnswer, PEER_PAGE, type PeerRequest, type PeerSelf, tellable} from './peer-message.ts'
 
 export type PeerWord = 'taken' | 'unreachable'
 
@@ -54,7 +54,7 @@ export function peerLink(outside: PeerOutside): PeerLink {
   /** By segment and MAC, while there is a connection. */
   let pending: Map<string, Pending> | undefined
   let wake = (): void => {}
-  let state: {connected: boolean; sinceMs: number; theirs?: number} = {connected: false, sinceMs: outside.nowMs()}
+  let state = {connected: false, sinceMs: outside.nowMs()}
   let why: string | undefined
 
   const pause = (ms: number): Promise<void> =>
@@ -92,14 +92,13 @@ export function peerLink(outside: PeerOutside): PeerLink {
     const told = page.map(({directive, askSinceMs}) => ({directive: tellable(directive), askSinceMs}))
     let word: PeerWord = 'unreachable'
     try {
-      const theirs = readPeerAnswer(await peer.ask({self: outside.self, told} satisfies PeerRequest))
+      checkPeerAnswer(await peer.ask({self: outside.self, told} satisfies PeerRequest))
       word = 'taken'
       if (!state.connected) {
         state = {connected: true, sinceMs: outside.nowMs()}
         why = undefined
         outside.connected()
       }
-      state.theirs = theirs
     } finally {
       for (const {settle} of page) settle(word)
     }
@@ -160,7 +159,6 @@ export function peerLink(outside: PeerOutside): PeerLink {
       connected: state.connected,
       since: isoTime(state.sinceMs),
       lastSequence: outside.lastSequence(),
-      peerSequence: state.theirs,
     }),
     async stop() {
       stopping.abort()

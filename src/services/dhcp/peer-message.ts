@@ -35,9 +35,7 @@ export interface PeerRequest {
 }
 
 /** All of it is durable; or why it was not taken. */
-export type PeerAnswer =
-  | {readonly ok: true; readonly lastSequence: number}
-  | {readonly ok: false; readonly error: string}
+export type PeerAnswer = {readonly ok: true} | {readonly ok: false; readonly error: string}
 
 const like =
   (holds: (value: string) => boolean, want: string): Shape<string> =>
@@ -81,15 +79,12 @@ export function readPeerRequest(line: string): PeerRequest {
 /** What goes out: where the word was received is of its receiver alone. */
 export const tellable = ({receivedSite: _, ...directive}: Directive): Directive => directive
 
-const ANSWER: Shape<{ok: boolean; lastSequence?: number; error?: string}> = record({
-  ...{ok: flag, lastSequence: optional(sequence), error: optional(text)},
-})
+const ANSWER = record({ok: flag, error: optional(text)})
 
-/** The greatest sequence at the peer. @throws Failure `refused` if it did not take what it was told, `runtime` for no answer of ours. */
-export function readPeerAnswer(answer: unknown): number {
-  const {ok, lastSequence = 0, error = ''} = shaped(answer, 'the peer', ANSWER)
-  if (ok) return lastSequence
-  throw new Failure('refused', `it takes nothing: ${error}`)
+/** @throws Failure `refused` if it did not take what it was told, `runtime` for no answer of ours. */
+export function checkPeerAnswer(answer: unknown): void {
+  const {ok, error = ''} = shaped(answer, 'the peer', ANSWER)
+  if (!ok) throw new Failure('refused', `it takes nothing: ${error}`)
 }
 
 /** Why two servers cannot be the two of a segment; undefined if they can. */

@@ -24,7 +24,7 @@ export function peerSession(parts: PeerParts, lines: JsonLines): JsonSession {
         const why = misfit(parts.self, self)
         if (why !== undefined) return answer({ok: false, error: why})
         const news = parts.engine.take(told.map(({directive}) => directive))
-        answer({ok: true, lastSequence: parts.engine.lastSequence})
+        answer({ok: true})
         for (const {segment, mac} of news) {
           const found = told.find(({directive}) => directive.segment === segment && directive.mac === mac)!
           makeAsk(parts, found)

@@ -55,12 +55,20 @@ function endpointOf(name: string, text: string): Endpoint {
 }
 
 /** Listens for the peer. @throws Failure `runtime` where it cannot. */
-export const listenForPeer = (psk: PskPeer, parts: PeerParts): Promise<{close(): Promise<void>}> => {
-  const refused = (why: string): void =>
-    parts.warn('peer', `a connection from the peer ${psk.peer.address} is refused: ${why}`)
-  return listenPsk(psk, CONNECTIONS, refused, (socket) =>
-    answerJson(socket, PEER_LINE_LIMIT, (lines) => peerSession(parts, lines)),
-  )
+export function listenForPeer(
+  psk: PskPeer,
+  parts: PeerParts,
+  say: (fields: Record<string, string>) => void,
+): Promise<{close(): Promise<void>}> {
+  let isSaid = false
+  const refused = (why: string): void => {
+    if (!isSaid) say({event: 'warning', message: `the peer at ${psk.peer.address} is not listened to: ${why}`})
+    isSaid = true
+  }
+  return listenPsk(psk, CONNECTIONS, refused, (socket) => {
+    isSaid = false
+    answerJson(socket, PEER_LINE_LIMIT, (lines) => peerSession(parts, lines))
+  })
 }
 
 /** Connects to the peer, for as long as it takes. */

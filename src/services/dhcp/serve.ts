@@ -120,7 +120,7 @@ export async function serveDhcp(
   const self = {server: facts.serverIdentifier, segment: facts.local, share: options.share}
   const shared = {self, engine, forcerenewer: renewer, nowMs, warn}
   if (psk) {
-    const listening = await listenForPeer(psk, shared)
+    const listening = await listenForPeer(psk, shared, say)
     open.defer(() => listening.close())
   }
   const parts = {
