@@ -32,7 +32,7 @@ async function placesIn(lab: DhcpLab): Promise<readonly [Place, Place]> {
     const dir = join(lab.dir, name)
     mkdirSync(dir)
     writeKey(dir, 'a')
-    const pool = ['--pool', '10.9.0.100-10.9.0.119', '--share', share, '--t1', '4', '--t2', '6']
+    const pool = ['--pool', '10.9.0.100-10.9.0.119', '--share', share, '--t1', '9', '--t2', '12']
     const own = ['-f', lab.inventory, ...pool, '--peer', peer, '--peer-key', join(dir, 'key')]
     return {namespace, interfaceName, dir, args: own}
   }
@@ -114,13 +114,13 @@ describe.skipIf(missing !== undefined)(
               const events = await holder.watch()
               const told = await other.ask({do: 'relocate', vm: 'web-07', site: 'y'})
               expect(told).toMatchObject({peer: 'taken', trigger: 'none', router: GATEWAYS.ry.ip})
+              const answered = (answer: string) =>
+                events.find((event) => event.answer === answer && event.router === GATEWAYS.ry.ip)
               await until(
-                async () => (await lab.router()) === GATEWAYS.ry.ip,
+                async () => (await lab.router()) === GATEWAYS.ry.ip && answered('DHCPACK') !== undefined,
                 () => holder.log() + other.log(),
               )
-              process.stdout.write(`DBG holder:\n${holder.log()}\nDBG other:\n${other.log()}\n${lab.log('dhcpcd')}`)
-              const asked = events.find(({answer, router}) => answer === 'DHCPACK' && router === GATEWAYS.ry.ip)!
-              const sent = events.find(({answer}) => answer === 'DHCPFORCERENEW')!
+              const [sent, asked] = [answered('DHCPFORCERENEW')!, answered('DHCPACK')!]
               process.stdout.write(`FORCERENEW to ACK: ${Number(BigInt(asked.atNs) - BigInt(sent.atNs)) / 1e6} ms\n`)
               expect([count(holder, 'event=DHCPFORCERENEW'), count(other, 'event=DHCPFORCERENEW')]).toEqual([1, 0])
 
@@ -205,7 +205,16 @@ describe.skipIf(missing !== undefined)(
         const key = join(lab.dir, 'key')
         writeFileSync(key, text)
         chmodSync(key, mode)
-        const args = ['-i', lab.server.interface, '--store', `${lab.dir}/leases/leases.db`, '--peer', OTHER_IP]
+        const args = [
+          '-i',
+          lab.server.interface,
+          '--store',
+          `${lab.dir}/leases/leases.db`,
+          '--peer',
+          OTHER_IP,
+          '--share',
+          '1/2',
+        ]
         const {code, stderr} = await lab.gwswitch('serve', 'dhcp', ...args, '--peer-key', key)
         expect([code, stderr.trim().split('\n').length]).toEqual([2, 1])
         expect(stderr).toMatch(why)

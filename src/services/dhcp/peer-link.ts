@@ -16,6 +16,8 @@ export interface PeerLink {
    */
   tell(directive: Directive, askSinceMs?: number): Promise<PeerWord>
   status(): PeerStatus
+  /** The peer is there: if it is not being told, that is tried at once. */
+  retry(): void
   /** Resolves when the connection is closed. */
   stop(): Promise<void>
 }
@@ -154,6 +156,7 @@ export function peerLink(outside: PeerOutside): PeerLink {
         })
       })
     },
+    retry: () => wake(),
     status: () => ({
       peer: outside.peer,
       connected: state.connected,

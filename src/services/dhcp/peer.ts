@@ -1,9 +1,9 @@
 // The other server of the segment: what was asked for about it, and both directions once it is opened.
-import type {ServerFacts} from '../../domain/dhcp/scope.ts'
 import type {Share} from '../../domain/dhcp/serve-request.ts'
 import {Failure} from '../../errors.ts'
 import {answerJson, jsonPeer} from '../../net/stream/json-lines.ts'
 import {connectPsk, listenPsk, type PskPeer, readKeyFile} from '../../net/stream/psk-socket.ts'
+import type {Ipv4} from '../../wire/address.ts'
 import {type Endpoint, endpointText, readEndpoint} from '../../wire/endpoint.ts'
 import type {After} from './forcerenew.ts'
 import {type PeerLink, type PeerOutside, peerLink} from './peer-link.ts'
@@ -28,7 +28,7 @@ export interface PeerOptions {
 }
 
 /** Undefined if there is none. @throws Failure `usage` for the first thing wrong. */
-export function peerOf({peer, listenPeer, peerKey, share}: PeerOptions, facts: ServerFacts): PskPeer | undefined {
+export function peerOf({peer, listenPeer, peerKey, share}: PeerOptions, serverIdentifier: Ipv4): PskPeer | undefined {
   if (peer === undefined) {
     const stray = listenPeer === undefined ? peerKey && '--peer-key' : '--listen-peer'
     if (!stray) return undefined
@@ -36,15 +36,10 @@ export function peerOf({peer, listenPeer, peerKey, share}: PeerOptions, facts: S
   }
   if (peerKey === undefined)
     throw new Failure('usage', '--peer wants --peer-key FILE: (umask 077; openssl rand -hex 32 >FILE)')
-  if (share === undefined && [...facts.scopes.values()].some(({pool}) => pool.length > 0))
-    throw new Failure(
-      'usage',
-      '--peer: two servers would give out the same addresses (want --share 1/2 here and 2/2 there)',
-    )
+  if (share === undefined)
+    throw new Failure('usage', '--peer wants --share 1/2 here and 2/2 there: no address may be given out twice')
   const own =
-    listenPeer === undefined
-      ? {address: facts.serverIdentifier, port: PEER_PORT}
-      : endpointOf('--listen-peer', listenPeer)
+    listenPeer === undefined ? {address: serverIdentifier, port: PEER_PORT} : endpointOf('--listen-peer', listenPeer)
   return {peer: endpointOf('--peer', peer), own, key: readKeyFile(peerKey)}
 }
 
@@ -54,11 +49,12 @@ function endpointOf(name: string, text: string): Endpoint {
   throw new Failure('usage', `${name} ${text}: is not ADDRESS[:PORT] (want 10.0.0.4 or 10.0.0.4:${PEER_PORT})`)
 }
 
-/** Listens for the peer. @throws Failure `runtime` where it cannot. */
+/** Listens for the peer, and tells that it came. @throws Failure `runtime` where it cannot. */
 export function listenForPeer(
   psk: PskPeer,
   parts: PeerParts,
   say: (fields: Record<string, string>) => void,
+  onPeer: () => void,
 ): Promise<{close(): Promise<void>}> {
   let isSaid = false
   const refused = (why: string): void => {
@@ -67,6 +63,7 @@ export function listenForPeer(
   }
   return listenPsk(psk, CONNECTIONS, refused, (socket) => {
     isSaid = false
+    onPeer()
     answerJson(socket, PEER_LINE_LIMIT, (lines) => peerSession(parts, lines))
   })
 }

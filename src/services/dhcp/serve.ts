@@ -61,7 +61,7 @@ export async function serveDhcp(
 ): Promise<ServeDocument> {
   const face = await readyInterface(options.interfaceName)
   const facts = serverFacts(options, inventory, face.addresses)
-  const psk = peerOf(options, facts)
+  const psk = peerOf(options, facts.serverIdentifier)
   const user =
     process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
   const nowMs = (): number => Number(world.now() / 1_000_000n)
@@ -120,7 +120,7 @@ export async function serveDhcp(
   const self = {server: facts.serverIdentifier, segment: facts.local, share: options.share}
   const shared = {self, engine, forcerenewer: renewer, nowMs, warn}
   if (psk) {
-    const listening = await listenForPeer(psk, shared, say)
+    const listening = await listenForPeer(psk, shared, say, () => peer?.retry())
     open.defer(() => listening.close())
   }
   const parts = {

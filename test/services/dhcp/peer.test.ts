@@ -304,6 +304,18 @@ describe('two servers of one segment', () => {
     expect(knows(b).site).toBeUndefined()
   })
 
+  it('one that comes back is told at once, however long it was away', async () => {
+    const {a, b, wire, start, cut} = pair()
+    await start()
+    await cut()
+    for (let i = 0; i < 100; i++) await a.wait(1000)
+    await a.ask(relocate('y'))
+    wire.state = 'up'
+    a.link!.retry()
+    await turn()
+    expect(knows(b)).toEqual(knows(a))
+  })
+
   it('stop at once, whatever they wait for', async () => {
     for (const state of ['up', 'cut', 'deaf'] as const) {
       const {a, b, wire, start} = pair()
@@ -367,15 +379,18 @@ describe('what is asked for about the peer', () => {
     [{peerKey: 'k'}, '--peer-key is of no use without --peer ADDRESS, the other server'],
     [{listenPeer: '10.0.0.3'}, '--listen-peer is of no use without --peer ADDRESS, the other server'],
     [{peer: '10.0.0.4'}, '--peer wants --peer-key FILE'],
-    [{peer: '10.0.0.4', peerKey: 'k'}, '--peer: two servers would give out the same addresses (want --share 1/2 here'],
+    [
+      {peer: '10.0.0.4', peerKey: 'k'},
+      '--peer wants --share 1/2 here and 2/2 there: no address may be given out twice',
+    ],
     [
       {peer: 'dhcp2', peerKey: 'k', share: '1/2'},
       '--peer dhcp2: is not ADDRESS[:PORT] (want 10.0.0.4 or 10.0.0.4:647)',
     ],
     [{peer: '10.0.0.4', peerKey: '/no/key', share: '1/2'}, '/no/key: no such file (want 64 hex digits'],
   ] as const)('%o: %s', (options, why) => {
-    expect(() => peerOf(options, factsFor())).toThrow(why)
+    expect(() => peerOf(options, A)).toThrow(why)
   })
 
-  it('nothing is nothing', () => expect(peerOf({share: '1/2'}, factsFor())).toBeUndefined())
+  it('nothing is nothing', () => expect(peerOf({share: '1/2'}, A)).toBeUndefined())
 })
