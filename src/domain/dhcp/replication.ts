@@ -1,7 +1,7 @@
 // Directives of two servers of one segment: which of two counts, whatever the order in which they come. Pure.
 import type {Directive, Version} from './lease.ts'
 
-/** The greatest sequence that is taken from another server: far beyond any clock, and there is always one more. */
+/** The greatest sequence that is taken from another server, far beyond any clock. */
 export const MOST_SEQUENCE = 2 ** 52
 
 const NONE: Version = {sequence: 0, origin: ''}

@@ -9,7 +9,7 @@ import {type PeerSelf, readPeerRequest} from '../../../src/services/dhcp/peer-me
 import {peerSession} from '../../../src/services/dhcp/peer-session.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {DHCPACK, DHCPFORCERENEW, DHCPNAK} from '../../../src/wire/dhcp-options.ts'
-import {booksFor, factsFor, factsWithVmAt, NOW, option, VM_MAC} from '../../domain/dhcp/maker.ts'
+import {booksFor, factsFor, factsWithVmAt, NOW, option, STRANGER, VM_MAC} from '../../domain/dhcp/maker.ts'
 import {engineFor, types, vmDiscover, vmRenew, vmSelect} from './engine-in-memory.ts'
 
 const [A, B] = ['10.0.0.3', '10.0.0.4']
@@ -188,7 +188,10 @@ describe('two servers of one segment', () => {
     for (const server of [a, b]) {
       const [ack] = await server.deliver(rebind)
       expect([option(ack, 'messageType'), option(ack, 'router')]).toEqual([DHCPACK, ['10.0.0.2']])
-      expect(await server.deliver({...rebind, chaddr: '02:00:00:00:00:99', ciaddr: '10.0.0.103'})).toEqual([])
+      const stranger = {...rebind, chaddr: STRANGER, ciaddr: '10.0.0.103'}
+      expect(await server.deliver(stranger)).toEqual([])
+      // It has it from before the pool was shared.
+      expect(types(await server.deliver([stranger, server.self.server]))).toEqual([DHCPNAK])
     }
   })
 
