@@ -5,7 +5,7 @@ import type {Directive} from '../../domain/dhcp/lease.ts'
 import type {JsonPeer} from '../../net/stream/json-lines.ts'
 import {isoTime} from './events.ts'
 import type {After} from './forcerenew.ts'
-import {checkPeerAnswer, PEER_PAGE, type PeerRequest, type PeerSelf, tellable} from './peer-message.ts'
+import {checkPeerAnswer, PEER_PAGE, type PeerRequest, type PeerSelf} from './peer-message.ts'
 
 export type PeerWord = 'taken' | 'unreachable'
 
@@ -91,7 +91,7 @@ export function peerLink(outside: PeerOutside): PeerLink {
 
   async function ask(peer: PeerConnection): Promise<void> {
     const page = nextPage()
-    const told = page.map(({directive, askSinceMs}) => ({directive: tellable(directive), askSinceMs}))
+    const told = page.map(({directive, askSinceMs}) => ({directive, askSinceMs}))
     let word: PeerWord = 'unreachable'
     try {
       checkPeerAnswer(await peer.ask({self: outside.self, told} satisfies PeerRequest))

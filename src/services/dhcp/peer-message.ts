@@ -69,15 +69,12 @@ export function readPeerRequest(line: string): PeerRequest {
   return {
     self: self as PeerSelf,
     told: told.map(({directive: {segment, mac, site: place, inventorySite, nak, version}, askSinceMs}) => ({
-      // What else it has is not ours to store.
+      // What else it has is not ours to store: where the sender's inventory had it is of the sender alone.
       directive: {segment, mac, site: place, inventorySite, nak, version},
       askSinceMs,
     })),
   }
 }
-
-/** What goes out: where the word was received is of its receiver alone. */
-export const tellable = ({receivedSite: _, ...directive}: Directive): Directive => directive
 
 const ANSWER = record({ok: flag, error: optional(text)})
 

@@ -159,6 +159,15 @@ const knows = ({engine}: Server) => {
   return {site, nak, version}
 }
 const router = async (server: Server): Promise<unknown> => option((await server.deliver(vmDiscover()))[0], 'router')
+const sentBy = ({sent}: Server) => sent.map(({payload}) => parseDhcp(payload))
+/** The VM gets its address from this server, with a key for FORCERENEWs. */
+async function leased(server: Server): Promise<void> {
+  const capable = {forcerenewNonceCapable: [1]}
+  await server.deliver(vmDiscover(capable))
+  const select = vmSelect({...capable, serverIdentifier: server.self.server})
+  expect(types(await server.deliver(select))).toEqual([DHCPACK])
+  server.sent.length = 0
+}
 const relocate = (site: string | null, more = {}) => ({do: 'relocate', vm: 'web-07', site, ...more})
 
 describe('two servers of one segment', () => {
@@ -199,11 +208,11 @@ describe('two servers of one segment', () => {
     const {a, b, start, cut, mend} = pair()
     await start()
     await cut()
+    expect(await a.ask({do: 'status'})).toMatchObject({peer: {connected: false}})
     expect(await a.ask(relocate('y'))).toMatchObject({ok: true, peer: 'unreachable', router: '10.0.0.2'})
     b.clock.nowMs += 1000
     expect(await b.ask(relocate('x'))).toMatchObject({ok: true, peer: 'unreachable', router: '10.0.0.1'})
     expect([await router(a), await router(b)]).toEqual([['10.0.0.2'], ['10.0.0.1']])
-    expect(await a.ask({do: 'status'})).toMatchObject({peer: {connected: false}})
     await mend()
     expect([knows(a), knows(b)]).toMatchObject([{site: 'x'}, {site: 'x', version: {origin: B}}])
     expect(a.said).toEqual(['connected', 'the peer went away', 'connected'])
@@ -221,19 +230,28 @@ describe('two servers of one segment', () => {
   it('the one that has the lease makes the client ask, once', async () => {
     const {a, b, start} = pair()
     await start()
-    await b.deliver(vmDiscover({forcerenewNonceCapable: [1]}))
-    b.engine.receive([])
-    const selected = vmSelect({forcerenewNonceCapable: [1], serverIdentifier: B}, 0xaabb)
-    expect(types(await b.deliver(selected))).toEqual([DHCPACK])
-    b.sent.length = 0
+    await leased(b)
     expect(await a.ask(relocate('y', {trigger: false}))).toMatchObject({trigger: 'none', peer: 'taken'})
     expect(b.sent).toEqual([])
     expect(await a.ask(relocate('y'))).toMatchObject({trigger: 'none', peer: 'taken'})
-    expect(b.sent.map(({payload}) => option(parseDhcp(payload), 'messageType'))).toEqual([DHCPFORCERENEW])
+    expect(types(sentBy(b))).toEqual([DHCPFORCERENEW])
     // Told to the one that has the lease, it is sent by that alone.
     b.sent.length = 0
     expect(await b.ask(relocate('x'))).toMatchObject({trigger: 'forcerenew', peer: 'taken'})
     expect([a.sent.length, b.sent.length]).toEqual([0, 1])
+  })
+
+  it('of two leases the one that was asked last makes the client ask', async () => {
+    const {a, b, start} = pair()
+    await start()
+    await leased(b)
+    a.clock.nowMs += 1000
+    await leased(a)
+    expect(await a.ask(relocate('y'))).toMatchObject({trigger: 'forcerenew', peer: 'taken'})
+    expect([a.sent.length, b.sent.length]).toEqual([1, 0])
+    // The one that is told does not know that the other's is younger.
+    expect(await b.ask(relocate('x'))).toMatchObject({trigger: 'forcerenew', peer: 'taken'})
+    expect([a.sent.length, b.sent.length]).toEqual([2, 1])
   })
 
   it('an order to refuse a renewal is carried out by the one that hears it, and by the other one no more', async () => {
@@ -294,16 +312,16 @@ describe('two servers of one segment', () => {
     const reload = (server: Server, site: string) =>
       server.engine.reload({...factsWithVmAt(site), serverIdentifier: server.self.server}, server.books)
     // The first has the newer inventory already, and its word is newer still.
-    reload(a, 'y')
-    await a.ask(relocate('x'))
-    expect([await router(a), await router(b)]).toEqual([['10.0.0.1'], ['10.0.0.1']])
-    reload(b, 'y')
-    expect([await router(a), await router(b)]).toEqual([['10.0.0.1'], ['10.0.0.1']])
-    // A site that comes later is a newer word, for both.
+    reload(a, 'z')
+    await a.ask(relocate('y'))
+    expect([await router(a), await router(b)]).toEqual([['10.0.0.2'], ['10.0.0.2']])
     reload(b, 'z')
+    expect([await router(a), await router(b)]).toEqual([['10.0.0.2'], ['10.0.0.2']])
+    // A site that comes later is a newer word, for both.
+    reload(b, 'elsewhere')
     await turn()
     expect([knows(a).site, knows(b).site]).toEqual([undefined, undefined])
-    reload(b, 'y')
+    reload(b, 'z')
     expect(knows(b).site).toBeUndefined()
   })
 
@@ -317,6 +335,23 @@ describe('two servers of one segment', () => {
     a.link!.retry()
     await turn()
     expect(knows(b)).toEqual(knows(a))
+    // And it is looked for as often as at first.
+    await cut()
+    wire.state = 'up'
+    await a.wait(1000)
+    expect(a.said.at(-1)).toBe('connected')
+  })
+
+  it('two words about a client that go together are both taken, and make it ask', async () => {
+    const {a, b, start} = pair()
+    await start()
+    await leased(b)
+    const words = (['x', 'y'] as const).map((site) =>
+      a.engine.direct({segment: SEGMENT, mac: VM_MAC, site, inventorySite: '', nak: false}),
+    )
+    expect(await Promise.all([a.link!.tell(words[0]!, 0), a.link!.tell(words[1]!)])).toEqual(['taken', 'taken'])
+    expect(knows(b)).toMatchObject({site: 'y'})
+    expect(types(sentBy(b))).toEqual([DHCPFORCERENEW])
   })
 
   it('stop at once, whatever they wait for', async () => {
@@ -344,6 +379,18 @@ describe('what the peer says', () => {
   it('is read, without what else it has', () => {
     const more = {...good.told[0]!.directive, receivedSite: 'x', other: 1}
     expect(readPeerRequest(JSON.stringify({...good, told: [{directive: more, askSinceMs: 0}]}))).toEqual(good)
+  })
+
+  it('makes the client ask once, however often it is said', async () => {
+    const {engine, renewer, outside, deliver, sent} = engineFor()
+    const capable = {forcerenewNonceCapable: [1]}
+    await deliver(vmDiscover(capable))
+    await deliver(vmSelect(capable))
+    sent.length = 0
+    const parts = {self: {server: A, segment: SEGMENT}, engine, forcerenewer: renewer, nowMs: () => NOW}
+    const session = peerSession({...parts, warn: outside.warn}, {send: () => 0, close() {}})
+    for (let i = 0; i < 3; i++) session.onLine(JSON.stringify(good))
+    expect(sent).toHaveLength(1)
   })
 
   const [first] = good.told
