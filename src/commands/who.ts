@@ -11,7 +11,7 @@ export default class Who extends BaseCommand {
   static override description =
     "Sends each VM an echo that claims to come from off its segment, and one from the address that its gateways share: its answers go to the MACs it uses, which are told by name and site. Changes nothing in the VM. Run it on the VMs' own ports, or on their bridge. " +
     'Who does not answer is listened to. The gateways that are used as they should be are asked whether they take packets on.\n\n' +
-    "Exit: 0 all as expected, 10 if any uses another site's gateway, 11 unknown (silent, a stranger's MAC, no site given), 12 if a gateway in use does not serve."
+    "Exit: 0 all as expected, 10 if any uses another site's gateway, 11 unknown (silent, a stranger's MAC, redirected elsewhere, no site given), 12 if a gateway in use does not serve."
   static override examples = [
     {
       description: 'Every VM of the inventory, through the bridge they share',

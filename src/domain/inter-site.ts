@@ -31,18 +31,31 @@ export interface AwayVm {
   readonly site: string | null
   /** The port that leads to another site, behind which the bridge has learned the VM; null: the inventory says so. */
   readonly port: string | null
+  /** That port is known for nothing but another site's gateway behind it: it may lead to hosts of this site too. */
+  readonly shared?: true
 }
 
-/** Those that are at another site than `site`. What a bridge has learned counts for more than what was written down. */
-export function awayFrom(
-  site: string,
-  vms: readonly Vm[],
-  {leading, learned}: {readonly leading: readonly string[]; readonly learned: readonly LearnedMac[]},
-): AwayVm[] {
+export interface BridgeView {
+  readonly leading: readonly string[]
+  /** Of those, the ones that lead there by what they are, or by the inventory. */
+  readonly certain: readonly string[]
+  readonly learned: readonly LearnedMac[]
+}
+
+export const NO_BRIDGE: BridgeView = {leading: [], certain: [], learned: []}
+
+/**
+ * Those that are at another site than `site`. What a bridge has learned counts for more than what was written down, unless
+ * it is learned behind a port that is not certain: one uplink may carry hosts of this site and the way to the other.
+ */
+export function awayFrom(site: string, vms: readonly Vm[], {leading, certain, learned}: BridgeView): AwayVm[] {
   const portOf = new Map(learned.map(({mac, port}) => [mac, port]))
   return vms.flatMap(({name, ip, mac, site: written}): AwayVm[] => {
     const port = portOf.get(mac)
-    if (port !== undefined) return leading.includes(port) ? [{name, ip, site: null, port}] : []
+    if (port !== undefined && certain.includes(port)) return [{name, ip, site: null, port}]
+    if (port !== undefined && leading.includes(port))
+      return written === site ? [] : [{name, ip, site: null, port, shared: true}]
+    if (port !== undefined) return []
     return written !== undefined && written !== site ? [{name, ip, site: written, port: null}] : []
   })
 }
@@ -50,8 +63,9 @@ export function awayFrom(
 /** How many they are and by whom, in a few words; empty for none. */
 export function awayText(away: readonly AwayVm[], site: string): string {
   const groups = new Map<string, string[]>()
-  for (const {name, site: written, port} of away) {
-    const by = port === null ? `at site ${written} by the inventory` : `behind ${port} by the bridge's forwarding table`
+  for (const {name, site: written, port, shared} of away) {
+    const told = shared ? ", where another site's gateway is too" : " by the bridge's forwarding table"
+    const by = port === null ? `at site ${written} by the inventory` : `behind ${port}${told}`
     groups.set(by, [...(groups.get(by) ?? []), name])
   }
   const words = [...groups].map(([by, names]) => `${names.length} ${by} (${someOf(names)})`)

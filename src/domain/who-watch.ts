@@ -34,7 +34,8 @@ export interface WhoWatchState {
   readonly exitCode: number
 }
 
-export const NOT_LOOKED: WhoWatchState = {looks: 0, document: null, failure: null, changes: [], exitCode: 0}
+/** Nothing is known: 11, as where nobody answered. */
+export const NOT_LOOKED: WhoWatchState = {looks: 0, document: null, failure: null, changes: [], exitCode: 11}
 
 /** Changes that are kept. */
 const CHANGES = 50

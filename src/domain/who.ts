@@ -151,10 +151,18 @@ const DEAD = 12
 export function whoDocument(
   seen: Omit<WhoDocument, 'schema' | 'exitCode' | 'redirected'> & Partial<Pick<WhoDocument, 'redirected'>>,
 ): WhoDocument {
-  const {rows, gateways, strangers} = seen
+  const {gateways, strangers, redirected = []} = seen
+  const led = seen.rows.map((row) => ({row, away: isLedAway(row, redirected)}))
+  // That a rule stands was seen, and not what it does to the packets: who serves the VM is not known.
+  const rows = led.map(({row, away}) => (away && row.code === 'served' ? {...row, code: 'unverified' as const} : row))
   const has = (verdict: WhoVerdict): boolean => rows.some((row) => row.verdict === verdict)
-  const allKnown = rows.length > 0 && rows.every(({verdict}) => verdict === 'as-expected') && strangers.length === 0
+  const allKnown =
+    rows.length > 0 && led.every(({row, away}) => row.verdict === 'as-expected' && !away) && strangers.length === 0
   const isDeadInUse = gateways.some(({code}) => code === 'target-dead')
   const exitCode = isDeadInUse ? DEAD : has('other-site') ? OTHER_SITE : allKnown ? 0 : UNKNOWN
-  return {schema: 'gwswitch.who/2', redirected: [], ...seen, exitCode}
+  return {schema: 'gwswitch.who/2', ...seen, rows, redirected, exitCode}
 }
+
+/** Whether a bridge here sends the packets of a VM elsewhere than to the gateway that it should use. */
+const isLedAway = ({vm, should}: WhoRow, redirected: readonly Redirected[]): boolean =>
+  redirected.some((each) => each.vm === vm && each.to !== should?.mac)

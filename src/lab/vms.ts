@@ -115,7 +115,7 @@ async function announceAgain(socket: PacketSocket, vm: LabVm): Promise<void> {
   const start = performance.now()
   try {
     for (const atMs of ANNOUNCE_AT_MS.slice(1)) {
-      await sleep(start + atMs - performance.now())
+      await sleep(Math.max(0, start + atMs - performance.now()))
       socket.send(announcement(vm))
     }
   } catch {

@@ -65,7 +65,7 @@ export function systemWorld(log: (line: string) => void): World {
     monotonic: () => process.hrtime.bigint(),
     sleep: async (ms, signal) => {
       try {
-        await delay(ms, undefined, signal && {signal})
+        await delay(Math.max(0, ms), undefined, signal && {signal})
       } catch (error) {
         throw signal?.aborted ? signal.reason : error
       }

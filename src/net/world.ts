@@ -54,7 +54,7 @@ export interface World {
   now(): bigint
   /** CLOCK_MONOTONIC in nanoseconds, which nobody sets. */
   monotonic(): bigint
-  /** Resolves after `ms`; rejects with the signal's reason when aborted. */
+  /** Resolves after `ms`, at once where that is none or less; rejects with the signal's reason when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** Uniform in [0, 1). */
   random(): number

@@ -1,7 +1,6 @@
 // Which VMs are at another site, by what the bridge here has learned and by the inventory. Sends nothing.
-import {type AwayVm, awayFrom, leadingPorts} from '../domain/inter-site.ts'
+import {type AwayVm, awayFrom, type BridgeView, leadingPorts, NO_BRIDGE} from '../domain/inter-site.ts'
 import type {Segment, Vm} from '../domain/inventory/site.ts'
-import type {LearnedMac} from '../domain/vantage/vm-port.ts'
 import type {World} from '../net/world.ts'
 
 export interface AwayQuestion {
@@ -19,23 +18,21 @@ export async function awayVms(
 ): Promise<AwayVm[]> {
   const place = await world.bridgeOf?.(interfaceName)
   const bridge = place?.portOf ?? (place?.isBridge ? interfaceName : undefined)
-  if (bridge === undefined) return awayFrom(site, vms, {leading: [], learned: []})
+  if (bridge === undefined) return awayFrom(site, vms, NO_BRIDGE)
   const [links = [], table = []] = await Promise.all([world.hostLinks?.(), world.learned?.(bridge)])
   const learned = table.filter(({vlan}) => vlanId === undefined || vlan === undefined || vlan === vlanId)
   const ports = links.filter((link) => link.bridge === bridge)
-  const leading = leadingPorts(segment, site, ports, learned)
+  const view = {
+    leading: leadingPorts(segment, site, ports, learned),
+    certain: leadingPorts(segment, site, ports, []),
+    learned,
+  }
   // At another site's bridge those ports lead to this one.
-  const isThere = await isAt(segment, site, {leading, learned}, world)
-  return awayFrom(site, vms, isThere ? {leading, learned} : {leading: [], learned: []})
+  return awayFrom(site, vms, (await isAt(segment, site, view, world)) ? view : NO_BRIDGE)
 }
 
 /** Whether the bridge is at the site: a gateway of it is this host, or behind a port that leads nowhere else. */
-async function isAt(
-  {gateways}: Segment,
-  site: string,
-  {leading, learned}: {readonly leading: readonly string[]; readonly learned: readonly LearnedMac[]},
-  world: World,
-): Promise<boolean> {
+async function isAt({gateways}: Segment, site: string, {leading, learned}: BridgeView, world: World): Promise<boolean> {
   const macs = new Set(gateways.filter((gateway) => gateway.site === site).map(({mac}) => mac))
   if ((await world.interfaces()).some(({mac}) => macs.has(mac))) return true
   const ports = learned.filter(({mac}) => macs.has(mac)).map(({port}) => port)

@@ -4,17 +4,28 @@ import {PROXY_TABLE, redirectsIn, type StandingRedirect} from '../domain/mac-pro
 import type {World} from '../net/world.ts'
 import type {Mac} from '../wire/address.ts'
 
-/** The redirections that stand here; none also where nobody may look: without nft, or the right to ask. */
-export async function redirectsHere({nftTable}: Pick<World, 'nftTable'>): Promise<readonly StandingRedirect[]> {
+/** The redirections that stand here; undefined where nobody may look: without nft, or the right to ask. */
+export async function redirectsHere({
+  nftTable,
+}: Pick<World, 'nftTable'>): Promise<readonly StandingRedirect[] | undefined> {
   try {
-    return redirectsIn((await nftTable?.('bridge', PROXY_TABLE))?.rules)
+    return nftTable && redirectsIn((await nftTable('bridge', PROXY_TABLE))?.rules)
   } catch {
-    return []
+    return undefined
   }
 }
 
+/** Undefined: none was seen. */
 export const redirectOf = async (vm: Mac, world: Pick<World, 'nftTable'>): Promise<StandingRedirect | undefined> =>
-  (await redirectsHere(world)).find((each) => each.vm === vm)
+  (await redirectsHere(world))?.find((each) => each.vm === vm)
+
+/** What an operator should hear where a VM is judged at its bridge port, before the bridge, and nobody may look. */
+export const unseenRedirects = async (vm: string, port: string, world: Pick<World, 'nftTable'>): Promise<string[]> =>
+  (await redirectsHere(world)) === undefined
+    ? [
+        `whether the bridge here redirects what ${vm} sends (mac-proxy) is not known: that takes nft and CAP_NET_ADMIN; what is seen at ${port} may leave for another gateway`,
+      ]
+    : []
 
 interface Known {
   readonly mac: Mac

@@ -3,7 +3,7 @@ import {ETHERTYPE_IPV6} from '../wire/ethernet.ts'
 import {type Icmpv6, icmpv6Frame, parseIcmpv6} from '../wire/icmpv6.ts'
 import {NEXT_HEADER_ICMPV6, parseIpv6} from '../wire/ipv6.ts'
 import {type Ipv6, ipv6Bytes, isLinkLocal, isMulticastIpv6, linkLocalOf} from '../wire/ipv6-address.ts'
-import {ND_HOP_LIMIT} from '../wire/nd.ts'
+import {isNd, ND_HOP_LIMIT} from '../wire/nd.ts'
 import type {FamilyWatch} from './sighting.ts'
 
 export const watch6: FamilyWatch = {
@@ -39,6 +39,8 @@ export const watch6: FamilyWatch = {
       if (destination === echo.gatewayIp) return {kind: 'nd-reply'}
       return destination === linkLocalOf(frame.destination) ? {kind: 'alive'} : undefined
     }
+    // It never leaves the link, whatever prefix its destination has.
+    if (message && isNd(message)) return undefined
     if (source !== ip) return undefined
     const answers = message?.kind === 'echo-reply' && destination === (echo.from ?? echo.gatewayIp)
     if (answers && message.identifier === echo.identifier) return {kind: 'echo-reply', sequence: message.sequence}

@@ -61,16 +61,25 @@ export function legsOf(
 }
 
 /**
+ * Of several legs, which may be those of tenants with one prefix and one anycast MAC, the one at which the VM is seen:
+ * `places`, the interface that is watched and its bridge. Undefined: nothing tells them apart.
+ */
+export const legAt = (legs: readonly InterfaceFacts[], places: readonly string[]): InterfaceFacts | undefined =>
+  legs.length > 1 ? legs.find(({name}) => places.includes(name)) : legs[0]
+
+/**
  * The interface by which this host, as a gateway, asks for hosts of the segment: where it holds the gateway's address on one
  * of another MAC (a redundancy protocol's macvlan with a /32), that is the one with the segment's prefix. Undefined: it is
- * not this gateway.
+ * not this gateway, or which of several it is cannot be told by `places` (see {@link legAt}).
  */
 export function askingLeg(
   all: readonly InterfaceFacts[],
   gateway: Mac,
   segment: Pick<Segment, 'prefix' | 'vlan'>,
+  places: readonly string[],
 ): InterfaceFacts | undefined {
   const legs = legsOf(all, gateway, segment)
   if (legs.length === 0) return undefined
-  return [...legs, ...ethernetIn(all)].find((leg) => isOn(segment.prefix, leg))
+  const own = legs.filter((leg) => isOn(segment.prefix, leg))
+  return legAt(own.length > 0 ? own : ethernetIn(all).filter((leg) => isOn(segment.prefix, leg)), places)
 }

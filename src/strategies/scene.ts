@@ -24,7 +24,7 @@ import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
 import {type Vlan, vlanTag} from '../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
-import {legsOf} from './choose-interface.ts'
+import {legAt, legsOf} from './choose-interface.ts'
 import type {Stage, StrategyOptions} from './strategy.ts'
 
 /** JSON; see `Strategy.plan`. */
@@ -88,7 +88,7 @@ export async function sceneOf(
     interface: via.name,
     vlan: options.vlanId ?? null,
     vantage: isBridge ? 'bridge' : via.mac === to.mac ? 'target' : portOf !== undefined ? 'port' : 'host',
-    own: (legs.find(({name}) => name === via.name) ?? legs[0])?.name ?? null,
+    own: legAt(legs, [via.name, ...(portOf === undefined ? [] : [portOf])])?.name ?? null,
     ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip, ...(own6 && {source6: own6})},
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix), ...(segment.ports && {ports: segment.ports})},
@@ -314,10 +314,11 @@ async function askAbout6(
 }
 
 /** The interface by which this host is a gateway: the one that is left may be this host as well. */
-const legOf = async (scene: Scene, mac: Mac, world: World): Promise<string | null> =>
-  mac === scene.to.mac
-    ? scene.own
-    : (legsOf(await world.interfaces(), mac, {prefix: readPrefix(scene.segment.prefix)!})[0]?.name ?? null)
+async function legOf({to, own, segment, ...scene}: Scene, mac: Mac, world: World): Promise<string | null> {
+  if (mac === to.mac) return own
+  const legs = legsOf(await world.interfaces(), mac, {prefix: readPrefix(segment.prefix)!})
+  return legAt(legs, [scene.interface, scene.ask.interface])?.name ?? null
+}
 
 /** Whether it is there, and nothing beyond it: the time of one ARP round where it is. */
 export const askAlive = (scene: Scene, world: World, signal: AbortSignal): Promise<GatewaySeen> =>

@@ -106,6 +106,9 @@ const PREFERENCES = ['medium', 'high', 'medium', 'low'] as const
 /** The kind of a message of this type; undefined if it is none of Neighbour Discovery. */
 export const ndKind = (type: number): NdMessage['kind'] | undefined => KINDS.get(type)
 
+/** Whether a message of ICMPv6 is one of Neighbour Discovery. */
+export const isNd = ({kind}: {readonly kind: string}): boolean => Object.hasOwn(TYPES, kind)
+
 const TYPES: Readonly<Record<NdMessage['kind'], number>> = {
   'router-solicitation': ND_ROUTER_SOLICITATION,
   'router-advertisement': ND_ROUTER_ADVERTISEMENT,

@@ -77,6 +77,10 @@ describe('a change', () => {
   })
 })
 
+it('a watch that ends in its first look has seen nothing, which is not well', () => {
+  expect(watched().state).toMatchObject({looks: 0, exitCode: 11})
+})
+
 describe('the screen', () => {
   const options = {colour: false, elapsedMs: 65_000}
 

@@ -67,4 +67,20 @@ describe('the exit code', () => {
     const absent = [{segment: 't', vms: 3, text: ''}]
     expect(whoDocument({ports: ['br0'], rows, gateways: [gateway(code)], strangers, absent}).exitCode).toBe(exitCode)
   })
+
+  it.each<[string, WhoRow, string, string, number]>([
+    ['to the gateway that it should use', good, BY, 'served', 0],
+    ['to another', good, BX, 'unverified', 11],
+    ['to another, and uses a dead one', judge({mac: BY, by: 'own-frames'}, 'target-dead'), BX, 'target-dead', 11],
+    ["back from another site's", judge({mac: BX, by: 'own-frames'}), BY, 'elsewhere', 10],
+  ])('where a bridge redirects a VM %s', (_name, row, to, proof, exitCode) => {
+    const redirected = [{vm: row.vm, from: NOBODY, to, text: ''}]
+    const document = whoDocument({
+      ...{ports: ['br0'], rows: [row], gateways: [gateway('served')], strangers: [], absent: []},
+      redirected,
+    })
+    expect(document).toMatchObject({rows: [{verdict: row.verdict, code: proof}], redirected, exitCode})
+    const others = whoDocument({...document, redirected: [{...redirected[0]!, vm: 'another VM'}], rows: [good]})
+    expect(others.exitCode).toBe(0)
+  })
 })

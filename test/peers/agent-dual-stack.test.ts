@@ -67,7 +67,8 @@ describe.skipIf(noNamespaces)('a switch of both families', () => {
       await site.start()
       const {code, json} = await switched(site)
       expect(json).toMatchObject({end: 'rolled-back', code: 'partial', rolledBack: true, rollback: {ok: true}})
-      expect(json.evidence).toEqual([
+      // Whether r2 takes IPv6 on may be known by then.
+      expect(json.evidence.slice(0, 3)).toEqual([
         `web-07 leaves through r2 (${R2})`,
         expect.stringMatching(
           /web-07 answers neighbour discovery, but where it sends over IPv6 cannot be seen at eth0/,

@@ -11,7 +11,7 @@ import {noNamespaces} from '../support/namespaces.ts'
 import {readMetrics} from '../support/prometheus.ts'
 import {until} from '../support/until.ts'
 
-const program = [process.execPath, join(import.meta.dirname, '../../bin/dev.js'), 'agent', '--config']
+const program = [process.execPath, join(import.meta.dirname, '../../bin/run.js'), 'agent', '--config']
 type Written = {trusted: Record<string, {key: string; gateways: string[]}>}
 const read = (site: Site): Written => JSON.parse(readFileSync(site.configFile, 'utf8')) as Written
 const write = (site: Site, config: object): void => writeFileSync(site.configFile, JSON.stringify(config))

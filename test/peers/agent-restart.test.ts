@@ -6,7 +6,7 @@ import {type AgentProcess, FAR4, NEW4, OLD4, type Site, withSite} from '../servi
 import {noNamespaces} from '../support/namespaces.ts'
 import {until} from '../support/until.ts'
 
-const program = [process.execPath, join(import.meta.dirname, '../../bin/dev.js'), 'agent', '--config']
+const program = [process.execPath, join(import.meta.dirname, '../../bin/run.js'), 'agent', '--config']
 const CONFIG = {probes: [FAR4], windows: {guardS: 0}}
 
 /** The processes that watch over a deadline in this site. */

@@ -169,7 +169,7 @@ describe.skipIf(noNamespaces)('in a segment', () => {
     await withSegmentLab({shared: true}, async (lab) => {
       // It says nothing, and is waited for.
       await lab.run('vm', 'ip address flush dev eth0')
-      const dev = join(import.meta.dirname, '../../bin/dev.js')
+      const bin = join(import.meta.dirname, '../../bin/run.js')
       const child = spawn(
         'ip',
         [
@@ -177,7 +177,7 @@ describe.skipIf(noNamespaces)('in a segment', () => {
           'exec',
           lab.ns('sw'),
           process.execPath,
-          dev,
+          bin,
           ...SWITCH,
           '--before-resume',
           '60',

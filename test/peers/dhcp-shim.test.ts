@@ -24,6 +24,15 @@ const routed = (lab: DhcpLab, ip: string): Promise<void> =>
 const rules = (lab: DhcpLab): Promise<string> =>
   runCommand('ip', ['netns', 'exec', lab.hypervisor, 'nft', 'list', 'ruleset'])
 
+/** The VM is on its way between two hypervisors meanwhile, and none of its requests reaches a server. */
+async function inFlight<T>(lab: DhcpLab, work: () => Promise<T>): Promise<T> {
+  const nft = (...words: readonly string[]) => runCommand('ip', ['netns', 'exec', lab.hypervisor, 'nft', ...words])
+  await nft('table bridge flight { chain c { type filter hook prerouting priority -300; udp dport 67 drop; }; }')
+  const done = await work()
+  await nft('delete table bridge flight')
+  return done
+}
+
 interface Pair {
   readonly server: 'dnsmasq' | 'kea' | 'isc' | 'gwswitch'
   readonly client: string
@@ -67,7 +76,7 @@ for (const {server, client, program, start, serve = [], lab: options} of PAIRS) 
           await stop(there)
           expect(await rules(lab)).toBe('')
 
-          const here = await startShim(lab, 'y')
+          const here = await inFlight(lab, () => startShim(lab, 'y'))
           const startedMs = performance.now()
           await routed(lab, Y)
           process.stdout.write(

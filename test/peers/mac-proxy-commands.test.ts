@@ -123,6 +123,11 @@ describe.skipIf(noNamespaces)('gwswitch mac-proxy', () => {
     const who = await cli(at, 'who', 'db-03', '-i', 'vnet0', '--site', 'y', '-f', at.inventoryFile, '--json')
     const text = expect.stringContaining(`${said}: its packets leave there`)
     expect(who.json.redirected).toMatchObject([{vm: 'db-03', from: X_MAC, to: Y_MAC, text}])
+    const atX = await cli(at, 'who', 'db-03', '-i', 'vnet0', '--site', 'x', '-f', at.inventoryFile, '--json')
+    expect(atX, 'it should use what it is redirected from').toMatchObject({
+      code: 11,
+      json: {rows: [{verdict: 'as-expected', code: 'unverified'}], exitCode: 11},
+    })
     const trace = ['trace', '--port-of', 'db-03', '-f', at.inventoryFile]
     const pairs = await cli(at, ...trace, BEYOND)
     expect(pairs.code).toBe(2)

@@ -22,7 +22,7 @@ export interface SwitchResult {
   readonly stderr: string
 }
 
-const dev = new URL('../../bin/dev.js', import.meta.url).pathname
+const bin = new URL('../../bin/run.js', import.meta.url).pathname
 
 /** What to call Node with. */
 export function switchArgs(
@@ -31,7 +31,7 @@ export function switchArgs(
 ): string[] {
   const where = at === 'port' ? ['-i', 'vnet0'] : []
   const what = ['switch', 'db-03', '--to', to, '--strategy', strategy, '-f', lab.inventoryFile]
-  return [dev, ...what, '--json', ...where, ...flags]
+  return [bin, ...what, '--json', ...where, ...flags]
 }
 
 /** Starts it on the VM's own port, on its bridge, or at the new gateway; `ended` reads its document. */

@@ -172,6 +172,25 @@ describe('the ports', () => {
     })
   })
 
+  it('that are named and come later as no VM port are left out, which is said once', async () => {
+    const interfaces = [port('vnet0', 1)]
+    const world = fakeWorld({interfaces, bridges: {other: 'br9'}})
+    const stop = new AbortController()
+    const told: string[] = []
+    const stage = {world, signal: stop.signal, log: () => {}, ready: () => {}}
+    const tell = (line: string): void => void told.push(line)
+    const serving = serveArp(serveArpRequest(order(['vnet*', 'br9', 'gw9']), inventory), {...stage, tell})
+    await world.sleep(500)
+    interfaces.push(port('br9', 8), port('gw9', 9, {mac: BY}), port('vnet-gw', 10, {mac: BY}))
+    await world.sleep(3500)
+    stop.abort()
+    expect(await serving).toMatchObject({ports: [{interface: 'vnet0'}]})
+    expect(told).toEqual([
+      "br9 is a bridge, through which the other site's VMs are heard too: nothing is answered there",
+      'gw9 is the gateway 10.1.0.254 itself, whose kernel answers already: nothing is answered there',
+    ])
+  })
+
   function order(interfaceNames: readonly string[]): ServeArpOrder {
     return {interfaceNames, site: 'y', gateways: [], vms: [], hold: false}
   }

@@ -88,12 +88,15 @@ describe('the interface that a strategy acts through', () => {
 
 describe('the leg by which a gateway asks for hosts', () => {
   const only32 = ethernetInterface({name: 'vrrp', mac: BY, addresses: [{ip: '10.1.0.254', prefixLength: 32}]})
-  it.each<[string, readonly InterfaceFacts[], string | undefined]>([
+  const tenants = [link('br-a', BY, '10.1.0.254'), link('br-b', BY, '10.1.0.254'), link('vnet0', OTHER)]
+  it.each<[string, readonly InterfaceFacts[], string | undefined, (readonly string[])?]>([
+    ['of tenants with one prefix and one MAC that of the bridge of the port', tenants, 'br-b', ['vnet0', 'br-b']],
+    ['of those none, where the port is on no such bridge', tenants, undefined, ['vnet0']],
     ['its own', [link('near', OTHER, '10.1.0.7'), link('leg', BY, '10.1.0.253')], 'leg'],
     ['the one below a virtual MAC with a /32', [only32, link('lan', OTHER, '10.1.0.253')], 'lan'],
     ['none, on a host that is another one', [link('near', OTHER, '10.1.0.7')], undefined],
     ['none, where nothing has the prefix', [only32], undefined],
-  ])('is %s', (_, all, wanted) => {
-    expect(askingLeg(all, BY, switchover.segment)?.name).toBe(wanted)
+  ])('is %s', (_, all, wanted, places = []) => {
+    expect(askingLeg(all, BY, switchover.segment, places)?.name).toBe(wanted)
   })
 })

@@ -11,6 +11,19 @@ export interface ClientTraits {
   readonly canListen: boolean
 }
 
+/** What is known of a client's traits; what nobody told is undefined. */
+type Heard = {readonly [trait in keyof ClientTraits]?: ClientTraits[trait] | undefined} | undefined
+
+/**
+ * What a client is: as the inventory says, else as its server told, else as it was seen. The inventory's word stands
+ * alone; a guess that it ignores FORCERENEW does not stand against its option 145.
+ */
+export function knownKind(said: DhcpClientKind | undefined, told: Heard, seen: Heard): DhcpClientKind | undefined {
+  const guess = told?.kind ?? seen?.kind
+  const listens = (told?.canListen ?? seen?.canListen) === true
+  return said ?? (listens && guess !== 'dhcpcd' ? undefined : guess)
+}
+
 /** How a client of each kind that takes no FORCERENEW is made to renew, or that it is not. */
 export const DEAF: Readonly<Record<Exclude<DhcpClientKind, 'dhcpcd'>, string>> = {
   udhcpc:

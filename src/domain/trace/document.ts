@@ -222,11 +222,11 @@ function integrityReport({integrity}: TraceEvidence): IntegrityReport {
   return {
     routeBefore: integrity.before,
     routeAfter: integrity.after,
-    redirectsSeen: integrity.redirectsSeen,
+    redirectsSeen: integrity.redirectsSeen.map(({from, mac, gateway}) => ({from, mac, gateway})),
     acceptRedirects: integrity.acceptRedirects,
     rawSocketsOpen: integrity.rawSocketsOpen,
     arpOwners: Object.fromEntries(integrity.arpAnswers.map(({ip, macs}) => [ip, macs.length])),
-    clockSteps: integrity.clockSteps,
+    clockSteps: integrity.clockSteps.length,
     linkLost: integrity.linkLost,
   }
 }

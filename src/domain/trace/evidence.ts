@@ -204,16 +204,16 @@ export interface ProbeOutcome {
 export interface IntegrityEvidence {
   readonly before: RouteSnapshot
   readonly after: RouteSnapshot
-  /** ICMP redirects received during the run. */
-  readonly redirectsSeen: readonly RedirectSeen[]
+  /** ICMP redirects received during the run, those that say the same once; when last, ms from the start of the run. */
+  readonly redirectsSeen: readonly (RedirectSeen & {readonly atMs: number})[]
   /** The host's effective accept_redirects on the interface; null if unknown. */
   readonly acceptRedirects: boolean | null
   /** Raw ICMP sockets of other programs: through them, redirects that our probes cause change this host's routes. */
   readonly rawSocketsOpen: number
   /** Every answer to each ARP request of this run: a MAC twice means two boxes share it. Empty if none was sent. */
   readonly arpAnswers: readonly {readonly ip: Ipv4; readonly macs: readonly Mac[]}[]
-  /** Probes whose answers were dropped because somebody set the clock meanwhile. */
-  readonly clockSteps: number
+  /** When an answer was dropped because somebody set the clock meanwhile, ms from the start of the run. */
+  readonly clockSteps: readonly number[]
   /** Why no more could be sent: the interface went down or away; null if it stayed. */
   readonly linkLost: string | null
 }

@@ -40,8 +40,8 @@ function runFlags({complete, integrity, probe}: TraceEvidence, numbers: Numbers 
       detail: `a path changed ${at} s into the run: what is said rests on what came after`,
     })
   }
-  if (integrity.clockSteps > 0) {
-    const detail = `somebody set this host's clock during the run: ${integrity.clockSteps} probes were dropped`
+  if (integrity.clockSteps.length > 0) {
+    const detail = `somebody set this host's clock during the run: ${integrity.clockSteps.length} probes were dropped`
     flags.push({code: 'clock-stepped', detail})
   }
   if (probe.silent.length > 0) {

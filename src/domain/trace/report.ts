@@ -164,11 +164,13 @@ export interface InboundReport {
 export interface IntegrityReport {
   readonly routeBefore: RouteSnapshot
   readonly routeAfter: RouteSnapshot
+  /** Those that say the same once. */
   readonly redirectsSeen: readonly RedirectSeen[]
   readonly acceptRedirects: boolean | null
   readonly rawSocketsOpen: number
   /** How many stations answered ARP for an address, where more than one did. */
   readonly arpOwners: Readonly<Record<Ipv4, number>>
+  /** Probes whose answers were dropped because somebody set the clock meanwhile. */
   readonly clockSteps: number
   readonly linkLost: string | null
 }

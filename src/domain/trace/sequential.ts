@@ -23,7 +23,7 @@ export const PATIENCE_MS = 4000
 /** How little that is: the range without one value at either end, as a part of the threshold. */
 const TIGHT = 0.25
 /** The same where the slower side is the restless one, which is how a queue on that side alone looks. */
-const QUEUE_PATIENCE_MS = 7500
+export const QUEUE_PATIENCE_MS = 7500
 /** How much more restless: difference of the interquartile ranges, as a part of the threshold. */
 const RESTLESS = 0.5
 

@@ -4,6 +4,7 @@ import type {TraceEvidence} from './evidence.ts'
 import type {InboundVerdict} from './inbound.ts'
 import {nextStep, type PlanOptions, type Step} from './plan.ts'
 import type {PairReport, TraceReport} from './report.ts'
+import {QUEUE_PATIENCE_MS} from './sequential.ts'
 import {shiftOf} from './two-sample.ts'
 import {type EgressVerdict, type Judgement, judge, type Reason, type TraceExit, worstExit} from './verdict.ts'
 
@@ -99,6 +100,8 @@ interface Memory {
   readonly flowsAtMs: number
   readonly hopsAtMs: number
   readonly toldAtMs: number
+  /** When the failure was told last, ISO 8601 in UTC; null before the first. */
+  readonly failureToldAt: string | null
   /** When the path changed last: what was before does not count, also where the window shows too little of it to tell. */
   readonly changedAtMs: number
   /** Strips of the runs before. */
@@ -111,8 +114,8 @@ interface Memory {
 }
 
 const NOTHING: Memory = {
-  ...{run: null, checkedAtMs: {}, flowsAtMs: 0, hopsAtMs: 0, toldAtMs: 0, changedAtMs: 0},
-  ...{past: [], said: {}, blocks: [], blockEnd: 0},
+  ...{run: null, checkedAtMs: {}, flowsAtMs: 0, hopsAtMs: 0, toldAtMs: 0, failureToldAt: null},
+  ...{changedAtMs: 0, past: [], said: {}, blocks: [], blockEnd: 0},
 }
 
 export const notWatched = ({destinations}: WatchOrder): WatchState => ({
@@ -129,8 +132,8 @@ export const watchExit = ({watched}: WatchState): TraceExit => worstExit(watched
 /** Pairs and changes that are remembered. */
 export const REMEMBERED = 500
 const CHANGES = 50
-/** The window, at least: what is not calm is not believed before 4 s (sequential.ts). */
-const SHORTEST_MS = 6000
+/** The window, at least: longer than what is least calm takes until it is believed. */
+const SHORTEST_MS = QUEUE_PATIENCE_MS + 1500
 /** Time between pairs where nothing hurries, and what is sent beside them, as a share of them. */
 const USUAL_MS = 200
 const BESIDE = 0.25
@@ -174,10 +177,12 @@ interface Outcome {
 
 function failed(before: WatchedDestination, event: WatchEvent & {readonly kind: 'failed'}): Outcome {
   const {destination, at, message: failure, exitCode} = event
-  const told = before.failure === failure
+  const sinceMs = before.failure === failure ? Date.parse(at) - Date.parse(before.memory.failureToldAt!) : TELL_MS
+  // A clock that was set back keeps nothing silent.
+  const told = sinceMs >= 0 && sinceMs < TELL_MS
   const nothing = {egress: null, inbound: null, gateway: null, penaltyMs: null, roundTripMs: null, pairs: 0, lost: 0}
   return {
-    now: {...before, failure, exitCode},
+    now: {...before, failure, exitCode, memory: told ? before.memory : {...before.memory, failureToldAt: at}},
     line: told
       ? null
       : {schema: WATCH_SCHEMA, at, destination, windowMs: 0, ...nothing, changes: [], failure, exitCode},
@@ -190,7 +195,7 @@ function seen(order: WatchOrder, before: WatchedDestination, evidence: TraceEvid
   const windowMs = windowOf(order, evidence.alternatives.length)
   const old = memoryOf(before, evidence)
   const fromMs = Math.max(nowMs - windowMs, old.changedAtMs)
-  const recent = {...evidence, pairs: evidence.pairs.filter(({sentAtMs}) => sentAtMs >= fromMs)}
+  const recent = recentOf(evidence, fromMs)
   const judgement = judge(recent, order.plan)
   const report = traceReport({evidence: recent, judgement})
   const moved = roundTripOf(old, evidence)
@@ -209,6 +214,20 @@ function seen(order: WatchOrder, before: WatchedDestination, evidence: TraceEvid
     },
   }
   return {now, line: tell ? lineOf(now, report, changes) : null, step}
+}
+
+/** What was seen from then on. */
+function recentOf(evidence: TraceEvidence, fromMs: number): TraceEvidence {
+  const {pairs, integrity} = evidence
+  return {
+    ...evidence,
+    pairs: pairs.filter(({sentAtMs}) => sentAtMs >= fromMs),
+    integrity: {
+      ...integrity,
+      redirectsSeen: integrity.redirectsSeen.filter(({atMs}) => atMs >= fromMs),
+      clockSteps: integrity.clockSteps.filter((atMs) => atMs >= fromMs),
+    },
+  }
 }
 
 /** Another run begins with nothing asked. */

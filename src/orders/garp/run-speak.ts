@@ -1,9 +1,10 @@
 // `gwswitch garp --announce VM`: from the order to the document.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {expectInjectable, portOfVm} from '../../domain/vantage/vm-port.ts'
+import {expectInjectable, type HostLink, portOfVm} from '../../domain/vantage/vm-port.ts'
 import {Failure, usage} from '../../errors.ts'
 import type {SpeakerWorld, World} from '../../net/world.ts'
 import {judgeKnown} from '../../strategies/speak-for/judge.ts'
+import type {SpeakPlan} from '../../strategies/speak-for/plan.ts'
 import {speakInPlace} from '../../strategies/speak-for/speak-in-place.ts'
 import {askOnBridges} from '../trace/in-place.ts'
 import {resolveStation} from '../trace/station.ts'
@@ -20,7 +21,8 @@ export async function runSpeak(
   inventory: Inventory | undefined,
   {world, signal, dryRun}: GarpStage,
 ): Promise<SpeakDocument> {
-  const request = speakRequest(order, inventory, await world.interfaces())
+  const place = await world.bridgeOf?.(order.interfaceName)
+  const request = speakRequest(order, inventory, await world.interfaces(), place?.portOf)
   if (dryRun) return speakPlanned(request, order.interfaceName)
   const speaker = await world.speaker?.()
   if (!speaker) throw new Failure('runtime', 'nothing can be said in the place of a VM here')
@@ -36,7 +38,7 @@ export async function runSpeak(
 async function portFor(
   order: SpeakOrder,
   inventory: Inventory | undefined,
-  {plan}: SpeakRequest,
+  request: SpeakRequest,
   {vantage}: SpeakerWorld,
   world: World,
   signal: AbortSignal,
@@ -51,20 +53,28 @@ async function portFor(
     return station.port!.name
   } catch (error) {
     if (!(error instanceof Failure) || error.kind !== 'runtime') throw error
-    if (!force)
-      throw new Failure(
-        'runtime',
-        `${error.message} (announced from here it would be cut off where it is; --force does it)`,
-      )
+    const forced = forcedPort(interfaceName, request.plan, await vantage.links())
+    if (forced instanceof Failure) throw force ? forced : error
+    if (force) return forced
+    throw new Failure(
+      'runtime',
+      `${error.message} (announced from here it would be cut off where it is; --force does it)`,
+    )
   }
-  const station = {label: plan.vm.name, mac: plan.vm.mac}
+}
+
+/** What `force` takes: the port named, if it could be a VM's; null: the leg alone. A Failure says why neither. */
+function forcedPort(interfaceName: string, {vm, leg, gateway}: SpeakPlan, links: readonly HostLink[]) {
+  const station = {label: vm.name, mac: vm.mac}
   try {
-    const port = portOfVm(station, await vantage.links(), [{mac: station.mac, port: interfaceName}], interfaceName)
+    const port = portOfVm(station, links, [{mac: station.mac, port: interfaceName}], interfaceName)
     expectInjectable(station, port, [], true)
     return port.name
   } catch (error) {
-    if (!(error instanceof Failure) || plan.leg === null) throw error
-    if (interfaceName === plan.leg) return null
-    throw usage(`${interfaceName} is neither a VM's port nor ${plan.leg}, the leg of ${plan.gateway.name}`)
+    if (!(error instanceof Failure)) throw error
+    if (leg === null) return error
+    return interfaceName === leg
+      ? null
+      : usage(`${interfaceName} is neither a VM's port nor ${leg}, the leg of ${gateway.name}`)
   }
 }

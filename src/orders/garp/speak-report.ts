@@ -3,7 +3,7 @@ import {EXIT} from '../../errors.ts'
 import {hexDump, timeline} from '../../render/timeline.ts'
 import {spokenFrames} from '../../strategies/speak-for/frames.ts'
 import type {KnownJudgement, KnownVerdict} from '../../strategies/speak-for/judge.ts'
-import type {AskedGateway} from '../../strategies/speak-for/plan.ts'
+import {type AskedGateway, knownAddresses} from '../../strategies/speak-for/plan.ts'
 import type {Heard, SpeakReport} from '../../strategies/speak-for/speak.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
@@ -91,19 +91,13 @@ export function speakDocument(
 export function speakPlanned(request: SpeakRequest, interfaceName: string): SpeakDocument {
   const {plan} = request
   const {vm, leg} = plan
-  const entry =
+  const entries =
     leg === null
       ? []
-      : [
-          {
-            direction: 'out',
-            kind: 'neighbour',
-            at: null,
-            atMs: 0,
-            text: `${vm.ip} is at ${vm.mac}, into the table of ${leg}`,
-            hex: '',
-          } as const,
-        ]
+      : knownAddresses(plan).map((ip) => ({
+          ...({direction: 'out', kind: 'neighbour', at: null, atMs: 0, hex: ''} as const),
+          text: `${ip} is at ${vm.mac}, into the table of ${leg}`,
+        }))
   const frames = plan.scheduleMs.flatMap((atMs) =>
     spokenFrames(plan).map(
       ({kind, text, bytes}) =>
@@ -113,7 +107,7 @@ export function speakPlanned(request: SpeakRequest, interfaceName: string): Spea
   return {
     ...head(request, interfaceName),
     ...{dryRun: true, verdict: 'not-sent', evidence: [], answers: [], inbound: null, neighbours: []},
-    ...{frames: [...entry, ...frames], exitCode: 0},
+    ...{frames: [...entries, ...frames], exitCode: 0},
   }
 }
 

@@ -7,7 +7,13 @@ import type {InterfaceFacts} from '../../net/ip.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
 import {askingLeg} from '../../strategies/choose-interface.ts'
 import {destinationsOf} from '../../strategies/scene.ts'
-import {type AskedGateway, askedGateway, SPEAK_SCHEDULE_MS, type SpeakPlan} from '../../strategies/speak-for/plan.ts'
+import {
+  type AskedGateway,
+  askedGateway,
+  SPEAK_SCHEDULE_MS,
+  type SpeakPlan,
+  spokenVm,
+} from '../../strategies/speak-for/plan.ts'
 import {type Ipv4, type Mac, prefixContains} from '../../wire/address.ts'
 import {isVersion6, readIp} from '../../wire/ipv6-address.ts'
 import {readVm} from '../trace/station.ts'
@@ -42,11 +48,12 @@ export interface SpeakRequest {
 /** At most as many addresses beyond the gateway are asked in the VM's name. */
 const MOST_ECHOES = 2
 
-/** @throws Failure `usage` for what must not be said. */
+/** `bridge`: the one that the order's interface is a port of. @throws Failure `usage` for what must not be said. */
 export function speakRequest(
   order: SpeakOrder,
   inventory: Inventory | undefined,
   interfaces: readonly InterfaceFacts[],
+  bridge?: string,
 ): SpeakRequest {
   const {vm, mac, ip} = readVm(order.announce, inventory, '--announce')
   if (ip === undefined) throw usage(`--announce ${order.announce}: its address is not known: say IP=${mac}`)
@@ -59,7 +66,8 @@ export function speakRequest(
   if (segment && !isVersion6(meant.ip) && !prefixContains(segment.prefix, meant.ip))
     throw usage(`gateway ${meant.ip} lies outside segment ${segment.name}, where ${name} is`)
   const known = meant.gateway
-  const leg = known && segment && askingLeg(interfaces, known.mac, segment)?.name
+  const places = [order.interfaceName, ...(bridge === undefined ? [] : [bridge])]
+  const leg = known && segment && askingLeg(interfaces, known.mac, segment, places)?.name
   const asked: AskedGateway = known
     ? askedGateway(known, all, true)
     : {name: meant.ip, mac: meant.mac ?? null, ip: meant.ip, ip6: null}
@@ -70,7 +78,7 @@ export function speakRequest(
       : []
   return {
     plan: {
-      vm: {name, ip, ip6: vm?.ip6 ?? [], mac},
+      vm: spokenVm(name, {ip, mac, ...(vm?.ip6 && {ip6: vm.ip6})}, known ?? {}),
       ...{port: order.interfaceName, vlan: null, leg: leg ?? null, gateway},
       scheduleMs: scheduleMs(order, SPEAK_SCHEDULE_MS),
     },
@@ -95,7 +103,10 @@ interface MeantGateway {
   readonly mac: Mac | undefined
 }
 
-/** The one named, else the one that this host is, else that of the site where the inventory has the VM, else the only one. */
+/**
+ * The one named, else the one that this host is, else that of the site where the inventory has the VM, else the only one. An
+ * address that several share names no one: asked of everybody in the VM's name, the last to answer would move the VM.
+ */
 function meantGateway(
   {gateway: text, mac: macText, announce}: SpeakOrder,
   place: {
@@ -106,15 +117,16 @@ function meantGateway(
 ): MeantGateway {
   const {segment, site, interfaces} = place
   const all = segment?.gateways ?? []
-  if (text === undefined) {
-    const own = all.filter(({mac}) => interfaces.some((each) => each.mac === mac))
-    const [only, more] = own.length > 0 ? own : site === undefined ? all : all.filter((each) => each.site === site)
+  const meantOf = (some: readonly Gateway[]): MeantGateway => {
+    const own = some.filter(({mac}) => interfaces.some((each) => each.mac === mac))
+    const [only, more] = own.length > 0 ? own : site === undefined ? some : some.filter((each) => each.site === site)
     if (only !== undefined && more === undefined) return {gateway: only, ip: only.ip, mac: only.mac}
-    const names = all.map(({name}) => name).join(', ')
+    const names = some.map(({name}) => name).join(', ')
     throw usage(
       `which gateway shall know ${announce} is not clear: name it${names === '' ? ' by its address' : ` (${names})`}`,
     )
   }
+  if (text === undefined) return meantOf(all)
   const named = all.find(({name}) => name === text)
   if (named) return {gateway: named, ip: named.ip, mac: named.mac}
   const ip = readIp(text)
@@ -124,5 +136,6 @@ function meantGateway(
   }
   const mac = macText === undefined ? undefined : stationMac('--mac', macText)
   const at = all.filter((each) => each.ip === ip && (mac === undefined || each.mac === mac))
+  if (at.length > 1 && mac === undefined) return meantOf(at)
   return at.length === 1 ? {gateway: at[0], ip, mac: at[0]!.mac} : {gateway: undefined, ip, mac}
 }

@@ -9,7 +9,7 @@ export async function redirectedOf(
   {vms, segments}: Inventory,
   world: World,
 ): Promise<readonly Redirected[]> {
-  const standing = await redirectsHere(world)
+  const standing = (await redirectsHere(world)) ?? []
   return vms.flatMap((vm) => {
     const redirect = names.includes(vm.name) ? standing.find((each) => each.vm === vm.mac) : undefined
     if (redirect === undefined) return []

@@ -32,6 +32,8 @@ export interface WatchStage {
 const WINDOW_PAIRS = 20
 /** How often it is asked which gateway is in use, and how long after a failure it is tried again, ms. */
 const LOOK_MS = 1000
+/** How often it is told, ms, that there is nothing to compare with: as often as pairs would be. */
+const IDLE_MS = 200
 /** Pairs that a run remembers, through however many alternatives. */
 const KEPT = 2 * REMEMBERED
 
@@ -63,18 +65,19 @@ export async function runWatch(
   const over = new AbortController()
   const stop = AbortSignal.any([signal, over.signal])
   const watchOne = async (destination: string): Promise<void> => {
-    let met: readonly CandidateEvidence[] = []
+    let met: Met = {iface: '', gateways: []}
     const seen = (evidence: TraceEvidence): Step => {
-      met = candidatesOf(evidence)
+      met = {iface: evidence.host.iface, gateways: candidatesOf(evidence)}
       return take({kind: 'seen', destination, evidence})
     }
     while (!stop.aborted) {
       try {
         const request = await traceRequest(await resolveDestination(destination), one, inventory, world)
-        await watchRun(run, met.length < 2 ? request : {...request, ...amongThose(met)}, seen, looked, stop)
+        const {route} = await gatewayInUse(world, request)
+        await watchRun(run, comparedWith(met, request, route.interface), seen, looked, stop)
       } catch (error) {
         if (stop.aborted) return
-        const {message} = failureOf(destination, error, met.length === 0 && destinations.length === 1)
+        const {message} = failureOf(destination, error, met.gateways.length === 0 && destinations.length === 1)
         take({kind: 'failed', destination, at: isoNow(world), message, exitCode: EXIT.runtime})
         await world.sleep(LOOK_MS, stop).catch(() => {})
       }
@@ -96,11 +99,24 @@ export async function runWatch(
   }
 }
 
-/** The gateway that was in use may be one of those to compare with now, and one of those in use. */
-const amongThose = (met: readonly CandidateEvidence[]): Pick<TraceRequest, 'alternatives' | 'alternativesNamed'> => ({
-  alternatives: met,
-  alternativesNamed: false,
-})
+/** Gateways that were measured, and where they are. */
+interface Met {
+  readonly iface: string
+  readonly gateways: readonly CandidateEvidence[]
+}
+
+/** The gateway that was in use is one of those to compare with now, if it is on the segment; one of those may be in use. */
+function comparedWith<T extends Pick<TraceRequest, 'alternatives' | 'alternativesNamed'>>(
+  {iface, gateways}: Met,
+  request: T,
+  inUse: string,
+): T {
+  if (iface !== inUse) return request
+  const more = request.alternatives.filter(
+    ({ip, mac}) => !gateways.some((each) => (mac === undefined ? each.ip === ip : each.mac === mac)),
+  )
+  return {...request, alternatives: [...gateways, ...more], alternativesNamed: false}
+}
 
 /** Which gateway is in use is asked for one destination at a time: often all of them share it. */
 interface InUse {
@@ -133,8 +149,12 @@ async function watchRun(
     if (linkLost !== null && !stop.aborted) throw new Failure('runtime', linkLost)
     if (signal.aborted) return
     // It ends by itself where there is nothing to compare with; another gateway may change that.
-    seen(last)
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, {once: true}))
+    const {durationMs} = last
+    const endedNs = run.world.monotonic()
+    while (!signal.aborted) {
+      seen({...last, durationMs: durationMs + Number(run.world.monotonic() - endedNs) / 1e6})
+      await run.world.sleep(IDLE_MS, signal).catch(() => {})
+    }
   } finally {
     looked.delete(inUse)
   }

@@ -1,7 +1,7 @@
 // `gwswitch who` between its flags and its words.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {gatewayCode, gatewayText, gatewayText6} from '../../domain/proof/gateway.ts'
-import type {WhoDocument} from '../../domain/who.ts'
+import {type WhoDocument, whoDocument} from '../../domain/who.ts'
 import {usage} from '../../errors.ts'
 import {interfaceIn} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
@@ -37,5 +37,5 @@ export async function runWho(
     }))
   })
   const names = seen.rows.map(({vm}) => vm)
-  return {...seen, redirected: await redirectedOf(names, inventory, world)}
+  return whoDocument({...seen, redirected: await redirectedOf(names, inventory, world)})
 }

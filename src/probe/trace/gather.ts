@@ -44,6 +44,7 @@ export const UNSEEN: RouteSnapshot = {gateway: null, redirected: false, expiresM
 
 export function evidenceOf(gathered: Gathered): TraceEvidence {
   const {request, hop, exits, pairs, probed, station} = gathered
+  const msOf = (ns: bigint): number => Number(ns - gathered.startedNs) / 1e6
   const [current, ...alternatives] = exits.map(candidateOf)
   return {
     startedAt: gathered.startedAt,
@@ -67,13 +68,14 @@ export function evidenceOf(gathered: Gathered): TraceEvidence {
     pairs: pairs.settled,
     integrity: {
       ...gathered.snapshots,
-      redirectsSeen: station.prober.redirects
+      redirectsSeen: station.prober
+        .redirects()
         .filter(({destination}) => destination === request.destination.ip)
-        .map(({from, mac, gateway}) => ({from, mac, gateway})),
+        .map(({from, mac, gateway, atNs}) => ({from, mac, gateway, atMs: msOf(atNs)})),
       acceptRedirects: gathered.redirects?.acceptRedirects ?? null,
       rawSocketsOpen: gathered.redirects?.rawSocketsOpen ?? 0,
       arpAnswers: gathered.arpAnswers,
-      clockSteps: station.prober.clockSteps(),
+      clockSteps: station.prober.clockSteps.map(msOf),
       linkLost: station.lost.aborted ? (station.lost.reason as Error).message : null,
     },
     known: request.known,

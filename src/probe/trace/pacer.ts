@@ -99,13 +99,21 @@ export function makePacer(world: Pick<World, 'monotonic' | 'sleep'>, pace: Pace)
     turn(turn, signal) {
       return new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)
-        const waiting: Waiting = {...turn, go: resolve}
-        queue.push(waiting)
-        signal?.addEventListener('abort', () => {
+        const waiting: Waiting = {
+          ...turn,
+          go(granted) {
+            signal?.removeEventListener('abort', leave)
+            resolve(granted)
+          },
+        }
+        const leave = (): void => {
           const at = queue.indexOf(waiting)
           if (at >= 0) queue.splice(at, 1)
-          reject(signal.reason)
-        })
+          reject(signal!.reason)
+        }
+        queue.push(waiting)
+        // One signal may stand for a run without an end.
+        signal?.addEventListener('abort', leave, {once: true})
         if (serving) woken.abort()
         else void serve()
       })

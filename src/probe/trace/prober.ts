@@ -9,6 +9,8 @@ import type {Heard, Probe, ProbeCodec, ProbeReply} from './probe.ts'
 
 /** A redirect that a probe caused. */
 export interface RedirectHeard {
+  /** When it was heard last, on the monotonic clock, ns. */
+  readonly atNs: bigint
   readonly destination: Ipv4
   readonly from: Ipv4
   readonly mac: Mac
@@ -18,10 +20,10 @@ export interface RedirectHeard {
 export interface Prober {
   /** Sends one probe now. Resolves to its answer, or to undefined when `timeoutMs` has passed; rejects if it cannot be sent. */
   send(probe: Probe): Promise<ProbeReply | undefined>
-  /** Redirects that probes of this run have caused so far. */
-  readonly redirects: readonly RedirectHeard[]
-  /** Probes whose answer was dropped because the clock was set meanwhile. */
-  readonly clockSteps: () => number
+  /** Redirects that probes of this run have caused so far; those that say the same to the same destination once. */
+  readonly redirects: () => readonly RedirectHeard[]
+  /** When an answer was dropped because the clock was set meanwhile, on the monotonic clock, ns. */
+  readonly clockSteps: readonly bigint[]
   stop(): void
 }
 
@@ -40,9 +42,9 @@ interface Waiting {
 export function startProber(link: Link, world: World, {source, codecs, timeoutMs}: ProberOptions): Prober {
   const from = {mac: link.mac, ip: source}
   const waiting = waitingRoom()
-  const redirects: RedirectHeard[] = []
+  const redirects = new Map<string, RedirectHeard>()
+  const clockSteps: bigint[] = []
   let sequence = 0
-  let steps = 0
 
   const unsubscribe = link.onFrame(({bytes, timestampNs}: ReceivedFrame) => {
     for (const codec of codecs) {
@@ -50,14 +52,17 @@ export function startProber(link: Link, world: World, {source, codecs, timeoutMs
       if (heard === undefined) continue
       const found = waiting.find(codec.protocol, heard)
       if (heard.kind !== 'redirect') found?.answer(heard, timestampNs)
-      else if (found !== undefined || waiting.owns(codec.protocol, heard)) redirects.push(redirectOf(heard))
+      else if (found !== undefined || waiting.owns(codec.protocol, heard)) {
+        const redirect = redirectOf(heard, world.monotonic())
+        redirects.set([redirect.destination, redirect.from, redirect.mac, redirect.gateway].join(), redirect)
+      }
       return
     }
   })
 
   return {
-    redirects,
-    clockSteps: () => steps,
+    redirects: () => [...redirects.values()],
+    clockSteps,
     stop() {
       unsubscribe()
       waiting.clear()
@@ -79,7 +84,7 @@ export function startProber(link: Link, world: World, {source, codecs, timeoutMs
             leave()
             answered.abort()
             const clockStepped = steppedBetween(clock, clockReading(world))
-            if (clockStepped) steps++
+            if (clockStepped) clockSteps.push(world.monotonic())
             const rttMs = Math.max(0, Number(atNs - sentNs) / 1e6)
             resolve({...heard, rttMs, clockStepped} as ProbeReply)
           },
@@ -104,7 +109,8 @@ export function startProber(link: Link, world: World, {source, codecs, timeoutMs
   }
 }
 
-const redirectOf = ({destination, source, returnMac, error}: Heard): RedirectHeard => ({
+const redirectOf = ({destination, source, returnMac, error}: Heard, atNs: bigint): RedirectHeard => ({
+  atNs,
   destination,
   from: source,
   mac: returnMac,

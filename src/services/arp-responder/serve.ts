@@ -195,7 +195,7 @@ interface Served {
 function servedPorts(request: ServeArpRequest, {world, log}: ServeArpStage, ring: () => void) {
   const served = new Map<string, Served>()
   const totals = new Map<string, ResponderCounters>()
-  const refused = new Map<number, string>()
+  const refused = new Map<number, boolean>()
   const places = new Map<Mac, string>()
 
   const close = async (name: string): Promise<void> => {
@@ -223,17 +223,21 @@ function servedPorts(request: ServeArpRequest, {world, log}: ServeArpStage, ring
       ring()
     })
   }
-  /** What only a pattern names, and is no VM's port, is left out. */
-  const isStrange = async (port: InterfaceFacts): Promise<boolean> => {
-    if (!refused.has(port.index)) refused.set(port.index, (await strangeness(port, request.gateways, world)) ?? '')
-    return refused.get(port.index) !== ''
+  /** What is no VM's port is left out; of one that is named by more than a pattern that is told, once. */
+  const isStrange = async (port: InterfaceFacts, tell: (line: string) => void): Promise<boolean> => {
+    const known = refused.get(port.index)
+    if (known !== undefined) return known
+    const why = await strangeness(port, request.gateways, world)
+    refused.set(port.index, why !== undefined)
+    if (why !== undefined && request.interfaceNames.includes(port.name)) tell(`${why}: nothing is answered there`)
+    return why !== undefined
   }
   return {
     /** Takes up what came, lets go of what went. */
     async look(tell: (line: string) => void): Promise<void> {
       const ready: InterfaceFacts[] = []
       for (const port of readyPorts(request.interfaceNames, await world.interfaces()))
-        if (!(await isStrange(port))) ready.push(port)
+        if (!(await isStrange(port, tell))) ready.push(port)
       const indices = new Map([...served].map(([name, {index}]) => [name, index]))
       const changes = portChanges(indices, ready)
       for (const name of changes.close) {

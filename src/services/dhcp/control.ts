@@ -178,7 +178,7 @@ function relocate(
   const directive = engine.direct(said)
   const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
   const peer = parts.peer?.tell(directive, trigger ? (sends ? lease.lastSeenMs : 0) : undefined)
-  if (sends) forcerenewer.start(scope, lease)
+  if (sends) forcerenewer.start(lease)
   return withPeer(ordered(parts, target, sends ? 'forcerenew' : undefined), peer)
 }
 
@@ -201,14 +201,14 @@ function refuseRenewal(parts: ControlParts, target: Target): Ordered | Promise<O
 }
 
 function forcerenew(parts: ControlParts, target: Target): Ordered {
-  const {scope, lease, name} = target
+  const {lease, name} = target
   if (!lease || !isActive(lease, parts.nowMs()) || lease.state !== 'bound')
     throw new Failure('refused', `${name} has no lease here`)
   if (!parts.forcerenewer.takes(lease, parts.nowMs())) {
     const why = lease.capable145 ? 'it has no nonce yet' : 'its client never sent option 145'
     throw new Failure('refused', `${name} takes no FORCERENEW: ${why} (nak it, or wait for its T1)`)
   }
-  parts.forcerenewer.start(scope, lease)
+  parts.forcerenewer.start(lease)
   return ordered(parts, target, 'forcerenew')
 }
 

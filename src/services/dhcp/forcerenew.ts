@@ -1,7 +1,7 @@
 // The server's own FORCERENEWs: sent until the client asks, with the xid and a replay value read anew each time.
 import {isActive, type Lease} from '../../domain/dhcp/lease.ts'
 import {nextReplay} from '../../domain/dhcp/rules.ts'
-import {type Scope, siteOf} from '../../domain/dhcp/scope.ts'
+import {siteOf} from '../../domain/dhcp/scope.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {serializeForcerenew} from '../../wire/dhcp-auth.ts'
 import {DHCPFORCERENEW} from '../../wire/dhcp-options.ts'
@@ -12,7 +12,7 @@ export interface Forcerenewer {
   /** Whether the client of this lease takes one: it advertised option 145 and got a nonce. */
   takes(lease: Lease, nowMs: number): boolean
   /** Sends one, and again after 1, 2 and 4 s unless the client asks before. @throws Failure if it cannot be stored. */
-  start(scope: Scope, lease: Lease): void
+  start(lease: Lease): void
   /** A replay value for somebody else to use, stored before it is returned. */
   reserveReplay(lease: Lease): bigint
   stop(): void
@@ -37,9 +37,12 @@ export function forcerenewer(engine: Engine, outside: EngineOutside, after: Afte
   const takes = (lease: Lease, nowMs: number): boolean =>
     lease.state === 'bound' && isActive(lease, nowMs) && lease.capable145 && lease.nonce !== ''
 
-  const attempt = (scope: Scope, mac: Mac, ip: Ipv4, number: number): void => {
+  const attempt = (segment: string, mac: Mac, ip: Ipv4, number: number): void => {
     pending.delete(mac)
-    const lease = engine.book(scope.segment).byIp(ip)
+    // A reload may have taken the segment away since, or changed it.
+    const scope = engine.facts.scopes.get(segment)
+    if (!scope) return
+    const lease = engine.book(segment).byIp(ip)
     const nowNs = outside.now()
     if (lease?.mac !== mac || !takes(lease, Number(nowNs / 1_000_000n))) return
     const nonce = Uint8Array.from(lease.nonce.match(/../g)!, (pair) => Number.parseInt(pair, 16))
@@ -53,27 +56,27 @@ export function forcerenewer(engine: Engine, outside: EngineOutside, after: Afte
     })
     outside.send([{payload, to: {to: 'client', ip: lease.ip, mac}}])
     engine.counters.send(DHCPFORCERENEW)
-    const site = siteOf(scope, mac, engine.directive(scope.segment, mac))
+    const site = siteOf(scope, mac, engine.directive(segment, mac))
     outside.report?.(forcerenewEvent(lease, scope, site, number, nowNs))
     const wait = AGAIN_MS[number - 1]
     if (wait !== undefined)
       pending.set(
         mac,
-        after(wait, () => again(scope, mac, ip, number + 1)),
+        after(wait, () => again(segment, mac, ip, number + 1)),
       )
   }
-  const again = (scope: Scope, mac: Mac, ip: Ipv4, number: number): void => {
+  const again = (segment: string, mac: Mac, ip: Ipv4, number: number): void => {
     try {
-      attempt(scope, mac, ip, number)
+      attempt(segment, mac, ip, number)
     } catch (error) {
       outside.warn('forcerenew', `no FORCERENEW to ${mac}: ${(error as Error).message}`)
     }
   }
   return {
     takes,
-    start(scope, {mac, ip}) {
+    start({segment, mac, ip}) {
       pending.get(mac)?.cancel()
-      attempt(scope, mac, ip, 1)
+      attempt(segment, mac, ip, 1)
     },
     reserveReplay,
     stop() {

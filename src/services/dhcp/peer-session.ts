@@ -46,7 +46,7 @@ function makeAsk({engine, forcerenewer, nowMs, warn}: PeerParts, {directive: {se
   if (!lease || askSinceMs === undefined || lease.lastSeenMs <= askSinceMs) return
   if (!forcerenewer.takes(lease, nowMs())) return
   try {
-    forcerenewer.start(scope, lease)
+    forcerenewer.start(lease)
   } catch (error) {
     warn('forcerenew', `no FORCERENEW to ${mac}: ${(error as Error).message}`)
   }

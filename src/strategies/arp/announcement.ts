@@ -46,7 +46,7 @@ export interface Announcement {
 /** What a router advertisement of ours says, if nothing else is said: RFC 4861's usual lifetime. */
 export const USUAL_RA = {lifetime: 1800, preference: 'medium'} as const
 
-/** RFC 6666, discard-only: an address off every segment. An echo from it asks where the default route leads. */
+/** RFC 6666, discard-only: an address that every router drops, off every segment. An echo from it asks for the default route. */
 export const OFF_SEGMENT6: Ipv6 = '100::1'
 
 /** One frame to announce with, and how it reads. */

@@ -72,7 +72,10 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
       return {ok: true, code: 'silent', uses: null, evidence: [said]}
     }
     const way = {tell: async (gateway: PlannedGateway) => void (await tell(plan, gateway, stage))}
-    return putBack(plan.scene, plan.before, way, stage)
+    const verdict = await putBack(plan.scene, plan.before, way, stage)
+    if (!plan.announce) return verdict
+    const {withStillKnown} = await import('../speak-for/speak-in-place.ts')
+    return withStillKnown(verdict, plan.announce, stage)
   },
   describe: (plan) => [
     ...plan.cautions,

@@ -4,6 +4,7 @@ import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {Failure} from '../../errors.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
+import {unseenRedirects} from '../../probe/redirects.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {vlanTag} from '../../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../../wire/ipv6-address.ts'
@@ -145,6 +146,7 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
       ...filterCautions(switchover, filter, (options.guardMs ?? 0) > 0),
       ...routerCautions(switchover, ip6, filter, (options.guardMs ?? 0) > 0),
       ...cautionsOf(switchover, via, options),
+      ...(scene.vantage === 'port' ? await unseenRedirects(vm.name, via.name, world) : []),
     ],
     scheduleMs: DEFAULT_SCHEDULE_MS,
     forms: filter === 'verified' ? [...FORMS, BROADCAST_ASK] : FORMS,

@@ -3,10 +3,9 @@ import {type Ipv4, readPrefix} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {vlanOf} from '../scene.ts'
 import type {AnnounceRequest} from './announce.ts'
+import {OFF_SEGMENT6} from './announcement.ts'
 import {type ArpPlan, formsOf6, type PlannedGateway} from './plan.ts'
 
-/** RFC 6666, discard-only: an address that every router drops, off every segment. An echo from it asks for the default route. */
-const OFF_SEGMENT = '100::1'
 const LISTEN_MS = 1000
 
 /** One address that the VM shall reach its gateway by. */
@@ -28,7 +27,7 @@ export function targets(plan: ArpPlan, {mac}: PlannedGateway): readonly Target[]
   }
   const ip6 = plan.ip6.map((move): Target => {
     const [ip, old] = isNew ? [move.to, move.from] : [move.from, move.to]
-    const echoFrom = move.way === 'router' ? OFF_SEGMENT : undefined
+    const echoFrom = move.way === 'router' ? OFF_SEGMENT6 : undefined
     return {
       gatewayIp: ip,
       vmIp: move.vmIp,

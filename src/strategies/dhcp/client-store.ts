@@ -138,7 +138,7 @@ function storeOn(database: DatabaseSync): ClientStore {
   const every = prepare('SELECT * FROM client ORDER BY mac')
   const request = prepare(`
     INSERT INTO client (mac, ip, xid, canListen, kind) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (mac) DO UPDATE SET
-    ip = coalesce(?2, ip), xid = ?3, canListen = ?4, kind = coalesce(?5, kind)`)
+    ip = coalesce(?2, ip), xid = ?3, canListen = ?4, kind = ?5`)
   const ack = prepare(`
     INSERT INTO client (mac, ip, xid, nonce, serverId, router, ackedNs, leaseS, renewS) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
     ON CONFLICT (mac) DO UPDATE SET ip = ?2, xid = ?3, nonce = coalesce(?4, nonce), serverId = coalesce(?5, serverId),

@@ -1,5 +1,5 @@
 // Where the xid, the nonce and the replay value of a FORCERENEW come from.
-import {DEAF} from '../../domain/dhcp/client-kind.ts'
+import {DEAF, knownKind} from '../../domain/dhcp/client-kind.ts'
 import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
@@ -44,7 +44,7 @@ export async function findCredentials(client: DhcpClient, sources: CredentialSou
   const {backend, store} = sources
   const seen = store.read(client.mac)
   const told = sources.xid === undefined ? await backend?.lastTransaction(client) : undefined
-  const kind = sources.kindOf?.(client) ?? told?.kind ?? seen?.kind
+  const kind = knownKind(sources.kindOf?.(client), told, seen)
   const given = sources.nonces?.of(client.mac)
   if (kind !== undefined && kind !== 'dhcpcd' && !given && !sources.unauthenticated)
     throw new Failure('refused', `${client.name} runs ${DEAF[kind]}`)

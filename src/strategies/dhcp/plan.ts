@@ -1,9 +1,11 @@
 // What the DHCP strategy will do, decided before anything is changed.
+import {knownKind} from '../../domain/dhcp/client-kind.ts'
 import type {DhcpClientKind, SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {NamedGateway} from '../../domain/proof/gateway.ts'
 import {Failure} from '../../errors.ts'
 import type {World} from '../../net/world.ts'
+import {unseenRedirects} from '../../probe/redirects.ts'
 import {type Ipv4, prefixContains, prefixText} from '../../wire/address.ts'
 import {isLinkLocal} from '../../wire/ipv6-address.ts'
 import {chooseInterface} from '../choose-interface.ts'
@@ -99,7 +101,10 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     triggers,
     longestMs: triggers.reduce((sum, {longestMs}) => sum + longestMs, 0),
     ...{scene, before: null, statement: null, serial: null},
-    cautions: cautionsOf(switchover, scene),
+    cautions: [
+      ...cautionsOf(switchover, scene),
+      ...(scene.vantage === 'port' ? await unseenRedirects(vm.name, via.name, world) : []),
+    ],
   }
 }
 
@@ -126,7 +131,7 @@ async function chooseTriggers(
   world: Pick<World, 'now'>,
 ): Promise<{kind: DhcpClientKind | undefined; triggers: readonly PlannedTrigger[]}> {
   const told = await backend.lastTransaction(client)
-  const kind = vm.dhcp?.client ?? told?.kind ?? seen?.kind
+  const kind = knownKind(vm.dhcp?.client, told, seen)
   const byNak = backend.nakNext !== undefined
   if (kind === 'dhclient' && !byNak) {
     throw new Failure(

@@ -5,7 +5,7 @@ import type {Mac} from '../../wire/address.ts'
 import {ofBothFamilies} from '../left-ip6.ts'
 import type {Eyes} from '../scene.ts'
 import {describeSpeaking} from '../speak-for/plan.ts'
-import {speakInSwitch} from '../speak-for/speak-in-place.ts'
+import {speakInSwitch, withStillKnown} from '../speak-for/speak-in-place.ts'
 import {lookBefore, proveServed, putBack} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import {type MacProxyPlan, planMacProxy, redirectFor} from './plan.ts'
@@ -61,7 +61,8 @@ export const macProxyOn = (host: ProxyWorld): Strategy<MacProxyPlan> => ({
     const tell = (): Promise<void> => restoreRules(plan, host, stage)
     // The rules that were there are known, whether or not a packet was seen.
     const verdict = await putBack(plan.scene, before, {remembers: true, eyes, tell}, stage)
-    return {...verdict, ok: verdict.ok || before?.uses == null}
+    const back = {...verdict, ok: verdict.ok || before?.uses == null}
+    return plan.announce ? withStillKnown(back, plan.announce, stage) : back
   },
   describe: ({vm, bridge, port, from, to, segment, announce}) => [
     `let ${bridge} rewrite, on ${port}, what ${vm.name} (${vm.mac}) sends off ${segment.prefix} by way of ${from.name} (${from.mac}, site ${from.site}) to ${to.name} (${to.mac}, site ${to.site})`,

@@ -1,5 +1,5 @@
 // What is said in a VM's name so that routers know it where it is now, decided before anything is sent.
-import type {Gateway} from '../../domain/inventory/site.ts'
+import type {Gateway, Vm} from '../../domain/inventory/site.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {InterfaceFacts} from '../../net/ip.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
@@ -61,21 +61,34 @@ interface Moved extends Pick<Switchover, 'vm' | 'segment' | 'to'> {
   readonly interfaces: readonly InterfaceFacts[]
 }
 
-/** The part of a strategy's plan; null where neither the VM's port nor the gateway's leg is on this host. */
+/**
+ * The part of a strategy's plan; null where neither the VM's port nor the gateway's leg is on this host, and for a VM that
+ * may be at another site: made known here it would be cut off there.
+ */
 export function planSpeaking(
-  {interface: here, vantage, vlan}: Scene,
+  {interface: here, ask, vantage, vlan, otherSite}: Scene,
   {vm, segment, to, interfaces}: Moved,
   mayMove: boolean,
 ): SpeakPlan | null {
-  const leg = askingLeg(interfaces, to.mac, segment)?.name ?? null
+  if (otherSite) return null
+  const leg = askingLeg(interfaces, to.mac, segment, [here, ask.interface])?.name ?? null
   if (vantage === 'host' && leg === null) return null
-  const {name, ip, mac, ip6 = []} = vm
   return {
-    vm: {name, ip, ip6, mac},
+    vm: spokenVm(vm.name, vm, to),
     port: vantage === 'port' ? here : null,
     ...{vlan, leg, gateway: askedGateway(to, segment.gateways, mayMove), scheduleMs: SPEAK_SCHEDULE_MS},
   }
 }
+
+/** The VM as it is spoken for: its IPv6 not to a gateway that has none, whose tables know no way to it. */
+export const spokenVm = (
+  name: string,
+  {ip, mac, ip6 = []}: Pick<Vm, 'ip' | 'mac' | 'ip6'>,
+  to: Pick<Gateway, 'ip6'>,
+): SpeakPlan['vm'] => ({name, ip, ip6: to.ip6?.length ? ip6 : [], mac})
+
+/** Whether an answer from this MAC shows that the gateway has the VM: a fabric that answers for others is not it. */
+export const isFromGateway = ({gateway}: SpeakPlan, mac: Mac): boolean => gateway.mac === null || gateway.mac === mac
 
 /** The addresses that routers shall know. */
 export const knownAddresses = ({vm}: SpeakPlan): readonly (Ipv4 | Ipv6)[] => [

@@ -4,9 +4,9 @@ import {Failure} from '../../errors.ts'
 import type {SpeakerWorld} from '../../net/world.ts'
 import {expectAlive, standIn} from '../../probe/stand-in.ts'
 import type {Ipv4, Prefix} from '../../wire/address.ts'
-import type {Stage} from '../strategy.ts'
+import type {Stage, Verdict} from '../strategy.ts'
 import {judgeKnown} from './judge.ts'
-import type {SpeakPlan} from './plan.ts'
+import {knownAddresses, type SpeakPlan} from './plan.ts'
 import {hearing, type Mouth, type SpeakReport, speak} from './speak.ts'
 
 export interface PlaceOptions {
@@ -58,10 +58,10 @@ export async function speakInPlace(
  * @throws the signal's reason
  */
 export async function speakInSwitch(plan: SpeakPlan, {world, signal, observe}: Stage): Promise<void> {
-  const speaker = await world.speaker?.()
-  if (!speaker) return
   const say = (text: string): void => observe({atNs: world.now(), text})
   try {
+    const speaker = await world.speaker?.()
+    if (!speaker) return
     const port = await portHere(plan, speaker)
     const report = await speakInPlace({...plan, port}, speaker, {sure: true, patienceMs: IN_SWITCH_MS}, {world, signal})
     for (const {atNs, text, direction, kind, bytes} of report.events)
@@ -73,8 +73,32 @@ export async function speakInSwitch(plan: SpeakPlan, {world, signal, observe}: S
     for (const line of judgeKnown(plan, report).evidence) say(line)
   } catch (error) {
     signal.throwIfAborted()
-    if (!(error instanceof Failure)) throw error
-    say(`${plan.vm.name} is not made known: ${error.message}`)
+    say(`${plan.vm.name} is not made known any further: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+/** What a rollback leaves: the entries at the gateway's own leg by which it still has the VM are told, and stay. */
+export async function withStillKnown(verdict: Verdict, plan: SpeakPlan, {world}: Stage): Promise<Verdict> {
+  const {leg, vm, gateway} = plan
+  if (leg === null) return verdict
+  try {
+    const tables = (await world.speaker?.())?.tables()
+    try {
+      const still = knownAddresses(plan).filter((ip) => {
+        const entry = tables?.entry(leg, ip)
+        return entry?.mac === vm.mac && !entry.external
+      })
+      const said = still.map(
+        (ip) =>
+          `${gateway.name} still has ${vm.name} at ${leg}: ${ip} is at ${vm.mac} (ip neigh del ${ip} dev ${leg} takes that away)`,
+      )
+      return {...verdict, evidence: [...verdict.evidence, ...said]}
+    } finally {
+      tables?.close()
+    }
+  } catch (error) {
+    const why = `whether ${gateway.name} still has ${vm.name} at ${leg} cannot be seen: ${error instanceof Error ? error.message : error}`
+    return {...verdict, evidence: [...verdict.evidence, why]}
   }
 }
 

@@ -1,4 +1,5 @@
 // Speaks for a VM, round by round, and hears what comes of it.
+import {Failure} from '../../errors.ts'
 import type {NeighbourTables} from '../../net/neighbour-tables.ts'
 import {anyOf, etherType, ipProtocol, macTests, nextHeader} from '../../net/packet/bpf.ts'
 import type {Link, LinkOptions, ReceivedFrame} from '../../net/packet/link.ts'
@@ -16,7 +17,7 @@ import {NEXT_HEADER_ICMPV6, parseIpv6} from '../../wire/ipv6.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {type SpokenFrame, spokenEcho, spokenFrames} from './frames.ts'
 import {type Kept, makeKeeper, OLD_SITE_MS} from './keeper.ts'
-import type {SpeakPlan} from './plan.ts'
+import {isFromGateway, type SpeakPlan} from './plan.ts'
 
 /** One frame, or one write. */
 export interface SpokenEvent {
@@ -43,6 +44,8 @@ export interface SpeakReport {
   /** The first answer from beyond the gateway that reached the VM. */
   readonly inbound: Heard | undefined
   readonly kept: readonly Kept[]
+  /** Why nothing more was said at the VM's port, and whether it was used by then; undefined: nothing failed there. */
+  readonly cut?: {readonly why: string; readonly midway: boolean} | undefined
 }
 
 /** Where it is spoken. */
@@ -76,23 +79,39 @@ export const hearing = (mac: Mac): LinkOptions => {
 /**
  * Speaks for the VM until it is seen to be known at this host's own leg, or through the whole schedule where that is
  * elsewhere: an answer says that the gateway has it now, not that nobody takes it away again. The entry here is written at
- * once, while the port is still being prepared.
+ * once, while the port is still being prepared. A port that fails then is reported; one that fails later, because the VM
+ * speaks elsewhere or is unplugged, ends the upkeep of the entry too. What was done is in the report.
  * @throws Failure as the link and the tables do; the signal's reason
  */
 export async function speak(plan: SpeakPlan, mouth: Mouth, world: World, signal: AbortSignal): Promise<SpeakReport> {
   const {atPort, tables} = mouth
   const transcript = newTranscript(world)
   const keeper = tables && plan.leg !== null ? makeKeeper(plan.leg, plan, tables) : undefined
+  const gone = new AbortController()
+  let [cut, midway]: [SpeakReport['cut'], boolean] = [undefined, false]
   await together<[unknown, unknown]>(signal, [
-    async (either) => keeper?.run(world, either, (text) => transcript.note(text), mouth.patienceMs ?? OLD_SITE_MS),
     async (either) => {
-      await atPort?.(
-        (link) => rounds(plan, {link, mouth, transcript}, world, either, () => keeper?.isSettled() ?? false),
-        either,
-      )
+      const until = AbortSignal.any([either, gone.signal])
+      const upkeep = keeper?.run(world, until, (text) => transcript.note(text), mouth.patienceMs ?? OLD_SITE_MS)
+      await upkeep?.catch((error: unknown) => {
+        if (error !== gone.signal.reason) throw error
+      })
+    },
+    async (either) => {
+      try {
+        await atPort?.((link) => {
+          midway = true
+          return rounds(plan, {link, mouth, transcript}, world, either, () => keeper?.isSettled() ?? false)
+        }, either)
+      } catch (error) {
+        either.throwIfAborted()
+        if (!(error instanceof Failure) || (keeper === undefined && !transcript.hasSent())) throw error
+        cut = {why: error.message, midway}
+        if (midway) gone.abort(error)
+      }
     },
   ])
-  return {...transcript.report(), kept: keeper?.kept() ?? []}
+  return {...transcript.report(), kept: keeper?.kept() ?? [], cut}
 }
 
 type Transcript = ReturnType<typeof newTranscript>
@@ -110,7 +129,8 @@ async function rounds(
   const {mac} = plan.gateway
   const gone = new AbortController()
   const heard = new AbortController()
-  const isEnough = (): boolean => transcript.has('answer') && (echoTo.length === 0 || transcript.has('inbound'))
+  const isEnough = (): boolean =>
+    transcript.isAnswered((by) => isFromGateway(plan, by)) && (echoTo.length === 0 || transcript.hasInbound())
   const stops = [
     link.onError((error) => gone.abort(error)),
     link.onFrame((received) => {
@@ -144,7 +164,9 @@ function newTranscript(world: World) {
       void events.push({direction: 'out', kind: 'neighbour', atNs: world.now(), text, bytes: new Uint8Array(0)}),
     sent: ({kind, text, bytes}: SpokenFrame, link: Link): void =>
       void events.push({direction: 'out', kind, atNs: link.send(bytes), text, bytes}),
-    has: (kind: Answer['kind']): boolean => (kind === 'inbound' ? inbound !== undefined : answers.length > 0),
+    hasSent: (): boolean => events.some(({direction}) => direction === 'out'),
+    isAnswered: (counts: (mac: Mac) => boolean): boolean => answers.some(({mac}) => counts(mac)),
+    hasInbound: (): boolean => inbound !== undefined,
     /** The first of each kind and sender. */
     heard({kind, ip, mac}: Answer, {timestampNs, bytes}: ReceivedFrame): void {
       const afterMs = Number(timestampNs - startedNs) / 1e6
@@ -176,7 +198,9 @@ function readAnswer({bytes}: ReceivedFrame, {vm, gateway}: SpeakPlan, identifier
     if (type === ETHERTYPE_IPV6) {
       const packet = parseIpv6(payload)
       const message = parseIcmpv6(packet.payload, packet)
-      if (message.kind !== 'neighbour-advertisement' || message.target !== gateway.ip6) return undefined
+      // An unsolicited one tells everybody where the gateway is, and nothing of the VM.
+      if (message.kind !== 'neighbour-advertisement' || !message.solicited) return undefined
+      if (message.target !== gateway.ip6) return undefined
       const option = message.options.find(({kind}) => kind === 'target-link-layer-address')
       return {kind: 'answer', ip: message.target, mac: option && 'mac' in option ? option.mac : source}
     }

@@ -185,7 +185,7 @@ export function evidenceOf(spec: Spec): TraceEvidence {
       acceptRedirects: true,
       rawSocketsOpen: 0,
       arpAnswers: [],
-      clockSteps: 0,
+      clockSteps: [],
       linkLost: null,
       ...spec.integrity,
     },

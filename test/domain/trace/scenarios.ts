@@ -227,7 +227,7 @@ export const SCENARIOS: readonly Scenario[] = [
           ],
         },
       ],
-      integrity: {redirectsSeen: [{from: RY.ip, mac: RY.mac, gateway: RX.ip}]},
+      integrity: {redirectsSeen: [{from: RY.ip, mac: RY.mac, gateway: RX.ip, atMs: 0}]},
     },
     verdict: 'none',
     reason: 'both-cross-dci',

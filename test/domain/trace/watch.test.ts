@@ -36,9 +36,9 @@ function seen(spec: Partial<Spec> & {readonly run?: number} = {}): WatchEvent {
   }
   return {kind: 'seen', destination, evidence}
 }
-const failed = (destination: string, message = 'eth0 is down'): WatchEvent => ({
+const failed = (destination: string, second = 9, message = 'eth0 is down'): WatchEvent => ({
   ...{kind: 'failed', destination, message},
-  ...{at: '2026-03-01T10:00:09.000Z', exitCode: 1},
+  ...{at: new Date(Date.UTC(2026, 2, 1, 10, 0, second)).toISOString(), exitCode: 1},
 })
 
 function watched(order: WatchOrder, ...events: readonly WatchEvent[]) {
@@ -56,26 +56,42 @@ const changes = ({changes: all}: WatchState) => all.map(({what, from, to}) => [w
 
 describe('the window', () => {
   it.each([
-    ['one destination', orderOf(NEAR_Y), 1, 6000],
+    ['one destination', orderOf(NEAR_Y), 1, 9000],
     ['ten, at the usual rate', orderOf(...Array.from({length: 10}, (_, i) => `${i}`)), 1, 20_000],
-    ['ten, at a hundred a second', {...orderOf(...Array.from({length: 10}, (_, i) => `${i}`)), rate: 100}, 1, 6000],
+    ['ten, at a hundred a second', {...orderOf(...Array.from({length: 10}, (_, i) => `${i}`)), rate: 100}, 1, 9000],
     ['two alternatives', orderOf('1', '2', '3', '4'), 2, 16_000],
     ['pairs that are far apart', {...ONE, intervalMs: 1000}, 1, 20_000],
-    ['fewer pairs', {...ONE, intervalMs: 1000, pairs: 9}, 1, 9000],
-  ])('of %s has room for its pairs, and for 6 s', (_what, order, alternatives, ms) => {
+    ['fewer pairs', {...ONE, intervalMs: 1000, pairs: 10}, 1, 10_000],
+  ])('of %s has room for its pairs, and for 9 s', (_what, order, alternatives, ms) => {
     expect(windowOf(order, alternatives)).toBe(ms)
   })
 
   it('slides: a line, the verdict and the report are about what is in it', () => {
     const {state, lines} = watched(ONE, seen({pairs: 60}))
     expect(lines[0]).toMatchObject({
-      ...{schema: 'gwswitch.trace-watch/1', destination: NEAR_Y, windowMs: 6000, lost: 0, changes: [], failure: null},
+      ...{schema: 'gwswitch.trace-watch/1', destination: NEAR_Y, windowMs: 9000, lost: 0, changes: [], failure: null},
       ...{egress: {verdict: 'trombone', reason: 'detour'}, inbound: 'local', gateway: RX.mac, exitCode: 10},
     })
     const {report, strip} = state.watched[0]!
     expect(lines[0]!.pairs).toBe(report!.egress.penaltyMs === null ? 0 : report!.probe.pairsUsed)
-    expect(lines[0]!.pairs).toBeLessThan(40)
+    expect(lines[0]!.pairs).toBeLessThan(50)
     expect(strip).toHaveLength(60)
+  })
+
+  it('has no redirect that was heard last before it, and no answer dropped before it', () => {
+    const redirect = {from: '10.9.0.252', mac: OTHER.mac, gateway: CURRENT.ip}
+    const flagsAt = (atMs: number) => {
+      const integrity = {redirectsSeen: [{...redirect, atMs}], clockSteps: [atMs]}
+      const {report} = watched(ONE, seen({pairs: 60, integrity})).state.watched[0]!
+      return [report!.flags.map(({code}) => code), report!.integrity.redirectsSeen, report!.integrity.clockSteps]
+    }
+    expect(flagsAt(8000)).toEqual([expect.arrayContaining(['redirects-seen', 'clock-stepped']), [redirect], 1])
+    expect(flagsAt(1000)).toEqual([[], [], 0])
+  })
+
+  it('is long enough that a restless trombone is believed', () => {
+    const restless = seen({...both((pair) => 20.4 + (pair % 4) * 8, 0.03), pairs: 60})
+    expect(watched(ONE, restless).lines[0]).toMatchObject({egress: {verdict: 'trombone', reason: 'detour'}})
   })
 
   it('begins anew where the path changed, as soon as it is clear how things are since', () => {
@@ -124,7 +140,7 @@ describe('changes', () => {
     expect(state.changes.map(({what}) => what)).toEqual(expected)
   })
 
-  it('are none over what could not be traced meanwhile, which is told once', () => {
+  it('are none over what could not be traced meanwhile, which is told once a second', () => {
     const {state, lines} = watched(ONE, seen(), failed(NEAR_Y), failed(NEAR_Y), seen({run: 1}))
     expect(lines[1]).toMatchObject({egress: null, windowMs: 0, failure: 'eth0 is down', exitCode: 1})
     expect(lines[2]).toBeNull()
@@ -146,6 +162,15 @@ describe('lines', () => {
     const told = lines.filter((line) => line !== null).length
     expect(told).toBeGreaterThan(3)
     expect(told).toBeLessThan(9)
+  })
+
+  it('come once a second while it cannot be traced, and at once with another reason', () => {
+    const down = [9, 9.9, 10, 10.5, 11, 3].map((second) => failed(NEAR_Y, second))
+    const {lines} = watched(ONE, ...down, failed(NEAR_Y, 3, 'no route to 192.0.2.1'))
+    expect(lines.map((line) => line?.at.slice(17, -1))).toEqual([
+      ...['09.000', undefined, '10.000', undefined, '11.000'],
+      ...['03.000', '03.000'],
+    ])
   })
 
   it('are refused by the published schema with a field more, or another verdict', () => {
@@ -216,7 +241,7 @@ describe('the screen', () => {
     expect(screen).toMatch(/█{21}x{9}▽{30}/)
     expect(screen).toContain('  via ry  (site y, in use)')
     expect(screen).toMatch(/\d\d:\d\d:\d\d {2}gateway: rx → ry/)
-    expect(screen).toMatch(/1:23, the last 6 s; Ctrl-C ends it$/)
+    expect(screen).toMatch(/1:23, the last 9 s; Ctrl-C ends it$/)
   })
 
   it.each([24, 12, 5, 1])('fits %i rows, the last of which says how to end it', (rows) => {

@@ -107,12 +107,12 @@ describe('garp --all', () => {
       neighSuppress: false,
       openVswitch: false,
       vlanAware: false,
-      tunnel: false,
       vlanDevice: undefined,
       vlans: [],
       untaggedVlans: [],
     }
-    world.hostLinks = async () => ['vx0', 'vnet2'].map((name) => ({...link, name, bridge: 'eth0'}))
+    world.hostLinks = async () =>
+      ['vx0', 'vnet2'].map((name) => ({...link, name, bridge: 'eth0', tunnel: name === 'vx0'}))
     const document = await runGarpMany({...order, ...over}, sites, stage(world, {dryRun: true}))
     expect(document.vms.map(({name}) => name)).toEqual(told)
     const leftAlone = [

@@ -42,9 +42,18 @@ describe('speakRequest', () => {
     })
   })
 
+  it('writes at the leg of the tenant whose bridge the port is in, and at none where that is not known', () => {
+    const legs = ['br-a', 'br-b'].map((name) => ethernetInterface({name}))
+    expect(speakRequest(order(), inventory, [...legs, port], 'br-b').plan.leg).toBe('br-b')
+    expect(speakRequest(order(), inventory, [...legs, port]).plan.leg).toBeNull()
+  })
+
   it('means the gateway of the site that the inventory has the VM at', () => {
     const at = parseInventory(INVENTORY.replace('"02:00:00:00:01:10", s', '"02:00:00:00:01:10", site: x, s'), 'i.yaml')
     expect(speakRequest(order({gateway: undefined}), at, [port]).plan.gateway.name).toBe('bx')
+    expect(speakRequest(order({gateway: '10.1.0.254'}), at, [port]).plan.gateway).toMatchObject({
+      ...{name: 'bx', mac: '02:00:00:00:0a:02'},
+    })
   })
 
   it.each<[string, Partial<SpeakOrder>, RegExp]>([
@@ -52,6 +61,7 @@ describe('speakRequest', () => {
     ['a VM without an address', {announce: '02:00:00:00:01:99'}, /its address is not known: say IP=02:00:00:00:01:99/],
     ['a gateway in the place of a VM', {announce: '10.1.0.254=02:00:00:00:01:99'}, /is the gateway bx/],
     ['an unclear gateway', {gateway: undefined}, /which gateway shall know db-03 is not clear: name it \(bx, by\)/],
+    ['an address that two gateways share', {gateway: '10.1.0.254'}, /db-03 is not clear: name it \(bx, by\)/],
     ["another segment's gateway", {gateway: 'ry'}, /^ry is no gateway of db-03's segment/],
     ['a gateway outside the segment', {gateway: '10.9.0.1'}, /lies outside segment tenant-b/],
     ['a MAC that is none', {gateway: '10.1.0.254', mac: '02:00'}, /--mac 02:00 is not a MAC address/],

@@ -5,7 +5,7 @@ import {watchExit} from '../../../src/domain/trace/watch.ts'
 import {Failure} from '../../../src/errors.ts'
 import type {TracesOrder} from '../../../src/orders/trace/run-traces.ts'
 import {runWatch} from '../../../src/orders/trace/run-watch.ts'
-import {type Behaviour, network, order, ROUTE, RX, RY, through} from '../../probe/trace/network.ts'
+import {type Behaviour, network, order, ROUTE, RX, RY, through, VM} from '../../probe/trace/network.ts'
 import type {FakeWorld} from '../../support/world.ts'
 
 const DESTINATION = '203.0.113.10'
@@ -29,13 +29,19 @@ function clockOf(world: Pick<FakeWorld, 'monotonic'>): () => number {
   return () => Number(world.monotonic() - startedNs) / 1e6
 }
 
+type Watched = Partial<Pick<TracesOrder, 'rate' | 'via'>> & {readonly destinations?: readonly string[]}
+
 /** Watches until `untilMs` of the world's time. */
-async function watch(world: FakeWorld, untilMs: number, {destinations = [DESTINATION], rate = 25} = {}) {
+async function watch(
+  world: FakeWorld,
+  untilMs: number,
+  {destinations = [DESTINATION], rate = 25, ...over}: Watched = {},
+) {
   const stop = new AbortController()
   const elapsed = clockOf(world)
   const lines: WatchLine[] = []
   const states: {readonly ms: number; readonly state: WatchState}[] = []
-  const last = await runWatch(destinations, atRate(rate), undefined, {
+  const last = await runWatch(destinations, atRate(rate, over), undefined, {
     ...{world, signal: stop.signal},
     onSample(state, line) {
       const ms = elapsed()
@@ -56,10 +62,10 @@ describe('a destination that is watched', () => {
     expect(watchExit(last)).toBe(10)
     expect(last.changes).toEqual([])
     const [{report, windowMs, strip}] = last.watched as [WatchState['watched'][number]]
-    expect(windowMs).toBe(6000)
+    expect(windowMs).toBe(9000)
     expect(report!.egress).toMatchObject({verdict: 'trombone', reason: 'detour'})
     const sent = report!.pairs.map(({sentAtMs}) => sentAtMs)
-    expect(Math.min(...sent)).toBeGreaterThanOrEqual(report!.durationMs - 6000)
+    expect(Math.min(...sent)).toBeGreaterThanOrEqual(report!.durationMs - 9000)
     expect(strip.length).toBeGreaterThan(2 * sent.length)
     // No verdict before nine pairs; from then on one at every sample.
     const verdicts = states.map(({state}) => state.watched[0]!.report!.egress.reason)
@@ -104,6 +110,40 @@ describe('a destination that is watched', () => {
     expect(states[at]!.ms).toBeLessThan(8000)
     // What was seen through the other gateway is no sample of this one.
     expect(states[at]!.state.watched[0]!.report!.egress.reason).toBe('too-few-pairs')
+  })
+
+  it('is compared with the gateway that was in use before, also if nobody named another', async () => {
+    const world = network(TROMBONE)
+    const elapsed = clockOf(world)
+    world.routeTo = async () => ({...ROUTE, gateway: elapsed() < 10_000 ? '10.0.0.1' : '10.0.0.2'})
+    const {last} = await watch(world, 30_000, {via: []})
+    const {report} = last.watched[0]!
+    expect(report!.candidates.map(({mac}) => mac)).toEqual([RY, RX])
+    expect(report!.egress.verdict).toBe('none')
+    expect(changesOf(last)).toContainEqual([DESTINATION, 'gateway', RX, RY])
+  })
+
+  it('is compared with no gateway of another interface', async () => {
+    const world = network(TROMBONE, {interfaces: async () => [VM, {...VM, name: 'eth1'}]})
+    const {openLink} = world
+    const elapsed = clockOf(world)
+    const other = {...ROUTE, interface: 'eth1', gateway: '10.0.0.2'}
+    Object.assign(world, {
+      routeTo: async () => (elapsed() < 10_000 ? ROUTE : other),
+      openLink: (_name: string, ...rest: never[]) => openLink('eth0', ...rest),
+    })
+    const {last} = await watch(world, 20_000, {via: []})
+    expect(changesOf(last)).toEqual([[DESTINATION, 'gateway', RX, RY]])
+    expect(last.watched[0]!.report!.candidates.map(({mac}) => mac)).toEqual([RY])
+  })
+
+  it('is told of once a second also where there is nothing to compare with', async () => {
+    const {last, lines} = await watch(network(TROMBONE), 20_000, {via: []})
+    expect(last.watched[0]!.report!.egress.reason).toBe('no-alternative')
+    expect(lines.length).toBeGreaterThan(15)
+    expect(lines.length).toBeLessThanOrEqual(21)
+    const at = lines.map((line) => Date.parse(line.at))
+    expect(at.at(-1)! - at[0]!).toBeGreaterThan(17_000)
   })
 
   it('is asked again, every half minute, what was asked once', async () => {
@@ -155,7 +195,7 @@ describe('several destinations', () => {
     const {last} = await watch(world, 30_000, {destinations: SEVERAL})
     expect(world.sent.length / 30).toBeLessThanOrEqual(25.5)
     for (const {windowMs, report} of last.watched) {
-      expect(windowMs).toBe(6000)
+      expect(windowMs).toBe(9000)
       expect(report!.egress.verdict).toBe('trombone')
       expect(report!.pairs.length).toBeGreaterThan(15)
     }
@@ -179,7 +219,9 @@ describe('several destinations', () => {
     const {last, lines} = await watch(world, 10_000, {destinations: SEVERAL})
     expect(last.watched.map(({exitCode}) => exitCode)).toEqual([0, 1, 0])
     expect(watchExit(last)).toBe(1)
-    // It is tried again all the while, and told once.
-    expect(lines.filter(({failure}) => failure !== null)).toHaveLength(1)
+    // It is tried again all the while, and told each time.
+    const failures = lines.filter(({failure}) => failure !== null)
+    expect(failures.length).toBeGreaterThan(8)
+    expect(new Set(failures.map(({destination}) => destination))).toEqual(new Set([SEVERAL[1]]))
   })
 })

@@ -1,3 +1,4 @@
+import {getEventListeners} from 'node:events'
 import {describe, expect, it} from 'vitest'
 import {makePacer, type Turn} from '../../../src/probe/trace/pacer.ts'
 import {fakeWorld} from '../../support/world.ts'
@@ -72,5 +73,12 @@ describe('a pacer', () => {
     abort.abort(new Error('enough'))
     await expect(waiting).rejects.toThrow('enough')
     expect(pacer.sent()).toBe(1)
+  })
+
+  it('leaves nothing at a signal that outlasts its turns', async () => {
+    const pacer = makePacer(fakeWorld(), {perSecond: 10, perRouter: 3})
+    const {signal} = new AbortController()
+    for (let turn = 0; turn < 5; turn++) await pacer.turn({}, signal)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 })

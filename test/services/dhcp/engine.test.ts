@@ -215,3 +215,15 @@ it('a server that starts with a newer site in its inventory forgets what was sai
   expect(stored.directives).toMatchObject([{...said, site: undefined}])
   expect(engine.directive('tenant-a', VM_MAC)?.site).toBeUndefined()
 })
+
+it('a FORCERENEW is not sent again for a segment that is not served any more since a reload', async () => {
+  const {engine, renewer, deliver, sent, log, pass} = engineFor()
+  await deliver(vmDiscover(), vmSelect({forcerenewNonceCapable: [1]}))
+  sent.length = 0
+  renewer.start(engine.book('tenant-a').byIp(VM_IP)!)
+  pass(1000)
+  expect(sent.length).toBe(2)
+  engine.reload({...engine.facts, scopes: new Map()}, new Map())
+  pass(2000)
+  expect([sent.length, log.filter((line) => line.startsWith('warn'))]).toEqual([2, []])
+})

@@ -1,6 +1,10 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
+import {Failure} from '../../../src/errors.ts'
+import type {NeighbourEntry, NeighbourTables} from '../../../src/net/neighbour-tables.ts'
+import {systemVantage} from '../../../src/net/vantage-world.ts'
+import type {World} from '../../../src/net/world.ts'
 import {arp} from '../../../src/strategies/arp/arp.ts'
 import {carryOut, type SwitchEnd} from '../../../src/strategies/carry-out.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
@@ -22,6 +26,9 @@ interface Situation extends Partial<FakeVm> {
   readonly acceptUnverified?: boolean
 }
 
+const VM_MAC = '02:00:00:00:01:10'
+const STILL = `by still has db-03 at eth0: 10.1.0.10 is at ${VM_MAC} (ip neigh del 10.1.0.10 dev eth0 takes that away)`
+
 const AT_GATEWAY = [
   ethernetInterface(),
   ethernetInterface({name: 'core', mac: '02:00:00:00:ee:01', addresses: [{ip: '172.16.2.1', prefixLength: 30}]}),
@@ -33,7 +40,7 @@ const AT_PORT = [
 
 /** The segment with a VM on it, at one of the places from which a switch can be run. */
 function placed({x = {}, y = {}, at = 'gateway', acceptUnverified: _, ...over}: Situation) {
-  const vm: FakeVm = {ip: '10.1.0.10', mac: '02:00:00:00:01:10', gatewayMac: BX, ...over}
+  const vm: FakeVm = {ip: '10.1.0.10', mac: VM_MAC, gatewayMac: BX, ...over}
   const gateways: FakeGateway[] = [
     {ip: '10.1.0.254', mac: BX, ...x},
     // At its own leg nobody answers for it but this host.
@@ -78,6 +85,36 @@ describe('the arp strategy', () => {
       from: {name: 'bx'},
       to: {name: 'by', mac: BY},
     })
+  })
+
+  it.each([
+    ['vnet1', 'br-b'],
+    ['vnet2', null],
+  ])('is, at %s of a router with two tenants of one prefix and one MAC, the gateway at %s', async (name, leg) => {
+    const addresses = [{ip: '10.1.0.254', prefixLength: 24}]
+    const interfaces = [
+      ...['br-a', 'br-b'].map((tenant) => ethernetInterface({name: tenant, mac: BY, addresses})),
+      ...['vnet1', 'vnet2', 'br-c'].map((other) => ethernetInterface({name: other, mac: BX, addresses: []})),
+    ]
+    const world = fakeWorld({interfaces, bridges: {vnet1: 'br-b', vnet2: 'br-c'}})
+    const {scene, announce} = await arp.plan(switchover('db-03', 'y'), {interfaceName: name}, world)
+    expect([scene.own, announce!.leg]).toEqual([leg, leg])
+  })
+
+  it.each([
+    ['port', 'nobody may read', true],
+    ['port', 'there are not', false],
+    ['gateway', 'nobody may read', false],
+  ] as const)('seen from the %s where redirections %s, plans with a caution: %s', async (at, which, cautions) => {
+    const {world, options} = placed({at})
+    const nftTable = async () => {
+      if (which === 'nobody may read') throw new Failure('privilege', 'reading nftables rules needs CAP_NET_ADMIN')
+      return undefined
+    }
+    const plan = await arp.plan(switchover('db-03', 'y'), options, {...world, nftTable})
+    expect(arp.describe(plan).some((line) => /whether the bridge here redirects what db-03 sends/.test(line))).toBe(
+      cautions,
+    )
   })
 
   it.each(['gateway', 'port'] as const)('switches, and the network agrees, seen from the %s', async (at) => {
@@ -238,6 +275,30 @@ describe('the arp strategy', () => {
     const plan = await arp.plan(switchover('db-03', 'y'), {interfaceName: 'vnet0'}, world)
     const outcome = await carryOut(arp, plan, world, {signal: new AbortController().signal})
     expect(outcome).toMatchObject({end: 'rolled-back', rollback: {ok: true, uses: {name: 'bx'}}})
+  })
+
+  it.each([
+    {entry: {mac: VM_MAC, external: false}, said: [STILL]},
+    {entry: {mac: VM_MAC, external: true}, said: []},
+    {entry: {mac: BX, external: false}, said: []},
+    {entry: undefined, said: []},
+    {
+      entry: new Failure('runtime', 'no interface eth0 here'),
+      said: ['whether by still has db-03 at eth0 cannot be seen: no interface eth0 here'],
+    },
+  ])('says after a rollback what the new gateway still has of the VM: $said', async ({entry, said}) => {
+    const {world, options} = placed({})
+    const read = (): NeighbourEntry | undefined => {
+      if (entry instanceof Failure) throw entry
+      return entry
+    }
+    const tables = (): NeighbourTables => ({entry: read, write() {}, wayTo: () => 'eth0', close() {}})
+    const here: World = {...world, speaker: async () => ({vantage: systemVantage, tables})}
+    const stage = {world: here, signal: new AbortController().signal, observe: () => {}}
+    const {plan} = await arp.look(await arp.plan(switchover('db-03', 'y'), options, here), stage)
+    const {ok, evidence} = await arp.rollback(plan, stage)
+    expect(ok).toBe(true)
+    expect(evidence.filter((line) => line.includes('still has'))).toEqual(said)
   })
 
   it('holds the VM for as long as it was asked to, and leaves a verified switch where that is cut short', async () => {

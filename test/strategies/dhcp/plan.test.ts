@@ -2,7 +2,7 @@ import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'nod
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {clientTraits} from '../../../src/domain/dhcp/client-kind.ts'
+import {clientTraits, knownKind} from '../../../src/domain/dhcp/client-kind.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
 import {printConfig} from '../../../src/orders/print-config/print-config.ts'
@@ -158,6 +158,16 @@ describe('a plan of the dhcp strategy', () => {
     )
   })
 
+  it('triggers a client that listens by FORCERENEW, whatever another kind of it was seen as before', async () => {
+    const store = await openClientStore(join(dir, 'state.db'))
+    const request = {kind: 'request', mac: CLIENT.mac, ip: CLIENT.ip, xid: 1, discover: false} as const
+    store.learn({...request, atNs: 1n, traits: {kind: 'udhcpc', canListen: false}})
+    store.learn({...request, atNs: 2n, traits: {kind: undefined, canListen: true}})
+    expect(store.read(CLIENT.mac)).toMatchObject({kind: undefined, canListen: true})
+    store.close()
+    expect((await plan({log: ACK, nonces: NONCES})).triggers).toMatchObject([{kind: 'forcerenew'}])
+  })
+
   it('goes by the inventory where the ACK that was seen is of another time', async () => {
     const store = await openClientStore(join(dir, 'state.db'))
     const ack = {kind: 'ack', mac: CLIENT.mac, ip: CLIENT.ip, xid: 1, router: '10.0.0.1', leaseS: 86_400} as const
@@ -280,6 +290,17 @@ describe('client kinds', () => {
     [[], {kind: undefined, canListen: false}],
   ])('are told by what they say: %#', (options, traits) => {
     expect(clientTraits(options)).toEqual(traits)
+  })
+
+  it.each([
+    ['the inventory before all', 'networkd', {kind: 'udhcpc'}, {kind: 'dhcpcd', canListen: true}, 'networkd'],
+    ['the server before what was seen', undefined, {kind: 'udhcpc'}, {kind: 'dhcpcd'}, 'udhcpc'],
+    ['what was seen', undefined, undefined, {kind: 'dhclient', canListen: false}, 'dhclient'],
+    ['no guess that its option 145 belies', undefined, {kind: undefined}, {kind: 'udhcpc', canListen: true}, undefined],
+    ['what its server said of option 145', undefined, {canListen: true}, {kind: 'udhcpc', canListen: false}, undefined],
+    ['a guess that takes option 145', undefined, {canListen: true}, {kind: 'dhcpcd'}, 'dhcpcd'],
+  ] as const)('are known by %s', (_, said, told, seen, kind) => {
+    expect(knownKind(said, told, seen)).toBe(kind)
   })
 })
 

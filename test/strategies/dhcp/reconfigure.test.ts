@@ -301,6 +301,12 @@ describe('send-reconfigure', () => {
     await expect(findCredentials(CLIENT, told)).rejects.toEqual(refused)
   })
 
+  it('signs for a client that says that it listens, whatever it was taken for before', async () => {
+    const store = {read: () => ({kind: 'udhcpc', canListen: true, xid: 7, nonce: NONCE})} as unknown as ClientStore
+    const sources = {world: fakeWorld(), store, unauthenticated: false, dryRun: true}
+    expect(await findCredentials(CLIENT, sources)).toMatchObject({xid: 7, key: {nonce: NONCE}})
+  })
+
   it('asks for a source address where the interface has none on the subnet', async () => {
     const {ip, mac} = CLIENT
     const world = fakeWorld({interfaces: [ethernetInterface({addresses: []})], onSend: clientsBehind([dhcpcd()])})

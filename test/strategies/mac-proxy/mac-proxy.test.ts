@@ -5,6 +5,7 @@ import {parseProxyRecord} from '../../../src/domain/mac-proxy/record.ts'
 import {Failure} from '../../../src/errors.ts'
 import type {BridgePort, FdbEntry} from '../../../src/net/bridge-ports.ts'
 import type {NftTable} from '../../../src/net/nft/nft-listing.ts'
+import {systemVantage} from '../../../src/net/vantage-world.ts'
 import type {World} from '../../../src/net/world.ts'
 import {macProxyOn} from '../../../src/strategies/mac-proxy/mac-proxy.ts'
 import type {ProxyWorld} from '../../../src/strategies/mac-proxy/proxy-world.ts'
@@ -135,6 +136,19 @@ describe('the strategy mac-proxy', () => {
       expect(await strategy.rollback(plan, stage)).toMatchObject({ok: true, uses: {name: 'rx'}})
     expect(loaded.at(-1), 'nothing is left').toBe('delete table bridge gwswitch_proxy\n')
     expect(world.openLinks).toBe(0)
+  })
+
+  it('taken back, says where the new gateway still has the VM', async () => {
+    const {strategy, stage, world} = hypervisor()
+    const {plan} = await strategy.look(await strategy.plan(switchover('web-07'), {}, world), stage)
+    const entry = () => ({mac: VM, external: false})
+    const tables = () => ({entry, write() {}, wayTo: () => 'br0', close() {}})
+    const here: World = {...world, speaker: async () => ({vantage: systemVantage, tables})}
+    const announced = {...plan, announce: {...plan.announce!, leg: 'br0'}}
+    const {evidence} = await strategy.rollback(announced, {...stage, world: here})
+    expect(evidence.at(-1)).toBe(
+      `ry still has web-07 at br0: 10.0.0.10 is at ${VM} (ip neigh del 10.0.0.10 dev br0 takes that away)`,
+    )
   })
 
   it('is taken back also where nobody can look any more', async () => {

@@ -116,7 +116,7 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
 function ownOf(own: Json): readonly (ReservedRouters | null)[] | null {
   const said = own as unknown as ReservedRouters | readonly (ReservedRouters | null)[] | null
   const isOfOne = (all: NonNullable<typeof said>): all is ReservedRouters =>
-    all.length === 0 || (all[0] !== null && 'at' in all[0]!)
+    all.every((each) => each !== null && !Array.isArray(each))
   return said && isOfOne(said) ? [said] : said
 }
 
