@@ -10,7 +10,7 @@ const NONE: Version = {sequence: 0, origin: ''}
 export const nextSequence = (last: number, nowMs: number): number => Math.max(last + 1, nowMs)
 
 /** Below zero where `a` is the older version. */
-export function compareVersions(a: Version = NONE, b: Version = NONE): number {
+function compareVersions(a: Version = NONE, b: Version = NONE): number {
   return a.sequence - b.sequence || (a.origin < b.origin ? -1 : a.origin > b.origin ? 1 : 0)
 }
 
