@@ -27,8 +27,28 @@ export interface PeerOptions {
   readonly share?: Share | undefined
 }
 
-/** Undefined if there is none. @throws Failure `usage` for the first thing wrong. */
-export function peerOf({peer, listenPeer, peerKey, share}: PeerOptions, serverIdentifier: Ipv4): PskPeer | undefined {
+/** Both directions. */
+export interface Peering {
+  /** Listens for the peer, and tells that it came. @throws Failure `runtime` where it cannot. */
+  listen(parts: PeerParts, say: Say, onPeer: () => void): Promise<{close(): Promise<void>}>
+  /** Connects to the peer, for as long as it takes. */
+  link(parts: PeerParts, say: Say, after: After): PeerLink
+}
+
+type Say = (fields: Record<string, string>) => void
+
+/** Undefined if there is no other server. @throws Failure `usage` for the first thing wrong. */
+export function peeringOf(options: PeerOptions, serverIdentifier: Ipv4): Peering | undefined {
+  const psk = pskOf(options, serverIdentifier)
+  return (
+    psk && {
+      listen: (parts, say, onPeer) => listenForPeer(psk, parts, say, onPeer),
+      link: (parts, say, after) => linkToPeer(psk, parts, say, after),
+    }
+  )
+}
+
+function pskOf({peer, listenPeer, peerKey, share}: PeerOptions, serverIdentifier: Ipv4): PskPeer | undefined {
   if (peer === undefined) {
     const stray = listenPeer === undefined ? peerKey && '--peer-key' : '--listen-peer'
     if (!stray) return undefined
@@ -49,13 +69,7 @@ function endpointOf(name: string, text: string): Endpoint {
   throw new Failure('usage', `${name} ${text}: is not ADDRESS[:PORT] (want 10.0.0.4 or 10.0.0.4:${PEER_PORT})`)
 }
 
-/** Listens for the peer, and tells that it came. @throws Failure `runtime` where it cannot. */
-export function listenForPeer(
-  psk: PskPeer,
-  parts: PeerParts,
-  say: (fields: Record<string, string>) => void,
-  onPeer: () => void,
-): Promise<{close(): Promise<void>}> {
+function listenForPeer(psk: PskPeer, parts: PeerParts, say: Say, onPeer: () => void): ReturnType<Peering['listen']> {
   let isSaid = false
   const refused = (why: string): void => {
     if (!isSaid) say({event: 'warning', message: `the peer at ${psk.peer.address} is not listened to: ${why}`})
@@ -68,13 +82,7 @@ export function listenForPeer(
   })
 }
 
-/** Connects to the peer, for as long as it takes. */
-export function openPeerLink(
-  psk: PskPeer,
-  {self, engine, nowMs}: PeerParts,
-  after: After,
-  say: (fields: Record<string, string>) => void,
-): PeerLink {
+function linkToPeer(psk: PskPeer, {self, engine, nowMs}: PeerParts, say: Say, after: After): PeerLink {
   const peer = endpointText(psk.peer)
   const outside: PeerOutside = {
     ...{peer, self, nowMs},

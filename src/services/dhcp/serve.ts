@@ -27,7 +27,7 @@ import {forcerenewer} from './forcerenew.ts'
 import {guarded} from './guarded.ts'
 import {openLeaseStore} from './lease-store.ts'
 import {exchangeLine, limitedWarnings, logLine} from './log.ts'
-import {listenForPeer, openPeerLink, type PeerOptions, peerOf} from './peer.ts'
+import type {PeerOptions} from './peer.ts'
 import type {PeerLink} from './peer-link.ts'
 import {openReader, readAgain} from './reload.ts'
 import {transport} from './transport.ts'
@@ -61,7 +61,9 @@ export async function serveDhcp(
 ): Promise<ServeDocument> {
   const face = await readyInterface(options.interfaceName)
   const facts = serverFacts(options, inventory, face.addresses)
-  const psk = peerOf(options, facts.serverIdentifier)
+  const isOneOfTwo = [options.peer, options.peerKey, options.listenPeer].some((each) => each !== undefined)
+  // TLS is in the memory of those alone that need it.
+  const peering = isOneOfTwo ? (await import('./peer.ts')).peeringOf(options, facts.serverIdentifier) : undefined
   const user =
     process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
   const nowMs = (): number => Number(world.now() / 1_000_000n)
@@ -119,8 +121,8 @@ export async function serveDhcp(
 
   const self = {server: facts.serverIdentifier, segment: facts.local, share: options.share}
   const shared = {self, engine, forcerenewer: renewer, nowMs, warn}
-  if (psk) {
-    const listening = await listenForPeer(psk, shared, say, () => peer?.retry())
+  if (peering) {
+    const listening = await peering.listen(shared, say, () => peer?.retry())
     open.defer(() => listening.close())
   }
   const parts = {
@@ -153,8 +155,8 @@ export async function serveDhcp(
     control: listening,
     user: user?.name,
   })
-  if (psk) {
-    const link = openPeerLink(psk, shared, after, say)
+  if (peering) {
+    const link = peering.link(shared, say, after)
     open.defer(() => link.stop())
     peer = link
   }

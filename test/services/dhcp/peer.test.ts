@@ -3,7 +3,7 @@ import {describe, expect, it} from 'vitest'
 import type {ServerFacts} from '../../../src/domain/dhcp/scope.ts'
 import {Failure} from '../../../src/errors.ts'
 import {controlSession, watchers} from '../../../src/services/dhcp/control.ts'
-import {peerOf} from '../../../src/services/dhcp/peer.ts'
+import {peeringOf} from '../../../src/services/dhcp/peer.ts'
 import {type PeerConnection, type PeerLink, peerLink} from '../../../src/services/dhcp/peer-link.ts'
 import {type PeerSelf, readPeerRequest} from '../../../src/services/dhcp/peer-message.ts'
 import {peerSession} from '../../../src/services/dhcp/peer-session.ts'
@@ -439,8 +439,8 @@ describe('what is asked for about the peer', () => {
     ],
     [{peer: '10.0.0.4', peerKey: '/no/key', share: '1/2'}, '/no/key: no such file (want 64 hex digits'],
   ] as const)('%o: %s', (options, why) => {
-    expect(() => peerOf(options, A)).toThrow(why)
+    expect(() => peeringOf(options, A)).toThrow(why)
   })
 
-  it('nothing is nothing', () => expect(peerOf({share: '1/2'}, A)).toBeUndefined())
+  it('nothing is nothing', () => expect(peeringOf({share: '1/2'}, A)).toBeUndefined())
 })
