@@ -3,7 +3,7 @@ import type {Directive} from '../../domain/dhcp/lease.ts'
 import {MOST_SEQUENCE} from '../../domain/dhcp/replication.ts'
 import type {Share} from '../../domain/dhcp/serve-request.ts'
 import {Failure} from '../../errors.ts'
-import {flag, list, number, optional, readJson, record, type Shape, shaped, text} from '../../net/json-shape.ts'
+import {flag, list, optional, readJson, record, type Shape, shaped, text} from '../../net/json-shape.ts'
 import {type Ipv4, isIpv4, isMac} from '../../wire/address.ts'
 
 /** Bytes; a page of directives with the longest names is a quarter of it. */
@@ -43,10 +43,11 @@ const like =
     typeof value === 'string' && holds(value) ? undefined : ` is no ${want}`
 const name = like((value) => value !== '' && value.length < 256, 'name of 1 to 255 characters')
 const site = like((value) => value.length < 256, 'name of 255 characters at most')
-const sequence: Shape<number> = (value) =>
+/** A sequence, or ms since 1970: other numbers do not come back from JSON as they were. */
+const whole: Shape<number> = (value) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_SEQUENCE
     ? undefined
-    : ' is no sequence'
+    : ' is no whole number'
 const ipv4 = like(isIpv4, 'IPv4 address')
 
 const REQUEST = record({
@@ -55,9 +56,9 @@ const REQUEST = record({
     record({
       directive: record({
         ...{segment: name, mac: like(isMac, 'MAC'), site: optional(name), inventorySite: optional(site), nak: flag},
-        version: record({sequence, origin: ipv4}),
+        version: record({sequence: whole, origin: ipv4}),
       }),
-      askSinceMs: optional(number),
+      askSinceMs: optional(whole),
     }),
   ),
 })

@@ -400,8 +400,8 @@ describe('what the peer says', () => {
     ['the peer: the answer is not as expected: .told is no list', {...good, told: {}}],
     ['.told[0].directive.mac is no MAC', other({mac: 'web-07'})],
     ['.told[0].directive.site is no name of 1 to 255 characters', other({site: ''})],
-    ['.told[0].directive.version.sequence is no sequence', other({version: {sequence: 2 ** 52 + 1, origin: B}})],
-    ['.told[0].directive.version.sequence is no sequence', other({version: {sequence: 1.5, origin: B}})],
+    ['.told[0].directive.version.sequence is no whole number', other({version: {sequence: 2 ** 52 + 1, origin: B}})],
+    ['.told[0].directive.version.sequence is no whole number', other({version: {sequence: 1.5, origin: B}})],
     ['.told[0].directive.version is no object', other({version: undefined})],
     ['the peer: more than 200 directives', {...good, told: Array(201).fill(first)}],
   ])('is refused: %s', (why, request) => {
