@@ -89,4 +89,10 @@ export const FINDS: readonly NamedFind[] = [
     keaSubnet({reservations: [{'hw-address': '02:00:00:00:00:10', 'option-data': [null]}]}),
   ),
   json('kea commands', 'no list', {result: 0}),
+  {
+    ...{target: 'dhcp peer', name: 'a time beyond all numbers'},
+    input: utf8(
+      '{"self":{"server":"10.0.0.4","segment":"a"},"told":[{"directive":{"segment":"a","mac":"02:00:00:00:00:10","nak":true,"version":{"sequence":1,"origin":"10.0.0.4"}},"askSinceMs":1e999}]}',
+    ),
+  },
 ]

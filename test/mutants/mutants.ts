@@ -166,6 +166,11 @@ const TRUST: readonly Mutant[] = [
 ]
 
 const rules = of('src/domain/dhcp/rules.ts', 'test/domain/dhcp/rules.test.ts')
+const replication = of(
+  'src/domain/dhcp/replication.ts',
+  'test/domain/dhcp/replication.test.ts',
+  'test/services/dhcp/peer.test.ts',
+)
 const DHCP: readonly Mutant[] = [
   rules(
     'an expired lease is offered without a probe',
@@ -177,6 +182,17 @@ const DHCP: readonly Mutant[] = [
     'no lease ever runs out',
     "lease.state !== 'released' && lease.expiresAtMs > nowMs",
     "lease.state !== 'released'",
+  ),
+  replication(
+    'a NAK that one of two servers sent is sent again',
+    'nak: held.nak && came.nak, site',
+    'nak: held.nak, site',
+  ),
+  replication('what was said last loses to who was told more', 'Math.max(last + 1, nowMs)', 'last + 1'),
+  of('src/services/dhcp/peer-session.ts', 'test/services/dhcp/peer.test.ts')(
+    'any server of any segment is the other one',
+    'if (why !== undefined) return',
+    'if (false) return',
   ),
 ]
 

@@ -33,6 +33,7 @@ const LONG = [
   'e2e/trace-vantage',
   'peers/agent-cli',
   'peers/dhcp-server',
+  'peers/dhcp-two-servers',
   'peers/filter-check',
   'lab/move',
   'e2e/agent-site',

@@ -25,6 +25,11 @@ export default class ServeDhcp extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> -i eth0 --lease 3600 --t1 10',
     },
     {
+      description: 'One of two servers, the other at 10.0.0.4 with --share 2/2, --peer 10.0.0.3 and the same key',
+      command:
+        '<%= config.bin %> <%= command.id %> -i eth0 --share 1/2 --peer 10.0.0.4 --peer-key /etc/gwswitch/peer.key',
+    },
+    {
       description: 'Without an inventory',
       command:
         '<%= config.bin %> <%= command.id %> -i eth0 --pool 10.0.0.100-10.0.0.199 --gateway x=10.0.0.1 --gateway y=10.0.0.2 --site x',
@@ -85,6 +90,22 @@ export default class ServeDhcp extends BaseCommand {
       helpValue: 'PATH',
       summary: 'control socket, for its owner only (default: /run/gwswitch/dhcp.sock)',
     }),
+    share: Flags.option({
+      options: ['1/2', '2/2'] as const,
+      summary: 'of two servers of the segment: give out the first or the second half of every pool',
+    })(),
+    peer: Flags.string({
+      helpValue: 'ADDRESS[:PORT]',
+      summary: 'the other server of the segment: both know what either is told of a VM (default port: 647)',
+    }),
+    'peer-key': Flags.string({
+      helpValue: 'FILE',
+      summary: 'the key of the two servers, 64 hex digits; no user but its owner may read it',
+    }),
+    'listen-peer': Flags.string({
+      helpValue: 'ADDRESS[:PORT]',
+      summary: "where the other server's --peer finds this one (default: its address on the segment)",
+    }),
     user: Flags.string({
       helpValue: 'USER',
       summary: "whom to become (default: the owner of the store's directory, or nobody)",
@@ -116,9 +137,11 @@ export default class ServeDhcp extends BaseCommand {
       'probe-wait': probeMs,
       'next-server': nextServer,
       'ignore-client-id': ignoreClientId,
+      'peer-key': peerKey,
+      'listen-peer': listenPeer,
       ...rest
     } = flags
-    const options = {...rest, interfaceName, leaseS, t1S, t2S, probeMs, nextServer, ignoreClientId}
+    const options = {...rest, interfaceName, leaseS, t1S, t2S, probeMs, nextServer, ignoreClientId, peerKey, listenPeer}
     const inventory = await this.inventory(file)
     const {becomeServer} = await import('../../services/dhcp/become.ts')
     becomeServer({options, inventory, json: this.jsonEnabled()})

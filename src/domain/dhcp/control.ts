@@ -98,6 +98,20 @@ export interface Ordered {
   readonly trigger: 'forcerenew' | 'nak' | 'renewal' | 'none'
   /** When the client asks by itself at the latest, ISO 8601, UTC; past if it should have asked and did not. */
   readonly renewsBy: string | undefined
+  /** Whether the other server has it on its disk; `unreachable` gets it later. Only where there is one. */
+  readonly peer?: 'taken' | 'unreachable' | undefined
+}
+
+/** The other server of the segment. */
+export interface PeerStatus {
+  /** ADDRESS:PORT. */
+  readonly peer: string
+  /** It has taken all that it was told, and answers. */
+  readonly connected: boolean
+  /** For how long that is so. */
+  readonly since: string
+  /** The greatest of the directives here; equal at both where neither has news for the other. */
+  readonly lastSequence: number
 }
 
 /** Where a VM is, and who said so. */
@@ -127,6 +141,7 @@ export interface ServerStatus {
   readonly dropped: Readonly<Record<string, number>>
   readonly watchers: number
   readonly residentBytes: number
+  readonly peer?: PeerStatus | undefined
 }
 
 /** The same of a shim, which leases nothing itself. */

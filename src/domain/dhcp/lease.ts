@@ -46,6 +46,18 @@ export interface Directive {
   readonly inventorySite?: string | undefined
   /** Answer its next renewal with a NAK. Done with once it has begun anew, by that NAK or by itself. */
   readonly nak: boolean
+  /** Undefined: not written down (older stores). */
+  readonly version?: Version | undefined
+  /** Where the inventory here had it when the word came from the other server; undefined for what was said here. */
+  readonly receivedSite?: string | undefined
+}
+
+/** Of two directives for a client the one with the greater sequence counts, of equal ones that of the greater origin. */
+export interface Version {
+  /** Above all that its server knew by then, and no less than the clock in ms since 1970. */
+  readonly sequence: number
+  /** The server that was told, by its identifier. */
+  readonly origin: Ipv4
 }
 
 /** Whether the lease holds its address at `nowMs`. */

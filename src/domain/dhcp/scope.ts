@@ -92,9 +92,10 @@ function scopeOf(facts: ServerFacts, ip: Ipv4): Scope | undefined {
 export const inventorySiteOf = (scope: Sites, mac: Mac): string => scope.reservations.get(mac)?.site ?? ''
 
 /** Whether the inventory has had a newer word about the client, another `site`, since a site was said of it. */
-function isSuperseded(scope: Sites, {mac, inventorySite: then}: Directive): boolean {
+function isSuperseded(scope: Sites, {mac, inventorySite: then, receivedSite}: Directive): boolean {
   const now = inventorySiteOf(scope, mac)
-  return then !== undefined && now !== '' && now !== then
+  // The other server may have read the inventory that is new earlier than this one.
+  return then !== undefined && now !== '' && now !== then && now !== receivedSite
 }
 
 /** The site that was said of a client and still counts: a `site` that the inventory got later is the newer word. */

@@ -47,9 +47,14 @@ export interface ServeRequest extends OptionFlags {
   readonly t2S?: number | undefined
   readonly nextServer?: string | undefined
   readonly ignoreClientId: boolean
+  /** The half of every pool that is given out here; undefined: all of it. */
+  readonly share?: Share | undefined
   /** PREFIX=ROUTER. */
   readonly route: readonly string[]
 }
+
+/** Which of two servers of a segment this is. */
+export type Share = '1/2' | '2/2'
 
 /** An address of the interface. */
 export interface OwnAddress {
@@ -101,7 +106,8 @@ export function serverFacts(
         ? [...routersOf(segment), ...request.gateway.map((text) => gatewayOf(text, local))]
         : routersOf(segment)
     const reservations = reservationsOf(segment, inventory, segment === local ? request.reserve : [])
-    const pool = pools.filter((each) => each.segment === segment).map(({range}) => range)
+    const whole = pools.filter((each) => each.segment === segment).map(({range}) => range)
+    const pool = request.share === undefined ? whole : whole.flatMap((range) => halfOf(range, request.share!))
     const excluded = excludedOf(segment.prefix, [
       ...own.map(({ip}) => ip),
       ...routers.map(({ip}) => ip),
@@ -164,6 +170,13 @@ function poolOf(text: string, where: string, segments: readonly Segment[]): {ran
   if (segment) return {range, segment}
   const known = segments.map(({name, prefix}) => `${prefixText(prefix)} (${name})`).join(', ')
   throw new Failure('usage', `${where} ${rangeText(range)} lies in no segment (want one inside ${known})`)
+}
+
+/** The lower half of a range is the first server's, and the one in the middle. */
+function halfOf({first, last}: AddressRange, share: Share): AddressRange[] {
+  const middle = Math.floor((first + last) / 2)
+  if (share === '1/2') return [{first, last: middle}]
+  return middle < last ? [{first: middle + 1, last}] : []
 }
 
 const routersOf = ({gateways}: Segment): SiteRouter[] => gateways.map(({site, ip}) => ({site, ip}))

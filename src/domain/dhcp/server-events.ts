@@ -69,8 +69,8 @@ export type ServerEvent =
   | {readonly kind: 'probed'; readonly client: string; readonly holder: Holder | undefined}
   /** Nobody could be asked. */
   | {readonly kind: 'not_probed'; readonly client: string; readonly why: string}
-  /** A lease or a directive is another, for another reason than a client's message; it is durable already. */
-  | {readonly kind: 'changed'; readonly lease?: Lease | undefined; readonly directive?: Directive | undefined}
+  /** A lease or directives are others, for another reason than a client's message; they are durable already. */
+  | {readonly kind: 'changed'; readonly lease?: Lease | undefined; readonly directives?: readonly Directive[]}
   /** The inventory is another, since the last run or while it runs. The books hold what the ones before held. */
   | {readonly kind: 'reloaded'; readonly facts: ServerFacts; readonly books: ReadonlyMap<string, LeaseBook>}
 

@@ -8,10 +8,11 @@ import type {LeaseBook} from './book.ts'
 import {type Conflict, forgive, type Holder, leaveAlone, MOST_PROBES, storable} from './conflict.ts'
 import {type Counters, counters} from './counters.ts'
 import type {Directive, Lease} from './lease.ts'
+import {merged} from './replication.ts'
 import {serializeReply} from './reply.ts'
 import {type ClientRequest, readRequest} from './request.ts'
 import {type Answer, answer, type Case} from './rules.ts'
-import {forgotten, type Scope, type ServerFacts, scopeFor} from './scope.ts'
+import {forgotten, inventorySiteOf, type Scope, type ServerFacts, scopeFor} from './scope.ts'
 import type {
   Arrival,
   Batch,
@@ -36,6 +37,8 @@ export interface DhcpServer {
   books: ReadonlyMap<string, LeaseBook>
   /** By {@link clientAt}. */
   readonly directives: Map<string, Directive>
+  /** The greatest of all directives that were ever seen. */
+  lastSequence: number
   /** By {@link clientAt}; bounded by the pools, since each holds an address for its client. */
   readonly probing: Map<string, HeldOffer>
 }
@@ -44,13 +47,13 @@ export const dhcpServer = (
   facts: ServerFacts,
   books: ReadonlyMap<string, LeaseBook>,
   stored: readonly Directive[],
-): DhcpServer => ({
-  facts,
-  counters: counters(),
-  books,
-  directives: new Map(stored.map((each) => [clientAt(each.segment, each.mac), each])),
-  probing: new Map(),
-})
+): DhcpServer => {
+  const [directives, probing] = [new Map(), new Map()]
+  const server: DhcpServer = {facts, counters: counters(), books, directives, lastSequence: 0, probing}
+  // One from before there were versions is this server's own, and older than all others.
+  for (const each of stored) direct(server, {version: {sequence: 0, origin: facts.serverIdentifier}, ...each})
+  return server
+}
 
 interface Turn {
   readonly server: DhcpServer
@@ -79,7 +82,7 @@ export function step(server: DhcpServer, event: ServerEvent, now: ServerNow): re
       break
     case 'changed':
       if (event.lease) bookOf(server, event.lease.segment).put(event.lease)
-      if (event.directive) direct(server, event.directive)
+      for (const each of event.directives ?? []) direct(server, each)
       break
     case 'reloaded':
       reloaded(turn, event.facts, event.books)
@@ -106,14 +109,31 @@ export const bookOf = ({books}: DhcpServer, segment: string): LeaseBook => books
 export const directiveOf = ({directives}: DhcpServer, segment: string, mac: Mac): Directive | undefined =>
   directives.size === 0 ? undefined : directives.get(clientAt(segment, mac))
 
+/** What changes here by directives of another server, and to what. */
+export function newsOf(server: DhcpServer, came: readonly Directive[]): readonly Directive[] {
+  const news = new Map<string, Directive>()
+  for (const each of came) {
+    const {segment, mac} = each
+    const client = clientAt(segment, mac)
+    const held = news.get(client) ?? server.directives.get(client)
+    const holds = merged(held, each)
+    const scope = server.facts.scopes.get(segment)
+    if (holds === each) news.set(client, {...each, receivedSite: scope && inventorySiteOf(scope, mac)})
+    else if (holds !== held) news.set(client, holds)
+  }
+  return [...news.values()]
+}
+
 /** Whether the client asked for its configuration and was told something: what a FORCERENEW is sent for. */
 export const isAnsweredRequest = ({request, answer: given}: Exchange): boolean =>
   request.state !== undefined && given.reply !== undefined
 
 const clientAt = (segment: string, mac: Mac): string => `${segment} ${mac}`
 
-const direct = ({directives}: DhcpServer, directive: Directive): void =>
-  void directives.set(clientAt(directive.segment, directive.mac), directive)
+function direct(server: DhcpServer, directive: Directive): void {
+  server.directives.set(clientAt(directive.segment, directive.mac), directive)
+  server.lastSequence = Math.max(server.lastSequence, directive.version?.sequence ?? 0)
+}
 
 function warn({actions}: Turn, key: string, line: string): void {
   actions.push({kind: 'warn', key, line})

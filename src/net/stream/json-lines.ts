@@ -1,6 +1,7 @@
-// Newline-delimited JSON over a unix stream socket: the plumbing of a control socket, both ends.
+// Newline-delimited JSON over a stream socket, both ends: the plumbing of control sockets, and of two DHCP servers.
+import type {Socket} from 'node:net'
 import {Failure} from '../../errors.ts'
-import {connectUnix, listenUnix, onLines, type UnixServer, type UnixSocket} from './unix-socket.ts'
+import {connectUnix, listenUnix, onLines, type UnixServer} from './unix-socket.ts'
 
 /** One end of a conversation in lines of JSON. */
 export interface JsonLines {
@@ -26,7 +27,7 @@ const ANSWER_MS = 10_000
  * @internal
  */
 export const connectJson = async (path: string, what: string): Promise<JsonPeer> =>
-  peerOf(await connectUnix(path, what), path, what)
+  jsonPeer(await connectUnix(path, what), path, what)
 
 /** Asks over one connection, one request after the other, however many ask at once: a server takes only so many. */
 export interface JsonAsker {
@@ -64,7 +65,8 @@ export function sharedJson(path: string, what: string): JsonAsker {
   }
 }
 
-function peerOf(socket: UnixSocket, path: string, what: string): JsonPeer {
+/** The asking end of a socket to `what` at `path`; an answer takes `answerMs` at most. */
+export function jsonPeer(socket: Socket, path: string, what: string, answerMs = ANSWER_MS): JsonPeer {
   const waiting: {resolve(value: unknown): void; reject(error: Error): void}[] = []
   const listeners: ((event: unknown) => void)[] = []
   const {promise: closed, resolve: close} = Promise.withResolvers<void>()
@@ -100,7 +102,7 @@ function peerOf(socket: UnixSocket, path: string, what: string): JsonPeer {
         reject(new Failure('silent', `${path}: ${what} does not answer`))
         // A late answer would be taken for that of the next request.
         socket.destroy()
-      }, ANSWER_MS)
+      }, answerMs)
       waiting.push({resolve, reject})
       send(request)
       return promise.finally(() => clearTimeout(late))
@@ -145,10 +147,11 @@ export const serveJson = (
 ): Promise<UnixServer> => {
   const taken = new Failure('usage', `${path}: another server listens there (want --control PATH of its own)`)
   const remedy = 'run as root, or give --control PATH'
-  return listenUnix(path, {taken, remedy, connectionLimit}, (socket) => serveOne(socket, lineLimit, open))
+  return listenUnix(path, {taken, remedy, connectionLimit}, (socket) => answerJson(socket, lineLimit, open))
 }
 
-function serveOne(socket: UnixSocket, lineLimit: number, open: (lines: JsonLines) => JsonSession): void {
+/** The answering end of a socket. */
+export function answerJson(socket: Socket, lineLimit: number, open: (lines: JsonLines) => JsonSession): void {
   const session = open({
     send(value) {
       if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`)

@@ -39,7 +39,7 @@ export async function isListening(path: string): Promise<boolean> {
 }
 
 /** Resolves at the first `event`; rejects with an error that comes before it. */
-async function once(emitter: EventEmitter, event: string): Promise<void> {
+export async function once(emitter: EventEmitter, event: string): Promise<void> {
   const {promise, resolve, reject} = Promise.withResolvers<void>()
   emitter.once(event, resolve)
   emitter.once('error', reject)

@@ -44,11 +44,14 @@ export function shimHolder(
       }
     },
     directive: (segment, mac) => (refused.has(mac) ? {segment, mac, site: undefined, nak: true} : undefined),
-    store({lease, directive}) {
-      const held = lease && leases.get(lease.mac)
+    store(lease) {
+      const held = leases.get(lease.mac)
       if (held) leases.set(lease.mac, {...held, ...lease})
-      if (directive?.nak) refused.add(directive.mac)
-      else if (directive) refused.delete(directive.mac)
+    },
+    direct(said) {
+      if (said.nak) refused.add(said.mac)
+      else refused.delete(said.mac)
+      return said
     },
     onRequest(listener) {
       listeners.add(listener)

@@ -22,6 +22,7 @@ import {isoTime, leaseRow, xidText} from './events.ts'
 import type {Forcerenewer} from './forcerenew.ts'
 import {whereOf} from './guarded.ts'
 import type {LeaseHolder} from './holder.ts'
+import type {PeerLink} from './peer-link.ts'
 
 /** Bytes that may wait for a watcher before it is cut off: the server's memory is not its to fill. */
 const WATCHER_BACKLOG = 1 << 20
@@ -31,6 +32,8 @@ export interface ControlParts {
   readonly engine: LeaseHolder
   readonly forcerenewer: Forcerenewer
   nowMs(): number
+  /** The other server of the segment, if there is one. */
+  readonly peer?: Pick<PeerLink, 'tell' | 'status'> | undefined
   readonly watchers: Watchers
   status(): ServerStatus | ShimStatus
   warn: EngineOutside['warn']
@@ -73,30 +76,25 @@ export function controlSession(parts: ControlParts, lines: JsonLines): JsonSessi
     const message = known ? error.message : `internal error: ${(error as Error).message}`
     lines.send({ok: false, error: {kind: known ? error.kind : 'runtime', message}})
   }
-  const read = (line: string): ControlRequest => {
-    if (line.length > CONTROL_LINE_LIMIT) throw tooLong()
-    return parseControlRequest(line)
-  }
-  const answer = (request: ControlRequest): void => void lines.send({ok: true, ...obey(parts, request, lines)})
+  const send = (answer: Answer): void => void lines.send({ok: true, ...answer})
   const {learn} = parts
-  /** Answers come in order, whatever has to be found out first. */
-  let turn: Promise<void> = Promise.resolve()
+  const take = (line: string): Promise<void> | undefined => {
+    try {
+      if (line.length > CONTROL_LINE_LIMIT) throw tooLong()
+      const request = parseControlRequest(line)
+      const answer = learn ? learn(request).then(() => obey(parts, request, lines)) : obey(parts, request, lines)
+      if (answer instanceof Promise) return answer.then(send).catch(refuse)
+      send(answer)
+    } catch (error) {
+      refuse(error)
+    }
+    return undefined
+  }
+  /** An answer that waits for somebody else; those to what was asked later come behind it. */
+  let waiting: Promise<void> | undefined
   return {
     onLine(line) {
-      if (learn !== undefined) {
-        const inTurn = async (): Promise<void> => {
-          const request = read(line)
-          await learn(request)
-          answer(request)
-        }
-        turn = turn.then(inTurn).catch(refuse)
-        return
-      }
-      try {
-        answer(read(line))
-      } catch (error) {
-        refuse(error)
-      }
+      waiting = waiting ? waiting.then(() => take(line)) : take(line)
     },
     onTooLong: () => refuse(tooLong()),
     onClose: () => parts.watchers.remove(lines),
@@ -105,11 +103,9 @@ export function controlSession(parts: ControlParts, lines: JsonLines): JsonSessi
 
 const tooLong = (): Failure => new Failure('usage', `the request is longer than ${CONTROL_LINE_LIMIT} bytes`)
 
-function obey(
-  parts: ControlParts,
-  request: ControlRequest,
-  lines: JsonLines,
-): ControlAnswers[keyof ControlAnswers] | ShimStatus {
+type Answer = ControlAnswers[keyof ControlAnswers] | ShimStatus
+
+function obey(parts: ControlParts, request: ControlRequest, lines: JsonLines): Answer | Promise<Answer> {
   switch (request.do) {
     case 'relocate':
       return relocate(parts, find(parts, request.vm), request.site, request.trigger ?? true)
@@ -168,7 +164,12 @@ function reservationOf({reservations}: Sites, nameOrIp: string): Reservation | u
   return undefined
 }
 
-function relocate(parts: ControlParts, target: Target, site: string | null, trigger: boolean): Ordered {
+function relocate(
+  parts: ControlParts,
+  target: Target,
+  site: string | null,
+  trigger: boolean,
+): Ordered | Promise<Ordered> {
   const {engine, forcerenewer} = parts
   const {scope, mac, lease} = target
   const sites = [...new Set(scope.routers.map((router) => router.site))]
@@ -178,11 +179,16 @@ function relocate(parts: ControlParts, target: Target, site: string | null, trig
   }
   // An order to refuse its next renewal was for another router, and went with a switch that is over.
   const inventorySite = inventorySiteOf(scope, mac)
-  engine.store({directive: {segment: scope.segment, mac, site: site ?? undefined, inventorySite, nak: false}})
+  const said = {segment: scope.segment, mac, site: site ?? undefined, inventorySite, nak: false}
+  const directive = engine.direct(said)
   const sends = trigger && lease !== undefined && forcerenewer.takes(lease, parts.nowMs())
+  const peer = parts.peer?.tell(directive, trigger ? (sends ? lease.lastSeenMs : 0) : undefined)
   if (sends) forcerenewer.start(lease)
-  return ordered(parts, target, sends ? 'forcerenew' : undefined)
+  return withPeer(ordered(parts, target, sends ? 'forcerenew' : undefined), peer)
 }
+
+const withPeer = (answer: Ordered, peer: ReturnType<PeerLink['tell']> | undefined): Ordered | Promise<Ordered> =>
+  peer ? peer.then((word) => ({...answer, peer: word})) : answer
 
 function whereabouts({engine}: ControlParts, {scope, mac, name}: Target): Whereabouts {
   const directive = engine.directive(scope.segment, mac)
@@ -191,12 +197,12 @@ function whereabouts({engine}: ControlParts, {scope, mac, name}: Target): Wherea
   return {vm: name, said, site, router: routersAt(scope, site)[0]}
 }
 
-function refuseRenewal(parts: ControlParts, target: Target): Ordered {
+function refuseRenewal(parts: ControlParts, target: Target): Ordered | Promise<Ordered> {
   const {scope, mac} = target
   const site = saidSite(scope, parts.engine.directive(scope.segment, mac))
   const inventorySite = inventorySiteOf(scope, mac)
-  parts.engine.store({directive: {segment: scope.segment, mac, site, inventorySite, nak: true}})
-  return ordered(parts, target, 'nak')
+  const directive = parts.engine.direct({segment: scope.segment, mac, site, inventorySite, nak: true})
+  return withPeer(ordered(parts, target, 'nak'), parts.peer?.tell(directive))
 }
 
 function forcerenew(parts: ControlParts, target: Target): Ordered {
@@ -287,6 +293,7 @@ export interface StatusParts {
   readonly interfaceName: string
   readonly sinceMs: number
   residentBytes(): number
+  readonly peer?: Pick<PeerLink, 'status'> | undefined
 }
 
 export function serverStatus(parts: StatusParts): ServerStatus {
@@ -305,5 +312,6 @@ export function serverStatus(parts: StatusParts): ServerStatus {
     dropped: engine.counters.dropped(),
     watchers: parts.watchers.size,
     residentBytes: parts.residentBytes(),
+    peer: parts.peer?.status(),
   }
 }

@@ -4,8 +4,9 @@ import type {Holder} from '../../domain/dhcp/conflict.ts'
 import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
 import type {Counters} from '../../domain/dhcp/counters.ts'
 import type {Directive, Lease} from '../../domain/dhcp/lease.ts'
+import {nextSequence} from '../../domain/dhcp/replication.ts'
 import type {ServerFacts} from '../../domain/dhcp/scope.ts'
-import {bookOf, dhcpServer, directiveOf, isAnsweredRequest, step} from '../../domain/dhcp/server.ts'
+import {bookOf, dhcpServer, directiveOf, isAnsweredRequest, newsOf, step} from '../../domain/dhcp/server.ts'
 import type {
   Arrival,
   Batch,
@@ -28,6 +29,8 @@ export interface EngineOutside {
   newNonce(): string
   /** Durable when it returns. @throws Failure */
   commit(leases: Iterable<Lease>, directives?: Iterable<Directive>): void
+  /** What a client or the inventory did to directives is durable. Left out where there is no other server. */
+  readonly replicate?: ((directives: readonly Directive[]) => void) | undefined
   send(departures: readonly Departure[]): void
   /** Who uses the address; undefined: do not ask. `relay` is that of the client, if it has one. */
   readonly probe: ((ip: Ipv4, client: Mac, relay: Ipv4 | undefined) => Promise<Holder | undefined>) | undefined
@@ -45,6 +48,12 @@ export interface Engine extends LeaseHolder {
   /** Answers a batch, whose bytes are valid until it returns. */
   receive(batch: readonly Arrival[]): void
   book(segment: string): LeaseBook
+  /** All of them, the segments' that are not served too. */
+  directives(): readonly Directive[]
+  /** The greatest of all directives that were ever seen. */
+  readonly lastSequence: number
+  /** Stores what is news among the directives of another server, and returns it. @throws Failure */
+  take(directives: readonly Directive[]): readonly Directive[]
   /** Goes on with another inventory. */
   reload(facts: ServerFacts, books: ReadonlyMap<string, LeaseBook>): void
 }
@@ -90,6 +99,7 @@ export function createEngine(
   const committed = (batch: Batch): ServerEvent => {
     try {
       outside.commit(batch.leases.values(), batch.directives)
+      if (batch.directives.length > 0) outside.replicate?.(batch.directives)
       return {kind: 'stored', batch}
     } catch (error) {
       return {kind: 'not_stored', batch, why: (error as Error).message}
@@ -121,9 +131,27 @@ export function createEngine(
     receive: (batch) => happen({kind: 'arrivals', batch}),
     book: (segment) => bookOf(server, segment),
     directive: (segment, mac) => directiveOf(server, segment, mac),
-    store({lease, directive}) {
-      outside.commit(lease ? [lease] : [], directive ? [directive] : [])
-      happen({kind: 'changed', lease, directive})
+    directives: () => [...server.directives.values()],
+    get lastSequence() {
+      return server.lastSequence
+    },
+    store(lease) {
+      outside.commit([lease])
+      happen({kind: 'changed', lease})
+    },
+    direct(said) {
+      const sequence = nextSequence(server.lastSequence, Number(outside.now() / 1_000_000n))
+      const directive = {...said, version: {sequence, origin: server.facts.serverIdentifier}}
+      outside.commit([], [directive])
+      happen({kind: 'changed', directives: [directive]})
+      return directive
+    },
+    take(came) {
+      const news = newsOf(server, came)
+      if (news.length === 0) return news
+      outside.commit([], news)
+      happen({kind: 'changed', directives: news})
+      return news
     },
     reload: (next, itsBooks) => happen({kind: 'reloaded', facts: next, books: itsBooks}),
     serverOf: () => server.facts.serverIdentifier,

@@ -40,7 +40,7 @@ export function forcerenewer(engine: LeaseHolder, outside: ForcerenewOutside, af
   })
   const reserveReplay = (lease: Lease): bigint => {
     const replay = nextReplay(lease.replay, outside.now())
-    engine.store({lease: {...lease, replay}})
+    engine.store({...lease, replay})
     return replay
   }
   const takes = (lease: Lease, nowMs: number): boolean =>

@@ -5,13 +5,18 @@ import type {Directive, Lease} from '../../domain/dhcp/lease.ts'
 import type {Sites} from '../../domain/dhcp/scope.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 
+/** What was said of a client. */
+export type Said = Omit<Directive, 'version' | 'receivedSite'>
+
 export interface LeaseHolder {
   readonly facts: {readonly scopes: ReadonlyMap<string, Sites>}
   readonly counters: Pick<Counters, 'send'>
   book(segment: string): Pick<LeaseBook, 'byIp' | 'byMac' | 'all'>
   directive(segment: string, mac: Mac): Directive | undefined
-  /** Stores a lease or a directive that changed for another reason than a client's message. @throws Failure */
-  store(change: {readonly lease?: Lease; readonly directive?: Directive}): void
+  /** Stores a lease that changed for another reason than a client's message. @throws Failure */
+  store(lease: Lease): void
+  /** Stores what was said here of a client, as the newest word about it; returns what is to be replicated. @throws Failure */
+  direct(said: Said): Directive
   /** Calls `listener` for every DHCPREQUEST that was answered; returns what takes it off. */
   onRequest(listener: (mac: Mac) => void): () => void
   /** The identifier (option 54) of the server that a lease is of. */

@@ -27,7 +27,8 @@ const SCHEMA = `
     PRIMARY KEY (segment, ip)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE directive (
-    segment TEXT, mac TEXT, site TEXT, nak INTEGER NOT NULL, inventorySite TEXT, PRIMARY KEY (segment, mac)
+    segment TEXT, mac TEXT, site TEXT, nak INTEGER NOT NULL, inventorySite TEXT, sequence INTEGER, origin TEXT,
+    receivedSite TEXT, PRIMARY KEY (segment, mac)
   ) STRICT, WITHOUT ROWID
 `
 
@@ -39,6 +40,11 @@ const UPGRADES = {
   UPDATE lease SET t1S = max(0, expiresAtMs - lastSeenMs) / 1000 WHERE state = 'bound'
 `,
   2: 'ALTER TABLE directive ADD COLUMN inventorySite TEXT',
+  3: `
+  ALTER TABLE directive ADD COLUMN sequence INTEGER;
+  ALTER TABLE directive ADD COLUMN origin TEXT;
+  ALTER TABLE directive ADD COLUMN receivedSite TEXT
+`,
 }
 
 type Row = Readonly<Record<string, string | bigint | null>>
@@ -57,7 +63,7 @@ export async function openLeaseStore(
 ): Promise<LeaseStore> {
   const database = await openDatabase(file, {
     applicationId: APPLICATION_ID,
-    version: 3,
+    version: 4,
     schema: SCHEMA,
     upgrades: UPGRADES,
     sync,
@@ -72,7 +78,7 @@ export async function openLeaseStore(
     return statement.all() as Row[]
   }
   const lease = database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-  const directive = database.prepare('INSERT OR REPLACE INTO directive VALUES (?, ?, ?, ?, ?)')
+  const directive = database.prepare('INSERT OR REPLACE INTO directive VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
   const [begin, commit, rollback] = ['BEGIN IMMEDIATE', 'COMMIT', 'ROLLBACK'].map((sql) => database.prepare(sql)) as [
     StatementSync,
     StatementSync,
@@ -88,8 +94,7 @@ export async function openLeaseStore(
       try {
         begin.run()
         for (const each of leases) writeLease(lease, each)
-        for (const {segment, mac, site, nak, inventorySite} of directives)
-          directive.run(segment, mac, site ?? null, nak ? 1 : 0, inventorySite ?? null)
+        for (const each of directives) writeDirective(directive, each)
         commit.run()
       } catch (error) {
         if (database.isTransaction) rollback.run()
@@ -111,6 +116,12 @@ function writeLease(statement: StatementSync, lease: Lease): void {
   const capable = capable145 ? 1 : 0
   const start = [segment, ip, client, mac, state, expiresAtMs, xid, lastSeenMs, capable] as const
   statement.run(...start, nonce, replay, router, hostName, lease.t1S, lease.kind)
+}
+
+function writeDirective(statement: StatementSync, directive: Directive): void {
+  const {segment, mac, site = null, nak, inventorySite = null, version, receivedSite = null} = directive
+  const {sequence = null, origin = null} = version ?? {}
+  statement.run(segment, mac, site, nak ? 1 : 0, inventorySite, sequence, origin, receivedSite)
 }
 
 /** A reader of rows. The few texts that many leases share are kept once, as they are where leases are made. */
@@ -143,7 +154,11 @@ function leaseReader(): (row: Row) => Lease {
 const directiveOf = (row: Row): Directive => ({
   segment: String(row.segment),
   mac: String(row.mac),
-  site: row.site === null ? undefined : String(row.site),
+  site: textOf(row.site),
   nak: row.nak === 1n,
-  inventorySite: row.inventorySite === null ? undefined : String(row.inventorySite),
+  inventorySite: textOf(row.inventorySite),
+  ...(row.sequence !== null && {version: {sequence: Number(row.sequence), origin: String(row.origin)}}),
+  receivedSite: textOf(row.receivedSite),
 })
+
+const textOf = (value: Row[string] | undefined): string | undefined => (value === null ? undefined : String(value))

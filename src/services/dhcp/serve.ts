@@ -27,10 +27,12 @@ import {afterMs, forcerenewer} from './forcerenew.ts'
 import {guarded} from './guarded.ts'
 import {openLeaseStore} from './lease-store.ts'
 import {exchangeLine, limitedWarnings, logLine} from './log.ts'
+import type {PeerOptions} from './peer.ts'
+import type {PeerLink} from './peer-link.ts'
 import {openReader, readAgain} from './reload.ts'
 import {transport} from './transport.ts'
 
-export interface ServeOptions extends ServeRequest {
+export interface ServeOptions extends ServeRequest, PeerOptions {
   /** The lease store. */
   readonly store: string
   readonly sync: 'full' | 'normal'
@@ -59,6 +61,9 @@ export async function serveDhcp(
 ): Promise<ServeDocument> {
   const face = await readyInterface(options.interfaceName)
   const facts = serverFacts(options, inventory, face.addresses)
+  const isOneOfTwo = [options.peer, options.peerKey, options.listenPeer].some((each) => each !== undefined)
+  // TLS is in the memory of those alone that need it.
+  const peering = isOneOfTwo ? (await import('./peer.ts')).peeringOf(options, facts.serverIdentifier) : undefined
   const user =
     process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
   const nowMs = (): number => Number(world.now() / 1_000_000n)
@@ -75,11 +80,13 @@ export async function serveDhcp(
 
   const watching = watchers()
   let probe: ConflictProbe | undefined
+  let peer: PeerLink | undefined
   let send: EngineOutside['send'] = () => {}
   const outside: EngineOutside = {
     now: world.now,
     newNonce: () => randomBytes(16).toString('hex'),
     commit: store.commit,
+    replicate: (directives) => directives.forEach((each) => void peer?.tell(each)),
     send: (departures) => send(departures),
     probe: options.probeMs === 0 ? undefined : (ip, client, relay) => probe!.probe(ip, client, relay),
     get report() {
@@ -112,8 +119,18 @@ export async function serveDhcp(
   if (echo) open.defer(() => echo.close())
   probe = conflictProbe(link, {waitMs: options.probeMs, echo, sleep: (ms) => world.sleep(ms)})
 
+  const self = {server: facts.serverIdentifier, segment: facts.local, share: options.share}
+  const shared = {self, engine, forcerenewer: renewer, nowMs, warn}
+  if (peering) {
+    const listening = await peering.listen(shared, say, () => peer?.retry())
+    open.defer(() => listening.close())
+  }
   const parts = {
-    ...{engine, forcerenewer: renewer, nowMs, watchers: watching, warn},
+    ...shared,
+    get peer() {
+      return peer
+    },
+    watchers: watching,
     status: (): ServerStatus => serverStatus(parts),
     interfaceName: options.interfaceName,
     sinceMs: nowMs(),
@@ -139,6 +156,11 @@ export async function serveDhcp(
     control: listening,
     user: user?.name,
   })
+  if (peering) {
+    const link = peering.link(shared, say, afterMs)
+    open.defer(() => link.stop())
+    peer = link
+  }
   const again = async (): Promise<void> => {
     const stays = (why: string): void =>
       say({event: 'warning', message: `inventory not taken: ${why}; goes on with the one before`})

@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest'
 import {leaseBook} from '../../../src/domain/dhcp/book.ts'
 import {type ClientRequest, clientKey, readRequest} from '../../../src/domain/dhcp/request.ts'
 import {rangeText, routersAt, scopeFor, siteOf} from '../../../src/domain/dhcp/scope.ts'
-import {type ServeRequest, serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
+import {type ServeRequest, type Share, serverFacts} from '../../../src/domain/dhcp/serve-request.ts'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {DHCPDISCOVER, DHCPREQUEST, type RelaySubOption} from '../../../src/wire/dhcp-options.ts'
 import {INVENTORY} from '../../support/inventory.ts'
@@ -57,6 +57,19 @@ describe('serverFacts', () => {
     expect(() => serverFacts({...asked(), ...bare}, wrong, [{ip: SERVER, prefixLength: 24}])).toThrow(
       'g.yaml: segments.tenant-b.dhcp.pool: 10.0.0.5-10.0.0.5 lies in no segment (want one inside 10.1.0.0/24 (tenant-b))',
     )
+  })
+
+  it.each([
+    ['10.0.0.100-10.0.0.103', '10.0.0.100-10.0.0.101', '10.0.0.102-10.0.0.103'],
+    ['10.0.0.100-10.0.0.104', '10.0.0.100-10.0.0.102', '10.0.0.103-10.0.0.104'],
+    ['10.0.0.100-10.0.0.100', '10.0.0.100-10.0.0.100', ''],
+  ])('two servers share the pool %s: %s and %s', (range, first, second) => {
+    const poolOf = (share: Share) =>
+      factsFor({pool: [range], share})
+        .scopes.get('tenant-a')!
+        .pool.map(rangeText)
+        .join()
+    expect([poolOf('1/2'), poolOf('2/2')]).toEqual([first, second])
   })
 
   it('needs no inventory', () => {

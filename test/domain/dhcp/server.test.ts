@@ -243,7 +243,7 @@ describe('a batch', () => {
 describe('an order to refuse the next renewal', () => {
   const ordered = () => {
     const vm = server().leased(VM_IP, VM)
-    vm.happen({kind: 'changed', directive: {segment: SEGMENT, mac: VM_MAC, site: 'y', nak: true}})
+    vm.happen({kind: 'changed', directives: [{segment: SEGMENT, mac: VM_MAC, site: 'y', nak: true}]})
     return vm
   }
 
@@ -426,7 +426,7 @@ describe('what changes otherwise', () => {
     const lease: Lease = {...book.byIp(VM_IP)!, replay: 7n}
     expect(happen({kind: 'changed', lease})).toEqual([])
     expect(book.byIp(VM_IP)?.replay).toBe(7n)
-    expect(happen({kind: 'changed', directive: {segment: SEGMENT, mac: VM_MAC, site: 'y', nak: false}})).toEqual([])
+    expect(happen({kind: 'changed', directives: [{segment: SEGMENT, mac: VM_MAC, site: 'y', nak: false}]})).toEqual([])
     receive(renew(VM_IP, VM))
     stored()
     expect(book.byIp(VM_IP)?.router).toBe('10.0.0.2')
@@ -453,9 +453,8 @@ describe('another inventory', () => {
   ])('with %s decides whether what was said of a VM still counts, once for all', (_, sites, said, did) => {
     const {state, happen} = server()
     const directive = {segment: SEGMENT, mac: VM_MAC, site: 'y', inventorySite: 'x', nak: true}
-    happen({kind: 'changed', directive})
     const elsewhere = {...directive, segment: 'served-no-more'}
-    happen({kind: 'changed', directive: elsewhere})
+    happen({kind: 'changed', directives: [directive, elsewhere]})
     const reload = (site: string | undefined) =>
       happen({kind: 'reloaded', facts: factsWithVmAt(site), books: state.books})
     expect(sites.flatMap(reload)).toEqual(did)

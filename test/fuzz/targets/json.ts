@@ -10,6 +10,7 @@ import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.t
 import {parseNftTables} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
 import {parseBefore} from '../../../src/orders/trace/read-before.ts'
+import {type PeerRequest, readPeerRequest} from '../../../src/services/dhcp/peer-message.ts'
 import {CONFIG_GET, LIST_COMMANDS, readKeaAnswer} from '../../../src/strategies/dhcp/backends/kea.ts'
 import {
   givenRouter,
@@ -170,6 +171,20 @@ const CONTROL = [
   {do: 'watch'},
 ]
 
+/** What one DHCP server tells the other of its segment. */
+const PEER: PeerRequest = {
+  self: {server: '10.0.0.4', segment: 'tenant-a', share: '2/2'},
+  told: [
+    {
+      directive: {
+        ...{segment: 'tenant-a', mac: '02:00:00:00:00:10', site: 'y', inventorySite: '', nak: true},
+        version: {sequence: 1_800_000_000_000, origin: '10.0.0.4'},
+      },
+      askSinceMs: 0,
+    },
+  ],
+}
+
 export const JSON_TEXT: readonly Target[] = [
   ...IPROUTE,
   ...DOCUMENTS,
@@ -180,5 +195,11 @@ export const JSON_TEXT: readonly Target[] = [
     corpus: CONTROL.map((each) => JSON.stringify(each)),
     read: parseControlRequest,
     write: (order) => JSON.stringify(order),
+  }),
+  ofJson({
+    name: 'dhcp peer',
+    corpus: [JSON.stringify(PEER)],
+    read: readPeerRequest,
+    write: (request) => JSON.stringify(request),
   }),
 ]
