@@ -5,11 +5,10 @@ import {LongestFirst} from './test/support/longest-first.ts'
 
 /** On real packets, in namespaces: they mostly wait, so several at a time, more than there are cores. */
 const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/**/*.test.ts', 'test/e2e/**/*.test.ts']
-/**
- * What measures the CPU or a time, and would measure its neighbours too, or whose guest has to keep up with the network's
- * clock: one at a time, after all others.
- */
-const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts', 'test/e2e/agent-migration.test.ts']
+/** What measures the CPU or a time, and would measure its neighbours too: one at a time, after all others. */
+const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts']
+/** Whose guest has to keep up with the network's clock: first of all, beside one worker of those that wait for nothing. */
+const CLOCKED = ['test/e2e/agent-migration.test.ts']
 const WORKERS = Math.max(4, 3 * availableParallelism())
 
 export default defineConfig({
@@ -33,16 +32,17 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: NETWORK,
           isolate: false,
-          maxWorkers: WORKERS,
-          sequence: {groupOrder: 1},
+          maxWorkers: 2,
+          sequence: {groupOrder: 0},
         },
       },
+      {extends: true, test: {name: 'clocked', include: CLOCKED, maxWorkers: 2, sequence: {groupOrder: 0}}},
       {
         extends: true,
         test: {
           name: 'network',
           include: NETWORK,
-          exclude: SERIAL,
+          exclude: [...SERIAL, ...CLOCKED],
           isolate: false,
           maxWorkers: WORKERS,
           sequence: {groupOrder: 1},
