@@ -2,6 +2,7 @@
 import {chmodSync, existsSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {type PrintableServer, printConfig} from '../../src/orders/print-config/print-config.ts'
+import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
 import {parseNonceFile} from '../../src/strategies/dhcp/nonce-file.ts'
 import {type DhcpLab, GATEWAYS, inventoryOf, NONCE, textOf, until} from './dhcp-lab.ts'
 
@@ -128,4 +129,15 @@ export async function startDhcpcd(lab: DhcpLab): Promise<void> {
     async () => (await lab.router()) !== undefined,
     () => textOf(join(lab.dir, 'dhcpcd.log')),
   )
+}
+
+/** `switch web-07` where its server is; what it printed. */
+export async function switchTo(lab: DhcpLab, site: string, ...flags: string[]): Promise<SwitchDocument> {
+  const here = ['-i', lab.server.interface, '--json', ...flags]
+  const {stdout, stderr} = await lab.gwswitch('switch', 'web-07', '--to', site, ...here)
+  try {
+    return JSON.parse(stdout) as SwitchDocument
+  } catch {
+    throw new Error(`${stdout}${stderr}\n${textOf(join(lab.dir, 'server.log'))}`)
+  }
 }

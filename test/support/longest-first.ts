@@ -21,6 +21,7 @@ const LONG = [
   'lab/scenarios',
   'peers/agent-drain',
   'peers/dhcp-backends',
+  'peers/dhcp-kea',
   'e2e/qemu-agent',
   'peers/arp-stability',
   'peers/who',

@@ -46,6 +46,8 @@ const fields = z.strictObject({
   ca: path.optional(),
   cert: path.optional(),
   key: path.optional(),
+  /** Kea: its file is written too (`config-write`), so that what was changed outlives a restart. */
+  persist: z.boolean('is not true or false').optional(),
   /** gwswitch: the addresses for clients without a reservation, each `FIRST-LAST`. */
   pool: z.array(text('a range, 10.0.0.100-10.0.0.199')).optional(),
   /** gwswitch: how long it leases addresses, s. */
@@ -82,6 +84,7 @@ const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp
   dnsmasq: {optsfile: 'needed', pidfile: 'possible', log: 'possible', nonces: 'possible'},
   kea: {
     ...{control: 'possible', controls: 'possible', ca: 'possible', cert: 'possible', key: 'possible'},
+    persist: 'possible',
     log: 'possible',
     nonces: 'possible',
   },

@@ -1,10 +1,9 @@
 // What is known of a VM's lease: of a switch that was begun, from the file that other processes write to as well.
 import type {LeaseSeen} from '../../domain/proof/lease.ts'
-import {Failure} from '../../errors.ts'
 import type {Transaction} from './backends/backend.ts'
 import type {ClientStore} from './client-store.ts'
 import type {DhcpPlan} from './plan.ts'
-import type {Tools} from './renewal.ts'
+import {orUnknown, type Tools} from './renewal.ts'
 
 /** Of the last ACK since `sinceNs`, CLOCK_REALTIME, and never from before the switch began. */
 export function ackSeen({vm}: DhcpPlan, store: ClientStore, sinceNs = 0n): Pick<LeaseSeen, 'acked' | 'askedFor'> {
@@ -25,10 +24,3 @@ export async function leaseSeen(plan: DhcpPlan, {store, backend}: Tools): Promis
 /** Whether the server has answered the client with an ACK since the switch began. */
 export const isAnswered = ({serial}: DhcpPlan, told: Transaction | undefined): boolean =>
   told !== undefined && told.serial !== serial
-
-/** A server that is out of reach by now says nothing against what the VM does. */
-export const orUnknown = <T>(asked: Promise<T>): Promise<T | undefined> =>
-  asked.catch((error: unknown) => {
-    if (error instanceof Failure) return undefined
-    throw error
-  })

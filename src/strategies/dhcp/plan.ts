@@ -32,7 +32,7 @@ export interface DhcpPlan {
   readonly vm: DhcpClient
   readonly segment: {readonly name: string; readonly prefix: string}
   /** The server's controls, as the inventory has them. */
-  readonly server: Readonly<Record<string, string | number | readonly string[]>>
+  readonly server: Readonly<Record<string, string | number | boolean | readonly string[]>>
   readonly reach: string
   readonly state: string
   readonly from: NamedGateway
@@ -76,7 +76,7 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
   }
   const client: DhcpClient = {name: vm.name, ip: vm.ip, mac: vm.mac}
   const backend = backendFor(dhcp, {segment: segment.name, world})
-  await backend.check(client)
+  const wary = await backend.check(client)
   const via = chooseInterface(await world.interfaces(), switchover, options.interfaceName, {
     otherwise: ": name the VM's port or a gateway's leg with -i",
     where: "its DHCP server, at its new site's gateway or on its hypervisor",
@@ -92,7 +92,9 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     vm: client,
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     server: Object.fromEntries(
-      Object.entries(dhcp).filter((entry): entry is [string, string | number | string[]] => entry[1] !== undefined),
+      Object.entries(dhcp).filter(
+        (entry): entry is [string, string | number | boolean | string[]] => entry[1] !== undefined,
+      ),
     ),
     reach: backend.reach,
     state,
@@ -102,6 +104,7 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     longestMs: triggers.reduce((sum, {longestMs}) => sum + longestMs, 0),
     ...{scene, before: null, statement: null, serial: null},
     cautions: [
+      ...wary,
       ...cautionsOf(switchover, scene),
       ...(scene.vantage === 'port' ? await unseenRedirects(vm.name, via.name, world) : []),
     ],

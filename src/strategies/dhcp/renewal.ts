@@ -33,9 +33,25 @@ export async function withClient<T>(plan: DhcpPlan, stage: Stage, use: (tools: T
 }
 
 /** From its next ACK on the VM gets this gateway. */
-export async function give(plan: DhcpPlan, gateway: NamedGateway, {backend}: Tools, stage: Stage): Promise<void> {
-  await backend.setRouter(plan.vm, gateway)
+export async function give(plan: DhcpPlan, gateway: NamedGateway, tools: Tools, stage: Stage): Promise<void> {
+  await withCondition(plan, tools, stage, () => tools.backend.setRouter(plan.vm, gateway))
   say(plan, stage, `the router of ${plan.vm.name} is ${gateway.ip} (${gateway.name})`)
+}
+
+/** Says how servers that are several are before and after a change; what they do not tell keeps nothing from being done. */
+export async function withCondition(
+  plan: DhcpPlan,
+  {backend}: Tools,
+  stage: Stage,
+  change: () => Promise<void>,
+): Promise<void> {
+  const tell = async (when: string): Promise<void> => {
+    const words = await orUnknown(Promise.resolve(backend.condition?.()))
+    if (words !== undefined) say(plan, stage, `${words}, ${when}`)
+  }
+  await tell('before')
+  await change()
+  await tell('after')
 }
 
 export const say = ({reach}: DhcpPlan, {world, observe}: Stage, text: string): void =>
@@ -139,3 +155,10 @@ async function attempt(
     return undefined
   }
 }
+
+/** A server that is out of reach by now says nothing against what the VM does. */
+export const orUnknown = <T>(asked: Promise<T>): Promise<T | undefined> =>
+  asked.catch((error: unknown) => {
+    if (error instanceof Failure) return undefined
+    throw error
+  })

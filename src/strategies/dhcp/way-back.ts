@@ -8,9 +8,9 @@ import {askAbout, look, type Scene, subjectOf} from '../scene.ts'
 import {LISTEN_MS, type Standing} from '../standing.ts'
 import type {Stage, Verdict} from '../strategy.ts'
 import type {Statement} from './backends/backend.ts'
-import {ackSeen, isAnswered, orUnknown} from './lease-seen.ts'
+import {ackSeen, isAnswered} from './lease-seen.ts'
 import type {DhcpPlan} from './plan.ts'
-import {give, makeAsk, say, type Tools, withSender} from './renewal.ts'
+import {give, makeAsk, orUnknown, say, type Tools, withCondition, withSender} from './renewal.ts'
 
 /** A plan that was looked at. */
 interface Known {
@@ -130,7 +130,7 @@ async function restoreServer(
 ): Promise<void> {
   // What cannot be read cannot be put back: what comes nearest is the gateway that the VM had.
   if (!statement.legible && old !== null) return give(plan, old, tools, stage)
-  await tools.backend.restore(plan.vm, statement)
+  await withCondition(plan, tools, stage, () => tools.backend.restore(plan.vm, statement))
   const {router, own} = statement
   const what = own === null ? 'nothing is said of it alone' : `the router of ${plan.vm.name} is ${router ?? 'none'}`
   say(plan, stage, `${what}, as before`)

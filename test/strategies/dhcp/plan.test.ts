@@ -257,7 +257,7 @@ describe('the inventory of a DHCP server', () => {
     ['dhcp: {server: dnsmasq}', 'segments.tenant-a.dhcp.optsfile is missing (the server dnsmasq needs it)'],
     [
       'dhcp: {server: kea, optsfile: /x}',
-      'segments.tenant-a.dhcp.optsfile is not for the server kea (want control, controls, ca, cert, key, log, nonces)',
+      'segments.tenant-a.dhcp.optsfile is not for the server kea (want control, controls, ca, cert, key, persist, log, nonces)',
     ],
     ['dhcp: {server: kea, control: kea.sock}', 'segments.tenant-a.dhcp.control is not an absolute path'],
     ['dhcp: {server: isc, omapi: localhost}', 'segments.tenant-a.dhcp.omapi is not ADDRESS:PORT'],

@@ -38,7 +38,7 @@ export function gwswitchBackend({control = DEFAULT_CONTROL_SOCKET}: SegmentDhcp,
     reach: `${WHAT} by ${control}`,
     async check(client) {
       const {segments} = await ask({do: 'status'})
-      if (segments.some((each) => each.segment === segment)) return
+      if (segments.some((each) => each.segment === segment)) return []
       throw new Failure('usage', `${WHAT} at ${control} does not serve segment ${segment} of ${client.name}`)
     },
     async setRouter(client, {site, ip}) {

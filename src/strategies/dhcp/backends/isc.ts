@@ -64,7 +64,10 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
   return {
     kind: 'isc',
     reach: `dhcpd by OMAPI at ${omapi}`,
-    check: async ({mac}) => void (await omshell(host(mac))),
+    async check({mac}) {
+      await omshell(host(mac))
+      return []
+    },
     async setRouter(client, {ip}) {
       const told = iscHost(readText(leases) ?? '', client.mac)
       await replace(client, {name: client.name, ip: client.ip, statements: withIscRouter(told, ip)})
