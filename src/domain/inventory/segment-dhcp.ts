@@ -110,6 +110,16 @@ export const vmDhcpSchema = z.strictObject({
   client: z.enum(DHCP_CLIENTS).optional(),
   /** Unix socket of the VM's QEMU guest agent, through which the client is told to renew. */
   guestAgent: path.optional(),
+  /** Where its hypervisor is told to take its cable out for a moment: QMP's socket (and QEMU's name of the NIC), or libvirt. */
+  carrier: z
+    .strictObject({
+      qmp: path.optional(),
+      nic: text('the id of its NIC in QEMU, net0').optional(),
+      domain: text('the name of a libvirt domain').optional(),
+      connect: text('a libvirt URI, qemu:///system').optional(),
+    })
+    .refine(({qmp, domain}) => (qmp === undefined) !== (domain === undefined), 'wants one of qmp and domain')
+    .optional(),
 })
 /** The DHCP client of a VM. */
 export type VmDhcp = Immutable<z.infer<typeof vmDhcpSchema>>

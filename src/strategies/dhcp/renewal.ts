@@ -9,10 +9,16 @@ import {type ClientStore, openClientStore} from './client-store.ts'
 import {type DhcpPlan, type PlannedTrigger, serverOf} from './plan.ts'
 import {type ClientReport, reconfigureClient, type Trigger} from './reconfigure.ts'
 import {frameSender, type OpenSender} from './senders.ts'
-import {forcerenewTrigger, guestTrigger, nakTrigger, waitTrigger} from './triggers.ts'
+import {carrierTrigger, forcerenewTrigger, guestTrigger, nakTrigger, waitTrigger} from './triggers.ts'
 
 /** How long the link stays open after the ACK, ms: a client that has a new router asks the segment for it. */
 const LINGER_MS = 100
+
+/** How long a client may need for its route after its link was down: it may probe its address before it takes it again. ns. */
+export const SETTLE_NS = 10_000_000_000n
+
+/** Whether the client's link may have been taken down for this. */
+export const takesLinkDown = ({triggers}: DhcpPlan): boolean => triggers.some(({kind}) => kind === 'carrier')
 
 export interface Tools {
   readonly store: ClientStore
@@ -134,6 +140,8 @@ function triggerFor(
       return forcerenewTrigger(sender, {world, store, backend, unauthenticated: false})
     case 'guest-agent':
       return guestTrigger(planned.socket, world, planned.longestMs, signal)
+    case 'carrier':
+      return carrierTrigger(planned.link)
     case 'nak':
       return nakTrigger(backend, world)
     case 'wait':
