@@ -8,7 +8,7 @@ import {backendFor} from '../../src/strategies/dhcp/backends/backends.ts'
 import {iscHost} from '../../src/strategies/dhcp/backends/isc-leases.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {type DhcpLab, GATEWAYS, inventoryOf, textOf, VM_IP, withDhcpLab} from './dhcp-lab.ts'
-import {SERVERS, startDhcpcd, switchTo} from './dhcp-servers.ts'
+import {SERVERS, startDhcpcd, startIsc, switchTo} from './dhcp-servers.ts'
 
 const noDnsmasq =
   noNamespaces ??
@@ -40,6 +40,37 @@ describe.skipIf(noDnsmasq !== undefined)(`dnsmasq${noDnsmasq ? ` (${noDnsmasq})`
       expect(opts).not.toContain('121')
     })
   })
+})
+
+const noIsc =
+  noNamespaces ??
+  ((await hasProgram('/usr/sbin/dhcpd')) && (await hasProgram('dhcpcd'))
+    ? undefined
+    : 'dhcpd or dhcpcd is not installed')
+
+describe.skipIf(noIsc !== undefined)(`ISC dhcpd${noIsc ? ` (${noIsc})` : ''}`, () => {
+  it('that gives everybody option 121 moves the VM by it, and keeps its other routes', async () => {
+    await withDhcpLab('isc', async (lab) => {
+      const data = '0, 10, 9, 0, 2, 16, 10, 8, 10, 9, 0, 2'
+      await startIsc(
+        lab,
+        `option static-routes-of-ours ${data};`,
+        'option static-routes-of-ours code 121 = array of integer 8;',
+      )
+      await startDhcpcd(lab)
+      const routes = () => lab.client.run('ip', '-4', 'route', 'show', '10.8.0.0/16')
+      expect([await lab.router(), await routes()]).toEqual([GATEWAYS.rx.ip, expect.stringContaining(GATEWAYS.rx.ip)])
+      const before = await saidBy(lab, 'isc')
+      const there = await switchTo(lab, 'y')
+      expect(there).toMatchObject({verified: true, exitCode: 0, plan: {statement: {router: GATEWAYS.rx.ip}}})
+      expect([await lab.router(), await routes()]).toEqual([GATEWAYS.ry.ip, expect.stringContaining(GATEWAYS.rx.ip)])
+      const between = await saidBy(lab, 'isc')
+      expect(between).not.toBe(before)
+      const failed = await switchTo(lab, 'x', '--verify-to', '203.0.113.99')
+      expect(failed).toMatchObject({end: 'rolled-back', exitCode: 3, plan: {statement: {router: GATEWAYS.ry.ip}}})
+      expect([await lab.router(), await saidBy(lab, 'isc')]).toEqual([GATEWAYS.ry.ip, between])
+    })
+  }, 120_000)
 })
 
 for (const [kind, {program, start}] of Object.entries(SERVERS) as [

@@ -69,7 +69,8 @@ async function startKea(lab: DhcpLab): Promise<void> {
   )
 }
 
-async function startIsc(lab: DhcpLab): Promise<void> {
+/** `more`: statements of the subnet, and what is above it. */
+export async function startIsc(lab: DhcpLab, more = '', above = ''): Promise<void> {
   const {dir, server} = lab
   const secret = Buffer.from('a secret of the test').toString('base64')
   writeFileSync(join(dir, 'omapi.key'), `gwswitch-key ${secret}\n`)
@@ -77,9 +78,11 @@ async function startIsc(lab: DhcpLab): Promise<void> {
 key gwswitch-key { algorithm hmac-md5; secret "${secret}"; };
 omapi-key gwswitch-key;
 default-lease-time ${LEASE_S};
+${above}
 ${printed(lab, 'isc', 'at the top')}
 subnet 10.9.0.0 netmask 255.255.255.0 {
 option routers ${ROUTER};
+${more}
 ${printed(lab, 'isc', 'inside the subnet')}
 }
 `

@@ -62,6 +62,8 @@ const fields = z.strictObject({
   omapiKey: path.optional(),
   /** ISC dhcpd: its leases file, which alone tells what a host was given before a switch. */
   leases: path.optional(),
+  /** ISC dhcpd: its configuration, read for an option 121 that outweighs the router. */
+  config: path.optional(),
   /** T1 of its leases, s, where it is short: every client asks by itself that often, which the strategy may wait for. */
   renewEvery: z
     .number()
@@ -88,7 +90,14 @@ const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp
     log: 'possible',
     nonces: 'possible',
   },
-  isc: {omapi: 'possible', omapiKey: 'possible', leases: 'possible', log: 'possible', nonces: 'possible'},
+  isc: {
+    omapi: 'possible',
+    omapiKey: 'possible',
+    leases: 'possible',
+    config: 'possible',
+    log: 'possible',
+    nonces: 'possible',
+  },
 }
 
 /** `segments.NAME.dhcp`. */

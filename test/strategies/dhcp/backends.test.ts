@@ -538,8 +538,8 @@ describe('the leases file of ISC dhcpd', () => {
   ])('gives by %j the router %s', (statements, router) => {
     const known = {name: 'web-07', ip: CLIENT.ip, statements}
     expect(iscRouter(known)).toBe(router)
-    expect(iscRouter({...known, statements: withIscRouter(known, '10.0.0.2')})).toBe('10.0.0.2')
-    if (statements.includes('domain-name')) expect(withIscRouter(known, '10.0.0.2')).toContain('domain-name')
+    expect(iscRouter({...known, statements: withIscRouter(statements, '10.0.0.2')})).toBe('10.0.0.2')
+    if (statements.includes('domain-name')) expect(withIscRouter(statements, '10.0.0.2')).toContain('domain-name')
   })
 })
 
