@@ -129,6 +129,15 @@ describe.skipIf(missing !== undefined)(`the link of a guest of QEMU${missing ? `
           await until(async () => (await carrier(guest)) === '1', 20_000, 'the link is up again')
           await until(async () => (await flappers(qmp)).length === 0, 20_000, 'nobody is left behind')
         }
+        // A switch too, which its guard then takes back.
+        await until(async () => (await router(guest)) === GATEWAYS.ry.ip, 30_000, 'the guest has probed its address')
+        const argv = [process.execPath, CLI, 'switch', ...here, '--to', 'x', '-f', lab.inventory]
+        const begun = lab.start(lab.server, 'switch', ...argv)
+        await until(async () => (await carrier(guest)) === '0', 20_000, 'the link is down')
+        begun.kill('SIGKILL')
+        const guarded = () => textOf(join(lab.dir, 'switch.log'))
+        await until(async () => guarded().includes('was cut short; rolled back'), 60_000, 'the guard has acted')
+        expect([await carrier(guest), await router(guest), await flappers(qmp)]).toEqual(['1', GATEWAYS.ry.ip, []])
         await until(
           async () => textOf(join(lab.dir, 'flapper.log')).includes('the link is up again'),
           20_000,

@@ -20,6 +20,7 @@ const LONG = [
   'e2e/trombone',
   'lab/scenarios',
   'peers/agent-drain',
+  'e2e/qemu-carrier',
   'peers/dhcp-backends',
   'peers/dhcp-kea',
   'e2e/qemu-agent',

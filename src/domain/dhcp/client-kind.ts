@@ -66,7 +66,7 @@ export function clientKind(
 /** How long a client's link is down where it is made to ask by that, ms. */
 export const CARRIER_DOWN_MS = 1000
 
-/** Kinds that notice nothing of a link that is down for that long, as measured (docs/dhcp-clients.md). */
+/** Kinds that notice nothing of a link that is down for that long, as measured (docs/dhcp.md). */
 export const IGNORES_CARRIER: readonly DhcpClientKind[] = ['udhcpc', 'dhclient', 'dhclient-hook', 'networkmanager']
 
 /** What a link that is down for a moment costs a client of that kind. */
