@@ -96,7 +96,7 @@ const server = (role: string, state: string, scopes: string[], remote?: object):
 
 describe('a pair of Keas', () => {
   const unusual = (role: string, state: string, does: string): string =>
-    `the ${role} server of the Kea pair is in state ${state} and answers ${does}: a server that starts again meanwhile begins with its file's router`
+    `the ${role} server of the Kea pair is in state ${state} and answers ${does}: a server that starts again meanwhile begins with what its file says`
   const alone =
     'the partner of this Kea is not in controls, and is not told: a client that it answers gets what it gave before'
 

@@ -48,7 +48,7 @@ export function pairCautions(statuses: readonly KeaStatus[]): readonly string[] 
   return [
     ...unusual.map(
       ({'ha-servers': {local}}) =>
-        `the ${local.role} server of the Kea pair is in state ${local.state} and answers ${local.scopes.length > 0 ? 'clients' : 'nobody'}: a server that starts again meanwhile begins with its file's router`,
+        `the ${local.role} server of the Kea pair is in state ${local.state} and answers ${local.scopes.length > 0 ? 'clients' : 'nobody'}: a server that starts again meanwhile begins with what its file says`,
     ),
     ...(alone
       ? [
