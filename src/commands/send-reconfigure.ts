@@ -21,6 +21,11 @@ export default class SendReconfigure extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> --all --segment tenant-a --rate 20 -i eth0',
     },
     {
+      description:
+        'Take the link of web-07 down for a moment, where nothing else makes it ask; first see what that costs',
+      command: '<%= config.bin %> <%= command.id %> web-07 --trigger carrier --domain web-07 -i eth0 --dry-run',
+    },
+    {
       description: 'Without an inventory',
       command:
         '<%= config.bin %> <%= command.id %> 10.0.0.10 --mac 02:00:00:00:00:10 --xid 6d1a2b3c --nonce-file nonce -i eth0',
@@ -46,6 +51,19 @@ export default class SendReconfigure extends BaseCommand {
     all: Flags.boolean({summary: 'every client of the segment'}),
     segment: Flags.string({helpValue: 'NAME', summary: 'segment of the inventory, with --all'}),
     rate: whole({default: 50, helpValue: 'N', min: 1, max: 1000, summary: 'clients begun per second, with --all'}),
+    trigger: Flags.option({
+      default: 'forcerenew',
+      exclusive: ['learn', 'ipv6'],
+      options: ['forcerenew', 'carrier'] as const,
+      summary:
+        'carrier: take its link down for 1 s instead, for clients that renew on that; its sessions stall, see --dry-run (a last resort)',
+    })(),
+    qmp: Flags.string({
+      helpValue: 'SOCKET',
+      exclusive: ['domain'],
+      summary: 'QMP socket of its QEMU, for --trigger carrier (default: vms.NAME.dhcp.carrier)',
+    }),
+    domain: Flags.string({helpValue: 'NAME', summary: 'its libvirt domain, for --trigger carrier'}),
     mac: Flags.string({helpValue: 'MAC', summary: 'MAC of the client'}),
     xid: Flags.string({helpValue: 'HEX', summary: "transaction id of the client's last REQUEST"}),
     'nonce-file': Flags.string({helpValue: 'FILE', summary: 'nonce in 32 hex digits, or lines of MAC and nonce'}),

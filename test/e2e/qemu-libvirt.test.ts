@@ -3,6 +3,8 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, describe, expect, it} from 'vitest'
+import {flapLink} from '../../src/net/vm-link/flap.ts'
+import {checkLink} from '../../src/net/vm-link/vm-link.ts'
 import {gwswitch} from '../support/cli.ts'
 import {domainXml, hasBooted, startLibvirt} from '../support/libvirt.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
@@ -60,6 +62,17 @@ describe.skipIf(missing !== undefined)(`a guest of libvirt${missing ? ` (${missi
           detail: expect.stringMatching(/libvirt domain nobody: failed to get domain 'nobody'/),
         })
         expect(nobody.code).toBe(5)
+
+        const link = {mac: facts.mac, domain: 'web-07', connect: libvirt.uri}
+        const state = () => libvirt.virsh('domif-getlink', 'web-07', facts.mac)
+        await checkLink(link)
+        const flapped = flapLink(link, 2000)
+        await until(async () => (await state()).includes('down'), 20_000, 'the link is down')
+        await flapped
+        expect(await state()).toContain('up')
+        await expect(checkLink({...link, mac: '02:00:00:00:00:99'})).rejects.toThrow(
+          /^libvirt domain web-07: .*02:00:00:00:00:99/,
+        )
       } finally {
         await libvirt.virsh('destroy', 'web-07')
       }

@@ -57,7 +57,7 @@ const controls = (dir: string): Readonly<Record<DhcpServerKind, string>> => ({
   shim: `control: ${dir}/shim-y.sock`,
   dnsmasq: `optsfile: ${dir}/opts, pidfile: ${dir}/dnsmasq.pid, log: ${dir}/server.log, nonces: ${dir}/nonces`,
   kea: `control: ${dir}/kea.sock, log: ${dir}/server.log, nonces: ${dir}/nonces`,
-  isc: `omapi: "127.0.0.1:7911", omapiKey: ${dir}/omapi.key, leases: ${dir}/dhcpd.leases, log: ${dir}/server.log, nonces: ${dir}/nonces`,
+  isc: `omapi: "127.0.0.1:7911", omapiKey: ${dir}/omapi.key, leases: ${dir}/dhcpd.leases, config: ${dir}/dhcpd.conf, log: ${dir}/server.log, nonces: ${dir}/nonces`,
 })
 
 export interface DhcpLabOptions {

@@ -2,6 +2,7 @@
 import {chmodSync, existsSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {type PrintableServer, printConfig} from '../../src/orders/print-config/print-config.ts'
+import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
 import {parseNonceFile} from '../../src/strategies/dhcp/nonce-file.ts'
 import {type DhcpLab, GATEWAYS, inventoryOf, NONCE, textOf, until} from './dhcp-lab.ts'
 
@@ -68,7 +69,8 @@ async function startKea(lab: DhcpLab): Promise<void> {
   )
 }
 
-async function startIsc(lab: DhcpLab): Promise<void> {
+/** `more`: statements of the subnet, and what is above it. */
+export async function startIsc(lab: DhcpLab, more = '', above = ''): Promise<void> {
   const {dir, server} = lab
   const secret = Buffer.from('a secret of the test').toString('base64')
   writeFileSync(join(dir, 'omapi.key'), `gwswitch-key ${secret}\n`)
@@ -76,9 +78,11 @@ async function startIsc(lab: DhcpLab): Promise<void> {
 key gwswitch-key { algorithm hmac-md5; secret "${secret}"; };
 omapi-key gwswitch-key;
 default-lease-time ${LEASE_S};
+${above}
 ${printed(lab, 'isc', 'at the top')}
 subnet 10.9.0.0 netmask 255.255.255.0 {
 option routers ${ROUTER};
+${more}
 ${printed(lab, 'isc', 'inside the subnet')}
 }
 `
@@ -128,4 +132,15 @@ export async function startDhcpcd(lab: DhcpLab): Promise<void> {
     async () => (await lab.router()) !== undefined,
     () => textOf(join(lab.dir, 'dhcpcd.log')),
   )
+}
+
+/** `switch web-07` where its server is; what it printed. */
+export async function switchTo(lab: DhcpLab, site: string, ...flags: string[]): Promise<SwitchDocument> {
+  const here = ['-i', lab.server.interface, '--json', ...flags]
+  const {stdout, stderr} = await lab.gwswitch('switch', 'web-07', '--to', site, ...here)
+  try {
+    return JSON.parse(stdout) as SwitchDocument
+  } catch {
+    throw new Error(`${stdout}${stderr}\n${textOf(join(lab.dir, 'server.log'))}`)
+  }
 }

@@ -15,6 +15,8 @@ const LONG = [
   'peers/agent-modes',
   'peers/agent-site',
   'peers/agent-drain',
+  'e2e/qemu-carrier',
+  'peers/dhcp-kea',
   'e2e/qemu-agent',
   'peers/dhcp-reconfigure-clients',
   'peers/agent-kill',

@@ -62,3 +62,23 @@ export function clientKind(
   const asDhclient = asks.length === DHCLIENT_ASKS.length && asks.every((code, i) => code === DHCLIENT_ASKS[i])
   return asDhclient ? 'dhclient' : undefined
 }
+
+/** How long a client's link is down where it is made to ask by that, ms. */
+export const CARRIER_DOWN_MS = 1000
+
+/** Kinds that notice nothing of a link that is down for that long, as measured (docs/dhcp.md). */
+export const IGNORES_CARRIER: readonly DhcpClientKind[] = ['udhcpc', 'dhclient', 'dhclient-hook', 'networkmanager']
+
+/** What a link that is down for a moment costs a client of that kind. */
+export function carrierCost(kind: DhcpClientKind | undefined): string {
+  const s = CARRIER_DOWN_MS / 1000
+  const what = `nothing reaches it for ${s} s`
+  switch (kind) {
+    case 'dhcpcd':
+      return `${what}, and dhcpcd is without its address for about 7 s (measured), until it has probed it: its sessions stall, and end where they do not last that long`
+    case 'networkd':
+      return `${what}, and systemd-networkd is without its address until its server answers (1 s measured): its sessions stall`
+    default:
+      return `${what}, and what its client makes of that was not measured: it may give up its address`
+  }
+}

@@ -46,6 +46,8 @@ const fields = z.strictObject({
   ca: path.optional(),
   cert: path.optional(),
   key: path.optional(),
+  /** Kea: its file is written too (`config-write`), so that what was changed outlives a restart. */
+  persist: z.boolean('is not true or false').optional(),
   /** gwswitch: the addresses for clients without a reservation, each `FIRST-LAST`. */
   pool: z.array(text('a range, 10.0.0.100-10.0.0.199')).optional(),
   /** gwswitch: how long it leases addresses, s. */
@@ -60,6 +62,8 @@ const fields = z.strictObject({
   omapiKey: path.optional(),
   /** ISC dhcpd: its leases file, which alone tells what a host was given before a switch. */
   leases: path.optional(),
+  /** ISC dhcpd: its configuration, read for an option 121 that outweighs the router. */
+  config: path.optional(),
   /** T1 of its leases, s, where it is short: every client asks by itself that often, which the strategy may wait for. */
   renewEvery: z
     .number()
@@ -82,11 +86,19 @@ const CONTROLS: Readonly<Record<DhcpServerKind, Partial<Record<keyof SegmentDhcp
   dnsmasq: {optsfile: 'needed', pidfile: 'possible', log: 'possible', nonces: 'possible'},
   kea: {
     ...{control: 'possible', controls: 'possible', ca: 'possible', cert: 'possible', key: 'possible'},
+    persist: 'possible',
+    log: 'possible',
+    nonces: 'possible',
+  },
+  isc: {
+    omapi: 'possible',
+    omapiKey: 'possible',
+    leases: 'possible',
+    config: 'possible',
     log: 'possible',
     nonces: 'possible',
   },
   shim: {control: 'possible'},
-  isc: {omapi: 'possible', omapiKey: 'possible', leases: 'possible', log: 'possible', nonces: 'possible'},
 }
 
 /** `segments.NAME.dhcp`. */
@@ -108,6 +120,16 @@ export const vmDhcpSchema = z.strictObject({
   client: z.enum(DHCP_CLIENTS).optional(),
   /** Unix socket of the VM's QEMU guest agent, through which the client is told to renew. */
   guestAgent: path.optional(),
+  /** Where its hypervisor is told to take its cable out for a moment: QMP's socket (and QEMU's name of the NIC), or libvirt. */
+  carrier: z
+    .strictObject({
+      qmp: path.optional(),
+      nic: text('the id of its NIC in QEMU, net0').optional(),
+      domain: text('the name of a libvirt domain').optional(),
+      connect: text('a libvirt URI, qemu:///system').optional(),
+    })
+    .refine(({qmp, domain}) => (qmp === undefined) !== (domain === undefined), 'wants one of qmp and domain')
+    .optional(),
 })
 /** The DHCP client of a VM. */
 export type VmDhcp = Immutable<z.infer<typeof vmDhcpSchema>>

@@ -40,7 +40,8 @@ export async function openLibvirtAgent(
   return guestAgent(where, ask, signal, () => {})
 }
 
-function virshFailure(where: string, stderr: string): Failure {
+/** What virsh wrote where it failed, in one line. */
+export function virshFailure(where: string, stderr: string): Failure {
   const lines = stderr
     .split('\n')
     .flatMap((line) => (line.startsWith('error: ') ? [line.slice('error: '.length).trim()] : []))

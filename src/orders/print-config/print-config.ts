@@ -142,7 +142,9 @@ function keaBlocks(vms: readonly PrintedVm[], _segment: Segment, dhcp: SegmentDh
     },
     {
       file: '/etc/kea/kea-dhcp4.conf, inside the subnet of the segment',
-      note: 'gwswitch changes the routers in memory; a restart of Kea begins with these again.',
+      note: dhcp?.persist
+        ? 'gwswitch changes the routers, and has Kea write this file anew.'
+        : 'gwswitch changes the routers in memory; a restart of Kea begins with these again.',
       text: members({reservations}),
     },
   ]

@@ -1,5 +1,5 @@
 // What to do next about a client that did not act, by its kind.
-import {DEAF} from '../../domain/dhcp/client-kind.ts'
+import {CARRIER_DOWN_MS, DEAF} from '../../domain/dhcp/client-kind.ts'
 import type {DhcpClientKind} from '../../domain/inventory/segment-dhcp.ts'
 import type {ReportRow} from './row.ts'
 
@@ -35,8 +35,16 @@ export function adviceFor6({outcome}: Ran): string | undefined {
   return "either it takes no Reconfigure (dhcpcd: option dhcp6_reconfigure_accept), or key and DUIDs are not its own: let 'send-reconfigure --learn' see its next Reply"
 }
 
+/** The same of a client whose link was down for a moment. */
+export function adviceForFlap(row: Ran): string | undefined {
+  if (row.outcome !== 'silent') return adviceFor(row)
+  return `${row.sees ? '' : UNSEEN}its client does not ask anew when its link comes back after ${CARRIER_DOWN_MS / 1000} s (udhcpc and dhclient do not): renew inside, or wait for T1`
+}
+
+const UNSEEN = 'neither the wire nor a server can be watched from here: it may have acted; '
+
 function silent({sees, signed}: Ran, kind: DhcpClientKind | undefined, canListen: boolean | undefined): string {
-  const unseen = sees ? '' : 'neither the wire nor a server can be watched from here: it may have acted; '
+  const unseen = sees ? '' : UNSEEN
   if (kind !== undefined && kind !== 'dhcpcd') return `${unseen}it runs ${DEAF[kind]}`
   if (canListen === false)
     return `${unseen}it did not send option 145, so it does not listen for FORCERENEW: renew inside, use the NAK of gwswitch serve dhcp, or wait for T1`

@@ -5,15 +5,15 @@ import {tableLines} from '../../render/table.ts'
 import {hexDump} from '../../render/timeline.ts'
 import type {Outcome} from '../../strategies/dhcp/reconfigure.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {adviceFor, adviceFor6} from './advice.ts'
+import {adviceFor, adviceFor6, adviceForFlap} from './advice.ts'
 import type {ReportRow} from './row.ts'
 
 export const UNAUTHENTICATED =
   'unauthenticated: only clients that were told not to check (dhcpcd: noauthrequired) obey, and anybody on their LAN can then ' +
   'make them renew and, by winning the race for the ACK, give them his own gateway and DNS (CVE-2020-13529): isolated LANs only'
 
-/** What is sent: by DHCPv4, or by DHCPv6. */
-export type ReconfigureMessage = 'FORCERENEW' | 'Reconfigure'
+/** What is sent, by DHCPv4 or by DHCPv6; or done instead. */
+export type ReconfigureMessage = 'FORCERENEW' | 'Reconfigure' | 'link flap'
 
 /** A frame (or, off the segment, a message) of a dry run. */
 export interface ReconfigureFrame {
@@ -35,7 +35,7 @@ export interface ReconfigureRow {
   readonly outcome: Outcome | 'skipped'
   readonly router: Ipv4 | null
   readonly attempts: number
-  /** From the last FORCERENEW to the client's REQUEST and to the ACK (DHCPv6: the Reply), ms. */
+  /** From the last FORCERENEW, or from when its link was up again, to the client's REQUEST and to the ACK (DHCPv6: the Reply), ms. */
   readonly requestMs: number | null
   readonly ackMs: number | null
   /**
@@ -59,10 +59,13 @@ export interface ReconfigureDocument {
   readonly clients: readonly ReconfigureRow[]
   readonly frames: readonly ReconfigureFrame[]
   readonly warnings: readonly string[]
+  /** Of a dry run with --trigger carrier: what would be done, and what that costs. */
+  readonly link?: string
   readonly exitCode: number
 }
 
 interface Result {
+  readonly link?: string
   readonly message: ReconfigureMessage
   readonly interfaceName: string | undefined
   readonly dryRun: boolean
@@ -73,7 +76,7 @@ interface Result {
 }
 
 export function reconfigureDocument(result: Result): ReconfigureDocument {
-  const {message, interfaceName, dryRun, rows, frames, warnings} = result
+  const {message, interfaceName, dryRun, rows, frames, warnings, link} = result
   return {
     schema: 'gwswitch.send-reconfigure/1',
     message,
@@ -82,6 +85,7 @@ export function reconfigureDocument(result: Result): ReconfigureDocument {
     clients: rows.map((row) => rowOf(row, message)),
     frames,
     warnings,
+    ...(link !== undefined && {link}),
     exitCode: exitOf(rows.map(({outcome}) => outcome)),
   }
 }
@@ -107,7 +111,7 @@ function rowOf(row: ReportRow, message: ReconfigureMessage): ReconfigureRow {
 
 function adviceOf(row: ReportRow, message: ReconfigureMessage): string | undefined {
   if (row.outcome === 'skipped') return row.reason
-  return message === 'FORCERENEW' ? adviceFor(row) : adviceFor6(row)
+  return {FORCERENEW: adviceFor, Reconfigure: adviceFor6, 'link flap': adviceForFlap}[message](row)
 }
 
 /** A client that said no outweighs one that said nothing. */
@@ -119,6 +123,7 @@ function exitOf(outcomes: readonly ReportRow['outcome'][]): number {
 /** The document as lines for a terminal: one row a client, then what to do about those that did not act. */
 export function reconfigureText(document: ReconfigureDocument): string[] {
   const {clients, frames, message} = document
+  if (document.link !== undefined) return [document.link]
   if (clients.length + frames.length === 0) return ['no client has a lease: nothing to send']
   if (document.dryRun) return [...frames.flatMap(frameText), ...clients.map(skippedText)]
   const rows = clients.map((row) => [
@@ -139,7 +144,7 @@ export function reconfigureText(document: ReconfigureDocument): string[] {
 
 function wordsFor(row: ReconfigureRow, message: ReconfigureMessage): string {
   const {outcome, router, ackMs, requestMs, toldBy, attempts} = row
-  const answer = message === 'FORCERENEW' ? 'ACK' : 'Reply'
+  const answer = message === 'Reconfigure' ? 'Reply' : 'ACK'
   switch (outcome) {
     case 'acted': {
       const when =

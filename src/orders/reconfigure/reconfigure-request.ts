@@ -10,6 +10,7 @@ import {
 } from '../../domain/inventory/site.ts'
 import {usage} from '../../errors.ts'
 import {ethernetIn, type InterfaceFacts, interfaceIn} from '../../net/ip.ts'
+import type {VmLink} from '../../net/vm-link/vm-link.ts'
 import type {DhcpBackend, DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import type {ClientStore} from '../../strategies/dhcp/client-store.ts'
 import {
@@ -43,6 +44,11 @@ export interface ReconfigureOrder {
   /** Clients begun per second, with `all`. */
   readonly rate: number
   readonly state?: string | undefined
+  /** By default `forcerenew`. */
+  readonly trigger?: 'forcerenew' | 'carrier' | undefined
+  /** With the trigger `carrier`, in place of what the inventory says: QMP's socket, or a domain of libvirt. */
+  readonly qmp?: string | undefined
+  readonly domain?: string | undefined
 }
 
 /** The flags that are addresses and numbers, as such. */
@@ -68,12 +74,27 @@ export function readRequest(order: ReconfigureOrder): ReconfigureRequest {
   ] as const) {
     if (order.all && value !== undefined) throw usage(`${flag} is one client's: it does not go with --all`)
   }
+  if (order.all && order.trigger === 'carrier')
+    throw usage('--trigger carrier takes one link down: it does not go with --all')
+  if (order.trigger !== 'carrier' && (order.qmp ?? order.domain) !== undefined)
+    throw usage('--qmp and --domain are for --trigger carrier')
   return {
     xid: order.xid === undefined ? undefined : xidOf(order.xid),
     serverId: ipFlag('--server-id', order.serverId),
     router: ipFlag('--router', order.router),
     mac: order.mac === undefined ? undefined : macOf(order.mac),
   }
+}
+
+/** The link of a client: by the flags, else by the inventory. */
+export function linkOf(order: ReconfigureOrder, client: DhcpClient, inventory: Inventory | undefined): VmLink {
+  const {qmp, domain} = order
+  const said = inventory?.vms.find((vm) => vm.mac === client.mac)?.dhcp?.carrier
+  const place = qmp === undefined && domain === undefined ? said : {qmp, domain, connect: said?.connect, nic: said?.nic}
+  if (place) return {mac: client.mac, ...place}
+  throw usage(
+    `where the link of ${client.name} is taken down is not known: give --qmp or --domain, or vms.${client.name}.dhcp.carrier in the inventory`,
+  )
 }
 
 function xidOf(text: string): number {

@@ -30,6 +30,7 @@ import {
   segmentOf,
 } from './reconfigure-request.ts'
 import type {ReportRow, SkippedRow} from './row.ts'
+import {runFlap} from './run-flap.ts'
 
 export interface SendReconfigureStage {
   readonly world: World
@@ -57,6 +58,9 @@ export async function runReconfigure(
     const clients = order.all
       ? await allClients(segment, inventory, backend, store)
       : [await namedClient(order, request, inventory, store, resolve)]
+    // One client alone has that trigger.
+    if (order.trigger === 'carrier')
+      return await runFlap(order, request, clients[0]!, {inventory, backend, store}, stage)
     const sources: CredentialSources = {
       world: stage.world,
       store,

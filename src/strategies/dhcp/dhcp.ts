@@ -1,6 +1,8 @@
 // The DHCP strategy: the server gives the VM another router, and something makes the VM's client ask.
+import {CARRIER_DOWN_MS, carrierCost} from '../../domain/dhcp/client-kind.ts'
 import {isToldToUse, withLease} from '../../domain/proof/lease.ts'
-import {judgeAfter, type Observation} from '../../domain/proof/proof.ts'
+import {judgeAfter, type Observation, type ProofCode} from '../../domain/proof/proof.ts'
+import {linkText} from '../../net/vm-link/vm-link.ts'
 import {together} from '../../probe/together.ts'
 import type {Ipv4} from '../../wire/address.ts'
 import {look, type Scene, subjectOf} from '../scene.ts'
@@ -10,12 +12,15 @@ import type {Statement, Transaction} from './backends/backend.ts'
 import {readClient} from './client-store.ts'
 import {leaseSeen} from './lease-seen.ts'
 import {type DhcpPlan, type PlannedTrigger, planDhcp} from './plan.ts'
-import {backendOf, give, makeAsk, say, type Tools, withClient, withSender} from './renewal.ts'
+import {backendOf, give, makeAsk, SETTLE_NS, say, type Tools, takesLinkDown, withClient, withSender} from './renewal.ts'
 import {rollBack} from './way-back.ts'
 
 /** An ACK is no route yet: a client's script takes seconds where the VM is busy. ns. */
 const FOLLOW_NS = 5_000_000_000n
 const AGAIN_MS = 200
+const STAYED: readonly ProofCode[] = ['elsewhere', 'partial']
+/** Of one whose link was down: it has no address yet. */
+const NOT_YET: readonly ProofCode[] = [...STAYED, 'silent']
 
 /** Whether the VM is served by the new gateway now; and if not, whether it has what it takes to follow yet. */
 async function proveLeased(plan: DhcpPlan, tools: Tools, stage: Stage) {
@@ -28,7 +33,7 @@ async function proveLeased(plan: DhcpPlan, tools: Tools, stage: Stage) {
   const isGiven = isToldToUse(lease, to)
   return {
     verdict: verdictOf({...proof, evidence: [...mendedText(plan), ...evidence]}),
-    mayFollow: isGiven && (judged.code === 'elsewhere' || judged.code === 'partial'),
+    mayFollow: isGiven && (takesLinkDown(plan) ? NOT_YET : STAYED).includes(judged.code),
   }
 }
 
@@ -63,7 +68,7 @@ export const dhcp: Strategy<DhcpPlan> = {
   },
   verify: (plan, stage) =>
     withClient(plan, stage, async (tools) => {
-      const untilNs = stage.world.now() + FOLLOW_NS
+      const untilNs = stage.world.now() + (takesLinkDown(plan) ? SETTLE_NS : FOLLOW_NS)
       for (;;) {
         const {verdict, mayFollow} = await proveLeased(plan, tools, stage)
         if (!mayFollow || stage.world.now() >= untilNs) return verdict
@@ -162,13 +167,15 @@ async function withIp6(plan: DhcpPlan, ends: Verdict, stage: Stage): Promise<Ver
 
 const askedIn = ({egress}: Observation): Ipv4[] => egress.flatMap(({askedFor}) => askedFor)
 
-function triggerText(plan: DhcpPlan, {kind, longestMs}: PlannedTrigger): string {
-  const within = `within ${Math.ceil(longestMs / 1000)} s`
-  switch (kind) {
+function triggerText(plan: DhcpPlan, each: PlannedTrigger): string {
+  const within = `within ${Math.ceil(each.longestMs / 1000)} s`
+  switch (each.kind) {
     case 'forcerenew':
       return `make its client ask by an authenticated FORCERENEW out of ${plan.interface}: it acts ${within} or not at all`
     case 'guest-agent':
       return `renew its lease inside, through the guest agent, ${within}`
+    case 'carrier':
+      return `as the last resort, take its link down for ${CARRIER_DOWN_MS / 1000} s and up again (${linkText(each.link)}) and see whether it asks ${within}: ${carrierCost(plan.client ?? undefined)}`
     case 'nak':
       return `answer its next renewal, ${within}, with a NAK: it begins anew and is without its address for a moment`
     case 'wait':

@@ -1,9 +1,10 @@
 // What the DHCP strategy will do, decided before anything is changed.
-import {knownKind} from '../../domain/dhcp/client-kind.ts'
+import {IGNORES_CARRIER, knownKind} from '../../domain/dhcp/client-kind.ts'
 import type {DhcpClientKind, SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import type {NamedGateway} from '../../domain/proof/gateway.ts'
 import {Failure} from '../../errors.ts'
+import {checkLink, type VmLink} from '../../net/vm-link/vm-link.ts'
 import type {World} from '../../net/world.ts'
 import {unseenRedirects} from '../../probe/redirects.ts'
 import {type Ipv4, prefixContains, prefixText} from '../../wire/address.ts'
@@ -20,6 +21,8 @@ import {type ClientRecord, DEFAULT_STATE, readClient} from './client-store.ts'
 export type PlannedTrigger =
   | {readonly kind: 'forcerenew'; readonly attempts: number; readonly timeoutMs: number; readonly longestMs: number}
   | {readonly kind: 'guest-agent'; readonly socket: string; readonly longestMs: number}
+  /** Its link is taken down for a moment. */
+  | {readonly kind: 'carrier'; readonly link: VmLink; readonly longestMs: number}
   /** The client asks by itself within `longestMs`. */
   | {readonly kind: 'nak' | 'wait'; readonly longestMs: number}
 
@@ -33,7 +36,7 @@ export interface DhcpPlan {
   readonly vm: DhcpClient
   readonly segment: {readonly name: string; readonly prefix: string}
   /** The server's controls, as the inventory has them. */
-  readonly server: Readonly<Record<string, string | number | readonly string[]>>
+  readonly server: Readonly<Record<string, string | number | boolean | readonly string[]>>
   readonly reach: string
   readonly state: string
   readonly from: NamedGateway
@@ -58,6 +61,9 @@ export interface DhcpPlan {
 const LONGEST_MS = 25_000
 const FORCERENEW = {attempts: 3, timeoutMs: 1000, longestMs: 10_000}
 const GUEST_MS = 6000
+/** The link itself, and a client that probes the address before it takes it again. */
+const CARRIER_MS = 10_000
+const SETTLE_MS = 5000
 
 /** @throws Failure `usage` where this strategy cannot make the switchover, with the way out. */
 export async function planDhcp(switchover: Switchover, options: StrategyOptions, world: World): Promise<DhcpPlan> {
@@ -71,13 +77,14 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
   const client: DhcpClient = {name: vm.name, ip: vm.ip, mac: vm.mac}
   const {dhcp, caution} = await chooseServer(segment, client, to)
   const backend = backendFor(dhcp, {segment: segment.name, world})
-  await backend.check(client, to)
+  const wary = await backend.check(client, to)
   const via = chooseInterface(await world.interfaces(), switchover, options.interfaceName, {
     otherwise: ": name the VM's port or a gateway's leg with -i",
     where: "its DHCP server, at its new site's gateway or on its hypervisor",
   })
   const state = dhcp.state ?? DEFAULT_STATE
-  const {kind, triggers} = await chooseTriggers(switchover, client, backend, await readClient(state, vm.mac), world)
+  const chosen = await chooseTriggers(switchover, client, backend, await readClient(state, vm.mac), world)
+  const {kind, triggers} = chosen
   const scene = await sceneOf(switchover, options, world, via)
   return {
     strategy: 'dhcp',
@@ -87,7 +94,9 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     vm: client,
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     server: Object.fromEntries(
-      Object.entries(dhcp).filter((entry): entry is [string, string | number | string[]] => entry[1] !== undefined),
+      Object.entries(dhcp).filter(
+        (entry): entry is [string, string | number | boolean | string[]] => entry[1] !== undefined,
+      ),
     ),
     reach: backend.reach,
     state,
@@ -98,6 +107,8 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     ...{scene, before: null, statement: null, serial: null},
     cautions: [
       ...(caution === undefined ? [] : [caution]),
+      ...wary,
+      ...chosen.wary,
       ...cautionsOf(switchover, scene),
       ...(scene.vantage === 'port' ? await unseenRedirects(vm.name, via.name, world) : []),
     ],
@@ -125,7 +136,7 @@ async function chooseTriggers(
   backend: DhcpBackend,
   seen: ClientRecord | undefined,
   world: Pick<World, 'now'>,
-): Promise<{kind: DhcpClientKind | undefined; triggers: readonly PlannedTrigger[]}> {
+): Promise<{kind: DhcpClientKind | undefined; triggers: readonly PlannedTrigger[]; wary: readonly string[]}> {
   const told = await backend.lastTransaction(client)
   const kind = knownKind(vm.dhcp?.client, told, seen)
   const byNak = backend.nakNext !== undefined
@@ -154,9 +165,26 @@ async function chooseTriggers(
   if (leftMs !== undefined && spentMs + leftMs <= LONGEST_MS) {
     triggers.push({kind: kind === 'dhclient' ? 'nak' : 'wait', longestMs: leftMs})
   }
-  if (triggers.length > 0) return {kind, triggers}
+  const isTime = triggers.reduce((sum, {longestMs}) => sum + longestMs, CARRIER_MS) <= LONGEST_MS - SETTLE_MS
+  const link = isTime ? carrierOf(vm, kind) : undefined
+  let wary: readonly string[] = []
+  try {
+    if (link) {
+      await checkLink(link)
+      triggers.push({kind: 'carrier', link, longestMs: CARRIER_MS})
+    }
+  } catch (error) {
+    // The hypervisor is somewhere else than the gateway; what else there is may do.
+    if (!(error instanceof Failure) || triggers.length === 0) throw error
+    wary = [`does not take the link of ${vm.name} down, whatever comes: ${error.message}`]
+  }
+  if (triggers.length > 0) return {kind, triggers, wary}
   throw new Failure('usage', nothingFits(vm.name, {takesNonce, hasXid, hasNonce, leftMs, kind, reach: backend.reach}))
 }
+
+/** The link of a VM that may be taken down, as somebody wrote who knows what that costs. */
+const carrierOf = ({mac, dhcp}: Switchover['vm'], kind: DhcpClientKind | undefined): VmLink | undefined =>
+  dhcp?.carrier === undefined || (kind && IGNORES_CARRIER.includes(kind)) ? undefined : {mac, ...dhcp.carrier}
 
 /** When a client will ask by itself, and how often it does. */
 interface Renewal {
@@ -219,5 +247,5 @@ function nothingFits(
     leftMs === undefined
       ? 'when it will ask by itself is not known'
       : `it asks by itself only within ${Math.ceil(leftMs / 1000)} s, longer than a switch may take, and a lease cannot be shortened after the fact`
-  return `${who} ${forcerenew}, and ${renewal}: configure its guest agent (vms.${name}.dhcp.guestAgent), or see docs/dhcp.md`
+  return `${who} ${forcerenew}, and ${renewal}: configure its guest agent (vms.${name}.dhcp.guestAgent), as a last resort its link (vms.${name}.dhcp.carrier), or see docs/dhcp.md`
 }

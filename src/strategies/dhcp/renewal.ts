@@ -5,14 +5,21 @@ import type {Ipv4} from '../../wire/address.ts'
 import type {Stage} from '../strategy.ts'
 import type {DhcpBackend} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
+import {orUnknown} from './backends/context.ts'
 import {type ClientStore, openClientStore} from './client-store.ts'
 import {type DhcpPlan, type PlannedTrigger, serverOf} from './plan.ts'
 import {type ClientReport, reconfigureClient, type Trigger} from './reconfigure.ts'
 import {frameSender, type OpenSender} from './senders.ts'
-import {forcerenewTrigger, guestTrigger, nakTrigger, waitTrigger} from './triggers.ts'
+import {carrierTrigger, forcerenewTrigger, guestTrigger, nakTrigger, waitTrigger} from './triggers.ts'
 
 /** How long the link stays open after the ACK, ms: a client that has a new router asks the segment for it. */
 const LINGER_MS = 100
+
+/** How long a client may need for its route after its link was down: it may probe its address before it takes it again. ns. */
+export const SETTLE_NS = 10_000_000_000n
+
+/** Whether the client's link may have been taken down for this. */
+export const takesLinkDown = ({triggers}: DhcpPlan): boolean => triggers.some(({kind}) => kind === 'carrier')
 
 export interface Tools {
   readonly store: ClientStore
@@ -33,9 +40,25 @@ export async function withClient<T>(plan: DhcpPlan, stage: Stage, use: (tools: T
 }
 
 /** From its next ACK on the VM gets this gateway. */
-export async function give(plan: DhcpPlan, gateway: NamedGateway, {backend}: Tools, stage: Stage): Promise<void> {
-  await backend.setRouter(plan.vm, gateway)
+export async function give(plan: DhcpPlan, gateway: NamedGateway, tools: Tools, stage: Stage): Promise<void> {
+  await withCondition(plan, tools, stage, () => tools.backend.setRouter(plan.vm, gateway))
   say(plan, stage, `the router of ${plan.vm.name} is ${gateway.ip} (${gateway.name})`)
+}
+
+/** Says how servers that are several are before and after a change; what they do not tell keeps nothing from being done. */
+export async function withCondition(
+  plan: DhcpPlan,
+  {backend}: Tools,
+  stage: Stage,
+  change: () => Promise<void>,
+): Promise<void> {
+  const tell = async (when: string): Promise<void> => {
+    const words = await orUnknown(Promise.resolve(backend.condition?.()))
+    if (words !== undefined) say(plan, stage, `${words}, ${when}`)
+  }
+  await tell('before')
+  await change()
+  await tell('after')
 }
 
 export const say = ({reach}: DhcpPlan, {world, observe}: Stage, text: string): void =>
@@ -118,6 +141,8 @@ function triggerFor(
       return forcerenewTrigger(sender, {world, store, backend, unauthenticated: false})
     case 'guest-agent':
       return guestTrigger(planned.socket, world, planned.longestMs, signal)
+    case 'carrier':
+      return carrierTrigger(planned.link)
     case 'nak':
       return nakTrigger(backend, world)
     case 'wait':

@@ -1,6 +1,9 @@
 // What can make a client ask its server.
+import {CARRIER_DOWN_MS} from '../../domain/dhcp/client-kind.ts'
 import {Failure} from '../../errors.ts'
 import {openGuestAgent} from '../../net/stream/qga.ts'
+import {flapLink} from '../../net/vm-link/flap.ts'
+import {linkText, type VmLink} from '../../net/vm-link/vm-link.ts'
 import type {World} from '../../net/world.ts'
 import type {DhcpBackend} from './backends/backend.ts'
 import {type CredentialSources, findCredentials} from './credentials.ts'
@@ -79,4 +82,13 @@ export const nakTrigger = (backend: DhcpBackend, world: Pick<World, 'now'>): Tri
 /** Nothing: the client asks when its T1 is over. */
 export const waitTrigger = (world: Pick<World, 'now'>): Trigger => ({
   fire: async () => ({atNs: world.now(), text: 'waiting for its own renewal'}),
+})
+
+/** Its link goes down and comes up again, after which many clients ask whether their lease holds where they are. */
+export const carrierTrigger = (link: VmLink): Trigger => ({
+  async fire() {
+    const upMs = await flapLink(link, CARRIER_DOWN_MS)
+    const text = `its link was down for ${CARRIER_DOWN_MS / 1000} s, and is up again (${linkText(link)})`
+    return {atNs: BigInt(upMs) * 1_000_000n, text}
+  },
 })

@@ -4,6 +4,7 @@ import {forwards, isDead, type NamedGateway} from '../../domain/proof/gateway.ts
 import {ackText} from '../../domain/proof/lease.ts'
 import {judgeAfter, type Proof} from '../../domain/proof/proof.ts'
 import {Failure} from '../../errors.ts'
+import {raiseLink} from '../../net/vm-link/vm-link.ts'
 import {askAbout, look, type Scene, subjectOf} from '../scene.ts'
 import {LISTEN_MS, type Standing} from '../standing.ts'
 import type {Stage, Verdict} from '../strategy.ts'
@@ -11,7 +12,10 @@ import type {Statement} from './backends/backend.ts'
 import {orUnknown} from './backends/context.ts'
 import {ackSeen, isAnswered} from './lease-seen.ts'
 import type {DhcpPlan} from './plan.ts'
-import {give, makeAsk, say, type Tools, withSender} from './renewal.ts'
+import {give, makeAsk, SETTLE_NS, say, type Tools, takesLinkDown, withCondition, withSender} from './renewal.ts'
+
+const RAISE_MS = 2000
+const AGAIN_MS = 200
 
 /** A plan that was looked at. */
 interface Known {
@@ -27,6 +31,8 @@ export async function rollBack(plan: DhcpPlan, tools: Tools, stage: Stage): Prom
     return {ok: false, code: 'unverified', uses: null, evidence: [why]}
   }
   const known = {before, statement}
+  // Whoever took it down may have been killed, and what saw to it too.
+  for (const each of plan.triggers) if (each.kind === 'carrier') await orUnknown(raiseLink(each.link, RAISE_MS))
   const sinceNs = stage.world.now()
   // None if the switch ended before it began.
   if (!tools.store.evidence(plan.vm.mac)) tools.store.beginSwitch(plan.vm.mac, sinceNs)
@@ -40,7 +46,7 @@ export async function rollBack(plan: DhcpPlan, tools: Tools, stage: Stage): Prom
     return {ok: false, code: now.code, uses: now.uses, evidence: [why, ...now.evidence]}
   }
   const wrong = await goBack(plan, known, took ? old : undefined, tools, stage)
-  const after = took ? await whereIs(plan.scene, old, stage) : now
+  const after = took ? await whereAfter(plan, old, stage) : now
   const {acked} = ackSeen(plan, tools.store, took ? sinceNs : 0n)
   const said = took && old !== null ? [ackText(acked, old.ip)] : took ? [] : [untouchedText(plan, acked)]
   const isBack = wrong === undefined && isAsItWas(plan, known, took, after)
@@ -62,6 +68,16 @@ async function whereIs(scene: Scene, hoped: NamedGateway | null, stage: Stage): 
   const seen = await look(of4, {wanted, other: null, vm: true, listenMs: LISTEN_MS, any: true}, stage)
   const {away, hidden} = judgeAfter(subjectOf(of4), seen)
   return {...judgeAfter(subjectOf(of4, wanted), seen), away: away || hidden}
+}
+
+/** The same once it was made to ask: one whose link was down for it is waited for. */
+async function whereAfter(plan: DhcpPlan, hoped: NamedGateway | null, stage: Stage): Promise<Proof> {
+  const untilNs = stage.world.now() + (takesLinkDown(plan) ? SETTLE_NS : 0n)
+  for (;;) {
+    const found = await whereIs(plan.scene, hoped, stage)
+    if (found.uses !== null || stage.world.now() >= untilNs) return found
+    await stage.world.sleep(AGAIN_MS)
+  }
 }
 
 /** Whether the VM may have taken another router than it had: by its packets, its last ACK, or as nobody can tell. */
@@ -131,7 +147,7 @@ async function restoreServer(
 ): Promise<void> {
   // What cannot be read cannot be put back: what comes nearest is the gateway that the VM had.
   if (!statement.legible && old !== null) return give(plan, old, tools, stage)
-  await tools.backend.restore(plan.vm, statement)
+  await withCondition(plan, tools, stage, () => tools.backend.restore(plan.vm, statement))
   const {router, own} = statement
   const what = own === null ? 'nothing is said of it alone' : `the router of ${plan.vm.name} is ${router ?? 'none'}`
   say(plan, stage, `${what}, as before`)

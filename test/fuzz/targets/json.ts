@@ -151,8 +151,8 @@ const KEA: readonly Target[] = [
     read(text) {
       const {Dhcp4} = readKeaAnswer(text, '/run/kea', 'config-get', CONFIG_GET)
       const changed = withReservedRouter(Dhcp4, CLIENT, '10.0.0.2')
-      const back = withReservedRouters(changed, CLIENT, reservedRouters(Dhcp4, CLIENT.mac))
-      return [reservedRouter(Dhcp4, CLIENT.mac), givenRouter(Dhcp4, CLIENT.mac, CLIENT.ip), changed, back]
+      const back = withReservedRouters(changed, CLIENT, reservedRouters(Dhcp4, CLIENT))
+      return [reservedRouter(Dhcp4, CLIENT), givenRouter(Dhcp4, CLIENT), changed, back]
     },
   }),
   ofJson({

@@ -251,8 +251,8 @@ describe("Kea's configuration", () => {
       },
     ])
     const changed = withReservedRouter(reserved, CLIENT, '10.0.0.2')
-    expect(reservedRouter(reserved, CLIENT.mac)).toBe('10.0.0.1')
-    expect(reservedRouter(changed, CLIENT.mac)).toBe('10.0.0.2')
+    expect(reservedRouter(reserved, CLIENT)).toBe('10.0.0.1')
+    expect(reservedRouter(changed, CLIENT)).toBe('10.0.0.2')
     expect(JSON.stringify(changed)).toContain('log-servers')
     const global = withReservedRouter({...bare, reservations: [{'hw-address': CLIENT.mac}]}, CLIENT, '10.0.0.2')
     expect(global.reservations).toEqual([
@@ -262,17 +262,16 @@ describe("Kea's configuration", () => {
   })
 
   it('tells which router a client gets, and whether that was said of it alone', () => {
-    const {mac, ip} = CLIENT
     const routers = (data: string) => ({'option-data': [{name: 'routers', data}]})
     const subnet = {id: 7, subnet: '10.0.0.0/24'}
-    expect(givenRouter({subnet4: [subnet]}, mac, ip)).toBeUndefined()
-    expect(givenRouter({...routers('10.0.0.8'), subnet4: [subnet]}, mac, ip)).toBe('10.0.0.8')
+    expect(givenRouter({subnet4: [subnet]}, CLIENT)).toBeUndefined()
+    expect(givenRouter({...routers('10.0.0.8'), subnet4: [subnet]}, CLIENT)).toBe('10.0.0.8')
     const network = {...routers('10.0.0.7'), subnet4: [subnet]}
-    expect(givenRouter({...routers('10.0.0.8'), 'shared-networks': [network]}, mac, ip)).toBe('10.0.0.7')
+    expect(givenRouter({...routers('10.0.0.8'), 'shared-networks': [network]}, CLIENT)).toBe('10.0.0.7')
     const own = {...network, subnet4: [{...subnet, ...routers('10.0.0.6')}]}
-    expect(givenRouter({'shared-networks': [own]}, mac, ip)).toBe('10.0.0.6')
-    expect(givenRouter(reserved, mac, ip)).toBe('10.0.0.1')
-    expect([reservedRouters(bare, mac), reservedRouters(reserved, mac)]).toEqual([
+    expect(givenRouter({'shared-networks': [own]}, CLIENT)).toBe('10.0.0.6')
+    expect(givenRouter(reserved, CLIENT)).toBe('10.0.0.1')
+    expect([reservedRouters(bare, CLIENT), reservedRouters(reserved, CLIENT)]).toEqual([
       null,
       [{at: 0, option: {name: 'routers', code: 3, data: '10.0.0.1, 10.0.0.9'}}],
     ])
@@ -286,7 +285,7 @@ describe("Kea's configuration", () => {
       {subnet4: [{id: 7, subnet: '10.0.0.0/24', reservations: [{'hw-address': CLIENT.mac, 'option-data': []}]}]},
     ],
   ] as const)('is what it was where there was %s', (_, before: KeaConfig) => {
-    const routers = reservedRouters(before, CLIENT.mac)
+    const routers = reservedRouters(before, CLIENT)
     const changed = withReservedRouter(before, CLIENT, '10.0.0.2')
     const back = withReservedRouters(changed, CLIENT, routers)
     const filled = before === bare ? {subnet4: [{...bare.subnet4![0], reservations: []}]} : before
@@ -366,13 +365,13 @@ describe("Kea's configuration", () => {
       {subnet4: [{id: 7, subnet: '10.0.0.0/24', 'option-data': [{name: 'routers', data: '10.0.0.9'}, routes]}]},
       {subnet4: [{id: 7, subnet: '10.0.0.0/24', 'option-data': [{name: 'routers', data: '10.0.0.9'}], pools}]},
     ] satisfies KeaConfig[]) {
-      expect(givenRouter(before, CLIENT.mac, CLIENT.ip)).toBe('10.0.0.1')
+      expect(givenRouter(before, CLIENT)).toBe('10.0.0.1')
       const changed = withReservedRouter(before, CLIENT, '10.0.0.2')
       expect(changed.subnet4![0]!.reservations![0]!['option-data']).toEqual([
         {name: 'routers', data: '10.0.0.2'},
         {...routes, data: '000a000002'},
       ])
-      expect(givenRouter(changed, CLIENT.mac, CLIENT.ip)).toBe('10.0.0.2')
+      expect(givenRouter(changed, CLIENT)).toBe('10.0.0.2')
       expect(withReservedRouters(changed, CLIENT, null).subnet4![0]!.reservations).toEqual([])
     }
   })
@@ -401,7 +400,10 @@ describe("Kea's configuration", () => {
       socket.on('data', (data) => {
         const {command} = JSON.parse(data.toString()) as {command: string}
         asked.push(command)
-        const answers: Record<string, unknown> = {'config-get': {Dhcp4: pair}, 'list-commands': commands}
+        const answers: Record<string, unknown> = {
+          ...{'config-get': {Dhcp4: pair}, 'list-commands': commands},
+          'status-get': {},
+        }
         socket.end(JSON.stringify({result: 0, arguments: answers[command]}))
       })
     })
@@ -433,7 +435,7 @@ describe("Kea's configuration", () => {
 
   it('is put back by the plan of an earlier version, which knew one server, and only where there is one', async () => {
     const {controls, routersNow, close} = await twoServers()
-    const earlier = {router: '10.0.0.1', own: reservedRouters(reserved, CLIENT.mac) as unknown as Json, legible: true}
+    const earlier = {router: '10.0.0.1', own: reservedRouters(reserved, CLIENT) as unknown as Json, legible: true}
     const active = keaBackend({server: 'kea', control: controls[1]!}, context)
     await active.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
     await active.restore(CLIENT, earlier)
@@ -484,7 +486,7 @@ describe("Kea's configuration", () => {
     }
     return {
       controls: [...servers.keys()],
-      routersNow: () => [...servers.values()].map(({config}) => givenRouter(config, CLIENT.mac, CLIENT.ip)),
+      routersNow: () => [...servers.values()].map(({config}) => givenRouter(config, CLIENT)),
       close: (...which: number[]) => {
         for (const i of which) [...servers.values()][i]!.open.close()
       },
@@ -536,8 +538,8 @@ describe('the leases file of ISC dhcpd', () => {
   ])('gives by %j the router %s', (statements, router) => {
     const known = {name: 'web-07', ip: CLIENT.ip, statements}
     expect(iscRouter(known)).toBe(router)
-    expect(iscRouter({...known, statements: withIscRouter(known, '10.0.0.2')})).toBe('10.0.0.2')
-    if (statements.includes('domain-name')) expect(withIscRouter(known, '10.0.0.2')).toContain('domain-name')
+    expect(iscRouter({...known, statements: withIscRouter(statements, '10.0.0.2')})).toBe('10.0.0.2')
+    if (statements.includes('domain-name')) expect(withIscRouter(statements, '10.0.0.2')).toContain('domain-name')
   })
 })
 

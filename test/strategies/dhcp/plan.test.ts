@@ -10,6 +10,7 @@ import {openClientStore} from '../../../src/strategies/dhcp/client-store.ts'
 import {dhcp} from '../../../src/strategies/dhcp/dhcp.ts'
 import {dhcpOptions, readOption} from '../../../src/wire/dhcp-options.ts'
 import {INVENTORY} from '../../support/inventory.ts'
+import {qmpDouble} from '../../support/qmp-double.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 import {CLIENT, NONCE} from './support.ts'
 
@@ -116,6 +117,35 @@ describe('a plan of the dhcp strategy', () => {
     const made = await plan(given)
     expect(made.triggers.map(({kind}) => kind)).toEqual(kinds)
     expect(made.longestMs).toBeLessThanOrEqual(25_000)
+  })
+
+  it('takes the link down as the last resort, where that is written, fits, and does something', async () => {
+    const qmp = join(dir, 'qmp')
+    const open = await qmpDouble(qmp, {macs: {net0: CLIENT.mac}})
+    const link = {kind: 'carrier', link: {mac: CLIENT.mac, qmp}, longestMs: 10_000}
+    const kinds = async (given: Given) => (await plan(given)).triggers.map(({kind}) => kind)
+    const vm = (client: string) => `, dhcp: {client: ${client}, carrier: {qmp: ${qmp}}}`
+    const made = await plan({vm: vm('networkd')})
+    expect(made.triggers).toEqual([link])
+    expect(dhcp.describe(made).join('\n')).toContain(
+      `as the last resort, take its link down for 1 s and up again (QMP ${qmp}) and see whether it asks within 10 s: nothing reaches it for 1 s, and systemd-networkd is without its address until its server answers`,
+    )
+    expect(await kinds({vm: vm('networkd'), segment: ', renewEvery: 5'})).toEqual(['wait', 'carrier'])
+    // No time is left for it, and its client asks by itself.
+    expect(await kinds({vm: vm('networkd'), segment: ', renewEvery: 20'})).toEqual(['wait'])
+    expect(await kinds({vm: vm('udhcpc'), segment: ', renewEvery: 5'})).toEqual(['wait'])
+    await expect(plan({vm: vm('networkmanager')})).rejects.toThrow(
+      'as a last resort its link (vms.web-07.dhcp.carrier)',
+    )
+    open.close()
+
+    // Not its hypervisor.
+    const elsewhere = await plan({vm: vm('networkd'), segment: ', renewEvery: 5'})
+    expect(elsewhere.triggers.map(({kind}) => kind)).toEqual(['wait'])
+    expect(elsewhere.cautions[0]).toMatch(
+      /^does not take the link of web-07 down, whatever comes: \S+qmp: no such socket/,
+    )
+    await expect(plan({vm: vm('networkd')})).rejects.toThrow('no such socket')
   })
 
   it.each([
@@ -257,7 +287,7 @@ describe('the inventory of a DHCP server', () => {
     ['dhcp: {server: dnsmasq}', 'segments.tenant-a.dhcp.optsfile is missing (the server dnsmasq needs it)'],
     [
       'dhcp: {server: kea, optsfile: /x}',
-      'segments.tenant-a.dhcp.optsfile is not for the server kea (want control, controls, ca, cert, key, log, nonces)',
+      'segments.tenant-a.dhcp.optsfile is not for the server kea (want control, controls, ca, cert, key, persist, log, nonces)',
     ],
     ['dhcp: {server: kea, control: kea.sock}', 'segments.tenant-a.dhcp.control is not an absolute path'],
     ['dhcp: {server: isc, omapi: localhost}', 'segments.tenant-a.dhcp.omapi is not ADDRESS:PORT'],
@@ -269,6 +299,7 @@ describe('the inventory of a DHCP server', () => {
   })
   it('of a VM too', () => {
     expect(() => inventoryWith({vm: ', dhcp: {client: pump}'})).toThrow('vms.web-07.dhcp.client')
+    expect(() => inventoryWith({vm: ', dhcp: {carrier: {}}'})).toThrow('wants one of qmp and domain')
     expect(() => inventoryWith({vm: ', dhcp: {guest: /x}'})).toThrow('is not a key of the inventory')
     expect(inventoryWith({vm: ', dhcp: {client: udhcpc}'}).vms[0]!.dhcp).toEqual({client: 'udhcpc'})
   })

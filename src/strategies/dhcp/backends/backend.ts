@@ -50,8 +50,14 @@ export interface DhcpBackend {
   readonly kind: DhcpServerKind
   /** How it is reached, for people: `dnsmasq by /etc/gwswitch/dnsmasq.opts and SIGHUP`. */
   readonly reach: string
-  /** Whether the server is there, knows the client, and can give it `to`, if that is asked; changes nothing. @throws Failure that says what is missing. */
-  check(client: DhcpClient, to?: GivenGateway): Promise<void>
+  /**
+   * Whether the server is there, knows the client, and can give it `to`, if that is asked; changes nothing. Resolves to what
+   * there is to be wary of.
+   * @throws Failure that says what is missing.
+   */
+  check(client: DhcpClient, to?: GivenGateway): Promise<readonly string[]>
+  /** How its servers are among each other, in words; undefined where there is but one. */
+  condition?(): Promise<string | undefined>
   /** From the next ACK on, the client's option 3 is the gateway's IP. Resolves when the server has taken it. */
   setRouter(client: DhcpClient, gateway: GivenGateway): Promise<void>
   /** What it would give the client now; changes nothing. */

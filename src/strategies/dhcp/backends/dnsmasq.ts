@@ -69,6 +69,7 @@ export function dnsmasqBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBa
           `${optsfile}: is written by OpenStack Neutron, whole and anew at every change of a port, and nothing that is said there of ${name} stays: set the port's gateway in Neutron (extra DHCP options)`,
         )
       servicePid(pidfile, NAME)
+      return []
     },
     async setRouter(client, {ip}) {
       const configured = dnsmasqSettings(servicePid(pidfile, NAME), ['dhcp-option', 'dhcp-option-force']).join('\n')

@@ -29,7 +29,7 @@ export function shimBackend({control = DEFAULT_SHIM_SOCKET}: SegmentDhcp, segmen
       await shim.setRouter(client, gateway)
     },
     async check(client, to) {
-      await shim.check(client, to)
+      const wary = await shim.check(client, to)
       const {router} = await shim.statement(client)
       if (to !== undefined && router !== to.ip) {
         throw new Failure(
@@ -38,7 +38,7 @@ export function shimBackend({control = DEFAULT_SHIM_SOCKET}: SegmentDhcp, segmen
         )
       }
       // One of whom nothing is known yet may be here.
-      if ((await shimKnows(control, client))?.port !== null) return
+      if ((await shimKnows(control, client))?.port !== null) return wary
       throw new Failure(
         'usage',
         `${client.name} is at no port of this host, as far as ${SHIM} knows: run this where it is`,
@@ -84,7 +84,7 @@ function socketBackend(kind: 'gwswitch' | 'shim', what: string, control: string,
     reach: `${what} by ${control}`,
     async check(client) {
       const {segments} = await ask({do: 'status'})
-      if (segments.some((each) => each.segment === segment)) return
+      if (segments.some((each) => each.segment === segment)) return []
       throw new Failure('usage', `${what} at ${control} does not serve segment ${segment} of ${client.name}`)
     },
     async setRouter(client, {site, ip}) {

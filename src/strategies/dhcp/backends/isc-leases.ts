@@ -30,9 +30,9 @@ const OWN = ['dynamic;', 'hardware ', 'fixed-address ', 'uid ', 'client-hostname
 
 const ROUTERS = /(?:\w+ )?\brouters (?:= )?([^;]+);/
 
-/** A host's statements with another router, and what else they say as it is. */
-export const withIscRouter = (host: IscHost | undefined, router: Ipv4): string =>
-  `${(host?.statements ?? '').replace(ROUTERS, '')} option routers ${router};`.trim()
+/** Statements with another router, and what else they say as it is. */
+export const withIscRouter = (statements: string, router: Ipv4): string =>
+  `${statements.replace(ROUTERS, '')} option routers ${router};`.trim()
 
 /** The router that a host's clients get, the first of several; undefined if it says nothing of that. */
 export function iscRouter({statements}: IscHost): Ipv4 | undefined {

@@ -1,20 +1,22 @@
 // ISC dhcpd 4.4 by OMAPI, spoken through omshell(1).
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
-import {readText} from '../../../net/file/text-file.ts'
+import {readText, textIfReadable} from '../../../net/file/text-file.ts'
 import {runCommand} from '../../../net/process/command.ts'
 import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendStage, nonceFrom, omapiLock} from './context.ts'
 import {type IscHost, iscHost, iscRouter, withIscRouter} from './isc-leases.ts'
+import {hostRoutes, readIscConfig, routerOfRoutes, routesStatement, scopeRoutes, withoutRoutes} from './isc-routes.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 export const ISC_OMAPI = '127.0.0.1:7911'
 /** Where Debian's dhcpd keeps leases, and the hosts that it was told of at run time. */
 const ISC_LEASES = '/var/lib/dhcp/dhcpd.leases'
+const ISC_CONFIG = '/etc/dhcp/dhcpd.conf'
 
 export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBackend {
-  const {omapi = ISC_OMAPI, omapiKey, leases = ISC_LEASES, log: logFile} = dhcp
+  const {omapi = ISC_OMAPI, omapiKey, leases = ISC_LEASES, config = ISC_CONFIG, log: logFile} = dhcp
   const log = logFile === undefined ? undefined : transactionLog(logFile, iscReader())
   const given = new Map<Mac, Ipv4>()
 
@@ -61,22 +63,49 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     })
   }
 
+  /** Option 121, and 249: of the client's host, else of everybody at its address, and what it may be called. */
+  function routesFor({ip}: Pick<DhcpClient, 'ip'>, host: IscHost | undefined) {
+    const known = readIscConfig(withIncluded(config) ?? '')
+    const own = hostRoutes(host?.statements ?? '', known)
+    // One without a default route is the same whichever gateway: it need not be said of the client alone.
+    const scope = scopeRoutes(known, ip).filter(
+      (each) => !own.some(({code}) => code === each.code) && (!each.routes || routerOfRoutes([each]) !== undefined),
+    )
+    return {known, all: [...own, ...scope]}
+  }
+
   return {
     kind: 'isc',
     reach: `dhcpd by OMAPI at ${omapi}`,
-    check: async ({mac}) => void (await omshell(host(mac))),
+    async check(client) {
+      await omshell(host(client.mac))
+      const unread = routesFor(client, iscHost(readText(leases) ?? '', client.mac)).all.find(({routes}) => !routes)
+      if (unread)
+        throw new Failure(
+          'refused',
+          `dhcpd gives ${client.name} option ${unread.code}, which outweighs the router, and its value cannot be read`,
+        )
+      if (withIncluded(config) !== undefined) return []
+      return [
+        `whether dhcpd gives everybody option 121, which outweighs the router, is not known: ${config} cannot be read here (segments.*.dhcp.config)`,
+      ]
+    },
     async setRouter(client, {ip}) {
       const told = iscHost(readText(leases) ?? '', client.mac)
-      await replace(client, {name: client.name, ip: client.ip, statements: withIscRouter(told, ip)})
+      const {known, all} = routesFor(client, told)
+      const others = withIscRouter(withoutRoutes(told?.statements ?? '', known), ip)
+      const statements = [others, ...all.map((each) => routesStatement(each, ip))].join(' ')
+      await replace(client, {name: client.name, ip: client.ip, statements})
       given.set(client.mac, ip)
     },
-    async statement({mac}) {
-      if (!isFound(await omshell(host(mac)))) return {router: null, own: null, legible: true}
+    async statement({mac, ip}) {
+      if (!isFound(await omshell(host(mac))))
+        return {router: routerOfRoutes(routesFor({ip}, undefined).all) ?? null, own: null, legible: true}
       // OMAPI does not tell what a host's clients are given; dhcpd's leases file does.
       const text = readText(leases)
       const own = text === undefined ? undefined : iscHost(text, mac)
       return own
-        ? {router: iscRouter(own) ?? null, own: {...own}, legible: true}
+        ? {router: routerOfRoutes(routesFor({ip}, own).all) ?? iscRouter(own) ?? null, own: {...own}, legible: true}
         : {router: null, own: null, legible: false}
     },
     async restore(client, {own, legible}) {
@@ -93,6 +122,21 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     nonce: nonceFrom(dhcp),
   }
 }
+
+/** A configuration with what it includes; undefined if it cannot be read, or not all of it. */
+function withIncluded(path: string, depth = 0): string | undefined {
+  const text = depth > DEEPEST ? undefined : textIfReadable(path)
+  if (text === undefined) return undefined
+  const parts = [text]
+  for (const [, file] of text.matchAll(/^\s*include\s+"([^"]+)"\s*;/gm)) {
+    const part = withIncluded(file!, depth + 1)
+    if (part === undefined) return undefined
+    parts.push(part)
+  }
+  return parts.join('\n')
+}
+
+const DEEPEST = 8
 
 /** omshell repeats the object after `open`; found ones have a name or a MAC as known to dhcpd. */
 const isFound = (output: string): boolean => !/can't open object: not found/.test(output)

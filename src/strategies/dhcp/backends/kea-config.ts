@@ -9,6 +9,10 @@ const OPTION = record({name: optional(text), code: optional(number), data: optio
 /** The parts of Kea's configuration that are looked at; the rest travels through untouched. */
 const RESERVATION = record({
   'hw-address': optional(text),
+  'client-id': optional(text),
+  duid: optional(text),
+  'circuit-id': optional(text),
+  'flex-id': optional(text),
   'ip-address': optional(text),
   hostname: optional(text),
   'option-data': optional(list(OPTION)),
@@ -25,6 +29,7 @@ export const KEA_CONFIG = record({
   ...NETWORK,
   'shared-networks': optional(list(record(NETWORK))),
   reservations: optional(list(RESERVATION)),
+  'host-reservation-identifiers': optional(list(text)),
   'hooks-libraries': optional(list(record({library: text}))),
 })
 
@@ -50,14 +55,40 @@ function* subnets(config: KeaConfig): Iterable<KeaSubnet> {
   for (const network of config['shared-networks'] ?? []) yield* network.subnet4 ?? []
 }
 
-/** A client's reservation, and the subnet it stands in; none for a global one. */
+/** What Kea knows a client's reservation by, in the order in which it looks where nothing else is set. */
+const IDENTIFIERS = ['hw-address', 'duid', 'circuit-id', 'client-id'] as const
+type Identifier = (typeof IDENTIFIERS)[number] | 'flex-id'
+
+/** A client as its reservations are found: by its MAC, or by its address under an identifier that is not known here. */
+type ReservedClient = Pick<DhcpClient, 'mac' | 'ip'>
+
+/** Hexadecimal digits as Kea writes them, and as people do. */
+const digits = (identifier: string): string => identifier.replaceAll(/[:\s]/g, '').toLowerCase()
+
+/** By its hardware address, or by the client identifier that is made of that (RFC 2132 section 9.14). */
+const isByMac = (each: KeaReservation, mac: Mac): boolean =>
+  each['hw-address']?.toLowerCase() === mac || digits(each['client-id'] ?? '') === `01${digits(mac)}`
+
+const isOf = (each: KeaReservation, {mac, ip}: ReservedClient): boolean =>
+  isByMac(each, mac) || (each['ip-address'] === ip && each['hw-address'] === undefined)
+
+/** A client's reservation, and the subnet it stands in; none for a global one. The one that Kea finds first, of several. */
 export function placeOf(
   config: KeaConfig,
-  mac: Mac,
+  client: ReservedClient,
 ): {readonly reservation: KeaReservation; readonly subnet?: KeaSubnet} | undefined {
-  const of = (list: readonly KeaReservation[] | undefined): KeaReservation | undefined =>
-    list?.find((each) => each['hw-address']?.toLowerCase() === mac)
-  for (const subnet of subnets(config)) {
+  const order: readonly string[] = config['host-reservation-identifiers'] ?? IDENTIFIERS
+  const rank = (each: KeaReservation): number => {
+    const at = order.findIndex((identifier) => each[identifier as Identifier] !== undefined)
+    return at < 0 ? order.length : at
+  }
+  const of = (list: readonly KeaReservation[] = []): KeaReservation | undefined =>
+    list.filter((each) => isOf(each, client)).toSorted((one, other) => rank(one) - rank(other))[0]
+  // A MAC may be reserved in the subnets of others as well.
+  const all = [...subnets(config)].toSorted(
+    (one, other) => Number(holds(other, client.ip)) - Number(holds(one, client.ip)),
+  )
+  for (const subnet of all) {
     const reservation = of(subnet.reservations)
     if (reservation) return {reservation, subnet}
   }
@@ -69,14 +100,15 @@ const routerOf = (holder: Holder): Ipv4 | undefined =>
   holder?.['option-data']?.find(isRouters)?.data?.split(',')[0]?.trim()
 
 /** The router that a client's reservation gives it. @internal */
-export const reservedRouter = (config: KeaConfig, mac: Mac): Ipv4 | undefined =>
-  routerOf(placeOf(config, mac)?.reservation)
+export const reservedRouter = (config: KeaConfig, client: ReservedClient): Ipv4 | undefined =>
+  routerOf(placeOf(config, client)?.reservation)
 
 type Holder = {readonly 'option-data'?: readonly KeaOption[]} | undefined
 
 /** What says a client's options, the first word counting: its reservation, pool, subnet, shared network, all (classes left aside). */
-function holdersOf(config: KeaConfig, mac: Mac, ip: Ipv4): readonly Holder[] {
-  const place = placeOf(config, mac)
+function holdersOf(config: KeaConfig, client: ReservedClient): readonly Holder[] {
+  const {ip} = client
+  const place = placeOf(config, client)
   const home = place?.subnet ?? [...subnets(config)].find((subnet) => holds(subnet, ip))
   const network = config['shared-networks']?.find(({subnet4}) => home && subnet4?.includes(home))
   return [place?.reservation, home?.pools?.find(({pool}) => isIn(pool, ip)), home, network, config]
@@ -94,8 +126,8 @@ const between = (first: Ipv4, ip: Ipv4, last: Ipv4): boolean =>
   ipv4Value(first) <= ipv4Value(ip) && ipv4Value(ip) <= ipv4Value(last)
 
 /** The option 121 that a client gets. */
-const routesOf = (config: KeaConfig, mac: Mac, ip: Ipv4): KeaOption | undefined =>
-  holdersOf(config, mac, ip)
+const routesOf = (config: KeaConfig, client: ReservedClient): KeaOption | undefined =>
+  holdersOf(config, client)
     .map((holder) => holder?.['option-data']?.find(isRoutes))
     .find((option) => option !== undefined)
 
@@ -103,20 +135,20 @@ const routesOf = (config: KeaConfig, mac: Mac, ip: Ipv4): KeaOption | undefined 
  * The router that a client gets: by the default route of its option 121, for whoever takes that ignores option 3. Where
  * the two differ, only its clients could say which one they take: the one of option 121 is told.
  */
-export function givenRouter(config: KeaConfig, mac: Mac, ip: Ipv4): Ipv4 | undefined {
-  const routes = routesOf(config, mac, ip)?.data
+export function givenRouter(config: KeaConfig, client: ReservedClient): Ipv4 | undefined {
+  const routes = routesOf(config, client)?.data
   const router = routes === undefined ? undefined : defaultRouter(routes)
   return (
     router ??
-    holdersOf(config, mac, ip)
+    holdersOf(config, client)
       .map(routerOf)
       .find((found) => found !== undefined)
   )
 }
 
 /** The options of a client's reservation that say its gateway; null if it has no reservation. */
-export function reservedRouters(config: KeaConfig, mac: Mac): ReservedRouters | null {
-  const options = placeOf(config, mac)?.reservation
+export function reservedRouters(config: KeaConfig, client: ReservedClient): ReservedRouters | null {
+  const options = placeOf(config, client)?.reservation
   return (
     (options && (options['option-data'] ?? []).flatMap((option, at) => (saysGateway(option) ? [{at, option}] : []))) ??
     null
@@ -137,7 +169,7 @@ const otherOptions = (reservation: KeaReservation | undefined): KeaOption[] =>
  * @throws Failure `usage` if no subnet holds the client's address, `refused` for an option 121 that cannot be read.
  */
 export function withReservedRouter(config: KeaConfig, client: DhcpClient, router: Ipv4): KeaConfig {
-  const routes = routesOf(config, client.mac, client.ip)
+  const routes = routesOf(config, client)
   const now = routes && defaultRouter(routes.data ?? '')
   if (routes && now === undefined)
     throw new Failure(
@@ -153,7 +185,7 @@ export function withReservedRouter(config: KeaConfig, client: DhcpClient, router
 
 /** The configuration with these router options in the client's reservation; null: without the reservation, if it says nothing else. */
 export function withReservedRouters(config: KeaConfig, client: DhcpClient, routers: ReservedRouters | null): KeaConfig {
-  if (placeOf(config, client.mac) === undefined && routers === null) return config
+  if (placeOf(config, client) === undefined && routers === null) return config
   return withReservation(config, client, (old) => {
     const options = otherOptions(old)
     if (routers === null && options.length === 0 && !old?.hostname) return undefined
@@ -167,8 +199,9 @@ function withReservation(
   client: DhcpClient,
   change: (old: KeaReservation | undefined) => KeaReservation | undefined,
 ): KeaConfig {
-  const old = placeOf(config, client.mac)
+  const old = placeOf(config, client)
   const changed = change(old?.reservation)
+  if (!old && changed) checkNew(config, client)
   const made = changed === undefined ? [] : [changed]
   const put = (list: readonly KeaReservation[] = []): readonly KeaReservation[] =>
     old ? list.flatMap((each) => (each === old.reservation ? made : [each])) : [...list, ...made]
@@ -187,4 +220,19 @@ function withReservation(
       })),
     }),
   }
+}
+
+/** @throws Failure `refused` where Kea would not take the reservation, or never look at it. */
+function checkNew(config: KeaConfig, {name, ip}: DhcpClient): void {
+  const identifiers = config['host-reservation-identifiers']
+  if (identifiers && !identifiers.includes('hw-address'))
+    throw new Failure(
+      'refused',
+      `kea-dhcp4 has no reservation of ${name} (${ip}), and looks for none by hw-address (host-reservation-identifiers: ${identifiers.join(', ')}): write one with its address`,
+    )
+  const other = [...subnets(config)]
+    .flatMap(({reservations = []}) => reservations)
+    .find((each) => each['ip-address'] === ip)
+  if (other)
+    throw new Failure('refused', `kea-dhcp4 reserves ${ip} of ${name} for another hw-address, ${other['hw-address']}`)
 }

@@ -1,4 +1,5 @@
 // Kea (2.2 and later) by its control socket: one JSON command a connection.
+import {isDeepStrictEqual} from 'node:util'
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
 import {type Kept, readNamed} from '../../../net/file/text-file.ts'
@@ -31,6 +32,7 @@ import {
   withReservedRouter,
   withReservedRouters,
 } from './kea-config.ts'
+import {KEA_STATUS, type KeaStatus, nobodyAnswers, pairCautions, pairText} from './kea-ha.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 /** Where Debian's kea-dhcp4 listens. */
@@ -80,6 +82,7 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
     const answer = await (isUrl ? postJson(control, request, WHAT, tlsOf(dhcp)) : askUnixSocket(control, request, WHAT))
     return readKeaAnswer(answer, control, command, shape)
   }
+  let isPair: boolean | undefined
   const config = async (): Promise<KeaConfig> => (await ask('config-get', CONFIG_GET)).Dhcp4
   const canUpdate = async (): Promise<boolean> =>
     (await ask('list-commands', LIST_COMMANDS)).includes('reservation-update')
@@ -89,25 +92,48 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
     await ask('config-set', anything, {Dhcp4: changed})
   }
 
+  async function turn(now: KeaConfig, changed: KeaConfig, client: DhcpClient): Promise<void> {
+    const byReservation = await canUpdate()
+    const place = placeOf(changed, client)
+    if (byReservation && place?.subnet && placeOf(now, client)?.subnet) {
+      const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
+      await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
+    } else await setConfig(changed)
+  }
+
+  /** A change that its file does not take is none: a restart would undo it. */
+  async function persist(undo: () => Promise<void>): Promise<void> {
+    try {
+      await ask('config-write', anything)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      await undo()
+      throw new Failure(error.kind, `${control}: ${error.message} (persist): put back`)
+    }
+  }
+
   return {
     config,
+    /** Asked of one of a pair alone: what another one tells is not needed. */
+    async status(): Promise<KeaStatus> {
+      isPair ??= isHa(await config())
+      return isPair ? ask('status-get', KEA_STATUS) : {}
+    },
     async check(client: DhcpClient): Promise<void> {
       const now = await config()
       withReservedRouter(now, client, client.ip)
-      const isUpdated = placeOf(now, client.mac)?.subnet !== undefined
+      const isUpdated = placeOf(now, client)?.subnet !== undefined
       if (isHa(now) && !(isUpdated && (await canUpdate()))) throw new Failure('refused', `${control}: ${NO_CONFIG_SET}`)
     },
-    change: (client: DhcpClient, made: (now: KeaConfig) => KeaConfig): Promise<void> =>
+    /** Its file is written even if its memory says so already, but where nothing is left to put back. */
+    change: (client: DhcpClient, made: (now: KeaConfig) => KeaConfig, isBack: boolean): Promise<void> =>
       alone(keaLock(control), world, async () => {
         const now = await config()
         const changed = made(now)
-        if (changed === now) return
-        const byReservation = await canUpdate()
-        const place = placeOf(changed, client.mac)
-        if (byReservation && place?.subnet && placeOf(now, client.mac)?.subnet) {
-          const reservation = {...place.reservation, 'subnet-id': place.subnet.id}
-          await ask('reservation-update', anything, {reservation, 'operation-target': 'memory'})
-        } else await setConfig(changed)
+        const same = isDeepStrictEqual(changed, now)
+        if (same && isBack) return
+        if (!same) await turn(now, changed, client)
+        if (dhcp.persist) await persist(async () => void (same || (await turn(changed, now, client))))
       }),
   }
 }
@@ -129,6 +155,13 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
   const {control = KEA_CONTROL, controls = [control], log: logFile} = dhcp
   const servers = controls.map((each) => keaServer(each, dhcp, world))
   const log = logFile === undefined ? undefined : transactionLog(logFile, keaLine)
+  const statuses = (): Promise<KeaStatus[]> => Promise.all(servers.map(({status}) => status()))
+  const answering = async (): Promise<readonly KeaStatus[]> => {
+    const all = await statuses()
+    const why = nobodyAnswers(all)
+    if (why !== undefined) throw new Failure('refused', `${WHAT}: ${why}: not done`)
+    return all
+  }
   const routers = new Map<Mac, {readonly serial: string; readonly router: Ipv4 | undefined}>()
 
   return {
@@ -136,14 +169,20 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     reach: `${WHAT} by ${controls.join(' and ')}`,
     async check(client) {
       for (const server of servers) await server.check(client)
+      return pairCautions(await answering())
+    },
+    async condition() {
+      const words = pairText(await statuses())
+      return words && `high-availability states: ${words}`
     },
     async setRouter(client, {ip}) {
-      for (const server of servers) await server.change(client, (now) => withReservedRouter(now, client, ip))
+      await answering()
+      for (const server of servers) await server.change(client, (now) => withReservedRouter(now, client, ip), false)
     },
-    async statement({mac, ip}) {
+    async statement(client) {
       const all = await Promise.all(servers.map(({config}) => config()))
-      const [router, ...others] = new Set(all.map((now) => givenRouter(now, mac, ip)))
-      const own = all.map((now) => reservedRouters(now, mac))
+      const [router, ...others] = new Set(all.map((now) => givenRouter(now, client)))
+      const own = all.map((now) => reservedRouters(now, client))
       return {
         // Servers that do not agree: which one answers is not known.
         router: others.length > 0 ? null : (router ?? null),
@@ -162,7 +201,7 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       for (const [i, server] of servers.entries()) {
         const routersThere = before?.[i] ?? null
         try {
-          await server.change(client, (now) => withReservedRouters(now, client, routersThere))
+          await server.change(client, (now) => withReservedRouters(now, client, routersThere), true)
         } catch (error) {
           if (!(error instanceof Failure)) throw error
           // One that is out of reach keeps none of the others on the new router.
@@ -176,7 +215,7 @@ export function keaBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
       if (!found) return undefined
       let known = routers.get(client.mac)
       if (known?.serial !== found.serial) {
-        known = {serial: found.serial, router: givenRouter(await servers[0]!.config(), client.mac, client.ip)}
+        known = {serial: found.serial, router: givenRouter(await servers[0]!.config(), client)}
         routers.set(client.mac, known)
       }
       return {...found, router: known.router, serverId: dhcp.address}
