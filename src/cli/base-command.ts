@@ -119,11 +119,12 @@ export abstract class BaseCommand extends Command {
     const {readInventoryFile} = await import('../net/file/inventory-file.ts')
     const file = await readInventoryFile({flag, env: process.env.GWSWITCH_INVENTORY, cwd: process.cwd()})
     if (!file) return undefined
-    const {keptReading} = await import('../net/file/kept-reading.ts')
-    return keptReading(file.path, file.text, async () => {
+    const {keptReading, usualReadings} = await import('../net/file/kept-reading.ts')
+    const read = async (): Promise<Inventory> => {
       const {parseInventory} = await import('../domain/inventory/inventory.ts')
       return parseInventory(file.text, file.path)
-    })
+    }
+    return keptReading(file.path, file.text, read, {...usualReadings(), readOnly: this.argv.includes('--dry-run')})
   }
 
   /** @throws Failure `usage` without an inventory. */

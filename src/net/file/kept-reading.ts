@@ -1,16 +1,6 @@
 // What a file was found to say, kept for the next start: to read and check an inventory again takes longer than to start
 // Node. Only ever a shortcut: whatever is wrong with it, the file is read.
-import {
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import {lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {homedir} from 'node:os'
 import {join} from 'node:path'
 import {deserialize, serialize} from 'node:v8'
@@ -23,15 +13,17 @@ export interface KeptReadings {
   readonly folder: string
   /** Of the program; undefined: nothing is kept. */
   readonly build: string | undefined
+  /** Nothing new is kept: a dry run touches nothing. */
+  readonly readOnly?: boolean
 }
 
 /** Beside Node's compile cache (bin/run.js), and trusted as that is. */
-const usual = (): KeptReadings => ({
+export const usualReadings = (): KeptReadings => ({
   folder: join(process.env.XDG_CACHE_HOME || join(process.env.HOME || homedir(), '.cache'), 'gwswitch', 'inventories'),
   build: typeof GWSWITCH_BUILD === 'undefined' ? undefined : GWSWITCH_BUILD,
 })
 
-/** Files that are kept. */
+/** Files that are kept, the newest. */
 const MOST = 8
 
 interface Kept {
@@ -48,7 +40,7 @@ export async function keptReading<T>(
   path: string,
   text: string,
   read: () => Promise<T>,
-  {folder, build} = usual(),
+  {folder, build, readOnly = false}: KeptReadings,
 ): Promise<T> {
   if (build === undefined) return read()
   const of = `${build} ${process.version} ${path}\n${text}`
@@ -56,7 +48,7 @@ export async function keptReading<T>(
   const kept = load(place, folder)
   if (kept?.of === of) return kept.value as T
   const value = await read()
-  keep(place, folder, {of, value})
+  if (!readOnly) keep(place, folder, {of, value})
   return value
 }
 
@@ -64,10 +56,7 @@ export async function keptReading<T>(
 const load = (place: string, folder: string): Kept | undefined =>
   tried(() => {
     if (!isOurs(folder)) return undefined
-    const kept = deserialize(readFileSync(place)) as Kept
-    const now = new Date()
-    utimesSync(place, now, now)
-    return kept
+    return deserialize(readFileSync(place)) as Kept
   })
 
 function keep(place: string, folder: string, kept: Kept): void {

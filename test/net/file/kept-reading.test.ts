@@ -1,4 +1,14 @@
-import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync} from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeEach, describe, expect, it} from 'vitest'
@@ -76,7 +86,15 @@ describe('what an inventory was found to say', () => {
     expect(reads).toBe(2)
   })
 
-  it('is kept of the eight files that were used last', async () => {
+  it('is taken in a dry run, which keeps nothing', async () => {
+    await read(TEXT, {readOnly: true})
+    expect(existsSync(options.folder)).toBe(false)
+    await read()
+    await read(TEXT, {readOnly: true})
+    expect(reads).toBe(2)
+  })
+
+  it('is kept of the eight files that were read last', async () => {
     for (let i = 0; i < 12; i++) await read(TEXT, {}, `/etc/${i}.yaml`)
     expect(readdirSync(options.folder)).toHaveLength(8)
     await read(TEXT, {}, '/etc/11.yaml')
