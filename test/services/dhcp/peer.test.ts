@@ -501,9 +501,9 @@ describe('two that do not fit each other', () => {
       return said
     }
     const one = await start('127.0.0.2', '127.0.0.3')
-    await until(() => one.length > 0, 5000, 'nobody is there')
+    await until(async () => one.length > 0, 5000, 'nobody is there')
     const other = await start('127.0.0.3', '127.0.0.2')
-    await until(() => other.length > 0, 5000, 'it is refused')
+    await until(async () => other.length > 0, 5000, 'it is refused')
     await delay(1000)
     expect(heard).toBeLessThan(10)
   })
