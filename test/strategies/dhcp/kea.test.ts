@@ -156,6 +156,7 @@ describe('Kea by its control socket', () => {
   interface Double {
     readonly backend: ReturnType<typeof keaBackend>
     readonly asked: string[]
+    readonly path: string
     config(): KeaConfig
     close(): void
   }
@@ -193,6 +194,7 @@ describe('Kea by its control socket', () => {
         {segment: 'tenant-a', world: {sleep: async () => {}}},
       ),
       asked,
+      path,
       config: () => config,
       close: () => void open.close(),
     }
@@ -222,6 +224,20 @@ describe('Kea by its control socket', () => {
     // What a rollback finds is as it was: it asks for no file.
     await kea.backend.restore(CLIENT, before)
     expect(kea.asked.filter((command) => command === 'config-write')).toHaveLength(1)
+    kea.close()
+  })
+
+  it('gives a client what it had, though a rollback cannot write its file, which is said', async () => {
+    const kea = await double('full', ofSubnet(), {persist: true, refuses: 'config-write'})
+    const before = await kea.backend.statement(CLIENT)
+    await keaBackend(
+      {server: 'kea', control: kea.path},
+      {segment: 'tenant-a', world: {sleep: async () => {}}},
+    ).setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    await expect(kea.backend.restore(CLIENT, before)).rejects.toThrow(
+      /^\S+full: kea-dhcp4: config-write: Unable to open file \(persist\): its memory is as it was, its file is not$/,
+    )
+    expect(givenRouter(kea.config(), CLIENT)).toBeUndefined()
     kea.close()
   })
 
