@@ -69,6 +69,16 @@ describe("a client's reservation in Kea", () => {
     expect(placeOf(config, CLIENT)?.reservation).toEqual(want)
   })
 
+  const elsewhere = {id: 6, subnet: '10.1.0.0/24', reservations: [{'hw-address': CLIENT.mac}], 'option-data': [RX]}
+  it.each<[string, boolean, KeaConfig]>([
+    ['of another network', false, {subnet4: [elsewhere, SUBNET]}],
+    ['of its shared network', true, {'shared-networks': [{subnet4: [elsewhere, SUBNET]}]}],
+  ])('in a subnet %s is its own: %s', (_, isOwn, config) => {
+    expect([placeOf(config, CLIENT) !== undefined, givenRouter(config, CLIENT)]).toEqual(
+      isOwn ? [true, '10.0.0.1'] : [false, undefined],
+    )
+  })
+
   it.each<[string, KeaConfig, string]>([
     [
       'Kea reserves the address for another MAC',
