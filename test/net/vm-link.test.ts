@@ -26,7 +26,7 @@ afterEach(() => {
 describe("a VM's link by QEMU's monitor", () => {
   it('is that of the NIC with its MAC, or with the name that was given', async () => {
     qemu = await qmpDouble(qmp(), {macs: {...macs, other: '52:54:00:00:00:01'}})
-    await checkLink({mac: MAC, qmp: qmp()})
+    expect(await checkLink({mac: MAC, qmp: qmp()})).toEqual({mac: MAC, qmp: qmp(), nic: 'net0'})
     expect(qemu.asked).toEqual([])
     await setLink({mac: MAC, qmp: qmp()}, false)
     await setLink({mac: MAC, qmp: qmp(), nic: 'other'}, true)
@@ -34,6 +34,22 @@ describe("a VM's link by QEMU's monitor", () => {
       {name: 'net0', up: false},
       {name: 'other', up: true},
     ])
+  })
+
+  it.each([
+    ['net0', undefined],
+    ['e1000', undefined],
+    ['x', 'query-rx-filter: invalid net client name: x'],
+    ['net1', `the MAC of the NIC net1 is 02:00:00:00:00:11, not ${MAC}`],
+  ])('of the NIC that was named %s is looked for before', async (nic, why) => {
+    qemu = await qmpDouble(qmp(), {macs})
+    const link = {mac: MAC, qmp: qmp(), nic}
+    if (why === undefined) expect(await checkLink(link)).toEqual(link)
+    else {
+      await expect(checkLink(link)).rejects.toThrow(why)
+      await expect(flapLink(link, 10)).rejects.toThrow(why)
+    }
+    expect(qemu.asked).toEqual([])
   })
 
   it.each<[string, QmpDoubleOptions | undefined, object, string, string]>([

@@ -30,6 +30,14 @@ export async function qmpDouble(
   const asked: QmpDouble['asked'] = []
   let left = stubborn
   const answer = (execute: string, {name, up}: {name: string; up: boolean}): object => {
+    if (execute === 'query-rx-filter' && name !== undefined && name !== 'e1000') {
+      const mac = macs[name]
+      return mac === undefined
+        ? {error: {class: 'GenericError', desc: `invalid net client name: ${name}`}}
+        : {return: [{name, 'main-mac': mac}]}
+    }
+    if (execute === 'query-rx-filter' && name !== undefined)
+      return {error: {class: 'GenericError', desc: `net client(${name}) doesn't support rx-filter querying`}}
     if (execute === 'query-rx-filter')
       return {return: Object.entries(macs).map(([nic, mac]) => ({name: nic, 'main-mac': mac, promiscuous: false}))}
     if (execute !== 'set_link') return {return: {}}

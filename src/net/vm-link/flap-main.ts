@@ -6,7 +6,7 @@ import {printJson} from '../process/say.ts'
 import type {FlapOrder, FlapWord} from './flap.ts'
 import {checkLink, raiseLink, setLink} from './vm-link.ts'
 
-const {link, downMs, raiseMs} = JSON.parse(process.argv[2] ?? '') as FlapOrder
+const {link: named, downMs, raiseMs} = JSON.parse(process.argv[2] ?? '') as FlapOrder
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 // Whoever reads our lines may be gone.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
@@ -24,7 +24,7 @@ const nothing = (error: unknown): never => {
 const isRefusal = (error: unknown): boolean =>
   error instanceof Failure && ['refused', 'usage', 'privilege'].includes(error.kind)
 
-await checkLink(link).catch(nothing)
+const link = await checkLink(named).catch(nothing)
 let wrong: unknown
 try {
   await setLink(link, false)

@@ -3,7 +3,7 @@ import {Failure} from '../../errors.ts'
 import {anything} from '../json-shape.ts'
 import {tryCommand} from '../process/command.ts'
 import {virshFailure} from '../stream/qga-libvirt.ts'
-import {nicOf, openQmp} from './qmp.ts'
+import {checkNic, nicOf, openQmp} from './qmp.ts'
 
 /** Where the hypervisor is told, and of which NIC. JSON. */
 export interface VmLink {
@@ -36,24 +36,29 @@ export async function setLink(link: VmLink, up: boolean): Promise<void> {
 }
 
 /**
- * Whether it could be done: the NIC is found, and nothing is changed. Throws as {@link setLink}, and `refused` for a link that
- * is down already, which somebody wants so; QEMU does not tell that.
+ * Whether it could be done; nothing is changed. Resolves to the link by QEMU's name of the NIC, which stays when the VM takes
+ * another MAC. Throws as {@link setLink}, and `refused` for a link that is down already, which somebody wants so; QEMU does not
+ * tell that.
  */
-export async function checkLink(link: VmLink): Promise<void> {
-  if (link.qmp === undefined) return checkDomain(link)
-  const qmp = await openQmp(link.qmp)
+export async function checkLink(link: VmLink): Promise<VmLink> {
+  const {qmp: path, nic, mac} = link
+  if (path === undefined) return checkDomain(link)
+  const qmp = await openQmp(path)
   try {
-    if (link.nic === undefined) await nicOf(qmp, link.mac, link.qmp)
+    if (nic === undefined) return {...link, nic: await nicOf(qmp, mac, path)}
+    await checkNic(qmp, nic, mac, path)
+    return link
   } finally {
     qmp.close()
   }
 }
 
-async function checkDomain(link: VmLink): Promise<void> {
+async function checkDomain(link: VmLink): Promise<VmLink> {
   await checkRuns(link)
   const said = await virsh(link, 'domif-getlink', '--interface', link.mac)
   if (/ down$/.test(said.trim()))
     throw new Failure('refused', `${linkText(link)}: the link of ${link.mac} is down already: left so`)
+  return link
 }
 
 async function byVirsh(link: VmLink, up: boolean): Promise<void> {
