@@ -251,6 +251,24 @@ describe('Kea by its control socket', () => {
     kea.close()
   })
 
+  it('has its file back as well where the other server could not write its own', async () => {
+    const first = await double('first', ofSubnet(), {persist: true})
+    const second = await double('second', ofSubnet(), {persist: true, refuses: 'config-write'})
+    const both = keaBackend(
+      {server: 'kea', controls: [first.path, second.path], persist: true},
+      {segment: 'tenant-a', world: {sleep: async () => {}}},
+    )
+    const before = await both.statement(CLIENT)
+    await expect(both.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toThrow(/second: .*: put back$/)
+    expect([first, second].map(({config}) => givenRouter(config(), CLIENT))).toEqual(['10.0.0.2', undefined])
+    await both.restore(CLIENT, before)
+    expect([first, second].map(({config}) => config())).toEqual([ofSubnet(), ofSubnet()])
+    const writes = ({asked}: Double) => asked.filter((command) => command === 'config-write').length
+    expect([writes(first), writes(second), first.asked.at(-1)]).toEqual([2, 1, 'config-write'])
+    first.close()
+    second.close()
+  })
+
   it('is not told anything while no server of its pair answers clients, and tells how they are', async () => {
     const pair = {...ofSubnet({...BY_IP, duid: '00'}), 'hooks-libraries': [{library: 'libdhcp_ha.so'}]}
     const commands = ['reservation-update']
