@@ -110,7 +110,7 @@ export interface PeerStatus {
   readonly connected: boolean
   /** For how long that is so. */
   readonly since: string
-  /** The greatest of the directives here; equal at both where neither has news for the other. */
+  /** The greatest of the directives here; where the two servers' differ, one has news for the other. */
   readonly lastSequence: number
 }
 

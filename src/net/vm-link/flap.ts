@@ -51,5 +51,6 @@ export async function flapLink(link: VmLink, downMs: number): Promise<number> {
   )
 }
 
-const stuck = (link: VmLink, why: string): string =>
+/** Where a link may be down still, and the remedy. */
+export const stuck = (link: VmLink, why: string): string =>
   `the link of ${link.mac} may still be down, put it up by hand (${linkText(link)}): ${why}`

@@ -90,3 +90,18 @@ export async function nicOf(qmp: Qmp, mac: string, path: string): Promise<string
   if (found) return found.name
   throw new Failure('usage', `${path}: no virtio NIC of this VM says that its MAC is ${mac} (want its id in "nic")`)
 }
+
+/**
+ * @throws Failure `refused` if there is no such NIC, `usage` if it tells another MAC; only virtio ones tell any.
+ */
+export async function checkNic(qmp: Qmp, nic: string, mac: string, path: string): Promise<void> {
+  let told: string | undefined
+  try {
+    told = (await qmp.ask('query-rx-filter', FILTERS, {name: nic}))[0]?.['main-mac'].toLowerCase()
+  } catch (error) {
+    if (error instanceof Failure && error.message.includes("doesn't support rx-filter")) return
+    throw error
+  }
+  if (told !== undefined && told !== mac)
+    throw new Failure('usage', `${path}: the MAC of the NIC ${nic} is ${told}, not ${mac}`)
+}

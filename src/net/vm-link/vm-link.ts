@@ -3,7 +3,7 @@ import {Failure} from '../../errors.ts'
 import {anything} from '../json-shape.ts'
 import {tryCommand} from '../process/command.ts'
 import {virshFailure} from '../stream/qga-libvirt.ts'
-import {nicOf, openQmp} from './qmp.ts'
+import {checkNic, nicOf, openQmp} from './qmp.ts'
 
 /** Where the hypervisor is told, and of which NIC. JSON. */
 export interface VmLink {
@@ -35,25 +35,62 @@ export async function setLink(link: VmLink, up: boolean): Promise<void> {
   }
 }
 
-/** Whether it could be done: the NIC is found, and nothing is changed. Throws as {@link setLink}. */
-export async function checkLink(link: VmLink): Promise<void> {
-  if (link.qmp === undefined) return void (await virsh(link, ['domif-getlink', link.domain!, link.mac]))
-  const qmp = await openQmp(link.qmp)
+/**
+ * Whether it could be done; nothing is changed. Resolves to the link by QEMU's name of the NIC, which stays when the VM takes
+ * another MAC. Throws as {@link setLink}, and `refused` for a link that is down already, which somebody wants so; QEMU does not
+ * tell that.
+ */
+export async function checkLink(link: VmLink): Promise<VmLink> {
+  const {qmp: path, nic, mac} = link
+  if (path === undefined) return checkDomain(link)
+  const qmp = await openQmp(path)
   try {
-    if (link.nic === undefined) await nicOf(qmp, link.mac, link.qmp)
+    if (nic === undefined) return {...link, nic: await nicOf(qmp, mac, path)}
+    await checkNic(qmp, nic, mac, path)
+    return link
   } finally {
     qmp.close()
   }
 }
 
-async function byVirsh(link: VmLink, up: boolean): Promise<void> {
-  await virsh(link, ['domif-setlink', link.domain!, link.mac, up ? 'up' : 'down'])
+async function checkDomain(link: VmLink): Promise<VmLink> {
+  await checkRuns(link)
+  const said = await virsh(link, 'domif-getlink', '--interface', link.mac)
+  if (/ down$/.test(said.trim()))
+    throw new Failure('refused', `${linkText(link)}: the link of ${link.mac} is down already: left so`)
+  return link
 }
 
-async function virsh({domain, connect}: VmLink, words: readonly string[]): Promise<void> {
-  const to = connect === undefined ? [] : ['-c', connect]
-  const {code, stderr} = await tryCommand('virsh', [...to, '-q', ...words], {env: {LC_ALL: 'C'}})
-  if (code !== 0) throw virshFailure(`libvirt domain ${domain}`, stderr)
+async function byVirsh(link: VmLink, up: boolean): Promise<void> {
+  await checkRuns(link)
+  await virsh(link, 'domif-setlink', '--interface', link.mac, '--state', up ? 'up' : 'down')
+}
+
+/** One that was moved away leaves its definition behind, and virsh would change the link in that. */
+async function checkRuns(link: VmLink): Promise<void> {
+  const state = (await virsh(link, 'domstate')).trim()
+  if (state === 'shut off') throw new Failure('silent', `${linkText(link)}: does not run on this host (${state})`)
+}
+
+const ANSWER_MS = 5000
+
+/** The domain by its option: as a word alone, `--help` would be one of virsh's own, and end with code 0. */
+async function virsh(link: VmLink, command: string, ...words: readonly string[]): Promise<string> {
+  const where = linkText(link)
+  const to = link.connect === undefined ? [] : ['-c', link.connect]
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(new Failure('silent', `${where}: libvirt does not answer`)), ANSWER_MS)
+  try {
+    const {code, stdout, stderr} = await tryCommand(
+      'virsh',
+      [...to, '-q', command, '--domain', link.domain!, ...words],
+      {env: {LC_ALL: 'C'}, signal: late.signal},
+    )
+    if (code === 0) return stdout
+    throw virshFailure(where, stderr)
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 const AGAIN_MS = 200

@@ -97,7 +97,12 @@ export function controlSession(parts: ControlParts, lines: JsonLines): JsonSessi
       waiting = waiting ? waiting.then(() => take(line)) : take(line)
     },
     onTooLong: () => refuse(tooLong()),
-    onClose: () => parts.watchers.remove(lines),
+    onClose() {
+      const end = (): void => parts.watchers.remove(lines)
+      // What was asked before it closed may still come to be a watch.
+      if (waiting) void waiting.then(end)
+      else end()
+    },
   }
 }
 

@@ -16,7 +16,7 @@ export interface PeerLink {
    */
   tell(directive: Directive, askSinceMs?: number): Promise<PeerWord>
   status(): PeerStatus
-  /** The peer is there: if it is not being told, that is tried at once. */
+  /** The peer is there: if it is not being told, that is tried at once, or once more if it is being tried. */
   retry(): void
   /** Resolves when the connection is closed. */
   stop(): Promise<void>
@@ -58,6 +58,8 @@ export function peerLink(outside: PeerOutside): PeerLink {
   let wake = (): void => {}
   let state = {connected: false, sinceMs: outside.nowMs()}
   let why: string | undefined
+  /** It came while it was being tried. */
+  let isThere = false
 
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -96,7 +98,7 @@ export function peerLink(outside: PeerOutside): PeerLink {
     try {
       checkPeerAnswer(await peer.ask({self: outside.self, told} satisfies PeerRequest))
       word = 'taken'
-      if (!state.connected) {
+      if (!state.connected && pending!.size === 0) {
         state = {connected: true, sinceMs: outside.nowMs()}
         why = undefined
         outside.connected()
@@ -130,17 +132,19 @@ export function peerLink(outside: PeerOutside): PeerLink {
 
   async function run(): Promise<void> {
     for (let failures = 0; !stopping.signal.aborted; failures++) {
+      isThere = false
       const error = await speak().catch((thrown: Error) => thrown)
       if (stopping.signal.aborted) return
       if (state.connected) {
         failures = 0
+        isThere = false
         state = {connected: false, sinceMs: outside.nowMs()}
       }
       if (error && error.message !== why) {
         why = error.message
         outside.lost(why)
       }
-      await pause(Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** failures))
+      if (!isThere) await pause(Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** failures))
     }
   }
   const running = run()
@@ -156,7 +160,10 @@ export function peerLink(outside: PeerOutside): PeerLink {
         })
       })
     },
-    retry: () => wake(),
+    retry() {
+      isThere = true
+      wake()
+    },
     status: () => ({
       peer: outside.peer,
       connected: state.connected,

@@ -14,8 +14,9 @@ export interface PeerParts {
   warn: EngineOutside['warn']
 }
 
-/** One connection of the peer. Whatever is not taken is answered with why. */
-export function peerSession(parts: PeerParts, lines: JsonLines): JsonSession {
+/** One connection of the peer. Whatever is not taken is answered with why. `onPeer`: the first of it was taken. */
+export function peerSession(parts: PeerParts, lines: JsonLines, onPeer: () => void = () => {}): JsonSession {
+  let isNew = true
   const answer = (said: PeerAnswer): void => void lines.send(said)
   return {
     onLine(line) {
@@ -29,6 +30,9 @@ export function peerSession(parts: PeerParts, lines: JsonLines): JsonSession {
           const found = told.find(({directive}) => directive.segment === segment && directive.mac === mac)!
           makeAsk(parts, found)
         }
+        // Not earlier: two that take nothing of each other would each have the other one try again at once, for ever.
+        if (isNew) onPeer()
+        isNew = false
       } catch (error) {
         if (!(error instanceof Failure)) parts.warn('internal', `the peer met an internal error: ${whereOf(error)}`)
         answer({ok: false, error: (error as Error).message})

@@ -29,7 +29,7 @@ export interface PeerOptions {
 
 /** Both directions. */
 export interface Peering {
-  /** Listens for the peer, and tells that it came. @throws Failure `runtime` where it cannot. */
+  /** Listens for the peer, and tells that it came and was understood. @throws Failure `runtime` where it cannot. */
   listen(parts: PeerParts, say: Say, onPeer: () => void): Promise<{close(): Promise<void>}>
   /** Connects to the peer, for as long as it takes. */
   link(parts: PeerParts, say: Say, after: After): PeerLink
@@ -77,8 +77,7 @@ function listenForPeer(psk: PskPeer, parts: PeerParts, say: Say, onPeer: () => v
   }
   return listenPsk(psk, CONNECTIONS, refused, (socket) => {
     isSaid = false
-    onPeer()
-    answerJson(socket, PEER_LINE_LIMIT, (lines) => peerSession(parts, lines))
+    answerJson(socket, PEER_LINE_LIMIT, (lines) => peerSession(parts, lines, onPeer))
   })
 }
 

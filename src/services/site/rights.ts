@@ -74,8 +74,8 @@ function serverFiles({
 }
 
 /** Sockets of hypervisors are their users'. */
-const byLocalSocket = ({agent}: Vm): boolean =>
-  agent?.qga !== undefined || agent?.domain !== undefined || agent?.socket !== undefined
+const byLocalSocket = ({agent, dhcp}: Vm): boolean =>
+  [agent?.qga, agent?.domain, agent?.socket, dhcp?.guestAgent, dhcp?.carrier].some((each) => each !== undefined)
 
 /** Whether whoever has `held` can do what `wanted` asks for. */
 export const suffices = (held: Rights, wanted: Rights | undefined): boolean =>

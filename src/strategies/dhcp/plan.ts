@@ -247,5 +247,6 @@ function nothingFits(
     leftMs === undefined
       ? 'when it will ask by itself is not known'
       : `it asks by itself only within ${Math.ceil(leftMs / 1000)} s, longer than a switch may take, and a lease cannot be shortened after the fact`
-  return `${who} ${forcerenew}, and ${renewal}: configure its guest agent (vms.${name}.dhcp.guestAgent), as a last resort its link (vms.${name}.dhcp.carrier), or see docs/dhcp.md`
+  const link = kind && IGNORES_CARRIER.includes(kind) ? '' : `, as a last resort its link (vms.${name}.dhcp.carrier)`
+  return `${who} ${forcerenew}, and ${renewal}: configure its guest agent (vms.${name}.dhcp.guestAgent)${link}, or see docs/dhcp.md`
 }

@@ -4,6 +4,7 @@ import {forwards, isDead, type NamedGateway} from '../../domain/proof/gateway.ts
 import {ackText} from '../../domain/proof/lease.ts'
 import {judgeAfter, type Proof} from '../../domain/proof/proof.ts'
 import {Failure} from '../../errors.ts'
+import {stuck} from '../../net/vm-link/flap.ts'
 import {raiseLink} from '../../net/vm-link/vm-link.ts'
 import {askAbout, look, type Scene, subjectOf} from '../scene.ts'
 import {LISTEN_MS, type Standing} from '../standing.ts'
@@ -25,14 +26,36 @@ interface Known {
 
 /** Safe to do twice, and in another process. A VM that never took the new router is not made to ask. */
 export async function rollBack(plan: DhcpPlan, tools: Tools, stage: Stage): Promise<Verdict> {
+  if (plan.before === null) return goneBack(plan, tools, stage)
+  const down = await raiseLinks(plan)
+  const verdict = await goneBack(plan, tools, stage)
+  // One that is heard has its link.
+  if (down.length === 0 || verdict.uses !== null) return verdict
+  return {...verdict, ok: false, evidence: [...down, ...verdict.evidence]}
+}
+
+/** Whoever took a link down may have been killed, and what saw to it too. Resolves to what may be down still, in words. */
+async function raiseLinks({triggers}: DhcpPlan): Promise<readonly string[]> {
+  const down: string[] = []
+  for (const each of triggers) {
+    if (each.kind !== 'carrier') continue
+    try {
+      await raiseLink(each.link, RAISE_MS)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      down.push(stuck(each.link, error.message))
+    }
+  }
+  return down
+}
+
+async function goneBack(plan: DhcpPlan, tools: Tools, stage: Stage): Promise<Verdict> {
   const {before, statement} = plan
   if (before === null || statement === null) {
     const why = 'nobody looked at how things stood before, so that there is nothing to go back to'
     return {ok: false, code: 'unverified', uses: null, evidence: [why]}
   }
   const known = {before, statement}
-  // Whoever took it down may have been killed, and what saw to it too.
-  for (const each of plan.triggers) if (each.kind === 'carrier') await orUnknown(raiseLink(each.link, RAISE_MS))
   const sinceNs = stage.world.now()
   // None if the switch ended before it began.
   if (!tools.store.evidence(plan.vm.mac)) tools.store.beginSwitch(plan.vm.mac, sinceNs)

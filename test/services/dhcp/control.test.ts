@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest'
-import {controlSession, serverStatus, watchers} from '../../../src/services/dhcp/control.ts'
+import type {ServerStatus} from '../../../src/domain/dhcp/control.ts'
+import {type ControlParts, controlSession, serverStatus, watchers} from '../../../src/services/dhcp/control.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {verifyReconfigure} from '../../../src/wire/dhcp-auth.ts'
 import {
@@ -12,11 +13,12 @@ import {
   DHCPREQUEST,
 } from '../../../src/wire/dhcp-options.ts'
 import {clientMessage, factsFor, NOW, option, SERVER, STRANGER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
+import {until} from '../../support/until.ts'
 import {engineFor, types, vmDiscover, vmRenew, vmSelect} from './engine-in-memory.ts'
 
 describe('control', () => {
   const capable = {forcerenewNonceCapable: [1]}
-  function control(parts = engineFor()) {
+  function control(parts = engineFor(), more: Pick<ControlParts, 'peer'> = {}) {
     const {engine, renewer, clock} = parts
     const said: Record<string, unknown>[] = []
     const watching = watchers()
@@ -24,7 +26,8 @@ describe('control', () => {
     const control = {
       ...{engine, forcerenewer: renewer, nowMs: () => clock.nowMs, watchers: watching, warn: parts.outside.warn},
       ...{interfaceName: 'eth0', sinceMs: NOW, residentBytes: () => 1},
-      status: () => serverStatus(control),
+      status: (): ServerStatus => serverStatus(control),
+      ...more,
     }
     const session = controlSession(control, lines)
     const ask = (request: unknown) => {
@@ -193,6 +196,19 @@ describe('control', () => {
       dropped: {'not-a-request': 1},
       segments: [{segment: 'tenant-a', pool: {size: 4, free: 3}, bound: 1}, {segment: 'tenant-b'}],
     })
+  })
+
+  it('watch: ends with the connection, also where it waited for an answer before it', async () => {
+    const told = Promise.withResolvers<'unreachable'>()
+    const peer = {tell: () => told.promise, status: () => ({peer: '', connected: true, since: '', lastSequence: 0})}
+    const {ask, said, watching, session} = control(engineFor(), {peer})
+    ask({do: 'relocate', vm: 'web-07', site: 'y'})
+    ask({do: 'watch'})
+    session.onClose()
+    told.resolve('unreachable')
+    await until(async () => said.length === 2, 1000, 'both are answered')
+    await null
+    expect(watching.size).toBe(0)
   })
 
   it('watch: exchanges of one VM, and of nobody else, to those who asked', async () => {

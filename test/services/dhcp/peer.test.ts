@@ -1,9 +1,14 @@
 // Two servers in memory that tell each other what they are told.
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
 import {describe, expect, it} from 'vitest'
 import type {ServerStatus} from '../../../src/domain/dhcp/control.ts'
 import type {ServerFacts} from '../../../src/domain/dhcp/scope.ts'
 import {Failure} from '../../../src/errors.ts'
 import {controlSession, serverStatus, watchers} from '../../../src/services/dhcp/control.ts'
+import {afterMs} from '../../../src/services/dhcp/forcerenew.ts'
 import {peeringOf} from '../../../src/services/dhcp/peer.ts'
 import {type PeerConnection, type PeerLink, peerLink} from '../../../src/services/dhcp/peer-link.ts'
 import {type PeerSelf, readPeerRequest} from '../../../src/services/dhcp/peer-message.ts'
@@ -11,6 +16,7 @@ import {peerSession} from '../../../src/services/dhcp/peer-session.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {DHCPACK, DHCPFORCERENEW, DHCPNAK} from '../../../src/wire/dhcp-options.ts'
 import {booksFor, factsFor, factsWithVmAt, NOW, option, STRANGER, VM_MAC} from '../../domain/dhcp/maker.ts'
+import {until} from '../../support/until.ts'
 import {engineFor, types, vmDiscover, vmRenew, vmSelect} from './engine-in-memory.ts'
 
 const [A, B] = ['10.0.0.3', '10.0.0.4']
@@ -29,11 +35,16 @@ interface Server extends ReturnType<typeof engineFor> {
   ask(request: unknown): Promise<Record<string, unknown>>
 }
 
-/** Their wire is up, cut, or swallows all that is sent. */
-type Wire = 'up' | 'cut' | 'deaf'
+/** Their wire is up, cut, swallows all that is sent, or keeps whoever connects waiting until it fails. */
+type Wire = 'up' | 'cut' | 'deaf' | 'hung'
 
 function pair(over: {facts?: ServerFacts; selves?: readonly Partial<PeerSelf>[]} = {}) {
-  const wire = {state: 'up' as Wire, messages: [0, 0], cut: [] as (() => void)[]}
+  const wire = {
+    state: 'up' as Wire,
+    messages: [0, 0],
+    cut: [] as (() => void)[],
+    fail: undefined as (() => void) | undefined,
+  }
   const servers = ([A, B] as const).map((serverIdentifier, i) => made(serverIdentifier, over.selves?.[i] ?? {}))
 
   function made(serverIdentifier: string, self: Partial<PeerSelf>): Server {
@@ -99,6 +110,14 @@ function pair(over: {facts?: ServerFacts; selves?: readonly Partial<PeerSelf>[]}
       resolve()
     }
     wire.cut.push(close)
+    let answered: (value: unknown) => void = () => {}
+    const send = (value: unknown): number => {
+      answered(JSON.parse(JSON.stringify(value)))
+      return 0
+    }
+    const {self, engine, renewer, clock, outside} = to
+    const parts = {self, engine, forcerenewer: renewer, nowMs: () => clock.nowMs, warn: outside.warn}
+    const session = peerSession(parts, {send, close() {}}, () => to.link?.retry())
     return {
       closed,
       close,
@@ -106,15 +125,10 @@ function pair(over: {facts?: ServerFacts; selves?: readonly Partial<PeerSelf>[]}
         wire.messages[i]!++
         if (!isOpen) return gone.promise
         if (wire.state === 'deaf') return gone.promise
-        const {promise, resolve: answered} = Promise.withResolvers<unknown>()
-        const send = (value: unknown): number => {
-          answered(JSON.parse(JSON.stringify(value)))
-          return 0
-        }
-        const {self, engine, renewer, clock, outside} = to
-        const parts = {self, engine, forcerenewer: renewer, nowMs: () => clock.nowMs, warn: outside.warn}
-        peerSession(parts, {send, close() {}}).onLine(JSON.stringify(request))
-        return Promise.race([promise, gone.promise])
+        const answer = Promise.withResolvers<unknown>()
+        answered = answer.resolve
+        session.onLine(JSON.stringify(request))
+        return Promise.race([answer.promise, gone.promise])
       },
     }
   }
@@ -124,7 +138,9 @@ function pair(over: {facts?: ServerFacts; selves?: readonly Partial<PeerSelf>[]}
       server.link = peerLink({
         ...{peer: `${[B, A][i]}:647`, self, directives: engine.directives},
         async connect() {
-          if (wire.state === 'cut') throw new Failure('silent', 'nobody there')
+          const nobody = new Failure('silent', 'nobody there')
+          if (wire.state === 'hung') await new Promise((_, reject) => (wire.fail = () => reject(nobody)))
+          if (wire.state === 'cut') throw nobody
           return connection(servers[1 - i]!, i)
         },
         lastSequence: () => engine.lastSequence,
@@ -287,13 +303,41 @@ describe('two servers of one segment', () => {
   it('says once why the peer takes nothing, and tries less and less often', async () => {
     const {a, b, wire, start} = pair({selves: [{share: '1/2'}, {share: '1/2'}]})
     await start()
-    for (let i = 0; i < 100; i++) await a.wait(1000)
+    for (let i = 0; i < 100; i++) for (const each of [a, b]) await each.wait(1000)
     expect(a.said).toEqual(['it takes nothing: both give out the share 1/2 of the pools'])
-    expect(wire.messages[0]).toBeLessThan(10)
+    expect(Math.max(...wire.messages)).toBeLessThan(10)
     expect(b.engine.directives()).toEqual([])
     await a.ask(relocate('y'))
     await a.wait(60_000)
     expect(b.engine.directives()).toEqual([])
+  })
+
+  it('is not said to have been told while there is more than one message, and the last is not taken', async () => {
+    const {a, b, start, wire} = pair()
+    for (let i = 0; i < 250; i++)
+      a.engine.direct({segment: SEGMENT, mac: `02:00:00:01:${hex(i >> 8)}:${hex(i & 255)}`, site: 'y', nak: false})
+    b.engine.take(a.engine.directives().slice(0, 200))
+    b.clock.failCommits = true
+    await start()
+    for (let i = 0; i < 100; i++) await a.wait(1000)
+    expect(a.said).toEqual([expect.stringMatching(/^it takes nothing: /)])
+    expect(a.link!.status().connected).toBe(false)
+    expect(wire.messages[0]).toBeLessThan(20)
+  })
+
+  it('one that is heard while it is being tried is tried again at once', async () => {
+    const {a, b, wire, start, cut} = pair()
+    await start()
+    await cut()
+    wire.state = 'hung'
+    // Longer and longer pauses, and then an attempt that takes its time.
+    for (let i = 0; i < 40; i++) await a.wait(1000)
+    await a.ask(relocate('y'))
+    a.link!.retry()
+    wire.state = 'up'
+    wire.fail!()
+    await turn()
+    expect(knows(b)).toEqual(knows(a))
   })
 
   it('the word stays where it is not stored there, and is told again', async () => {
@@ -424,6 +468,49 @@ describe('what the peer says', () => {
     expect(engine.directives()).toEqual([])
   })
 })
+
+describe('two that do not fit each other', () => {
+  it('do not keep each other busy', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'gwswitch-peers-'))
+    const peerKey = join(dir, 'key')
+    writeFileSync(peerKey, 'ab'.repeat(32), {mode: 0o600})
+    await using open = new AsyncDisposableStack()
+    open.defer(() => rmSync(dir, {recursive: true}))
+    let heard = 0
+    const start = async (own: string, peer: string) => {
+      const share = '1/2'
+      const options = {peer: `${peer}:${PORT}`, listenPeer: `${own}:${PORT}`, peerKey, share} as const
+      const peering = peeringOf(options, own)!
+      const {engine, renewer, outside} = engineFor()
+      const parts = {
+        ...{engine, forcerenewer: renewer, nowMs: Date.now, warn: outside.warn},
+        get self(): PeerSelf {
+          heard++
+          return {server: own, segment: SEGMENT, share}
+        },
+      }
+      const said: string[] = []
+      const listening = await peering.listen(
+        parts,
+        () => {},
+        () => link.retry(),
+      )
+      open.defer(() => listening.close())
+      const link: PeerLink = peering.link(parts, ({message}) => said.push(message!), afterMs)
+      open.defer(() => link.stop())
+      return said
+    }
+    const one = await start('127.0.0.2', '127.0.0.3')
+    await until(async () => one.length > 0, 5000, 'nobody is there')
+    const other = await start('127.0.0.3', '127.0.0.2')
+    await until(async () => other.length > 0, 5000, 'it is refused')
+    await delay(1000)
+    expect(heard).toBeLessThan(10)
+  })
+})
+
+/** Of no service, and of no connection of this host. */
+const PORT = 4647
 
 describe('what is asked for about the peer', () => {
   it.each([

@@ -77,6 +77,15 @@ describe('serve site keeps of root', () => {
       [CAP_NET_RAW],
       ['/var/lib/gwswitch'],
     ],
+    ...['guestAgent: /run/qga', 'carrier: {qmp: /run/qmp}'].map((socket): [string, Case, number[], string[]] => [
+      `a hypervisor's socket (${socket}), though no DHCP server is in the inventory`,
+      {
+        change: (text) =>
+          strategies('dhcp')(text).replace('strategies: [dhcp],', `strategies: [dhcp], dhcp: {${socket}},`),
+      },
+      [CAP_NET_RAW, ...FILES],
+      ['/var/lib/gwswitch'],
+    ]),
     ["a shim's socket", {change: dhcp('{ server: shim }')}, [CAP_NET_RAW, ...FILES], ['/var/lib/gwswitch']],
     ["a DHCP server's socket", {change: dhcp('{ server: gwswitch }')}, [CAP_NET_RAW, ...FILES], ['/var/lib/gwswitch']],
   ])('%s', (_, given, capabilities, folders) => {

@@ -1,12 +1,18 @@
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
+import {iscBackend} from '../../../src/strategies/dhcp/backends/isc.ts'
 import {
   hostRoutes,
+  includedConfig,
   readIscConfig,
   routerOfRoutes,
   routesStatement,
   scopeRoutes,
   withoutRoutes,
 } from '../../../src/strategies/dhcp/backends/isc-routes.ts'
+import {CLIENT} from './support.ts'
 
 const IP = '10.0.0.10'
 const NAMED = 'option rfc3442-routes code 121 = array of integer 8;\n'
@@ -48,6 +54,32 @@ ${subnet(`pool { ${routes('10.0.0.9')} } if known { ${routes('10.0.0.9')} }`)} h
     ],
   ])('gives the router of the option 121 %s', (_, text, want) => {
     expect(routerOfRoutes(scopeRoutes(readIscConfig(text), IP))).toBe(want)
+  })
+
+  it('includes other files where it says so, or is not known', () => {
+    const files: Record<string, string> = {
+      main: `${NAMED}${subnet('', '10.0.0.0')}${subnet(' include "nine"; ', '10.9.0.0')}# include "none";`,
+      nine: `${routes('10.9.0.1')} # the last line`,
+      loop: 'include "loop";',
+      part: 'include "main"; include "none";',
+    }
+    const read = (path: string) => includedConfig(path, (each) => files[each])
+    const given = (ip: string) => routerOfRoutes(scopeRoutes(readIscConfig(read('main')!), ip))
+    expect([given(IP), given('10.9.0.10')]).toEqual([undefined, '10.9.0.1'])
+    expect(['none', 'part', 'loop'].map(read)).toEqual([undefined, undefined, undefined])
+  })
+
+  it('that says of a VM what cannot be read is left alone, also where that came after the plan', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'gwswitch-isc-'))
+    const config = join(dir, 'dhcpd.conf')
+    writeFileSync(config, `${NAMED}option rfc3442-routes = concat(option routers, 00);`)
+    const dhcp = {server: 'isc', config, leases: join(dir, 'leases'), omapi: '127.0.0.1:1'} as const
+    const backend = iscBackend(dhcp, {segment: 'tenant-a', world: {sleep: async () => {}}})
+    await expect(backend.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toMatchObject({
+      kind: 'refused',
+      message: 'dhcpd gives web-07 option 121, which outweighs the router, and its value cannot be read',
+    })
+    rmSync(dir, {recursive: true})
   })
 
   it('has values that cannot be read', () => {

@@ -69,6 +69,16 @@ describe("a client's reservation in Kea", () => {
     expect(placeOf(config, CLIENT)?.reservation).toEqual(want)
   })
 
+  const elsewhere = {id: 6, subnet: '10.1.0.0/24', reservations: [{'hw-address': CLIENT.mac}], 'option-data': [RX]}
+  it.each<[string, boolean, KeaConfig]>([
+    ['of another network', false, {subnet4: [elsewhere, SUBNET]}],
+    ['of its shared network', true, {'shared-networks': [{subnet4: [elsewhere, SUBNET]}]}],
+  ])('in a subnet %s is its own: %s', (_, isOwn, config) => {
+    expect([placeOf(config, CLIENT) !== undefined, givenRouter(config, CLIENT)]).toEqual(
+      isOwn ? [true, '10.0.0.1'] : [false, undefined],
+    )
+  })
+
   it.each<[string, KeaConfig, string]>([
     [
       'Kea reserves the address for another MAC',
@@ -156,6 +166,7 @@ describe('Kea by its control socket', () => {
   interface Double {
     readonly backend: ReturnType<typeof keaBackend>
     readonly asked: string[]
+    readonly path: string
     config(): KeaConfig
     close(): void
   }
@@ -193,6 +204,7 @@ describe('Kea by its control socket', () => {
         {segment: 'tenant-a', world: {sleep: async () => {}}},
       ),
       asked,
+      path,
       config: () => config,
       close: () => void open.close(),
     }
@@ -223,6 +235,38 @@ describe('Kea by its control socket', () => {
     await kea.backend.restore(CLIENT, before)
     expect(kea.asked.filter((command) => command === 'config-write')).toHaveLength(1)
     kea.close()
+  })
+
+  it('gives a client what it had, though a rollback cannot write its file, which is said', async () => {
+    const kea = await double('full', ofSubnet(), {persist: true, refuses: 'config-write'})
+    const before = await kea.backend.statement(CLIENT)
+    await keaBackend(
+      {server: 'kea', control: kea.path},
+      {segment: 'tenant-a', world: {sleep: async () => {}}},
+    ).setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})
+    await expect(kea.backend.restore(CLIENT, before)).rejects.toThrow(
+      /^\S+full: kea-dhcp4: config-write: Unable to open file \(persist\): its memory is as it was, its file is not$/,
+    )
+    expect(givenRouter(kea.config(), CLIENT)).toBeUndefined()
+    kea.close()
+  })
+
+  it('has its file back as well where the other server could not write its own', async () => {
+    const first = await double('first', ofSubnet(), {persist: true})
+    const second = await double('second', ofSubnet(), {persist: true, refuses: 'config-write'})
+    const both = keaBackend(
+      {server: 'kea', controls: [first.path, second.path], persist: true},
+      {segment: 'tenant-a', world: {sleep: async () => {}}},
+    )
+    const before = await both.statement(CLIENT)
+    await expect(both.setRouter(CLIENT, {ip: '10.0.0.2', site: 'y'})).rejects.toThrow(/second: .*: put back$/)
+    expect([first, second].map(({config}) => givenRouter(config(), CLIENT))).toEqual(['10.0.0.2', undefined])
+    await both.restore(CLIENT, before)
+    expect([first, second].map(({config}) => config())).toEqual([ofSubnet(), ofSubnet()])
+    const writes = ({asked}: Double) => asked.filter((command) => command === 'config-write').length
+    expect([writes(first), writes(second), first.asked.at(-1)]).toEqual([2, 1, 'config-write'])
+    first.close()
+    second.close()
   })
 
   it('is not told anything while no server of its pair answers clients, and tells how they are', async () => {

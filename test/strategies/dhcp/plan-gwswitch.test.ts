@@ -4,10 +4,12 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
+import type {SegmentDhcp} from '../../../src/domain/inventory/segment-dhcp.ts'
 import {resolveSwitchover, switchoverFrom} from '../../../src/domain/inventory/switchover.ts'
 import {serveJson} from '../../../src/net/stream/json-lines.ts'
 import type {UnixServer} from '../../../src/net/stream/unix-socket.ts'
-import {controlSession, serverStatus, watchers} from '../../../src/services/dhcp/control.ts'
+import {type ControlParts, controlSession, serverStatus, watchers} from '../../../src/services/dhcp/control.ts'
+import {backendFor} from '../../../src/strategies/dhcp/backends/backends.ts'
 import type {DhcpPlan} from '../../../src/strategies/dhcp/plan.ts'
 import {planDhcp} from '../../../src/strategies/dhcp/plan.ts'
 import {factsFor, type Options} from '../../domain/dhcp/maker.ts'
@@ -40,11 +42,12 @@ async function served(options: Options, times: {leaseS?: number; t1S?: number}):
   return server
 }
 
-async function listen({engine, renewer, clock, outside}: Server): Promise<void> {
+async function listen({engine, renewer, clock, outside}: Server, peer?: ControlParts['peer']): Promise<void> {
   await socket?.close()
   const parts = {
     ...{engine, forcerenewer: renewer, nowMs: () => clock.nowMs, watchers: watchers(), warn: outside.warn},
     ...{interfaceName: 'eth0', sinceMs: 0, residentBytes: () => 1},
+    ...(peer && {peer}),
     status: () => serverStatus(parts),
   }
   socket = await serveJson(join(dir, 'sock'), {lineLimit: 16_384, connectionLimit: 8}, (lines) =>
@@ -107,4 +110,28 @@ describe('a plan with gwswitch serve dhcp', () => {
     server.pass(60_000)
     await expect(plan(server)).rejects.toThrow('and when it will ask by itself is not known')
   })
+})
+
+it('a plan says that the other server of the segment is out of reach, and a switch that it was not told', async () => {
+  const server = await served(UDHCPC, {leaseS: 10})
+  const caution =
+    'the other DHCP server of the segment (10.0.0.4:647) is out of reach: it is told when it is back, and a client that it answers until then gets what it gave before'
+  for (const [connected, word] of [
+    [true, 'taken'],
+    [true, 'unreachable'],
+    [false, 'unreachable'],
+  ] as const) {
+    await listen(server, {
+      status: () => ({peer: '10.0.0.4:647', connected, since: '', lastSequence: 0}),
+      tell: async () => word,
+    })
+    const {cautions, server: dhcp} = await plan(server)
+    expect(cautions.includes(caution)).toBe(!connected)
+    const backend = backendFor(dhcp as unknown as SegmentDhcp, {segment: 'tenant-a', world: {sleep: async () => {}}})
+    const client = {name: 'web-07', ip: '10.0.0.10', mac: '02:00:00:00:00:10'}
+    await backend.setRouter(client, {site: 'y', ip: '10.0.0.2'})
+    expect(await backend.condition!()).toBe(
+      word === 'taken' ? undefined : 'the other DHCP server of the segment (10.0.0.4:647) is out of reach',
+    )
+  }
 })

@@ -134,9 +134,11 @@ describe('a plan of the dhcp strategy', () => {
     // No time is left for it, and its client asks by itself.
     expect(await kinds({vm: vm('networkd'), segment: ', renewEvery: 20'})).toEqual(['wait'])
     expect(await kinds({vm: vm('udhcpc'), segment: ', renewEvery: 5'})).toEqual(['wait'])
-    await expect(plan({vm: vm('networkmanager')})).rejects.toThrow(
+    await expect(plan({vm: ', dhcp: {client: networkd}'})).rejects.toThrow(
       'as a last resort its link (vms.web-07.dhcp.carrier)',
     )
+    // It is of no use to that one.
+    await expect(plan({vm: vm('networkmanager')})).rejects.toThrow(/dhcp\.guestAgent\), or see docs\/dhcp\.md$/)
     open.close()
 
     // Not its hypervisor.

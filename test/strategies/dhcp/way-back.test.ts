@@ -1,4 +1,5 @@
 // How a switch by DHCP is taken back, with a VM, its server and the time in memory.
+import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import type {NamedGateway} from '../../../src/domain/proof/gateway.ts'
 import {Failure} from '../../../src/errors.ts'
@@ -125,6 +126,20 @@ describe('a rollback', () => {
     const back = await dhcp.rollback(plan, stage(world))
     expect(back).toMatchObject({ok: false, uses: RY})
     expect(back.evidence[0]).toContain('is gwswitch serve dhcp running?')
+  })
+
+  it('says that a link may still be down where its hypervisor does not answer, and takes silence for nothing else', async () => {
+    await serve()
+    const link = {mac: CLIENT.mac, qmp: join(lab.dir, 'no-qmp')}
+    const plan = {...planOf([{kind: 'carrier', link, longestMs: 1000}]), ...lookedAt(RX), serial: '-1'}
+    const back = await dhcp.rollback({...plan, before: {uses: null, away: true}}, stage(worldWith(vmBehind())))
+    expect(back).toMatchObject({ok: false, uses: null})
+    expect(back.evidence[0]).toMatch(
+      /^the link of 02:00:00:00:00:10 may still be down, put it up by hand \(QMP .*no such socket/,
+    )
+    const seen = await dhcp.rollback(plan, stage(worldWith(vmBehind(() => RX.mac))))
+    expect(seen).toMatchObject({ok: true, uses: RX})
+    expect(seen.evidence.join()).not.toContain('may still be down')
   })
 
   it('makes the VM ask also where the server took it and could not say so, which is said', async () => {

@@ -5,6 +5,7 @@ import {
   type ControlResponse,
   DEFAULT_CONTROL_SOCKET,
   DEFAULT_SHIM_SOCKET,
+  type PeerStatus,
 } from '../../../domain/dhcp/control.ts'
 import type {SegmentDhcp} from '../../../domain/inventory/segment-dhcp.ts'
 import {Failure} from '../../../errors.ts'
@@ -58,6 +59,8 @@ export async function shimKnows(
   return {port, router: nextRouter}
 }
 
+const away = ({peer}: PeerStatus): string => `the other DHCP server of the segment (${peer}) is out of reach`
+
 function socketBackend(kind: 'gwswitch' | 'shim', what: string, control: string, segment: string): DhcpBackend {
   const server = sharedJson(control, what)
   async function ask<D extends ControlRequest['do']>(
@@ -79,16 +82,26 @@ function socketBackend(kind: 'gwswitch' | 'shim', what: string, control: string,
       throw error
     }
   }
+  /** Of the other server, when something was last said. */
+  let word: ControlAnswers['relocate']['peer']
   return {
     kind,
     reach: `${what} by ${control}`,
     async check(client) {
-      const {segments} = await ask({do: 'status'})
-      if (segments.some((each) => each.segment === segment)) return []
+      const {segments, peer} = await ask({do: 'status'})
+      if (segments.some((each) => each.segment === segment)) {
+        const meanwhile = 'it is told when it is back, and a client that it answers until then gets what it gave before'
+        return !peer || peer.connected ? [] : [`${away(peer)}: ${meanwhile}`]
+      }
       throw new Failure('usage', `${what} at ${control} does not serve segment ${segment} of ${client.name}`)
     },
+    async condition() {
+      const {peer} = await ask({do: 'status'})
+      return peer && (!peer.connected || word === 'unreachable') ? away(peer) : undefined
+    },
     async setRouter(client, {site, ip}) {
-      const {router} = await ask({do: 'relocate', vm: client.mac, site, trigger: false})
+      const {router, peer} = await ask({do: 'relocate', vm: client.mac, site, trigger: false})
+      word = peer
       if (router === ip) return
       throw new Failure(
         'refused',
@@ -99,8 +112,9 @@ function socketBackend(kind: 'gwswitch' | 'shim', what: string, control: string,
       const {said = null, router = null} = await ask({do: 'site', vm: client.mac})
       return {router, own: said, legible: true}
     },
-    restore: async (client, {own}) =>
-      void (await ask({do: 'relocate', vm: client.mac, site: own as string | null, trigger: false})),
+    async restore(client, {own}) {
+      word = (await ask({do: 'relocate', vm: client.mac, site: own as string | null, trigger: false})).peer
+    },
     async lastTransaction(client) {
       const found = await transaction(client)
       if (!found) return undefined

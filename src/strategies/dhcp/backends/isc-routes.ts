@@ -33,6 +33,26 @@ export interface IscConfig {
 
 const WORDS = /#[^\n]*|"(?:[^"\\]|\\.)*"|[{};]|[^\s{};"#]+/g
 
+const INCLUDES = /#[^\n]*|"(?:[^"\\]|\\.)*"|(?<![\w.-])include\s+"([^"]+)"\s*;/g
+const DEEPEST = 8
+
+/** A configuration with what it includes, where it does; undefined if it cannot be read, or not all of it. */
+export function includedConfig(
+  path: string,
+  read: (path: string) => string | undefined,
+  depth = 0,
+): string | undefined {
+  let isWhole = true
+  const included = (words: string, file?: string): string => {
+    if (file === undefined) return words
+    const part = includedConfig(file, read, depth + 1)
+    isWhole &&= part !== undefined
+    return `${part}\n`
+  }
+  const text = depth > DEEPEST ? undefined : read(path)?.replace(INCLUDES, included)
+  return isWhole ? text : undefined
+}
+
 /** Reads dhcpd.conf(5), as far as it says anything of these options. */
 export function readIscConfig(text: string): IscConfig {
   const root: Block = {head: '', outer: undefined}

@@ -7,7 +7,15 @@ import type {Ipv4, Mac} from '../../../wire/address.ts'
 import type {DhcpBackend, DhcpClient} from './backend.ts'
 import {alone, type BackendStage, nonceFrom, omapiLock} from './context.ts'
 import {type IscHost, iscHost, iscRouter, withIscRouter} from './isc-leases.ts'
-import {hostRoutes, readIscConfig, routerOfRoutes, routesStatement, scopeRoutes, withoutRoutes} from './isc-routes.ts'
+import {
+  hostRoutes,
+  includedConfig,
+  readIscConfig,
+  routerOfRoutes,
+  routesStatement,
+  scopeRoutes,
+  withoutRoutes,
+} from './isc-routes.ts'
 import {type LogReader, transactionLog} from './transaction-log.ts'
 
 export const ISC_OMAPI = '127.0.0.1:7911'
@@ -63,9 +71,11 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     })
   }
 
+  const wholeConfig = (): string | undefined => includedConfig(config, textIfReadable)
+
   /** Option 121, and 249: of the client's host, else of everybody at its address, and what it may be called. */
   function routesFor({ip}: Pick<DhcpClient, 'ip'>, host: IscHost | undefined) {
-    const known = readIscConfig(withIncluded(config) ?? '')
+    const known = readIscConfig(wholeConfig() ?? '')
     const own = hostRoutes(host?.statements ?? '', known)
     // One without a default route is the same whichever gateway: it need not be said of the client alone.
     const scope = scopeRoutes(known, ip).filter(
@@ -74,25 +84,31 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     return {known, all: [...own, ...scope]}
   }
 
+  /** The same. @throws Failure `refused` for one that cannot be read: another one in its place would take routes away. */
+  function readRoutesFor(client: DhcpClient, host: IscHost | undefined) {
+    const found = routesFor(client, host)
+    const unread = found.all.find(({routes}) => !routes)
+    if (!unread) return found
+    throw new Failure(
+      'refused',
+      `dhcpd gives ${client.name} option ${unread.code}, which outweighs the router, and its value cannot be read`,
+    )
+  }
+
   return {
     kind: 'isc',
     reach: `dhcpd by OMAPI at ${omapi}`,
     async check(client) {
       await omshell(host(client.mac))
-      const unread = routesFor(client, iscHost(readText(leases) ?? '', client.mac)).all.find(({routes}) => !routes)
-      if (unread)
-        throw new Failure(
-          'refused',
-          `dhcpd gives ${client.name} option ${unread.code}, which outweighs the router, and its value cannot be read`,
-        )
-      if (withIncluded(config) !== undefined) return []
+      readRoutesFor(client, iscHost(readText(leases) ?? '', client.mac))
+      if (wholeConfig() !== undefined) return []
       return [
         `whether dhcpd gives everybody option 121, which outweighs the router, is not known: ${config} cannot be read here (segments.*.dhcp.config)`,
       ]
     },
     async setRouter(client, {ip}) {
       const told = iscHost(readText(leases) ?? '', client.mac)
-      const {known, all} = routesFor(client, told)
+      const {known, all} = readRoutesFor(client, told)
       const others = withIscRouter(withoutRoutes(told?.statements ?? '', known), ip)
       const statements = [others, ...all.map((each) => routesStatement(each, ip))].join(' ')
       await replace(client, {name: client.name, ip: client.ip, statements})
@@ -122,21 +138,6 @@ export function iscBackend(dhcp: SegmentDhcp, {world}: BackendStage): DhcpBacken
     nonce: nonceFrom(dhcp),
   }
 }
-
-/** A configuration with what it includes; undefined if it cannot be read, or not all of it. */
-function withIncluded(path: string, depth = 0): string | undefined {
-  const text = depth > DEEPEST ? undefined : textIfReadable(path)
-  if (text === undefined) return undefined
-  const parts = [text]
-  for (const [, file] of text.matchAll(/^\s*include\s+"([^"]+)"\s*;/gm)) {
-    const part = withIncluded(file!, depth + 1)
-    if (part === undefined) return undefined
-    parts.push(part)
-  }
-  return parts.join('\n')
-}
-
-const DEEPEST = 8
 
 /** omshell repeats the object after `open`; found ones have a name or a MAC as known to dhcpd. */
 const isFound = (output: string): boolean => !/can't open object: not found/.test(output)

@@ -84,10 +84,10 @@ export function placeOf(
   }
   const of = (list: readonly KeaReservation[] = []): KeaReservation | undefined =>
     list.filter((each) => isOf(each, client)).toSorted((one, other) => rank(one) - rank(other))[0]
-  // A MAC may be reserved in the subnets of others as well.
-  const all = [...subnets(config)].toSorted(
-    (one, other) => Number(holds(other, client.ip)) - Number(holds(one, client.ip)),
-  )
+  // A MAC may be reserved in the subnets of others as well: Kea looks in the client's own, and those on its shared network.
+  const home = (subnet: KeaSubnet): boolean => holds(subnet, client.ip)
+  const network = config['shared-networks']?.find(({subnet4}) => subnet4?.some(home))?.subnet4 ?? []
+  const all = new Set([...[...subnets(config)].filter(home), ...network])
   for (const subnet of all) {
     const reservation = of(subnet.reservations)
     if (reservation) return {reservation, subnet}

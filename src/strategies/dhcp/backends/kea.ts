@@ -101,14 +101,13 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
     } else await setConfig(changed)
   }
 
-  /** A change that its file does not take is none: a restart would undo it. */
-  async function persist(undo: () => Promise<void>): Promise<void> {
+  /** `refused` sees to the memory where the file is not written, and says what became of it. */
+  async function persist(refused: () => Promise<string>): Promise<void> {
     try {
       await ask('config-write', anything)
     } catch (error) {
       if (!(error instanceof Failure)) throw error
-      await undo()
-      throw new Failure(error.kind, `${control}: ${error.message} (persist): put back`)
+      throw new Failure(error.kind, `${control}: ${error.message} (persist): ${await refused()}`)
     }
   }
 
@@ -133,7 +132,14 @@ function keaServer(control: string, dhcp: SegmentDhcp, world: BackendStage['worl
         const same = isDeepStrictEqual(changed, now)
         if (same && isBack) return
         if (!same) await turn(now, changed, client)
-        if (dhcp.persist) await persist(async () => void (same || (await turn(changed, now, client))))
+        if (!dhcp.persist) return
+        await persist(async () => {
+          // A VM is rather given what it had, until a restart, than the new router for good.
+          if (isBack) return 'its memory is as it was, its file is not'
+          // A change that its file does not take is none: a restart would undo it.
+          if (!same) await turn(changed, now, client)
+          return 'put back'
+        })
       }),
   }
 }
