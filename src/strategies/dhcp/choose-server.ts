@@ -3,8 +3,8 @@ import {DEFAULT_SHIM_SOCKET} from '../../domain/dhcp/control.ts'
 import type {SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
 import type {Segment} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
+import {isListening} from '../../net/stream/unix-socket.ts'
 import type {DhcpClient, GivenGateway} from './backends/backend.ts'
-import {orUnknown} from './backends/context.ts'
 import {shimKnows} from './backends/gwswitch.ts'
 
 export interface ChosenServer {
@@ -15,7 +15,8 @@ export interface ChosenServer {
 
 /**
  * A shim that has the VM at a port of this host changes what every server says to it: nothing that a server is told counts
- * then. @throws Failure `usage` where there is none, and the inventory names no server.
+ * then. @throws Failure `usage` where there is none, and the inventory names no server; what its socket said, where there is
+ * one that was not asked.
  */
 export async function chooseServer(
   segment: Segment,
@@ -25,18 +26,38 @@ export async function chooseServer(
 ): Promise<ChosenServer> {
   const {dhcp, name} = segment
   if (dhcp?.server === 'shim') return {dhcp}
-  const known = await orUnknown(shimKnows(control, client))
-  if (known?.router === to.ip && known.port !== null) {
-    const {address, state, renewEvery} = dhcp ?? {}
-    const inPlace = dhcp === undefined ? '' : `; ${dhcp.server}, the server of the inventory, is told nothing`
-    return {
-      dhcp: {server: 'shim', control, address, state, renewEvery},
-      caution: `go by gwswitch serve dhcp-shim at ${control}, which has ${client.name} at ${known.port}${inPlace}`,
-    }
+  const unasked = {caution: undefined as string | undefined}
+  try {
+    const shim = await shimFor(segment, client, to, control)
+    if (shim) return shim
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    const isThere = error.kind !== 'silent' || (await isListening(control))
+    if (isThere && dhcp === undefined) throw error
+    if (isThere) unasked.caution = `do not know whether a shim here changes what ${dhcp!.server} says: ${error.message}`
   }
-  if (dhcp) return {dhcp}
+  if (dhcp) return {dhcp, ...unasked}
   throw new Failure(
     'usage',
     `the dhcp strategy needs to know the DHCP server of ${name}: want segments.${name}.dhcp in the inventory, or gwswitch serve dhcp-shim at the VM's hypervisor`,
   )
+}
+
+/** Undefined where no shim has the VM at a port, and where it leaves to the server which gateway of its site that is. */
+async function shimFor(
+  {dhcp, gateways}: Segment,
+  client: DhcpClient,
+  to: GivenGateway,
+  control: string,
+): Promise<ChosenServer | undefined> {
+  const known = await shimKnows(control, client)
+  if (known === undefined || known.port === null) return undefined
+  const isOfItsSite = gateways.some(({ip, site}) => ip === known.router && site === to.site)
+  if (isOfItsSite && known.router !== to.ip) return undefined
+  const {address, state, renewEvery} = dhcp ?? {}
+  const inPlace = dhcp === undefined ? '' : `; ${dhcp.server}, the server of the inventory, is told nothing`
+  return {
+    dhcp: {server: 'shim', control, address, state, renewEvery},
+    caution: `go by gwswitch serve dhcp-shim at ${control}, which has ${client.name} at ${known.port}${inPlace}`,
+  }
 }

@@ -1,9 +1,10 @@
 // The back end of a shim, and when it is the one that counts.
-import {mkdtempSync, rmSync} from 'node:fs'
+import {chmodSync, mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import type {SegmentDhcp} from '../../../src/domain/inventory/segment-dhcp.ts'
+import {serveJson} from '../../../src/net/stream/json-lines.ts'
 import {backendFor} from '../../../src/strategies/dhcp/backends/backends.ts'
 import {chooseServer} from '../../../src/strategies/dhcp/choose-server.ts'
 import {derivedNonce} from '../../../src/wire/dhcp-auth.ts'
@@ -99,7 +100,20 @@ describe('the server that counts', () => {
     ['a shim that has the VM at a port', undefined, Y, (made) => made.lease(1), shim],
     ['such a shim before the server of the inventory', kea, Y, (made) => made.lease(1), () => ({...kea, ...shim()})],
     ['the shim that the inventory names', named, Y, (made) => made.lease(1), () => named],
-    ['the inventory’s where the shim gives another gateway', kea, X, (made) => made.lease(1), () => kea],
+    [
+      'such a shim, which will refuse it, for another site',
+      kea,
+      X,
+      (made) => made.lease(1),
+      () => ({...kea, ...shim()}),
+    ],
+    [
+      'the inventory’s for another gateway of the shim’s own site, which the shim lets pass',
+      kea,
+      {site: 'y', ip: '10.0.0.9'},
+      (made) => made.lease(1),
+      () => kea,
+    ],
     ['the inventory’s where the shim has not heard the VM', kea, Y, () => {}, () => kea],
     [
       'the inventory’s where the VM is at no port of the shim',
@@ -123,6 +137,31 @@ describe('the server that counts', () => {
     expect(caution).toContain(`web-07 at ${PORT.name}; kea, the server of the inventory, is told nothing`)
     expect((await choose(undefined)).caution).not.toContain('inventory')
     expect((await choose(named)).caution).toBeUndefined()
+  })
+
+  const deaf = async () => {
+    const server = await serveJson(control(), {lineLimit: 100, connectionLimit: 8}, ({close}) => ({
+      ...{onLine: close, onTooLong: close, onClose: () => {}},
+    }))
+    open.defer(() => server.close())
+  }
+  const others = async () => {
+    await listening()
+    chmodSync(dir, 0o755)
+    process.seteuid!(65534)
+    open.defer(() => process.seteuid!(0))
+  }
+
+  it.skipIf(process.geteuid?.() !== 0).each([
+    ['does not answer', deaf, 'silent', /went away/],
+    ['is not ours to ask', others, 'privilege', /is not ours to open/],
+  ])('is not guessed where there is a shim that %s', async (_, prepare, kind, why) => {
+    await prepare()
+    await expect(choose(undefined)).rejects.toMatchObject({kind, message: expect.stringMatching(why)})
+    const {dhcp, caution} = await choose(kea)
+    expect(dhcp).toEqual(kea)
+    expect(caution).toMatch(/do not know whether a shim here changes what kea says: /)
+    expect(caution).toMatch(why)
   })
 
   it('is wanted in the inventory, or a shim', async () => {
