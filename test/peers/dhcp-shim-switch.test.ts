@@ -34,6 +34,8 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
 
       const there = await switchAt(lab, 'x')
       expect([there.code, there.stderr]).toEqual([2, expect.stringContaining(`gives web-07 ${ry.ip}, not ${rx.ip}`)])
+      const past = await lab.gwswitchIn(lab.hy, 'switch', 'web-07', '--to', 'y', '-i', 'dci')
+      expect([past.code, past.stderr]).toEqual([2, expect.stringContaining('want -i vm0')])
       const plan = await switchAt(lab, 'y', '--dry-run')
       expect(plan.stdout).toContain('tell no DHCP server anything')
       expect(plan.stdout).toContain('by an authenticated FORCERENEW')

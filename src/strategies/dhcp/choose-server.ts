@@ -4,7 +4,8 @@ import type {SegmentDhcp} from '../../domain/inventory/segment-dhcp.ts'
 import type {Segment} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
 import {isListening} from '../../net/stream/unix-socket.ts'
-import type {DhcpClient, GivenGateway} from './backends/backend.ts'
+import type {World} from '../../net/world.ts'
+import type {DhcpBackend, DhcpClient, GivenGateway} from './backends/backend.ts'
 import {shimKnows} from './backends/gwswitch.ts'
 
 export interface ChosenServer {
@@ -60,4 +61,24 @@ async function shimFor(
     dhcp: {server: 'shim', control, address, state, renewEvery},
     caution: `go by gwswitch serve dhcp-shim at ${control}, which has ${client.name} at ${known.port}${inPlace}`,
   }
+}
+
+/**
+ * What a shim makes of a reply is at the client's own port: past the others of the bridge it goes as its server said it, if
+ * at all. @throws Failure `usage` for one of these.
+ */
+export async function checkVantage(
+  via: string,
+  client: DhcpClient,
+  {portOf}: Pick<DhcpBackend, 'portOf'>,
+  {bridgeOf}: Pick<World, 'bridgeOf'>,
+): Promise<void> {
+  const port = await portOf?.(client)
+  if (port === undefined || port === via) return
+  const [own, other] = await Promise.all([port, via].map((name) => bridgeOf?.(name)))
+  if (own?.portOf === undefined || own.portOf !== other?.portOf) return
+  throw new Failure(
+    'usage',
+    `${client.name} is at ${port}, and what its shim gives it does not pass ${via}: want -i ${port}`,
+  )
 }

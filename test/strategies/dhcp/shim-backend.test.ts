@@ -6,7 +6,7 @@ import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import type {SegmentDhcp} from '../../../src/domain/inventory/segment-dhcp.ts'
 import {serveJson} from '../../../src/net/stream/json-lines.ts'
 import {backendFor} from '../../../src/strategies/dhcp/backends/backends.ts'
-import {chooseServer} from '../../../src/strategies/dhcp/choose-server.ts'
+import {checkVantage, chooseServer} from '../../../src/strategies/dhcp/choose-server.ts'
 import {derivedNonce} from '../../../src/wire/dhcp-auth.ts'
 import {inventory, NOW, SERVER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
 import {PORT, SECRET, type ShimInMemory, shimInMemory} from '../../services/shim-in-memory.ts'
@@ -87,6 +87,23 @@ describe('a shim as back end', () => {
     const checked = backend().check(CLIENT, to)
     if (problem === undefined) await checked
     else await expect(checked).rejects.toMatchObject({kind: 'usage', message: expect.stringMatching(problem)})
+  })
+})
+
+describe('where a shim’s word is seen', () => {
+  const BRIDGES: Readonly<Record<string, string>> = {[PORT.name]: 'br0', vx0: 'br0', tap0: 'fwbr0'}
+  const world = {bridgeOf: async (name: string) => ({portOf: BRIDGES[name], isBridge: false})}
+
+  it.each([
+    ['at the VM’s port', PORT.name, true],
+    ['at what lies behind it', 'tap0', true],
+    ['at what is no bridge port', 'eth9', true],
+    ['not at another port of the bridge', 'vx0', false],
+  ])('is %s', async (_, via, sees) => {
+    await listening()
+    const checked = checkVantage(via, CLIENT, backend(), world)
+    if (sees) await checked
+    else await expect(checked).rejects.toMatchObject({kind: 'usage', message: expect.stringContaining('want -i vnet0')})
   })
 })
 
