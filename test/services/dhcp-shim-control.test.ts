@@ -113,6 +113,30 @@ describe('the control socket of a shim', () => {
     expect(shim.said.at(-1)).not.toHaveProperty('answer')
   })
 
+  it.each<[string, (shim: ShimInMemory) => void, number, boolean]>([
+    ['that is due', (shim) => shim.lease(1), 59_000, true],
+    ['that came so late that it was elsewhere meanwhile', (shim) => shim.lease(1), 61_000, false],
+    [
+      'of one that is overdue',
+      (shim) => {
+        shim.lease(1)
+        shim.clock.nowMs += 60_000
+      },
+      29_000,
+      true,
+    ],
+    ['of one that it has not heard', () => {}, 86_000_000, true],
+    ['of one that it has not heard for a day', () => {}, 87_000_000, false],
+  ])('refuses, or does not, a renewal %s', async (_, before, afterMs, isRefused) => {
+    const shim = shimInMemory('y')
+    const ask = await asker(shim)
+    before(shim)
+    await ask({do: 'nak', vm: 'web-07'})
+    shim.clock.nowMs += afterMs
+    shim.lease(2)
+    expect(shim.said.at(-1)!.answer === 'DHCPNAK').toBe(isRefused)
+  })
+
   it('gives the gateway of its own site, whatever is wanted', async () => {
     const ask = await asker(shimInMemory('y'))
     expect(await ask({do: 'relocate', vm: 'web-07', site: 'x'})).toMatchObject({

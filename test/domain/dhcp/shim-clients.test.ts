@@ -153,7 +153,7 @@ describe('a client whose next renewal is to be refused', () => {
     const {asks, says, clients} = shim(SECRET)
     asks({clientIdentifier: Uint8Array.of(1, 2)})
     says()
-    clients.refused.add(VM_MAC)
+    clients.refused.set(VM_MAC, NOW + 1)
     asks({clientIdentifier: Uint8Array.of(1, 2)}, {...RENEWING, xid: 2})
     const {message, verdict, answer} = says(ACK, {xid: 2})
     expect(verdict).toMatchObject({kind: 'changed', changes: {answer: 'DHCPNAK'}})
@@ -167,7 +167,7 @@ describe('a client whose next renewal is to be refused', () => {
 
   it('gets none once it has begun anew by itself', () => {
     const {asks, says, clients} = shim(SECRET)
-    clients.refused.add(VM_MAC)
+    clients.refused.set(VM_MAC, NOW + 1)
     asks({serverIdentifier: SERVER})
     expect([option(says().message, 'messageType'), clients.refused.size]).toEqual([DHCPACK, 0])
   })
