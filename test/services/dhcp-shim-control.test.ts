@@ -245,6 +245,37 @@ describe('a VM that comes from another hypervisor', () => {
     expect(await (await asker(shim))({do: 'transaction', vm: 'web-07'})).not.toHaveProperty('port')
   })
 
+  it('is at a port of this shim, whatever another bridge has its MAC', async () => {
+    const shim = shimInMemory('y', null)
+    shim.lease(1)
+    shim.clock.nowMs += 60_000
+    shim.fdb.push({...AT_PORT, port: 'tap-of-another'}, AT_PORT)
+    expect(await (await asker(shim))({do: 'transaction', vm: 'web-07'})).toMatchObject({port: PORT.name})
+  })
+
+  it('is looked for also after the clock was set back', async () => {
+    const shim = shimInMemory('x', null)
+    shim.lease(1)
+    shim.clock.nowMs -= 3_600_000
+    shim.fdb.push({...AT_PORT, port: UPLINK.name})
+    expect(await (await asker(shim))({do: 'transaction', vm: 'web-07'})).not.toHaveProperty('port')
+  })
+
+  it('is known to everybody who asked before the answer came', async () => {
+    const [there, here] = [shimInMemory('x'), shimInMemory('y')]
+    there.lease(0xaabb)
+    // It takes a while.
+    here.sent.push = (...asked) =>
+      asked.map(({frame}) => setTimeout(() => there.peers.heard(frame, UPLINK.index), 10)).length
+    there.sent.push = (...said) => said.map(({frame}) => here.peers.heard(frame, UPLINK.index)).length
+    here.fdb.push(AT_PORT)
+    const ask = await asker(here)
+    const second = await connectJson(join(dir, 'sock'), 'the shim')
+    open.defer(() => second.close())
+    const both = [ask, second.ask].map((each) => each({do: 'transaction', vm: 'web-07'}))
+    expect(await Promise.all(both)).toEqual([1, 2].map(() => expect.objectContaining({xid: '0x0000aabb'})))
+  })
+
   it('is asked about once a second, however often somebody wants to know', async () => {
     const here = shimInMemory('y')
     const ask = await asker(here)
