@@ -8,7 +8,7 @@ import {parseDhcp} from '../../src/wire/dhcp.ts'
 import {derivedNonce, verifyReconfigure} from '../../src/wire/dhcp-auth.ts'
 import {DHCPFORCERENEW} from '../../src/wire/dhcp-options.ts'
 import {parseFrame} from '../../src/wire/frames.ts'
-import {NOW, option, SERVER, VM_IP, VM_MAC} from '../domain/dhcp/maker.ts'
+import {NOW, option, SERVER, STRANGER, VM_IP, VM_MAC} from '../domain/dhcp/maker.ts'
 import {PORT, SECRET, type ShimInMemory, shimInMemory, UPLINK, wire} from './shim-in-memory.ts'
 
 let dir: string
@@ -68,6 +68,19 @@ describe('the control socket of a shim', () => {
     expect(verifyReconfigure(payload, derivedNonce(SECRET, VM_MAC))).toBe(true)
     // Above that of the ACK.
     expect(option(message, 'authentication')?.replay).toBe(BigInt(NOW) * 1_000_000n + 1n)
+  })
+
+  it('sends it to who has an address now, whoever had it before', async () => {
+    const shim = shimInMemory('y')
+    const ask = await asker(shim)
+    shim.lease(0xaabb)
+    const {leases} = shim.clients
+    const now = leases.get(VM_MAC)!
+    leases.clear()
+    leases.set(STRANGER, {...now, mac: STRANGER, lastSeenMs: NOW - 60_000}).set(VM_MAC, now)
+    shim.sent.length = 0
+    await ask({do: 'forcerenew', vm: 'web-07'})
+    expect(shim.sent.map(({frame}) => parseFrame(frame).ethernet.destination)).toEqual([VM_MAC])
   })
 
   it.each<[string, (shim: ShimInMemory) => void, RegExp]>([

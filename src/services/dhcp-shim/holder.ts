@@ -37,7 +37,11 @@ export function shimHolder(
       const all = () => [...leases.values()].filter((lease) => lease.segment === segment)
       return {
         all: () => all().values(),
-        byIp: (ip) => all().find((lease) => lease.ip === ip),
+        // Its server may have given it to another one since.
+        byIp: (ip) =>
+          all()
+            .filter((lease) => lease.ip === ip)
+            .toSorted((a, b) => b.lastSeenMs - a.lastSeenMs)[0],
         byMac(mac) {
           const lease = leases.get(mac)
           return lease?.segment === segment ? lease : undefined
