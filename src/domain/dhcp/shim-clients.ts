@@ -76,6 +76,8 @@ export function shimClients(vms: ReadonlyMap<Mac, ShimVm>, secret: Uint8Array | 
       const {mac, maximum, capable145} = request
       if (renews(request) && (refused.get(mac) ?? 0) > Number(nowNs / 1_000_000n)) return {refused: request}
       if (secret === undefined || !capable145) return {}
+      // It did not take the answer to this: strict clients take no nonce whose replay value, by another's clock, is no higher.
+      if (renews(request) && leases.get(mac)?.xid === request.message.xid) return {}
       const replay = nextReplay(leases.get(mac)?.replay ?? 0n, nowNs)
       return {nonce: {value: derivedNonce(secret, mac), replay, maximum: Math.min(maximum, mtu - IP_AND_UDP)}}
     },

@@ -78,6 +78,16 @@ describe('a nonce', () => {
     expect(says({...ACK, router: [Y]}, {xid: 2, nowNs: NOW_NS - 5n})).toMatchObject({nonce: NONCE, replay: NOW_NS + 1n})
   })
 
+  it('does not go with the ACK of a renewal that its client asks for again: it may not have taken it for the nonce', () => {
+    const {asks, says, clients} = shim(SECRET)
+    const nonceFor = (xid: number) => {
+      asks(CAPABLE, {...RENEWING, xid})
+      return says(ACK, {xid}).nonce
+    }
+    expect([nonceFor(2), nonceFor(2), nonceFor(3)]).toEqual([NONCE, undefined, NONCE])
+    expect(clients.leases.get(VM_MAC)?.nonce).toBe(Buffer.from(NONCE).toString('hex'))
+  })
+
   type Row = {
     secret?: undefined
     asks?: Parameters<Shim['asks']> | null
