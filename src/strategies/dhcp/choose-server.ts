@@ -25,36 +25,57 @@ export async function chooseServer(
   to: GivenGateway,
   control = DEFAULT_SHIM_SOCKET,
 ): Promise<ChosenServer> {
-  const {dhcp, name} = segment
+  const {name} = segment
+  const {dhcp, caution, unasked} = await whoAnswers(segment, client, to, control)
+  if (dhcp) return {dhcp, caution}
+  throw (
+    unasked ??
+    new Failure(
+      'usage',
+      `the dhcp strategy needs to know the DHCP server of ${name}: want segments.${name}.dhcp in the inventory, or gwswitch serve dhcp-shim at the VM's hypervisor`,
+    )
+  )
+}
+
+export interface Answering {
+  /** Undefined where nobody is known. */
+  readonly dhcp: SegmentDhcp | undefined
+  readonly caution?: string | undefined
+  /** Why a shim that is there was not asked. */
+  readonly unasked?: Failure
+}
+
+/** The same, also where nobody is. */
+export async function whoAnswers(
+  segment: Segment,
+  client: DhcpClient,
+  to?: GivenGateway,
+  control = DEFAULT_SHIM_SOCKET,
+): Promise<Answering> {
+  const {dhcp} = segment
   if (dhcp?.server === 'shim') return {dhcp}
-  const unasked = {caution: undefined as string | undefined}
   try {
-    const shim = await shimFor(segment, client, to, control)
-    if (shim) return shim
+    return (await shimFor(segment, client, to, control)) ?? {dhcp}
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     const isThere = error.kind !== 'silent' || (await isListening(control))
-    if (isThere && dhcp === undefined) throw error
-    if (isThere) unasked.caution = `do not know whether a shim here changes what ${dhcp!.server} says: ${error.message}`
+    if (!isThere) return {dhcp}
+    const caution = `do not know whether a shim here changes what ${dhcp?.server} says: ${error.message}`
+    return {dhcp, caution, unasked: error}
   }
-  if (dhcp) return {dhcp, ...unasked}
-  throw new Failure(
-    'usage',
-    `the dhcp strategy needs to know the DHCP server of ${name}: want segments.${name}.dhcp in the inventory, or gwswitch serve dhcp-shim at the VM's hypervisor`,
-  )
 }
 
 /** Undefined where no shim has the VM at a port, and where it leaves to the server which gateway of its site that is. */
 async function shimFor(
   {dhcp, gateways}: Segment,
   client: DhcpClient,
-  to: GivenGateway,
+  to: GivenGateway | undefined,
   control: string,
 ): Promise<ChosenServer | undefined> {
   const known = await shimKnows(control, client)
   if (known === undefined || known.port === null) return undefined
-  const isOfItsSite = gateways.some(({ip, site}) => ip === known.router && site === to.site)
-  if (isOfItsSite && known.router !== to.ip) return undefined
+  const isOfItsSite = gateways.some(({ip, site}) => ip === known.router && site === to?.site)
+  if (isOfItsSite && known.router !== to?.ip) return undefined
   const {address, state, renewEvery} = dhcp ?? {}
   const inPlace = dhcp === undefined ? '' : `; ${dhcp.server}, the server of the inventory, is told nothing`
   return {

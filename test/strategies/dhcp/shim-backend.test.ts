@@ -3,13 +3,18 @@ import {chmodSync, mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import type {SegmentDhcp} from '../../../src/domain/inventory/segment-dhcp.ts'
 import {serveJson} from '../../../src/net/stream/json-lines.ts'
+import {runReconfigure} from '../../../src/orders/reconfigure/run-reconfigure.ts'
 import {backendFor} from '../../../src/strategies/dhcp/backends/backends.ts'
-import {checkVantage, chooseServer} from '../../../src/strategies/dhcp/choose-server.ts'
+import {checkVantage, chooseServer, whoAnswers} from '../../../src/strategies/dhcp/choose-server.ts'
 import {derivedNonce} from '../../../src/wire/dhcp-auth.ts'
+import {parseFrame} from '../../../src/wire/frames.ts'
 import {inventory, NOW, SERVER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
 import {PORT, SECRET, type ShimInMemory, shimInMemory} from '../../services/shim-in-memory.ts'
+import {INVENTORY} from '../../support/inventory.ts'
+import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 
 const CLIENT = {name: 'web-07', ip: VM_IP, mac: VM_MAC}
 const [X, Y] = [
@@ -107,6 +112,24 @@ describe('where a shim’s word is seen', () => {
   })
 })
 
+describe('send-reconfigure at a hypervisor with a shim', () => {
+  it('sends in the name of the server that the shim has seen, where the VM’s port has no address', async () => {
+    await listening()
+    const text = INVENTORY.replace(
+      'prefix: 10.0.0.0/24',
+      `prefix: 10.0.0.0/24\n    dhcp: {server: shim, control: ${control()}}`,
+    )
+    const world = fakeWorld({interfaces: [ethernetInterface({name: PORT.name, addresses: []})]})
+    const order = {
+      ...{client: 'web-07', interfaceName: PORT.name, state: join(dir, 'state.db'), all: false, unauthenticated: false},
+      ...{attempts: 1, timeoutMs: 1000, rate: 1},
+    }
+    const stage = {world, signal: new AbortController().signal, dryRun: true}
+    const {frames} = await runReconfigure(order, parseInventory(text, 'gwswitch.yaml'), stage)
+    expect(parseFrame(Buffer.from(frames[0]!.hex, 'hex'))).toMatchObject({ip: {source: SERVER, destination: VM_IP}})
+  })
+})
+
 describe('the server that counts', () => {
   const kea: SegmentDhcp = {server: 'kea', state: '/s', address: SERVER}
   const named: SegmentDhcp = {server: 'shim', control: '/elsewhere'}
@@ -146,6 +169,13 @@ describe('the server that counts', () => {
   ])('is %s', async (_, dhcp, to, change, expected) => {
     if (change) await listening(change)
     expect((await choose(dhcp, to)).dhcp).toEqual(expected())
+  })
+
+  it('is such a shim for who wants its client to renew, whatever that is given', async () => {
+    await listening()
+    expect((await whoAnswers(SEGMENT, CLIENT, undefined, control())).dhcp).toEqual(shim())
+    expect((await whoAnswers({...SEGMENT, dhcp: kea}, CLIENT, undefined, '/nowhere')).dhcp).toEqual(kea)
+    expect((await whoAnswers(SEGMENT, CLIENT, undefined, '/nowhere')).dhcp).toBeUndefined()
   })
 
   it('is said where it is not that of the inventory', async () => {
