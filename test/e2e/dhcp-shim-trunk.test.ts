@@ -20,8 +20,7 @@ const segment = (name: string, net: string): string => `
     prefix: ${net}.0/24
     gateways:
       - { name: ${name}-x, site: x, ip: ${net}.2, mac: "02:00:00:00:0a:01" }
-      - { name: ${name}-y, site: y, ip: ${net}.3, mac: "02:00:00:00:0b:01" }
-    dhcp: { server: shim }`
+      - { name: ${name}-y, site: y, ip: ${net}.3, mac: "02:00:00:00:0b:01" }`
 const INVENTORY = `version: 1
 sites: { x: {}, y: {} }
 segments:${segment('tenant-a', '10.1.0')}${segment('tenant-b', '10.2.0')}
@@ -96,7 +95,7 @@ to sw sw2
 ip -n va address add 10.1.0.10/24 dev eth0; ip netns exec va ping -c 1 -W 5 10.1.0.1 >/dev/null
 ip -n vb address add 10.2.0.10/24 dev eth0.200; ip netns exec vb ping -c 1 -W 5 10.2.0.1 >/dev/null
 `
-/** Refused, by what the last transaction says of the client. */
+/** Refused, by what the shim here says of the client: the inventory names no server. */
 const KNOWN = (vm: string): string =>
   `ip netns exec sw gwswitch send-reconfigure ${vm} -i ${vm} --dry-run --state /tmp/state.db -f ${GUEST_ETC}/gwswitch.yaml`
 

@@ -3,11 +3,15 @@ import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import type {ControlAnswers, ControlRequest, ControlResponse} from '../../src/domain/dhcp/control.ts'
+import {SHIM_PORT} from '../../src/domain/dhcp/shim-peers.ts'
 import {connectJson} from '../../src/net/stream/json-lines.ts'
 import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
+import {BROADCAST} from '../../src/wire/address.ts'
+import {udpFrame} from '../../src/wire/frames.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {linkIn} from './arp-link.ts'
 import {startDhclient} from './dhcp-clients.ts'
-import {GATEWAYS, textOf, until} from './dhcp-lab.ts'
+import {GATEWAYS, textOf, until, withDhcpLab} from './dhcp-lab.ts'
 import {startDhcpcd} from './dhcp-servers.ts'
 import {startShim, stop} from './dhcp-shims.ts'
 import {startPlainDnsmasq, type TwoHypervisors, withTwoHypervisors} from './two-hypervisors.ts'
@@ -30,6 +34,8 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
 
       const there = await switchAt(lab, 'x')
       expect([there.code, there.stderr]).toEqual([2, expect.stringContaining(`gives web-07 ${ry.ip}, not ${rx.ip}`)])
+      const past = await lab.gwswitchIn(lab.hy, 'switch', 'web-07', '--to', 'y', '-i', 'dci')
+      expect([past.code, past.stderr]).toEqual([2, expect.stringContaining('want -i vm0')])
       const plan = await switchAt(lab, 'y', '--dry-run')
       expect(plan.stdout).toContain('tell no DHCP server anything')
       expect(plan.stdout).toContain('by an authenticated FORCERENEW')
@@ -109,6 +115,36 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
       for (const shim of shims) await stop(shim)
     })
   }, 120_000)
+
+  it('lie on the way to others, whom what is said between them reaches, and no VM', async () => {
+    await withDhcpLab('dnsmasq', async (lab) => {
+      const key = join(lab.dir, 'key')
+      writeFileSync(key, `${KEY}\n`, {mode: 0o600})
+      const shim = await startShim(lab, 'y', {elsewhere: 'rx'}, '-i', 'ry', '--key', key)
+      await using from = await linkIn(lab.gateway('rx'), 'seg')
+      await using beyond = await linkIn(lab.gateway('ry'), 'seg')
+      await using vm = await linkIn(lab.client.namespace, lab.client.interface)
+      const heard = {beyond: [] as string[], vm: [] as string[]}
+      beyond.onFrame(({bytes}) => void heard.beyond.push(Buffer.from(bytes).toString('latin1')))
+      vm.onFrame(({bytes}) => void heard.vm.push(Buffer.from(bytes).toString('latin1')))
+      const hears = (who: keyof typeof heard, what: string) => heard[who].some((frame) => frame.includes(what))
+      const say = (what: string, destinationPort = SHIM_PORT) => {
+        const ends = {source: '0.0.0.0', destination: '255.255.255.255'}
+        const udp = {sourcePort: SHIM_PORT, destinationPort, payload: Buffer.from(what)}
+        from.send(udpFrame({destination: BROADCAST, source: from.mac}, ends, udp))
+      }
+      say('the first word')
+      // More than a shim takes.
+      for (let i = 0; i < 1000; i++) say('a word of shims')
+      say('another word', SHIM_PORT + 1)
+      await until(
+        () => hears('beyond', 'another') && hears('vm', 'another'),
+        () => `${heard.beyond.length} and ${heard.vm.length} frames`,
+      )
+      expect([hears('beyond', 'first'), hears('vm', 'first'), hears('vm', 'shims')]).toEqual([true, false, false])
+      await stop(shim)
+    })
+  }, 60_000)
 })
 
 const KEY = 'a secret that the shims of both sites have'

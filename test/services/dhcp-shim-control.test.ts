@@ -8,7 +8,7 @@ import {parseDhcp} from '../../src/wire/dhcp.ts'
 import {derivedNonce, verifyReconfigure} from '../../src/wire/dhcp-auth.ts'
 import {DHCPFORCERENEW} from '../../src/wire/dhcp-options.ts'
 import {parseFrame} from '../../src/wire/frames.ts'
-import {NOW, option, SERVER, VM_IP, VM_MAC} from '../domain/dhcp/maker.ts'
+import {NOW, option, SERVER, STRANGER, VM_IP, VM_MAC} from '../domain/dhcp/maker.ts'
 import {PORT, SECRET, type ShimInMemory, shimInMemory, UPLINK, wire} from './shim-in-memory.ts'
 
 let dir: string
@@ -70,6 +70,19 @@ describe('the control socket of a shim', () => {
     expect(option(message, 'authentication')?.replay).toBe(BigInt(NOW) * 1_000_000n + 1n)
   })
 
+  it('sends it to who has an address now, whoever had it before', async () => {
+    const shim = shimInMemory('y')
+    const ask = await asker(shim)
+    shim.lease(0xaabb)
+    const {leases} = shim.clients
+    const now = leases.get(VM_MAC)!
+    leases.clear()
+    leases.set(STRANGER, {...now, mac: STRANGER, lastSeenMs: NOW - 60_000}).set(VM_MAC, now)
+    shim.sent.length = 0
+    await ask({do: 'forcerenew', vm: 'web-07'})
+    expect(shim.sent.map(({frame}) => parseFrame(frame).ethernet.destination)).toEqual([VM_MAC])
+  })
+
   it.each<[string, (shim: ShimInMemory) => void, RegExp]>([
     ['that takes none', (shim) => shim.lease(1, {}), /takes no FORCERENEW: its client never sent option 145/],
     ['that has no lease here', () => {}, /has no lease here/],
@@ -111,6 +124,30 @@ describe('the control socket of a shim', () => {
     expect(await ask({do: 'relocate', vm: 'web-07', site: 'y', trigger: false})).toMatchObject({ok: true})
     shim.lease(4)
     expect(shim.said.at(-1)).not.toHaveProperty('answer')
+  })
+
+  it.each<[string, (shim: ShimInMemory) => void, number, boolean]>([
+    ['that is due', (shim) => shim.lease(1), 59_000, true],
+    ['that came so late that it was elsewhere meanwhile', (shim) => shim.lease(1), 61_000, false],
+    [
+      'of one that is overdue',
+      (shim) => {
+        shim.lease(1)
+        shim.clock.nowMs += 60_000
+      },
+      29_000,
+      true,
+    ],
+    ['of one that it has not heard', () => {}, 86_000_000, true],
+    ['of one that it has not heard for a day', () => {}, 87_000_000, false],
+  ])('refuses, or does not, a renewal %s', async (_, before, afterMs, isRefused) => {
+    const shim = shimInMemory('y')
+    const ask = await asker(shim)
+    before(shim)
+    await ask({do: 'nak', vm: 'web-07'})
+    shim.clock.nowMs += afterMs
+    shim.lease(2)
+    expect(shim.said.at(-1)!.answer === 'DHCPNAK').toBe(isRefused)
   })
 
   it('gives the gateway of its own site, whatever is wanted', async () => {
@@ -219,6 +256,37 @@ describe('a VM that comes from another hypervisor', () => {
     shim.clock.nowMs += 60_000
     shim.fdb.push({...AT_PORT, port: UPLINK.name})
     expect(await (await asker(shim))({do: 'transaction', vm: 'web-07'})).not.toHaveProperty('port')
+  })
+
+  it('is at a port of this shim, whatever another bridge has its MAC', async () => {
+    const shim = shimInMemory('y', null)
+    shim.lease(1)
+    shim.clock.nowMs += 60_000
+    shim.fdb.push({...AT_PORT, port: 'tap-of-another'}, AT_PORT)
+    expect(await (await asker(shim))({do: 'transaction', vm: 'web-07'})).toMatchObject({port: PORT.name})
+  })
+
+  it('is looked for also after the clock was set back', async () => {
+    const shim = shimInMemory('x', null)
+    shim.lease(1)
+    shim.clock.nowMs -= 3_600_000
+    shim.fdb.push({...AT_PORT, port: UPLINK.name})
+    expect(await (await asker(shim))({do: 'transaction', vm: 'web-07'})).not.toHaveProperty('port')
+  })
+
+  it('is known to everybody who asked before the answer came', async () => {
+    const [there, here] = [shimInMemory('x'), shimInMemory('y')]
+    there.lease(0xaabb)
+    // It takes a while.
+    here.sent.push = (...asked) =>
+      asked.map(({frame}) => setTimeout(() => there.peers.heard(frame, UPLINK.index), 10)).length
+    there.sent.push = (...said) => said.map(({frame}) => here.peers.heard(frame, UPLINK.index)).length
+    here.fdb.push(AT_PORT)
+    const ask = await asker(here)
+    const second = await connectJson(join(dir, 'sock'), 'the shim')
+    open.defer(() => second.close())
+    const both = [ask, second.ask].map((each) => each({do: 'transaction', vm: 'web-07'}))
+    expect(await Promise.all(both)).toEqual([1, 2].map(() => expect.objectContaining({xid: '0x0000aabb'})))
   })
 
   it('is asked about once a second, however often somebody wants to know', async () => {

@@ -34,6 +34,7 @@ export function shimInMemory(site: 'x' | 'y', key: Uint8Array | null = SECRET) {
   const state = {ports: [PORT] as readonly VmPort[], sending: undefined as string | undefined}
   const clients = shimClients(scope.vms, secret)
   const holder = shimHolder(scope, clients, {
+    nowMs: () => clock.nowMs,
     onForcerenew: () => {},
     portName: (index) => state.ports.find((port) => port.index === index)?.name,
   })

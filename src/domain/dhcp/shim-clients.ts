@@ -7,7 +7,7 @@ import {ifWellFormed} from '../../wire/error.ts'
 import type {Vlan} from '../../wire/ethernet.ts'
 import {parseFrame} from '../../wire/frames.ts'
 import {clientKind} from './client-kind.ts'
-import type {Lease} from './lease.ts'
+import {isActive, type Lease, renewsAtMs} from './lease.ts'
 import {type ClientRequest, clientKey, readRequest} from './request.ts'
 import {nextReplay} from './rules.ts'
 import type {ShimGrant} from './shim.ts'
@@ -38,8 +38,8 @@ export interface ShimAnswer {
 
 export interface ShimClients {
   readonly leases: Map<Mac, ShimLease>
-  /** Those whose next renewal gets a NAK. */
-  readonly refused: Set<Mac>
+  /** Those whose next renewal gets a NAK, if it comes until then, ms since 1970. */
+  readonly refused: Map<Mac, number>
   /** A frame came from a port of a VM. */
   heard(frame: Uint8Array, portIndex: number): void
   /** What becomes of an ACK that leaves by a port whose IP packets have `mtu` bytes at most. */
@@ -56,7 +56,7 @@ const IP_AND_UDP = 28
 export function shimClients(vms: ReadonlyMap<Mac, ShimVm>, secret: Uint8Array | undefined): ShimClients {
   let known = vms
   const leases = new Map<Mac, ShimLease>()
-  const refused = new Set<Mac>()
+  const refused = new Map<Mac, number>()
   const asked = new Map<Mac, ShimAsked>()
   /** An answer to everybody leaves by other ports too, where it is nobody's. */
   const askedFor = ({xid, chaddr}: Dhcp, portIndex: number): ShimAsked | undefined => {
@@ -74,8 +74,10 @@ export function shimClients(vms: ReadonlyMap<Mac, ShimVm>, secret: Uint8Array | 
       const request = askedFor(ack, index)?.request
       if (request === undefined) return {}
       const {mac, maximum, capable145} = request
-      if (refused.has(mac) && renews(request)) return {refused: request}
+      if (renews(request) && (refused.get(mac) ?? 0) > Number(nowNs / 1_000_000n)) return {refused: request}
       if (secret === undefined || !capable145) return {}
+      // It did not take the answer to this: strict clients take no nonce whose replay value, by another's clock, is no higher.
+      if (renews(request) && leases.get(mac)?.xid === request.message.xid) return {}
       const replay = nextReplay(leases.get(mac)?.replay ?? 0n, nowNs)
       return {nonce: {value: derivedNonce(secret, mac), replay, maximum: Math.min(maximum, mtu - IP_AND_UDP)}}
     },
@@ -100,6 +102,18 @@ export function shimClients(vms: ReadonlyMap<Mac, ShimVm>, secret: Uint8Array | 
     },
   }
 }
+
+/** Where nobody knows when a client asks. */
+const DAY_MS = 86_400_000
+
+/**
+ * How long an order to refuse a client's next renewal stands, ms since 1970: until it is late by as long as it waits from one
+ * to the next. One that has not asked by then was elsewhere: it comes back with another lease, and another switch.
+ */
+export const refusedUntilMs = (lease: ShimLease | undefined, nowMs: number): number =>
+  lease && isActive(lease, nowMs)
+    ? Math.max(renewsAtMs(lease), nowMs) + renewsAtMs(lease) - lease.lastSeenMs
+    : nowMs + DAY_MS
 
 const renews = ({state}: ClientRequest): boolean => state === 'renewing' || state === 'rebinding'
 

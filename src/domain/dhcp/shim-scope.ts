@@ -1,7 +1,7 @@
 // Whose leases a shim changes at a site: the VMs of the inventory on segments where the sites' gateways differ.
 import {usage} from '../../errors.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
-import {gatewaysAtSite, type Inventory, neededSite, type Segment} from '../inventory/site.ts'
+import {gatewaysAtSite, type Inventory, neededSite, type Segment, type Vm} from '../inventory/site.ts'
 import type {Sites} from './scope.ts'
 
 export interface ShimVm {
@@ -21,7 +21,7 @@ export interface ShimScope {
   readonly vms: ReadonlyMap<Mac, ShimVm>
   /** Ports that lead to another site, as far as the inventory names them. */
   readonly interSite: readonly string[]
-  /** Segments with VMs where nothing can be changed, and why. */
+  /** Segments with VMs for which nothing can be changed, and why. */
   readonly leftOut: readonly {readonly segment: string; readonly reason: string}[]
 }
 
@@ -30,14 +30,19 @@ export function shimScope(inventory: Inventory, site: string): ShimScope {
   neededSite(inventory, site)
   const vms = new Map<Mac, ShimVm>()
   const leftOut: {segment: string; reason: string}[] = []
+  const holders = Map.groupBy(inventory.vms, ({mac}) => mac)
+  const isAlone = ({mac}: Vm): boolean => holders.get(mac)!.length === 1
   for (const segment of inventory.segments) {
     const members = inventory.vms.filter((vm) => vm.segment === segment.name)
     if (members.length === 0) continue
     const local = gatewaysAtSite(segment, site).map(({ip}) => ip)
     const foreign = foreignTo(segment, local)
-    const reason = whyNot(site, local, foreign)
+    const none = whyNot(site, local, foreign)
+    const reason = none ?? sharedText(members.filter((vm) => !isAlone(vm)))
     if (reason !== undefined) leftOut.push({segment: segment.name, reason})
-    else for (const {name, mac, ip} of members) vms.set(mac, {name, mac, ip, segment: segment.name, local, foreign})
+    if (none !== undefined) continue
+    for (const {name, mac, ip} of members.filter(isAlone))
+      vms.set(mac, {name, mac, ip, segment: segment.name, local, foreign})
   }
   if (vms.size > 0) return {site, vms, interSite: inventory.segments.flatMap(({ports}) => ports ?? []), leftOut}
   const why = leftOut.map(({segment, reason}) => `segment ${segment} ${reason}`).join('; ')
@@ -58,6 +63,12 @@ export function shimSites({site, vms}: ShimScope): ReadonlyMap<string, Sites> {
 
 const foreignTo = ({gateways}: Segment, local: readonly Ipv4[]): ReadonlySet<Ipv4> =>
   new Set(gateways.map(({ip}) => ip).filter((ip) => !local.includes(ip)))
+
+/** A reply names its client by the MAC alone. */
+const sharedText = (vms: readonly Vm[]): string | undefined =>
+  vms.length === 0
+    ? undefined
+    : `has VMs whose MAC one of another segment has too: ${vms.map(({name, mac}) => `${name} (${mac})`).join(', ')}`
 
 function whyNot(site: string, local: readonly Ipv4[], foreign: ReadonlySet<Ipv4>): string | undefined {
   if (local.length === 0) return `has no gateway at site ${site}`

@@ -1,10 +1,11 @@
 // From the order to the document: what `gwswitch send-reconfigure` does between its flags and its words.
-import type {Inventory} from '../../domain/inventory/site.ts'
+import {findVm, type Inventory} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
 import {readText} from '../../net/file/text-file.ts'
 import type {World} from '../../net/world.ts'
 import type {DhcpClient} from '../../strategies/dhcp/backends/backend.ts'
 import {backendFor} from '../../strategies/dhcp/backends/backends.ts'
+import {whoAnswers} from '../../strategies/dhcp/choose-server.ts'
 import {copyClientStore, DEFAULT_STATE, openClientStore} from '../../strategies/dhcp/client-store.ts'
 import {type CredentialSources, findCredentials} from '../../strategies/dhcp/credentials.ts'
 import {parseNonceFile} from '../../strategies/dhcp/nonce-file.ts'
@@ -48,7 +49,10 @@ export async function runReconfigure(
 ): Promise<ReconfigureDocument> {
   const request = readRequest(order)
   const segment = segmentOf(order, inventory)
-  const backend = segment?.dhcp && backendFor(segment.dhcp, {segment: segment.name, world: stage.world})
+  const vm = inventory && order.client !== undefined ? findVm(inventory, order.client) : undefined
+  // What its shim says it was given counts, whoever else is asked.
+  const dhcp = segment && vm ? (await whoAnswers(segment, vm)).dhcp : segment?.dhcp
+  const backend = segment && dhcp && backendFor(dhcp, {segment: segment.name, world: stage.world})
   const store = await (stage.dryRun ? copyClientStore : openClientStore)(
     order.state ?? segment?.dhcp?.state ?? DEFAULT_STATE,
   )
@@ -91,9 +95,12 @@ async function perform(
   sources: CredentialSources,
   stage: SendReconfigureStage,
 ): Promise<ReconfigureDocument> {
-  const via = interfaceFor(order.interfaceName, clients[0]?.ip ?? ANY_IPV4, await stage.world.interfaces())
+  const [first] = clients
+  // One client: what is missing is an error of the command. Of many, each has its own row.
+  const known = first && !order.all ? await findCredentials(first, {...sources, dryRun: true}) : undefined
+  const via = interfaceFor(order.interfaceName, first?.ip ?? ANY_IPV4, await stage.world.interfaces())
   const sourceIp = ({ip}: DhcpClient): Ipv4 => {
-    const own = via && (ownAddress(via, ip) ?? sources.serverId)
+    const own = via && (ownAddress(via, ip) ?? sources.serverId ?? known?.serverId)
     if (own !== undefined) return own
     throw new Failure(
       'usage',
@@ -107,10 +114,7 @@ async function perform(
     router: request.router,
     warnings: order.unauthenticated ? [UNAUTHENTICATED] : [],
   }
-  const [first] = clients
   if (!first) return reconfigureDocument({...head, rows: [], frames: []})
-  // One client: what is missing is an error of the command. Of many, each has its own row.
-  if (!order.all) await findCredentials(first, {...sources, dryRun: true})
   if (stage.dryRun) {
     const planned = await planAll(order, clients, sources, via && {mac: via.mac, sourceIp, vlanId: order.vlanId}, stage)
     return reconfigureDocument({...head, ...planned})

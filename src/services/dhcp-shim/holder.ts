@@ -1,5 +1,5 @@
 // A shim's clients as the control socket and the sender of FORCERENEWs look at them.
-import type {ShimClients} from '../../domain/dhcp/shim-clients.ts'
+import {refusedUntilMs, type ShimClients} from '../../domain/dhcp/shim-clients.ts'
 import {type ShimScope, shimSites} from '../../domain/dhcp/shim-scope.ts'
 import {type Mac, readMac} from '../../wire/address.ts'
 import type {LeaseHolder} from '../dhcp/holder.ts'
@@ -13,6 +13,7 @@ export interface ShimHolder extends LeaseHolder {
 }
 
 export interface HolderOutside {
+  nowMs(): number
   /** A FORCERENEW was sent. */
   onForcerenew(): void
   /** The name of a VM's port that is here. */
@@ -22,7 +23,7 @@ export interface HolderOutside {
 export function shimHolder(
   scope: ShimScope,
   {leases, refused, keep}: ShimClients,
-  {onForcerenew, portName}: HolderOutside,
+  {nowMs, onForcerenew, portName}: HolderOutside,
 ): ShimHolder {
   let scopes = shimSites(scope)
   let {site: own} = scope
@@ -36,7 +37,11 @@ export function shimHolder(
       const all = () => [...leases.values()].filter((lease) => lease.segment === segment)
       return {
         all: () => all().values(),
-        byIp: (ip) => all().find((lease) => lease.ip === ip),
+        // Its server may have given it to another one since.
+        byIp: (ip) =>
+          all()
+            .filter((lease) => lease.ip === ip)
+            .toSorted((a, b) => b.lastSeenMs - a.lastSeenMs)[0],
         byMac(mac) {
           const lease = leases.get(mac)
           return lease?.segment === segment ? lease : undefined
@@ -49,7 +54,7 @@ export function shimHolder(
       if (held) leases.set(lease.mac, {...held, ...lease})
     },
     direct(said) {
-      if (said.nak) refused.add(said.mac)
+      if (said.nak) refused.set(said.mac, refusedUntilMs(leases.get(said.mac), nowMs()))
       else refused.delete(said.mac)
       return said
     },

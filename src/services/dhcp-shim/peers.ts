@@ -40,7 +40,7 @@ const AGAIN_MS = 1000
 export function shimPeers(outside: PeersOutside): Peers {
   const {clients, sender, secret, world} = outside
   const asking = new Map<string, () => void>()
-  const askedMs = new Map<Mac, number>()
+  const asked = new Map<Mac, {readonly ms: number; readonly done: Promise<void>}>()
   const say = (
     index: number,
     to: {readonly destination: Mac; readonly vlan?: Vlan | undefined},
@@ -62,22 +62,30 @@ export function shimPeers(outside: PeersOutside): Peers {
     // Who tells later is believed as well.
     setTimeout(() => asking.delete(id), AGAIN_MS).unref()
   }
+  const clockMs = (): number => Number(world.now() / 1_000_000n)
+  const findAnew = async (mac: Mac, sinceMs: number): Promise<void> => {
+    // Another bridge, of another tenant, may have the same MAC.
+    const ours = [...outside.ports(), ...outside.uplinks()].map(({name}) => name)
+    const place = learnedOf(await outside.learned()).find((each) => each.mac === mac && ours.includes(each.port))
+    await ask(mac, vlanTag(place?.vlan))
+    const lease = clients.leases.get(mac)
+    // It asked here meanwhile, which says more than where a bridge had it before.
+    const isSeen = lease?.portIndex !== undefined && lease.lastSeenMs >= sinceMs && lease.lastSeenMs <= clockMs()
+    if (lease === undefined || isSeen) return
+    const port = outside.ports().find(({name, index}) => (place ? name === place.port : index === lease.portIndex))
+    clients.leases.set(mac, {...lease, portIndex: port?.index})
+  }
   return {
     async find(mac) {
-      const nowMs = Number(world.now() / 1_000_000n)
-      const isRecent = [clients.leases.get(mac)?.lastSeenMs, askedMs.get(mac)].some(
-        (ms) => ms !== undefined && nowMs - ms < AGAIN_MS,
-      )
-      if (isRecent || !outside.scope().vms.has(mac)) return
-      askedMs.set(mac, nowMs)
-      const place = learnedOf(await outside.learned()).find((each) => each.mac === mac)
-      await ask(mac, vlanTag(place?.vlan))
-      const lease = clients.leases.get(mac)
-      // It asked here meanwhile, which says more than where a bridge had it before.
-      const isSeen = lease?.portIndex !== undefined && lease.lastSeenMs >= nowMs
-      if (lease === undefined || isSeen) return
-      const port = outside.ports().find(({name, index}) => (place ? name === place.port : index === lease.portIndex))
-      clients.leases.set(mac, {...lease, portIndex: port?.index})
+      const nowMs = clockMs()
+      // A clock may have been set back.
+      const isRecent = (ms = Number.NaN): boolean => Math.abs(nowMs - ms) < AGAIN_MS
+      const before = asked.get(mac)
+      if (isRecent(before?.ms)) return before!.done
+      if (isRecent(clients.leases.get(mac)?.lastSeenMs) || !outside.scope().vms.has(mac)) return
+      const done = findAnew(mac, nowMs)
+      asked.set(mac, {ms: nowMs, done})
+      return done
     },
     heard(frame, portIndex) {
       const parsed = ifWellFormed(() => parseFrame(frame))

@@ -29,7 +29,8 @@ const CHADDR = `@th,${(8 + 28) * 8},48`
 /**
  * All of it, in place of what an earlier shim left, with `ports` alive. The last of all hooks: what comes here leaves by
  * the port, whatever other rules there are. One rule takes the frame and drops it, so that none is lost or sent twice. What
- * VMs ask goes its way, and a copy of it here. What other shims say by the ports `uplinks` is taken, and no VM sees it.
+ * VMs ask goes its way, and a copy of it here. So does what other shims say by the ports `uplinks`, for there may be others
+ * beyond; no VM sees it.
  */
 export const shimRuleset = (vms: Iterable<Mac>, ports: readonly string[], uplinks: readonly string[]): string =>
   `table ${TABLE}
@@ -39,7 +40,10 @@ table ${TABLE} {
   set vms { typeof ${CHADDR};${elements([...vms].map((mac) => `0x${mac.replaceAll(':', '')}`))} }
   chain from_vms {
     type filter hook prerouting priority 400; policy accept;
-    meta protocol ip iifname @${SHIM_PORTS.set} udp sport ${DHCP_CLIENT_PORT} udp dport ${DHCP_SERVER_PORT} ${CHADDR} @vms ${REQUEST_LIMIT} log group ${REQUEST_GROUP} queue-threshold 1${peerRule(uplinks)}
+    meta protocol ip iifname @${SHIM_PORTS.set} udp sport ${DHCP_CLIENT_PORT} udp dport ${DHCP_SERVER_PORT} ${CHADDR} @vms ${REQUEST_LIMIT} log group ${REQUEST_GROUP} queue-threshold 1${peerRule(uplinks, `${PEER_LIMIT} log group ${REQUEST_GROUP} queue-threshold 1`)}
+  }
+  chain past_vms {
+    type filter hook forward priority 400; policy accept;${peerRule(uplinks, `oifname @${SHIM_PORTS.set} drop`)}
   }
   chain to_vms {
     type filter hook postrouting priority 400; policy accept;
@@ -48,11 +52,11 @@ table ${TABLE} {
 }
 `
 
-const peerRule = (uplinks: readonly string[]): string =>
+const peerRule = (uplinks: readonly string[], what: string): string =>
   uplinks.length === 0
     ? ''
     : `
-    meta protocol ip iifname { ${uplinks.map((name) => `"${name}"`).join(', ')} } ip daddr 255.255.255.255 udp dport ${SHIM_PORT} ${PEER_LIMIT} log group ${REQUEST_GROUP} queue-threshold 1 drop`
+    meta protocol ip iifname { ${uplinks.map((name) => `"${name}"`).join(', ')} } ip daddr 255.255.255.255 udp dport ${SHIM_PORT} ${what}`
 
 const elements = (list: readonly string[]): string => (list.length === 0 ? '' : ` elements = { ${list.join(', ')} };`)
 

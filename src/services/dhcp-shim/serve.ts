@@ -94,13 +94,15 @@ async function openShim(request: ShimRequest, {world, control, log, onReload}: S
   const clients = shimClients(rules.vms, secret)
   const ports = () => found.ports
   const uplinks = () => found.uplinks
+  const nowMs = (): number => Number(world.now() / 1_000_000n)
   const holder = shimHolder(rules, clients, {
+    nowMs,
     onForcerenew: () => counters.forcerenews++,
     portName: (index) => ports().find((port) => port.index === index)?.name,
   })
   const traffic: Traffic = {
     ...{clients, holder, sender, counters, ports, now: world.now, report: watching.tell},
-    say: (fields) => log(logLine({at: isoTime(Number(world.now() / 1_000_000n)), ...fields})),
+    say: (fields) => log(logLine({at: isoTime(nowMs()), ...fields})),
     rules: () => rules,
   }
   const outside = {clients, sender, ports, uplinks, secret, world}

@@ -15,7 +15,7 @@ import type {Standing} from '../standing.ts'
 import type {StrategyOptions} from '../strategy.ts'
 import type {DhcpBackend, DhcpClient, Statement, Transaction} from './backends/backend.ts'
 import {backendFor} from './backends/backends.ts'
-import {chooseServer} from './choose-server.ts'
+import {checkVantage, chooseServer} from './choose-server.ts'
 import {type ClientRecord, DEFAULT_STATE, readClient} from './client-store.ts'
 
 export type PlannedTrigger =
@@ -82,6 +82,7 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
     otherwise: ": name the VM's port or a gateway's leg with -i",
     where: "its DHCP server, at its new site's gateway or on its hypervisor",
   })
+  await checkVantage(via.name, client, backend, world)
   const state = dhcp.state ?? DEFAULT_STATE
   const chosen = await chooseTriggers(switchover, client, backend, await readClient(state, vm.mac), world)
   const {kind, triggers} = chosen

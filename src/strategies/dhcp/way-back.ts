@@ -62,6 +62,13 @@ async function goneBack(plan: DhcpPlan, tools: Tools, stage: Stage): Promise<Ver
   const old = oldGateway(plan, known)
   const now = await whereIs(plan.scene, old, stage)
   const took = await hasTaken(plan, known, now, tools)
+  if (took && tools.backend.kind === 'shim') {
+    // Asked again, its client would be told the same, and some lose their address over it.
+    const wrong = await goBack(plan, known, undefined, tools, stage)
+    const why = `a shim gives the VMs at its hypervisor the gateway of their site: ${plan.vm.name} was not made to ask again`
+    const evidence = [why, ...(wrong === undefined ? [] : [wrong]), ...now.evidence]
+    return {ok: false, code: now.code, uses: now.uses, evidence}
+  }
   if (took && old !== null && old.mac !== plan.to.mac && (await isGone(plan.scene, old, stage))) {
     const why = `${old.name} (${old.mac}), which ${plan.vm.name} used before, does not serve any more: it is left where it is, and so is what its server gives it`
     // No order to refuse its renewal stays behind.

@@ -78,6 +78,16 @@ describe('a nonce', () => {
     expect(says({...ACK, router: [Y]}, {xid: 2, nowNs: NOW_NS - 5n})).toMatchObject({nonce: NONCE, replay: NOW_NS + 1n})
   })
 
+  it('does not go with the ACK of a renewal that its client asks for again: it may not have taken it for the nonce', () => {
+    const {asks, says, clients} = shim(SECRET)
+    const nonceFor = (xid: number) => {
+      asks(CAPABLE, {...RENEWING, xid})
+      return says(ACK, {xid}).nonce
+    }
+    expect([nonceFor(2), nonceFor(2), nonceFor(3)]).toEqual([NONCE, undefined, NONCE])
+    expect(clients.leases.get(VM_MAC)?.nonce).toBe(Buffer.from(NONCE).toString('hex'))
+  })
+
   type Row = {
     secret?: undefined
     asks?: Parameters<Shim['asks']> | null
@@ -153,7 +163,7 @@ describe('a client whose next renewal is to be refused', () => {
     const {asks, says, clients} = shim(SECRET)
     asks({clientIdentifier: Uint8Array.of(1, 2)})
     says()
-    clients.refused.add(VM_MAC)
+    clients.refused.set(VM_MAC, NOW + 1)
     asks({clientIdentifier: Uint8Array.of(1, 2)}, {...RENEWING, xid: 2})
     const {message, verdict, answer} = says(ACK, {xid: 2})
     expect(verdict).toMatchObject({kind: 'changed', changes: {answer: 'DHCPNAK'}})
@@ -167,7 +177,7 @@ describe('a client whose next renewal is to be refused', () => {
 
   it('gets none once it has begun anew by itself', () => {
     const {asks, says, clients} = shim(SECRET)
-    clients.refused.add(VM_MAC)
+    clients.refused.set(VM_MAC, NOW + 1)
     asks({serverIdentifier: SERVER})
     expect([option(says().message, 'messageType'), clients.refused.size]).toEqual([DHCPACK, 0])
   })

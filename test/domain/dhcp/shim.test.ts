@@ -261,6 +261,16 @@ describe('whose leases are changed', () => {
     ])
   })
 
+  it('is not one whose MAC a VM of another tenant has too, which is said', () => {
+    const twin = '  app-01: { segment: tenant-a, ip: 10.0.0.11, mac: "02:00:00:00:01:10" }\n'
+    const {vms, leftOut} = shimScope(parseInventory(INVENTORY + twin, 'gwswitch.yaml'), 'y')
+    expect([...vms.keys()]).toEqual([VM_MAC])
+    expect(leftOut[0]).toEqual({
+      segment: 'tenant-a',
+      reason: 'has VMs whose MAC one of another segment has too: app-01 (02:00:00:00:01:10)',
+    })
+  })
+
   it.each([
     ['an unknown site', INVENTORY, 'z', /no site "z"/],
     [

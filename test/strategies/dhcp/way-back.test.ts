@@ -78,6 +78,20 @@ describe('a rollback', () => {
     expect([orders(), vm.uses]).toEqual([['relocate y'], RY])
   })
 
+  it('makes nobody ask again whom a shim would tell the same', async () => {
+    await serve()
+    const vm = obedientVm(RX)
+    const dead = new Set<string>()
+    const plan = planOf([FORCERENEW])
+    const world = worldWith(failing(vm, dead, RY.mac), dead)
+    const server = {...plan.server, server: 'shim'}
+    const outcome = await carry({...plan, server}, world)
+    expect(outcome).toMatchObject({end: 'unknown', rollback: {ok: false, uses: RY}})
+    expect(outcome.rollback!.evidence[0]).toContain('web-07 was not made to ask again')
+    // An order to refuse its renewal is withdrawn.
+    expect([orders(), forcerenews(world)]).toEqual([['relocate null', 'relocate y', 'relocate null'], 1])
+  })
+
   it('tells of what was seen since it began', async () => {
     await serve()
     const plan = {...planOf([FORCERENEW]), ...lookedAt(RX), serial: '-1'}

@@ -56,6 +56,8 @@ export interface DhcpBackend {
    * @throws Failure that says what is missing.
    */
   check(client: DhcpClient, to?: GivenGateway): Promise<readonly string[]>
+  /** The bridge port of this host that a client is at, where the back end knows. */
+  portOf?(client: DhcpClient): Promise<string | undefined>
   /** How its servers are among each other, in words; undefined where there is but one. */
   condition?(): Promise<string | undefined>
   /** From the next ACK on, the client's option 3 is the gateway's IP. Resolves when the server has taken it. */

@@ -24,6 +24,7 @@ export function shimBackend({control = DEFAULT_SHIM_SOCKET}: SegmentDhcp, segmen
   const shim = socketBackend('shim', SHIM, control, segment)
   return {
     ...shim,
+    portOf: async (client) => (await shimKnows(control, client))?.port ?? undefined,
     async setRouter(client, gateway) {
       // No order to refuse its next renewal stays behind, also where this cannot be done.
       await shim.restore(client, {router: null, own: null, legible: true})
