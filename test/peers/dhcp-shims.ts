@@ -1,8 +1,12 @@
 // The shim as it is installed (npm run build), at the bridge of a lab.
 import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
+import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
+import type {ControlAnswers, ControlRequest, ControlResponse} from '../../src/domain/dhcp/control.ts'
+import {connectJson} from '../../src/net/stream/json-lines.ts'
 import {type DhcpLab, textOf, until} from './dhcp-lab.ts'
+import type {TwoHypervisors} from './two-hypervisors.ts'
 
 const CLI = join(import.meta.dirname, '../../bin/run.js')
 const POLL_S = 3
@@ -46,4 +50,33 @@ export async function stop({process: child}: Shim, signal: NodeJS.Signals = 'SIG
   const exited = once(child, 'exit')
   child.kill(signal)
   await exited
+}
+
+const KEY = 'a secret that the shims of both sites have'
+
+/** Of x and of y, at their hypervisors. */
+export async function startShims(
+  lab: TwoHypervisors,
+  pollS: number | Readonly<Record<'x' | 'y', number>>,
+  keys: readonly string[] = [KEY, KEY],
+): Promise<readonly Shim[]> {
+  const started = []
+  for (const [i, site] of (['x', 'y'] as const).entries()) {
+    const key = join(lab.dir, `key-${site}`)
+    writeFileSync(key, `${keys[i]}\n`, {mode: 0o600})
+    const place = {namespace: site === 'x' ? lab.hx : lab.hy, elsewhere: 'dci'}
+    const poll = typeof pollS === 'number' ? pollS : pollS[site]
+    started.push(await startShim(lab, site, {...place, pollS: poll}, '--key', key))
+  }
+  return started
+}
+
+/** One word to the control socket of a site's shim. */
+export async function askShim(lab: DhcpLab, site: 'x' | 'y', request: ControlRequest): Promise<ControlResponse> {
+  const peer = await connectJson(join(lab.dir, `shim-${site}.sock`), 'the shim')
+  try {
+    return (await peer.ask(request)) as ControlResponse & ControlAnswers[keyof ControlAnswers]
+  } finally {
+    peer.close()
+  }
 }

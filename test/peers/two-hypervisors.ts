@@ -78,12 +78,12 @@ async function move(wires: string, site: 'x' | 'y'): Promise<void> {
 }
 
 /** A server that knows one router and no nonces, as most do. */
-export async function startPlainDnsmasq(lab: DhcpLab): Promise<void> {
+export async function startPlainDnsmasq(lab: DhcpLab, leaseS = 3600): Promise<void> {
   const config = `port=0
 interface=${lab.server.interface}
 bind-interfaces
 dhcp-authoritative
-dhcp-range=10.9.0.0,static,255.255.255.0,3600
+dhcp-range=10.9.0.0,static,255.255.255.0,${leaseS}
 dhcp-host=${lab.client.mac},${VM_IP}
 dhcp-option=option:router,${GATEWAYS.rx.ip}
 pid-file=${lab.dir}/dnsmasq.pid
