@@ -6,7 +6,8 @@ import {startDhclient} from './dhcp-clients.ts'
 import {GATEWAYS, textOf, until} from './dhcp-lab.ts'
 import {startDhcpcd} from './dhcp-servers.ts'
 import {askShim, startShims, stop} from './dhcp-shims.ts'
-import {startPlainDnsmasq, type TwoHypervisors, withTwoHypervisors} from './two-hypervisors.ts'
+import {startPlainDnsmasq} from './plain-servers.ts'
+import {type TwoHypervisors, withTwoHypervisors} from './two-hypervisors.ts'
 
 const needed = ['dnsmasq', 'dhcpcd', 'dhclient', 'nft']
 const present = await Promise.all(needed.map(hasProgram))

@@ -52,21 +52,24 @@ export async function stop({process: child}: Shim, signal: NodeJS.Signals = 'SIG
   await exited
 }
 
-const KEY = 'a secret that the shims of both sites have'
+/** Flags of a shim with a key in a file of its own. */
+export function keyed(lab: DhcpLab, site: 'x' | 'y', text = 'a secret that the shims of both sites have'): string[] {
+  const file = join(lab.dir, `key-${site}`)
+  writeFileSync(file, `${text}\n`, {mode: 0o600})
+  return ['--key', file]
+}
 
-/** Of x and of y, at their hypervisors. */
+/** Of x and of y, at their hypervisors; `keys`: their own ones. */
 export async function startShims(
   lab: TwoHypervisors,
   pollS: number | Readonly<Record<'x' | 'y', number>>,
-  keys: readonly string[] = [KEY, KEY],
+  keys: readonly string[] = [],
 ): Promise<readonly Shim[]> {
   const started = []
   for (const [i, site] of (['x', 'y'] as const).entries()) {
-    const key = join(lab.dir, `key-${site}`)
-    writeFileSync(key, `${keys[i]}\n`, {mode: 0o600})
     const place = {namespace: site === 'x' ? lab.hx : lab.hy, elsewhere: 'dci'}
     const poll = typeof pollS === 'number' ? pollS : pollS[site]
-    started.push(await startShim(lab, site, {...place, pollS: poll}, '--key', key))
+    started.push(await startShim(lab, site, {...place, pollS: poll}, ...keyed(lab, site, keys[i])))
   }
   return started
 }

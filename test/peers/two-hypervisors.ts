@@ -6,10 +6,8 @@
 //                    |                          |
 //                    |                         dci
 //                    +---------- wy == vm0 -- br0 (hy) -- ry           site y
-import {existsSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
 import {runCommand, tryCommand} from '../../src/net/process/command.ts'
-import {type DhcpLab, type DhcpLabOptions, GATEWAYS, killAll, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
+import {type DhcpLab, type DhcpLabOptions, killAll, withDhcpLab} from './dhcp-lab.ts'
 
 export interface TwoHypervisors extends DhcpLab {
   /** Namespaces. */
@@ -75,25 +73,4 @@ async function build(wires: string, hx: string, hy: string): Promise<void> {
 async function move(wires: string, site: 'x' | 'y'): Promise<void> {
   const [from, to] = site === 'y' ? ['wx', 'wy'] : ['wy', 'wx']
   await batch(['-n', wires], [`link set ${from} down`, `link set ${to} up`])
-}
-
-/** A server that knows one router and no nonces, as most do. */
-export async function startPlainDnsmasq(lab: DhcpLab, leaseS = 3600): Promise<void> {
-  const config = `port=0
-interface=${lab.server.interface}
-bind-interfaces
-dhcp-authoritative
-dhcp-range=10.9.0.0,static,255.255.255.0,${leaseS}
-dhcp-host=${lab.client.mac},${VM_IP}
-dhcp-option=option:router,${GATEWAYS.rx.ip}
-pid-file=${lab.dir}/dnsmasq.pid
-dhcp-leasefile=${lab.dir}/dnsmasq.leases
-user=root
-`
-  writeFileSync(join(lab.dir, 'dnsmasq.conf'), config)
-  lab.start(lab.server, 'dnsmasq', 'dnsmasq', '--keep-in-foreground', '-C', join(lab.dir, 'dnsmasq.conf'))
-  await until(
-    () => existsSync(join(lab.dir, 'dnsmasq.pid')),
-    () => textOf(join(lab.dir, 'dnsmasq.log')),
-  )
 }

@@ -22,6 +22,8 @@ const CLIENTS = {
 /** By their paths where they are found by them. */
 const PROGRAMS = {
   dash: '/sbin/dash',
+  // Busybox's own lists nothing.
+  'run-parts': '/sbin/run-parts',
   dhcpcd: '/sbin/dhcpcd',
   dhclient: '/sbin/dhclient',
   '/lib/systemd/systemd-networkd': '/lib/systemd/systemd-networkd',
@@ -87,6 +89,7 @@ export async function dhcpGuestImage(
     cpSync(path, join(added, path), {recursive: true})
   }
   put('/etc/fstab', '')
+  put('/etc/machine-id', '0123456789abcdef0123456789abcdef\n')
   put('/etc/1.network', NETWORKD)
   put('/etc/nm.conf', NM)
   put('/etc/NetworkManager/system-connections/lan.nmconnection', NM_PROFILE, 0o600)

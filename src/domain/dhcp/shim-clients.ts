@@ -76,8 +76,12 @@ export function shimClients(vms: ReadonlyMap<Mac, ShimVm>, secret: Uint8Array | 
       const {mac, maximum, capable145} = request
       if (refused.has(mac) && renews(request)) return {refused: request}
       if (secret === undefined || !capable145) return {}
-      const replay = nextReplay(leases.get(mac)?.replay ?? 0n, nowNs)
-      return {nonce: {value: derivedNonce(secret, mac), replay, maximum: Math.min(maximum, mtu - IP_AND_UDP)}}
+      const before = leases.get(mac)
+      const value = derivedNonce(secret, mac)
+      // That of its server stays: with another one the client would not obey that server any more.
+      if (renews(request) && before?.nonce && before.nonce !== nonceText(value)) return {}
+      const replay = nextReplay(before?.replay ?? 0n, nowNs)
+      return {nonce: {value, replay, maximum: Math.min(maximum, mtu - IP_AND_UDP)}}
     },
     answered(reply, portIndex, nowNs) {
       const message = ifWellFormed(() => parseDhcp(reply))
@@ -100,6 +104,9 @@ export function shimClients(vms: ReadonlyMap<Mac, ShimVm>, secret: Uint8Array | 
     },
   }
 }
+
+/** As leases keep it. */
+export const nonceText = (nonce: Uint8Array): string => Buffer.from(nonce).toString('hex')
 
 const renews = ({state}: ClientRequest): boolean => state === 'renewing' || state === 'rebinding'
 
@@ -133,7 +140,7 @@ function leaseOf(
   return {
     ...{segment, ip: yiaddr, client: clientKey(mac, clientId, true), mac, state: 'bound', xid, lastSeenMs, capable145},
     expiresAtMs: lastSeenMs + leaseS * 1000,
-    nonce: nonce ? Buffer.from(nonce).toString('hex') : held,
+    nonce: nonce ? nonceText(nonce) : held,
     replay: replays.reduce((most, each) => (each > most ? each : most)),
     router: toldRouter(options) ?? '',
     hostName,

@@ -78,6 +78,17 @@ describe('a nonce', () => {
     expect(says({...ACK, router: [Y]}, {xid: 2, nowNs: NOW_NS - 5n})).toMatchObject({nonce: NONCE, replay: NOW_NS + 1n})
   })
 
+  it('leaves the one that its server gave until the client begins anew', () => {
+    const {asks, says} = shim(SECRET)
+    const server = new Uint8Array(16).fill(9)
+    asks()
+    expect(says({...ACK, authentication: reconfigureNonce(5n, server)})).toMatchObject({nonce: server})
+    asks(CAPABLE, {...RENEWING, xid: 2})
+    expect(says(ACK, {xid: 2}).nonce).toBeUndefined()
+    asks(CAPABLE, {xid: 3})
+    expect(says(ACK, {xid: 3}).nonce).toEqual(NONCE)
+  })
+
   type Row = {
     secret?: undefined
     asks?: Parameters<Shim['asks']> | null
