@@ -1,10 +1,11 @@
 // The shim before servers of every kind, a pair of them, and one behind a relay, with a client that takes its nonce.
+import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {startServer} from './dhcp-clients.ts'
+import {startDhclient, startServer} from './dhcp-clients.ts'
 import {type DhcpLab, GATEWAYS, textOf, until, withDhcpLab} from './dhcp-lab.ts'
 import {startDhcpcd} from './dhcp-servers.ts'
 import {askShim, keyed, type Shim, startShim, stop} from './dhcp-shims.ts'
@@ -124,34 +125,62 @@ describe.skipIf(noPair !== undefined)(`the shim before a hot-standby pair${noPai
   }, 120_000)
 })
 
-const noRelay = await lacking('kea-dhcp4', 'dhcpcd', 'dhcrelay')
+/** The server is beyond site x's router, which relays. */
+const behindRelay = (fn: (lab: DhcpLab, relay: {process: ChildProcess; said(): string}) => Promise<void>) =>
+  withDhcpLab(
+    'gwswitch',
+    async (lab) => {
+      // It answers by the interface that a question came in by.
+      await runCommand('ip', ['-n', lab.gateway('ry'), 'route', 'add', '10.61.0.0/30', 'via', X])
+      const interfaces = {interfaces: ['u0'], 'dhcp-socket-type': 'udp'}
+      await startPlainKea(lab, {namespace: lab.beyond, interface: 'u0'}, 'kea', {'interfaces-config': interfaces})
+      const router = {...lab.server, namespace: lab.gateway('rx')}
+      const argv = ['dhcrelay', '-4', '-d', '-a', '-id', 'seg', '-iu', 'wan', '10.61.0.2']
+      const process = lab.start(router, 'relay', ...argv)
+      const said = () => textOf(join(lab.dir, 'relay.log'))
+      await until(() => said().includes('Sending on'), said)
+      await fn(lab, {process, said})
+    },
+    {apart: true},
+  )
+
+const noRelay = await lacking('kea-dhcp4', 'dhcpcd', 'dhclient', 'dhcrelay')
 describe.skipIf(noRelay !== undefined)(`the shim behind a relay${noRelay ? ` (no ${noRelay})` : ''}`, () => {
   it('changes what the relay passes on, and what the server beyond it sends to the VM itself', async () => {
-    await withDhcpLab(
-      'gwswitch',
-      async (lab) => {
-        // It answers by the interface that a question came in by.
-        await runCommand('ip', ['-n', lab.gateway('ry'), 'route', 'add', '10.61.0.0/30', 'via', X])
-        const interfaces = {interfaces: ['u0'], 'dhcp-socket-type': 'udp'}
-        await startPlainKea(lab, {namespace: lab.beyond, interface: 'u0'}, 'kea', {'interfaces-config': interfaces})
-        const router = {...lab.server, namespace: lab.gateway('rx')}
-        const relayed = () => textOf(join(lab.dir, 'relay.log'))
-        const relay = lab.start(router, 'relay', 'dhcrelay', '-4', '-d', '-a', '-id', 'seg', '-iu', 'wan', '10.61.0.2')
-        await until(() => relayed().includes('Sending on'), relayed)
-        const shim = await startKeyed(lab, LONG_S)
-        await startDhcpcd(lab)
-        expect(await lab.router()).toBe(Y)
-        expect(relayed()).toContain(`Forwarded BOOTREPLY for ${lab.client.mac}`)
+    await behindRelay(async (lab, relay) => {
+      const shim = await startKeyed(lab, LONG_S)
+      await startDhcpcd(lab)
+      expect(await lab.router()).toBe(Y)
+      expect(relay.said()).toContain(`Forwarded BOOTREPLY for ${lab.client.mac}`)
 
-        // A renewal goes to the server itself: no relay is needed for it.
-        relay.kill('SIGKILL')
-        await once(relay, 'exit')
-        await renewNow(lab, shim)
-        for (const each of acks(shim))
-          expect(each).toMatch(/event=changed .*router=10\.9\.0\.2>10\.9\.0\.3 .*nonce=added/)
-        await stop(shim)
-      },
-      {apart: true},
-    )
+      // A renewal goes to the server itself: no relay is needed for it.
+      relay.process.kill('SIGKILL')
+      await once(relay.process, 'exit')
+      await renewNow(lab, shim)
+      for (const each of acks(shim))
+        expect(each).toMatch(/event=changed .*router=10\.9\.0\.2>10\.9\.0\.3 .*nonce=added/)
+      await stop(shim)
+    })
+  }, 120_000)
+
+  it('refuses a renewal of dhclient as it comes, which then has its lease by the relay, with the other router', async () => {
+    await behindRelay(async (lab) => {
+      const there = await startShim(lab, 'x')
+      await startDhclient(lab, false)
+      await stop(there)
+      const here = await startShim(lab, 'y')
+      await until(
+        () => acks(here).some((each) => each.includes(`router=${X}>${Y}`)),
+        () => textOf(here.log),
+      )
+      expect(await lab.router()).toBe(X)
+      expect(await askShim(lab, 'y', {do: 'nak', vm: 'web-07'})).toMatchObject({ok: true})
+      await until(
+        async () => (await lab.router()) === Y,
+        () => textOf(here.log),
+      )
+      expect(textOf(here.log).match(/answer=DHCPNAK/g)).toHaveLength(1)
+      await stop(here)
+    })
   }, 120_000)
 })
