@@ -31,7 +31,7 @@ const PROGRAMS = {
   NetworkManager: '/sbin/NetworkManager',
 } as const
 
-/** What they read. Those that are not there belong to a client that is not there. */
+/** What they read. One that is not there belongs to a client that is not installed. */
 const FILES = [
   ...['/etc/passwd', '/etc/group', '/etc/dhcpcd.conf', '/usr/lib/dhcpcd', '/etc/udhcpc', '/sbin/dhclient-script'],
   ...['/etc/dhcp/dhclient.conf', '/usr/share/dbus-1/system.conf', '/usr/share/dbus-1/system.d'],
@@ -68,7 +68,7 @@ esac
 sh -c "$line" >/run/client.log 2>&1 </dev/null &
 `
 
-/** Made in the folder `scratch`, with the clients that are installed here; those of `needed` must be. */
+/** Made in the folder `scratch`. `exitHook`: of dhclient. `programs`: those that are needed; all of them must be installed here. */
 export async function dhcpGuestImage(
   base: GuestImage,
   scratch: string,
