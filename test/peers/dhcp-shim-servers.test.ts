@@ -8,8 +8,9 @@ import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {startDhclient, startServer} from './dhcp-clients.ts'
 import {type DhcpLab, GATEWAYS, textOf, until, withDhcpLab} from './dhcp-lab.ts'
 import {startDhcpcd} from './dhcp-servers.ts'
-import {askShim, keyed, type Shim, startShim, stop} from './dhcp-shims.ts'
+import {askControl, askShim, keyed, type Shim, startShim, startShims, stop} from './dhcp-shims.ts'
 import {startPlainDhcpd, startPlainKea} from './plain-servers.ts'
+import {speaks, withTwoHypervisors} from './two-hypervisors.ts'
 
 const X = GATEWAYS.rx.ip
 const Y = GATEWAYS.ry.ip
@@ -65,6 +66,35 @@ for (const {server, program, start, adds} of SERVERS) {
     }, 120_000)
   })
 }
+
+const noClient = await lacking('nft', 'dhcpcd')
+describe.skipIf(noClient !== undefined)(`the shims before serve dhcp${noClient ? ` (no ${noClient})` : ''}`, () => {
+  it('tell each other the nonce that it gave, by which that server is still obeyed after the VM has come', async () => {
+    await withTwoHypervisors(
+      async (lab) => {
+        await startServer(lab)
+        const shims = await startShims(lab, LONG_S)
+        await startDhcpcd(lab)
+        await lab.moveTo('y')
+        await speaks(lab)
+        const [, here] = shims
+        const acked = () => textOf(here!.log).match(/type=DHCPACK .*port=vm0/g) ?? []
+        const renewed = (times: number) =>
+          until(
+            () => acked().length === times,
+            () => textOf(here!.log) + textOf(join(lab.dir, 'serve.log')),
+          )
+        expect(await askShim(lab, 'y', {do: 'forcerenew', vm: 'web-07'})).toMatchObject({ok: true})
+        await renewed(1)
+        expect(await askControl(join(lab.dir, 'control'), {do: 'forcerenew', vm: 'web-07'})).toMatchObject({ok: true})
+        await renewed(2)
+        for (const each of acked()) expect(each).not.toContain('nonce=added')
+        for (const shim of shims) await stop(shim)
+      },
+      {server: 'gwswitch'},
+    )
+  }, 120_000)
+})
 
 const PAIR = {primary: '10.9.0.1', standby: '10.9.0.4'} as const
 

@@ -7,7 +7,7 @@ import {GATEWAYS, textOf, until} from './dhcp-lab.ts'
 import {startDhcpcd} from './dhcp-servers.ts'
 import {askShim, startShims, stop} from './dhcp-shims.ts'
 import {startPlainDnsmasq} from './plain-servers.ts'
-import {type TwoHypervisors, withTwoHypervisors} from './two-hypervisors.ts'
+import {speaks, type TwoHypervisors, withTwoHypervisors} from './two-hypervisors.ts'
 
 const needed = ['dnsmasq', 'dhcpcd', 'dhclient', 'nft']
 const present = await Promise.all(needed.map(hasProgram))
@@ -120,18 +120,6 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
     })
   }, 120_000)
 })
-
-/** QEMU sends RARPs for a guest that has been moved; a frame of the guest does as well. */
-async function speaks(lab: TwoHypervisors): Promise<void> {
-  await until(
-    () =>
-      lab.client.run('ping', '-c', '1', '-W', '1', rx.ip).then(
-        () => true,
-        () => false,
-      ),
-    () => 'the VM does not reach its router',
-  )
-}
 
 const switchAt = (lab: TwoHypervisors, site: 'x' | 'y', ...flags: readonly string[]) =>
   lab.gwswitchIn(lab.hy, 'switch', 'web-07', '--to', site, '-i', 'vm0', ...flags)

@@ -75,8 +75,12 @@ export async function startShims(
 }
 
 /** One word to the control socket of a site's shim. */
-export async function askShim(lab: DhcpLab, site: 'x' | 'y', request: ControlRequest): Promise<ControlResponse> {
-  const peer = await connectJson(join(lab.dir, `shim-${site}.sock`), 'the shim')
+export const askShim = (lab: DhcpLab, site: 'x' | 'y', request: ControlRequest): Promise<ControlResponse> =>
+  askControl(join(lab.dir, `shim-${site}.sock`), request)
+
+/** One word to a control socket. */
+export async function askControl(path: string, request: ControlRequest): Promise<ControlResponse> {
+  const peer = await connectJson(path, path)
   try {
     return (await peer.ask(request)) as ControlResponse & ControlAnswers[keyof ControlAnswers]
   } finally {

@@ -6,8 +6,9 @@
 //                    |                          |
 //                    |                         dci
 //                    +---------- wy == vm0 -- br0 (hy) -- ry           site y
+import type {DhcpServerKind} from '../../src/domain/inventory/segment-dhcp.ts'
 import {runCommand, tryCommand} from '../../src/net/process/command.ts'
-import {type DhcpLab, type DhcpLabOptions, killAll, withDhcpLab} from './dhcp-lab.ts'
+import {type DhcpLab, type DhcpLabOptions, GATEWAYS, killAll, until, withDhcpLab} from './dhcp-lab.ts'
 
 export interface TwoHypervisors extends DhcpLab {
   /** Namespaces. */
@@ -17,13 +18,13 @@ export interface TwoHypervisors extends DhcpLab {
   moveTo(site: 'x' | 'y'): Promise<void>
 }
 
-/** The VM is at x. */
+/** The VM is at x. `server`: that of the inventory. */
 export const withTwoHypervisors = (
   fn: (lab: TwoHypervisors) => Promise<void>,
-  options: DhcpLabOptions = {},
+  options: DhcpLabOptions & {readonly server?: DhcpServerKind} = {},
 ): Promise<void> =>
   withDhcpLab(
-    'shim',
+    options.server ?? 'shim',
     async (lab) => {
       const [hx, hy] = ['x', 'y'].map((site) => `${lab.hypervisor.slice(0, -2)}-h${site}`) as [string, string]
       try {
@@ -73,4 +74,16 @@ async function build(wires: string, hx: string, hy: string): Promise<void> {
 async function move(wires: string, site: 'x' | 'y'): Promise<void> {
   const [from, to] = site === 'y' ? ['wx', 'wy'] : ['wy', 'wx']
   await batch(['-n', wires], [`link set ${from} down`, `link set ${to} up`])
+}
+
+/** QEMU sends RARPs for a guest that has been moved; a frame of the guest does as well. */
+export async function speaks(lab: TwoHypervisors): Promise<void> {
+  await until(
+    () =>
+      lab.client.run('ping', '-c', '1', '-W', '1', GATEWAYS.rx.ip).then(
+        () => true,
+        () => false,
+      ),
+    () => 'the VM does not reach its router',
+  )
 }
