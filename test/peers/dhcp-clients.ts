@@ -45,7 +45,7 @@ export async function startGuest(lab: DhcpLab, program: 'udhcpc' | 'dhcpcd' = 'u
 }
 
 /** The exit hook of docs/dhcp.md. */
-const EXIT_HOOK = `case "$reason" in
+export const EXIT_HOOK = `case "$reason" in
 RENEW|REBIND)
   if [ -n "$new_routers" ] && [ "$new_routers" != "$old_routers" ]; then
     ip -4 route replace default via "\${new_routers%% *}" dev "$interface"

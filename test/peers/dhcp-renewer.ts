@@ -1,7 +1,7 @@
 // A client of our own codec that renews one lease over and over, some hundred times a second.
 import {setTimeout as sleep} from 'node:timers/promises'
 import {BOOTREPLY, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, parseDhcp, serializeDhcp} from '../../src/wire/dhcp.ts'
-import {DHCPACK, DHCPREQUEST, dhcpOptions, readOption} from '../../src/wire/dhcp-options.ts'
+import {AUTH_ALGORITHM_HMAC_MD5, DHCPACK, DHCPREQUEST, dhcpOptions, readOption} from '../../src/wire/dhcp-options.ts'
 import {parseFrame, udpFrame} from '../../src/wire/frames.ts'
 import {clientMessage} from '../domain/dhcp/maker.ts'
 import {linkIn} from './arp-link.ts'
@@ -56,7 +56,11 @@ export async function renewer(lab: DhcpLab) {
     xid++
     open.add(xid)
     const header = {xid, flags, chaddr: client.mac, ...(fresh ? {} : {ciaddr: VM_IP})}
-    const wanted = {parameterRequestList: [1, 3, 51, 58, 59], ...(fresh && {requestedAddress: VM_IP})}
+    const wanted = {
+      parameterRequestList: [1, 3, 51, 58, 59],
+      forcerenewNonceCapable: [AUTH_ALGORITHM_HMAC_MD5],
+      ...(fresh && {requestedAddress: VM_IP}),
+    }
     const payload = serializeDhcp(clientMessage(DHCPREQUEST, wanted, header))
     const to = fresh ? {destination: 'ff:ff:ff:ff:ff:ff'} : {destination: server.mac}
     const ends = fresh ? {source: '0.0.0.0', destination: '255.255.255.255'} : {source: VM_IP, destination: SERVER_IP}

@@ -1,10 +1,6 @@
 // A VM that lands at the other site's hypervisor, whose shim has it renew at once: real servers and clients.
-import {writeFileSync} from 'node:fs'
-import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
-import type {ControlAnswers, ControlRequest, ControlResponse} from '../../src/domain/dhcp/control.ts'
 import {SHIM_PORT} from '../../src/domain/dhcp/shim-peers.ts'
-import {connectJson} from '../../src/net/stream/json-lines.ts'
 import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
 import {BROADCAST} from '../../src/wire/address.ts'
 import {udpFrame} from '../../src/wire/frames.ts'
@@ -13,8 +9,9 @@ import {linkIn} from './arp-link.ts'
 import {startDhclient} from './dhcp-clients.ts'
 import {GATEWAYS, textOf, until, withDhcpLab} from './dhcp-lab.ts'
 import {startDhcpcd} from './dhcp-servers.ts'
-import {startShim, stop} from './dhcp-shims.ts'
-import {startPlainDnsmasq, type TwoHypervisors, withTwoHypervisors} from './two-hypervisors.ts'
+import {askShim, keyed, startShim, startShims, stop} from './dhcp-shims.ts'
+import {startPlainDnsmasq} from './plain-servers.ts'
+import {speaks, type TwoHypervisors, withTwoHypervisors} from './two-hypervisors.ts'
 
 const needed = ['dnsmasq', 'dhcpcd', 'dhclient', 'nft']
 const present = await Promise.all(needed.map(hasProgram))
@@ -26,7 +23,8 @@ const LONG_S = 300
 describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no ${missing})` : ''}`, () => {
   it('have dhcpcd renew at once where it lands: by switch, and by a word to the control socket alone', async () => {
     await withTwoHypervisors(async (lab) => {
-      const shims = await startBoth(lab, LONG_S)
+      await startPlainDnsmasq(lab)
+      const shims = await startShims(lab, LONG_S)
       await startDhcpcd(lab)
       expect(await lab.router()).toBe(rx.ip)
       await lab.moveTo('y')
@@ -50,7 +48,7 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
       await lab.moveTo('x')
       await speaks(lab)
       const startedMs = performance.now()
-      expect(await ask(lab, 'x', {do: 'forcerenew', vm: 'web-07'})).toMatchObject({ok: true, trigger: 'forcerenew'})
+      expect(await askShim(lab, 'x', {do: 'forcerenew', vm: 'web-07'})).toMatchObject({ok: true, trigger: 'forcerenew'})
       await routed(lab, rx.ip)
       const tookMs = performance.now() - startedMs
       process.stdout.write(`from the word to the new route: ${Math.round(tookMs)} ms\n`)
@@ -62,7 +60,8 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
 
   it('take nothing back, and say so, where the VM was not seen to follow', async () => {
     await withTwoHypervisors(async (lab) => {
-      const shims = await startBoth(lab, LONG_S)
+      await startPlainDnsmasq(lab)
+      const shims = await startShims(lab, LONG_S)
       await startDhcpcd(lab)
       await lab.client.run('ip', 'route', 'add', 'default', 'via', rx.ip, 'dev', lab.client.interface, 'metric', '1')
       await lab.moveTo('y')
@@ -86,7 +85,8 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
 
   it('refuse the renewal of dhclient as it comes once, which then takes the new router', async () => {
     await withTwoHypervisors(async (lab) => {
-      const shims = await startBoth(lab, 4)
+      await startPlainDnsmasq(lab)
+      const shims = await startShims(lab, 4)
       await startDhclient(lab, false)
       expect(await lab.router()).toBe(rx.ip)
       await lab.moveTo('y')
@@ -96,31 +96,39 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
       expect(await lab.router()).toBe(ry.ip)
       const log = textOf(shims[1]!.log)
       expect(log.match(/event=changed .*answer=DHCPNAK/g)).toHaveLength(1)
-      expect(await ask(lab, 'y', {do: 'transaction', vm: 'web-07'})).toMatchObject({kind: 'dhclient', router: ry.ip})
+      expect(await askShim(lab, 'y', {do: 'transaction', vm: 'web-07'})).toMatchObject({
+        kind: 'dhclient',
+        router: ry.ip,
+      })
       for (const shim of shims) await stop(shim)
     })
   }, 120_000)
 
   it('know nothing of each other’s VMs without their key, and tell nobody who has another one', async () => {
     await withTwoHypervisors(async (lab) => {
-      const shims = await startBoth(lab, LONG_S, [
+      await startPlainDnsmasq(lab)
+      const shims = await startShims(lab, LONG_S, [
         'one that site x alone has: 32 or more',
         'and another that site y alone has',
       ])
       await startDhcpcd(lab)
       await lab.moveTo('y')
       await speaks(lab)
-      expect(await ask(lab, 'y', {do: 'forcerenew', vm: 'web-07'})).toMatchObject({ok: false, error: {kind: 'refused'}})
-      expect(await ask(lab, 'y', {do: 'transaction', vm: 'web-07'})).toMatchObject({ok: false, error: {kind: 'usage'}})
+      expect(await askShim(lab, 'y', {do: 'forcerenew', vm: 'web-07'})).toMatchObject({
+        ok: false,
+        error: {kind: 'refused'},
+      })
+      expect(await askShim(lab, 'y', {do: 'transaction', vm: 'web-07'})).toMatchObject({
+        ok: false,
+        error: {kind: 'usage'},
+      })
       for (const shim of shims) await stop(shim)
     })
   }, 120_000)
 
   it('lie on the way to others, whom what is said between them reaches, and no VM', async () => {
     await withDhcpLab('dnsmasq', async (lab) => {
-      const key = join(lab.dir, 'key')
-      writeFileSync(key, `${KEY}\n`, {mode: 0o600})
-      const shim = await startShim(lab, 'y', {elsewhere: 'rx'}, '-i', 'ry', '--key', key)
+      const shim = await startShim(lab, 'y', {elsewhere: 'rx'}, '-i', 'ry', ...keyed(lab, 'y'))
       await using from = await linkIn(lab.gateway('rx'), 'seg')
       await using beyond = await linkIn(lab.gateway('ry'), 'seg')
       await using vm = await linkIn(lab.client.namespace, lab.client.interface)
@@ -147,33 +155,6 @@ describe.skipIf(missing !== undefined)(`the shims of two sites${missing ? ` (no 
   }, 60_000)
 })
 
-const KEY = 'a secret that the shims of both sites have'
-
-/** Of x and of y. */
-async function startBoth(lab: TwoHypervisors, pollS: number, keys: readonly string[] = [KEY, KEY]) {
-  await startPlainDnsmasq(lab)
-  const started = []
-  for (const [i, site] of (['x', 'y'] as const).entries()) {
-    const key = join(lab.dir, `key-${site}`)
-    writeFileSync(key, `${keys[i]}\n`, {mode: 0o600})
-    const place = {namespace: site === 'x' ? lab.hx : lab.hy, elsewhere: 'dci', pollS}
-    started.push(await startShim(lab, site, place, '--key', key))
-  }
-  return started
-}
-
-/** QEMU sends RARPs for a guest that has been moved; a frame of the guest does as well. */
-async function speaks(lab: TwoHypervisors): Promise<void> {
-  await until(
-    () =>
-      lab.client.run('ping', '-c', '1', '-W', '1', rx.ip).then(
-        () => true,
-        () => false,
-      ),
-    () => 'the VM does not reach its router',
-  )
-}
-
 const switchAt = (lab: TwoHypervisors, site: 'x' | 'y', ...flags: readonly string[]) =>
   lab.gwswitchIn(lab.hy, 'switch', 'web-07', '--to', site, '-i', 'vm0', ...flags)
 
@@ -182,12 +163,3 @@ const routed = (lab: TwoHypervisors, ip: string): Promise<void> =>
     async () => (await lab.router()) === ip,
     () => `the client does not use ${ip}`,
   )
-
-async function ask(lab: TwoHypervisors, site: 'x' | 'y', request: ControlRequest): Promise<ControlResponse> {
-  const peer = await connectJson(join(lab.dir, `shim-${site}.sock`), 'the shim')
-  try {
-    return (await peer.ask(request)) as ControlResponse & ControlAnswers[keyof ControlAnswers]
-  } finally {
-    peer.close()
-  }
-}

@@ -6,10 +6,9 @@
 //                    |                          |
 //                    |                         dci
 //                    +---------- wy == vm0 -- br0 (hy) -- ry           site y
-import {existsSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
+import type {DhcpServerKind} from '../../src/domain/inventory/segment-dhcp.ts'
 import {runCommand, tryCommand} from '../../src/net/process/command.ts'
-import {type DhcpLab, type DhcpLabOptions, GATEWAYS, killAll, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
+import {type DhcpLab, type DhcpLabOptions, GATEWAYS, killAll, until, withDhcpLab} from './dhcp-lab.ts'
 
 export interface TwoHypervisors extends DhcpLab {
   /** Namespaces. */
@@ -19,13 +18,13 @@ export interface TwoHypervisors extends DhcpLab {
   moveTo(site: 'x' | 'y'): Promise<void>
 }
 
-/** The VM is at x. */
+/** The VM is at x. `server`: that of the inventory. */
 export const withTwoHypervisors = (
   fn: (lab: TwoHypervisors) => Promise<void>,
-  options: DhcpLabOptions = {},
+  options: DhcpLabOptions & {readonly server?: DhcpServerKind} = {},
 ): Promise<void> =>
   withDhcpLab(
-    'shim',
+    options.server ?? 'shim',
     async (lab) => {
       const [hx, hy] = ['x', 'y'].map((site) => `${lab.hypervisor.slice(0, -2)}-h${site}`) as [string, string]
       try {
@@ -77,23 +76,14 @@ async function move(wires: string, site: 'x' | 'y'): Promise<void> {
   await batch(['-n', wires], [`link set ${from} down`, `link set ${to} up`])
 }
 
-/** A server that knows one router and no nonces, as most do. */
-export async function startPlainDnsmasq(lab: DhcpLab): Promise<void> {
-  const config = `port=0
-interface=${lab.server.interface}
-bind-interfaces
-dhcp-authoritative
-dhcp-range=10.9.0.0,static,255.255.255.0,3600
-dhcp-host=${lab.client.mac},${VM_IP}
-dhcp-option=option:router,${GATEWAYS.rx.ip}
-pid-file=${lab.dir}/dnsmasq.pid
-dhcp-leasefile=${lab.dir}/dnsmasq.leases
-user=root
-`
-  writeFileSync(join(lab.dir, 'dnsmasq.conf'), config)
-  lab.start(lab.server, 'dnsmasq', 'dnsmasq', '--keep-in-foreground', '-C', join(lab.dir, 'dnsmasq.conf'))
+/** QEMU sends RARPs for a guest that has been moved; a frame of the guest does as well. */
+export async function speaks(lab: TwoHypervisors): Promise<void> {
   await until(
-    () => existsSync(join(lab.dir, 'dnsmasq.pid')),
-    () => textOf(join(lab.dir, 'dnsmasq.log')),
+    () =>
+      lab.client.run('ping', '-c', '1', '-W', '1', GATEWAYS.rx.ip).then(
+        () => true,
+        () => false,
+      ),
+    () => 'the VM does not reach its router',
   )
 }

@@ -76,10 +76,14 @@ export function shimClients(vms: ReadonlyMap<Mac, ShimVm>, secret: Uint8Array | 
       const {mac, maximum, capable145} = request
       if (renews(request) && (refused.get(mac) ?? 0) > Number(nowNs / 1_000_000n)) return {refused: request}
       if (secret === undefined || !capable145) return {}
+      const before = leases.get(mac)
       // It did not take the answer to this: strict clients take no nonce whose replay value, by another's clock, is no higher.
-      if (renews(request) && leases.get(mac)?.xid === request.message.xid) return {}
-      const replay = nextReplay(leases.get(mac)?.replay ?? 0n, nowNs)
-      return {nonce: {value: derivedNonce(secret, mac), replay, maximum: Math.min(maximum, mtu - IP_AND_UDP)}}
+      if (renews(request) && before?.xid === request.message.xid) return {}
+      const value = derivedNonce(secret, mac)
+      // That of its server stays: with another one the client would not obey that server any more.
+      if (renews(request) && before?.nonce && before.nonce !== nonceText(value)) return {}
+      const replay = nextReplay(before?.replay ?? 0n, nowNs)
+      return {nonce: {value, replay, maximum: Math.min(maximum, mtu - IP_AND_UDP)}}
     },
     answered(reply, portIndex, nowNs) {
       const message = ifWellFormed(() => parseDhcp(reply))
@@ -115,6 +119,9 @@ export const refusedUntilMs = (lease: ShimLease | undefined, nowMs: number): num
     ? Math.max(renewsAtMs(lease), nowMs) + renewsAtMs(lease) - lease.lastSeenMs
     : nowMs + DAY_MS
 
+/** As leases keep it. */
+export const nonceText = (nonce: Uint8Array): string => Buffer.from(nonce).toString('hex')
+
 const renews = ({state}: ClientRequest): boolean => state === 'renewing' || state === 'rebinding'
 
 /** What a client asks itself: another VM may put its address into the message, but not send as it past a filter. */
@@ -147,7 +154,7 @@ function leaseOf(
   return {
     ...{segment, ip: yiaddr, client: clientKey(mac, clientId, true), mac, state: 'bound', xid, lastSeenMs, capable145},
     expiresAtMs: lastSeenMs + leaseS * 1000,
-    nonce: nonce ? Buffer.from(nonce).toString('hex') : held,
+    nonce: nonce ? nonceText(nonce) : held,
     replay: replays.reduce((most, each) => (each > most ? each : most)),
     router: toldRouter(options) ?? '',
     hostName,

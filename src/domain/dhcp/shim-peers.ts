@@ -6,7 +6,7 @@ import {derivedNonce} from '../../wire/dhcp-auth.ts'
 import {ifWellFormed} from '../../wire/error.ts'
 import {parseSealed, serializeSealed} from '../../wire/sealed.ts'
 import {DHCP_CLIENTS} from '../inventory/segment-dhcp.ts'
-import type {ShimLease} from './shim-clients.ts'
+import {nonceText, type ShimLease} from './shim-clients.ts'
 import type {ShimVm} from './shim-scope.ts'
 
 /** UDP, to everybody on the segment; shims keep it from the VMs. */
@@ -54,7 +54,7 @@ export const peerAsk = ({id, mac: of}: PeerAsk, secret: Uint8Array): Uint8Array 
 
 export function peerAnswer(id: string, lease: ShimLease, secret: Uint8Array): Uint8Array {
   const {ip, xid, lastSeenMs, expiresAtMs, t1S, capable145, router, kind, serverIdentifier, vlan = null} = lease
-  const nonce = lease.nonce === nonceText(secret, lease.mac) ? null : lease.nonce
+  const nonce = lease.nonce === ownNonce(secret, lease.mac) ? null : lease.nonce
   const facts = {ip, xid, lastSeenMs, expiresAtMs, t1S, capable145, router, kind, serverIdentifier}
   const word = {v: 1 as const, told: id, mac: lease.mac, ...facts, nonce, replay: `${lease.replay}`, vlan}
   return serializeSealed(word satisfies z.infer<typeof told>, secret)
@@ -76,9 +76,9 @@ export function readPeerWord(
   const lease: ShimLease = {
     ...facts,
     ...{segment: vm.segment, client: `hw:1:${data.mac}`, state: 'bound', hostName: '', portIndex: undefined},
-    ...{nonce: nonce ?? nonceText(secret, data.mac), replay: BigInt(replay), vlan: vlan ?? undefined},
+    ...{nonce: nonce ?? ownNonce(secret, data.mac), replay: BigInt(replay), vlan: vlan ?? undefined},
   }
   return {kind: 'told', id, lease}
 }
 
-const nonceText = (secret: Uint8Array, of: Mac): string => Buffer.from(derivedNonce(secret, of)).toString('hex')
+const ownNonce = (secret: Uint8Array, of: Mac): string => nonceText(derivedNonce(secret, of))

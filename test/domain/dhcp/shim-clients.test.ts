@@ -88,6 +88,17 @@ describe('a nonce', () => {
     expect(clients.leases.get(VM_MAC)?.nonce).toBe(Buffer.from(NONCE).toString('hex'))
   })
 
+  it('leaves the one that its server gave until the client begins anew', () => {
+    const {asks, says} = shim(SECRET)
+    const server = new Uint8Array(16).fill(9)
+    asks()
+    expect(says({...ACK, authentication: reconfigureNonce(5n, server)})).toMatchObject({nonce: server})
+    asks(CAPABLE, {...RENEWING, xid: 2})
+    expect(says(ACK, {xid: 2}).nonce).toBeUndefined()
+    asks(CAPABLE, {xid: 3})
+    expect(says(ACK, {xid: 3}).nonce).toEqual(NONCE)
+  })
+
   type Row = {
     secret?: undefined
     asks?: Parameters<Shim['asks']> | null
