@@ -11,6 +11,8 @@ export interface Renewals {
   readonly asked: number
   /** Not answered within a second. */
   readonly unanswered: number
+  /** Of those, the ones that were not answered later either. */
+  readonly lost: number
   /** Answers beyond the first. */
   readonly repeated: number
   /** ACKs by the router that they name. */
@@ -80,11 +82,11 @@ export async function renewer(lab: DhcpLab) {
     )
     return done
   }
-  const report = (): Renewals => ({asked, unanswered, repeated, routers: {...routers}, delaysMs})
   async function run(go: () => boolean): Promise<Renewals> {
     routers = {}
     delaysMs = []
     asked = unanswered = repeated = 0
+    const before = xid
     while (go()) {
       asked++
       const askedMs = performance.now()
@@ -95,7 +97,8 @@ export async function renewer(lab: DhcpLab) {
     }
     // A second answer to the last one.
     await sleep(100)
-    return report()
+    const lost = [...open].filter((each) => each > before).length
+    return {asked, unanswered, lost, repeated, routers: {...routers}, delaysMs}
   }
 
   function renew(times: number): Promise<Renewals>
