@@ -9,6 +9,7 @@ import {agentGuestBase, GUEST_ETC} from '../support/agent-guest.ts'
 import {useHostInGuest} from '../support/host-in-guest.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
 import {BRIDGE_MODULES, type GuestImage} from '../support/qemu-guest.ts'
+import {eventually} from '../support/until.ts'
 
 const needed = ['nft', 'dnsmasq']
 const present = await Promise.all(needed.map(hasProgram))
@@ -125,8 +126,11 @@ describe.skipIf(typeof base === 'string')(
       const built = await host.sh(SECOND)
       expect(built, built.stderr).toMatchObject({code: 0, stdout: '10.1.0.2\n10.2.0.2\n'})
       for (const vm of ['va', 'vb']) {
-        const asked = await host.sh(KNOWN(vm))
-        expect(asked.stderr, asked.stdout).toContain(`${vm} runs udhcpc`)
+        // The other shim has 0.3 s to answer, of a guest that may have to wait for its turn as long.
+        await eventually(async () => {
+          const asked = await host.sh(KNOWN(vm))
+          expect(asked.stderr, asked.stdout).toContain(`${vm} runs udhcpc`)
+        }, 60_000)
       }
       await host.sh('kill $(cat /tmp/shims)')
     }, 300_000)

@@ -304,7 +304,7 @@ describe.skipIf(typeof image === 'string')(
     })
 
     // The last one: nothing can be run in it after that.
-    it("says what to allow where the guest's agent may not run programs", {timeout: 120_000}, async () => {
+    it("says what to allow where the guest's agent may not run programs", {timeout: 240_000}, async () => {
       // Asked again and again: the port is taken until the old agent has let go of it, and that takes its time.
       const again =
         'sleep 1; kill $(pidof qemu-ga); while :; do qemu-ga -m virtio-serial -p /dev/vport* -t /run -b guest-exec; sleep 0.5; done'
@@ -315,7 +315,7 @@ describe.skipIf(typeof image === 'string')(
           last = await notify('--gateway', RY)
           return last.code !== 0 && last.code !== 5
         },
-        60_000,
+        180_000,
         'its agent is another one',
       )
       expect(last.json.vms[0]).toMatchObject({

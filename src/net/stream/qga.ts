@@ -107,7 +107,7 @@ export function guestAgent(
       const pid = await start(argv, {'capture-output': true, ...stdin})
       const deadline = performance.now() + timeoutMs
       for (let poll = 0; performance.now() < deadline; poll++) {
-        const status = await call(STATUS, 'guest-exec-status', {pid})
+        const status = await call(STATUS, 'guest-exec-status', {pid}).catch(lost)
         if (status.exited) return resultOf(status)
         await delay(POLL_MS[poll] ?? POLL_MS.at(-1), undefined, {signal}).catch(() => signal.throwIfAborted())
       }
@@ -122,6 +122,12 @@ export function guestAgent(
       }))
     },
   }
+}
+
+/** A program that was started runs on, though an agent that was started anew since knows nothing of it. */
+function lost(error: unknown): never {
+  if (!(error instanceof Failure) || error.kind !== 'refused') throw error
+  throw new Failure('silent', `${error.message}; what came of the program that was started is not known`)
 }
 
 /** None for what is no address, or no prefix of it. */

@@ -78,6 +78,20 @@ describe('the line to a guest agent', () => {
     agent.close()
   })
 
+  it('knows nothing of a program that an agent before it has started', async () => {
+    await serve(({execute, arguments: given}, socket) => {
+      if (execute === 'guest-sync-delimited') socket.write(synced(given?.id))
+      else if (execute === 'guest-exec') socket.write('{"return": {"pid": 7}}\n')
+      else socket.write('{"error": {"class": "GenericError", "desc": "Invalid parameter \'pid\'"}}\n')
+    })
+    const agent = await openGuestAgent(path, forever)
+    await expect(agent.run(['ip', 'route'])).rejects.toMatchObject({
+      kind: 'silent',
+      message: expect.stringMatching(/Invalid parameter 'pid'; what came of the program/),
+    })
+    agent.close()
+  })
+
   it('notices that the agent goes away in the middle', async () => {
     await serve(({execute, arguments: given}, socket) => {
       if (execute === 'guest-sync-delimited') socket.write(synced(given?.id))
