@@ -20,7 +20,7 @@ export default defineConfig({
     // For the programs that tests start from the sources: Node keeps what it made of them.
     env: {NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/gwswitch-tests')},
     // On a machine that does other things too: what fails on real packets there is asked once more. Nowhere else.
-    retry: process.env.CI ? 1 : 0,
+    retry: process.env.GWSWITCH_CI ? 1 : 0,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: {sequencer: LongestFirst},
