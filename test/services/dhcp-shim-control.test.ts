@@ -1,7 +1,5 @@
-import {mkdtempSync, rmSync} from 'node:fs'
-import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {describe, expect, it} from 'vitest'
 import type {ControlRequest} from '../../src/domain/dhcp/control.ts'
 import {connectJson} from '../../src/net/stream/json-lines.ts'
 import {parseDhcp} from '../../src/wire/dhcp.ts'
@@ -9,24 +7,15 @@ import {derivedNonce, verifyReconfigure} from '../../src/wire/dhcp-auth.ts'
 import {DHCPFORCERENEW} from '../../src/wire/dhcp-options.ts'
 import {parseFrame} from '../../src/wire/frames.ts'
 import {NOW, option, SERVER, STRANGER, VM_IP, VM_MAC} from '../domain/dhcp/maker.ts'
-import {PORT, SECRET, type ShimInMemory, shimInMemory, UPLINK, wire} from './shim-in-memory.ts'
+import {PORT, SECRET, type ShimInMemory, shimInMemory, UPLINK, useScratch, wire} from './shim-in-memory.ts'
 
-let dir: string
-let open: AsyncDisposableStack
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'gwswitch-shim-'))
-  open = new AsyncDisposableStack()
-})
-afterEach(async () => {
-  await open.disposeAsync()
-  rmSync(dir, {recursive: true, force: true})
-})
+const scratch = useScratch()
 
 async function asker(shim: ShimInMemory) {
-  const path = join(dir, 'sock')
-  await shim.listen(path, open)
+  const path = join(scratch.dir, 'sock')
+  await shim.listen(path, scratch.open)
   const peer = await connectJson(path, 'the shim')
-  open.defer(() => peer.close())
+  scratch.open.defer(() => peer.close())
   return (request: ControlRequest) => peer.ask(request)
 }
 
@@ -160,9 +149,9 @@ describe('the control socket of a shim', () => {
 
   it('tells watchers of what it passed', async () => {
     const shim = shimInMemory('y')
-    await shim.listen(join(dir, 'sock'), open)
-    const peer = await connectJson(join(dir, 'sock'), 'the shim')
-    open.defer(() => peer.close())
+    await shim.listen(join(scratch.dir, 'sock'), scratch.open)
+    const peer = await connectJson(join(scratch.dir, 'sock'), 'the shim')
+    scratch.open.defer(() => peer.close())
     const heard = new Promise((resolve) => peer.onEvent(resolve))
     await peer.ask({do: 'watch'})
     shim.lease(7)
@@ -283,8 +272,8 @@ describe('a VM that comes from another hypervisor', () => {
     there.sent.push = (...said) => said.map(({frame}) => here.peers.heard(frame, UPLINK.index)).length
     here.fdb.push(AT_PORT)
     const ask = await asker(here)
-    const second = await connectJson(join(dir, 'sock'), 'the shim')
-    open.defer(() => second.close())
+    const second = await connectJson(join(scratch.dir, 'sock'), 'the shim')
+    scratch.open.defer(() => second.close())
     const both = [ask, second.ask].map((each) => each({do: 'transaction', vm: 'web-07'}))
     expect(await Promise.all(both)).toEqual([1, 2].map(() => expect.objectContaining({xid: '0x0000aabb'})))
   })

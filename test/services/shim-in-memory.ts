@@ -1,4 +1,8 @@
 // Shims without interfaces and a kernel: frames go where the test has them go, and the control socket is a real one.
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterEach, beforeEach} from 'vitest'
 import {shimClients} from '../../src/domain/dhcp/shim-clients.ts'
 import {shimScope} from '../../src/domain/dhcp/shim-scope.ts'
 import type {FdbEntry} from '../../src/net/bridge-ports.ts'
@@ -13,6 +17,20 @@ import {BOOTREPLY, type Dhcp, serializeDhcp} from '../../src/wire/dhcp.ts'
 import {DHCPACK, DHCPREQUEST} from '../../src/wire/dhcp-options.ts'
 import {udpFrame} from '../../src/wire/frames.ts'
 import {clientMessage, inventory, NOW, type Options, SERVER, VM_IP, VM_MAC} from '../domain/dhcp/maker.ts'
+
+/** A folder for sockets and what is to be closed, anew for each test of a file. */
+export function useScratch(): {readonly dir: string; readonly open: AsyncDisposableStack} {
+  const scratch = {dir: '', open: new AsyncDisposableStack()}
+  beforeEach(() => {
+    scratch.dir = mkdtempSync(join(tmpdir(), 'gwswitch-shim-'))
+    scratch.open = new AsyncDisposableStack()
+  })
+  afterEach(async () => {
+    await scratch.open.disposeAsync()
+    rmSync(scratch.dir, {recursive: true, force: true})
+  })
+  return scratch
+}
 
 export const PORT: VmPort = {name: 'vnet0', index: 7, mtu: 1500, mac: '02:00:00:00:ff:07'}
 export const UPLINK: VmPort = {name: 'vx0', index: 3, mtu: 1500, mac: '02:00:00:00:ff:03'}

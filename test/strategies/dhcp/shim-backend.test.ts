@@ -1,8 +1,7 @@
 // The back end of a shim, and when it is the one that counts.
-import {chmodSync, mkdtempSync, rmSync} from 'node:fs'
-import {tmpdir} from 'node:os'
+import {chmodSync} from 'node:fs'
 import {join} from 'node:path'
-import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import type {SegmentDhcp} from '../../../src/domain/inventory/segment-dhcp.ts'
 import {serveJson} from '../../../src/net/stream/json-lines.ts'
@@ -12,7 +11,7 @@ import {checkVantage, chooseServer, whoAnswers} from '../../../src/strategies/dh
 import {derivedNonce} from '../../../src/wire/dhcp-auth.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {inventory, NOW, SERVER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
-import {PORT, SECRET, type ShimInMemory, shimInMemory} from '../../services/shim-in-memory.ts'
+import {PORT, SECRET, type ShimInMemory, shimInMemory, useScratch} from '../../services/shim-in-memory.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 
@@ -23,21 +22,12 @@ const [X, Y] = [
 ]
 const SEGMENT = inventory.segments.find(({name}) => name === 'tenant-a')!
 
-let dir: string
-let open: AsyncDisposableStack
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'gwswitch-shim-'))
-  open = new AsyncDisposableStack()
-})
-afterEach(async () => {
-  await open.disposeAsync()
-  rmSync(dir, {recursive: true, force: true})
-})
-const control = (): string => join(dir, 'sock')
+const scratch = useScratch()
+const control = (): string => join(scratch.dir, 'sock')
 
 async function listening(change: (shim: ShimInMemory) => void = (shim) => shim.lease(1)): Promise<ShimInMemory> {
   const shim = shimInMemory('y')
-  await shim.listen(control(), open)
+  await shim.listen(control(), scratch.open)
   change(shim)
   return shim
 }
@@ -121,7 +111,13 @@ describe('send-reconfigure at a hypervisor with a shim', () => {
     )
     const world = fakeWorld({interfaces: [ethernetInterface({name: PORT.name, addresses: []})]})
     const order = {
-      ...{client: 'web-07', interfaceName: PORT.name, state: join(dir, 'state.db'), all: false, unauthenticated: false},
+      ...{
+        client: 'web-07',
+        interfaceName: PORT.name,
+        state: join(scratch.dir, 'state.db'),
+        all: false,
+        unauthenticated: false,
+      },
       ...{attempts: 1, timeoutMs: 1000, rate: 1},
     }
     const stage = {world, signal: new AbortController().signal, dryRun: true}
@@ -190,13 +186,13 @@ describe('the server that counts', () => {
     const server = await serveJson(control(), {lineLimit: 100, connectionLimit: 8}, ({close}) => ({
       ...{onLine: close, onTooLong: close, onClose: () => {}},
     }))
-    open.defer(() => server.close())
+    scratch.open.defer(() => server.close())
   }
   const others = async () => {
     await listening()
-    chmodSync(dir, 0o755)
+    chmodSync(scratch.dir, 0o755)
     process.seteuid!(65534)
-    open.defer(() => process.seteuid!(0))
+    scratch.open.defer(() => process.seteuid!(0))
   }
 
   it.skipIf(process.geteuid?.() !== 0).each([
