@@ -1,32 +1,37 @@
-import {Args} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {Failure} from '../errors.ts'
 import {print} from '../net/process/say.ts'
+import type {World} from '../net/world.ts'
 import type {GuardOrder} from '../orders/switch/run-switch.ts'
-import {loadStrategies} from '../strategies/registry.ts'
+import {loadStrategies, type Registered} from '../strategies/registry.ts'
+import type {Stage, Verdict} from '../strategies/strategy.ts'
 
-/** Started by `switch`, never by people: rolls a switch back if the process that began it dies before its end. */
+/** Started by `switch` and `serve site`, never by people: rolls switches back if the process that began them dies. */
 export default class Guard extends BaseCommand {
   static override hidden = true
-  static override summary = 'roll a switch back if the process that began it dies'
-  static override args = {deadline: Args.integer({required: true, description: 'ms after which to act anyway'})}
+  static override summary = 'roll switches back if the process that began them dies'
 
   async run(): Promise<void> {
-    const {args} = await this.parse(Guard)
+    await this.parse(Guard)
     const {guardDuty} = await import('../net/process/dead-man.ts')
+    await guardDuty(process.stdin, print, async (orders) => {
+      const [installed, world] = [await loadStrategies(this.config), await this.world()]
+      await Promise.all((orders as GuardOrder[]).map((order) => this.takeBack(order, installed, world)))
+    })
+  }
+
+  private async takeBack(order: GuardOrder, installed: ReadonlyMap<string, Registered>, world: World): Promise<void> {
     const {guardEvent} = await import('../orders/switch/switch-audit.ts')
-    const order = (await guardDuty(process.stdin, print, args.deadline)) as GuardOrder | undefined
-    process.stdin.destroy()
-    if (!order) return
-    const found = (await loadStrategies(this.config)).get(order.strategy)
-    if (!found) throw new Failure('runtime', `cannot roll back ${order.vm}: no strategy ${order.strategy} is installed`)
-    const stage = {world: await this.world(), signal: new AbortController().signal, observe: () => {}}
-    const strategy = await found.load()
-    const verdict = await strategy.rollback(order.plan, stage).catch((error: Error) => error)
+    const stage = {world, signal: new AbortController().signal, observe: () => {}}
+    const verdict = await takenBack(order, installed.get(order.strategy), stage).catch((error: Error) => error)
     const done = verdict instanceof Error ? {ok: false, evidence: [verdict.message]} : verdict
     const event = guardEvent(order.vm, order.strategy, done)
     if (order.audit !== undefined) await this.audit(order.audit, [event])
-    if (verdict instanceof Error) throw verdict
     this.caution(event.message)
   }
+}
+
+async function takenBack({strategy, plan}: GuardOrder, found: Registered | undefined, stage: Stage): Promise<Verdict> {
+  if (!found) throw new Failure('runtime', `no strategy ${strategy} is installed`)
+  return (await found.load()).rollback(plan, stage)
 }

@@ -4,7 +4,7 @@ import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
 import type {Inventory} from '../domain/inventory/site.ts'
 import {usage} from '../errors.ts'
-import type {DeadMan} from '../net/process/dead-man.ts'
+import type {DeadMan, Guard} from '../net/process/dead-man.ts'
 import {say} from '../net/process/say.ts'
 import type {SwitchDocument, SwitchOrder} from '../orders/switch/run-switch.ts'
 import {loadStrategies} from '../strategies/registry.ts'
@@ -112,8 +112,9 @@ export default class Switch extends BaseCommand {
       otherSite: flags['other-site'],
     }
     // Another Node, which takes as long to start as all the looking up: it starts beside that.
-    const deadMan = flags['dry-run'] ? undefined : await this.deadMan(GUARD_MS + (order.arrivalMs ?? 0))
+    const guard = flags['dry-run'] ? undefined : await this.guard()
     try {
+      const deadMan = guard?.deadMan(GUARD_MS + (order.arrivalMs ?? 0))
       const document = await this.switched(order, inventory, deadMan, flags)
       const {switchText} = await import('../orders/switch/switch-text.ts')
       for (const line of switchText(document)) this.log(line)
@@ -122,16 +123,15 @@ export default class Switch extends BaseCommand {
         say(`gwswitch: ${document.error.message}`)
       process.exitCode = document.exitCode
       return document
-    } catch (error) {
-      // Nothing was begun. What was and could not be put back keeps its guard.
-      deadMan?.disarm()
-      throw error
+    } finally {
+      // What could not be put back keeps its guard.
+      guard?.close()
     }
   }
 
-  private async deadMan(deadlineMs: number): Promise<DeadMan> {
-    const {startDeadMan} = await import('../net/process/dead-man.ts')
-    return startDeadMan(deadlineMs)
+  private async guard(): Promise<Guard> {
+    const {startGuard} = await import('../net/process/dead-man.ts')
+    return startGuard()
   }
 
   private async switched(

@@ -110,7 +110,7 @@ export default class ServeSite extends BaseCommand {
 
   async run(): Promise<ServeSiteDocument> {
     const {args, flags} = await this.parse(ServeSite)
-    const [{serveSiteRequest}, {serveSite}, {startDeadMan}, {openUdpListener}, {auditLog}, {replaceFile}] =
+    const [{serveSiteRequest}, {serveSite}, {startGuard}, {openUdpListener}, {auditLog}, {replaceFile}] =
       await Promise.all([
         import('../../services/site/request.ts'),
         import('../../services/site/serve.ts'),
@@ -128,6 +128,7 @@ export default class ServeSite extends BaseCommand {
     const strategies = await loadStrategies(this.config)
     const request = await read()
     const within = await this.confined(request, [...strategies.keys()], flags)
+    const guard = request.dryRun ? undefined : startGuard()
     const document = await serveSite(request, {
       onReload: (reload) =>
         this.onHangup(() => {
@@ -138,12 +139,12 @@ export default class ServeSite extends BaseCommand {
       world,
       signal: this.interrupt.signal,
       strategies,
-      deadMan: () => startDeadMan(GUARD_MS),
+      deadMan: () => guard!.deadMan(GUARD_MS),
       listen: openUdpListener,
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),
       ...(flags.metrics === undefined ? {} : {onMetrics: this.metricsTo(flags.metrics, replaceFile)}),
       log: (line) => say(`gwswitch serve site: ${line}`),
-    })
+    }).finally(() => guard?.close())
     const {valid, refused} = document.notes
     const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)
     this.log(

@@ -1,0 +1,48 @@
+// What a journal of switches takes and tells. Every switch of this host goes through one, whoever asked for it.
+import type {Mac} from '../../wire/address.ts'
+import type {Prepared, SwitchDocument} from '../switch/run-switch.ts'
+
+/** Who wanted it, and how it was put. */
+export interface RunOrder {
+  /** `switch`, `undo`, `resume`: a command. `arrival`, `event`, `socket`, `note`: the site service, and why. */
+  readonly by: 'switch' | 'undo' | 'resume' | 'arrival' | 'event' | 'socket' | 'note'
+  /** In its own words: the command line, the line on the socket, what was seen of an arrival. */
+  readonly asked: string
+}
+
+/**
+ * How far a switch of a run has come. `planned`: nothing was done. `executing`: the VM is about to be told, and how it was
+ * before is kept. `verified`: it is served by its new gateway. `guarding`: and held there. `rolling-back`: it is being put
+ * back. `ended`: nothing is left to do.
+ */
+export type Mark =
+  | {readonly n: number; readonly state: 'executing'; readonly plan: unknown}
+  | {readonly n: number; readonly state: 'verified' | 'guarding' | 'rolling-back'}
+  | {readonly n: number; readonly state: 'ended'; readonly document: SwitchDocument}
+
+export interface JournalRun {
+  /** Sorts by time, and is short enough to be typed. */
+  readonly id: string
+  /**
+   * Writes switches down before anything is done for them; on disk when it returns. The number of each within the run.
+   * @throws Failure `runtime` if it cannot: then nothing is begun.
+   */
+  plan(switches: readonly Prepared[]): readonly number[]
+  /** How far some have come, in one transaction; on disk when it returns. @throws Failure `runtime` if it cannot. */
+  mark(marks: readonly Mark[]): void
+}
+
+/** Where a VM was last proved to be served. */
+export interface LastProved {
+  readonly site: string
+  readonly gateway: string
+  /** ms since the epoch. */
+  readonly atMs: number
+}
+
+export interface Journal {
+  begin(order: RunOrder): JournalRun
+  /** Undefined if it never was, as far as this host knows. */
+  lastProved(mac: Mac): LastProved | undefined
+  close(): void
+}
