@@ -9,7 +9,7 @@ const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/*
 const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts']
 /** Whose guest has to keep up with the network's clock: first of all, beside one worker of those that wait for nothing. */
 const CLOCKED = ['test/e2e/agent-migration.test.ts']
-const WORKERS = Math.max(4, 3 * availableParallelism())
+const WORKERS = Math.max(4, 4 * availableParallelism())
 
 export default defineConfig({
   test: {
