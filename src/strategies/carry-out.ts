@@ -132,7 +132,8 @@ const endBefore = ({ok, code}: Verdict, {acceptUnverified}: CarryOutOptions): Sw
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 
-function makeSteps(world: World, options: CarryOutOptions) {
+/** Runs steps one after the other and keeps what happened in each. */
+export function makeSteps(world: World, options: Pick<CarryOutOptions, 'signal' | 'onStep' | 'onEvent'>) {
   const startedNs = world.now()
   const steps: SwitchStep[] = []
   const sinceStart = (ns: bigint): number => Number(ns - startedNs) / 1e6

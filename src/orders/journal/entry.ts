@@ -24,6 +24,8 @@ export interface MarkBody {
   readonly plan?: unknown
   readonly verdict?: Verdict | undefined
   readonly document?: SwitchDocument | undefined
+  /** Who ended it, if not the process that made it. */
+  readonly by?: 'guard' | 'later' | undefined
   /** Who sees to it from here on; undefined: nobody new. */
   readonly processes?: readonly ProcessName[] | undefined
 }
@@ -43,6 +45,7 @@ export interface JournalEntry extends SwitchName, PlannedBody {
   readonly verdict: Verdict | undefined
   /** Undefined until it has ended. */
   readonly document: SwitchDocument | undefined
+  readonly endedBy: 'process' | 'guard' | 'later' | undefined
 }
 
 /** What the records of one switch say, in their order, the first of them being `planned`. */
@@ -58,6 +61,7 @@ export function entryOf(order: RunBody, [first, ...marks]: readonly ChainRecord[
     processes: [order.process, ...bodies.flatMap(({processes}) => processes)].filter((each) => each !== undefined),
     wasBegun: marks.some(({kind}) => kind === 'executing'),
     verdict: bodies.findLast(({verdict}) => verdict)?.verdict,
-    document: bodies.findLast(({document}) => document)?.document,
+    document: bodies.at(-1)?.document,
+    endedBy: last.kind === 'ended' ? (bodies.at(-1)?.by ?? 'process') : undefined,
   }
 }

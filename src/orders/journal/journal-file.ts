@@ -17,8 +17,6 @@ import type {Journal, JournalRun, LastProved, Mark, RunOrder, SwitchName} from '
 import {type Choice, type Draft, type JournalRows, journalRows, type Retention, SCHEMA} from './journal-rows.ts'
 import {provedBy} from './standing.ts'
 
-export const DEFAULT_JOURNAL = '/var/lib/gwswitch/journal.db'
-
 /** "gwjr" */
 const APPLICATION_ID = 0x67776a72
 const VERSION = 1
@@ -32,6 +30,8 @@ export interface JournalReader {
   half(): readonly JournalEntry[]
   entry(name: SwitchName): JournalEntry | undefined
   run(id: string): RunBody | undefined
+  /** How many switches a run has. */
+  size(run: string): number
   lastProved(mac: Mac): LastProved | undefined
   /** The last record: kept elsewhere, it shows later that nothing before it was changed. */
   head(): ChainPlace
@@ -188,7 +188,7 @@ function markBody(mark: Mark): MarkBody {
       return {...(own && {processes: [own]})}
     }
     case 'ended':
-      return {document: mark.document}
+      return {document: mark.document, ...(mark.by && {by: mark.by})}
   }
 }
 
@@ -205,7 +205,7 @@ function readerOn(rows: JournalRows, file: string): JournalReader {
   const known = (names: readonly SwitchName[]): JournalEntry[] => names.map(entry).filter((each) => each !== undefined)
   const entries: JournalReader['entries'] = (choice, limit) => known(rows.last(choice, limit))
   return {
-    ...{file, entries, entry, run, head: rows.head, check: rows.check},
+    ...{file, entries, entry, run, head: rows.head, check: rows.check, size: rows.size},
     half: () => known(rows.half()),
     lastProved: (mac) => provedBy(entries({vm: mac}, LOOKED_BACK)),
   }

@@ -8,7 +8,7 @@ import {
   checkChain,
 } from '../../domain/journal/chain.ts'
 import type {DatabaseSync} from '../../net/file/sqlite.ts'
-import type {SwitchName} from './journal.ts'
+import type {SwitchName, SwitchState} from './journal.ts'
 
 /** `record`: never changed. `half`: the switches that were begun and have not ended. */
 export const SCHEMA = `
@@ -40,6 +40,9 @@ export const RETENTION: Retention = {switches: 10_000, ageMs: 365 * DAY_MS, youn
 /** How many records are written before it is looked whether some are to go. */
 const PRUNE_EVERY = 256
 
+/** States of a switch that somebody has to see to the end. */
+const BEGUN: readonly string[] = ['executing', 'verified', 'guarding', 'rolling-back'] satisfies SwitchState[]
+
 export type Draft = Pick<ChainRecord, 'run' | 'n' | 'kind'> & {
   readonly vm?: string
   readonly mac?: string
@@ -64,6 +67,8 @@ export interface JournalRows {
   of(name: SwitchName): readonly ChainRecord[]
   /** What is known of a run; undefined: there is none. */
   run(id: string): ChainRecord | undefined
+  /** How many switches a run has. */
+  size(run: string): number
   head(): ChainPlace
   check(): ChainCheck
 }
@@ -123,10 +128,12 @@ function readingIn(database: DatabaseSync) {
   const runs = database.prepare("SELECT max(run) AS run FROM record WHERE kind = 'begun'")
   const begun = database.prepare("SELECT * FROM record WHERE run = ? AND n = 0 AND kind = 'begun'")
   const pruned = database.prepare("SELECT body FROM record WHERE run = '' AND n = 0 ORDER BY seq DESC LIMIT 1")
+  const sizes = database.prepare("SELECT count(*) AS n FROM record WHERE run = ? AND kind = 'planned'")
   const head = (): ChainPlace => heads.get() as unknown as ChainPlace
   return {
     head,
     of: ({run, n}: SwitchName) => ofOne.all(run, n) as unknown as ChainRecord[],
+    size: (run: string) => (sizes.get(run) as {n: number}).n,
     half: () => halves.all() as unknown as SwitchName[],
     run: (id: string) => begun.get(id) as ChainRecord | undefined,
     lastRun: () => (runs.get() as {run: string | null}).run ?? undefined,
@@ -181,8 +188,8 @@ function writingIn(database: DatabaseSync, {head}: {head(): ChainPlace}) {
     const hash = chainHash(last.hash, record)
     insert.run(seq, run, n, atMs, kind, vm, mac, body, hash)
     setHead.run(seq, hash)
-    if (kind === 'executing') begin.run(run, n)
     if (kind === 'ended') end.run(run, n)
+    else if (BEGUN.includes(kind)) begin.run(run, n)
   }
   /** What is unfinished is written once more, behind all others: only whole beginnings of the chain can go. */
   function prune({switches, ageMs, youngMs}: Retention, nowMs: number): void {

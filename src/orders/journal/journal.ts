@@ -28,7 +28,13 @@ export type Mark =
     }
   | {readonly n: number; readonly state: 'verified'; readonly verdict?: Verdict | undefined}
   | {readonly n: number; readonly state: 'guarding' | 'rolling-back'}
-  | {readonly n: number; readonly state: 'ended'; readonly document: SwitchDocument}
+  | {
+      readonly n: number
+      readonly state: 'ended'
+      readonly document: SwitchDocument
+      /** Who ended it, where that is not the process that made it: its guard, or one that came later. */
+      readonly by?: 'guard' | 'later' | undefined
+    }
 
 export type SwitchState = 'planned' | Mark['state']
 

@@ -8,7 +8,7 @@ import {redirectOf, redirectText} from '../../probe/redirects.ts'
 import {carryOut, exitOf, type StepName, type SwitchOutcome} from '../../strategies/carry-out.ts'
 import {chooseStrategies, type Registered} from '../../strategies/registry.ts'
 import {destinationsOf} from '../../strategies/scene.ts'
-import type {OptionName, StrategyOptions} from '../../strategies/strategy.ts'
+import type {Json, OptionName, StrategyOptions} from '../../strategies/strategy.ts'
 import type {JournalRun, Mark} from '../journal/journal.ts'
 import {
   type Ended,
@@ -28,6 +28,11 @@ export interface SwitchOrder extends StrategyOptions {
   readonly from?: string | undefined
   /** Strategies asked for, in order; empty leaves it to the inventory. */
   readonly strategies: readonly string[]
+}
+
+/** What a journal keeps of an order beside VM and target, which each switch has. */
+export function keptOptions({vm: _vm, to: _to, ...options}: SwitchOrder): Json {
+  return JSON.parse(JSON.stringify(options)) as Json
 }
 
 const OPTION_FLAGS: Readonly<Record<OptionName, string>> = {
