@@ -1,10 +1,8 @@
 import {Args} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {dryRunFlag, pcapFlag} from '../cli/flags.ts'
-import {asked, journalFlag, journalPlace} from '../cli/journal-flags.ts'
-import type {JournalEntry} from '../orders/journal/entry.ts'
-import type {JournalFile} from '../orders/journal/journal-file.ts'
-import type {UndoDocument} from '../orders/undo/run-undo.ts'
+import {asked, type JournalChoice, journalFlags, journalPlace, openedJournal} from '../cli/journal-flags.ts'
+import type {UndoDocument, UndoStep} from '../orders/undo/run-undo.ts'
 import {loadStrategies, type Registered} from '../strategies/registry.ts'
 
 /** Longer than any rollback takes. */
@@ -29,11 +27,11 @@ export default class Undo extends BaseCommand {
       description: 'a run of "gwswitch history", one switch of it (RUN.N), or a VM by its name or MAC: its last switch',
     }),
   }
-  static override flags = {journal: journalFlag(), 'dry-run': dryRunFlag, pcap: pcapFlag}
+  static override flags = {...journalFlags, 'dry-run': dryRunFlag, pcap: pcapFlag}
 
   async run(): Promise<UndoDocument> {
     const {args, flags} = await this.parse(Undo)
-    const [{chosen}, {openJournal, readJournal}, {undoPlan}, {undoText}] = await Promise.all([
+    const [{chosen}, {readJournal}, {plannedUndo, undoPlan}, {undoText}] = await Promise.all([
       import('../orders/journal/choose.ts'),
       import('../orders/journal/journal-file.ts'),
       import('../orders/undo/run-undo.ts'),
@@ -41,31 +39,28 @@ export default class Undo extends BaseCommand {
     ])
     const file = await journalPlace(flags)
     const strategies = await loadStrategies(this.config)
-    const {entries, planned} = await readJournal(file, (journal) => {
-      const entries = chosen(journal, args.what)
-      return {entries, planned: undoPlan(entries, journal, strategies)}
-    })
-    const isPlan = flags['dry-run'] || planned.switches.every(({outcome}) => outcome === 'refused')
-    const document = isPlan ? planned : await this.undone(entries, await openJournal(file), strategies, flags.pcap)
+    const steps = await readJournal(file, (journal) => undoPlan(chosen(journal, args.what), journal, strategies))
+    const isRefused = steps.every(({row}) => row.outcome === 'refused')
+    const document = flags['dry-run'] || isRefused ? plannedUndo(steps) : await this.undone(steps, flags, strategies)
     for (const line of undoText(document)) this.log(line)
     process.exitCode = document.exitCode
     return document
   }
 
   private async undone(
-    entries: readonly JournalEntry[],
-    journal: JournalFile,
+    steps: readonly UndoStep[],
+    flags: JournalChoice & {readonly pcap?: string | undefined},
     strategies: ReadonlyMap<string, Registered>,
-    pcap: string | undefined,
   ): Promise<UndoDocument> {
     const [{undoSwitches}, {startGuard}] = await Promise.all([
       import('../orders/undo/run-undo.ts'),
       import('../net/process/dead-man.ts'),
     ])
+    const journal = await openedJournal(flags, () => {})
     const guard = startGuard()
     try {
-      return await undoSwitches(entries, {
-        ...{journal, strategies, asked: asked(), signal: this.interrupt.signal, world: await this.world(pcap)},
+      return await undoSwitches(steps, {
+        ...{journal, strategies, asked: asked(), signal: this.interrupt.signal, world: await this.world(flags.pcap)},
         deadMan: () => guard.deadMan(GUARD_MS),
         onTrouble: (error) => this.caution(error.message),
         onEvent: ({atMs, text}) => this.meter(`${atMs.toFixed(0)} ms: ${text}`),
@@ -73,7 +68,7 @@ export default class Undo extends BaseCommand {
     } finally {
       this.meter('')
       guard.close()
-      journal.close()
+      journal?.close()
     }
   }
 }

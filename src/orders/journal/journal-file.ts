@@ -56,16 +56,25 @@ export interface JournalFile extends Journal, JournalReader {
  *   left as it is.
  */
 export async function openJournal(file: string, retention?: Retention): Promise<JournalFile> {
-  const words = {purpose: 'open the journal', remedy: `run as root, or give --journal FILE or --no-journal`}
-  return openSharedDatabase(file, words, (database) => {
-    try {
-      makeReady(database, file)
-      return journalOn(database, file, retention)
-    } catch (error) {
-      throw readable(error, file)
-    }
-  })
+  const words = {purpose: 'open the journal', remedy: 'run as root, or give --journal FILE or --no-journal'}
+  try {
+    return await openSharedDatabase(file, words, (database) => {
+      try {
+        makeReady(database, file)
+        return journalOn(database, file, retention)
+      } catch (error) {
+        const {kind} = error as Partial<Failure>
+        throw kind === undefined && troubleOf(error) === undefined ? unwritten(error, file) : readable(error, file)
+      }
+    })
+  } catch (error) {
+    const {kind, message} = error as Failure
+    throw kind !== 'runtime' || message.includes('--no-journal') ? error : new Failure(kind, `${message}${UNBEGUN}`)
+  }
 }
+
+const unwritten = (error: unknown, file: string): Failure =>
+  new Failure('runtime', `${file}: the journal cannot be written (${writeTrouble(error, file)})`)
 
 /** What an existing journal says. Touches nothing. @throws Failure `runtime` if there is none, or it cannot be read. */
 export async function readJournal<T>(file: string, use: (journal: JournalReader) => T): Promise<T> {
@@ -124,7 +133,7 @@ function journalOn(database: DatabaseSync, file: string, retention?: Retention):
       return work()
     } catch (error) {
       if (error instanceof Failure) throw error
-      throw new Failure('runtime', `${file}: the journal cannot be written (${writeTrouble(error, file)})${after}`)
+      throw new Failure('runtime', `${unwritten(error, file).message}${after}`)
     }
   }
   return {

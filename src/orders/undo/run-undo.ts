@@ -7,6 +7,7 @@ import type {Registered} from '../../strategies/registry.ts'
 import type {Strategy, Verdict} from '../../strategies/strategy.ts'
 import {MANY} from '../journal/choose.ts'
 import type {JournalEntry} from '../journal/entry.ts'
+import type {SwitchName} from '../journal/journal.ts'
 import type {JournalFile, JournalFileRun, JournalReader} from '../journal/journal-file.ts'
 import {endCutShort, plannedPart, standingNow} from '../journal/settle.ts'
 import {undoable} from '../journal/standing.ts'
@@ -41,7 +42,8 @@ export interface UndoDocument {
 }
 
 export interface UndoStage {
-  readonly journal: JournalFile
+  /** Where it is written down; undefined: nowhere. */
+  readonly journal: JournalFile | undefined
   readonly world: World
   readonly strategies: ReadonlyMap<string, Registered>
   readonly signal: AbortSignal
@@ -54,30 +56,60 @@ export interface UndoStage {
   readonly onEvent?: (event: {readonly atMs: number; readonly text: string}) => void
 }
 
-/** What would become of each, the newest first: what a later one was put on goes before it. Sends nothing. */
+/** A switch that is to be taken back, and what is known of that before anything is done. */
+export interface UndoStep {
+  readonly entry: JournalEntry
+  readonly row: UndoRow
+}
+
+/** The newest first: what a later one was put on goes before it. Sends nothing. */
 export function undoPlan(
   entries: readonly JournalEntry[],
   journal: JournalReader,
   strategies: ReadonlyMap<string, Registered>,
-): UndoDocument {
-  const switches = entries.toReversed().map((entry) => rowOf(entry, journal, strategies))
-  return documentOf(switches, null, true)
+): readonly UndoStep[] {
+  const isAmong = ({run, n}: SwitchName): boolean => entries.some((each) => each.run === run && each.n === n)
+  return entries.toReversed().map((entry) => {
+    const {run, n, vm, to, strategy} = entry
+    const ofVm = journal.entries({vm: vm.mac}, MANY)
+    const later = ofVm.slice(ofVm.findIndex((each) => each.run === run && each.n === n) + 1)
+    const able = undoable(
+      entry,
+      standingNow(entry),
+      later.filter((each) => !isAmong(each)),
+    )
+    const missing = strategies.has(strategy) ? null : `${vm.name}: no strategy ${strategy} is installed`
+    const reason = able.take === 'none' ? able.why : missing
+    const row: UndoRow = {
+      ...{run, n, vm: vm.name, from: to.name, to: leftFor(entry).name, strategy},
+      ...{outcome: reason === null ? 'planned' : 'refused', reason, document: null},
+    }
+    return {entry, row}
+  })
 }
 
-/** Takes them back one after the other, the newest first. */
-export async function undoSwitches(entries: readonly JournalEntry[], stage: UndoStage): Promise<UndoDocument> {
-  const {journal, strategies} = stage
+const leftFor = ({document, from}: JournalEntry): SwitchDocument['from'] => document?.before ?? from
+
+/** What is planned, as it is. */
+export const plannedUndo = (steps: readonly UndoStep[]): UndoDocument =>
+  documentOf(
+    steps.map(({row}) => row),
+    null,
+    true,
+  )
+
+/** Takes them back one after the other. */
+export async function undoSwitches(steps: readonly UndoStep[], stage: UndoStage): Promise<UndoDocument> {
   let run: JournalFileRun | undefined
   const switches: UndoRow[] = []
-  for (const entry of entries.toReversed()) {
-    if (stage.signal.aborted) break
-    const row = rowOf(entry, journal, strategies)
+  for (const {entry, row} of steps) {
     if (row.outcome === 'refused') {
       switches.push(row)
       continue
     }
-    const strategy = await strategies.get(entry.strategy)!.load()
-    run ??= journal.begin({by: 'undo', asked: stage.asked})
+    if (stage.signal.aborted) break
+    const strategy = await stage.strategies.get(entry.strategy)!.load()
+    run ??= stage.journal?.begin({by: 'undo', asked: stage.asked})
     const document = await takeBack(entry, strategy, run, stage)
     switches.push({...row, outcome: document.rolledBack ? 'undone' : 'unknown', document})
   }
@@ -89,45 +121,30 @@ function documentOf(switches: readonly UndoRow[], run: string | null, dryRun: bo
   return {schema: 'gwswitch.undo/1', dryRun, run, switches, exitCode: Math.max(0, ...codes)}
 }
 
-const leftFor = ({document, from}: JournalEntry): SwitchDocument['from'] => document?.before ?? from
-
-function rowOf(entry: JournalEntry, journal: JournalReader, strategies: ReadonlyMap<string, Registered>): UndoRow {
-  const {run, n, vm, to, strategy} = entry
-  const ofVm = journal.entries({vm: vm.mac}, MANY)
-  const later = ofVm.slice(ofVm.findIndex((each) => each.run === run && each.n === n) + 1)
-  const able = undoable(entry, standingNow(entry), later)
-  const isInstalled = strategies.has(strategy)
-  const missing = isInstalled ? null : `${vm.name}: no strategy ${strategy} is installed`
-  const reason = able.take === 'none' ? able.why : missing
-  return {
-    ...{run, n, vm: vm.name, from: to.name, to: leftFor(entry).name, strategy},
-    ...{outcome: reason === null ? 'planned' : 'refused', reason, document: null},
-  }
-}
-
 async function takeBack(
   entry: JournalEntry,
   strategy: Strategy,
-  run: JournalFileRun,
+  run: JournalFileRun | undefined,
   {journal, world, deadMan: newDeadMan, onTrouble, onEvent}: UndoStage,
 ): Promise<SwitchDocument> {
   const what = `takes run ${entry.run} back: ${entry.vm.name} is put back to what it was seen to use before`
   const body = {...plannedPart(entry), from: entry.to, to: leftFor(entry), passedOver: [], describe: [what]}
-  const n = run.planUndo({...body, undoes: {run: entry.run, n: entry.n}})
+  const n = run?.planUndo({...body, undoes: {run: entry.run, n: entry.n}}) ?? 0
   const deadMan = newDeadMan()
-  const place = {file: run.file, run: run.id, n}
+  const place = run && {file: run.file, run: run.id, n}
   await deadMan.arm({
     ...{strategy: strategy.name, plan: entry.plan, vm: entry.vm.name, audit: undefined, journal: place},
   } satisfies GuardOrder)
-  run.mark([{n, state: 'executing', plan: entry.plan, guard: deadMan.pid}])
+  run?.mark([{n, state: 'executing', plan: entry.plan, guard: deadMan.pid}])
   // What puts a VM back is not cut short by a signal.
   const {steps, run: step} = makeSteps(world, {signal: new AbortController().signal, onEvent})
   const verdict = await step('rollback', (stage) => strategy.rollback(entry.plan, stage)).catch(asError)
   if (!(verdict instanceof Error)) deadMan.disarm()
   const document = takenBack(body, verdict, steps)
   try {
-    run.mark([{n, state: 'ended', document}])
-    if (document.rolledBack && entry.document === undefined) endCutShort(journal, entry, `taken back by run ${run.id}`)
+    run?.mark([{n, state: 'ended', document}])
+    if (run && document.rolledBack && entry.document === undefined)
+      endCutShort(journal!, entry, `taken back by run ${run.id}`)
   } catch (error) {
     onTrouble(error as Error)
   }
