@@ -14,7 +14,7 @@ const WORKERS = Math.max(4, 4 * availableParallelism())
 export default defineConfig({
   test: {
     pool: 'forks',
-    globalSetup: ['./test/support/built.ts', './test/support/untouched.ts'],
+    globalSetup: ['./test/support/built.ts', './test/support/scratch-journal.ts', './test/support/untouched.ts'],
     disableConsoleIntercept: true,
     reporters: ['default', './test/support/tally-reporter.ts'],
     // For the programs that tests start from the sources: Node keeps what it made of them.

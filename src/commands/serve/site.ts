@@ -3,6 +3,7 @@ import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
+import {journalFlags, journalPlace, openedJournal} from '../../cli/journal-flags.ts'
 import {Failure} from '../../errors.ts'
 import {say} from '../../net/process/say.ts'
 import type {ServeSiteRequest} from '../../services/site/request.ts'
@@ -54,6 +55,7 @@ export default class ServeSite extends BaseCommand {
       summary:
         "UDP address for notes, which beacons then name (default: port 6743 of any, and the interface's address)",
     }),
+    ...journalFlags,
     audit: auditFlag(),
     metrics: Flags.string({
       helpValue: 'FILE',
@@ -84,7 +86,7 @@ export default class ServeSite extends BaseCommand {
   private async confined(
     request: ServeSiteRequest,
     installed: readonly string[],
-    {audit, metrics, pcap}: Record<'audit' | 'metrics' | 'pcap', string | undefined>,
+    {audit, metrics, pcap, journal}: Record<'audit' | 'metrics' | 'pcap' | 'journal', string | undefined>,
   ): Promise<(next: ServeSiteRequest) => ServeSiteRequest> {
     const [{siteRights, suffices}, {confineSelf, isRoots}, {makeFolderOf}, {namespaceFolder}] = await Promise.all([
       import('../../services/site/rights.ts'),
@@ -92,7 +94,7 @@ export default class ServeSite extends BaseCommand {
       import('../../net/file/text-file.ts'),
       import('../../net/namespace-file.ts'),
     ])
-    const written = [audit, metrics, pcap].filter((file) => file !== undefined).map((file) => resolve(file))
+    const written = [audit, metrics, pcap, journal].filter((file) => file !== undefined).map((file) => resolve(file))
     const rightsOf = (wanted: ServeSiteRequest) => {
       const read = [wanted.inventory.file, wanted.keyFile, process.argv[1]!].map((file) => resolve(file))
       return siteRights(wanted, installed, {read, written, records: namespaceFolder(), isRoots})
@@ -127,7 +129,11 @@ export default class ServeSite extends BaseCommand {
     const read = async () => serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
     const strategies = await loadStrategies(this.config)
     const request = await read()
-    const within = await this.confined(request, [...strategies.keys()], flags)
+    const journalFile = flags['no-journal'] ? undefined : await journalPlace(flags)
+    const within = await this.confined(request, [...strategies.keys()], {...flags, journal: journalFile})
+    const journal = request.dryRun
+      ? undefined
+      : await openedJournal(flags, (line) => say(`gwswitch serve site: ${line}`))
     const guard = request.dryRun ? undefined : startGuard()
     const document = await serveSite(request, {
       onReload: (reload) =>
@@ -140,11 +146,14 @@ export default class ServeSite extends BaseCommand {
       signal: this.interrupt.signal,
       strategies,
       deadMan: () => guard!.deadMan(GUARD_MS),
-      listen: openUdpListener,
+      ...{listen: openUdpListener, journal},
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),
       ...(flags.metrics === undefined ? {} : {onMetrics: this.metricsTo(flags.metrics, replaceFile)}),
       log: (line) => say(`gwswitch serve site: ${line}`),
-    }).finally(() => guard?.close())
+    }).finally(() => {
+      guard?.close()
+      journal?.close()
+    })
     const {valid, refused} = document.notes
     const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)
     this.log(

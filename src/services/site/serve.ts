@@ -6,6 +6,7 @@ import {anyOf} from '../../net/packet/bpf.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {OnMessage, UdpListener, UdpListenOptions} from '../../net/stream/udp-listener.ts'
 import type {World} from '../../net/world.ts'
+import type {Journal} from '../../orders/journal/journal.ts'
 import {performSwitch, prepareSwitch} from '../../orders/switch/run-switch.ts'
 import type {Registered} from '../../strategies/registry.ts'
 import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
@@ -57,6 +58,8 @@ export interface ServeSiteStage {
   log(line: string): void
   /** Told of every switch. */
   readonly audit?: Audit
+  /** Where switches are written down before they are begun. */
+  readonly journal?: Journal | undefined
   /** Takes who is to be told when another inventory or key counts. */
   readonly onReload?: (reload: (next: ServeSiteRequest) => void) => void
   /** Gets the metrics now and then, and at the end. */
@@ -162,7 +165,7 @@ async function switchOne(
   vm: string,
   from: Gateway,
   request: ServeSiteRequest,
-  {world, signal, strategies, deadMan}: ServeSiteStage,
+  {world, signal, strategies, deadMan, journal, log}: ServeSiteStage,
 ): Promise<SiteSwitch> {
   const {to, inventory, interfaceName, dryRun} = request
   const startedNs = world.now()
@@ -176,7 +179,12 @@ async function switchOne(
     const prepared = await prepareSwitch(order, inventory, strategies, world)
     strategy = prepared.strategy.name
     if (dryRun) return ended('planned', prepared.describe.join('; '))
-    const done = await performSwitch(prepared, world, {signal, deadMan: deadMan()})
+    const run = journal?.begin({by: 'note', asked: `a note of ${vm}, which uses ${from.name}`})
+    const [n] = run?.plan([prepared]) ?? []
+    const done = await performSwitch(prepared, world, {
+      ...{signal, deadMan: deadMan()},
+      ...(run && n !== undefined && {journal: {run, n, onTrouble: (error) => log(error.message)}}),
+    })
     const {error, rollbackError, evidence, rollback} = done
     const said = [error?.message, ...evidence, ...(rollback?.evidence ?? []), rollbackError?.message]
     const detail = said.filter((line) => line !== undefined).join('; ')
