@@ -1,8 +1,8 @@
 // What virsh(1) prints of lifecycle events: `virsh event --event lifecycle --loop --timestamp`, or `--all`.
 //
-// A VM runs at the destination from `Resumed Migrated` on, with post-copy from `Resumed Post-copy` on. The source says
-// `Resumed Migrated` too, of a VM that it had suspended for a migration that then failed (libvirt,
-// src/qemu/qemu_domain.c, qemuDomainRunningReasonToResumeEvent): which of them it is, the lines before tell.
+// A VM runs at the destination from `Resumed Migrated` on, with post-copy from `Resumed Post-copy` on. The source may say
+// `Resumed Migrated` too, of a VM that it had suspended for a migration that then failed (libvirt, src/qemu/qemu_domain.c,
+// qemuDomainRunningReasonToResumeEvent): which of them it is, the lines before tell.
 import {movements, remember, timeMs} from './foreign.ts'
 import type {Movement, MovementKind} from './movement.ts'
 
@@ -32,6 +32,8 @@ interface Step {
 }
 
 function step(before: Standing | undefined, detail: string): Step {
+  // Whatever makes it go on at the source: QEMU says `Unpaused` when it does so by itself.
+  if (before === 'leaving' && detail.startsWith('Resumed ')) return {kind: 'cancelled', standing: undefined}
   switch (detail) {
     case 'Started Migrated':
       return {standing: 'incoming'}
@@ -41,8 +43,7 @@ function step(before: Standing | undefined, detail: string): Step {
     case 'Resumed Post-copy':
       return before === 'arrived' ? {standing: before} : {kind: 'arrived', standing: 'arrived'}
     case 'Resumed Migrated':
-      if (before === 'leaving') return {kind: 'cancelled', standing: undefined}
-      // After post-copy it says so once more, when all memory is there.
+      // After post-copy it says so once more.
       return before === 'arrived' ? {standing: undefined} : {kind: 'arrived', standing: undefined}
     case 'Stopped Migrated':
       return {kind: 'left', standing: undefined}
