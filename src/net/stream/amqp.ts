@@ -49,7 +49,11 @@ export async function readTopic(
     why = error.message.split('\n')[0]!
   }
   connection.on('error', because)
-  connection.on('close', () => end(`${where}: ${why}`))
+  // An operator's "close" is no error to the library, and comes with the event.
+  connection.on('close', (error?: Error) => {
+    if (error) because(error)
+    end(`${where}: ${why}`)
+  })
   const close = (): void => void connection.close().catch(() => end(`${where}: closed`))
   signal.addEventListener('abort', close, {once: true})
   try {
