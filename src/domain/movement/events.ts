@@ -44,3 +44,10 @@ export function readEventSource(text: string): EventSource {
     throw usage('nova wants the file with the URL of its RabbitMQ (nova=/etc/gwswitch/nova.url)')
   return {kind, where}
 }
+
+/**
+ * Whether news are about one of these hosts, as the platform calls them (`--events-host`); of a source that names no host
+ * all are, and without `hosts` too.
+ */
+export const isAbout = ({host}: Movement, hosts: readonly string[]): boolean =>
+  hosts.length === 0 || host === null || hosts.includes(host)
