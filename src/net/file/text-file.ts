@@ -62,7 +62,7 @@ export function refuseOpen(path: string, kept: Kept): void {
   const octal = (mode & 0o777).toString(8).padStart(4, '0')
   if (kept === 'private' && (mode & (OTHERS_READ | OTHERS_WRITE)) !== 0)
     throw usage(
-      `${path}: is a private key that every user may read (mode ${octal}): chmod 600 ${path}, and make a new one`,
+      `${path}: holds a secret that every user may read (mode ${octal}): chmod 600 ${path}, and make a new one`,
     )
   if ((mode & OTHERS_WRITE) !== 0) throw usage(`${path}: every user may write it (mode ${octal}): chmod o-w ${path}`)
   const folder = statSync(dirname(path)).mode
