@@ -14,8 +14,9 @@ import {systemWorld} from '../../src/net/system-world.ts'
 import type {World} from '../../src/net/world.ts'
 import {ANY_IPV4, BROADCAST, type Ipv4, type Mac, ZERO_MAC} from '../../src/wire/address.ts'
 import {ARP_REQUEST, RARP_REQUEST, serializeArp} from '../../src/wire/arp.ts'
-import {ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_RARP, serializeEthernet, vlanTag} from '../../src/wire/ethernet.ts'
+import {ETHERTYPE_ARP, ETHERTYPE_RARP, serializeEthernet, vlanTag} from '../../src/wire/ethernet.ts'
 import {withPrefix} from '../support/namespaces.ts'
+import {until} from '../support/until.ts'
 
 /** The port that leads to the other site. */
 export const DCI = 'dci0'
@@ -40,8 +41,9 @@ export interface ArrivalsLab {
   readonly switch: string
   /** Its world. */
   readonly world: World
-  /** A new port of the bridge, up. */
+  /** A new port of the bridge, up; the bridge takes some time until it forwards there. */
   addPort(name: string): Promise<void>
+  forwards(port: string): Promise<void>
   removePort(name: string): Promise<void>
   /** Runs a program beside the bridge. */
   run(...argv: readonly string[]): Promise<string>
@@ -67,6 +69,12 @@ export async function withArrivalsLab<T>(ports: readonly string[], fn: (lab: Arr
         )
         await beyond('ip', 'link', 'set', name, 'up')
       },
+      forwards: (name) =>
+        until(
+          async () => (await run('bridge', 'link', 'show', 'dev', name)).includes('forwarding'),
+          5000,
+          `${name} forwards`,
+        ),
       removePort: async (name) => {
         sockets.get(name)?.close()
         sockets.delete(name)
@@ -96,6 +104,7 @@ export async function withArrivalsLab<T>(ports: readonly string[], fn: (lab: Arr
     )
     await run('ip', 'link', 'set', 'br0', 'up')
     for (const port of ports) await lab.addPort(port)
+    for (const port of ports) await lab.forwards(port)
     try {
       return await fn(lab)
     } finally {
@@ -149,5 +158,8 @@ export const gratuitousArp = (mac: Mac, ip: Ipv4): Uint8Array =>
     serializeArp({operation: ARP_REQUEST, senderMac: mac, senderIp: ip, targetMac: ZERO_MAC, targetIp: ip}),
   )
 
+/** IEEE 802 local experimental: no packet filter takes it for a packet that is broken. */
+const ETHERTYPE_EXPERIMENTAL = 0x88b5
+
 /** Any other frame. */
-export const data = (mac: Mac): Uint8Array => framed(mac, ETHERTYPE_IPV4, new Uint8Array(64))
+export const data = (mac: Mac): Uint8Array => framed(mac, ETHERTYPE_EXPERIMENTAL, new Uint8Array(64))
