@@ -34,13 +34,18 @@ mount --bind ${home}/group /etc/group
 exec libvirtd -f /etc/libvirt/libvirtd.conf -p ${home}/pid
 `
 
-export async function startLibvirt(namespace: string, home: string): Promise<TestLibvirt> {
+/** `uuid`: the host's; two that migrate to each other must differ. */
+export async function startLibvirt(
+  namespace: string,
+  home: string,
+  uuid = '11111111-2222-4333-8444-555555555555',
+): Promise<TestLibvirt> {
   for (const name of Object.keys(FOLDERS)) mkdirSync(join(home, name), {recursive: true})
   const daemon = [
     `unix_sock_dir = "${home}/run"`,
     'auth_unix_rw = "none"',
     'auth_unix_ro = "none"',
-    'host_uuid = "11111111-2222-4333-8444-555555555555"',
+    `host_uuid = "${uuid}"`,
   ]
   const qemu = [
     'user = "root"',
