@@ -49,7 +49,8 @@ export interface WrittenHook {
 
 /** Undefined for what is no hook of ours. */
 export function readHook(text: string): WrittenHook | undefined {
-  const [, name, written, body] = /^#!\/bin\/sh\n# gwswitch hook (\S+) sha256 ([0-9a-f]{64})\n([^]*)$/.exec(text) ?? []
+  const [, name, written, body] =
+    /^#!\/bin\/sh\n# gwswitch hook (\S+) sha256 ([0-9a-f]{64})\n([\s\S]*)$/.exec(text) ?? []
   const kind = HOOK_KINDS.find((each) => each === name)
   if (kind === undefined || body === undefined) return undefined
   return {kind, untouched: digest(body) === written, settings: settingsOf(kind, body)}
@@ -66,7 +67,8 @@ function settingsOf(kind: HookKind, body: string): HookSettings | null {
 
 /** Lines of one text that the other has not, the first few: what was changed. */
 export function differences(found: string, meant: string, limit = 6): string[] {
-  const lines = (text: string): string[] => text.split('\n').filter((line) => !/^# gwswitch hook \S+ sha256 /.test(line))
+  const lines = (text: string): string[] =>
+    text.split('\n').filter((line) => !/^# gwswitch hook \S+ sha256 /.test(line))
   const lacking = (all: readonly string[], others: readonly string[]): string[] => {
     const known = new Set(others)
     return all.filter((line) => line.trim() !== '' && !known.has(line))
