@@ -79,11 +79,13 @@ alone() {
   set -- switch "$1" --to "$SITE" ${2:+-i "$2"} ${INVENTORY:+--inventory "$INVENTORY"}
   said=$(gwswitch "$@" 2>&1)
   code=$?
-  note "gwswitch $*: exit $code: $(echo "$said" | tail -n 1)"
+  note "gwswitch $*: exit $code: $(echo "$said" | grep '^[^ ]' | tail -n 1)"
 }
 
 # MAC,PORT of each interface of a domain's XML; no port where it has none yet.
 nics_of_xml() {
-  awk -F"'" '/<interface / { inside = 1; mac = port = "" } inside && /<mac address=/ { mac = $2 }
-    inside && /<target dev=/ { port = $2 } /<\/interface>/ { if (mac != "") print mac "," port; inside = 0 }'
+  awk -F"'" '/<interface / { inside = 1; mac = port = "" }
+    inside && /<mac address=/ && $2 ~ /^[0-9A-Fa-f:]+$/ { mac = $2 }
+    inside && /<target dev=/ && $2 ~ /^[A-Za-z0-9_.@-]+$/ { port = $2 }
+    /<\/interface>/ { if (mac != "") print mac "," port; inside = 0 }'
 }

@@ -12,19 +12,34 @@ listen() {
   wait
 }
 
+# MAC,PORT of what the domain has here; read ahead, so that nothing is left to ask when it runs.
+look() {
+  case $nics in
+    '' | *, | *', '*)
+      nics=$(domains domiflist "$name" </dev/null |
+        awk '$NF ~ /^..:..:..:..:..:..$/ { printf "%s%s,%s", sep, $NF, ($1 == "-" ? "" : $1); sep = " " }')
+      ;;
+  esac
+}
+
 # 0: its CPU runs here. 1: the migration ended without it. 2: it is under way. 3: libvirt knows of none.
 heard() {
   known=3
   feed=
+  end=
   while read -r line; do
     case $line in
       "feed "*) feed=${line#feed } ;;
       "state running"* | *" for domain '$name': Resumed "* | *" for domain $name: Resumed "*)
-        newest "$name" "$token" && arrived $(ports) </dev/null
+        look
+        newest "$name" "$token" && arrived ${nics:-$macs} </dev/null
         end=0
         ;;
       *" for domain '$name': Stopped "* | *" for domain $name: Stopped "* | *" for domain '$name': Crashed "*) end=1 ;;
-      "state paused"*) known=2 ;;
+      "state paused"* | *" for domain '$name': Started "*)
+        known=2
+        look
+        ;;
     esac
     [ -z "$end" ] && continue
     [ -n "$feed" ] && kill "$feed" 2>/dev/null
@@ -33,17 +48,15 @@ heard() {
   return "$known"
 }
 
-# MAC,PORT of what the domain has here.
-ports() { domains domiflist "$name" | awk '$NF ~ /^..:..:..:..:..:..$/ { print $NF "," ($1 == "-" ? "" : $1) }'; }
-
 watch() {
   token=$1
   name=$2
   shift 2
+  macs=$*
+  nics=
   have virsh || note "virsh is not installed: whether $name arrives is not seen by the hook"
   tell_each expect 3600 "$@"
   seen=$(date +%s)
-  end=
   while newest "$name" "$token"; do
     listen | heard
     case $? in

@@ -6,7 +6,7 @@
 nics() {
   for conf in "/etc/pve/qemu-server/$vmid.conf" /etc/pve/nodes/*/qemu-server/"$vmid.conf"; do
     [ -f "$conf" ] || continue
-    sed -n -e '/^\[/q' -e "s/^net\([0-9]*\):.*=\(..:..:..:..:..:..\).*/\2,tap${vmid}i\1/p" "$conf"
+    sed -n -e '/^\[/q' -e "s/^net\([0-9]*\):.*=\([0-9A-Fa-f:]\{17\}\).*/\2,tap${vmid}i\1/p" "$conf"
     return
   done
 }
