@@ -1,19 +1,18 @@
 // Hooks as the platforms start them: with the arguments and variables that these document, on hosts that have what they
 // should, and on hosts that do not.
-import {existsSync, mkdtempSync, rmSync} from 'node:fs'
+import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
-import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {dirname, join} from 'node:path'
+import {afterAll, beforeAll, beforeEach, describe, expect, it} from 'vitest'
 import {type HookHost, type HookHostFacts, hookHost} from '../support/hook-host.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {siteSocket} from '../support/site-socket.ts'
+import {type SiteSocket, siteSocket} from '../support/site-socket.ts'
 import {until} from '../support/until.ts'
 
-let folder: string
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gwswitch-hook-'))
-})
-afterEach(() => rmSync(folder, {recursive: true, force: true}))
+const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-hook-'))
+afterAll(() => rmSync(scratch, {recursive: true, force: true}))
+const SOCKET = join(scratch, 'site.sock')
+const STATES = join(scratch, 'states')
 
 const INVENTORY = `version: 1
 sites: { x: {}, y: {} }
@@ -27,10 +26,9 @@ ostype: l26
 net0: virtio=BC:24:11:00:00:99,bridge=vmbr0
 `
 /** qm(1), which says a line of a file at each question, and the last one again and again. */
-const QM = (folder: string): string =>
-  `[ "$1 $3" = 'status --verbose' ] || exit 1
-echo "status: running"; echo "qmpstatus: $(head -n 1 ${folder}/states)"
-[ "$(wc -l <${folder}/states)" -gt 1 ] && sed -i 1d ${folder}/states`
+const QM = `[ "$1 $3" = 'status --verbose' ] || exit 1
+echo "status: running"; echo "qmpstatus: $(head -n 1 ${STATES})"
+[ "$(wc -l <${STATES})" -gt 1 ] && sed -i 1d ${STATES}`
 /** xe(1), as XAPI prints lists. */
 const XE = `case "$*" in
   'vm-param-get uuid=4f0a param-name=dom-id') echo 12 ;;
@@ -53,29 +51,38 @@ const PLACES = {
 } as const
 type Kind = keyof typeof PLACES
 
-/** A host with the hook at its place, installed by the program. */
-async function installed(kind: Kind, facts: HookHostFacts = {}): Promise<HookHost> {
-  const host = await hookHost(folder, {
-    programs: {qm: QM(folder), xe: XE, ...facts.programs},
+let hosts = 0
+/** A host with hooks at their places. */
+const host = (facts: HookHostFacts = {}): Promise<HookHost> =>
+  hookHost(join(scratch, `host${hosts++}`), {
+    ...facts,
+    programs: {qm: QM, xe: XE},
     files: {
       '/etc/gwswitch/gwswitch.yaml': INVENTORY,
       '/etc/pve/nodes/a/qemu-server/107.conf': PVE_VM,
       '/run/vdsm/domain.xml': OVIRT_XML,
+      ...scripts,
       ...facts.files,
     },
-    lacks: facts.lacks ?? [],
-    setup: facts.setup ?? '',
   })
-  const words = [kind, '--site', 'y', '--socket', join(folder, 'site.sock')]
-  const {code, stderr} = await host.hook('install', ...words, '--inventory', '/etc/gwswitch/gwswitch.yaml')
-  expect(code, stderr).toBe(0)
-  return host
-}
+
+/** As they are printed for them. */
+const scripts: Record<string, string> = {}
+beforeAll(async () => {
+  if (noNamespaces !== undefined) return
+  await using plain = await host()
+  const words = ['--site', 'y', '--socket', SOCKET, '--inventory', '/etc/gwswitch/gwswitch.yaml']
+  for (const [kind, place] of Object.entries(PLACES)) {
+    const {code, stdout, stderr} = await plain.hook('print', kind, ...words)
+    expect(code, stderr).toBe(0)
+    scripts[place] = stdout
+  }
+})
 
 /** What the platform waits for: until it has ended, and closed what it writes to. */
-async function called(host: HookHost, kind: Kind, args: readonly string[], env = {}): Promise<string> {
+async function called(at: HookHost, kind: Kind, args: readonly string[], env = {}): Promise<string> {
   const began = performance.now()
-  const {code, stdout, stderr} = await host.inside([PLACES[kind], ...args], env)
+  const {code, stdout, stderr} = await at.inside([PLACES[kind], ...args], env)
   expect(performance.now() - began).toBeLessThan(1000)
   expect({code, stdout}).toEqual({code: 0, stdout: ''})
   return stderr
@@ -86,6 +93,18 @@ const NIC1 = 'BC:24:11:00:00:02'
 const ARRIVED = [`arrived ${NIC0} tap107i0`, `arrived ${NIC1} tap107i1`]
 
 describe.skipIf(noNamespaces !== undefined)('a hook that the platform starts', {timeout: 60_000}, () => {
+  let service: SiteSocket
+  let here: HookHost
+  beforeAll(async () => {
+    service = await siteSocket(SOCKET)
+    here = await host()
+  })
+  afterAll(async () => {
+    await here?.[Symbol.asyncDispose]()
+    await service[Symbol.asyncDispose]()
+  })
+  beforeEach(() => service.forget())
+
   it.each([
     [
       'proxmox: of a VM that waits for its memory, it tells when it runs',
@@ -129,58 +148,51 @@ describe.skipIf(noNamespaces !== undefined)('a hook that the platform starts', {
     ['generic: left', ['generic', ['left', 'web-07'], {}], [], ['left web-07']],
     ['generic: cancelled', ['generic', ['cancelled', 'web-07'], {}], [], ['cancelled web-07']],
   ] as const)('%s', async (_title, [kind, args, env], qm, lines) => {
-    await using service = await siteSocket(join(folder, 'site.sock'))
-    {
-      await using host = await installed(kind, {setup: `printf '%s\\n' ${qm.join(' ')} >${folder}/states`})
-      await called(host, kind, args, env)
-    }
+    writeFileSync(STATES, `${qm.join('\n')}\n`)
+    await called(here, kind, args, env)
+    await here.settled()
     expect(service.texts()).toEqual(lines)
   })
 
-  it('reads what VDSM removes when the hook has returned before it returns', async () => {
-    await using service = await siteSocket(join(folder, 'site.sock'))
-    {
-      await using host = await installed('ovirt')
-      const go = `_hook_domxml=/run/vdsm/domain.xml ${PLACES.ovirt}; rm /run/vdsm/domain.xml`
-      expect(await host.inside(['sh', '-c', go])).toMatchObject({code: 0})
-    }
-    expect(service.texts()).toEqual(['arrived 56:6f:1a:00:00:01 vnet7'])
-  })
-
   it('says to a person what it wants, and ends with 0', async () => {
-    await using host = await installed('generic')
-    expect(await called(host, 'generic', [])).toMatch(/^usage: .* expect\|arrived\|left\|cancelled VM\|MAC \[PORT\]\n$/)
-    expect(await called(host, 'generic', ['arrived'])).toMatch(/which VM\?\n$/)
+    expect(await called(here, 'generic', [])).toMatch(/^usage: .* expect\|arrived\|left\|cancelled VM\|MAC \[PORT\]\n$/)
+    expect(await called(here, 'generic', ['arrived'])).toMatch(/which VM\?\n$/)
   })
 
   it('of two that watch one VM, the newer alone tells that it runs', async () => {
-    await using service = await siteSocket(join(folder, 'site.sock'))
-    {
-      await using host = await installed('proxmox', {setup: `echo inmigrate >${folder}/states`})
-      await called(host, 'proxmox', ['107', 'post-start'])
-      await until(async () => service.texts().length === 2, 10_000, 'the first one watches')
-      await called(host, 'proxmox', ['107', 'post-start'])
-      await until(async () => service.texts().length === 4, 10_000, 'the second one watches')
-      await host.inside(['sh', '-c', `echo running >${folder}/states`])
+    writeFileSync(STATES, 'inmigrate\n')
+    for (const lines of [2, 4]) {
+      await called(here, 'proxmox', ['107', 'post-start'])
+      await until(async () => service.texts().length === lines, 10_000, 'it watches')
     }
+    writeFileSync(STATES, 'running\n')
+    await here.settled()
     expect(service.texts().filter((line) => line.startsWith('arrived'))).toEqual(ARRIVED)
+  })
+
+  // The last one: what it reads is gone then.
+  it('reads what VDSM removes when the hook has returned before it returns', async () => {
+    const go = `_hook_domxml=/run/vdsm/domain.xml ${PLACES.ovirt}; rm /run/vdsm/domain.xml`
+    expect(await here.inside(['sh', '-c', go])).toMatchObject({code: 0})
+    await here.settled()
+    expect(service.texts()).toEqual(['arrived 56:6f:1a:00:00:01 vnet7'])
   })
 })
 
 const TALKERS = ['perl', 'python3', 'socat', 'ncat', 'nc'] as const
-const here = await Promise.all(TALKERS.map(hasProgram))
+const present = await Promise.all(TALKERS.map(hasProgram))
 
 describe.skipIf(noNamespaces !== undefined)('a host that lacks', {timeout: 60_000}, () => {
   const ALONE =
     /gwswitch switch web-07 --to y -i vnet0 --inventory \/etc\/gwswitch\/gwswitch\.yaml: exit 2: gwswitch: .*no VM "web-07"/
 
-  it.each(TALKERS.map((name, i) => [name, here[i]!] as const).filter(([, has]) => has))(
+  it.each(TALKERS.map((name, i) => [name, present[i]!] as const).filter(([, has]) => has))(
     'all but %s for the socket tells the service all the same',
     async (name) => {
-      await using service = await siteSocket(join(folder, 'site.sock'))
+      await using service = await siteSocket(SOCKET)
       {
-        await using host = await installed('generic', {lacks: TALKERS.filter((each) => each !== name)})
-        await called(host, 'generic', ['arrived', 'web-07', 'vnet0'])
+        await using at = await host({lacks: TALKERS.filter((each) => each !== name)})
+        await called(at, 'generic', ['arrived', 'web-07', 'vnet0'])
       }
       expect(service.texts()).toEqual(['arrived web-07 vnet0'])
     },
@@ -194,97 +206,104 @@ describe.skipIf(noNamespaces !== undefined)('a host that lacks', {timeout: 60_00
     ['a folder for what it notes: /run is read only', {setup: 'mount -o remount,ro /run'}, 'none'],
     ['timeout', {lacks: ['timeout']}, 'none'],
   ] as const)('%s: the hook returns at once, and starts a gwswitch of its own, once', async (_what, facts, socket) => {
-    await using _service =
-      socket === 'none' ? undefined : await siteSocket(join(folder, 'site.sock'), {answers: socket === 'answers'})
+    await using _service = socket === 'none' ? undefined : await siteSocket(SOCKET, {answers: socket === 'answers'})
     let notes: string[]
     {
-      await using host = await installed('generic', facts)
-      await called(host, 'generic', ['arrived', 'web-07', 'vnet0'])
-      await until(async () => host.notes().length > 0, 30_000, 'it has been tried')
-      notes = host.notes()
+      await using at = await host(facts)
+      await called(at, 'generic', ['arrived', 'web-07', 'vnet0'])
+      await until(async () => at.notes().length > 0, 30_000, 'it has been tried')
+      notes = at.notes()
     }
     expect(notes).toEqual([expect.stringMatching(ALONE)])
   })
 
   it('logger: nothing is said, and nothing else changes', async () => {
-    await using service = await siteSocket(join(folder, 'site.sock'))
+    await using service = await siteSocket(SOCKET)
     {
-      await using host = await installed('generic', {lacks: ['logger'], setup: `rm ${folder}/bin/logger`})
-      await called(host, 'generic', ['arrived', 'web-07', 'vnet0'])
+      await using at = await host({lacks: ['logger']})
+      await called(at, 'generic', ['arrived', 'web-07', 'vnet0'])
     }
     expect(service.texts()).toEqual(['arrived web-07 vnet0'])
   })
 
   it('gwswitch, which is gone: the hook ends with 0, and it is noted', async () => {
-    await using host = await installed('generic')
+    await using at = await host()
     const gone = `sed -i "s|^gwswitch() { '[^']*'|gwswitch() { '/opt/gone'|" ${PLACES.generic}`
-    await host.inside(['sh', '-c', gone])
-    await called(host, 'generic', ['arrived', 'web-07', 'vnet0'])
-    await until(async () => host.notes().length > 0, 10_000, 'it has been tried')
-    expect(host.notes()).toEqual([expect.stringMatching(/exit 127: .*\/opt\/gone/)])
+    await at.inside(['sh', '-c', gone])
+    await called(at, 'generic', ['arrived', 'web-07', 'vnet0'])
+    await until(async () => at.notes().length > 0, 10_000, 'it has been tried')
+    expect(at.notes()).toEqual([expect.stringMatching(/exit 127: .*\/opt\/gone/)])
   })
 })
 
 describe.skipIf(noNamespaces !== undefined)('what lies at the place of a hook', {timeout: 60_000}, () => {
   it('is removed while it is as it was written, and left with what differs when it is not', async () => {
-    await using host = await installed('xcp-ng')
-    expect(await host.hook('status', 'xcp-ng')).toMatchObject({
+    await using at = await host()
+    expect(await at.hook('status', 'xcp-ng')).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^xcp-ng: installed /),
     })
-    await host.inside(['sh', '-c', `echo '# mine' >>${PLACES['xcp-ng']}`])
-    const status = await host.hook('status', 'xcp-ng', '--json')
+    await at.inside(['sh', '-c', `echo '# mine' >>${PLACES['xcp-ng']}`])
+    const status = await at.hook('status', 'xcp-ng', '--json')
     expect(JSON.parse(status.stdout)).toMatchObject({
       ...{schema: 'gwswitch.hook/1', action: 'status', exitCode: 10},
       hooks: [{kind: 'xcp-ng', state: 'changed', differences: ['it has    # mine'], executable: true, calledAt: null}],
     })
     expect(status.code).toBe(10)
     const refused = {code: 2, stderr: expect.stringMatching(/was changed since .*it has {4}# mine/)}
-    expect(await host.hook('remove', 'xcp-ng')).toMatchObject(refused)
-    expect(await host.hook('install', 'xcp-ng', '--site', 'x')).toMatchObject(refused)
-    expect(await host.hook('install', 'xcp-ng', '--site', 'x', '--force')).toMatchObject({code: 0})
-    expect(await host.hook('remove', 'xcp-ng')).toMatchObject({code: 0, stdout: expect.stringMatching(/^REMOVED /)})
-    expect(await host.hook('remove', 'xcp-ng')).toMatchObject({code: 0, stdout: expect.stringMatching(/^AS IT WAS /)})
-    expect(await host.hook('status', 'xcp-ng')).toMatchObject({code: 10})
+    expect(await at.hook('remove', 'xcp-ng')).toMatchObject(refused)
+    expect(await at.hook('install', 'xcp-ng', '--site', 'x')).toMatchObject(refused)
+    expect(await at.hook('install', 'xcp-ng', '--site', 'x', '--force')).toMatchObject({code: 0})
+    expect(await at.hook('remove', 'xcp-ng')).toMatchObject({code: 0, stdout: expect.stringMatching(/^REMOVED /)})
+    expect(await at.hook('remove', 'xcp-ng')).toMatchObject({code: 0, stdout: expect.stringMatching(/^AS IT WAS /)})
+    expect(await at.hook('status', 'xcp-ng')).toMatchObject({code: 10})
   })
 
   it('and is another hook stays, whatever is said', async () => {
     const other = '#!/bin/sh\nexit 0\n'
-    await using host = await installed('generic', {files: {[PLACES.ovirt]: other}})
+    await using at = await host({files: {[PLACES.ovirt]: other}})
     for (const words of [
       ['install', 'ovirt', '--site', 'y', '--force'],
       ['remove', 'ovirt', '--force'],
     ])
-      expect(await host.hook(...words)).toMatchObject({code: 2, stderr: expect.stringMatching(/and stays/)})
-    expect(await host.inside(['cat', PLACES.ovirt])).toMatchObject({stdout: other})
+      expect(await at.hook(...words)).toMatchObject({code: 2, stderr: expect.stringMatching(/and stays/)})
+    expect(await at.inside(['cat', PLACES.ovirt])).toMatchObject({stdout: other})
   })
 
   it('and is named by VMs of Proxmox VE stays: they would not start without it', async () => {
     const named = {'/etc/pve/nodes/b/qemu-server/112.conf': 'hookscript: local:snippets/gwswitch\nmemory: 512\n'}
-    await using host = await installed('proxmox', {files: named})
+    await using at = await host({files: named})
     const refused = {
       code: 2,
       stderr: expect.stringMatching(/would not start without it: 112 \(.*--delete hookscript\)/),
     }
-    expect(await host.hook('remove', 'proxmox')).toMatchObject(refused)
-    await host.inside(['sed', '-i', '/hookscript/d', '/etc/pve/nodes/b/qemu-server/112.conf'])
-    expect(await host.hook('remove', 'proxmox')).toMatchObject({code: 0})
+    expect(await at.hook('remove', 'proxmox')).toMatchObject(refused)
+    await at.inside(['sed', '-i', '/hookscript/d', '/etc/pve/nodes/b/qemu-server/112.conf'])
+    expect(await at.hook('remove', 'proxmox')).toMatchObject({code: 0})
   })
 
-  it('is shown as it would be written, and nothing is', async () => {
-    await using host = await installed('generic')
-    const shown = await host.hook('print', 'xcp-ng', '--site', 'y')
-    await host.hook('install', 'xcp-ng', '--site', 'y')
-    expect(await host.inside(['cat', PLACES['xcp-ng']])).toMatchObject({stdout: shown.stdout})
-    expect(existsSync(PLACES['xcp-ng'])).toBe(false)
-    const dry = await host.hook('install', 'ovirt', '--site', 'y', '--dry-run')
+  it('is shown, or said to be written there, and is not; then it is what was shown, executable', async () => {
+    await using at = await host()
+    const words = ['ovirt', '--site', 'y']
+    await at.inside(['rm', '-r', dirname(PLACES.ovirt)])
+    const shown = await at.hook('print', ...words)
+    const dry = await at.hook('install', ...words, '--dry-run')
     expect(dry).toMatchObject({code: 0, stdout: expect.stringMatching(/^WOULD WRITE {2}ovirt/)})
-    expect(await host.inside(['test', '-e', PLACES.ovirt])).toMatchObject({code: 1})
+    expect(await at.inside(['test', '-e', PLACES.ovirt])).toMatchObject({code: 1})
+    expect(await at.hook('install', ...words)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^WRITTEN {2}ovirt/),
+    })
+    expect(await at.inside(['cat', PLACES.ovirt])).toMatchObject({stdout: shown.stdout})
+    expect(await at.inside(['test', '-x', PLACES.ovirt])).toMatchObject({code: 0})
+    await at.inside(['chmod', '-x', PLACES.ovirt])
+    expect(await at.hook('status', 'ovirt')).toMatchObject({code: 10, stdout: expect.stringMatching(/chmod 755/)})
+    expect(existsSync(PLACES.ovirt)).toBe(false)
   })
 
   it('is one of a site that the inventory knows', async () => {
-    await using host = await installed('generic')
-    const wrong = await host.hook('install', 'xcp-ng', '--site', 'z')
+    await using at = await host()
+    const wrong = await at.hook('install', 'xcp-ng', '--site', 'z')
     expect(wrong).toMatchObject({code: 2, stderr: expect.stringMatching(/no site "z"/)})
   })
 })

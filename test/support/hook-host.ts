@@ -14,14 +14,16 @@ export interface HookHost extends AsyncDisposable {
   /** Runs a program there, under the platform's own name and environment. */
   inside(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<CommandResult>
   hook(...words: readonly string[]): Promise<CommandResult>
-  /** What the hook wrote to the system's log. */
+  /** Until what hooks started has ended. */
+  settled(): Promise<void>
+  /** What hooks wrote to the system's log. */
   notes(): string[]
 }
 
 export interface HookHostFacts {
   /** Shell of programs that the platform brings. */
   readonly programs?: Readonly<Record<string, string>>
-  /** Files, by their absolute paths there. */
+  /** Files, by their absolute paths there; what begins as a script is executable. */
   readonly files?: Readonly<Record<string, string>>
   /** Programs that this host lacks. */
   readonly lacks?: readonly string[]
@@ -33,11 +35,13 @@ export interface HookHostFacts {
 export async function hookHost(folder: string, facts: HookHostFacts = {}): Promise<HookHost> {
   const {programs = {}, files = {}, lacks = [], setup = ''} = facts
   mkdirSync(join(folder, 'bin'), {recursive: true})
-  const scripts = {logger: `echo "$*" >>${folder}/notes`, ...programs}
+  const log = lacks.includes('logger') ? {} : {logger: `echo "$*" >>${folder}/notes`}
+  const scripts = {...log, ...programs}
   for (const [name, text] of Object.entries(scripts))
     writeFileSync(join(folder, 'bin', name), `#!/bin/sh\n${text}\n`, {mode: 0o755})
-  for (const [i, text] of Object.values(files).entries()) writeFileSync(join(folder, `file${i}`), text)
-  const laid = Object.keys(files).map((path, i) => `mkdir -p "$(dirname ${path})"; cp ${folder}/file${i} ${path}`)
+  for (const [i, text] of Object.values(files).entries())
+    writeFileSync(join(folder, `file${i}`), text, {mode: text.startsWith('#!') ? 0o755 : 0o644})
+  const laid = Object.keys(files).map((path, i) => `mkdir -p "$(dirname ${path})"; cp -p ${folder}/file${i} ${path}`)
   const missing = lacks.map(
     (name) => `p=$(readlink -f /usr/bin/${name}) && [ -e "$p" ] && mount --bind ${folder}/none $p`,
   )
@@ -66,8 +70,10 @@ exec cat
     )
     return tryCommand('nsenter', ['-t', String(child.pid), '-m', 'env', '-i', ...set, ...argv])
   }
+  const settled = (): Promise<void> =>
+    until(async () => processesWith(child.pid!) === 1, 30_000, 'what the hook started ends')
   return {
-    inside,
+    ...{inside, settled},
     hook: (...words) => inside([process.execPath, bin, 'hook', ...words], {NODE_ENV: 'production', HOME: folder}),
     notes: () => {
       try {
@@ -77,7 +83,7 @@ exec cat
       }
     },
     async [Symbol.asyncDispose]() {
-      await until(async () => processesWith(child.pid!) === 1, 30_000, 'what the hook started ends')
+      await settled()
       child.stdin.end()
       if (child.exitCode === null) await once(child, 'exit')
     },
