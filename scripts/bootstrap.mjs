@@ -53,6 +53,9 @@ const PEERS = [
   ['mke2fs', 'e2fsprogs'],
   ['libvirtd', 'libvirt-daemon'],
   ['virsh', 'libvirt-clients'],
+  ['socat', 'socat'],
+  ['ncat', 'ncat'],
+  ['nc.openbsd', 'netcat-openbsd'],
   ['/usr/lib/python3/dist-packages/scapy/__init__.py', 'python3-scapy'],
   ['tmux', 'tmux'],
 ]
