@@ -67,7 +67,7 @@ const partsOf = (kind: HookKind, packaged: string): HookParts => {
   return {common: part('common'), own: part(kind)}
 }
 
-/** What a host has of libvirt; undefined if nothing. */
+/** What a host has of libvirt, as its daemon says; undefined if nothing. By sh(1), to which a program that is missing is a code. */
 async function libvirtVersion(): Promise<string | undefined> {
   for (const daemon of ['virtqemud', 'libvirtd']) {
     const {stdout, code} = await tryCommand('sh', ['-c', `exec ${daemon} --version`])
