@@ -52,6 +52,8 @@ const LONG = [
   'peers/dhcp-four',
   'peers/agent-cli',
   'peers/agent-networkmanager',
+  'e2e/hook-libvirt',
+  'peers/hook-programs',
   'e2e/qemu-libvirt',
   'e2e/qemu-before-resume',
 ]

@@ -118,14 +118,12 @@ function unknownName(what: string, name: string, file: string, known: readonly {
 export const allGateways = (inventory: Inventory): readonly Gateway[] =>
   inventory.segments.flatMap((segment) => segment.gateways)
 
-/** The VM of that name or address; undefined if there is none. Throws Failure('usage') if the address fits several. */
-export function findVm(inventory: Inventory, nameOrIp: string): Vm | undefined {
-  const fits = inventory.vms.filter(
-    (vm) => vm.name === nameOrIp || vm.ip === nameOrIp || vm.mac === nameOrIp.toLowerCase(),
-  )
+/** The VM of that name, address or MAC; undefined if there is none. Throws Failure('usage') if it fits several. */
+export function findVm(inventory: Inventory, name: string): Vm | undefined {
+  const fits = inventory.vms.filter((vm) => vm.name === name || vm.ip === name || vm.mac === name.toLowerCase())
   if (fits.length > 1) {
     const names = fits.map((vm) => `${vm.name} (segment ${vm.segment})`).join(' and ')
-    throw usage(`${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
+    throw usage(`${inventory.file}: ${name} is the address of ${names}: give the name`)
   }
   return fits[0]
 }
