@@ -13,7 +13,7 @@ const VMI = z.looseObject({
     networks: z.array(named.extend({multus: z.looseObject({networkName: z.string()}).optional()})).default([]),
     domain: z.looseObject({
       devices: z
-        .looseObject({interfaces: z.array(named.extend({masquerade: z.unknown()})).default([])})
+        .looseObject({interfaces: z.array(named.extend({masquerade: z.unknown().optional()})).default([])})
         .default({interfaces: []}),
     }),
   }),
@@ -65,7 +65,7 @@ function guestOf({metadata: {namespace, name}, spec, status}: Vmi): Guest {
     else
       nics.push({
         mac,
-        networks: [network, network?.split('/').at(-1), nic].filter((each) => each !== undefined),
+        networks: [...new Set([network, network?.split('/').at(-1), nic])].filter((each) => each !== undefined),
         vlan: undefined,
         ips: [...new Set([ipAddress ?? '', ...ipAddresses].flatMap((ip) => readIp(ip) ?? []))],
       })
