@@ -23,7 +23,9 @@ async function cleanClone(): Promise<string[]> {
   return files
 }
 
-it('has the program, its declarations, units, schemas and documentation, and runs, with a plugin too', {timeout: 240_000}, async () => {
+it('has the program, its declarations, units, schemas, documentation, and runs with a plugin', {
+  timeout: 240_000,
+}, async () => {
   const files = await cleanClone()
   const npm = ['env', '-C', clone, `npm_config_cache=${join(scratch, 'cache')}`, 'npm', 'pack', '--json']
   const said = await runCommand(npm[0]!, [...npm.slice(1), '--pack-destination', scratch])

@@ -99,7 +99,7 @@ export function includesOf(text: string, file: string): readonly Include[] {
 }
 
 /** `FILE:LINE:COLUMN: KEY: what`. */
-export const flawText = ({file, line, column, ...flaw}: Flaw): string => `${file}:${line}:${column}: ${saidOf(flaw)}`
+const flawText = ({file, line, column, ...flaw}: Flaw): string => `${file}:${line}:${column}: ${saidOf(flaw)}`
 
 /** `KEY: what`, as one sentence. */
 export const saidOf = ({key, message}: Pick<Flaw, 'key' | 'message'>): string =>
