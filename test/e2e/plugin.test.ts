@@ -14,7 +14,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-plugin-'))
 let example: InstalledExample
 beforeAll(async () => {
   example = await installExample(scratch)
-}, 120_000)
+}, 240_000)
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 
 describe('an installed plugin', () => {
