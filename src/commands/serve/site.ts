@@ -4,6 +4,7 @@ import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
 import {journalFlags, journalPlace, openedJournal} from '../../cli/journal-flags.ts'
+import {filesOf} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
 import {say} from '../../net/process/say.ts'
 import type {ServeSiteRequest} from '../../services/site/request.ts'
@@ -96,7 +97,7 @@ export default class ServeSite extends BaseCommand {
     ])
     const written = [audit, metrics, pcap, journal].filter((file) => file !== undefined).map((file) => resolve(file))
     const rightsOf = (wanted: ServeSiteRequest) => {
-      const read = [wanted.inventory.file, wanted.keyFile, process.argv[1]!].map((file) => resolve(file))
+      const read = [...filesOf(wanted.inventory), wanted.keyFile, process.argv[1]!].map((file) => resolve(file))
       return siteRights(wanted, installed, {read, written, records: namespaceFolder(), isRoots})
     }
     const rights = rightsOf(request)

@@ -4,7 +4,7 @@ import {admissions} from '../../domain/agent/admission.ts'
 import {DEFAULT_WINDOWS} from '../../domain/agent/config.ts'
 import {judgeNote, type NoteRefusal} from '../../domain/agent/notes.ts'
 import {type TokenBucket, tokenBucket} from '../../domain/agent/token-bucket.ts'
-import type {Gateway, Vm} from '../../domain/inventory/site.ts'
+import {type Gateway, machineOf, type Vm} from '../../domain/inventory/site.ts'
 import {type AgentNote, openNote} from '../../wire/agent-beacon.ts'
 import {readPublicKey, type SilentReason} from '../../wire/agent-message.ts'
 import {hintOf} from '../../wire/agent-tag.ts'
@@ -117,11 +117,12 @@ export function noteReader(first: ServeSiteRequest, stage: NoteStage): NoteReade
   }
 }
 
-function knownVms({inventory}: ServeSiteRequest, before: ReadonlyMap<string, KnownVm>): Map<string, KnownVm> {
+function knownVms({inventory, segment}: ServeSiteRequest, before: ReadonlyMap<string, KnownVm>): Map<string, KnownVm> {
   const known = new Map<string, KnownVm>()
   for (const vm of inventory.vms) {
     const key = readPublicKey(vm.agent?.key ?? '')
-    if (key === undefined) continue
+    // Of several NICs the one on the segment is meant.
+    if (key === undefined || (known.has(idOf(vm)) && vm.segment !== segment.name)) continue
     const same = before.get(idOf(vm))
     const kept = same?.key.equals(key) ? same : {key, bucket: tokenBucket(VM_RATE, VM_BURST), lastSeq: undefined}
     known.set(idOf(vm), {...kept, vm})
@@ -129,7 +130,7 @@ function knownVms({inventory}: ServeSiteRequest, before: ReadonlyMap<string, Kno
   return known
 }
 
-const idOf = ({name, agent}: Vm): string => agent?.id ?? name
+const idOf = (vm: Vm): string => vm.agent?.id ?? machineOf(vm)
 
 function withAdvice(detail: string, reason: NoteRefusal, vm: Vm, {to}: ServeSiteRequest): string {
   if (reason !== 'no_site') return detail
