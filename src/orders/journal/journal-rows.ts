@@ -35,7 +35,7 @@ export interface Retention {
 }
 
 const DAY_MS = 86_400_000
-export const RETENTION: Retention = {switches: 10_000, ageMs: 365 * DAY_MS, youngMs: DAY_MS}
+const RETENTION: Retention = {switches: 10_000, ageMs: 365 * DAY_MS, youngMs: DAY_MS}
 
 /** How many records are written before it is looked whether some are to go. */
 const PRUNE_EVERY = 256

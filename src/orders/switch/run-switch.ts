@@ -20,7 +20,7 @@ import {
   switchDocument,
 } from './switch-document.ts'
 
-export {type DocumentError, type Prepared, plannedSwitch, type SwitchDocument} from './switch-document.ts'
+export {type Prepared, plannedSwitch, type SwitchDocument} from './switch-document.ts'
 
 export interface SwitchOrder extends StrategyOptions {
   readonly vm: string
