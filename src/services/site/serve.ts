@@ -180,10 +180,9 @@ async function switchOne(
     strategy = prepared.strategy.name
     if (dryRun) return ended('planned', prepared.describe.join('; '))
     const run = journal?.begin({by: 'note', asked: `a note of ${vm}, which uses ${from.name}`})
-    const [n] = run?.plan([prepared]) ?? []
     const done = await performSwitch(prepared, world, {
       ...{signal, deadMan: deadMan()},
-      ...(run && n !== undefined && {journal: {run, n, onTrouble: (error) => log(error.message)}}),
+      ...(run && {journal: {run, onTrouble: (error) => log(error.message)}}),
     })
     const {error, rollbackError, evidence, rollback} = done
     const said = [error?.message, ...evidence, ...(rollback?.evidence ?? []), rollbackError?.message]
