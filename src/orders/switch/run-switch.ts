@@ -220,6 +220,8 @@ export interface PerformOptions {
   readonly acceptUnverified?: boolean | undefined
   /** File in which the guard writes down what it did. */
   readonly audit?: string | undefined
+  /** It has just arrived, and its new gateway was asked a moment ago: see `CarryOutOptions`. */
+  readonly atOnce?: boolean | undefined
   /** Hold it on its new gateway once verified, for as long as the plan says. */
   readonly hold?: boolean | undefined
   readonly onStep?: ((step: StepName) => void) | undefined
@@ -235,9 +237,9 @@ export async function performSwitch(
   world: World,
   options: PerformOptions,
 ): Promise<SwitchDocument> {
-  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit} = options
+  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit, atOnce} = options
   const outcome = await carryOut(strategy, planned, world, {
-    ...{signal, acceptUnverified, onStep, onEvent, hold},
+    ...{signal, acceptUnverified, onStep, onEvent, hold, atOnce},
     arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name, audit} satisfies GuardOrder),
     disarm: () => deadMan.disarm(),
   })
