@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import type {Gateway, Vm} from '../../../src/domain/inventory/site.ts'
-import {noteReader} from '../../../src/services/site/notes.ts'
 import type {Offered} from '../../../src/domain/movement/dispatch.ts'
+import {noteReader} from '../../../src/services/site/notes.ts'
 import {newPrivateKey, signCommand, withTag} from '../../../src/wire/agent-message.ts'
 import {keys, type NoteChange, note, request, signed, useKeyFile} from './site-fixture.ts'
 

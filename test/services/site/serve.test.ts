@@ -135,7 +135,9 @@ describe('serve site', () => {
     const {document, logs} = await serve(6, [1, 4], {known: none, reloading: {at: 2, next: service()}})
     expect(logs).toContain('configuration read again')
     expect(document).toMatchObject({switches: [{outcome: 'switched'}], notes: {valid: 1, silent: {unknown_key: 1}}})
-    const other = await serve(3, [], {reloading: {at: 1, next: {...service(), served: {...service().served, site: 'x'}}}})
+    const other = await serve(3, [], {
+      reloading: {at: 1, next: {...service(), served: {...service().served, site: 'x'}}},
+    })
     expect(other.logs).toContain('configuration not taken: another site is served when this is restarted')
   })
 
