@@ -49,9 +49,9 @@ export interface CarryOutOptions {
   readonly atOnce?: boolean | undefined
   /**
    * Called with the plan as it is after the look, before anything is done, and again where more was seen of before in the
-   * meantime; resolves when the way back is safe.
+   * meantime; resolves when the way back is safe. `urgent`: the VM waits, and it is asked for once more after it was told.
    */
-  arm?(plan: unknown): Promise<void>
+  arm?(plan: unknown, urgent: boolean): Promise<void>
   /** Called once it is verified, or the rollback has returned: nobody need act any more. */
   disarm?(): void
   /** A step begins; something happened in it. */
@@ -84,7 +84,7 @@ export async function carryOut<Plan, Seen>(
       return {...done, plan, ...(end === 'already' ? await held(before.ends, end) : {verdict: before.ends, end})}
     }
     options.signal.throwIfAborted()
-    await options.arm?.(plan)
+    await options.arm?.(plan, before === undefined)
   } catch (error) {
     options.disarm?.()
     return {...done, plan, end: 'not-begun', error: asError(error)}
@@ -94,7 +94,7 @@ export async function carryOut<Plan, Seen>(
   const amend = (before: Pick<Before<unknown>, 'plan' | 'uses'>): void => {
     plan = before.plan as Plan
     done.before = before.uses
-    amended = options.arm?.(plan)
+    amended = options.arm?.(plan, false)
     // Whoever waits for it hears of it.
     amended?.catch(() => {})
   }

@@ -240,7 +240,12 @@ export async function performSwitch(
   const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit, atOnce} = options
   const outcome = await carryOut(strategy, planned, world, {
     ...{signal, acceptUnverified, onStep, onEvent, hold, atOnce},
-    arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name, audit} satisfies GuardOrder),
+    async arm(plan, urgent) {
+      const kept = deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name, audit} satisfies GuardOrder)
+      // In the pipe of a guard that runs it outlives us; that it is taken out there is waited for the next time.
+      if (urgent && deadMan.pid !== undefined) kept.catch(() => {})
+      else await kept
+    },
     disarm: () => deadMan.disarm(),
   })
   return document({strategy, plan: planned, switchover, ...prepared}, endOf(outcome, options.stopped?.()))

@@ -137,6 +137,9 @@ const marking = (deadMan: DeadMan, {run, n}: Written): DeadMan => ({
     return deadMan.arm(order)
   },
   disarm: () => deadMan.disarm(),
+  get pid() {
+    return deadMan.pid
+  },
 })
 
 /** What it says of the new gateway: nothing where the VM is silent, or elsewhere, or nothing was begun. */
