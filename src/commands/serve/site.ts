@@ -3,23 +3,45 @@ import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
+import {SITE_SOCKET} from '../../domain/movement/site-socket.ts'
 import {Failure} from '../../errors.ts'
 import {say} from '../../net/process/say.ts'
-import type {ServeSiteRequest} from '../../services/site/request.ts'
-import type {ServeSiteDocument} from '../../services/site/serve.ts'
+import type {ServeSiteDocument, SiteRequest} from '../../services/site/serve.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
 /** Longer than any switch and its own rollback take. */
 const GUARD_MS = 60_000
 
+/** A path that was left out: oclif knows no flag with a value that may be. */
+function withSocket(argv: readonly string[]): string[] {
+  const at = argv.indexOf('--control')
+  const isGiven = at < 0 || (argv[at + 1] !== undefined && !argv[at + 1]!.startsWith('-'))
+  return isGiven ? [...argv] : argv.toSpliced(at + 1, 0, SITE_SOCKET)
+}
+
+/** For programs; `time` in ms since the epoch. */
+const jsonLine = (message: string, fields: Record<string, unknown> = {}): void =>
+  say(JSON.stringify({time: Date.now(), ...fields, message}))
+
 export default class ServeSite extends BaseCommand {
-  static override summary = 'tell the VMs of a segment which site they are in, and switch those that ask'
+  static override summary = 'the resident service of a site or hypervisor: switches the VMs that come to it'
   static override description =
-    'Broadcasts a signed beacon on the segment, and listens for the notes of agents that find themselves moved (beacons: true in their agent.yaml). ' +
+    'With --control it takes orders by a unix socket, a line of words each, from hooks and whoever else sees a VM arrive: the VM is told within a millisecond or two, with no program to start, and what is not proved is taken back. ' +
+    'It serves every segment of the inventory that has a gateway at SITE, and stops switching where switches fail (--fuse).\n\n' +
+    'With -i and a key it broadcasts a signed beacon on the segment, and listens for the notes of agents that find themselves moved (beacons: true in their agent.yaml). ' +
     'For a note that a known VM signed, that believes to be in this site and uses the gateway of another, it does what "gwswitch switch VM --to SITE" does: verified, or taken back. ' +
     'What it cannot act on it says in a line.\n\n' +
-    "Run it at the site's gateway, or where the VMs' frames to it pass. Runs until SIGINT or SIGTERM, and then says what it did."
+    "Run it at the site's gateway, or where the VMs' frames to it pass; with --control on hypervisors, too. Runs until SIGINT or SIGTERM, and then says what it did."
   static override examples = [
+    {
+      description: 'On a hypervisor of site y: take orders from its hooks',
+      command: '<%= config.bin %> <%= command.id %> y --control',
+    },
+    {
+      description: 'The same for members of a group, with a record of what was done',
+      command:
+        '<%= config.bin %> <%= command.id %> y --control /run/gwswitch/site.sock --control-group libvirt --audit /var/log/gwswitch/audit.jsonl',
+    },
     {
       description: "At site y, on its router's leg in the segment",
       command: '<%= config.bin %> <%= command.id %> y -i eth1 --key /etc/gwswitch/site-y.key',
@@ -41,7 +63,26 @@ export default class ServeSite extends BaseCommand {
     }),
   }
   static override flags = {
-    interface: Flags.string({char: 'i', helpValue: 'IF', required: true, summary: 'interface on the segment'}),
+    interface: Flags.string({
+      char: 'i',
+      helpValue: 'IF',
+      summary: 'interface on the segment: beacons and notes go by it (default: there are none)',
+    }),
+    control: Flags.string({
+      helpValue: 'PATH',
+      summary: `unix socket that takes orders (without PATH: ${SITE_SOCKET})`,
+    }),
+    'control-group': Flags.string({
+      dependsOn: ['control'],
+      helpValue: 'GROUP',
+      summary: 'whose members may give orders beside root (mode 0660; default: nobody, 0600)',
+    }),
+    fuse: Flags.string({
+      helpValue: 'K/N',
+      summary:
+        'switch nothing more after the switches of K of the last N VMs failed their proof, until "reset" comes by the socket (default: 3/10 with --control; else never)',
+    }),
+    log: Flags.string({default: 'text', options: ['text', 'json'], summary: 'how lines are logged on stderr'}),
     segment: Flags.string({
       helpValue: 'NAME',
       summary: "segment of the inventory (default: the one that the interface's address or MAC is of)",
@@ -82,10 +123,10 @@ export default class ServeSite extends BaseCommand {
 
   /** Gives up what it does not need, for good; returns what refuses a configuration that needs more. */
   private async confined(
-    request: ServeSiteRequest,
+    request: SiteRequest,
     installed: readonly string[],
     {audit, metrics, pcap}: Record<'audit' | 'metrics' | 'pcap', string | undefined>,
-  ): Promise<(next: ServeSiteRequest) => ServeSiteRequest> {
+  ): Promise<(next: SiteRequest) => SiteRequest> {
     const [{siteRights, suffices}, {confineSelf, isRoots}, {makeFolderOf}, {namespaceFolder}] = await Promise.all([
       import('../../services/site/rights.ts'),
       import('../../net/process/confine.ts'),
@@ -93,14 +134,19 @@ export default class ServeSite extends BaseCommand {
       import('../../net/namespace-file.ts'),
     ])
     const written = [audit, metrics, pcap].filter((file) => file !== undefined).map((file) => resolve(file))
-    const rightsOf = (wanted: ServeSiteRequest) => {
-      const read = [wanted.inventory.file, wanted.keyFile, process.argv[1]!].map((file) => resolve(file))
+    const rightsOf = (wanted: SiteRequest) => {
+      const read = [wanted.served.inventory.file, wanted.notices?.keyFile, process.argv[1]]
+        .filter((file) => file !== undefined)
+        .map((file) => resolve(file))
       return siteRights(wanted, installed, {read, written, records: namespaceFolder(), isRoots})
     }
     const rights = rightsOf(request)
     if (rights === undefined || request.dryRun) return (next) => next
     // What is not there when they are given up cannot be written later.
-    if (process.geteuid?.() === 0) for (const folder of rights.folders) makeFolderOf(join(folder, 'file'), 0o700)
+    if (process.geteuid?.() === 0) {
+      if (request.control) makeFolderOf(request.control.path, 0o755)
+      for (const folder of rights.folders) makeFolderOf(join(folder, 'file'), 0o700)
+    }
     if (!confineSelf(rights)) return (next) => next
     return (next) => {
       if (suffices(rights, rightsOf(next))) return next
@@ -109,32 +155,41 @@ export default class ServeSite extends BaseCommand {
   }
 
   async run(): Promise<ServeSiteDocument> {
+    this.argv = withSocket(this.argv)
     const {args, flags} = await this.parse(ServeSite)
-    const [{serveSiteRequest}, {serveSite}, {startGuard}, {openUdpListener}, {auditLog}, {replaceFile}] =
+    const [{siteRequest}, {serveSite}, {startGuard}, {openUdpListener}, {auditLog}, {replaceFile}, {groupId}] =
       await Promise.all([
-        import('../../services/site/request.ts'),
+        import('../../services/site/site-request.ts'),
         import('../../services/site/serve.ts'),
         import('../../net/process/dead-man.ts'),
         import('../../net/stream/udp-listener.ts'),
         import('../../net/file/audit-log.ts'),
         import('../../net/file/replace-file.ts'),
+        import('../../net/process/group.ts'),
       ])
+    const group = flags['control-group']
+    const control =
+      flags.control === undefined
+        ? undefined
+        : {path: resolve(flags.control), group: group === undefined ? undefined : await groupId(group)}
     const world = await this.world(flags.pcap)
     const order = {
       ...flags,
       ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
+      ...{control, sources: false},
     }
-    const read = async () => serveSiteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
+    const read = async () => siteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
     const strategies = await loadStrategies(this.config)
     const request = await read()
     const within = await this.confined(request, [...strategies.keys()], flags)
+    const log = flags.log === 'json' ? jsonLine : (line: string) => say(`gwswitch serve site: ${line}`)
     const guard = request.dryRun ? undefined : startGuard()
     const document = await serveSite(request, {
       onReload: (reload) =>
         this.onHangup(() => {
           read()
             .then(within)
-            .then(reload, (error: Error) => say(`gwswitch serve site: configuration not taken: ${error.message}`))
+            .then(reload, (error: Error) => log(`configuration not taken: ${error.message}`))
         }),
       world,
       signal: this.interrupt.signal,
@@ -143,7 +198,7 @@ export default class ServeSite extends BaseCommand {
       listen: openUdpListener,
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),
       ...(flags.metrics === undefined ? {} : {onMetrics: this.metricsTo(flags.metrics, replaceFile)}),
-      log: (line) => say(`gwswitch serve site: ${line}`),
+      ...{log, auditFile: flags.audit},
     }).finally(() => guard?.close())
     const {valid, refused} = document.notes
     const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)

@@ -220,6 +220,8 @@ export interface PerformOptions {
   readonly acceptUnverified?: boolean | undefined
   /** File in which the guard writes down what it did. */
   readonly audit?: string | undefined
+  /** It has just arrived, and its new gateway was asked a moment ago: see `CarryOutOptions`. */
+  readonly atOnce?: boolean | undefined
   /** Hold it on its new gateway once verified, for as long as the plan says. */
   readonly hold?: boolean | undefined
   readonly onStep?: ((step: StepName) => void) | undefined
@@ -235,10 +237,15 @@ export async function performSwitch(
   world: World,
   options: PerformOptions,
 ): Promise<SwitchDocument> {
-  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit} = options
+  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit, atOnce} = options
   const outcome = await carryOut(strategy, planned, world, {
-    ...{signal, acceptUnverified, onStep, onEvent, hold},
-    arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name, audit} satisfies GuardOrder),
+    ...{signal, acceptUnverified, onStep, onEvent, hold, atOnce},
+    async arm(plan, urgent) {
+      const kept = deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name, audit} satisfies GuardOrder)
+      // In the pipe of a guard that runs it outlives us; that it is taken out there is waited for the next time.
+      if (urgent && deadMan.pid !== undefined) kept.catch(() => {})
+      else await kept
+    },
     disarm: () => deadMan.disarm(),
   })
   return document({strategy, plan: planned, switchover, ...prepared}, endOf(outcome, options.stopped?.()))
