@@ -14,7 +14,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-metrics-'))
 const path = join(scratch, 'metrics.sock')
 afterAll(() => rmSync(scratch, {recursive: true}))
 
-const FIGURES = {site: 'y', segment: 'tenant-a', beacons: 7, switches: {switched: 2, failed: 1}}
+const FIGURES = {site: 'y', segment: 'tenant-a', beacons: 7, service: undefined, switches: {switched: 2, failed: 1}}
 const NOTES = {valid: 3, refused: {clock: 1}, silent: {flooded: 4}}
 const text = (): string => siteMetrics({...FIGURES, notes: NOTES})
 

@@ -3,9 +3,13 @@ import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
+import {EVENT_KINDS} from '../../domain/movement/events.ts'
 import {SITE_SOCKET} from '../../domain/movement/site-socket.ts'
 import {Failure} from '../../errors.ts'
+import type {Rights} from '../../net/process/confine.ts'
 import {say} from '../../net/process/say.ts'
+import type {InstallDocument} from '../../orders/units/install.ts'
+import type {SiteEvents} from '../../services/site/event-sources.ts'
 import type {ServeSiteDocument, SiteRequest} from '../../services/site/serve.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
@@ -41,6 +45,10 @@ export default class ServeSite extends BaseCommand {
       description: 'The same for members of a group, with a record of what was done',
       command:
         '<%= config.bin %> <%= command.id %> y --control /run/gwswitch/site.sock --control-group libvirt --audit /var/log/gwswitch/audit.jsonl',
+    },
+    {
+      description: 'On a hypervisor of libvirt: switch what migrates to it, by a unit of systemd',
+      command: '<%= config.bin %> <%= command.id %> y --control --events libvirt --install --dry-run',
     },
     {
       description: "At site y, on its router's leg in the segment",
@@ -100,6 +108,28 @@ export default class ServeSite extends BaseCommand {
       helpValue: 'FILE',
       summary: "write metrics to this file every 15 s, for node_exporter's textfile collector",
     }),
+    'metrics-listen': Flags.string({
+      helpValue: 'PLACE',
+      summary: 'answer who asks for /metrics at unix:PATH or a loopback address (127.0.0.1:9469)',
+    }),
+    events: Flags.string({
+      default: [],
+      helpValue: 'KIND[=WHERE]',
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: `switch what a platform says has arrived (${EVENT_KINDS.join(', ')}; docs/events.md); may be repeated`,
+    }),
+    'events-host': Flags.string({
+      default: [],
+      helpValue: 'HOST',
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: 'a host of this site, as the platform calls it: only arrivals there count; may be repeated',
+    }),
+    install: Flags.boolean({
+      default: false,
+      summary: 'serve nothing: write the systemd unit that starts this (with --dry-run: show it)',
+    }),
     beacon: Flags.boolean({allowNo: true, default: true, summary: 'broadcast beacons'}),
     'dry-run': dryRunFlag,
     pcap: pcapFlag,
@@ -121,25 +151,38 @@ export default class ServeSite extends BaseCommand {
     }
   }
 
+  /** What a configuration needs of root's rights. */
+  private async rightsOf(
+    installed: readonly string[],
+    events: SiteEvents,
+    files: readonly (string | undefined)[],
+  ): Promise<(wanted: SiteRequest) => Rights | undefined> {
+    const [{siteRights}, {isRoots}, {namespaceFolder}, {eventFiles}] = await Promise.all([
+      import('../../services/site/rights.ts'),
+      import('../../net/process/confine.ts'),
+      import('../../net/namespace-file.ts'),
+      import('../../services/site/event-sources.ts'),
+    ])
+    const given = (paths: readonly (string | undefined)[]): string[] =>
+      paths.filter((path) => path !== undefined).map((path) => resolve(path))
+    const {read, monitors} = eventFiles(events)
+    return (wanted) =>
+      siteRights(wanted, installed, {
+        read: given([wanted.served.inventory.file, wanted.notices?.keyFile, process.argv[1], ...read]),
+        ...{written: given(files), monitors, records: namespaceFolder(), isRoots},
+      })
+  }
+
   /** Gives up what it does not need, for good; returns what refuses a configuration that needs more. */
   private async confined(
     request: SiteRequest,
-    installed: readonly string[],
-    {audit, metrics, pcap}: Record<'audit' | 'metrics' | 'pcap', string | undefined>,
+    rightsOf: (wanted: SiteRequest) => Rights | undefined,
   ): Promise<(next: SiteRequest) => SiteRequest> {
-    const [{siteRights, suffices}, {confineSelf, isRoots}, {makeFolderOf}, {namespaceFolder}] = await Promise.all([
+    const [{suffices}, {confineSelf}, {makeFolderOf}] = await Promise.all([
       import('../../services/site/rights.ts'),
       import('../../net/process/confine.ts'),
       import('../../net/file/text-file.ts'),
-      import('../../net/namespace-file.ts'),
     ])
-    const written = [audit, metrics, pcap].filter((file) => file !== undefined).map((file) => resolve(file))
-    const rightsOf = (wanted: SiteRequest) => {
-      const read = [wanted.served.inventory.file, wanted.notices?.keyFile, process.argv[1]]
-        .filter((file) => file !== undefined)
-        .map((file) => resolve(file))
-      return siteRights(wanted, installed, {read, written, records: namespaceFolder(), isRoots})
-    }
     const rights = rightsOf(request)
     if (rights === undefined || request.dryRun) return (next) => next
     // What is not there when they are given up cannot be written later.
@@ -154,7 +197,20 @@ export default class ServeSite extends BaseCommand {
     }
   }
 
-  async run(): Promise<ServeSiteDocument> {
+  /** The unit that starts what this command line says. */
+  private async installed(request: SiteRequest, rights: Rights | undefined): Promise<InstallDocument> {
+    const [{installSite, installText}, {siteUnitFor}] = await Promise.all([
+      import('../../orders/units/install.ts'),
+      import('../../orders/units/site-unit.ts'),
+    ])
+    const command = [process.execPath, process.argv[1] ?? this.config.bin]
+    const unit = siteUnitFor(command, this.argv, rights, request.served.inventory.file)
+    const document = installSite(unit, {directory: '/etc/systemd/system', dryRun: request.dryRun})
+    for (const line of installText(document)) this.log(line)
+    return document
+  }
+
+  async run(): Promise<ServeSiteDocument | InstallDocument> {
     this.argv = withSocket(this.argv)
     const {args, flags} = await this.parse(ServeSite)
     const [{siteRequest}, {serveSite}, {startGuard}, {openUdpListener}, {auditLog}, {replaceFile}, {groupId}] =
@@ -172,17 +228,36 @@ export default class ServeSite extends BaseCommand {
       flags.control === undefined
         ? undefined
         : {path: resolve(flags.control), group: group === undefined ? undefined : await groupId(group)}
+    const [{eventSources, siteEvents}, {listenForMetrics, readMetricsPlace}, {serviceManager}] = await Promise.all([
+      import('../../services/site/event-sources.ts'),
+      import('../../services/site/metrics-listen.ts'),
+      import('../../net/process/sd-notify.ts'),
+    ])
+    const events = siteEvents(flags.events, flags['events-host'])
+    const metricsAt = flags['metrics-listen'] === undefined ? undefined : readMetricsPlace(flags['metrics-listen'])
     const world = await this.world(flags.pcap)
     const order = {
       ...flags,
       ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
-      ...{control, sources: false},
+      ...{control, sources: events.sources.length > 0},
     }
     const read = async () => siteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
     const strategies = await loadStrategies(this.config)
     const request = await read()
-    const within = await this.confined(request, [...strategies.keys()], flags)
+    const written = [flags.audit, flags.metrics, flags.pcap, typeof metricsAt === 'string' ? metricsAt : undefined]
+    const rightsOf = await this.rightsOf([...strategies.keys()], events, written)
+    if (flags.install) return this.installed(request, rightsOf(request))
+    const within = await this.confined(request, rightsOf)
     const log = flags.log === 'json' ? jsonLine : (line: string) => say(`gwswitch serve site: ${line}`)
+    await using open = new AsyncDisposableStack()
+    const manager = open.use(serviceManager(process.env, (why) => log(why)))
+    const {signal} = this.interrupt
+    signal.addEventListener('abort', manager.stopping, {once: true})
+    let metrics = (): string => ''
+    if (metricsAt !== undefined) {
+      const page = await listenForMetrics(metricsAt, () => metrics())
+      open.defer(() => page.close())
+    }
     const guard = request.dryRun ? undefined : startGuard()
     const document = await serveSite(request, {
       onReload: (reload) =>
@@ -191,9 +266,12 @@ export default class ServeSite extends BaseCommand {
             .then(within)
             .then(reload, (error: Error) => log(`configuration not taken: ${error.message}`))
         }),
-      world,
-      signal: this.interrupt.signal,
-      strategies,
+      onServing(now) {
+        metrics = now
+        manager.ready(`site ${request.served.site}`)
+      },
+      sources: eventSources(events, {nowMs: Date.now, sleep: world.sleep, log}),
+      ...{world, signal, strategies},
       deadMan: () => guard!.deadMan(GUARD_MS),
       listen: openUdpListener,
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),

@@ -23,6 +23,8 @@ const BUILT_IN = ['arp', 'agent', 'dhcp', 'mac-proxy']
 export interface SiteFiles {
   readonly read: readonly string[]
   readonly written: readonly string[]
+  /** Whether it connects to a socket that a hypervisor's user owns. */
+  readonly monitors?: boolean
   /** Where what is recorded of this host's namespace lies. */
   readonly records: string
   /** Whether a path is root's, with all folders above it. */
@@ -33,7 +35,7 @@ export interface SiteFiles {
 export function siteRights(
   {served, notices, control}: Pick<SiteRequest, 'served' | 'notices' | 'control'>,
   installed: readonly string[],
-  {read, written, records, isRoots}: SiteFiles,
+  {read, written, monitors = false, records, isRoots}: SiteFiles,
 ): Rights | undefined {
   const {inventory, gateways} = served
   const segments = inventory.segments.filter(({name}) => gateways.has(name))
@@ -44,7 +46,7 @@ export function siteRights(
   // Without one in the inventory it may be a shim of this host, which is heard only when a switch is planned.
   const steered = servers.length > 0 ? servers : [{server: 'shim'} as const]
   const files = [...written, ...(used.has('dhcp') ? steered.flatMap(serverFiles) : [])]
-  const othersFiles = servers.length > 0 || vms.some(byLocalSocket) || ![...read, ...written].every(isRoots)
+  const othersFiles = servers.length > 0 || monitors || vms.some(byLocalSocket) || ![...read, ...written].every(isRoots)
   return {
     capabilities: [
       CAP_NET_RAW,

@@ -98,6 +98,8 @@ export interface ServeSiteStage {
   readonly onReload?: (reload: (next: SiteRequest) => void) => void
   /** Gets the metrics now and then, and at the end. */
   readonly onMetrics?: (text: string) => void
+  /** Called once everything listens; `metrics` are those of the moment. */
+  readonly onServing?: (metrics: () => string) => void
 }
 
 const METRICS_EVERY_MS = 15_000
@@ -130,7 +132,9 @@ export async function serveSite(request: SiteRequest, stage: ServeSiteStage): Pr
     service.reload(next.served)
     log('configuration read again')
   })
-  const tell = (): void => stage.onMetrics?.(siteMetrics(figuresOf(request, notices, service)))
+  const metrics = (): string => siteMetrics(figuresOf(request, notices, service))
+  const tell = (): void => stage.onMetrics?.(metrics())
+  stage.onServing?.(metrics)
   let toldMs = Number.NEGATIVE_INFINITY
   try {
     while (!end.aborted) {
