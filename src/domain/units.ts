@@ -132,8 +132,9 @@ ExecReload=/bin/sh -c "kill -HUP $MAINPID"
 Restart=on-failure
 RestartSec=2s
 WatchdogSec=30s
-# Switches under way are taken back before it ends.
+# Switches under way are taken back before it ends; where it cannot do that any more, by its guard, which outlives it.
 TimeoutStopSec=60s
+KillMode=process
 RuntimeDirectory=gwswitch
 # Other services of gwswitch have their sockets there.
 RuntimeDirectoryPreserve=yes

@@ -4,7 +4,7 @@ import {siteUnit, type UnitFile} from '../../domain/units.ts'
 import {CAP_NET_ADMIN, CAP_NET_RAW, CAPABILITY_NAMES, type Rights} from '../../net/process/confine.ts'
 
 /** Flags whose values are files. */
-const FILES = ['--key', '--audit', '--metrics', '--pcap', '--control', '--inventory', '-I']
+const FILES = ['--key', '--audit', '--metrics', '--pcap', '--control', '--inventory', '-f']
 /** What is about the installation. */
 const OURS = ['--install', '--dry-run', '--json']
 
@@ -19,7 +19,7 @@ export function siteUnitFor(
   inventory: string,
 ): UnitFile {
   const words = argv.filter((word) => !OURS.includes(word)).map((word, i, all) => absolute(word, all[i - 1]))
-  const named = words.some((word) => /^(?:-I|--inventory)(?:=|$)/.test(word))
+  const named = words.some((word) => /^(?:-f|--inventory)(?:=|$)/.test(word))
   // One that needs less has them anyhow: the next inventory may want both.
   const capabilities = new Set([CAP_NET_RAW, CAP_NET_ADMIN, ...(rights?.capabilities ?? [])])
   return siteUnit(command, [...words, ...(named ? [] : ['--inventory', resolve(inventory)])], {
@@ -28,7 +28,7 @@ export function siteUnitFor(
   })
 }
 
-/** A file by its whole path, also after `=`, and where it follows `events`' kind for Nova or QEMU. */
+/** A file by its whole path, also after `=`. */
 function absolute(word: string, before: string | undefined): string {
   const [, flag, file] = /^(--[a-z-]+)=(.*)$/s.exec(word) ?? []
   if (flag !== undefined && file !== undefined && FILES.includes(flag)) return `${flag}=${resolve(file)}`
