@@ -192,6 +192,12 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
       },
     },
   )
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= dispatch.close().then(() => ready?.close())
+    return closing
+  }
+  open.defer(close)
   const orders =
     ready &&
     siteOrders({
@@ -232,10 +238,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
       ready?.reload(next)
       for (const source of sources) source.reload?.(next)
     },
-    async close(): Promise<void> {
-      await dispatch.close()
-      await ready?.close()
-    },
+    close,
   }
 }
 
