@@ -112,12 +112,14 @@ describe('the floors', () => {
     expect(wrong.map(({file, specifier}) => `${file} → ${specifier}`)).toEqual([])
   })
 
-  it('has one importer of binary-parser and of d3, one of koffi a purpose, and inquirer only where it is asked', () => {
+  it('has one importer of binary-parser, of amqplib and of d3, one of koffi a purpose, and inquirer only where it is asked', () => {
     const importers = (name: string): string[] =>
       [...new Set(all.filter(({specifier}) => specifier.startsWith(name)).map(({file}) => file))].sort()
     expect(importers('binary-parser')).toEqual(['wire/table.ts'])
     for (const file of importers('koffi')) expect(file).toMatch(/^net\//)
     for (const file of importers('inquirer')) expect(file).toBe('cli/prompt.ts')
+    // Loaded where notifications of Nova are wanted, and nowhere else.
+    expect(importers('amqplib')).toEqual(['net/stream/amqp.ts'])
     expect(importers('d3-')).toEqual(['render/trace-svg.ts'])
     for (const file of importers('@oclif/')) expect(file).toMatch(/^(?:cli|commands|hooks)\/|^main\.ts$/)
   })

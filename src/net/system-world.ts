@@ -46,6 +46,8 @@ export function systemWorld(log: (line: string) => void): World {
         },
       }
     },
+    hearEverywhere: async (filter, onFrame) => (await import('./packet/everywhere.ts')).hearEverywhere(filter, onFrame),
+    learnedChanges: async (onLearned, onLost) => (await import('./netlink/fdb-watch.ts')).watchFdb(onLearned, onLost),
     neighbours,
     routeTo,
     routingFacts,

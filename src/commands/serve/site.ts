@@ -3,10 +3,13 @@ import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
+import {journalFlags, journalPlace, openedJournal} from '../../cli/journal-flags.ts'
+import type {EventSource} from '../../domain/movement/events.ts'
 import {SITE_SOCKET} from '../../domain/movement/site-socket.ts'
 import {Failure} from '../../errors.ts'
 import {say} from '../../net/process/say.ts'
 import type {ServeSiteDocument, SiteRequest} from '../../services/site/serve.ts'
+import type {Source, SourcesStage} from '../../services/site/sources.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
 /** Longer than any switch and its own rollback take. */
@@ -43,6 +46,10 @@ export default class ServeSite extends BaseCommand {
         '<%= config.bin %> <%= command.id %> y --control /run/gwswitch/site.sock --control-group libvirt --audit /var/log/gwswitch/audit.jsonl',
     },
     {
+      description: 'The same, hearing VMs arrive at its ports, without a hook',
+      command: "<%= config.bin %> <%= command.id %> y --watch 'vnet*' --control",
+    },
+    {
       description: "At site y, on its router's leg in the segment",
       command: '<%= config.bin %> <%= command.id %> y -i eth1 --key /etc/gwswitch/site-y.key',
     },
@@ -77,10 +84,28 @@ export default class ServeSite extends BaseCommand {
       helpValue: 'GROUP',
       summary: 'whose members may give orders beside root (mode 0660; default: nobody, 0600)',
     }),
+    watch: Flags.string({
+      helpValue: 'PORT',
+      multiple: true,
+      summary:
+        "hear VMs arrive and leave at this port, or pattern of ports ('vnet*'), also one that comes later; a bridge means its ports that lead to VMs. Repeat for several",
+    }),
+    events: Flags.string({
+      helpValue: 'KIND',
+      multiple: true,
+      summary:
+        'take the events of a platform, KIND or KIND=WHERE: libvirt, kubevirt, vcenter, incus, nova=FILE, qmp=SOCKET. Repeat for several',
+    }),
+    'events-host': Flags.string({
+      dependsOn: ['events'],
+      helpValue: 'HOST',
+      multiple: true,
+      summary: 'only what they say of this host, as the platform names it (default: of all)',
+    }),
     fuse: Flags.string({
       helpValue: 'K/N',
       summary:
-        'switch nothing more after the switches of K of the last N VMs failed their proof, until "reset" comes by the socket (default: 3/10 with --control; else never)',
+        'switch nothing more after the switches of K of the last N VMs failed their proof, until "reset" comes by the socket (default: 3/10 with --control, --watch or --events; else never)',
     }),
     log: Flags.string({default: 'text', options: ['text', 'json'], summary: 'how lines are logged on stderr'}),
     segment: Flags.string({
@@ -95,6 +120,7 @@ export default class ServeSite extends BaseCommand {
       summary:
         "UDP address for notes, which beacons then name (default: port 6743 of any, and the interface's address)",
     }),
+    ...journalFlags,
     audit: auditFlag(),
     metrics: Flags.string({
       helpValue: 'FILE',
@@ -121,11 +147,26 @@ export default class ServeSite extends BaseCommand {
     }
   }
 
+  private async sources(
+    {
+      watch,
+      'events-host': hosts = [],
+    }: {readonly watch?: string[] | undefined; readonly 'events-host'?: string[] | undefined},
+    events: readonly EventSource[],
+    stage: SourcesStage,
+  ): Promise<Source[]> {
+    if (watch === undefined && events.length === 0) return []
+    const {eventsSource, portsSource} = await import('../../services/site/sources.ts')
+    const ports = watch === undefined ? [] : [portsSource(watch, stage)]
+    return [...ports, ...events.map((each) => eventsSource(each, hosts, stage))]
+  }
+
   /** Gives up what it does not need, for good; returns what refuses a configuration that needs more. */
   private async confined(
     request: SiteRequest,
     installed: readonly string[],
-    {audit, metrics, pcap}: Record<'audit' | 'metrics' | 'pcap', string | undefined>,
+    events: readonly EventSource[],
+    {audit, metrics, pcap, journal}: Record<'audit' | 'metrics' | 'pcap' | 'journal', string | undefined>,
   ): Promise<(next: SiteRequest) => SiteRequest> {
     const [{siteRights, suffices}, {confineSelf, isRoots}, {makeFolderOf}, {namespaceFolder}] = await Promise.all([
       import('../../services/site/rights.ts'),
@@ -133,9 +174,10 @@ export default class ServeSite extends BaseCommand {
       import('../../net/file/text-file.ts'),
       import('../../net/namespace-file.ts'),
     ])
-    const written = [audit, metrics, pcap].filter((file) => file !== undefined).map((file) => resolve(file))
+    const written = [audit, metrics, pcap, journal].filter((file) => file !== undefined).map((file) => resolve(file))
     const rightsOf = (wanted: SiteRequest) => {
-      const read = [wanted.served.inventory.file, wanted.notices?.keyFile, process.argv[1]]
+      const places = events.map(({where}) => where).filter((where) => where?.startsWith('/'))
+      const read = [wanted.served.inventory.file, wanted.notices?.keyFile, process.argv[1], ...places]
         .filter((file) => file !== undefined)
         .map((file) => resolve(file))
       return siteRights(wanted, installed, {read, written, records: namespaceFolder(), isRoots})
@@ -176,13 +218,17 @@ export default class ServeSite extends BaseCommand {
     const order = {
       ...flags,
       ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
-      ...{control, sources: false},
+      ...{control, sources: flags.watch !== undefined || flags.events !== undefined},
     }
+    const {readEventSource} = await import('../../domain/movement/events.ts')
+    const events = (flags.events ?? []).map(readEventSource)
     const read = async () => siteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
     const strategies = await loadStrategies(this.config)
     const request = await read()
-    const within = await this.confined(request, [...strategies.keys()], flags)
     const log = flags.log === 'json' ? jsonLine : (line: string) => say(`gwswitch serve site: ${line}`)
+    const journalFile = flags['no-journal'] ? undefined : await journalPlace(flags)
+    const within = await this.confined(request, [...strategies.keys()], events, {...flags, journal: journalFile})
+    const journal = request.dryRun ? undefined : await openedJournal(flags, log)
     const guard = request.dryRun ? undefined : startGuard()
     const document = await serveSite(request, {
       onReload: (reload) =>
@@ -195,11 +241,14 @@ export default class ServeSite extends BaseCommand {
       signal: this.interrupt.signal,
       strategies,
       deadMan: () => guard!.deadMan(GUARD_MS),
-      listen: openUdpListener,
+      ...{listen: openUdpListener, journal},
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),
       ...(flags.metrics === undefined ? {} : {onMetrics: this.metricsTo(flags.metrics, replaceFile)}),
-      ...{log, auditFile: flags.audit},
-    }).finally(() => guard?.close())
+      ...{log, auditFile: flags.audit, sources: await this.sources(flags, events, {world, journal, log})},
+    }).finally(() => {
+      guard?.close()
+      journal?.close()
+    })
     const {valid, refused} = document.notes
     const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)
     this.log(

@@ -3,6 +3,7 @@ import type {EventEmitter} from 'node:events'
 import {chmodSync, chownSync, lstatSync, mkdirSync, rmSync} from 'node:fs'
 import {createConnection, createServer, type Server, type Socket} from 'node:net'
 import {dirname} from 'node:path'
+import type {Readable} from 'node:stream'
 import {Failure} from '../../errors.ts'
 
 export type UnixSocket = Socket
@@ -60,7 +61,7 @@ const isForbidden = (code: string | undefined): boolean => code === 'EACCES' || 
  * (Not by readline: its interface throws the socket's errors a second time, and knows no limit.)
  */
 export function onLines(
-  socket: UnixSocket,
+  socket: Readable,
   take: (line: Buffer) => void,
   limit = Number.POSITIVE_INFINITY,
   onTooLong: () => void = () => void socket.destroy(),

@@ -28,7 +28,9 @@ export function siteRequest(
   interfaces: readonly InterfaceFacts[],
 ): SiteRequest {
   if (interfaceName === undefined && control === undefined && !sources)
-    throw usage('nothing to serve: give -i IF for beacons and notes, or --control for orders by a socket')
+    throw usage(
+      'nothing to serve: give -i IF for beacons and notes, --control for orders by a socket, --watch or --events to hear of arrivals',
+    )
   const isResident = control !== undefined || sources
   const limits = fuse === undefined ? (isResident ? FUSE_LIMITS : undefined) : readFuse(fuse)
   const notices =
