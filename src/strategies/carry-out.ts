@@ -54,6 +54,8 @@ export interface CarryOutOptions {
   arm?(plan: unknown, urgent: boolean): Promise<void>
   /** Called once it is verified, or the rollback has returned: nobody need act any more. */
   disarm?(): void
+  /** Verified: nothing undoes it from here on. Called before `disarm`. */
+  readonly onVerified?: ((verdict: Verdict) => void) | undefined
   /** A step begins; something happened in it. */
   readonly onStep?: ((step: StepName) => void) | undefined
   readonly onEvent?: ((event: {readonly atMs: number; readonly text: string}) => void) | undefined
@@ -110,6 +112,7 @@ export async function carryOut<Plan, Seen>(
     return {...done, plan, verdict, end: 'accepted'}
   }
   if (!verdict.ok) return {...done, plan, verdict, ...(await back())}
+  options.onVerified?.(verdict)
   options.disarm?.()
   return {...done, plan, ...(await held(verdict, 'switched'))}
 
@@ -144,7 +147,8 @@ const endBefore = ({ok, code}: Verdict, {acceptUnverified}: CarryOutOptions): Sw
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 
-function makeSteps(world: World, options: CarryOutOptions) {
+/** Runs steps one after the other and keeps what happened in each. */
+export function makeSteps(world: World, options: Pick<CarryOutOptions, 'signal' | 'onStep' | 'onEvent'>) {
   const startedNs = world.now()
   const steps: SwitchStep[] = []
   const sinceStart = (ns: bigint): number => Number(ns - startedNs) / 1e6

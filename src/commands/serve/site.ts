@@ -3,14 +3,15 @@ import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
-import {EVENT_KINDS} from '../../domain/movement/events.ts'
+import {journalFlags, journalPlace, openedJournal} from '../../cli/journal-flags.ts'
+import type {EventSource} from '../../domain/movement/events.ts'
 import {SITE_SOCKET} from '../../domain/movement/site-socket.ts'
 import {Failure} from '../../errors.ts'
 import type {Rights} from '../../net/process/confine.ts'
 import {say} from '../../net/process/say.ts'
 import type {InstallDocument} from '../../orders/units/install.ts'
-import type {SiteEvents} from '../../services/site/event-sources.ts'
 import type {ServeSiteDocument, SiteRequest} from '../../services/site/serve.ts'
+import type {Source, SourcesStage} from '../../services/site/sources.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
 /** Longer than any switch and its own rollback take. */
@@ -47,8 +48,12 @@ export default class ServeSite extends BaseCommand {
         '<%= config.bin %> <%= command.id %> y --control /run/gwswitch/site.sock --control-group libvirt --audit /var/log/gwswitch/audit.jsonl',
     },
     {
-      description: 'On a hypervisor of libvirt: switch what migrates to it, by a unit of systemd',
-      command: '<%= config.bin %> <%= command.id %> y --control --events libvirt --install --dry-run',
+      description: 'The same, hearing VMs arrive at its ports, without a hook',
+      command: "<%= config.bin %> <%= command.id %> y --watch 'vnet*' --control",
+    },
+    {
+      description: 'The unit of systemd that starts this, to look at',
+      command: "<%= config.bin %> <%= command.id %> y --watch 'vnet*' --control --install --dry-run",
     },
     {
       description: "At site y, on its router's leg in the segment",
@@ -85,10 +90,28 @@ export default class ServeSite extends BaseCommand {
       helpValue: 'GROUP',
       summary: 'whose members may give orders beside root (mode 0660; default: nobody, 0600)',
     }),
+    watch: Flags.string({
+      helpValue: 'PORT',
+      multiple: true,
+      summary:
+        "hear VMs arrive and leave at this port, or pattern of ports ('vnet*'), also one that comes later; a bridge means its ports that lead to VMs. Repeat for several",
+    }),
+    events: Flags.string({
+      helpValue: 'KIND',
+      multiple: true,
+      summary:
+        'take the events of a platform, KIND or KIND=WHERE: libvirt, kubevirt, vcenter, incus, nova=FILE, qmp=SOCKET. Repeat for several',
+    }),
+    'events-host': Flags.string({
+      dependsOn: ['events'],
+      helpValue: 'HOST',
+      multiple: true,
+      summary: 'only what they say of this host, as the platform names it (default: of all)',
+    }),
     fuse: Flags.string({
       helpValue: 'K/N',
       summary:
-        'switch nothing more after the switches of K of the last N VMs failed their proof, until "reset" comes by the socket (default: 3/10 with --control; else never)',
+        'switch nothing more after the switches of K of the last N VMs failed their proof, until "reset" comes by the socket (default: 3/10 with --control, --watch or --events; else never)',
     }),
     log: Flags.string({default: 'text', options: ['text', 'json'], summary: 'how lines are logged on stderr'}),
     segment: Flags.string({
@@ -103,6 +126,7 @@ export default class ServeSite extends BaseCommand {
       summary:
         "UDP address for notes, which beacons then name (default: port 6743 of any, and the interface's address)",
     }),
+    ...journalFlags,
     audit: auditFlag(),
     metrics: Flags.string({
       helpValue: 'FILE',
@@ -111,20 +135,6 @@ export default class ServeSite extends BaseCommand {
     'metrics-listen': Flags.string({
       helpValue: 'PLACE',
       summary: 'answer who asks for /metrics at unix:PATH or a loopback address (127.0.0.1:9469)',
-    }),
-    events: Flags.string({
-      default: [],
-      helpValue: 'KIND[=WHERE]',
-      multiple: true,
-      multipleNonGreedy: true,
-      summary: `switch what a platform says has arrived (${EVENT_KINDS.join(', ')}; docs/events.md); may be repeated`,
-    }),
-    'events-host': Flags.string({
-      default: [],
-      helpValue: 'HOST',
-      multiple: true,
-      multipleNonGreedy: true,
-      summary: 'a host of this site, as the platform calls it: only arrivals there count; may be repeated',
     }),
     install: Flags.boolean({
       default: false,
@@ -151,24 +161,38 @@ export default class ServeSite extends BaseCommand {
     }
   }
 
+  private async sources(
+    {
+      watch,
+      'events-host': hosts = [],
+    }: {readonly watch?: string[] | undefined; readonly 'events-host'?: string[] | undefined},
+    events: readonly EventSource[],
+    stage: SourcesStage,
+  ): Promise<Source[]> {
+    if (watch === undefined && events.length === 0) return []
+    const {eventsSource, portsSource} = await import('../../services/site/sources.ts')
+    const ports = watch === undefined ? [] : [portsSource(watch, stage)]
+    return [...ports, ...events.map((each) => eventsSource(each, hosts, stage))]
+  }
+
   /** What a configuration needs of root's rights. */
   private async rightsOf(
     installed: readonly string[],
-    events: SiteEvents,
+    events: readonly EventSource[],
     files: readonly (string | undefined)[],
   ): Promise<(wanted: SiteRequest) => Rights | undefined> {
-    const [{siteRights}, {isRoots}, {namespaceFolder}, {eventFiles}] = await Promise.all([
+    const [{siteRights}, {isRoots}, {namespaceFolder}] = await Promise.all([
       import('../../services/site/rights.ts'),
       import('../../net/process/confine.ts'),
       import('../../net/namespace-file.ts'),
-      import('../../services/site/event-sources.ts'),
     ])
     const given = (paths: readonly (string | undefined)[]): string[] =>
       paths.filter((path) => path !== undefined).map((path) => resolve(path))
-    const {read, monitors} = eventFiles(events)
+    const places = events.map(({where}) => where).filter((where) => where?.startsWith('/'))
+    const monitors = events.some(({kind}) => kind === 'qmp')
     return (wanted) =>
       siteRights(wanted, installed, {
-        read: given([wanted.served.inventory.file, wanted.notices?.keyFile, process.argv[1], ...read]),
+        read: given([wanted.served.inventory.file, wanted.notices?.keyFile, process.argv[1], ...places]),
         ...{written: given(files), monitors, records: namespaceFolder(), isRoots},
       })
   }
@@ -228,27 +252,29 @@ export default class ServeSite extends BaseCommand {
       flags.control === undefined
         ? undefined
         : {path: resolve(flags.control), group: group === undefined ? undefined : await groupId(group)}
-    const [{eventSources, siteEvents}, {listenForMetrics, readMetricsPlace}, {serviceManager}] = await Promise.all([
-      import('../../services/site/event-sources.ts'),
+    const [{listenForMetrics, readMetricsPlace}, {serviceManager}] = await Promise.all([
       import('../../services/site/metrics-listen.ts'),
       import('../../net/process/sd-notify.ts'),
     ])
-    const events = siteEvents(flags.events, flags['events-host'])
     const metricsAt = flags['metrics-listen'] === undefined ? undefined : readMetricsPlace(flags['metrics-listen'])
     const world = await this.world(flags.pcap)
     const order = {
       ...flags,
       ...{site: args.site, interfaceName: flags.interface, intervalS: flags.interval, dryRun: flags['dry-run']},
-      ...{control, sources: events.sources.length > 0},
+      ...{control, sources: flags.watch !== undefined || flags.events !== undefined},
     }
+    const {readEventSource} = await import('../../domain/movement/events.ts')
+    const events = (flags.events ?? []).map(readEventSource)
     const read = async () => siteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
     const strategies = await loadStrategies(this.config)
     const request = await read()
-    const written = [flags.audit, flags.metrics, flags.pcap, typeof metricsAt === 'string' ? metricsAt : undefined]
+    const log = flags.log === 'json' ? jsonLine : (line: string) => say(`gwswitch serve site: ${line}`)
+    const journalFile = flags['no-journal'] ? undefined : await journalPlace(flags)
+    const socket = typeof metricsAt === 'string' ? metricsAt : undefined
+    const written = [flags.audit, flags.metrics, flags.pcap, journalFile, socket]
     const rightsOf = await this.rightsOf([...strategies.keys()], events, written)
     if (flags.install) return this.installed(request, rightsOf(request))
     const within = await this.confined(request, rightsOf)
-    const log = flags.log === 'json' ? jsonLine : (line: string) => say(`gwswitch serve site: ${line}`)
     await using open = new AsyncDisposableStack()
     const manager = open.use(serviceManager(process.env, (why) => log(why)))
     const {signal} = this.interrupt
@@ -258,6 +284,7 @@ export default class ServeSite extends BaseCommand {
       const page = await listenForMetrics(metricsAt, () => metrics())
       open.defer(() => page.close())
     }
+    const journal = request.dryRun ? undefined : await openedJournal(flags, log)
     const guard = request.dryRun ? undefined : startGuard()
     const document = await serveSite(request, {
       onReload: (reload) =>
@@ -270,14 +297,16 @@ export default class ServeSite extends BaseCommand {
         metrics = now
         manager.ready(`site ${request.served.site}`)
       },
-      sources: eventSources(events, {nowMs: Date.now, sleep: world.sleep, log}),
       ...{world, signal, strategies},
       deadMan: () => guard!.deadMan(GUARD_MS),
-      listen: openUdpListener,
+      ...{listen: openUdpListener, journal},
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),
       ...(flags.metrics === undefined ? {} : {onMetrics: this.metricsTo(flags.metrics, replaceFile)}),
-      ...{log, auditFile: flags.audit},
-    }).finally(() => guard?.close())
+      ...{log, auditFile: flags.audit, sources: await this.sources(flags, events, {world, journal, log})},
+    }).finally(() => {
+      guard?.close()
+      journal?.close()
+    })
     const {valid, refused} = document.notes
     const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)
     this.log(

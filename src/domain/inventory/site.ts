@@ -120,7 +120,9 @@ export const allGateways = (inventory: Inventory): readonly Gateway[] =>
 
 /** The VM of that name or address; undefined if there is none. Throws Failure('usage') if the address fits several. */
 export function findVm(inventory: Inventory, nameOrIp: string): Vm | undefined {
-  const fits = inventory.vms.filter((vm) => vm.name === nameOrIp || vm.ip === nameOrIp)
+  const fits = inventory.vms.filter(
+    (vm) => vm.name === nameOrIp || vm.ip === nameOrIp || vm.mac === nameOrIp.toLowerCase(),
+  )
   if (fits.length > 1) {
     const names = fits.map((vm) => `${vm.name} (segment ${vm.segment})`).join(' and ')
     throw usage(`${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)

@@ -95,10 +95,6 @@ function withWork(state: Dispatch, vm: string, over: Partial<VmWork>): Dispatch 
   return {...state, vms: new Map(state.vms).set(vm, {...workOf(state, vm), ...over})}
 }
 
-/** Whether a VM is about to come. */
-export const isExpected = (state: Dispatch, vm: string, nowMs: number): boolean =>
-  nowMs < workOf(state, vm).expectedUntilMs
-
 /** ms until a VM may be switched again; 0 if it may now. */
 export const waitMs = (state: Dispatch, vm: string, nowMs: number): number =>
   Math.max(0, workOf(state, vm).notBeforeMs - nowMs)

@@ -1,6 +1,16 @@
 // Reads and writes text files, and says in one line what is wrong with them.
-import {accessSync, constants, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync} from 'node:fs'
-import {dirname} from 'node:path'
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import {dirname, join} from 'node:path'
 import {Failure, usage} from '../../errors.ts'
 
 /** The text of a file; undefined if there is none, or can be none of that name. @throws Failure `privilege` or `runtime` if it cannot be read. */
@@ -108,6 +118,27 @@ export function removeFile(path: string): void {
     rmSync(path, {force: true})
   } catch (error) {
     throw fileFailure(path, 'written', error)
+  }
+}
+
+/** When a file, or its mode, last changed, ms since the epoch, and whether anybody may execute it. */
+export interface FileFacts {
+  readonly changedMs: number
+  readonly executable: boolean
+}
+
+/** Undefined if there is none. */
+export function fileFacts(path: string): FileFacts | undefined {
+  const facts = statSync(path, {throwIfNoEntry: false})
+  return facts && {changedMs: facts.ctimeMs, executable: facts.isFile() && (facts.mode & 0o111) !== 0}
+}
+
+/** Paths of what lies in a folder; none if it is none. */
+export function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name))
+  } catch {
+    return []
   }
 }
 

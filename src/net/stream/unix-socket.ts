@@ -148,11 +148,14 @@ async function makeRoom(path: string, taken: Failure): Promise<void> {
   rmSync(path, {force: true})
 }
 
+/** The kernel takes at most net.core.somaxconn that wait to be taken. */
+const BACKLOG = 4096
+
 async function bindPrivately(server: Server, path: string): Promise<void> {
   // Between bind and chmod nobody else may open it either.
   const before = process.umask(0o177)
   try {
-    server.listen(path)
+    server.listen({path, backlog: BACKLOG})
     await once(server, 'listening')
   } finally {
     process.umask(before)

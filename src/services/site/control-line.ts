@@ -37,10 +37,7 @@ type Word = keyof typeof FORMS
 /** @throws Failure `usage` that says what would be right. */
 export function readControlLine(line: Uint8Array): ControlOrder {
   const [word = '', ...rest] = wordsOf(line)
-  if (!Object.hasOwn(FORMS, word))
-    throw bad(
-      `no such order: ${quoted(word)}${hint(word, Object.keys(FORMS))} (want one of: ${Object.keys(FORMS).join(', ')})`,
-    )
+  if (!Object.hasOwn(FORMS, word)) throw bad(`no such order: ${quoted(word)}${hint(word, Object.keys(FORMS))}`)
   const kind = word as Word
   const most = FORMS[kind].split(' ').length - 1
   if (rest.length > most) throw bad(`too many words: ${quoted(rest[most]!)} (want: ${FORMS[kind]})`)

@@ -2,7 +2,6 @@
 // control socket: each is there or not, and all lead to one dispatcher. Runs until it is stopped.
 import {DISPATCH_LIMITS} from '../../domain/movement/dispatch.ts'
 import type {FuseLimits} from '../../domain/movement/fuse.ts'
-import type {Movement} from '../../domain/movement/movement.ts'
 import type {Failure} from '../../errors.ts'
 import type {Audit} from '../../net/file/audit-log.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
@@ -21,6 +20,7 @@ import {type MovementCount, siteOrders} from './orders.ts'
 import {placeOf} from './place.ts'
 import type {ServeSiteRequest} from './request.ts'
 import type {Served} from './served.ts'
+import type {Source} from './sources.ts'
 import {type Standby, standby} from './standby.ts'
 import {
   outcomeText,
@@ -31,16 +31,6 @@ import {
   switchOne,
   type Wish,
 } from './switch-one.ts'
-
-/** Where news of VMs comes from: arrivals on ports, events of a platform. */
-export interface Source {
-  /** As it is logged: `watch`, `libvirt`. */
-  readonly name: string
-  /** Tells until it is disposed of. */
-  open(onMovement: (movement: Movement) => void): AsyncDisposable | Promise<AsyncDisposable>
-  /** Another inventory counts. */
-  reload?(next: Served): void
-}
 
 export interface SiteRequest {
   readonly served: Served
@@ -196,6 +186,12 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
       },
     },
   )
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= dispatch.close().then(() => ready?.close())
+    return closing
+  }
+  open.defer(close)
   const orders =
     ready &&
     siteOrders({
@@ -217,7 +213,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
   }
   for (const line of isResident ? served.leftOut : []) log(line)
   for (const source of orders ? sources : []) {
-    open.use(await source.open(orders!.moved))
+    open.use(await source.open(served, orders!.moved))
     log(`listening to ${source.name}`)
   }
   return {
@@ -236,10 +232,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
       ready?.reload(next)
       for (const source of sources) source.reload?.(next)
     },
-    async close(): Promise<void> {
-      await dispatch.close()
-      await ready?.close()
-    },
+    close,
   }
 }
 

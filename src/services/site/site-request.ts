@@ -29,7 +29,7 @@ export function siteRequest(
 ): SiteRequest {
   if (interfaceName === undefined && control === undefined && !sources)
     throw usage(
-      'nothing to serve: give -i IF for beacons and notes, --control for orders by a socket, or --events for those of a platform',
+      'nothing to serve: give -i IF for beacons and notes, --control for orders by a socket, --watch or --events to hear of arrivals',
     )
   const isResident = control !== undefined || sources
   const limits = fuse === undefined ? (isResident ? FUSE_LIMITS : undefined) : readFuse(fuse)

@@ -5,8 +5,8 @@ import {EXIT, Failure, type FailureKind} from '../../errors.ts'
 import type {AuditEvent} from '../../net/file/audit-log.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {World} from '../../net/world.ts'
-import type {Journal, JournalRun, RunOrder} from '../../orders/journal/journal.ts'
-import {type Prepared, performSwitch, prepareSwitch, type SwitchDocument} from '../../orders/switch/run-switch.ts'
+import type {Journal, RunOrder} from '../../orders/journal/journal.ts'
+import {performSwitch, prepareSwitch, type SwitchDocument} from '../../orders/switch/run-switch.ts'
 import type {SwitchEnd} from '../../strategies/carry-out.ts'
 import type {Registered} from '../../strategies/registry.ts'
 import type {Served} from './served.ts'
@@ -64,6 +64,7 @@ export interface SwitchStage {
   readonly journal?: Journal | undefined
   /** File in which the guard writes down what it did. */
   readonly auditFile?: string | undefined
+  log(line: string): void
 }
 
 /** Never rejects. `laid`: what is ready for it. */
@@ -91,10 +92,12 @@ export async function switchOne(
       atOnce: laid?.atOnce === true,
     }
     if (stage.dryRun) return ended('planned', prepared.describe.join('; '))
-    const written = stage.journal && writeDown(stage.journal, {by, asked}, prepared)
-    const deadMan = written ? marking(stage.deadMan(), written) : stage.deadMan()
-    const done = await performSwitch(prepared, world, {signal, deadMan, audit: stage.auditFile, atOnce: planned.atOnce})
-    written?.run.mark([{n: written.n, state: 'ended', document: done}])
+    const run = stage.journal?.begin({by, asked})
+    const [n] = run?.plan([prepared]) ?? []
+    const done = await performSwitch(prepared, world, {
+      ...{signal, deadMan: stage.deadMan(), audit: stage.auditFile, atOnce: planned.atOnce},
+      ...(run && n !== undefined && {journal: {run, n, onTrouble: (error: Error) => stage.log(error.message)}}),
+    })
     const isBack = done.error === null && done.rolledBack
     return ended(done.verified ? 'switched' : isBack ? 'rolled_back' : 'failed', detailOf(done), moreOf(done))
   } catch (error) {
@@ -117,29 +120,6 @@ function detailOf({error, rollbackError, evidence, rollback}: SwitchDocument): s
 const moreOf = ({end, code, before, uses, exitCode, error}: SwitchDocument): Partial<SwitchRecord> => ({
   ...{end, code, exitCode, before: before?.name ?? null, uses: uses?.name ?? null},
   error: error && {kind: error.kind, message: error.message},
-})
-
-/** Its place in the journal. */
-interface Written {
-  readonly run: JournalRun
-  readonly n: number
-}
-
-function writeDown(journal: Journal, order: RunOrder, prepared: Prepared): Written {
-  const run = journal.begin(order)
-  return {run, n: run.plan([prepared])[0]!}
-}
-
-/** What is about to be told is on disk before it is. */
-const marking = (deadMan: DeadMan, {run, n}: Written): DeadMan => ({
-  arm(order) {
-    run.mark([{n, state: 'executing', plan: (order as {plan: unknown}).plan}])
-    return deadMan.arm(order)
-  },
-  disarm: () => deadMan.disarm(),
-  get pid() {
-    return deadMan.pid
-  },
 })
 
 /** What it says of the new gateway: nothing where the VM is silent, or elsewhere, or nothing was begun. */
