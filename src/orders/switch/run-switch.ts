@@ -159,6 +159,8 @@ export interface PerformOptions {
   readonly acceptUnverified?: boolean | undefined
   /** File in which the guard writes down what it did. */
   readonly audit?: string | undefined
+  /** It has just arrived, and its new gateway was asked a moment ago: see `CarryOutOptions`. */
+  readonly atOnce?: boolean | undefined
   /** Where it is written down, before the look; undefined: nowhere. */
   readonly journal?: Journaled | undefined
   /** Hold it on its new gateway once verified, for as long as the plan says. */
@@ -177,13 +179,16 @@ export async function performSwitch(
   options: PerformOptions,
 ): Promise<SwitchDocument> {
   const {strategy, plan: planned, switchover} = prepared
-  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit} = options
+  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit, atOnce} = options
   const journal = options.journal && marking(options.journal, prepared)
   const outcome = await carryOut(strategy, planned, world, {
-    ...{signal, acceptUnverified, onEvent, hold},
-    async arm(plan) {
+    ...{signal, acceptUnverified, onEvent, hold, atOnce},
+    async arm(plan, urgent) {
       const order = {strategy: strategy.name, plan, vm: switchover.vm.name, audit}
-      await deadMan.arm({...order, ...(journal && {journal: journal.place})} satisfies GuardOrder)
+      const kept = deadMan.arm({...order, ...(journal && {journal: journal.place})} satisfies GuardOrder)
+      // In the pipe of a guard that runs it outlives us; that it is taken out there is waited for the next time.
+      if (urgent && deadMan.pid !== undefined) kept.catch(() => {})
+      else await kept
       journal?.begun(plan, deadMan.pid)
     },
     disarm: () => deadMan.disarm(),
