@@ -23,6 +23,8 @@ export interface KnownVms {
   readonly inventory: Inventory | undefined
   /** The site where a VM was last known to be; undefined, and by default: what the inventory says. */
   readonly siteOf?: (mac: Mac) => string | undefined
+  /** Tell of MACs that the inventory does not know, too. Default: only where there is no inventory. */
+  readonly strangers?: boolean
   readonly limits?: ArrivalLimits
 }
 
@@ -117,7 +119,7 @@ export function whereabouts(first: KnownVms, stage: WhereaboutsStage) {
         const sign = said === 'arp' && ip !== vm.ip ? 'frame' : said
         if (side !== undefined) apply(entryOf(vm), {...seen, side, sign})
       }
-      if (vms.has(mac)) return
+      if (vms.has(mac) || !minds(request)) return
       const side = ports.sideOf(index, undefined, false)
       const isNew = side === 'local' && (said === 'rarp' || said === 'arp') && !isGateway(mac, request)
       if (side !== undefined && (isNew || strangers.has(mac))) apply(strangerOf(mac), {...seen, side, sign: said})
@@ -147,6 +149,9 @@ export function whereabouts(first: KnownVms, stage: WhereaboutsStage) {
     },
   }
 }
+
+/** Whether strangers are told of. */
+export const minds = ({strangers, inventory}: KnownVms): boolean => strangers ?? inventory === undefined
 
 const byMac = ({inventory}: KnownVms): ReadonlyMap<Mac, readonly Vm[]> =>
   Map.groupBy(inventory?.vms ?? [], ({mac}) => mac)
