@@ -23,7 +23,11 @@ export default class Watch extends BaseCommand {
     },
   ]
   static override args = {
-    site: Args.string({description: 'the site of this host (default: that of a gateway on this machine)'}),
+    site: Args.string({
+      description: 'the site of this host (default: that of a gateway on this machine)',
+      // Standard input is for events.
+      ignoreStdin: true,
+    }),
   }
   static override flags = {
     interface: Flags.string({

@@ -55,7 +55,7 @@ function whyOf({event, source, vm, mac}: WatchEvent): string {
 function planText(plan: WatchPlan | null): string[] {
   if (plan === null) return []
   if ('none' in plan) return [`would do nothing: ${harmless(plan.none)}`]
-  return [`would switch it to ${harmless(plan.to)} by ${plan.strategy}: ${harmless(plan.describe[0] ?? '')}`]
+  return [`would switch it to ${harmless(plan.to)}, strategy ${plan.strategy}: ${harmless(plan.describe[0] ?? '')}`]
 }
 
 export function summaryText({seconds, arrived, left, cancelled, here, away}: WatchSummary): string[] {

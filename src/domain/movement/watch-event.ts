@@ -28,7 +28,7 @@ export interface WatchEvent {
   readonly source: string | null
   /** The site where it was last known to be; null: nobody knows. */
   readonly lastSite: string | null
-  /** Of an arrival; null: it was not asked. */
+  /** Of an arrival of a VM of the inventory; null: there is no inventory, or nobody knows which site this is. */
   readonly plan: WatchPlan | null
 }
 

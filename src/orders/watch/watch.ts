@@ -102,12 +102,11 @@ async function planFor(
   {site, inventory}: WatchOrder,
   {world, strategies}: WatchStage,
 ): Promise<WatchPlan | null> {
-  if (inventory === undefined || site === undefined) return null
-  if (vm === undefined) return {none: 'it is not in the inventory'}
+  if (inventory === undefined || site === undefined || vm === undefined) return null
   try {
     const order = {vm: vm.name, to: site, strategies: [], interfaceName: port ?? undefined}
-    const {strategy, switchover, describe} = await prepareSwitch(order, inventory, strategies, world)
-    return {strategy: strategy.name, to: switchover.to.name, describe}
+    const {strategy, switchover, plan} = await prepareSwitch(order, inventory, strategies, world)
+    return {strategy: strategy.name, to: switchover.to.name, describe: strategy.describe(plan)}
   } catch (error) {
     return {none: (error as Error).message}
   }
