@@ -53,7 +53,7 @@ export async function watchArrivals(
   const ending = new AbortController()
   const nowMs = (): number => Number(world.monotonic()) / 1e6
   const known = whereabouts(request, {
-    ...{world, onMovement, signal: ending.signal},
+    ...{world, log, onMovement, signal: ending.signal},
     onDispute: (dispute) => stage.onDispute?.(dispute),
   })
   const looking = makeBell(world)

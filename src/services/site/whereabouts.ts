@@ -1,4 +1,6 @@
 // Where each VM is by what was seen of it: one state a VM, and its clock.
+
+import {tokenBucket} from '../../domain/agent/token-bucket.ts'
 import type {Inventory, Vm} from '../../domain/inventory/site.ts'
 import {
   type ArrivalEvent,
@@ -47,10 +49,14 @@ export interface WhereaboutsStage {
   readonly signal: AbortSignal
   onMovement(movement: Movement): void
   onDispute(dispute: Dispute): void
+  log(line: string): void
 }
 
 /** MACs of nobody's that are remembered. */
 const STRANGERS = 1024
+/** New ones that are told of; and between two words that there are more, ms. */
+const NEW_STRANGERS = {perSecond: 10, atOnce: 200}
+const MORE_EVERY_MS = 60_000
 
 interface Entry {
   /** Undefined: nobody's. */
@@ -99,6 +105,18 @@ export function whereabouts(first: KnownVms, stage: WhereaboutsStage) {
     entries.set(vm.name, entry)
     return entry
   }
+  const admission = tokenBucket(NEW_STRANGERS.perSecond, NEW_STRANGERS.atOnce)
+  let saidMs = Number.NEGATIVE_INFINITY
+  /** Anybody can make up MACs, as many as a port carries. */
+  const isAdmitted = (): boolean => {
+    const atMs = nowMs()
+    if (admission.take(atMs)) return true
+    if (atMs - saidMs > MORE_EVERY_MS) {
+      saidMs = atMs
+      stage.log('more MACs that nobody knows announce themselves than are told of')
+    }
+    return false
+  }
   /** The one that was heard longest ago is forgotten. */
   const strangerOf = (mac: Mac): Entry => {
     const entry = strangers.get(mac) ?? {vm: undefined, state: unseen({mac, vm: null}, undefined), ticking: false}
@@ -122,7 +140,8 @@ export function whereabouts(first: KnownVms, stage: WhereaboutsStage) {
       if (vms.has(mac) || !minds(request)) return
       const side = ports.sideOf(index, undefined, false)
       const isNew = side === 'local' && (said === 'rarp' || said === 'arp') && !isGateway(mac, request)
-      if (side !== undefined && (isNew || strangers.has(mac))) apply(strangerOf(mac), {...seen, side, sign: said})
+      if (side !== undefined && (strangers.has(mac) || (isNew && isAdmitted())))
+        apply(strangerOf(mac), {...seen, side, sign: said})
     },
     portsChanged(before: readonly WatchedPort[], now: readonly WatchedPort[]): void {
       const atMs = nowMs()
