@@ -150,8 +150,8 @@ describe.skipIf(noNamespaces)('the ports of a bridge', {timeout: 60_000}, () => 
         expect(await lab.run('bridge', 'fdb', 'show', 'dev', 'vnet7')).toContain(VM.mac)
         lab.behind(DCI).send(data(LOCAL.mac))
         expect(await settled(lab, watch)).toEqual([])
-        lab.behind('vnet1').send(data(VM.mac))
-        expect(await watch.tells(2)).toContain('db-03 arrived vnet1 fdb')
+        lab.behind('vnet1').send(rarp(VM.mac))
+        expect(await watch.tells(2)).toContain('db-03 arrived vnet1 rarp')
       }),
     ))
 
