@@ -105,6 +105,9 @@ function readEvents(kind: EventKind, signal: AbortSignal, onMovement: (movement:
   return done.finally(() => stdin.destroy())
 }
 
+/** How long the last answers are waited for. */
+const LAST_ANSWERS_MS = 1000
+
 /** What a control socket takes as one word. */
 const WORD = /^[\x21-\x7e]{1,200}$/
 
@@ -140,7 +143,12 @@ async function toldAt(path: string, caution: (line: string) => void) {
     },
     async [Symbol.asyncDispose](): Promise<void> {
       await turn
-      socket.destroySoon()
+      // The last answers are heard: what was not taken is said.
+      const late = setTimeout(() => socket.destroy(), LAST_ANSWERS_MS)
+      const closed = socket.destroyed || new Promise((resolve) => socket.once('close', resolve))
+      socket.end()
+      await closed
+      clearTimeout(late)
     },
   }
 }
