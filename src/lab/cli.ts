@@ -3,6 +3,7 @@
 import {Failure} from '../errors.ts'
 import {tryCommand} from '../net/process/command.ts'
 import {namespaceCommand} from '../net/process/netns.ts'
+import {ownCommand} from '../net/process/program.ts'
 import {labFiles} from './state.ts'
 import {namespaceOf} from './topology.ts'
 
@@ -20,8 +21,7 @@ export async function gwswitchIn<T>(
   args: readonly string[],
   signal?: AbortSignal,
 ): Promise<CliRun<T>> {
-  const script = process.argv[1]!
-  const command = [process.execPath, script, ...args, '-f', labFiles(prefix).inventory, '--json']
+  const command = ownCommand([...args, '-f', labFiles(prefix).inventory, '--json'])
   const [program = '', ...rest] = namespaceCommand(namespaceOf(prefix, node), command)
   const result = await tryCommand(program, rest, {...(signal && {signal})})
   const line = `gwswitch ${args.join(' ')}`

@@ -4,6 +4,7 @@ import {auditFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag, pcapFlag, whole} from '../../cli/flags.ts'
 import {Failure} from '../../errors.ts'
+import {ownFiles} from '../../net/process/program.ts'
 import {say} from '../../net/process/say.ts'
 import type {ServeSiteRequest} from '../../services/site/request.ts'
 import type {ServeSiteDocument} from '../../services/site/serve.ts'
@@ -94,7 +95,7 @@ export default class ServeSite extends BaseCommand {
     ])
     const written = [audit, metrics, pcap].filter((file) => file !== undefined).map((file) => resolve(file))
     const rightsOf = (wanted: ServeSiteRequest) => {
-      const read = [wanted.inventory.file, wanted.keyFile, process.argv[1]!].map((file) => resolve(file))
+      const read = [wanted.inventory.file, wanted.keyFile, ...ownFiles()].map((file) => resolve(file))
       return siteRights(wanted, installed, {read, written, records: namespaceFolder(), isRoots})
     }
     const rights = rightsOf(request)
