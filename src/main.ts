@@ -1,2 +1,2 @@
 // What bin/run.js starts. Bundled together with the commands, so that oclif is loaded once and from few files.
-export {execute} from '@oclif/core/execute'
+export {start} from './cli/start.ts'

@@ -1,0 +1,43 @@
+// The start of the executable. Everything is loaded when it is built, and lies in its snapshot; it runs from here.
+
+import {beforehand, index, packageJson, programs} from 'gwswitch:parts'
+import {registerHooks} from 'node:module'
+import {join} from 'node:path'
+import {startupSnapshot} from 'node:v8'
+import {home} from './cli/in-executable.ts'
+import {start} from './cli/start.ts'
+import {PROGRAM_PREFIX} from './net/process/program.ts'
+
+function run(): void {
+  const first = process.argv[2]
+  if (first?.startsWith(PROGRAM_PREFIX)) {
+    // As Node would start it: argv[1] is the program, its arguments follow.
+    process.argv.splice(1, 2, first.slice(PROGRAM_PREFIX.length))
+    void programs[process.argv[1]!]?.()
+    return
+  }
+  process.env.SHELL ||= '/bin/sh'
+  process.env.HOME ||= '/'
+  sharedWithPlugins()
+  void start({root: home(), pjson: packageJson, plugins: join(home(), 'plugins')})
+}
+
+/** A plugin that imports `gwswitch` gets what runs here, not another copy: errors are told apart by their class. */
+function sharedWithPlugins(): void {
+  const url = 'gwswitch:index'
+  const key = 'gwswitch.index'
+  registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === 'gwswitch' ? {url, format: 'module', shortCircuit: true} : next(specifier, context),
+    load(wanted, context, next) {
+      if (wanted !== url) return next(wanted, context)
+      Object.assign(globalThis, {[key]: index})
+      const names = Object.keys(index).map((name) => `export const ${name} = index.${name}`)
+      const source = [`const index = globalThis[${JSON.stringify(key)}]`, ...names].join('\n')
+      return {format: 'module', source, shortCircuit: true}
+    },
+  })
+}
+
+void beforehand()
+startupSnapshot.setDeserializeMainFunction(run)
