@@ -4,8 +4,10 @@ import {beforehand, index, packageJson, programs} from 'gwswitch:parts'
 import {registerHooks} from 'node:module'
 import {join} from 'node:path'
 import {startupSnapshot} from 'node:v8'
+import {Config} from '@oclif/core'
 import {home} from './cli/in-executable.ts'
 import {start} from './cli/start.ts'
+import Garp from './commands/garp.ts'
 import {PROGRAM_PREFIX} from './net/process/program.ts'
 
 function run(): void {
@@ -39,5 +41,17 @@ function sharedWithPlugins(): void {
   })
 }
 
-void beforehand()
+/** Reads a command line, and throws it away: what has run is in the snapshot as V8 compiled it. */
+async function warmUp(): Promise<void> {
+  await beforehand()
+  class Reading extends Garp {
+    async read(): Promise<void> {
+      await this.parse(Garp)
+    }
+  }
+  const config = await Config.load({root: home(), pjson: packageJson})
+  await new Reading(['192.0.2.1', '--interface', 'eth0', '--dry-run'], config).read()
+}
+
+void warmUp()
 startupSnapshot.setDeserializeMainFunction(run)

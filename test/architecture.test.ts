@@ -31,7 +31,7 @@ const NEVER: Partial<Record<(typeof FLOORS)[number], readonly string[]>> = {
   services: ['render'],
 }
 /** Files at the top: what a program or a plugin begins with. */
-const ENTRANCES = ['main.ts', 'index.ts', 'testing.ts']
+const ENTRANCES = ['main.ts', 'executable.ts', 'executable-parts.d.ts', 'index.ts', 'testing.ts']
 
 /** What the pure floors may import from outside. */
 const OUTSIDE: Record<string, readonly string[]> = {
@@ -119,7 +119,7 @@ describe('the floors', () => {
     for (const file of importers('koffi')) expect(file).toMatch(/^net\//)
     for (const file of importers('inquirer')) expect(file).toBe('cli/prompt.ts')
     expect(importers('d3-')).toEqual(['render/trace-svg.ts'])
-    for (const file of importers('@oclif/')) expect(file).toMatch(/^(?:cli|commands|hooks)\/|^main\.ts$/)
+    for (const file of importers('@oclif/')) expect(file).toMatch(/^(?:cli|commands|hooks)\/|^(?:main|executable)\.ts$/)
   })
 })
 
