@@ -2,7 +2,7 @@
 import {spawnSync} from 'node:child_process'
 import {copyFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {say} from './debian.mjs'
+import {quietly, say} from './debian.mjs'
 import {debianRoot, within} from './debian-root.mjs'
 
 /** One shell script, so that what it says stands in order. `$1` is the version before, `$2` the one that is tried. */
@@ -63,12 +63,19 @@ files >/tmp/after
 diff /tmp/before /tmp/after
 `
 
+/** What it depends on and recommends, as apt(8) would install it. */
+const neededBy = (file) =>
+  quietly('dpkg-deb', ['--field', file, 'Depends', 'Recommends'])
+    .replaceAll(/^\w+: | \([^)]*\)/gm, '')
+    .split(/[,\s]+/)
+    .filter(Boolean)
+
 /** Whether all is well; what is not has been said. */
 export async function checkPackage(file, before, place) {
   say('lintian')
   const {stdout, stderr} = spawnSync('lintian', ['--allow-root', '--tag-display-limit', '0', file], {encoding: 'utf8'})
   process.stderr.write(stdout + stderr)
-  const folder = await debianRoot(place, ['iproute2', 'nftables'])
+  const folder = await debianRoot(place, neededBy(file))
   copyFileSync(before, join(folder, 'tmp/before.deb'))
   copyFileSync(file, join(folder, 'tmp/after.deb'))
   const outcome = await within(folder, '/root', ['/bin/sh', '-c', LIFE])

@@ -29,7 +29,7 @@ const ARCHITECTURES = {x64: 'amd64', arm64: 'arm64'}
 const {values} = parseArgs({
   options: {check: {type: 'boolean', default: false}, in: {type: 'string', default: '/var/tmp'}},
 })
-const {version, description} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? quietly('git', ['log', '-1', '--format=%ct']).trim())
 const architecture = ARCHITECTURES[process.arch] ?? stop(`no Debian package is made for ${process.arch}`)
 const out = join(root, 'out/package')
@@ -131,10 +131,10 @@ Installed-Size: ${kilobytes}
 Depends: libc6 (>= 2.28), libgcc-s1 (>= 4.2), libstdc++6 (>= 9)${needsAtomic() ? ', libatomic1' : ''}
 Recommends: iproute2, nftables
 Description: moves live-migrated VMs to the default gateway of their new site
- ${description}.
- .
- Strategies by ARP and Neighbour Discovery, by DHCP, by an agent in the VM and by redirection at its bridge; each is
- proved by what the network shows, and taken back where it is not. Node.js lies in the program.
+ Finds traffic trombones after a live migration over a stretched segment, moves
+ the VM's default gateway to the site it is now in, proves that it moved, and
+ takes it back if it did not: by ARP and Neighbour Discovery, by DHCP, by an
+ agent in the VM, or by redirection at its bridge. Node.js lies in the program.
 `,
   )
   put('DEBIAN/md5sums', quietly('md5sum', files, {cwd: stage}))

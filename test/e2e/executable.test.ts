@@ -73,7 +73,10 @@ describe.skipIf(cannotBuild)('the executable', () => {
     writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
     writeFileSync(
       join(folder, 'strategies.js'),
-      "import {CONTRACT, Failure} from 'gwswitch'\nexport default async () => { throw new Failure('usage', `by contract ${CONTRACT}`) }\n",
+      [
+        "import {CONTRACT, Failure} from 'gwswitch'",
+        "export default async () => { throw new Failure('usage', 'by contract ' + CONTRACT) }",
+      ].join('\n'),
     )
     const {stdout} = await tryCommand(program, ['--version'])
     expect(stdout).toMatch(/^gwswitch\/\S+ linux-\S+ node-v\S+ push\/1\.2\.3\n$/)
