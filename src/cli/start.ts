@@ -1,8 +1,8 @@
 // The start of every form of gwswitch: dist/, its sources, the executable.
-import {existsSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Config} from '@oclif/core'
 import type {PJSON} from '@oclif/core/interfaces'
+import {textIfReadable} from '../net/file/text-file.ts'
 import {print, printJson} from '../net/process/say.ts'
 import {heedOutput} from './output.ts'
 
@@ -39,8 +39,10 @@ const loadOptions = ({plugins, ...options}: Start) => ({
   ...(hasPlugins(plugins) && {pluginAdditions: {core: ['*', '@*/*'], path: plugins}}),
 })
 
+const isThere = (file: string): boolean => textIfReadable(file) !== undefined
+
 const hasPlugins = (folder: string | undefined): folder is string =>
-  folder !== undefined && existsSync(join(folder, 'package.json'))
+  folder !== undefined && isThere(join(folder, 'package.json'))
 
 /** One line that names everything; with --json a document. oclif is loaded only where there may be a plugin. */
 async function sayVersion(how: Start, argv: readonly string[]): Promise<void> {
@@ -63,7 +65,7 @@ function mayHavePlugins({pjson, plugins}: Start): boolean {
   const data =
     process.env.GWSWITCH_DATA_DIR ||
     join(process.env.XDG_DATA_HOME || join(process.env.HOME || '/', '.local/share'), 'gwswitch')
-  return (pjson.oclif.plugins ?? []).length > 0 || existsSync(join(data, 'package.json')) || hasPlugins(plugins)
+  return (pjson.oclif.plugins ?? []).length > 0 || isThere(join(data, 'package.json')) || hasPlugins(plugins)
 }
 
 async function installedPlugins(how: Start): Promise<VersionDocument['plugins']> {
