@@ -9,6 +9,7 @@ import type {EventSource} from '../../domain/movement/events.ts'
 import {SITE_SOCKET} from '../../domain/movement/site-socket.ts'
 import {Failure} from '../../errors.ts'
 import type {Rights} from '../../net/process/confine.ts'
+import {ownCommand, ownFiles} from '../../net/process/program.ts'
 import {say} from '../../net/process/say.ts'
 import type {InstallDocument} from '../../orders/units/install.ts'
 import type {ServeSiteDocument, SiteRequest} from '../../services/site/serve.ts'
@@ -193,7 +194,7 @@ export default class ServeSite extends BaseCommand {
     const monitors = events.some(({kind}) => kind === 'qmp')
     return (wanted) =>
       siteRights(wanted, installed, {
-        read: given([...filesOf(wanted.served.inventory), wanted.notices?.keyFile, process.argv[1], ...places]),
+        read: given([...filesOf(wanted.served.inventory), wanted.notices?.keyFile, ...ownFiles(), ...places]),
         ...{written: given(files), monitors, records: namespaceFolder(), isRoots},
       })
   }
@@ -228,7 +229,7 @@ export default class ServeSite extends BaseCommand {
       import('../../orders/units/install.ts'),
       import('../../orders/units/site-unit.ts'),
     ])
-    const command = [process.execPath, process.argv[1] ?? this.config.bin]
+    const command = ownCommand()
     const unit = siteUnitFor(command, this.argv, rights, request.served.inventory.file)
     const document = installSite(unit, {directory: '/etc/systemd/system', dryRun: request.dryRun})
     for (const line of installText(document)) this.log(line)
