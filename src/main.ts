@@ -1,10 +1,10 @@
 // What bin/run.js starts. Bundled together with the commands, so that oclif is loaded once and from few files.
 import {fileURLToPath} from 'node:url'
 import {execute as start} from '@oclif/core/execute'
-import {errorDocument} from './cli/error-document.ts'
 import {Failure} from './errors.ts'
 import {installedPlugins, provideSelf} from './net/file/plugin-folder.ts'
 import {printJson, say} from './net/process/say.ts'
+import {errorDocument} from './orders/document.ts'
 
 /** `dir` is the URL of a file of this package. */
 export async function execute({dir}: {readonly dir: string}): Promise<void> {

@@ -109,7 +109,7 @@ describe.skipIf(noNamespaces)('gwswitch watch', {timeout: 60_000}, () => {
           ...{ports: ['vnet1'], source: 'rarp', lastSite: 'x', host: null},
           plan: {strategy: 'arp', to: 'by'},
         },
-        {schema: 'gwswitch.watch-event/1', event: 'ended', arrived: 1, left: 0, here: ['db-03'], away: [], exitCode: 0},
+        {schema: 'gwswitch.watch/1', event: 'ended', arrived: 1, left: 0, here: ['db-03'], away: [], exitCode: 0},
       ])
       expect(events[0].afterMs).toBeLessThan(1000)
     }))

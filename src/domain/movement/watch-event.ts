@@ -33,7 +33,7 @@ export interface WatchEvent {
 }
 
 export interface WatchSummary {
-  readonly schema: 'gwswitch.watch-event/1'
+  readonly schema: 'gwswitch.watch/1'
   readonly event: 'ended'
   readonly at: string
   readonly seconds: number
@@ -86,7 +86,7 @@ export function summaryOf(
 ): WatchSummary {
   const names = (isHere: boolean): string[] => [...here].filter(([, is]) => is === isHere).map(([name]) => name)
   return {
-    ...{schema: 'gwswitch.watch-event/1', event: 'ended', at: isoOf(nowMs), seconds: (nowMs - startedMs) / 1000},
+    ...{schema: 'gwswitch.watch/1', event: 'ended', at: isoOf(nowMs), seconds: (nowMs - startedMs) / 1000},
     ...{arrived, left, cancelled, here: names(true), away: names(false), exitCode: 0},
   }
 }
