@@ -2,7 +2,7 @@
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
 //   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|bench|fuzz|mutate|manifest|
-//     schemas|run [arguments]
+//     schemas|release|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
@@ -80,6 +80,7 @@ const TASKS = {
   mutate: {debian: [], steps: () => [node('test/mutants/run.ts', ...args)]},
   manifest: {debian: [], steps: () => [node('scripts/manifest.mjs')]},
   schemas: {debian: [], steps: () => [node('scripts/schemas.mjs')]},
+  release: {debian: [], steps: () => [node('scripts/release.mjs', ...args)]},
   run: {debian: [], steps: () => [node('bin/run.js', ...args)]},
 }
 
