@@ -1,8 +1,8 @@
 // Runs gwswitch's own tasks on a machine that has nothing but Node, npm and (for namespaces) root.
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
-//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|package|bench|fuzz|mutate|manifest|run
-//     [arguments]
+//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|package|bench|fuzz|mutate|manifest|
+//     schemas|release|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
@@ -80,6 +80,8 @@ const TASKS = {
   fuzz: {debian: [], steps: () => [node('test/fuzz/run.ts', ...args)]},
   mutate: {debian: [], steps: () => [node('test/mutants/run.ts', ...args)]},
   manifest: {debian: [], steps: () => [node('scripts/manifest.mjs')]},
+  schemas: {debian: [], steps: () => [node('scripts/schemas.mjs')]},
+  release: {debian: [], steps: () => [node('scripts/release.mjs', ...args)]},
   run: {debian: [], steps: () => [node('bin/run.js', ...args)]},
 }
 

@@ -7,8 +7,8 @@ import type {Audit, AuditEvent} from '../net/file/audit-log.ts'
 import type {InventoryPlace} from '../net/file/inventory-file.ts'
 import {overwrite, printJson, say, sayStack} from '../net/process/say.ts'
 import type {World} from '../net/world.ts'
+import {errorDocument, oneLine, stamped} from '../orders/document.ts'
 import {printable} from '../wire/printable.ts'
-import {errorDocument, oneLine} from './error-document.ts'
 import {heedOutput, noteLine} from './output.ts'
 
 /** oclif's own errors carry the exit code here. */
@@ -154,6 +154,10 @@ export abstract class BaseCommand extends Command {
 
   protected override logJson(json: unknown): void {
     printJson(json, 2)
+  }
+
+  protected override toSuccessJson(document: unknown): unknown {
+    return stamped(document as object, Number(process.exitCode ?? 0))
   }
 
   protected override async catch(error: OclifError): Promise<unknown> {

@@ -4,7 +4,7 @@ import type {PJSON} from '@oclif/core/interfaces'
 import {Failure} from '../errors.ts'
 import {installedPlugins, type Plugins} from '../net/file/plugin-folder.ts'
 import {print, printJson, say} from '../net/process/say.ts'
-import {errorDocument} from './error-document.ts'
+import {errorDocument} from '../orders/document.ts'
 import {heedOutput} from './output.ts'
 
 export interface Start {

@@ -15,7 +15,7 @@ export interface WhoChange {
 
 /** One look as a line of JSON. */
 export interface WhoWatchLine {
-  readonly schema: 'gwswitch.who-watch/1'
+  readonly schema: 'gwswitch.who-watch/2'
   readonly at: string
   /** Null where nothing could be looked at; `failure` says why. */
   readonly document: WhoDocument | null
@@ -59,7 +59,7 @@ export function whoWatchStep(
       ...{looks: state.looks + 1, document: document ?? state.document, failure, exitCode},
       changes: [...state.changes, ...changes].slice(-CHANGES),
     },
-    line: {schema: 'gwswitch.who-watch/1', at, document, changes, failure, exitCode},
+    line: {schema: 'gwswitch.who-watch/2', at, document, changes, failure, exitCode},
   }
 }
 
@@ -68,8 +68,8 @@ function changesSince(before: WhoDocument, now: WhoDocument, at: string): WhoCha
     WhoChange['what'],
     (document: WhoDocument) => readonly (readonly [string, string])[],
   ])[] = [
-    ['uses', ({rows}) => rows.map((row) => [`${row.vm} ${row.ip}`, usesOf(row)])],
-    ['verdict', ({rows}) => rows.map(({vm, ip, verdict}) => [`${vm} ${ip}`, verdict])],
+    ['uses', ({rows}) => rows.map((row) => [`${row.vm.name} ${row.vm.ip}`, usesOf(row)])],
+    ['verdict', ({rows}) => rows.map(({vm, verdict}) => [`${vm.name} ${vm.ip}`, verdict])],
     ['gateway', ({gateways}) => gateways.map(({name, family, code}) => [`${name} IPv${family}`, code])],
     ['stranger', ({strangers}) => strangers.map(({segment, mac, ip}) => [`${segment} ${mac}`, ip])],
   ]

@@ -1,6 +1,7 @@
 // Which gateway each VM should use, and which it uses.
 import type {Ipv4, Mac} from '../wire/address.ts'
 import type {Ipv6} from '../wire/ipv6-address.ts'
+import type {NamedVm} from './inventory/named-vm.ts'
 import type {Gateway, Segment, Vm} from './inventory/site.ts'
 import {type Family, familyOf} from './proof/gateway.ts'
 import type {ProofCode} from './proof/proof.ts'
@@ -37,10 +38,7 @@ export interface Found {
 export type WhoVerdict = 'as-expected' | 'other-site' | 'stranger' | 'unseen' | 'silent' | 'no-site'
 
 export interface WhoRow {
-  readonly vm: string
-  readonly ip: Ipv4 | Ipv6
-  readonly mac: Mac
-  readonly segment: string
+  readonly vm: NamedVm
   readonly should: NamedGateway | null
   readonly uses: {readonly mac: Mac; readonly gateways: readonly NamedGateway[]} | null
   readonly provedBy: ProvedBy | null
@@ -83,7 +81,7 @@ export interface Redirected {
 }
 
 export interface WhoDocument {
-  readonly schema: 'gwswitch.who/2'
+  readonly schema: 'gwswitch.who/3'
   readonly ports: readonly string[]
   readonly rows: readonly WhoRow[]
   /** Those in use. */
@@ -124,10 +122,7 @@ export function judgeVm({vm, ip, segment, site, found, gateways}: WhoQuestion): 
   )
   return {
     code: codeOf(verdict(), found, used),
-    vm: vm.name,
-    ip,
-    mac: vm.mac,
-    segment: segment.name,
+    vm: {name: vm.name, ip, mac: vm.mac, segment: segment.name},
     should: should ? named(should) : null,
     uses: uses === undefined ? null : {mac: found.mac!, gateways: uses.map(named)},
     provedBy: found.by ?? null,
@@ -160,9 +155,9 @@ export function whoDocument(
     rows.length > 0 && led.every(({row, away}) => row.verdict === 'as-expected' && !away) && strangers.length === 0
   const isDeadInUse = gateways.some(({code}) => code === 'target-dead')
   const exitCode = isDeadInUse ? DEAD : has('other-site') ? OTHER_SITE : allKnown ? 0 : UNKNOWN
-  return {schema: 'gwswitch.who/2', ...seen, rows, redirected, exitCode}
+  return {schema: 'gwswitch.who/3', ...seen, rows, redirected, exitCode}
 }
 
 /** Whether a bridge here sends the packets of a VM elsewhere than to the gateway that it should use. */
 const isLedAway = ({vm, should}: WhoRow, redirected: readonly Redirected[]): boolean =>
-  redirected.some((each) => each.vm === vm && each.to !== should?.mac)
+  redirected.some((each) => each.vm === vm.name && each.to !== should?.mac)

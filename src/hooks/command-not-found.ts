@@ -1,8 +1,8 @@
 import type {Hook} from '@oclif/core'
-import {errorDocument} from '../cli/error-document.ts'
 import {closest} from '../domain/suggest.ts'
 import {usage} from '../errors.ts'
 import {printJson, say} from '../net/process/say.ts'
+import {errorDocument} from '../orders/document.ts'
 
 /** What is said of a command that there is not: one line or, with --json, one document; exit code 2 in both. */
 const commandNotFound: Hook<'command_not_found'> = async ({id, argv = [], config}) => {

@@ -22,14 +22,15 @@ const WHY_AWAY: Readonly<Record<string, string>> = {
 }
 
 export function watchText(event: WatchEvent, paint: Paint): string[] {
-  const {event: kind, at, vm, mac, ip, ports, lastSite, host} = event
+  const {event: kind, at, ports, lastSite, host} = event
+  const {name, mac, ip} = event.vm
   const colour = kind === 'arrived' ? paint.good : kind === 'two-ports' ? paint.bad : paint.warn
-  const who = harmless(vm ?? mac ?? '-')
+  const who = harmless(name ?? mac ?? '-')
   const line = [
     timeOf(at),
     colour(WORDS[kind].padEnd(10)),
     paint.bold(who.padEnd(NAME)),
-    (ip ?? (vm === null || mac === null ? '-' : mac)).padEnd(NAME),
+    (ip ?? (name === null || mac === null ? '-' : mac)).padEnd(NAME),
     harmless(ports.join(' and ') || host || '-').padEnd(PORT),
     [whyOf(event), ...(kind === 'arrived' && lastSite !== null ? [`last at site ${harmless(lastSite)}`] : [])].join(
       '; ',
@@ -46,10 +47,10 @@ function timeOf(at: string): string {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`
 }
 
-function whyOf({event, source, vm, mac}: WatchEvent): string {
-  if (event === 'two-ports') return `${mac} is heard at both in turn: two stations with one MAC, or a loop`
+function whyOf({event, source, vm}: WatchEvent): string {
+  if (event === 'two-ports') return `${vm.mac} is heard at both in turn: two stations with one MAC, or a loop`
   const why = (event === 'arrived' ? WHY : WHY_AWAY)[source ?? ''] ?? `says ${harmless(source ?? 'nobody')}`
-  return vm === null ? `${why}; not in the inventory` : why
+  return vm.name === null ? `${why}; not in the inventory` : why
 }
 
 function planText(plan: WatchPlan | null): string[] {

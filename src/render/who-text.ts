@@ -47,7 +47,14 @@ function rowOf(row: WhoRow, paint: Paint): string[] {
   const isBad = verdict === 'other-site' || verdict === 'stranger'
   const tone = verdict === 'as-expected' ? paint.good : isBad ? paint.bad : paint.warn
   const proof = provedBy === null ? '-' : PROVED_BY[provedBy]
-  return [row.vm, row.ip, should ? gatewayText(should) : '-', usesText(row), proof, tone(VERDICT_WORDS[verdict])]
+  return [
+    row.vm.name,
+    row.vm.ip,
+    should ? gatewayText(should) : '-',
+    usesText(row),
+    proof,
+    tone(VERDICT_WORDS[verdict]),
+  ]
 }
 
 /** What its neighbour table says is not where its traffic goes. */
@@ -55,7 +62,7 @@ const entryLines = (rows: readonly WhoRow[]): string[] =>
   rows.flatMap(({vm, entry, uses}) =>
     entry === null || uses === null || uses.mac === entry
       ? []
-      : `${vm} has ${entry} for the address that the gateways share, and sends what leaves the segment to ${uses.mac}`,
+      : `${vm.name} has ${entry} for the address that the gateways share, and sends what leaves the segment to ${uses.mac}`,
   )
 
 const absentLine = ({segment, vms, text}: AbsentSegment): string =>

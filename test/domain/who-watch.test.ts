@@ -8,8 +8,12 @@ const [BX, BY] = [
   {name: 'bx', site: 'x', mac: '02:00:00:00:0a:02'},
   {name: 'by', site: 'y', mac: '02:00:00:00:0b:02'},
 ]
-const row = (vm: string, over: Partial<WhoRow> = {}): WhoRow => ({
-  ...{vm, ip: '10.1.0.10', mac: '02:00:00:00:01:10', segment: 's', should: BY!, uses: {mac: BY!.mac, gateways: [BY!]}},
+const row = (name: string, over: Partial<WhoRow> = {}): WhoRow => ({
+  ...{
+    vm: {name, ip: '10.1.0.10', mac: '02:00:00:00:01:10', segment: 's'},
+    should: BY!,
+    uses: {mac: BY!.mac, gateways: [BY!]},
+  },
   ...{provedBy: 'off-segment-echo', entry: BY!.mac, verdict: 'as-expected', code: 'served', ...over},
 })
 const OTHER: Partial<WhoRow> = {

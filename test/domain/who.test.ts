@@ -74,7 +74,7 @@ describe('the exit code', () => {
     ['to another, and uses a dead one', judge({mac: BY, by: 'own-frames'}, 'target-dead'), BX, 'target-dead', 11],
     ["back from another site's", judge({mac: BX, by: 'own-frames'}), BY, 'elsewhere', 10],
   ])('where a bridge redirects a VM %s', (_name, row, to, proof, exitCode) => {
-    const redirected = [{vm: row.vm, from: NOBODY, to, text: ''}]
+    const redirected = [{vm: row.vm.name, from: NOBODY, to, text: ''}]
     const document = whoDocument({
       ...{ports: ['br0'], rows: [row], gateways: [gateway('served')], strangers: [], absent: []},
       redirected,

@@ -154,7 +154,7 @@ describe.skipIf(typeof base === 'string')(
           throw new Error(stdout + stderr)
         }
       }
-      const rows = ({rows}: WhoDocument) => rows.map(({vm, verdict, uses}) => [vm, verdict, uses?.mac])
+      const rows = ({rows}: WhoDocument) => rows.map(({vm, verdict, uses}) => [vm.name, verdict, uses?.mac])
       const gateways = (said: WhoDocument) => said.gateways.map(({evidence}: WhoGateway) => evidence)
       const apart = 'br0 keeps VLANs apart, and br0 itself is not in VLAN 200: -i gwc -i trunk are'
       // The gateway is asked through the bridge, where the tag is another than at the port, or cannot be.

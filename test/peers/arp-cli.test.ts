@@ -72,7 +72,7 @@ describe.skipIf(noNamespaces)('on a hypervisor', () => {
       )
       expect(back).toMatchObject({
         code: 0,
-        document: {schema: 'gwswitch.garp-many/1', vms: [{name: 'db-03', verdict: 'moved', gatewayUsed: BX}]},
+        document: {schema: 'gwswitch.garp-many/2', vms: [{vm: {name: 'db-03'}, verdict: 'moved', gatewayUsed: BX}]},
       })
       expect(await gatewayOfVm(lab)).toBe(BX)
 

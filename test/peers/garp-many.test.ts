@@ -101,11 +101,11 @@ vms:
       const table = (): Promise<string> => bridge.far.run('ip', 'neigh', 'show', '10.1.0.254')
 
       const careful = await all()
-      expect(careful.json.vms).toMatchObject([{name: 'here', verdict: 'moved'}])
+      expect(careful.json.vms).toMatchObject([{vm: {name: 'here'}, verdict: 'moved'}])
       expect(careful.json.leftAlone).toEqual([{name: 'there', ip: '10.1.0.11', site: null, port: 'vx0'}])
       expect(await table()).toContain(BX)
       const told = await all('--other-sites')
-      expect(told.json.vms).toMatchObject([{verdict: 'moved'}, {name: 'there', verdict: 'moved'}])
+      expect(told.json.vms).toMatchObject([{verdict: 'moved'}, {vm: {name: 'there'}, verdict: 'moved'}])
       expect(told.json.leftAlone).toEqual([])
       expect(await table()).toContain(BY)
     }))

@@ -267,7 +267,7 @@ describe.skipIf(noNamespaces !== undefined)('what lies at the place of a hook', 
     await at.inside(['sh', '-c', `echo '# mine' >>${PLACES['xcp-ng']}`])
     const status = await at.hook('status', 'xcp-ng', '--json')
     expect(JSON.parse(status.stdout)).toMatchObject({
-      ...{schema: 'gwswitch.hook/1', action: 'status', exitCode: 10},
+      ...{schema: 'gwswitch.hook-status/1', action: 'status', exitCode: 10},
       hooks: [{kind: 'xcp-ng', state: 'changed', differences: ['it has    # mine'], executable: true, calledAt: null}],
     })
     expect(status.code).toBe(10)

@@ -7,7 +7,7 @@ import {switchIn} from './proof-switch.ts'
 
 const BX = {name: 'bx', site: 'x', mac: X_MAC}
 const BY = {name: 'by', site: 'y', mac: Y_MAC}
-const ROW = {vm: 'db-03', mac: VM_MAC, port: 'vnet0', from: BX, to: BY, state: 'as-meant', differences: []}
+const ROW = {vm: {name: 'db-03', mac: VM_MAC}, port: 'vnet0', from: BX, to: BY, state: 'as-meant', differences: []}
 
 describe.skipIf(noNamespaces)('gwswitch mac-proxy', () => {
   const lab = useSegmentLab({})
@@ -23,7 +23,7 @@ describe.skipIf(noNamespaces)('gwswitch mac-proxy', () => {
   it('lists who is redirected, and takes that away, once as good as twice', async () => {
     const {run, leavesBy} = await redirected()
     const {json, code} = await here('list')
-    expect(json).toMatchObject({schema: 'gwswitch.mac-proxy-list/1', redirects: [ROW], exitCode: 0})
+    expect(json).toMatchObject({schema: 'gwswitch.mac-proxy-list/2', redirects: [ROW], exitCode: 0})
     expect(json.redirects[0].packets, 'the proof itself was redirected').toBeGreaterThan(0)
     expect(code).toBe(0)
     const text = (await cli(lab(), 'mac-proxy', 'list')).stdout
@@ -81,9 +81,9 @@ describe.skipIf(noNamespaces)('gwswitch mac-proxy', () => {
     await run('sw', 'rm /run/gwswitch/netns-*/mac-proxy.json')
     expect(await here('list')).toMatchObject({
       code: 10,
-      json: {redirects: [{vm: null, mac: VM_MAC, state: 'unrecorded'}]},
+      json: {redirects: [{vm: {name: null, ip: null, mac: VM_MAC, segment: null}, state: 'unrecorded'}]},
     })
-    expect((await here('release', '--all')).json).toMatchObject({changed: true, released: [{mac: VM_MAC}]})
+    expect((await here('release', '--all')).json).toMatchObject({changed: true, released: [{vm: {mac: VM_MAC}}]})
     expect(await run('sw', 'nft list ruleset')).toBe('')
 
     await redirected()

@@ -105,11 +105,11 @@ describe.skipIf(noNamespaces)('gwswitch watch', {timeout: 60_000}, () => {
         .map((line) => JSON.parse(line))
       expect(events).toMatchObject([
         {
-          ...{schema: 'gwswitch.watch-event/1', event: 'arrived', vm: 'db-03', ...VM, segment: 'tenant-b'},
+          ...{schema: 'gwswitch.watch-event/2', event: 'arrived', vm: {name: 'db-03', ...VM, segment: 'tenant-b'}},
           ...{ports: ['vnet1'], source: 'rarp', lastSite: 'x', host: null},
           plan: {strategy: 'arp', to: 'by'},
         },
-        {schema: 'gwswitch.watch-event/1', event: 'ended', arrived: 1, left: 0, here: ['db-03'], away: [], exitCode: 0},
+        {schema: 'gwswitch.watch/1', event: 'ended', arrived: 1, left: 0, here: ['db-03'], away: [], exitCode: 0},
       ])
       expect(events[0].afterMs).toBeLessThan(1000)
     }))
@@ -170,8 +170,8 @@ describe('gwswitch watch --from', () => {
       .map((line) => JSON.parse(line))
     expect(code).toBe(0)
     expect(events).toMatchObject([
-      {event: 'arrived', vm: 'db-03', mac: VM.mac, source: 'libvirt', ports: []},
-      {event: 'left', vm: 'db-03'},
+      {event: 'arrived', vm: {name: 'db-03', mac: VM.mac}, source: 'libvirt', ports: []},
+      {event: 'left', vm: {name: 'db-03'}},
       {event: 'ended', arrived: 1, left: 1},
     ])
   })

@@ -62,15 +62,14 @@ async function points(vm: BridgeHost, gateway: string, mac: string): Promise<voi
 const who = (bridge: TestBridge, ...args: readonly string[]) =>
   gwswitch(['who', '-f', file, '--json', ...args], {namespace: bridge.namespace})
 type Row = {
-  vm: string
-  ip: string
+  vm: {name: string; ip: string}
   verdict: string
   provedBy: string | null
   entry: string | null
   code: string
   uses: {mac: string; gateways: {name: string; site: string}[]} | null
 }
-const row = (rows: readonly Row[], ip: string): Row => rows.find((each) => each.ip === ip)!
+const row = (rows: readonly Row[], ip: string): Row => rows.find(({vm}) => vm.ip === ip)!
 
 describe.skipIf(noNamespaces)('gwswitch who', () => {
   it('names the gateway and the site that each VM uses, over IPv4 and IPv6, and strangers', () =>
@@ -83,7 +82,7 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       const mixed = await who(bridge, 'db-03', 'db-04', ...ports, '--listen', '0')
       expect(mixed.code).toBe(12)
       expect(row(mixed.json.rows, '10.1.0.10')).toMatchObject({
-        vm: 'db-03',
+        vm: {name: 'db-03', mac: expect.any(String), segment: 'shared'},
         verdict: 'as-expected',
         provedBy: 'off-segment-echo',
         uses: {mac: BY, gateways: [{name: 'by', site: 'y'}]},
@@ -170,7 +169,7 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
       await points(bridge.far, '10.1.0.254', BY)
       const quick = ['-i', 'vx0', '--site', 'y', '--listen', '0', '--timeout', '300']
       const all = await who(bridge, ...quick)
-      expect(all.json.rows.map(({ip, verdict}: Row) => [ip, verdict])).toEqual([
+      expect(all.json.rows.map(({vm, verdict}: Row) => [vm.ip, verdict])).toEqual([
         ['10.1.0.10', 'silent'],
         ['2001:db8:1::10', 'silent'],
         ['10.1.0.11', 'as-expected'],
@@ -179,7 +178,7 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
         {segment: 'own', vms: 2, text: 'neither a VM nor a gateway of it was heard at vx0'},
       ])
       const named = await who(bridge, '--segment', 'own', ...quick)
-      expect(named.json.rows.map(({vm, verdict}: Row) => [vm, verdict])).toEqual([
+      expect(named.json.rows.map(({vm, verdict}: Row) => [vm.name, verdict])).toEqual([
         ['web-07', 'silent'],
         ['web-08', 'silent'],
         ['web-08', 'silent'],
@@ -216,7 +215,7 @@ describe.skipIf(noNamespaces)('gwswitch who', () => {
         const [code] = await once(child, 'exit')
         expect(code).toBe(10)
       }
-      expect(lines[0]).toMatchObject({schema: 'gwswitch.who-watch/1', changes: [], failure: null, exitCode: 10})
+      expect(lines[0]).toMatchObject({schema: 'gwswitch.who-watch/2', changes: [], failure: null, exitCode: 10})
     }))
 
   it('watches on a terminal, which is left as it was', async ({skip}) => {

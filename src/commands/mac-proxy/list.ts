@@ -8,7 +8,7 @@ export default class MacProxyList extends BaseCommand {
     'Exit: 0 as meant (or none), 10 one is missing, different, or in the kernel and in no record.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
-    '<%= config.bin %> <%= command.id %> --json | jq -r .redirects[].vm',
+    '<%= config.bin %> <%= command.id %> --json | jq -r .redirects[].vm.mac',
   ]
 
   async run(): Promise<ProxyListDocument> {

@@ -1,4 +1,5 @@
 // What `gwswitch watch` says: a line for each movement, and how many they were.
+import type {SeenVm} from '../inventory/named-vm.ts'
 import type {Dispute} from './arrivals.ts'
 import type {Movement} from './movement.ts'
 
@@ -10,17 +11,14 @@ export type WatchPlan =
 
 /** `two-ports`: a MAC is seen at two ports in turn; nothing is made of it. `ended`: the watch. */
 export interface WatchEvent {
-  readonly schema: 'gwswitch.watch-event/1'
+  readonly schema: 'gwswitch.watch-event/2'
   readonly event: Movement['kind'] | 'two-ports'
   /** When it was seen or, of events, happened; where a source does not say, when it was read. ISO 8601. */
   readonly at: string
   /** ms from then to this line. */
   readonly afterMs: number
-  /** By the inventory, else as the source calls it; null: nobody knows. */
-  readonly vm: string | null
-  readonly mac: string | null
-  readonly ip: string | null
-  readonly segment: string | null
+  /** By the inventory; where that does not know it, `name` is what the source calls it. */
+  readonly vm: SeenVm
   /** Of `two-ports` both. */
   readonly ports: readonly string[]
   readonly host: string | null
@@ -33,7 +31,7 @@ export interface WatchEvent {
 }
 
 export interface WatchSummary {
-  readonly schema: 'gwswitch.watch-event/1'
+  readonly schema: 'gwswitch.watch/1'
   readonly event: 'ended'
   readonly at: string
   readonly seconds: number
@@ -48,7 +46,7 @@ export interface WatchSummary {
 }
 
 /** The VM that an event is about, as far as the inventory knows it. */
-export type KnownVm = Pick<WatchEvent, 'vm' | 'mac' | 'ip' | 'segment' | 'lastSite'>
+export type KnownVm = Pick<WatchEvent, 'vm' | 'lastSite'>
 
 export interface WatchClock {
   /** ms since the epoch. */
@@ -61,13 +59,13 @@ const sinceMs = (atMs: number, {nowMs}: WatchClock): number => Math.max(0, Math.
 export function movementEvent(movement: Movement, vm: KnownVm, plan: WatchPlan | null, now: WatchClock): WatchEvent {
   const {kind, atMs, port, host, source} = movement
   return {
-    ...{schema: 'gwswitch.watch-event/1', event: kind, at: isoOf(atMs ?? now.nowMs)},
+    ...{schema: 'gwswitch.watch-event/2', event: kind, at: isoOf(atMs ?? now.nowMs)},
     ...{afterMs: sinceMs(atMs ?? now.nowMs, now), ...vm, ports: port === null ? [] : [port], host, source, plan},
   }
 }
 
 export const disputeEvent = ({ports, atMs}: Dispute, vm: KnownVm, now: WatchClock): WatchEvent => ({
-  ...{schema: 'gwswitch.watch-event/1', event: 'two-ports', at: isoOf(atMs), afterMs: sinceMs(atMs, now)},
+  ...{schema: 'gwswitch.watch-event/2', event: 'two-ports', at: isoOf(atMs), afterMs: sinceMs(atMs, now)},
   ...{...vm, ports, host: null, source: null, plan: null},
 })
 
@@ -86,7 +84,7 @@ export function summaryOf(
 ): WatchSummary {
   const names = (isHere: boolean): string[] => [...here].filter(([, is]) => is === isHere).map(([name]) => name)
   return {
-    ...{schema: 'gwswitch.watch-event/1', event: 'ended', at: isoOf(nowMs), seconds: (nowMs - startedMs) / 1000},
+    ...{schema: 'gwswitch.watch/1', event: 'ended', at: isoOf(nowMs), seconds: (nowMs - startedMs) / 1000},
     ...{arrived, left, cancelled, here: names(true), away: names(false), exitCode: 0},
   }
 }

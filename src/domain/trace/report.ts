@@ -1,5 +1,5 @@
 // The JSON document of `gwswitch trace`, schema gwswitch.trace/2, as types: evidence and judgement in one. Scripts read it;
-// text and pictures are drawn from it. schemas/trace.json is the same for other languages.
+// text and pictures are drawn from it. schemas/trace.2.json is made of them.
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Penalty, Threshold} from './compare.ts'
 import type {EgressVerdict, Reason} from './decision-table.ts'

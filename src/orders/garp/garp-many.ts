@@ -1,5 +1,6 @@
 // `gwswitch garp --all`: every VM of a segment at once. All are told before any is checked, in few system calls.
 import {type AwayVm, awayText} from '../../domain/inter-site.ts'
+import type {NamedVm} from '../../domain/inventory/named-vm.ts'
 import {allGateways, type Inventory, type Vm} from '../../domain/inventory/site.ts'
 import {type GatewaySeen, gatewayText, isDead} from '../../domain/proof/gateway.ts'
 import type {ProofCode} from '../../domain/proof/proof.ts'
@@ -20,14 +21,12 @@ import type {GarpStage} from './run-garp.ts'
 import {type Target, type Told, tellAll} from './tell-all.ts'
 
 export interface GarpManyDocument {
-  readonly schema: 'gwswitch.garp-many/1'
+  readonly schema: 'gwswitch.garp-many/2'
   readonly interface: string
   readonly dryRun: boolean
   readonly gateway: {readonly name: string | null; readonly ip: Ipv4; readonly mac: Mac}
   readonly vms: readonly {
-    readonly name: string
-    readonly ip: Ipv4
-    readonly mac: Mac
+    readonly vm: NamedVm
     readonly verdict: AnnounceVerdict | 'not-sent'
     /** Whether it is served; null where nothing was sent. */
     readonly code: ProofCode | null
@@ -154,11 +153,9 @@ function document(
     return scene && gateway ? judgeTold(scene, told, {target: gateway}).code : codeTold(told, mac)
   }
   const vms = targets.map((target) => {
-    const {name, ip: vmIp, mac: vmMac} = target.vm
+    const {name, ip: vmIp, mac: vmMac, segment} = target.vm
     return {
-      name,
-      ip: vmIp,
-      mac: vmMac,
+      vm: {name, ip: vmIp, mac: vmMac, segment},
       verdict: verdictOf(target),
       code: codeOf(target),
       gatewayUsed: target.used ?? null,
@@ -167,7 +164,7 @@ function document(
   const isBad = vms.some(({verdict, code}) => verdict === 'not-moved' || code === 'target-dead')
   const exitCode = isBad ? EXIT.refused : vms.some(({verdict}) => verdict === 'silent') ? EXIT.silent : 0
   return {
-    schema: 'gwswitch.garp-many/1',
+    schema: 'gwswitch.garp-many/2',
     interface: interfaceName,
     gateway: {name: request.gatewayName ?? null, ip, mac},
     vms,
@@ -190,7 +187,7 @@ export function garpManyText({
   const to = gateway.name ? `${gateway.name} (${gateway.mac})` : gateway.mac
   if (dryRun)
     return [
-      ...vms.map(({name, ip, mac}) => `${name} (${ip}, ${mac})`),
+      ...vms.map(({vm: {name, ip, mac}}) => `${name} (${ip}, ${mac})`),
       `dry run: would ask ${vms.length} VMs via ${via}: ${gateway.ip} is at ${to}`,
     ]
   if (toldAfterMs === null) return [`NOT SENT  ${evidence}; --force tells all ${vms.length} VMs all the same`]
@@ -199,7 +196,7 @@ export function garpManyText({
     gatewayUsed ? `still sends to ${gatewayUsed}` : 'answers, and nothing it sends to the gateway comes by here'
   return [
     ...odd.map(
-      ({name, ip, verdict, gatewayUsed}) =>
+      ({vm: {name, ip}, verdict, gatewayUsed}) =>
         `${verdict === 'silent' ? 'SILENT   ' : 'NOT MOVED'} ${name} (${ip}) ${verdict === 'silent' ? 'answered nothing' : said(gatewayUsed)}`,
     ),
     ...(vms.length === odd.length || evidence === null

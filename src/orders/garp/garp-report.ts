@@ -1,4 +1,5 @@
 // What `garp` says afterwards: the JSON document gwswitch.garp/1, and the same for people.
+import type {SeenVm} from '../../domain/inventory/named-vm.ts'
 import type {Proof, ProofCode} from '../../domain/proof/proof.ts'
 import {EXIT} from '../../errors.ts'
 import {hexDump, timeline} from '../../render/timeline.ts'
@@ -26,7 +27,7 @@ export interface GarpDocument {
   readonly interface: string
   readonly dryRun: boolean
   readonly gateway: {readonly name: string | null; readonly ip: Ipv4 | Ipv6; readonly mac: Mac}
-  readonly vm: {readonly name: string | null; readonly ip: Ipv4 | Ipv6; readonly mac: Mac} | null
+  readonly vm: (SeenVm & {readonly ip: Ipv4 | Ipv6; readonly mac: Mac}) | null
   readonly verdict: AnnounceVerdict | 'not-sent'
   /** Whether the VM is served; null where it was not asked: no VM, or nothing sent. */
   readonly code: ProofCode | null
@@ -74,7 +75,7 @@ function head(request: GarpRequest, interfaceName: string) {
     schema: 'gwswitch.garp/1' as const,
     interface: interfaceName,
     gateway: {name: request.gatewayName ?? null, ip, mac},
-    vm: vm ? {name: request.vmName ?? null, ...vm} : null,
+    vm: vm ? {name: request.vmName ?? null, ...vm, segment: request.segmentName ?? null} : null,
     warnings: request.warnings.map(({text}) => text),
   }
 }

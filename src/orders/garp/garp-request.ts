@@ -16,6 +16,8 @@ export interface GarpRequest {
   readonly announce: AnnounceRequest
   readonly gatewayName: string | undefined
   readonly vmName: string | undefined
+  /** Of the gateway, and so of the VM; undefined where no inventory says. */
+  readonly segmentName: string | undefined
   readonly warnings: readonly GarpWarning[]
   /** How long to hold the VM once it has moved, ms; 0: not at all. */
   readonly guardMs: number
@@ -44,6 +46,7 @@ export function garpRequest(
   return {
     gatewayName,
     vmName: vm?.name,
+    segmentName: segment?.name,
     guardMs: order.guardMs ?? 0,
     gateways: segment?.gateways ?? [],
     announce: {

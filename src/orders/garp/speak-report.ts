@@ -1,4 +1,5 @@
 // What `garp --announce` says afterwards: the JSON document gwswitch.garp-announce/1, and the same for people.
+import type {SeenVm} from '../../domain/inventory/named-vm.ts'
 import {EXIT} from '../../errors.ts'
 import {hexDump, timeline} from '../../render/timeline.ts'
 import {spokenFrames} from '../../strategies/speak-for/frames.ts'
@@ -14,7 +15,7 @@ export interface SpeakDocument {
   readonly schema: 'gwswitch.garp-announce/1'
   readonly interface: string
   readonly dryRun: boolean
-  readonly vm: {readonly name: string | null; readonly ip: Ipv4; readonly ip6: readonly Ipv6[]; readonly mac: Mac}
+  readonly vm: SeenVm & {readonly ip: Ipv4; readonly mac: Mac; readonly ip6: readonly Ipv6[]}
   /** Whom it is made known to, and the addresses of it that are asked for in the VM's name. */
   readonly gateway: AskedGateway
   /** Its leg on this host, where the neighbour entry is written; null: it is elsewhere. */
@@ -54,12 +55,12 @@ const EXIT_OF: Readonly<Record<KnownVerdict, number>> = {
   unanswered: EXIT.silent,
 }
 
-function head({plan, vmName, warnings}: SpeakRequest, interfaceName: string) {
+function head({plan, vmName, segment, warnings}: SpeakRequest, interfaceName: string) {
   const {vm, gateway, leg} = plan
   return {
     schema: 'gwswitch.garp-announce/1' as const,
     interface: interfaceName,
-    vm: {...vm, name: vmName ?? null},
+    vm: {...vm, name: vmName ?? null, segment: segment?.name ?? null},
     ...{gateway, leg, warnings},
   }
 }

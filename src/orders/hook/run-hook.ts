@@ -18,11 +18,8 @@ import {
   proxmoxUsers,
 } from './look.ts'
 
-interface HookDocumentBase {
-  readonly schema: 'gwswitch.hook/1'
-}
-
-export interface InstalledHook extends HookDocumentBase {
+export interface InstalledHook {
+  readonly schema: `gwswitch.hook-${'install' | 'print' | 'remove'}/1`
   readonly action: 'install' | 'print' | 'remove'
   readonly dryRun: boolean
   readonly kind: HookKind
@@ -36,7 +33,8 @@ export interface InstalledHook extends HookDocumentBase {
   readonly next: readonly string[]
 }
 
-export interface HookStatus extends HookDocumentBase {
+export interface HookStatus {
+  readonly schema: 'gwswitch.hook-status/1'
   readonly action: 'status'
   readonly exitCode: 0 | 10
   readonly hooks: readonly HookRow[]
@@ -94,7 +92,7 @@ export async function printHook(order: HookOrder, settings: HookSettings): Promi
   const text = hookText(kind, settings, partsOf(kind, packaged))
   const next = HOOK_PLACES[kind].next(file)
   return {
-    schema: 'gwswitch.hook/1',
+    schema: 'gwswitch.hook-print/1',
     action: 'print',
     dryRun: true,
     kind,
@@ -124,7 +122,7 @@ export async function installHook(order: HookOrder, settings: HookSettings): Pro
   }
   const {platform, next} = HOOK_PLACES[kind]
   return {
-    ...{schema: 'gwswitch.hook/1', action: 'install', dryRun, kind, file, settings, text},
+    ...{schema: 'gwswitch.hook-install/1', action: 'install', dryRun, kind, file, settings, text},
     done: kept ? 'kept' : 'written',
     warnings: [
       ...(platform === undefined || fileFacts(platform)
@@ -164,7 +162,7 @@ export async function removeHook(order: HookOrder): Promise<InstalledHook> {
     )
   if (!dryRun) removeFile(file)
   return {
-    ...{schema: 'gwswitch.hook/1', action: 'remove', dryRun, kind, file, settings: found.settings, text: null},
+    ...{schema: 'gwswitch.hook-remove/1', action: 'remove', dryRun, kind, file, settings: found.settings, text: null},
     ...{done: found.state === 'absent' ? 'kept' : 'removed', warnings: [], next: []},
   }
 }
@@ -181,5 +179,5 @@ export async function hookStatus(
   const hooks = await Promise.all(rows)
   const judged = kind === undefined ? hooks.filter(({state}) => !['absent', 'foreign'].includes(state)) : hooks
   const exitCode = judged.length > 0 && judged.every(isAsMeant) ? 0 : 10
-  return {schema: 'gwswitch.hook/1', action: 'status', exitCode, hooks}
+  return {schema: 'gwswitch.hook-status/1', action: 'status', exitCode, hooks}
 }

@@ -17,7 +17,7 @@ const isAsMeant = ({state}: Pick<RedirectState, 'state'>): boolean => state === 
 export async function listRedirects(inventory: Inventory | undefined, host: ProxyWorld): Promise<ProxyListDocument> {
   const redirects = await rowsHere(inventory, host)
   const exitCode = redirects.every(isAsMeant) ? 0 : DIFFERENT
-  return {schema: 'gwswitch.mac-proxy-list/1', changed: false, redirects, exitCode}
+  return {schema: 'gwswitch.mac-proxy-list/2', changed: false, redirects, exitCode}
 }
 
 /** What nobody recorded is left as it is. */
@@ -27,19 +27,23 @@ export async function applyRedirects(inventory: Inventory | undefined, host: Pro
   )
   const redirects = await rowsHere(inventory, host)
   const failed = redirects.some((row) => row.state !== 'unrecorded' && !isAsMeant(row))
-  return {schema: 'gwswitch.mac-proxy-apply/1', changed, redirects, exitCode: failed ? 1 : 0}
+  return {schema: 'gwswitch.mac-proxy-apply/2', changed, redirects, exitCode: failed ? 1 : 0}
 }
 
 export async function rowsHere(inventory: Inventory | undefined, host: ProxyWorld): Promise<readonly ProxyRow[]> {
   return (await redirectStates(host)).map(({vm, meant, standing, state, differences}) => ({
-    vm: meant?.vm.name ?? inventory?.vms.find(({mac}) => mac === vm)?.name ?? null,
-    mac: vm,
+    vm: seenVm(vm, meant?.vm.name, inventory),
     port: meant?.port ?? null,
     from: meant?.from[0] ? bare(meant.from[0]) : gatewayAt(standing!.from, inventory),
     to: meant ? meant.to : gatewayAt(standing!.to, inventory),
     packets: standing?.packets ?? null,
     ...{state, differences},
   }))
+}
+
+function seenVm(mac: Mac, recorded: string | undefined, inventory: Inventory | undefined): ProxyRow['vm'] {
+  const known = inventory?.vms.find((vm) => vm.mac === mac)
+  return {name: recorded ?? known?.name ?? null, ip: known?.ip ?? null, mac, segment: known?.segment ?? null}
 }
 
 const bare = ({name, site, mac}: ProxiedGateway): ProxiedGateway => ({name, site, mac})

@@ -12,7 +12,7 @@ const WORDS: Readonly<Record<ProxyRow['state'], string>> = {
 }
 
 const gatewayText = ({name, site, mac}: ProxiedGateway): string => (site === '' ? mac : `${name} ${mac} (site ${site})`)
-const vmText = ({vm, mac}: ProxyRow): string => vm ?? mac
+const vmText = ({vm}: ProxyRow): string => vm.name ?? vm.mac
 
 export function proxyListText({redirects, schema}: ProxyListDocument): string[] {
   if (redirects.length === 0) return ['no VM is redirected here']
@@ -25,7 +25,7 @@ export function proxyListText({redirects, schema}: ProxyListDocument): string[] 
   return [
     ...tableLines([head, ...body], {align: ['left', 'left', 'left', 'left', 'right']}),
     ...redirects.flatMap((row) => row.differences.map((line) => `  ${vmText(row)}: ${line}`)),
-    ...(has('missing', 'different') && schema === 'gwswitch.mac-proxy-list/1'
+    ...(has('missing', 'different') && schema === 'gwswitch.mac-proxy-list/2'
       ? ['  gwswitch mac-proxy apply puts back what is meant; gwswitch mac-proxy release VM takes it away']
       : []),
     ...(has('unrecorded')
@@ -34,8 +34,8 @@ export function proxyListText({redirects, schema}: ProxyListDocument): string[] 
   ]
 }
 
-export function proxyReleaseText({released, vm, dryRun}: ProxyReleaseDocument): string[] {
-  if (released.length === 0) return [`${vm === null ? 'no VM' : vm} is ${vm === null ? '' : 'not '}redirected here`]
+export function proxyReleaseText({released, asked, dryRun}: ProxyReleaseDocument): string[] {
+  if (released.length === 0) return [`${asked ?? 'no VM'} is ${asked === null ? '' : 'not '}redirected here`]
   const word = dryRun ? 'would be released' : 'RELEASED'
   return released.map(
     (row) =>

@@ -22,20 +22,21 @@ export async function releaseRedirects(
 ): Promise<ProxyReleaseDocument> {
   if (all === (vm !== undefined)) throw usage('say whose redirection: a VM, or --all')
   const document = (released: readonly ProxyRow[]): ProxyReleaseDocument => ({
-    schema: 'gwswitch.mac-proxy-release/1',
-    ...{dryRun, changed: released.length > 0, released, vm: vm ?? null, exitCode: 0},
+    schema: 'gwswitch.mac-proxy-release/2',
+    ...{dryRun, changed: released.length > 0, released, asked: vm ?? null, exitCode: 0},
   })
   const rows = await rowsHere(inventory, host)
   const mac = vm === undefined ? undefined : macOfVm(vm, rows, inventory)
-  const mine = rows.filter((row) => mac === undefined || row.mac === mac)
+  const mine = rows.filter((row) => mac === undefined || row.vm.mac === mac)
   if (!dryRun) await (mac === undefined ? releaseAll(host) : releaseVms(host, [mac]))
   return document(mine)
 }
 
 function macOfVm(vm: string, rows: readonly ProxyRow[], inventory: Inventory | undefined): Mac {
-  const known = readMac(vm) ?? rows.find((row) => row.vm === vm)?.mac ?? (inventory && findVm(inventory, vm)?.mac)
+  const known =
+    readMac(vm) ?? rows.find((row) => row.vm.name === vm)?.vm.mac ?? (inventory && findVm(inventory, vm)?.mac)
   if (known !== undefined) return known
-  const names = rows.flatMap((row) => row.vm ?? [])
+  const names = rows.flatMap((row) => row.vm.name ?? [])
   throw usage(
     `${vm} is no MAC, no VM of the inventory, and none that is redirected here (${names.join(', ') || 'nobody'})${hint(vm, names)}`,
   )

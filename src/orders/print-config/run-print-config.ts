@@ -7,7 +7,7 @@ import {RECONFIGURE_KEY_LENGTH} from '../../wire/dhcp-auth.ts'
 import {type ConfigBlock, configText, type PrintableServer, printConfig} from './print-config.ts'
 
 export interface PrintConfigDocument {
-  readonly schema: 'gwswitch.serve-dhcp/1'
+  readonly schema: 'gwswitch.serve-dhcp-print-config/1'
   readonly server: PrintableServer
   readonly segment: string
   readonly blocks: readonly ConfigBlock[]
@@ -31,7 +31,7 @@ export function runPrintConfig(
   const drawNonce = (): Uint8Array => crypto.getRandomValues(new Uint8Array(RECONFIGURE_KEY_LENGTH))
   const nonces = text === undefined ? undefined : parseNonceFile(text, file!)
   return {
-    schema: 'gwswitch.serve-dhcp/1',
+    schema: 'gwswitch.serve-dhcp-print-config/1',
     server,
     segment: segment.name,
     blocks: printConfig({server, segment, vms: inventory.vms, nonces, drawNonce}),

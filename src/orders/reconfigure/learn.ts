@@ -20,7 +20,7 @@ export interface LearnOrder {
 }
 
 export interface LearnDocument {
-  readonly schema: 'gwswitch.send-reconfigure/1'
+  readonly schema: 'gwswitch.send-reconfigure-learn/1'
   readonly interface: string
   readonly learned: readonly {
     readonly mac: Mac
@@ -102,7 +102,7 @@ export async function learn(order: LearnOrder, world: World, signal: AbortSignal
       .sort()
       .map((mac) => ({mac, ip: store.read6(mac)!.ip, hasKey: store.read6(mac)!.key !== undefined}))
     return {
-      schema: 'gwswitch.send-reconfigure/1',
+      schema: 'gwswitch.send-reconfigure-learn/1',
       interface: interfaceName,
       learned,
       learned6,

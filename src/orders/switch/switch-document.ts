@@ -1,4 +1,5 @@
 // The document gwswitch.switch/1: of a switch that is planned, that has ended, or that was cut short.
+import type {NamedVm} from '../../domain/inventory/named-vm.ts'
 import type {Switchover} from '../../domain/inventory/switchover.ts'
 import {EXIT, Failure, type FailureKind} from '../../errors.ts'
 import type {SwitchEnd, SwitchStep} from '../../strategies/carry-out.ts'
@@ -20,7 +21,7 @@ type GatewayRow = Pick<Switchover['to'], 'name' | 'site' | 'ip' | 'mac'>
 export interface SwitchDocument {
   readonly schema: 'gwswitch.switch/1'
   readonly dryRun: boolean
-  readonly vm: {readonly name: string; readonly ip: string; readonly mac: string; readonly segment: string}
+  readonly vm: NamedVm
   /** The gateway that the switch is away from, by the inventory. */
   readonly from: GatewayRow
   readonly to: GatewayRow

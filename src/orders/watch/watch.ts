@@ -56,7 +56,7 @@ export function watchTeller(order: WatchOrder, stage: WatchStage): WatchTeller {
   const tell = (event: WatchEvent): void => {
     if (event.event !== 'two-ports') {
       counts[event.event]++
-      const who = event.vm ?? event.mac ?? ''
+      const who = event.vm.name ?? event.vm.mac ?? ''
       if (here.has(who) || here.size < NAMED) here.set(who, event.event === 'arrived')
     }
     stage.onEvent(event)
@@ -91,7 +91,10 @@ function vmOf({mac, vm}: Pick<Movement, 'mac' | 'vm'>, inventory: Inventory | un
 }
 
 const knownVm = ({mac, vm: called}: Pick<Movement, 'mac' | 'vm'>, vm: Vm | undefined): KnownVm => ({
-  ...{vm: vm?.name ?? called, mac: mac ?? vm?.mac ?? null, ip: vm?.ip ?? null, segment: vm?.segment ?? null},
+  vm: {
+    ...{name: vm?.name ?? called, mac: mac ?? vm?.mac ?? null},
+    ...{ip: vm?.ip ?? null, segment: vm?.segment ?? null},
+  },
   lastSite: vm?.site ?? null,
 })
 

@@ -36,6 +36,6 @@ export async function runWho(
       evidence: family === 4 ? gatewayText(seen.target, scene.to) : gatewayText6(seen, scene.to).join(),
     }))
   })
-  const names = seen.rows.map(({vm}) => vm)
+  const names = seen.rows.map(({vm}) => vm.name)
   return whoDocument({...seen, redirected: await redirectedOf(names, inventory, world)})
 }

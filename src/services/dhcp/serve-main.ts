@@ -1,9 +1,10 @@
 // Entry point of the DHCP server as a process of its own: serve-main ORDER-FILE. What `gwswitch serve dhcp` becomes.
 import {isatty} from 'node:tty'
-import {EXIT, Failure} from '../../errors.ts'
+import {Failure} from '../../errors.ts'
 import {lineWriter} from '../../net/file/line-writer.ts'
 import {printJson, say, sayStack} from '../../net/process/say.ts'
 import {systemWorld} from '../../net/system-world.ts'
+import {errorDocument, stamped} from '../../orders/document.ts'
 import {takeOrder} from './become.ts'
 import {serveDhcp} from './serve.ts'
 
@@ -25,11 +26,11 @@ async function main(): Promise<void> {
       systemWorld(() => {}),
       {log: writer.write, signal: stop.signal, onReload: (fn) => (reload = fn)},
     )
-    if (json) printJson(document, 2)
+    if (json) printJson(stamped(document, 0), 2)
   } catch (error) {
-    const kind = error instanceof Failure ? error.kind : 'runtime'
-    process.exitCode = EXIT[kind]
-    if (json) printJson({error: {kind, exit: EXIT[kind], message: (error as Error).message}}, 2)
+    const document = errorDocument(error)
+    process.exitCode = document.exitCode
+    if (json) printJson(document, 2)
     else if (error instanceof Failure) say(`gwswitch: ${error.message}`)
     else sayStack('gwswitch: ', error as Error)
   } finally {

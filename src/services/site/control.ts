@@ -1,6 +1,7 @@
 // The control socket of `serve site`: a line of words in, a line of JSON out, in the order in which they came.
 import {EXIT, Failure, type FailureKind} from '../../errors.ts'
 import {listenUnix, onLines, type UnixServer, type UnixSocket} from '../../net/stream/unix-socket.ts'
+import {stamped} from '../../orders/document.ts'
 import {harmlessJson} from '../../wire/printable.ts'
 import {type ControlOrder, LINE_LIMIT, readControlLine} from './control-line.ts'
 
@@ -69,7 +70,7 @@ function converse(socket: UnixSocket, answer: (order: ControlOrder) => SiteAnswe
   let answering = false
   let ended = false
   const say = (said: SiteAnswer): void => {
-    if (!socket.destroyed) socket.write(`${harmlessJson(JSON.stringify(said))}\n`)
+    if (!socket.destroyed) socket.write(`${harmlessJson(JSON.stringify(stamped(said, said.exitCode)))}\n`)
   }
   const close = (): void => void (socket.destroyed || socket.end())
   /** Nothing more is answered; who is still sending reads why. */

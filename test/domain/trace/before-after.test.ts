@@ -5,6 +5,7 @@ import {
   type TraceComparison,
 } from '../../../src/domain/trace/before-after.ts'
 import type {PairReport, TraceDocument, TraceReport} from '../../../src/domain/trace/report.ts'
+import {stamped} from '../../../src/orders/document.ts'
 import {comparisonText} from '../../../src/render/comparison-text.ts'
 import {complaints} from '../../support/schemas.ts'
 import {documentOf as wholeDocumentOf} from './document-maker.ts'
@@ -77,7 +78,7 @@ const documentOf = (...specs: Spec[]): TraceDocument =>
 /** Held against the published schema, with a whole document in the place of the part that is read. */
 function compareTraces(before: TraceDocument, after: TraceDocument): TraceComparison {
   const comparison = plainlyCompared('before.json', before, after)
-  expect(complaints({...comparison, after: wholeDocumentOf(TROMBONE)})).toEqual([])
+  expect(complaints(stamped({...comparison, after: wholeDocumentOf(TROMBONE)}, 0))).toEqual([])
   return comparison
 }
 const compared = (before: Spec, after: Spec) => compareTraces(documentOf(before), documentOf({seed: 2, ...after}))
@@ -158,8 +159,8 @@ describe('several destinations', () => {
 
 it('is refused by its published schema with a field more', () => {
   const whole = {...compared({}, {}), after: wholeDocumentOf(TROMBONE)}
-  expect(complaints({...whole, more: 1})).not.toEqual([])
-  expect(complaints({...whole, after: {...whole.after, more: 1}})).not.toEqual([])
+  expect(complaints(stamped({...whole, more: 1}, 0))).not.toEqual([])
+  expect(complaints(stamped({...whole, after: {...whole.after, more: 1}}, 0))).not.toEqual([])
 })
 
 it('is told in text that fits, the worst in capitals', () => {

@@ -55,13 +55,13 @@ describe('garp --all', () => {
     const {vms, world} = segment()
     const document = await runGarpMany(order, inventory, stage(world))
     expect(vms.map(({gatewayMac}) => gatewayMac)).toEqual([BY, BY, BX, BX])
-    expect(document.vms.map(({name, verdict, gatewayUsed}) => [name, verdict, gatewayUsed])).toEqual([
+    expect(document.vms.map(({vm, verdict, gatewayUsed}) => [vm.name, verdict, gatewayUsed])).toEqual([
       ['vm-1', 'moved', BY],
       ['vm-2', 'moved', BY],
       ['vm-3', 'not-moved', BX],
       ['vm-4', 'silent', null],
     ])
-    expect(document).toMatchObject({schema: 'gwswitch.garp-many/1', exitCode: 4, framesSent: world.sent.length})
+    expect(document).toMatchObject({schema: 'gwswitch.garp-many/2', exitCode: 4, framesSent: world.sent.length})
     // Round one: four VMs; two: all but the first; then the two that never follow, eight times. Question and echo each.
     expect(world.sent).toHaveLength(2 * (4 + 3 + 8 * 2))
     expect(garpManyText(document).at(-1)).toMatch(/^MOVED {5}2 of 4 VMs send to by/)
@@ -114,7 +114,7 @@ describe('garp --all', () => {
     world.hostLinks = async () =>
       ['vx0', 'vnet2'].map((name) => ({...link, name, bridge: 'eth0', tunnel: name === 'vx0'}))
     const document = await runGarpMany({...order, ...over}, sites, stage(world, {dryRun: true}))
-    expect(document.vms.map(({name}) => name)).toEqual(told)
+    expect(document.vms.map(({vm}) => vm.name)).toEqual(told)
     const leftAlone = [
       {name: 'vm-1', ip: '10.1.0.1', site: null, port: 'vx0'},
       {name: 'vm-3', ip: '10.1.0.3', site: 'x', port: null},
