@@ -36,7 +36,7 @@ const ENTRANCES = ['main.ts', 'index.ts', 'testing.ts']
 /** What the pure floors may import from outside. */
 const OUTSIDE: Record<string, readonly string[]> = {
   wire: ['node:crypto', 'binary-parser/dist/binary_parser.js'],
-  domain: ['node:crypto', 'zod', 'yaml'],
+  domain: ['node:crypto', 'zod', 'yaml', '@xmldom/xmldom'],
   render: ['node:util', 'string-width', 'd3-scale', 'd3-shape'],
 }
 

@@ -2,6 +2,7 @@
 import {join, resolve} from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/site.ts'
+import {SITE_SOCKET} from '../domain/movement/site-socket.ts'
 import type {HookSettings} from '../orders/hook/hook-text.ts'
 import type {HookKind} from '../orders/hook/kinds.ts'
 import {BaseCommand} from './base-command.ts'
@@ -17,7 +18,7 @@ export const fileFlag = Flags.string({helpValue: 'FILE', summary: "where it lies
 export const settingFlags = {
   site: Flags.string({helpValue: 'SITE', required: true, summary: 'the site that this host is at'}),
   socket: Flags.string({
-    default: '/run/gwswitch/site.sock',
+    default: SITE_SOCKET,
     helpValue: 'PATH',
     summary: 'control socket of gwswitch serve site',
   }),

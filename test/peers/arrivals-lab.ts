@@ -25,7 +25,7 @@ export const INVENTORY_YAML = `version: 1
 sites: {x: {}, y: {}}
 segments:
   tenant-b:
-    prefix: 10.1.0.0/24
+    prefix: 10.1.0.0/16
     ports: [${DCI}]
     vlan: 20
     gateways:

@@ -31,7 +31,7 @@ async function watching(
   const [told, log, disputes]: [Movement[], string[], Dispute[]] = [[], [], []]
   const texts = (): string[] => told.map(textOf)
   await using arrivals = await watchArrivals(
-    {ports: ['vnet*', 'tap*i*'], site: 'y', inventory: INVENTORY, ...over},
+    {ports: ['vnet*', 'tap*i*'], site: 'y', inventory: INVENTORY, strangers: true, ...over},
     {world, log: (line) => log.push(line), onDispute: (dispute) => disputes.push(dispute)},
     (movement) => told.push(movement),
   )
@@ -138,6 +138,20 @@ describe.skipIf(noNamespaces)('the ports of a bridge', {timeout: 60_000}, () => 
         expect(await settled(lab, watch)).toEqual([])
         for (const _ of [1, 2, 3, 4, 5]) lab.behind('vnet1').send(rarp(VM.mac))
         expect(await settled(lab, watch)).toEqual(['db-03 arrived vnet1 rarp'])
+      }),
+    ))
+
+  it("do not take a port that has the VM's MAC itself for the VM, as some platforms make it before the VM runs", () =>
+    withArrivalsLab(PORTS, (lab) =>
+      watching(lab, async (watch) => {
+        await lab.addPort('vnet7')
+        await lab.forwards('vnet7')
+        await lab.run('ip', 'link', 'set', 'vnet7', 'address', VM.mac)
+        expect(await lab.run('bridge', 'fdb', 'show', 'dev', 'vnet7')).toContain(VM.mac)
+        lab.behind(DCI).send(data(LOCAL.mac))
+        expect(await settled(lab, watch)).toEqual([])
+        lab.behind('vnet1').send(rarp(VM.mac))
+        expect(await watch.tells(2)).toContain('db-03 arrived vnet1 rarp')
       }),
     ))
 

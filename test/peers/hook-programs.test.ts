@@ -107,22 +107,10 @@ describe.skipIf(noNamespaces !== undefined)('a hook that the platform starts', {
 
   it.each([
     [
-      'proxmox: of a VM that waits for its memory, it tells when it runs',
-      ['proxmox', ['107', 'post-start'], {}],
-      ['inmigrate', 'paused', 'running'],
-      [`expect ${NIC0} 3600`, `expect ${NIC1} 3600`, ...ARRIVED],
-    ],
-    [
       'proxmox: a VM that is started is told of too: whether it moved the service knows',
       ['proxmox', ['107', 'post-start'], {}],
       ['running'],
       ARRIVED,
-    ],
-    [
-      'proxmox: a migration that fails is told',
-      ['proxmox', ['107', 'post-start'], {PVE_MIGRATED_FROM: 'b'}],
-      ['inmigrate', 'stopped'],
-      [`expect ${NIC0} 3600`, `expect ${NIC1} 3600`, `cancelled ${NIC0}`, `cancelled ${NIC1}`],
     ],
     ['proxmox: other phases are nothing', ['proxmox', ['107', 'pre-start'], {}], ['running'], []],
     ['proxmox: a stop is nothing', ['proxmox', ['107', 'post-stop'], {}], ['stopped'], []],
@@ -159,15 +147,48 @@ describe.skipIf(noNamespaces !== undefined)('a hook that the platform starts', {
     expect(await called(here, 'generic', ['arrived'])).toMatch(/which VM\?\n$/)
   })
 
-  it('of two that watch one VM, the newer alone tells that it runs', async () => {
-    writeFileSync(STATES, 'inmigrate\n')
-    for (const lines of [2, 4]) {
+  const EXPECTED = [`expect ${NIC0} 3600`, `expect ${NIC1} 3600`]
+
+  describe('of a VM of Proxmox that waits for its memory', () => {
+    beforeEach(async () => {
+      const link = `echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+        ip link add tap107i0 type veth peer name guest && ip link set tap107i0 up && ip link set guest up`
+      expect(await here.inside(['sh', '-c', link])).toMatchObject({code: 0})
+      writeFileSync(STATES, 'inmigrate\n')
+      await called(here, 'proxmox', ['107', 'post-start'], {PVE_MIGRATED_FROM: 'b'})
+      await until(async () => service.texts().length === 2, 10_000, 'it watches')
+      expect(service.texts()).toEqual(EXPECTED)
+    })
+    /** What QEMU does as soon as the VM runs: it announces it. */
+    const speaks = () => here.inside(['arping', '-c', '1', '-w', '1', '-I', 'guest', '-s', '10.0.0.10', '10.0.0.10'])
+    const unplugged = () => here.inside(['ip', 'link', 'delete', 'tap107i0'])
+
+    it('tells that it runs, when it is heard', async () => {
+      writeFileSync(STATES, 'running\n')
+      const began = performance.now()
+      await speaks()
+      await here.settled()
+      expect(performance.now() - began).toBeLessThan(8000)
+      expect(service.texts()).toEqual([...EXPECTED, ...ARRIVED])
+      await unplugged()
+    })
+
+    it('tells that it does not come, when its QEMU ends', async () => {
+      writeFileSync(STATES, 'stopped\n')
+      await unplugged()
+      await here.settled()
+      expect(service.texts()).toEqual([...EXPECTED, `cancelled ${NIC0}`, `cancelled ${NIC1}`])
+    })
+
+    it('of two that watch it, the newer alone tells', async () => {
       await called(here, 'proxmox', ['107', 'post-start'])
-      await until(async () => service.texts().length === lines, 10_000, 'it watches')
-    }
-    writeFileSync(STATES, 'running\n')
-    await here.settled()
-    expect(service.texts().filter((line) => line.startsWith('arrived'))).toEqual(ARRIVED)
+      await until(async () => service.texts().length === 4, 10_000, 'the other one watches')
+      writeFileSync(STATES, 'running\n')
+      await speaks()
+      await here.settled()
+      expect(service.texts()).toEqual([...EXPECTED, ...EXPECTED, ...ARRIVED])
+      await unplugged()
+    })
   })
 
   // The last one: what it reads is gone then.

@@ -163,9 +163,14 @@ describe.skipIf(noNamespaces)('the journal', () => {
       const {run} = await inState(file, 'executing')
       await killBoth(child)
       const next = await switchIn(lab, {env, to: 'x'})
+      expect(next.json.exitCode, JSON.stringify(next.json)).toBe(0)
       expect(next.stderr).toMatch(new RegExp(`^gwswitch: warning: run ${run}: the switch of db-03 to by was cut short`))
       const resumed = await cli('switch', '--resume', run, '-f', lab.inventoryFile, '--json')
-      expect(resumed.json).toMatchObject({resumes: run, exitCode: 0, switches: [{end: 'switched', to: {name: 'by'}}]})
+      expect(resumed.json, resumed.stdout).toMatchObject({
+        resumes: run,
+        exitCode: 0,
+        switches: [{end: 'switched', to: {name: 'by'}}],
+      })
       const again = (await lastOf(file))!
       expect(again.order).toMatchObject({by: 'resume', options: {verifyTo: '203.0.113.1', announce: false}})
       expect(await lab.leavesBy()).toBe(Y_MAC)

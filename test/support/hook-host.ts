@@ -1,4 +1,4 @@
-// A hypervisor as far as hooks see it: folders of its own over the machine's, the platform's programs, and none of those
+// A hypervisor as far as hooks see it: a network of its own, folders of its own over the machine's, the platform's programs, and none of those
 // that a host may lack.
 
 import {spawn} from 'node:child_process'
@@ -51,6 +51,7 @@ mount --make-rprivate /
 mkdir -p ${folder}/layers
 mount -t tmpfs none ${folder}/layers
 mount -t tmpfs none /run
+mount -t sysfs none /sys
 for at in /etc /usr /var; do
   mkdir -p ${folder}/layers$at/up ${folder}/layers$at/work
   mount -t overlay none -o lowerdir=$at,upperdir=${folder}/layers$at/up,workdir=${folder}/layers$at/work $at
@@ -62,13 +63,13 @@ ${setup}
 echo ready
 exec cat
 `
-  const child = spawn('unshare', ['-m', 'sh', '-c', script], {stdio: ['pipe', 'pipe', 'inherit']})
+  const child = spawn('unshare', ['-m', '-n', 'sh', '-c', script], {stdio: ['pipe', 'pipe', 'inherit']})
   await Promise.race([once(child.stdout, 'data'), once(child, 'exit').then(() => Promise.reject(new Error('no host')))])
   const inside: HookHost['inside'] = (argv, env = {}) => {
     const set = Object.entries({PATH: `${folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin`, ...env}).map((pair) =>
       pair.join('='),
     )
-    return tryCommand('nsenter', ['-t', String(child.pid), '-m', 'env', '-i', ...set, ...argv])
+    return tryCommand('nsenter', ['-t', String(child.pid), '-m', '-n', 'env', '-i', ...set, ...argv])
   }
   const settled = (): Promise<void> =>
     until(async () => processesWith(child.pid!) === 1, 30_000, 'what the hook started ends')

@@ -44,7 +44,7 @@ export interface ArrivalLimits {
   readonly disputeWindowMs: number
 }
 
-export const ARRIVAL_LIMITS: ArrivalLimits = {
+const ARRIVAL_LIMITS: ArrivalLimits = {
   settleMs: 1000,
   leaveMs: 3000,
   flapWindowMs: 600_000,

@@ -80,6 +80,19 @@ export function refuseOpen(path: string, kept: Kept): void {
     throw usage(`${path}: every user may put another file in its place: chmod o-w ${dirname(path)}`)
 }
 
+/** Why a file or a socket cannot be used by this user; undefined where it can. A private key is one that others may not read. */
+export function whyUnusable(path: string, kept?: Kept): string | undefined {
+  try {
+    accessSync(path, constants.R_OK)
+    refuseOpen(path, kept)
+    return undefined
+  } catch (error) {
+    if (error instanceof Failure) return error.message
+    const {code = ''} = error as NodeJS.ErrnoException
+    return `${path}: ${{ENOENT: 'no such file here', EACCES: 'permission denied'}[code] ?? code}`
+  }
+}
+
 /** Writes where somebody asked for it, a pipe or a device too. @throws Failure `privilege` or `runtime` if that fails. */
 export function writeText(path: string, text: string): void {
   try {

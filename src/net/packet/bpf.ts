@@ -48,6 +48,8 @@ export const ipProtocol = (value: number): Test => ({offset: 23, size: 1, value}
 /** Offsets in an untagged frame: of ARP's sender and target address (RFC 826). */
 const ARP_SENDER_IP = 28
 const ARP_TARGET_IP = 38
+/** Bytes kept of one, whatever pads it. */
+const ANNOUNCEMENT = 128
 
 /**
  * Accepts what a station, or its hypervisor, announces it with: RARP (RFC 903), and ARP in which sender and target address
@@ -61,7 +63,7 @@ export const ANNOUNCEMENTS: readonly Instruction[] = [
   [TAX, 0, 0, 0],
   [LD[4], 0, 0, ARP_SENDER_IP],
   [JEQ_X, 0, 1, 0],
-  [RET, 0, 0, WHOLE_FRAME],
+  [RET, 0, 0, ANNOUNCEMENT],
   [RET, 0, 0, 0],
 ]
 

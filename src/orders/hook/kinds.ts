@@ -60,8 +60,8 @@ interface KnownHook {
 export const mayNotKnow = (
   daemonStartedMs: number | undefined,
   hooks: readonly KnownHook[],
-  ours: {readonly changedMs: number; readonly calledMs: number | null},
+  calledMs: number | null,
 ): boolean =>
   daemonStartedMs !== undefined &&
-  !(ours.calledMs !== null && ours.calledMs >= daemonStartedMs) &&
+  !(calledMs !== null && calledMs >= daemonStartedMs) &&
   !hooks.some(({changedMs, executable}) => executable && changedMs < daemonStartedMs)

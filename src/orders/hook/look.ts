@@ -50,11 +50,13 @@ export function findHook(kind: HookKind, file: string, parts: HookParts): FoundH
   return {kind, file, state: 'changed', settings, differences: differences(text, meant)}
 }
 
+/** Null: not since this host was booted. */
+export const lastCalledMs = (kind: HookKind): number | null => fileFacts(`${STATE}/${kind}`)?.changedMs ?? null
+
 export async function lookAtHook(kind: HookKind, file: string, parts: HookParts): Promise<HookRow> {
   const found = findHook(kind, file, parts)
-  const facts = fileFacts(file)
-  const executable = facts?.executable ?? false
-  const calledMs = fileFacts(`${STATE}/${kind}`)?.changedMs ?? null
+  const executable = fileFacts(file)?.executable ?? false
+  const calledMs = lastCalledMs(kind)
   const {settings} = found
   const row = {...found, executable, calledAt: calledMs === null ? null : new Date(calledMs).toISOString()}
   if (settings === null) return {...row, service: null, needs: found.state === 'absent' ? [] : advice(found)}
@@ -63,7 +65,7 @@ export async function lookAtHook(kind: HookKind, file: string, parts: HookParts)
     ...advice(found),
     ...(executable ? [] : [`it is not executable, and is not called: chmod 755 ${file}`]),
     ...gone.map((word) => `${word} is gone, without which it cannot switch by itself: hook install ${kind} again`),
-    ...(kind === 'libvirt' && facts !== undefined ? daemonAdvice({changedMs: facts.changedMs, calledMs}) : []),
+    ...(kind === 'libvirt' ? daemonAdvice(calledMs) : []),
   ]
   return {...row, service: await askService(settings.socket), needs}
 }
@@ -79,9 +81,9 @@ export const isAsMeant = ({state, executable, settings}: HookRow): boolean =>
   state === 'current' && executable && (settings?.program.every((word) => fileFacts(word) !== undefined) ?? false)
 
 /** libvirt's daemons that may have to be told that there are hooks. */
-export function daemonAdvice(ours: {readonly changedMs: number; readonly calledMs: number | null}): string[] {
+export function daemonAdvice(calledMs: number | null): string[] {
   const hooks = [LIBVIRT_HOOK, ...filesIn(`${LIBVIRT_HOOK}.d`)].flatMap((each) => fileFacts(each) ?? [])
-  return DAEMONS.filter((name) => mayNotKnow(startedMs(name), hooks, ours)).map(
+  return DAEMONS.filter((name) => mayNotKnow(startedMs(name), hooks, calledMs)).map(
     (name) =>
       `${name} has not called it, and started before there was any hook: systemctl reload ${name} (stops nothing), unless that was done since`,
   )

@@ -7,7 +7,16 @@ import {fileFacts, makeFolderOf, readNamed, removeFile} from '../../net/file/tex
 import {tryCommand} from '../../net/process/command.ts'
 import {type HookParts, type HookSettings, hookText} from './hook-text.ts'
 import {HOOK_KINDS, HOOK_PLACES, type HookKind, LIBVIRT_HOOK, libvirtFile} from './kinds.ts'
-import {daemonAdvice, type FoundHook, findHook, type HookRow, isAsMeant, lookAtHook, proxmoxUsers} from './look.ts'
+import {
+  daemonAdvice,
+  type FoundHook,
+  findHook,
+  type HookRow,
+  isAsMeant,
+  lastCalledMs,
+  lookAtHook,
+  proxmoxUsers,
+} from './look.ts'
 
 interface HookDocumentBase {
   readonly schema: 'gwswitch.hook/1'
@@ -67,7 +76,7 @@ const partsOf = (kind: HookKind, packaged: string): HookParts => {
   return {common: part('common'), own: part(kind)}
 }
 
-/** What a host has of libvirt; undefined if nothing. */
+/** What a host has of libvirt, as its daemon says; undefined if nothing. By sh(1), to which a program that is missing is a code. */
 async function libvirtVersion(): Promise<string | undefined> {
   for (const daemon of ['virtqemud', 'libvirtd']) {
     const {stdout, code} = await tryCommand('sh', ['-c', `exec ${daemon} --version`])
@@ -114,7 +123,6 @@ export async function installHook(order: HookOrder, settings: HookSettings): Pro
     replaceFile(file, text, {mode: 0o755})
   }
   const {platform, next} = HOOK_PLACES[kind]
-  const changedMs = kept ? fileFacts(file)!.changedMs : Date.now()
   return {
     ...{schema: 'gwswitch.hook/1', action: 'install', dryRun, kind, file, settings, text},
     done: kept ? 'kept' : 'written',
@@ -126,7 +134,7 @@ export async function installHook(order: HookOrder, settings: HookSettings): Pro
         ? ['VDSM has libvirt in its hands here: hook install ovirt is for that']
         : []),
     ],
-    next: [...next(file), ...(kind === 'libvirt' && !dryRun ? daemonAdvice({changedMs, calledMs: null}) : [])],
+    next: [...next(file), ...(kind === 'libvirt' && !dryRun ? daemonAdvice(lastCalledMs(kind)) : [])],
   }
 }
 

@@ -63,8 +63,8 @@ export async function openJournal(file: string, retention?: Retention): Promise<
         makeReady(database, file)
         return journalOn(database, file, retention)
       } catch (error) {
-        const {kind} = error as Partial<Failure>
-        throw kind === undefined && troubleOf(error) === undefined ? unwritten(error, file) : readable(error, file)
+        const isOther = (error as {errcode?: number}).errcode !== undefined && troubleOf(error) === undefined
+        throw isOther ? unwritten(error, file) : readable(error, file)
       }
     })
   } catch (error) {
@@ -132,21 +132,13 @@ function journalOn(database: DatabaseSync, file: string, retention?: Retention):
     try {
       return work()
     } catch (error) {
-      if (error instanceof Failure) throw error
+      if ((error as {errcode?: number}).errcode === undefined) throw error
       throw new Failure('runtime', `${unwritten(error, file).message}${after}`)
     }
   }
   return {
     ...readerOn(rows, file),
-    begin(order) {
-      const body: RunBody = {...order, user: userName(), process: processName()}
-      return runOn(
-        written(() => rows.begin(body, Date.now()), UNBEGUN),
-        rows,
-        file,
-        written,
-      )
-    },
+    begin: (order) => runOn({...order, user: userName(), process: processName()}, rows, file, written),
     reopen: (id) => runOn(id, rows, file, written),
     close: () => database.close(),
   }
@@ -154,30 +146,39 @@ function journalOn(database: DatabaseSync, file: string, retention?: Retention):
 
 const UNBEGUN = ': nothing was begun; --no-journal does without it'
 
+/** `of`: the id of a run, or one that is begun with the first thing that is written of it. */
 function runOn(
-  id: string,
+  of: string | RunBody,
   rows: JournalRows,
   file: string,
-  written: (work: () => void, after?: string) => void,
+  written: <T>(work: () => T, after?: string) => T,
 ): JournalFileRun {
+  let id = typeof of === 'string' ? of : undefined
   let count = 0
+  const known = (): string => (id ??= written(() => rows.begin(of, [], Date.now()), UNBEGUN))
   const plan = (bodies: readonly PlannedBody[]): number[] => {
     const numbers = bodies.map(() => ++count)
     const drafts = bodies.map((body, i): Draft => {
       const {name, mac} = body.vm
-      return {run: id, n: numbers[i]!, kind: 'planned', vm: name, mac, body}
+      return {n: numbers[i]!, kind: 'planned', vm: name, mac, body}
     })
-    written(() => rows.append(drafts, Date.now()), UNBEGUN)
+    written(() => {
+      if (id === undefined) id = rows.begin(of, drafts, Date.now())
+      else rows.append(id, drafts, Date.now())
+    }, UNBEGUN)
     return numbers
   }
   return {
-    ...{id, file},
+    get id() {
+      return known()
+    },
+    file,
     plan: (switches) => plan(switches.map(plannedOf)),
     planUndo: (body) => plan([body])[0]!,
     mark(marks) {
-      const drafts = marks.map((mark): Draft => ({run: id, n: mark.n, kind: mark.state, body: markBody(mark)}))
+      const drafts = marks.map((mark): Draft => ({n: mark.n, kind: mark.state, body: markBody(mark)}))
       const isBegun = marks.some(({state}) => state !== 'executing')
-      written(() => rows.append(drafts, Date.now()), isBegun ? '' : UNBEGUN)
+      written(() => rows.append(known(), drafts, Date.now()), isBegun ? '' : UNBEGUN)
     },
   }
 }

@@ -10,7 +10,7 @@ import {
 import type {DatabaseSync} from '../../net/file/sqlite.ts'
 import type {SwitchName, SwitchState} from './journal.ts'
 
-/** `record`: never changed. `half`: the switches that were begun and have not ended. */
+/** `record`: never changed once it is chained; `head`: the last one that is. `half`: the switches that were begun and have not ended. */
 export const SCHEMA = `
   CREATE TABLE head (seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
   INSERT INTO head VALUES (${CHAIN_START.seq}, '${CHAIN_START.hash}');
@@ -35,7 +35,7 @@ export interface Retention {
 }
 
 const DAY_MS = 86_400_000
-export const RETENTION: Retention = {switches: 10_000, ageMs: 365 * DAY_MS, youngMs: DAY_MS}
+const RETENTION: Retention = {switches: 10_000, ageMs: 365 * DAY_MS, youngMs: DAY_MS}
 
 /** How many records are written before it is looked whether some are to go. */
 const PRUNE_EVERY = 256
@@ -43,7 +43,7 @@ const PRUNE_EVERY = 256
 /** States of a switch that somebody has to see to the end. */
 const BEGUN: readonly string[] = ['executing', 'verified', 'guarding', 'rolling-back'] satisfies SwitchState[]
 
-export type Draft = Pick<ChainRecord, 'run' | 'n' | 'kind'> & {
+export type Draft = Pick<ChainRecord, 'n' | 'kind'> & {
   readonly vm?: string
   readonly mac?: string
   readonly body: unknown
@@ -56,10 +56,13 @@ export interface Choice {
 }
 
 export interface JournalRows {
-  /** On disk when it returns, all of them or none. */
-  append(drafts: readonly Draft[], atMs: number): void
-  /** Begins a run: on disk with what is appended next. The id that it was given. */
-  begin(body: unknown, atMs: number): string
+  /** Records of a run: on disk when it returns, all of them or none, and chained. */
+  append(run: string, drafts: readonly Draft[], atMs: number): void
+  /**
+   * Begins a run, and has the first records of it: on disk when it returns. They are chained with what comes next. The id
+   * that it was given.
+   */
+  begin(body: unknown, drafts: readonly Draft[], atMs: number): string
   /** The last switches that were chosen, oldest first. */
   last(choice: Choice, limit: number): readonly SwitchName[]
   half(): readonly SwitchName[]
@@ -79,28 +82,22 @@ export function journalRows(database: DatabaseSync, retention: Retention = RETEN
   let checked = 0
   return {
     ...reading,
-    append(drafts, atMs) {
+    append(run, drafts, atMs) {
       transaction(database, 'IMMEDIATE', () => {
-        for (const draft of drafts) writing.add({vm: null, mac: null, ...draft, atMs, body: JSON.stringify(draft.body)})
+        for (const draft of drafts) writing.add(run, draft, atMs)
+        writing.chain()
       })
       const {seq} = reading.head()
       if (Math.floor(seq / PRUNE_EVERY) === checked) return
       checked = Math.floor(seq / PRUNE_EVERY)
       transaction(database, 'IMMEDIATE', () => writing.prune(retention, atMs))
     },
-    begin(body, atMs) {
-      // A run of which nothing is planned need not outlive a power cut.
-      database.exec('PRAGMA synchronous = NORMAL')
-      try {
-        return transaction(database, 'IMMEDIATE', () => {
-          const run = runId(reading.lastRun(), atMs)
-          writing.add({run, n: 0, kind: 'begun', vm: null, mac: null, atMs, body: JSON.stringify(body)})
-          return run
-        })
-      } finally {
-        database.exec('PRAGMA synchronous = FULL')
-      }
-    },
+    begin: (body, drafts, atMs) =>
+      transaction(database, 'IMMEDIATE', () => {
+        const run = runId(reading.lastRun(), atMs)
+        for (const draft of [{n: 0, kind: 'begun', body}, ...drafts]) writing.add(run, draft, atMs)
+        return run
+      }),
   }
 }
 
@@ -121,7 +118,7 @@ function transaction<T>(database: DatabaseSync, kind: 'IMMEDIATE' | 'DEFERRED', 
 }
 
 function readingIn(database: DatabaseSync) {
-  const all = database.prepare('SELECT * FROM record ORDER BY seq')
+  const chained = database.prepare('SELECT * FROM record WHERE seq <= ? ORDER BY seq')
   const ofOne = database.prepare('SELECT * FROM record WHERE run = ? AND n = ? ORDER BY seq')
   const heads = database.prepare('SELECT seq, hash FROM head')
   const halves = database.prepare('SELECT run, n FROM half ORDER BY run, n')
@@ -156,13 +153,18 @@ function readingIn(database: DatabaseSync) {
       transaction(database, 'DEFERRED', () => {
         const last = pruned.get() as {body: string} | undefined
         const start = last === undefined ? CHAIN_START : (JSON.parse(last.body) as ChainPlace)
-        return checkChain(all.iterate() as Iterable<unknown> as Iterable<ChainRecord>, start, head())
+        const {seq, hash} = head()
+        return checkChain(chained.iterate(seq) as Iterable<unknown> as Iterable<ChainRecord>, start, {seq, hash})
       }),
   }
 }
 
 function writingIn(database: DatabaseSync, {head}: {head(): ChainPlace}) {
-  const insert = database.prepare('INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  // Above what is chained also where somebody took the last records away.
+  const insert = database.prepare(`INSERT INTO record
+    SELECT max((SELECT seq FROM head), coalesce((SELECT max(seq) FROM record), 0)) + 1, ?, ?, ?, ?, ?, ?, ?, ''`)
+  const setHash = database.prepare('UPDATE record SET hash = ? WHERE seq = ?')
+  const unchained = database.prepare('SELECT * FROM record WHERE seq > ? ORDER BY seq')
   const setHead = database.prepare('UPDATE head SET seq = ?, hash = ?')
   const begin = database.prepare('INSERT OR IGNORE INTO half VALUES (?, ?)')
   const end = database.prepare('DELETE FROM half WHERE run = ? AND n = ?')
@@ -181,25 +183,33 @@ function writingIn(database: DatabaseSync, {head}: {head(): ChainPlace}) {
     )) AS seq`)
   const drop = database.prepare('DELETE FROM record WHERE seq <= ?')
 
-  function add(draft: Omit<ChainRecord, 'seq' | 'hash'>): void {
-    const last = head()
-    const record = {...draft, seq: last.seq + 1}
-    const {seq, run, n, atMs, kind, vm, mac, body} = record
-    const hash = chainHash(last.hash, record)
-    insert.run(seq, run, n, atMs, kind, vm, mac, body, hash)
-    setHead.run(seq, hash)
+  function insertRecord({run, n, atMs, kind, vm, mac, body}: Omit<ChainRecord, 'seq' | 'hash'>): void {
+    insert.run(run, n, atMs, kind, vm, mac, body)
     if (kind === 'ended') end.run(run, n)
     else if (BEGUN.includes(kind)) begin.run(run, n)
   }
+  const add = (run: string, {n, kind, body, vm, mac}: Draft, atMs: number): void =>
+    insertRecord({run, n, atMs, kind, vm: vm ?? null, mac: mac ?? null, body: JSON.stringify(body)})
+  /** Chains what is not yet. */
+  function chain(): void {
+    let {seq, hash} = head()
+    for (const record of unchained.all(seq) as unknown as ChainRecord[]) {
+      hash = chainHash(hash, record)
+      seq = record.seq
+      setHash.run(hash, seq)
+    }
+    setHead.run(seq, hash)
+  }
   /** What is unfinished is written once more, behind all others: only whole beginnings of the chain can go. */
   function prune({switches, ageMs, youngMs}: Retention, nowMs: number): void {
+    chain()
     const {seq} = cuts.get(nowMs - ageMs, switches, nowMs - youngMs) as {seq: number}
     const cut = atCut.get(seq) as ChainRecord | undefined
     if (cut === undefined) return
-    for (const kept of [...ofRuns.all(seq), ...ofHalf.all(seq)] as unknown as ChainRecord[]) add(kept)
-    const body = JSON.stringify({seq, hash: cut.hash})
-    add({run: '', n: 0, kind: 'pruned', vm: null, mac: null, atMs: nowMs, body})
+    for (const kept of [...ofRuns.all(seq), ...ofHalf.all(seq)] as unknown as ChainRecord[]) insertRecord(kept)
+    add('', {n: 0, kind: 'pruned', body: {seq, hash: cut.hash}}, nowMs)
+    chain()
     drop.run(seq)
   }
-  return {add, prune}
+  return {add, chain, prune}
 }

@@ -20,7 +20,7 @@ export interface ResumeDocument {
 }
 
 /** The order that is carried out anew for a switch of a run. */
-export const orderFor = ({vm, to}: JournalEntry, {options}: RunBody): SwitchOrder => ({
+const orderFor = ({vm, to}: JournalEntry, {options}: RunBody): SwitchOrder => ({
   strategies: [],
   ...(options as Partial<SwitchOrder> | undefined),
   ...{vm: vm.name, to: to.name},

@@ -20,7 +20,7 @@ import {
   switchDocument,
 } from './switch-document.ts'
 
-export {type DocumentError, type Prepared, plannedSwitch, type SwitchDocument} from './switch-document.ts'
+export {type Prepared, plannedSwitch, type SwitchDocument} from './switch-document.ts'
 
 export interface SwitchOrder extends StrategyOptions {
   readonly vm: string
@@ -140,10 +140,11 @@ export interface GuardOrder {
   readonly journal?: {readonly file: string; readonly run: string; readonly n: number} | undefined
 }
 
-/** A switch as it was written down: its run, and its number there. */
+/** Where a switch is written down. */
 export interface Journaled {
   readonly run: JournalRun
-  readonly n: number
+  /** Its number in the run, if it was planned already. */
+  readonly n?: number | undefined
   /** Told of what could not be written when it was too late to leave the switch alone. */
   onTrouble(error: Error): void
 }
@@ -158,7 +159,9 @@ export interface PerformOptions {
   readonly acceptUnverified?: boolean | undefined
   /** File in which the guard writes down what it did. */
   readonly audit?: string | undefined
-  /** It was written down as planned; undefined: nothing of it is. */
+  /** It has just arrived, and its new gateway was asked a moment ago: see `CarryOutOptions`. */
+  readonly atOnce?: boolean | undefined
+  /** Where it is written down, before the look; undefined: nowhere. */
   readonly journal?: Journaled | undefined
   /** Hold it on its new gateway once verified, for as long as the plan says. */
   readonly hold?: boolean | undefined
@@ -168,7 +171,7 @@ export interface PerformOptions {
 
 /**
  * Carries the plan out, verifies it and takes it back if the network does not agree. Whatever happens after the look began
- * is in the document.
+ * is in the document. @throws Failure `runtime` if it cannot be written down: nothing is begun then.
  */
 export async function performSwitch(
   prepared: Prepared,
@@ -176,13 +179,16 @@ export async function performSwitch(
   options: PerformOptions,
 ): Promise<SwitchDocument> {
   const {strategy, plan: planned, switchover} = prepared
-  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit} = options
-  const journal = options.journal && marking(options.journal)
+  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit, atOnce} = options
+  const journal = options.journal && marking(options.journal, prepared)
   const outcome = await carryOut(strategy, planned, world, {
-    ...{signal, acceptUnverified, onEvent, hold},
-    async arm(plan) {
+    ...{signal, acceptUnverified, onEvent, hold, atOnce},
+    async arm(plan, urgent) {
       const order = {strategy: strategy.name, plan, vm: switchover.vm.name, audit}
-      await deadMan.arm({...order, ...(journal && {journal: journal.place})} satisfies GuardOrder)
+      const kept = deadMan.arm({...order, ...(journal && {journal: journal.place})} satisfies GuardOrder)
+      // In the pipe of a guard that runs it outlives us; that it is taken out there is waited for the next time.
+      if (urgent && deadMan.pid !== undefined) kept.catch(() => {})
+      else await kept
       journal?.begun(plan, deadMan.pid)
     },
     disarm: () => deadMan.disarm(),
@@ -201,7 +207,8 @@ export async function performSwitch(
 type MarkOf<M> = M extends unknown ? Omit<M, 'n'> : never
 
 /** How far it has come, in the journal. Once the VM was told, nothing there keeps a switch from its proof. */
-function marking({run, n, onTrouble}: Journaled) {
+function marking({run, onTrouble, ...planned}: Journaled, prepared: Prepared) {
+  const n = planned.n ?? run.plan([prepared])[0]!
   return {
     place: run.file === undefined ? undefined : {file: run.file, run: run.id, n},
     begun: (plan: unknown, guard: number | undefined): void => run.mark([{n, state: 'executing', plan, guard}]),

@@ -5,13 +5,13 @@ import type {Movement} from '../../domain/movement/movement.ts'
 import {ANNOUNCEMENTS} from '../../net/packet/bpf.ts'
 import type {ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import type {Mac} from '../../wire/address.ts'
+import {type Mac, macText} from '../../wire/address.ts'
 import {parseArp} from '../../wire/arp.ts'
 import {ifWellFormed} from '../../wire/error.ts'
 import {ETHERTYPE_RARP, parseEthernet} from '../../wire/ethernet.ts'
 import {makeBell} from '../bell.ts'
 import {arrivalPorts, type PortsQuestion, type WatchedPort} from './arrival-ports.ts'
-import {type Heard, type KnownVms, whereabouts} from './whereabouts.ts'
+import {type Heard, type KnownVms, minds, whereabouts} from './whereabouts.ts'
 
 export interface ArrivalsRequest extends KnownVms {
   /** Names and patterns of ports, `vnet*`, those that appear later too; a bridge means its ports that lead to VMs. */
@@ -53,7 +53,7 @@ export async function watchArrivals(
   const ending = new AbortController()
   const nowMs = (): number => Number(world.monotonic()) / 1e6
   const known = whereabouts(request, {
-    ...{world, onMovement, signal: ending.signal},
+    ...{world, log, onMovement, signal: ending.signal},
     onDispute: (dispute) => stage.onDispute?.(dispute),
   })
   const looking = makeBell(world)
@@ -63,6 +63,7 @@ export async function watchArrivals(
   let waiting: Heard[] = []
   let lost = false
 
+  const isOfInterest = (mac: Mac): boolean => known.isOfInterest(mac) || others.has(mac)
   const hear = (heard: Heard): void => {
     if (!ports.isKnown(heard.index)) {
       if (waiting.length < WAITING) waiting.push(heard)
@@ -76,6 +77,7 @@ export async function watchArrivals(
     known.heard(heard, ports)
   }
   const onFrame = (frame: ReceivedFrame): void => {
+    if (!isOfInterest(sourceOf(frame.bytes)) && !minds(request)) return
     const agoMs = Number(world.now() - frame.timestampNs) / 1e6
     const heard = readAnnouncement(frame)
     if (heard) hear({...heard, index: frame.interfaceIndex ?? 0, atMs: nowMs() - Math.max(0, agoMs)})
@@ -105,8 +107,7 @@ export async function watchArrivals(
     await world.hearEverywhere?.(ANNOUNCEMENTS, onFrame),
     await world.learnedChanges?.(
       ({mac, interfaceIndex: index, vlan}) => {
-        if (known.isOfInterest(mac) || others.has(mac))
-          hear({mac, sign: 'fdb', ip: undefined, index, vlan, atMs: nowMs()})
+        if (isOfInterest(mac)) hear({mac, sign: 'fdb', ip: undefined, index, vlan, atMs: nowMs()})
       },
       () => {
         lost = true
@@ -176,8 +177,11 @@ function tellPorts(before: readonly WatchedPort[], now: readonly WatchedPort[], 
   if (gone.length > 0) log(`gone: ${names(gone)}`)
 }
 
-/** @internal */
-export function readAnnouncement({bytes}: ReceivedFrame): Omit<Heard, 'index' | 'atMs'> | undefined {
+/** Of a frame of at least a header's length, as the filter lets through. */
+const sourceOf = (bytes: Uint8Array): Mac =>
+  macText((bytes[6]! << 8) | bytes[7]!, ((bytes[8]! << 24) | (bytes[9]! << 16) | (bytes[10]! << 8) | bytes[11]!) >>> 0)
+
+function readAnnouncement({bytes}: ReceivedFrame): Omit<Heard, 'index' | 'atMs'> | undefined {
   return ifWellFormed(() => {
     const {source: mac, etherType, vlan, payload} = parseEthernet(bytes)
     // A priority tag alone is no VLAN.

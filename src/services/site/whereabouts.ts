@@ -1,4 +1,6 @@
 // Where each VM is by what was seen of it: one state a VM, and its clock.
+
+import {tokenBucket} from '../../domain/agent/token-bucket.ts'
 import type {Inventory, Vm} from '../../domain/inventory/site.ts'
 import {
   type ArrivalEvent,
@@ -23,6 +25,8 @@ export interface KnownVms {
   readonly inventory: Inventory | undefined
   /** The site where a VM was last known to be; undefined, and by default: what the inventory says. */
   readonly siteOf?: (mac: Mac) => string | undefined
+  /** Tell of MACs that the inventory does not know, too. Default: only where there is no inventory. */
+  readonly strangers?: boolean
   readonly limits?: ArrivalLimits
 }
 
@@ -45,10 +49,14 @@ export interface WhereaboutsStage {
   readonly signal: AbortSignal
   onMovement(movement: Movement): void
   onDispute(dispute: Dispute): void
+  log(line: string): void
 }
 
 /** MACs of nobody's that are remembered. */
 const STRANGERS = 1024
+/** New ones that are told of; and between two words that there are more, ms. */
+const NEW_STRANGERS = {perSecond: 10, atOnce: 200}
+const MORE_EVERY_MS = 60_000
 
 interface Entry {
   /** Undefined: nobody's. */
@@ -97,6 +105,18 @@ export function whereabouts(first: KnownVms, stage: WhereaboutsStage) {
     entries.set(vm.name, entry)
     return entry
   }
+  const admission = tokenBucket(NEW_STRANGERS.perSecond, NEW_STRANGERS.atOnce)
+  let saidMs = Number.NEGATIVE_INFINITY
+  /** Anybody can make up MACs, as many as a port carries. */
+  const isAdmitted = (): boolean => {
+    const atMs = nowMs()
+    if (admission.take(atMs)) return true
+    if (atMs - saidMs > MORE_EVERY_MS) {
+      saidMs = atMs
+      stage.log('more MACs that nobody knows announce themselves than are told of')
+    }
+    return false
+  }
   /** The one that was heard longest ago is forgotten. */
   const strangerOf = (mac: Mac): Entry => {
     const entry = strangers.get(mac) ?? {vm: undefined, state: unseen({mac, vm: null}, undefined), ticking: false}
@@ -117,10 +137,11 @@ export function whereabouts(first: KnownVms, stage: WhereaboutsStage) {
         const sign = said === 'arp' && ip !== vm.ip ? 'frame' : said
         if (side !== undefined) apply(entryOf(vm), {...seen, side, sign})
       }
-      if (vms.has(mac)) return
+      if (vms.has(mac) || !minds(request)) return
       const side = ports.sideOf(index, undefined, false)
       const isNew = side === 'local' && (said === 'rarp' || said === 'arp') && !isGateway(mac, request)
-      if (side !== undefined && (isNew || strangers.has(mac))) apply(strangerOf(mac), {...seen, side, sign: said})
+      if (side !== undefined && (strangers.has(mac) || (isNew && isAdmitted())))
+        apply(strangerOf(mac), {...seen, side, sign: said})
     },
     portsChanged(before: readonly WatchedPort[], now: readonly WatchedPort[]): void {
       const atMs = nowMs()
@@ -147,6 +168,9 @@ export function whereabouts(first: KnownVms, stage: WhereaboutsStage) {
     },
   }
 }
+
+/** Whether strangers are told of. */
+export const minds = ({strangers, inventory}: KnownVms): boolean => strangers ?? inventory === undefined
 
 const byMac = ({inventory}: KnownVms): ReadonlyMap<Mac, readonly Vm[]> =>
   Map.groupBy(inventory?.vms ?? [], ({mac}) => mac)
