@@ -93,12 +93,17 @@ export async function askInit(
   })
 }
 
-/** The ports of the bridges at which gateways were heard, with the gateways behind them. */
-const portsAsked = (gateways: readonly DraftGateway[], {portsOf}: DraftChoices): Choice[] =>
-  [...portsOf.values()].flat().map((port) => {
-    const behind = gateways.filter((gateway) => gateway.port === port).map(({ip}) => ip)
-    return {name: behind.length === 0 ? port : `${port}  gateway ${behind.join(', ')}`, value: port}
-  })
+/** The ports of the bridges at which gateways were heard; those that have one behind them first. */
+const portsAsked = (gateways: readonly DraftGateway[], {portsOf}: DraftChoices): Choice[] => {
+  const behind = (port: string): string[] => gateways.filter((each) => each.port === port).map(({ip}) => ip)
+  return [...portsOf.values()]
+    .flat()
+    .toSorted((a, b) => behind(b).length - behind(a).length)
+    .map((port) => ({
+      name: behind(port).length === 0 ? port : `${port}  gateway ${behind(port).join(', ')}`,
+      value: port,
+    }))
+}
 
 type Inquirer = typeof import('inquirer')['default']
 interface Choice {

@@ -65,20 +65,7 @@ function segmentLines({name, prefix, prefixBy, vlan, ports, gateways, notes}: Dr
   ]
 }
 
-function gatewayLines({
-  name,
-  site,
-  siteBy,
-  kind,
-  ip,
-  mac,
-  ownIp,
-  ip6,
-  ra,
-  port,
-  seen,
-  because,
-}: DraftGateway): string[] {
+function gatewayLines({name, site, siteBy, kind, ip, mac, ownIp, ip6, ra, port, because}: DraftGateway): string[] {
   const place = {
     port: port === null ? 'seen: on this host' : `seen: behind ${port}`,
     given: 'given',
@@ -92,7 +79,7 @@ function gatewayLines({
   ]
   return [
     ...comments(
-      [`${KIND[kind]}; site ${place}`, ...because.map((line) => `${seen ? 'seen' : 'guessed'}: ${line}`)],
+      [`${KIND[kind]}; site ${place}`, ...because.map((each) => `${each.seen ? 'seen' : 'guessed'}: ${each.text}`)],
       '      ',
     ),
     `      - { ${keys.join(', ')} }`,

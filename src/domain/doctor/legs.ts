@@ -9,7 +9,7 @@ export interface Leg {
   readonly interface: DoctorInterface
 }
 
-/** By the gateway's MAC on an interface here, else by its address (a virtual MAC is on another interface, or none). */
+/** By the gateway's MAC on an interface here, else by the address that it alone has (a virtual MAC is on no interface, or another). */
 export function legsOf({interfaces, inventory}: Pick<DoctorFacts, 'interfaces' | 'inventory'>): readonly Leg[] {
   const known = inventory?.inventory
   if (!known) return []
@@ -17,13 +17,16 @@ export function legsOf({interfaces, inventory}: Pick<DoctorFacts, 'interfaces' |
   return allGateways(known).flatMap((gateway) => {
     const segment = known.segments.find(({name}) => name === gateway.segment)!
     const on = candidates.filter(({addresses}) => addresses.some(({ip}) => prefixContains(segment.prefix, ip)))
-    const found = on.find(({mac}) => mac === gateway.mac) ?? on.find((each) => hasOwn(each, gateway))
+    const found = on.find(({mac}) => mac === gateway.mac) ?? on.find((each) => hasOwn(each, gateway, segment))
     return found ? [{gateway, interface: found}] : []
   })
 }
 
-const hasOwn = ({addresses}: DoctorInterface, {ip, ownIp}: Gateway): boolean =>
-  addresses.some((address) => address.ip === (ownIp ?? ip))
+function hasOwn({addresses}: DoctorInterface, {name, ip, ownIp}: Gateway, {gateways}: Segment): boolean {
+  const shared = gateways.some((other) => other.name !== name && other.ip === ip)
+  const own = ownIp ?? (shared ? undefined : ip)
+  return addresses.some((address) => address.ip === own)
+}
 
 /** The segments that this host has an address on, and by which interfaces. */
 export function stationsOf({interfaces, inventory}: Pick<DoctorFacts, 'interfaces' | 'inventory'>): readonly {

@@ -121,7 +121,8 @@ function placeGateways(routers: readonly Router[], lan: Lan, choices: DraftChoic
   for (const [i, router] of routers.entries()) {
     const known = sides[i]!
     const sites = known.length > 0 ? known : [hasSides(lan, choices) ? choices.site.name : lonely[i]!]
-    const siteBy: SiteBy = known.length > 0 ? 'port' : routers.length === 1 && choices.site.given ? 'given' : 'guess'
+    const alone = routers.length === 1 && choices.site.given && !hasSides(lan, choices)
+    const siteBy: SiteBy = known.length > 0 ? 'port' : alone ? 'given' : 'guess'
     for (const site of sites) {
       const twin = placed.find((other) => other.ip === router.ip && other.site === site)
       if (twin) notes.push(`seen: ${router.station.mac} answers for ${router.ip} too, on the same side as ${twin.mac}`)
@@ -155,7 +156,10 @@ function gatewayAt(router: Router, site: string, siteBy: SiteBy, several: boolea
     ra: advertised ? {lifetime: Math.min(9000, advertised.lifetime), preference: advertised.preference} : null,
     port: [...station.ports][0] ?? null,
     seen,
-    because: [...because, ...(group ? [`the virtual MAC of ${group.protocol} group ${group.group}`] : [])],
+    because: [
+      ...because,
+      ...(group ? [{seen: true, text: `the virtual MAC of ${group.protocol} group ${group.group}`}] : []),
+    ],
   }
 }
 

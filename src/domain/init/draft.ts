@@ -13,6 +13,13 @@ export type SiteBy = 'given' | 'port' | 'guess'
  */
 export type DraftGatewayKind = 'own' | 'shared' | 'fhrp' | 'anycast'
 
+/** Why something is taken for a gateway. */
+export interface Because {
+  /** False: a guess. */
+  readonly seen: boolean
+  readonly text: string
+}
+
 export interface DraftGateway {
   readonly name: string
   readonly site: string
@@ -27,8 +34,7 @@ export interface DraftGateway {
   readonly port: string | null
   /** False: only its address looks like a gateway's. */
   readonly seen: boolean
-  /** What was seen of it, one line a piece. */
-  readonly because: readonly string[]
+  readonly because: readonly Because[]
 }
 
 export interface DraftVm {

@@ -5,7 +5,7 @@ import type {Ipv6} from '../../wire/ipv6-address.ts'
 import type {Heard, HeardAdvertisement, HeardOffer} from './heard.ts'
 
 /** Stations of one LAN, LANs, and entries of one kind a station, that are written down; what comes after is counted. */
-const MOST_STATIONS = 4096
+const MOST_STATIONS = 2048
 const MOST_LANS = 64
 const MOST_ENTRIES = 64
 

@@ -25,6 +25,8 @@ export type Asked = Map<string, {times: number; atMs: number}>
 
 const TIMES = 2
 const AGAIN_MS = 1500
+/** Stations among which one is looked for in whose name to ask. */
+const SOURCES = 64
 /** Where routers usually are: first and last addresses of a prefix. A first-hop pair has three of them. */
 const USUAL = [1, 2, 3, -2, -3, -4]
 
@@ -66,8 +68,9 @@ function* questionsOf(book: Notebook, plan: AskPlan): Iterable<readonly [string,
     for (const {prefix} of prefixesOf(lan, plan.known)) {
       for (const ip of usualAddresses(prefix)) yield [`arp ${where} ${ip}`, {...at, kind: 'arp', ip}]
       for (const ip of addressesWanted(lan, prefix)) yield [`arp ${where} ${ip}`, {...at, kind: 'arp', ip}]
+      const sources = [...lan.stations.values()].filter((each) => !each.self && isOn(each, prefix)).slice(0, SOURCES)
       for (const station of lan.stations.values()) {
-        const source = echoSource(lan, station, prefix, plan)
+        const source = echoSource(lan, station, sources, prefix, plan)
         if (source !== undefined)
           yield [`echo ${where} ${station.mac} ${source}`, {...at, kind: 'echo', mac: station.mac, source}]
       }
@@ -76,6 +79,8 @@ function* questionsOf(book: Notebook, plan: AskPlan): Iterable<readonly [string,
       for (const ip of addressesOf(prefix, plan.sweep)) yield [`arp ${where} ${ip}`, {...at, kind: 'arp', ip}]
   }
 }
+
+const isOn = ({ips}: Station, prefix: Prefix): boolean => [...ips].some((ip) => prefixContains(prefix, ip))
 
 /** Addresses that somebody asked for, spoke for or sent from: several may answer, or others than were heard. */
 const addressesWanted = (lan: Lan, prefix: Prefix): readonly Ipv4[] =>
@@ -90,15 +95,22 @@ const addressesWanted = (lan: Lan, prefix: Prefix): readonly Ipv4[] =>
  * Whose address an echo to a station bears; undefined: none would tell. A router sends its answer there, which must pass by:
  * so it is one that is behind another port. It drops what it has not asked for.
  */
-function echoSource(lan: Lan, target: Station, prefix: Prefix, {ownIps}: AskPlan): Ipv4 | undefined {
-  const on = (station: Station): Ipv4[] => [...station.ips].filter((ip) => prefixContains(prefix, ip))
-  if (target.self || on(target).length === 0) return undefined
+function echoSource(
+  lan: Lan,
+  target: Station,
+  sources: readonly Station[],
+  prefix: Prefix,
+  {ownIps}: AskPlan,
+): Ipv4 | undefined {
+  if (target.self || !isOn(target, prefix)) return undefined
   const own = ownIps.get(lan.interfaceName)
   if (own !== undefined && prefixContains(prefix, own)) return own
-  const apart = [...lan.stations.values()].filter(
-    (station) => station !== target && !station.self && [...station.ports].every((port) => !target.ports.has(port)),
+  const apart = sources.filter(
+    (station) => station !== target && [...station.ports].every((port) => !target.ports.has(port)),
   )
-  const ips = apart.flatMap(on).filter((ip) => !target.ips.has(ip))
+  const ips = apart
+    .flatMap((station) => [...station.ips])
+    .filter((ip) => prefixContains(prefix, ip) && !target.ips.has(ip))
   const usual = usualAddresses(prefix)
   return ips.find((ip) => !usual.includes(ip)) ?? ips[0]
 }

@@ -1,7 +1,7 @@
 // Which stations of a LAN are gateways of a prefix, and what says so.
 import {type Ipv4, type Mac, type Prefix, prefixContains} from '../../wire/address.ts'
 import {virtualMacProtocol} from '../filter/fhrp.ts'
-import type {DraftGatewayKind} from './draft.ts'
+import type {Because, DraftGatewayKind} from './draft.ts'
 import type {Lan, Station} from './notebook.ts'
 import {usualAddresses} from './questions.ts'
 
@@ -11,7 +11,7 @@ export interface Router {
   readonly ip: Ipv4
   readonly ownIp: Ipv4 | undefined
   readonly seen: boolean
-  readonly because: readonly string[]
+  readonly because: readonly Because[]
 }
 
 /** `prefixes` are all of the LAN's: what lies in none of them is elsewhere. */
@@ -22,8 +22,8 @@ export function routersOf(lan: Lan, prefix: Prefix, prefixes: readonly Prefix[])
     const because = evidenceOf(station, lan, prefix, isElsewhere)
     const guess = ips.find((ip) => isEnd(ip, prefix))
     if (ips.length === 0 || (because.length === 0 && guess === undefined)) return []
-    const guessed = `it has the address ${guess}, where gateways usually are`
-    return [{station, ips, seen: because.length > 0, because: because.length > 0 ? because : [guessed]}]
+    const guessed = {seen: false, text: `it has the address ${guess}, where gateways usually are`}
+    return [{station, ips, seen: because.length > 0, because: because.length > 0 ? because.map(asSeen) : [guessed]}]
   })
   const routers = found.map((each) => {
     const virtual = virtualIps(each.station, lan)
@@ -33,13 +33,15 @@ export function routersOf(lan: Lan, prefix: Prefix, prefixes: readonly Prefix[])
     const ownIp = kind === 'own' ? undefined : ownAddress(each.station, ip, each.ips, shared)
     const together = kind === 'shared' ? [`${countOf(found, ip)} MACs answer for ${ip}`] : []
     const others = each.ips.filter((other) => other !== ip && other !== ownIp)
-    const more = others.length > 0 && each.seen ? [`it has ${others.join(', ')} too`] : []
-    return {...each, kind, ip, ownIp, because: [...each.because, ...together, ...more]}
+    const more = others.length > 0 ? [`it has ${others.join(', ')} too`] : []
+    return {...each, kind, ip, ownIp, because: [...each.because, ...[...together, ...more].map(asSeen)]}
   })
   // A router with a virtual MAC answers for its own address by its own MAC: one router, not two.
   const owned = new Set(routers.filter(({station}) => virtualMacProtocol(station.mac)).map(({ownIp}) => ownIp))
   return routers.filter(({ip}) => !owned.has(ip)).sort((a, b) => (a.ip + a.station.mac < b.ip + b.station.mac ? -1 : 1))
 }
+
+const asSeen = (text: string): Because => ({seen: true, text})
 
 export const addressesIn = ({ips}: Station, prefix: Prefix): readonly Ipv4[] =>
   [...ips].filter((ip) => prefixContains(prefix, ip)).sort()
