@@ -60,7 +60,7 @@ const only = (interfaces: readonly DoctorInterface[], changes: Partial<DoctorFac
   facts({interfaces, ...changes})
 const all = facts().all
 
-type Row = readonly [
+type Row = [
   what: string,
   of: DoctorFacts,
   exit: number,
@@ -241,7 +241,7 @@ const TABLE: readonly Row[] = [
 ]
 
 describe('doctor', () => {
-  it.each(TABLE)('%s', (_, of, exit, ...found) => {
+  it.each<Row>([...TABLE])('%s', (_, of, exit, ...found) => {
     const findings = findingsOf(of)
     const bad = findings.filter(({level}) => level !== 'fine')
     expect(bad.map(({code, mend}) => [code, mend])).toEqual(found)

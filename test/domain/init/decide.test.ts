@@ -65,12 +65,7 @@ const gateways = (found: Notebook, chosen = choices()) =>
     ),
   )[0]
 
-type Row = readonly [
-  what: string,
-  found: Notebook,
-  want: readonly string[] | undefined,
-  chosen?: DraftChoices | undefined,
-]
+type Row = [what: string, found: Notebook, want: readonly string[] | undefined, chosen?: DraftChoices | undefined]
 const TABLE: readonly Row[] = [
   [
     'an address where gateways usually are is a guess',
@@ -165,7 +160,7 @@ const TABLE: readonly Row[] = [
 const TAKEN = TABLE.filter(([, , want]) => want !== undefined)
 
 describe('a draft of what was heard', () => {
-  it.each<Row>(TABLE)('%s', (_, found, want, chosen) => expect(gateways(found, chosen)).toEqual(want))
+  it.each<Row>([...TABLE])('%s', (_, found, want, chosen) => expect(gateways(found, chosen)).toEqual(want))
 
   it.each<Row>(TAKEN)('%s: and the inventory takes it', (_, found, want, chosen = choices()) => {
     const text = inventoryDraftText(draftOf(found, [], chosen), {
