@@ -69,8 +69,8 @@ const BITS: Readonly<Record<Capability, bigint>> = {
   ...{CAP_NET_BIND_SERVICE: 10n, CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n, CAP_SYS_ADMIN: 21n},
 }
 
-/** The effective ones (proc_pid_status(5)). @internal */
-export function heldCapabilities(status: string): ReadonlySet<Capability> {
+/** The effective ones (proc_pid_status(5)). */
+function heldCapabilities(status: string): ReadonlySet<Capability> {
   const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
   return new Set(CAPABILITIES.filter((name) => (mask >> BITS[name]) & 1n))
 }

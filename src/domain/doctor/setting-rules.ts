@@ -8,7 +8,7 @@ const LOCKTIME = 100
 const LOOSE = 2
 
 /** `sysctl -w`; a dot in the name of an interface would be a step. */
-export const sysctl = (settings: readonly (readonly [path: string, value: number])[]): string =>
+const sysctl = (settings: readonly (readonly [path: string, value: number])[]): string =>
   `sysctl -w ${settings.map(([path, value]) => `${path.includes('.') ? path : path.replaceAll('/', '.')}=${value}`).join(' ')}`
 
 const conf = (name: string, setting: string): string => `net/ipv4/conf/${name}/${setting}`
