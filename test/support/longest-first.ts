@@ -32,6 +32,7 @@ const LONG = [
   'peers/arp-stability',
   'peers/agent-standing',
   'peers/proof-kill',
+  'peers/init',
   'peers/who',
   'e2e/agent-notify',
   'e2e/trace-vantage',

@@ -13,7 +13,8 @@ import {hint} from '../suggest.ts'
 import type {Path, Problem} from '../yaml-file.ts'
 import {findSegment, findSite, type Inventory, machineOf, type Segment, type Vm} from './site.ts'
 
-const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/
+/** What may name a site, a segment, a gateway or a VM. */
+export const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/
 
 /** Everything that contradicts something else. */
 export function checkInventory(inventory: Inventory): readonly Problem[] {

@@ -1,6 +1,7 @@
 // Who looks at frames of strangers: probes, guards, the DHCP client's watch. They may see anything.
 import {readRequest} from '../../../src/domain/dhcp/request.ts'
 import {shimFrame} from '../../../src/domain/dhcp/shim-frame.ts'
+import {hear} from '../../../src/domain/init/heard.ts'
 import {CODECS} from '../../../src/probe/trace/codecs.ts'
 import {readEchoAnswer} from '../../../src/probe/trace/echo-probe.ts'
 import {readSighting} from '../../../src/probe/vm-watch.ts'
@@ -9,9 +10,11 @@ import {readClientSighting} from '../../../src/strategies/dhcp/client-watch.ts'
 import {readClientSighting6} from '../../../src/strategies/dhcp/client-watch6.ts'
 import {parseDhcp} from '../../../src/wire/dhcp.ts'
 import {parseEthernetHeader} from '../../../src/wire/ethernet.ts'
+import {parseHsrp, parseVrrp} from '../../../src/wire/fhrp-hello.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {viewPacket} from '../../../src/wire/packet-view.ts'
 import {udpPayloadOf} from '../../support/captures.ts'
+import {HSRP, VRRP2, VRRP3} from '../../support/fhrp-hellos.ts'
 import {FRAMES, partsOf} from '../corpus.ts'
 import {repairFrame} from '../repair.ts'
 import {ofBytes, type Target} from '../target.ts'
@@ -72,6 +75,9 @@ export const LOOKERS: readonly Target[] = [
   ofFrames('claim', (bytes) => [readClaim(bytes, '10.0.0.1'), readClaim(bytes, 'fe80::1'), readRouterClaim(bytes)]),
   ofFrames('dhcp sighting', (bytes) => [readClientSighting(received(bytes)), readClientSighting(received(bytes), 10)]),
   ofFrames('dhcpv6 sighting', (bytes) => readClientSighting6(received(bytes))),
+  ofFrames('what init hears', hear),
+  ofBytes({name: 'vrrp hello', corpus: () => [Uint8Array.from(VRRP3), Uint8Array.from(VRRP2)], read: parseVrrp}),
+  ofBytes({name: 'hsrp hello', corpus: () => [Uint8Array.from(HSRP)], read: parseHsrp}),
   ofFrames('dhcp shim', shimmed),
   ofBytes({
     name: 'dhcp request',
