@@ -15,7 +15,7 @@ const texts = (pattern: string): ReadonlyMap<string, string> =>
       .map((path) => [path, read(path)]),
   )
 
-export const manifest = (): Manifest => JSON.parse(read('oclif.manifest.json'))
+const manifest = (): Manifest => JSON.parse(read('oclif.manifest.json'))
 
 /** Each generated page by its path in the repository. */
 export function referencePages(): ReadonlyMap<string, string> {

@@ -1,5 +1,5 @@
 // "The first five minutes" of the README, pasted step by step on the hypervisor of two VMs that moved: one whose sites have
-// gateways of their own, one whose sites share a gateway IP.
+// gateways of their own, one whose sites share a gateway IP. And the tutorial, from its first line to its last.
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {delimiter, join} from 'node:path'
@@ -79,5 +79,32 @@ describe.skipIf(noNamespaces)('the first five minutes', () => {
     expect(back).toMatchObject({code: 0, said: expect.stringMatching(/^UNDONE/m)})
     expect(back.said).toMatch(new RegExp(`${vm}.*${strategy}.*switched`))
     expect(await at(trace)).toMatchObject({code: 10})
+  })
+})
+
+describe.skipIf(noNamespaces)('the tutorial', () => {
+  const lab = useLab()
+
+  it('ends every command as it says', async () => {
+    const {prefix} = lab()
+    const young = `for s in ${prefix}-db-03; do ip netns exec $s ip neigh replace 10.1.0.254 lladdr 02:00:00:00:0a:02 dev eth0 nud reachable; done`
+    const pasted = fencesOf(readFileSync(join(root, 'docs/tutorial.md'), 'utf8'))
+      .filter(({language}) => language === 'sh')
+      .flatMap(({text}) => text.trimEnd().split('\n'))
+      // The lab is there, with a name of its own.
+      .filter((line) => !/lab (?:up|down|status)/.test(line))
+      .map((line) => line.replaceAll('gwlab', prefix).replace('/tmp/trombone.svg', join(scratch, 'trombone.svg')))
+      .map((line) => (line.startsWith('gwswitch lab move') ? `${line} --prefix ${prefix}` : line))
+      .flatMap((line) => {
+        const code = /gwswitch /.test(line) ? [`echo "=> $?"`] : []
+        // Its old ARP entry stays young, however slow this machine is.
+        return /move db-03|undo db-03/.test(line) ? [line, ...code, young] : [line, ...code]
+      })
+    const set = [`PATH=${scratch}${delimiter}${process.env.PATH}`, 'NO_COLOR=1']
+    const {stdout, stderr} = await tryCommand('env', [...set, 'bash', '-c', pasted.join('\n')])
+    const codes = [...stdout.matchAll(/^=> (\d+)$/gm)].map(([, code]) => Number(code))
+    const told = [0, 0, 10, 10, 0, 0, 0, 0, 0, 10, 0, 10, 0, 0]
+    expect(codes, `${stdout}${stderr}`).toEqual(told)
+    expect(readFileSync(join(scratch, 'trombone.svg'), 'utf8')).toMatch(/^<svg/)
   })
 })
