@@ -4,11 +4,10 @@ import {readFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {settings} from '@oclif/core'
-import {execute} from '@oclif/core/execute'
 import {sourceOf} from '../scripts/source-config.mjs'
+import {start} from '../src/main.ts'
 
 settings.enableAutoTranspile = false
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const pjson = sourceOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')))
-// Not awaited: oclif never settles once `| head` has gone, and Node would then exit 13.
-void execute({loadOptions: {root, ignoreManifest: true, pjson}})
+void start({root, pjson, ignoreManifest: true})

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Starts gwswitch from dist/. The syntax of this file runs on any Node of the last ten years, so that an old one gets a
 // sentence and not a stack trace.
+import {readFileSync} from 'node:fs'
 import * as module from 'node:module'
 import {homedir} from 'node:os'
 import {join} from 'node:path'
@@ -13,8 +14,9 @@ if (major >= 26 || (major === 24 && atLeast(15, 0)) || (major === 22 && atLeast(
   process.env.HOME = process.env.HOME || home()
   // Not Node's default under /tmp: what is cached there by one user is executed by another.
   module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(process.env.HOME, '.cache'), 'gwswitch', 'node'))
-  // Not awaited: oclif never settles once `| head` has gone, and Node would then exit 13.
-  import('../dist/main.js').then(({execute}) => execute({dir: import.meta.url}), unreadable)
+  const root = join(import.meta.dirname, '..')
+  const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  import('../dist/main.js').then(({start}) => start({root, pjson}), unreadable)
 } else {
   process.stderr.write(
     `gwswitch needs Node ^22.22.2, ^24.15 or >=26; this is ${process.versions.node}. ` +

@@ -1,7 +1,7 @@
 // Runs gwswitch's own tasks on a machine that has nothing but Node, npm and (for namespaces) root.
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
-//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|bench|fuzz|mutate|manifest|docs|run
+//   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|package|bench|fuzz|mutate|manifest|docs|run
 //     [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
@@ -75,6 +75,7 @@ const TASKS = {
   'test:watch': {debian: [], steps: () => [pure('watch')]},
   'check:static': {debian: [], steps: () => still()},
   build: {debian: [], steps: () => []},
+  package: {debian: [], steps: () => [node('scripts/package.mjs', ...args)]},
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
   fuzz: {debian: [], steps: () => [node('test/fuzz/run.ts', ...args)]},
   mutate: {debian: [], steps: () => [node('test/mutants/run.ts', ...args)]},
@@ -112,7 +113,8 @@ function suits(version) {
 
 /** The Node to run on: this one, or the one of tools/node where this is too old. */
 function runtime() {
-  if (suits(process.versions.node)) return process.execPath
+  // Packages carry it: always the same, and one that can make an executable.
+  if (task !== 'package' && suits(process.versions.node)) return process.execPath
   const folder = join(root, 'tools/node')
   const name = `node-linux-${process.arch}`
   const installed = join(folder, 'node_modules', name)

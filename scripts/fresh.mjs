@@ -8,13 +8,12 @@
 //   npm run fresh -- enter FOLDER [PROGRAM]   a shell, or a program, in a root that was kept
 //   --keep                                    do not remove the root; it says where it is
 //   --in FOLDER                               make it below this folder (/var/tmp)
-import {spawn, spawnSync} from 'node:child_process'
-import {chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
+import {chmodSync, copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {parseArgs} from 'node:util'
-import {debian, quietly, root as repository, say, stop} from './debian.mjs'
+import {quietly, root as repository, say, stop} from './debian.mjs'
+import {debianRoot, within} from './debian-root.mjs'
 
-const CODENAME = 'bookworm'
 /** What a newcomer has beside Debian's minimal system. */
 const PACKAGES = ['git', 'iproute2', 'ca-certificates']
 /** The last Node 20, and the npm that came with it. */
@@ -22,7 +21,6 @@ const NODE = '20.20.2'
 const NPM = '10.8.2'
 const CLONE = '/root/gwswitch'
 const COMMANDS = {demo: ['npm', 'run', 'demo'], test: ['npm', 'test']}
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
 const {keep, in: place, what, rest} = order(process.argv.slice(2))
 
@@ -35,74 +33,6 @@ function order(argv) {
     return {...values, what: positionals[0], rest: positionals.slice(1)}
   } catch (error) {
     return stop(error.message)
-  }
-}
-
-/** What is to be ended before this process ends. */
-const running = new Set()
-
-/** Ends with this process, whatever ends it, together with all that it starts. */
-function inNamespaces(command, options = {}) {
-  const [program, ...args] = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', ...command]
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    ...options,
-  })
-  running.add(child)
-  return new Promise((resolve) => {
-    child.once('exit', (code, signal) => {
-      running.delete(child)
-      resolve(signal ?? code)
-    })
-  })
-}
-
-/** `enter`: the outcome of a program in a root. */
-const within = (folder, directory, command, stdin = 'ignore') =>
-  inNamespaces([join(repository, 'scripts/fresh-root.sh'), folder, directory, ...command], {
-    stdio: [stdin, 'inherit', 'inherit'],
-    env: {
-      ...Object.fromEntries(
-        Object.entries(process.env).filter(([name]) => /^(?:TERM|CI|NO_COLOR|\w+_proxy)$/i.test(name)),
-      ),
-      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-      HOME: '/root',
-      LANG: 'C.UTF-8',
-    },
-  })
-
-/** This machine's sources of Debian 12, as lines of a sources.list(5); none of anybody else's packages. */
-function aptSources() {
-  const format = '$(ORIGIN) $(CODENAME) deb $(REPO_URI) $(RELEASE) $(COMPONENT)'
-  const ask = () => quietly('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'])
-  const lines = () =>
-    ask()
-      .split('\n')
-      .flatMap((line) => new RegExp(`^Debian ${CODENAME}\\S* (deb .*)$`).exec(line)?.[1] ?? [])
-  if (lines().length === 0) quietly('apt-get', ['update', '-q'])
-  return lines().length > 0 ? lines() : stop(`apt has no package sources of Debian ${CODENAME} here (sources.list(5))`)
-}
-
-/** How this machine's apt reaches them: proxies, certificates, and whether dates count. */
-const aptOptions = () =>
-  quietly('apt-config', ['dump'])
-    .split('\n')
-    .filter((line) => /^Acquire::(?:https?(?:::|\s)|Check-|Retries|ForceIPv[46])/.test(line))
-
-async function debianRoot(folder) {
-  const options = [
-    ...aptOptions().flatMap((line) => ['--aptopt', line]),
-    ...(existsSync(KEYRING) ? ['--keyring', KEYRING] : []),
-  ]
-  // What is thrown away need not survive a power cut.
-  const quick = '--dpkgopt=force-unsafe-io'
-  const args = ['--quiet', '--variant=minbase', `--include=${PACKAGES.join(',')}`, quick, ...options]
-  const outcome = await inNamespaces(['mmdebstrap', ...args, CODENAME, folder, ...aptSources()])
-  if (outcome !== 0) stop(`mmdebstrap failed (${outcome})`)
-  rmSync(join(folder, 'etc/dpkg/dpkg.cfg.d/99mmdebstrap'))
-  for (const file of ['/etc/resolv.conf', '/etc/hosts']) {
-    rmSync(join(folder, file), {force: true})
-    copyFileSync(file, join(folder, file))
   }
 }
 
@@ -155,12 +85,6 @@ function clone(folder) {
 
 const seconds = (sinceMs) => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`
 
-function remove(folder) {
-  if (keep) say(`kept: ${folder}; npm run fresh -- enter ${folder}`)
-  // What was killed just now may still be writing.
-  else spawnSync('sh', ['-c', 'rm -rf --one-file-system "$0" || { sleep 1; rm -rf --one-file-system "$0"; }', folder])
-}
-
 async function main() {
   if (process.platform !== 'linux' || process.getuid?.() !== 0)
     stop('a root of a system is made by root, on Linux: sudo npm run fresh')
@@ -172,22 +96,8 @@ async function main() {
   }
   if (what !== undefined && !COMMANDS[what])
     stop(`no ${what}: it is demo, test, enter FOLDER, or nothing for both commands`)
-  debian([['mmdebstrap', 'mmdebstrap']], true)
-  const folder = mkdtempSync(join(place, 'gwswitch-fresh-'))
-  // Whatever ends this process: an error, a signal, the end.
-  process.once('exit', () => {
-    for (const child of running) child.kill('SIGKILL')
-    remove(folder)
-  })
-  for (const [signal, number] of [
-    ['SIGHUP', 1],
-    ['SIGINT', 2],
-    ['SIGTERM', 15],
-  ])
-    process.once(signal, () => process.exit(128 + number))
-  chmodSync(folder, 0o755)
   const started = performance.now()
-  await debianRoot(folder)
+  const folder = await debianRoot(place, PACKAGES, keep)
   node(folder)
   clone(folder)
   say(`bare Debian 12 with Node ${NODE}: ${seconds(started)}`)

@@ -1,24 +1,7 @@
 // What bin/run.js starts. Bundled together with the commands, so that oclif is loaded once and from few files.
-import {fileURLToPath} from 'node:url'
-import {execute as start} from '@oclif/core/execute'
-import {errorDocument} from './cli/error-document.ts'
-import {Failure} from './errors.ts'
-import {installedPlugins, provideSelf} from './net/file/plugin-folder.ts'
-import {printJson, say} from './net/process/say.ts'
+import {type Start, start as startBy} from './cli/start.ts'
+import {provideSelf} from './net/file/plugin-folder.ts'
 
-/** `dir` is the URL of a file of this package. */
-export async function execute({dir}: {readonly dir: string}): Promise<void> {
-  try {
-    const plugins = installedPlugins(process.env.GWSWITCH_PLUGINS)
-    if (plugins) provideSelf(new URL('.', import.meta.url))
-    // One way to install a plugin: oclif's own folder under the user's home is not looked into.
-    const additions = plugins && {pluginAdditions: {core: [...plugins.names], path: plugins.folder}}
-    await start({dir, loadOptions: {root: fileURLToPath(dir), userPlugins: false, ...additions}})
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    const document = errorDocument(error)
-    if (process.argv.includes('--json')) printJson(document, 2)
-    else say(`gwswitch: ${error.message}`)
-    process.exitCode = document.exitCode
-  }
-}
+/** As {@link startBy}; plugins share what runs here. */
+export const start = (how: Omit<Start, 'provideSelf'>): Promise<void> =>
+  startBy({...how, provideSelf: () => provideSelf(new URL('.', import.meta.url))})

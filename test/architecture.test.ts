@@ -31,7 +31,7 @@ const NEVER: Partial<Record<(typeof FLOORS)[number], readonly string[]>> = {
   services: ['render'],
 }
 /** Files at the top: what a program or a plugin begins with. */
-const ENTRANCES = ['main.ts', 'index.ts', 'testing.ts']
+const ENTRANCES = ['main.ts', 'executable.ts', 'executable-parts.d.ts', 'index.ts', 'testing.ts']
 
 /** What the pure floors may import from outside. */
 const OUTSIDE: Record<string, readonly string[]> = {
@@ -121,7 +121,8 @@ describe('the floors', () => {
     // Loaded where notifications of Nova are wanted, and nowhere else.
     expect(importers('amqplib')).toEqual(['net/stream/amqp.ts'])
     expect(importers('d3-')).toEqual(['render/trace-svg.ts'])
-    for (const file of importers('@oclif/')) expect(file).toMatch(/^(?:cli|commands|hooks)\/|^main\.ts$/)
+    for (const file of importers('@oclif/'))
+      expect(file).toMatch(/^(?:cli|commands|hooks)\/|^(?:main|executable|executable-parts\.d)\.ts$/)
   })
 })
 

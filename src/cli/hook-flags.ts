@@ -3,6 +3,7 @@ import {join, resolve} from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/site.ts'
 import {SITE_SOCKET} from '../domain/movement/site-socket.ts'
+import {ownCommand} from '../net/process/program.ts'
 import type {HookSettings} from '../orders/hook/hook-text.ts'
 import type {HookKind} from '../orders/hook/kinds.ts'
 import {BaseCommand} from './base-command.ts'
@@ -54,7 +55,7 @@ export abstract class HookCommand extends BaseCommand {
         // The hook is called in another folder.
         inventory: inventory === undefined ? null : resolve(inventory.file),
         connect: kind === 'libvirt' ? flags.connect : null,
-        program: [process.execPath, process.argv[1] ?? this.config.bin],
+        program: ownCommand(),
       },
       inventory,
     )

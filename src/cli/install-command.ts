@@ -1,6 +1,7 @@
 // A command that writes the systemd units for what is recorded on this host.
 import {Flags} from '@oclif/core'
 import type {Recorded} from '../domain/units.ts'
+import {ownCommand} from '../net/process/program.ts'
 import type {InstallDocument} from '../orders/units/install.ts'
 import {BaseCommand} from './base-command.ts'
 
@@ -19,8 +20,10 @@ export abstract class InstallCommand extends BaseCommand {
   async run(): Promise<InstallDocument> {
     const {flags} = await this.parse(InstallCommand)
     const {installText, installUnits} = await import('../orders/units/install.ts')
-    const command = [process.execPath, process.argv[1] ?? this.config.bin]
-    const document = installUnits(await this.recorded(), command, {directory: flags.directory, dryRun: flags.print})
+    const document = installUnits(await this.recorded(), ownCommand(), {
+      directory: flags.directory,
+      dryRun: flags.print,
+    })
     for (const line of installText(document)) this.log(line)
     return document
   }

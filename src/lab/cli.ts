@@ -3,6 +3,7 @@
 import {Failure} from '../errors.ts'
 import {tryCommand} from '../net/process/command.ts'
 import {namespaceCommand} from '../net/process/netns.ts'
+import {ownCommand} from '../net/process/program.ts'
 import {labFiles} from './state.ts'
 import {namespaceOf} from './topology.ts'
 
@@ -20,10 +21,9 @@ export async function gwswitchIn<T>(
   args: readonly string[],
   signal?: AbortSignal,
 ): Promise<CliRun<T>> {
-  const script = process.argv[1]!
   const {inventory, journal} = labFiles(prefix)
   // What is switched in a lab is none of the machine's history, and goes with it.
-  const command = ['env', `GWSWITCH_JOURNAL=${journal}`, process.execPath, script, ...args, '-f', inventory, '--json']
+  const command = ['env', `GWSWITCH_JOURNAL=${journal}`, ...ownCommand([...args, '-f', inventory, '--json'])]
   const [program = '', ...rest] = namespaceCommand(namespaceOf(prefix, node), command)
   const result = await tryCommand(program, rest, {...(signal && {signal})})
   const line = `gwswitch ${args.join(' ')}`

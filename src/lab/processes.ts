@@ -3,7 +3,7 @@ import type {ChildProcess, SpawnOptions} from 'node:child_process'
 import {readdirSync, readFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {spawnIn} from '../net/process/netns.ts'
-import {programPath} from '../net/process/program.ts'
+import {programCommand} from '../net/process/program.ts'
 import {namespaceOf} from './topology.ts'
 
 /** Set in the environment of every process of a lab, to the lab's prefix: what is found by it is the lab's own. */
@@ -22,9 +22,8 @@ export function spawnScript(
   args: readonly string[],
   options: SpawnOptions,
 ): ChildProcess {
-  const path = programPath(`lab/${script}`)
   const env = {...process.env, ...labEnvironment(prefix), NODE_OPTIONS: '', NODE_NO_WARNINGS: '1'}
-  return spawnIn(namespaceOf(prefix, node), [process.execPath, path, ...args], {...options, env})
+  return spawnIn(namespaceOf(prefix, node), programCommand(`lab/${script}`, args), {...options, env})
 }
 
 /** The pids of a lab's running processes; of one of its programs if `script` is given. */

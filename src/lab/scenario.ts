@@ -6,6 +6,7 @@ import type {TraceDocument, TraceReport} from '../domain/trace/report.ts'
 import {Failure} from '../errors.ts'
 import {runCommand, tryCommand} from '../net/process/command.ts'
 import {namespaceCommand} from '../net/process/netns.ts'
+import {ownCommand} from '../net/process/program.ts'
 import {inventoryYaml} from './inventory.ts'
 import {down, up} from './lab.ts'
 import {type LabOptions, labOptions} from './options.ts'
@@ -95,7 +96,7 @@ async function runOnce(
   // What is still to happen when the trace has ended does not.
   const happened = Promise.allSettled(events)
   const known = inventory === undefined ? [] : ['-f', inventory]
-  const command = [process.execPath, process.argv[1]!, 'trace', ...trace, ...known, '--pcap', frames, '--json']
+  const command = ownCommand(['trace', ...trace, ...known, '--pcap', frames, '--json'])
   const result = await tryIn(prefix, VM, command, signal)
   over.abort()
   await Promise.allSettled([happened, started])

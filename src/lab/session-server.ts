@@ -14,11 +14,14 @@ udp.on('message', (message, from) => udp.send(message, from.port, from.address))
 
 tcp.listen(0, address)
 udp.bind(0, address)
-await Promise.all([once(tcp, 'listening'), once(udp, 'listening')])
-const listening = tcp.address()
-const tcpPort = typeof listening === 'object' ? listening?.port : undefined
-printJson({tcpPort, udpPort: udp.address().port})
+async function main(): Promise<void> {
+  await Promise.all([once(tcp, 'listening'), once(udp, 'listening')])
+  const listening = tcp.address()
+  const tcpPort = typeof listening === 'object' ? listening?.port : undefined
+  printJson({tcpPort, udpPort: udp.address().port})
 
-process.stdin.resume()
-await once(process.stdin, 'end')
-process.exit(0)
+  process.stdin.resume()
+  await once(process.stdin, 'end')
+  process.exit(0)
+}
+void main()

@@ -1,5 +1,5 @@
 // The C library and libuv through koffi: every foreign function gwswitch calls, with its C signature.
-import koffi from 'koffi'
+import {koffi} from './koffi.ts'
 
 /** Foreign functions, loaded on first use so that importing this file stays free. */
 export interface Libc {
@@ -58,7 +58,7 @@ function lazy<T>(make: () => T): () => T {
 }
 
 export const libc: () => Libc = lazy(() => {
-  const lib = koffi.load('libc.so.6')
+  const lib = koffi().load('libc.so.6')
   return {
     socket: lib.func('int socket(int domain, int type, int protocol)'),
     bind: lib.func('int bind(int fd, const void *addr, uint32_t len)'),
@@ -84,35 +84,35 @@ export const libc: () => Libc = lazy(() => {
 })
 
 export const uv: () => Uv = lazy(() => {
-  const node = koffi.load(null)
+  const node = koffi().load(null)
   return {
     uv_default_loop: node.func('void *uv_default_loop()'),
     uv_handle_size: node.func('size_t uv_handle_size(int type)'),
     uv_poll_init: node.func('int uv_poll_init(void *loop, void *handle, int fd)'),
-    uv_poll_start: node.func('uv_poll_start', 'int', ['void *', 'int', koffi.pointer(pollCallback())]),
+    uv_poll_start: node.func('uv_poll_start', 'int', ['void *', 'int', koffi().pointer(pollCallback())]),
     uv_poll_stop: node.func('int uv_poll_stop(void *handle)'),
-    uv_close: node.func('uv_close', 'void', ['void *', koffi.pointer(closeCallback())]),
+    uv_close: node.func('uv_close', 'void', ['void *', koffi().pointer(closeCallback())]),
     uv_ref: node.func('void uv_ref(void *handle)'),
     uv_unref: node.func('void uv_unref(void *handle)'),
   }
 })
 
-const pollCallback = lazy(() => koffi.proto('void gwswitch_poll_cb(void *handle, int status, int events)'))
-const closeCallback = lazy(() => koffi.proto('void gwswitch_close_cb(void *handle)'))
+const pollCallback = lazy(() => koffi().proto('void gwswitch_poll_cb(void *handle, int status, int events)'))
+const closeCallback = lazy(() => koffi().proto('void gwswitch_close_cb(void *handle)'))
 
 /** A JavaScript function that libuv may call, and how to give it back. */
 export function foreignCallback(kind: 'poll' | 'close', fn: (...args: number[]) => void) {
-  const pointer = koffi.register(fn, koffi.pointer(kind === 'poll' ? pollCallback() : closeCallback()))
-  return {pointer, release: () => koffi.unregister(pointer)}
+  const pointer = koffi().register(fn, koffi().pointer(kind === 'poll' ? pollCallback() : closeCallback()))
+  return {pointer, release: () => koffi().unregister(pointer)}
 }
 
 /** Where `memory` lies. It must be off V8's heap (any Buffer or typed array over 64 bytes is) and be kept alive. */
-export const addressOf = (memory: Uint8Array): bigint => koffi.address(memory)
+export const addressOf = (memory: Uint8Array): bigint => koffi().address(memory)
 
 /** The name (`EPERM`) of the last foreign call's errno. */
 export function errorName(): string {
-  const number = koffi.errno()
-  return Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0] ?? `errno ${number}`
+  const number = koffi().errno()
+  return Object.entries(koffi().os.errno).find(([, value]) => value === number)?.[0] ?? `errno ${number}`
 }
 
 /** CLOCK_REALTIME in nanoseconds, the clock of the kernel's receive timestamps. */

@@ -88,7 +88,8 @@ const HAS_NAME = 0x02
 const HAS_MTU = 0x01
 const RESERVED = 0x30
 const AFI_IPV4 = 1
-const UTF8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true})
+/** Made when used: V8 takes none into a snapshot. */
+const utf8 = (): TextDecoder => new TextDecoder('utf-8', {fatal: true, ignoreBOM: true})
 
 /** Undefined for what this type cannot say (IPv6 addresses, set reserved bits, text that is not UTF-8). */
 function parseInterface(classType: number, data: Uint8Array): IcmpExtension | undefined {
@@ -117,7 +118,7 @@ function parseInterface(classType: number, data: Uint8Array): IcmpExtension | un
         field.some((byte, i) => i > end && end >= 0 && byte !== 0)
       )
         return undefined
-      info.name = UTF8.decode(text)
+      info.name = utf8().decode(text)
       take(length)
     }
     if (classType & HAS_MTU) info.mtu = view.getUint32(take(4))

@@ -34,6 +34,12 @@ describe('links', () => {
     expect(broken).toEqual([])
   })
 
+  it('of docs/README.md lead to every page of docs/', () => {
+    const linked = new Set(linksOf(read('docs/README.md')).map(({target}) => `docs/${target.split('#')[0]}`))
+    const missing = PAGES.filter((page) => /^docs\/(?:reference\/)?[^/]+$/.test(page) && !linked.has(page))
+    expect(missing, 'give it a row in docs/README.md').toEqual(['docs/README.md'])
+  })
+
   it('are read off pages as GitHub reads them', () => {
     const page =
       '# A `b`: c, *d*\n\n## [x](y.md) z\n## x z\n\n[one](a.md#b) `[no](c.md)`\n```\n# no\n[no](d.md)\n```\n![two](e.svg)\n'

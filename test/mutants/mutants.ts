@@ -23,8 +23,12 @@ const carryOut = of(
   'test/orders/switch/run-switch.test.ts',
 )
 const SWITCH: readonly Mutant[] = [
-  carryOut('the guard is never armed', 'await options.arm?.(plan)', ''),
-  carryOut('nobody waits until the guard is armed', 'await options.arm?.(plan)', 'void options.arm?.(plan)'),
+  carryOut('the guard is never armed', 'await options.arm?.(plan, before === undefined)', ''),
+  carryOut(
+    'nobody waits until the guard is armed',
+    'await options.arm?.(plan, before === undefined)',
+    'void options.arm?.(plan, before === undefined)',
+  ),
   runSwitch('the guard is never disarmed', 'disarm: () => deadMan.disarm()', 'disarm: () => {}'),
   carryOut(
     'a guard is disarmed before the rollback has returned',

@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {dryRunFlag} from '../../cli/flags.ts'
+import {isExecutable} from '../../net/process/program.ts'
 import type {InstallDocument} from '../../services/agent/install.ts'
 import {isAgentId} from '../../wire/agent-message.ts'
 
@@ -29,7 +30,7 @@ export default class AgentInstall extends BaseCommand {
     const document = installAgent({
       ...{root: flags.root, vm: isAgentId(name) ? name : 'vm', force: flags.force, dryRun: flags['dry-run']},
       unit: join(this.config.root, 'packaging/gwswitch-agent.service'),
-      program: [process.execPath, join(this.config.root, 'bin/run.js')],
+      program: isExecutable ? [process.execPath] : [process.execPath, join(this.config.root, 'bin/run.js')],
     })
     for (const warning of document.warnings) this.caution(warning)
     for (const line of installText(document)) this.log(line)

@@ -3,6 +3,7 @@ import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {pcapFlag} from '../../cli/flags.ts'
 import {filesOf} from '../../domain/inventory/site.ts'
+import {ownFiles} from '../../net/process/program.ts'
 import type {ServeArpDocument} from '../../services/arp-responder/serve.ts'
 
 export default class ServeArp extends BaseCommand {
@@ -58,9 +59,9 @@ export default class ServeArp extends BaseCommand {
   /** Frames are all that it needs root for, unless its files are others'. */
   private async confined(files: readonly (string | undefined)[], written: string | undefined): Promise<void> {
     const {CAP_DAC_OVERRIDE, CAP_NET_RAW, confineSelf, isRoots} = await import('../../net/process/confine.ts')
-    const ownFiles = files.every((file) => file === undefined || isRoots(resolve(file)))
+    const areRoots = files.every((file) => file === undefined || isRoots(resolve(file)))
     confineSelf({
-      capabilities: ownFiles ? [CAP_NET_RAW] : [CAP_NET_RAW, CAP_DAC_OVERRIDE],
+      capabilities: areRoots ? [CAP_NET_RAW] : [CAP_NET_RAW, CAP_DAC_OVERRIDE],
       folders: written === undefined ? [] : [dirname(resolve(written))],
     })
   }
@@ -77,7 +78,7 @@ export default class ServeArp extends BaseCommand {
     }
     const inventory = await this.inventory(flags.inventory)
     const request = serveArpRequest(order, inventory)
-    await this.confined([process.argv[1], ...(inventory ? filesOf(inventory) : []), flags.pcap], flags.pcap)
+    await this.confined([...ownFiles(), ...(inventory ? filesOf(inventory) : []), flags.pcap], flags.pcap)
     const tell = (line: string): void => {
       this.log(line)
       if (this.jsonEnabled()) this.progress(line)

@@ -9,6 +9,7 @@ import type {EventSource} from '../../domain/movement/events.ts'
 import {SITE_SOCKET} from '../../domain/movement/site-socket.ts'
 import {Failure} from '../../errors.ts'
 import type {Rights} from '../../net/process/confine.ts'
+import {ownCommand, ownFiles} from '../../net/process/program.ts'
 import {say} from '../../net/process/say.ts'
 import type {InstallDocument} from '../../orders/units/install.ts'
 import type {ServeSiteDocument, SiteRequest} from '../../services/site/serve.ts'
@@ -32,7 +33,7 @@ const jsonLine = (message: string, fields: Record<string, unknown> = {}): void =
 export default class ServeSite extends BaseCommand {
   static override summary = 'the resident service of a site or hypervisor: switches the VMs that come to it'
   static override description =
-    'With --control it takes orders by a unix socket, a line of words each, from hooks and whoever else sees a VM arrive: the VM is told within a millisecond or two, with no program to start, and what is not proved is taken back. ' +
+    'With --control it takes orders by a unix socket, a line of words each, from hooks and whoever else sees a VM arrive: the VM is told with no program to start and nothing left to plan, and what is not proved is taken back. ' +
     'It serves every segment of the inventory that has a gateway at SITE, and stops switching where switches fail (--fuse).\n\n' +
     'With -i and a key it broadcasts a signed beacon on the segment, and listens for the notes of agents that find themselves moved (beacons: true in their agent.yaml). ' +
     'For a note that a known VM signed, that believes to be in this site and uses the gateway of another, it does what "gwswitch switch VM --to SITE" does: verified, or taken back. ' +
@@ -193,7 +194,7 @@ export default class ServeSite extends BaseCommand {
     const monitors = events.some(({kind}) => kind === 'qmp')
     return (wanted) =>
       siteRights(wanted, installed, {
-        read: given([...filesOf(wanted.served.inventory), wanted.notices?.keyFile, process.argv[1], ...places]),
+        read: given([...filesOf(wanted.served.inventory), wanted.notices?.keyFile, ...ownFiles(), ...places]),
         ...{written: given(files), monitors, records: namespaceFolder(), isRoots},
       })
   }
@@ -228,7 +229,7 @@ export default class ServeSite extends BaseCommand {
       import('../../orders/units/install.ts'),
       import('../../orders/units/site-unit.ts'),
     ])
-    const command = [process.execPath, process.argv[1] ?? this.config.bin]
+    const command = ownCommand()
     const unit = siteUnitFor(command, this.argv, rights, request.served.inventory.file)
     const document = installSite(unit, {directory: '/etc/systemd/system', dryRun: request.dryRun})
     for (const line of installText(document)) this.log(line)

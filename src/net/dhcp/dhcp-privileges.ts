@@ -1,8 +1,8 @@
 // Giving up root once everything is open. In process: no helper program is needed, and sockets and files stay open.
 import {chownSync, readdirSync, statSync} from 'node:fs'
 import {dirname, join} from 'node:path'
-import koffi from 'koffi'
 import {Failure} from '../../errors.ts'
+import {koffi} from '../koffi.ts'
 import {errorName} from '../libc.ts'
 import {tryCommand} from '../process/command.ts'
 
@@ -72,7 +72,7 @@ interface Calls {
 }
 
 function calls(): Calls {
-  const lib = koffi.load('libc.so.6')
+  const lib = koffi().load('libc.so.6')
   return {
     prctl: lib.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
     capget: lib.func('int capget(void *header, void *data)'),

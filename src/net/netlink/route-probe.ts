@@ -2,12 +2,12 @@
 // of the VM goes through it.
 import {randomBytes} from 'node:crypto'
 import {readSync} from 'node:fs'
-import koffi from 'koffi'
 import {Failure} from '../../errors.ts'
 import {isIpv4, writeIpv4} from '../../wire/address.ts'
 import {parseIcmp, serializeIcmp} from '../../wire/icmp.ts'
 import {readIpv4Header} from '../../wire/ipv4.ts'
 import {ipv6Bytes} from '../../wire/ipv6-address.ts'
+import {koffi} from '../koffi.ts'
 import {errorName, libc} from '../libc.ts'
 import {needsNetRaw} from '../packet/privilege.ts'
 import {type Watch, watchReadable} from '../packet/readable.ts'
@@ -193,6 +193,6 @@ function answeredSequence(version: 4 | 6, packet: Buffer, identifier: number, se
 
 let connectFunction: ((fd: number, address: Uint8Array, length: number) => number) | undefined
 const connect = () => {
-  connectFunction ??= koffi.load('libc.so.6').func('int connect(int fd, const void *addr, uint32_t len)')
+  connectFunction ??= koffi().load('libc.so.6').func('int connect(int fd, const void *addr, uint32_t len)')
   return connectFunction
 }

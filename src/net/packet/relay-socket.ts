@@ -1,7 +1,8 @@
 // AF_PACKET sockets for a relay (packet(7)): frames cross user space in batches, with their offload state and their
 // kernel receive times, and without one allocation a frame. A relay owns its process, so every call here may block it.
-import koffi from 'koffi'
+
 import {Failure} from '../../errors.ts'
+import {koffi} from '../koffi.ts'
 import {libc} from '../libc.ts'
 import {type FrameQueue, VNET_HEADER} from './relay-queue.ts'
 import {
@@ -109,7 +110,7 @@ function must(fd: number, level: number, name: number, value: Buffer, what: stri
 }
 
 const refusedCall = (what: string): Failure =>
-  new Failure('runtime', `relay: the kernel refused ${what} (errno ${koffi.errno()})`)
+  new Failure('runtime', `relay: the kernel refused ${what} (errno ${koffi().errno()})`)
 
 function int(value: number): Buffer {
   const out = Buffer.alloc(64)
@@ -124,7 +125,7 @@ function fixed(size: number): {memory: Buffer; address: number} {
 }
 
 /** Where `memory` lies, which must not be on V8's heap (no array of this size is). */
-export const fixedAddress = (memory: Uint8Array): number => Number(koffi.address(memory))
+export const fixedAddress = (memory: Uint8Array): number => Number(koffi().address(memory))
 
 function writeAddress(memory: Buffer, address: number, offset: number): void {
   memory.writeUInt32LE(address % TWO_32, offset)
@@ -154,9 +155,9 @@ function receiver(fd: number): RelaySocket['receive'] {
     }
     const count = libc().recvmmsg(fd, memory, BATCH, 0, null)
     if (count < 0) {
-      const errno = koffi.errno()
+      const errno = koffi().errno()
       if (isBusy(errno)) return 0
-      if (errno === koffi.os.errno.ENETDOWN || errno === koffi.os.errno.ENXIO) return -1
+      if (errno === koffi().os.errno.ENETDOWN || errno === koffi().os.errno.ENXIO) return -1
       throw refusedCall('recvmmsg')
     }
     // Timestamps are wall clock, which may be set at any time; only the frame's age is taken from it.
@@ -232,7 +233,7 @@ function sender(fd: number): {send: RelaySocket['send']; refused(): number} {
       if (count === 0) return true
       const sent = libc().sendmmsg(fd, headers.memory, count, 0)
       if (sent > 0) queue.drop(sent)
-      else if (isBusy(koffi.errno())) return false
+      else if (isBusy(koffi().errno())) return false
       else {
         // The first of the batch is the one refused.
         queue.drop(1)
@@ -243,7 +244,8 @@ function sender(fd: number): {send: RelaySocket['send']; refused(): number} {
   return {send, refused: () => refused}
 }
 
-const isBusy = (errno: number): boolean => ['EAGAIN', 'ENOBUFS', 'EINTR'].some((name) => koffi.os.errno[name] === errno)
+const isBusy = (errno: number): boolean =>
+  ['EAGAIN', 'ENOBUFS', 'EINTR'].some((name) => koffi().os.errno[name] === errno)
 
 /** Waits on several sockets at once (ppoll(2)). */
 export interface Poller {

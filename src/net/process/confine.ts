@@ -2,9 +2,10 @@
 // (capabilities(7)), and the places where it may write (landlock(7)). Only this thread is changed; it is the one that goes on.
 import {closeSync, constants, existsSync, openSync, statSync} from 'node:fs'
 import {dirname} from 'node:path'
-import koffi from 'koffi'
 import {Failure} from '../../errors.ts'
+import {koffi} from '../koffi.ts'
 import {errorName} from '../libc.ts'
+import {ownCommandAgain} from './program.ts'
 
 /** Capabilities by their bit (capability.h). */
 export const CAP_CHOWN = 0
@@ -41,7 +42,7 @@ const REFER = 1n << 13n
 const TRUNCATE = 1n << 14n
 
 const calls = () => {
-  const lib = koffi.load('libc.so.6')
+  const lib = koffi().load('libc.so.6')
   return {
     prctl: lib.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
     syscall: lib.func('long syscall(long number, ...)'),
@@ -111,8 +112,7 @@ export function confineSelf({capabilities, folders}: Rights): boolean {
   if (process.geteuid?.() !== 0 || typeof process.execve !== 'function') return false
   writeOnlyBelow(folders.filter((folder) => existsSync(folder)))
   keepCapabilities(capabilities)
-  const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
-  process.execve(process.execPath, argv, {...process.env, [CONFINED]: String(process.pid)})
+  process.execve(process.execPath, ownCommandAgain(), {...process.env, [CONFINED]: String(process.pid)})
   return false
 }
 

@@ -4,6 +4,7 @@ import type {Socket} from 'node:net'
 import {createInterface} from 'node:readline'
 import type {Readable} from 'node:stream'
 import {Failure} from '../../errors.ts'
+import {ownCommand} from './program.ts'
 
 /** The guard as whoever sees to one switch sees it. */
 export interface DeadMan {
@@ -76,7 +77,8 @@ export function startGuard(): Guard {
 }
 
 function startKeeper(): Keeper {
-  const child = spawn(process.execPath, [process.argv[1]!, 'guard'], {
+  const [program = '', ...args] = ownCommand(['guard'])
+  const child = spawn(program, args, {
     detached: true,
     stdio: ['pipe', 'pipe', 'inherit'],
   })

@@ -1,6 +1,7 @@
 // What starting took and running does not: pages of Node's own program that are mapped and may never be looked at again.
-import koffi from 'koffi'
+
 import {textIfReadable} from '../file/text-file.ts'
+import {koffi} from '../koffi.ts'
 
 /** madvise(2). */
 const MADV_DONTNEED = 4
@@ -11,7 +12,7 @@ const LEAST_BYTES = 1 << 20
  * cache for as long as there is room, and come back one by one when they are looked at: no file is read for that.
  */
 export function releaseProgramPages(): void {
-  const madvise = koffi.load('libc.so.6').func('int madvise(void *address, size_t length, int advice)')
+  const madvise = koffi().load('libc.so.6').func('int madvise(void *address, size_t length, int advice)')
   for (const {from, to} of cleanMappings(textIfReadable('/proc/self/smaps') ?? ''))
     madvise(from, Number(to - from), MADV_DONTNEED)
 }

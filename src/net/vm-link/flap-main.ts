@@ -24,22 +24,25 @@ const nothing = (error: unknown): never => {
 const isRefusal = (error: unknown): boolean =>
   error instanceof Failure && ['refused', 'usage', 'privilege'].includes(error.kind)
 
-const link = await checkLink(named).catch(nothing)
-let wrong: unknown
-try {
-  await setLink(link, false)
-  tell({did: 'down'})
-  await delay(downMs)
-} catch (error) {
-  if (isRefusal(error)) nothing(error)
-  wrong = error
+async function main(): Promise<void> {
+  const link = await checkLink(named).catch(nothing)
+  let wrong: unknown
+  try {
+    await setLink(link, false)
+    tell({did: 'down'})
+    await delay(downMs)
+  } catch (error) {
+    if (isRefusal(error)) nothing(error)
+    wrong = error
+  }
+  try {
+    const upMs = Date.now()
+    await raiseLink(link, raiseMs)
+    if (wrong !== undefined) nothing(wrong)
+    tell({did: 'up', upMs})
+  } catch (error) {
+    tell({did: 'stuck', ...told(error)})
+    process.exitCode = 1
+  }
 }
-try {
-  const upMs = Date.now()
-  await raiseLink(link, raiseMs)
-  if (wrong !== undefined) nothing(wrong)
-  tell({did: 'up', upMs})
-} catch (error) {
-  tell({did: 'stuck', ...told(error)})
-  process.exitCode = 1
-}
+void main()

@@ -3,7 +3,7 @@
 import {spawn} from 'node:child_process'
 import {createInterface} from 'node:readline'
 import {Failure, type FailureKind} from '../../errors.ts'
-import {programPath} from '../process/program.ts'
+import {programCommand} from '../process/program.ts'
 import {linkText, raiseLink, type VmLink} from './vm-link.ts'
 
 /** What flap-main is told. */
@@ -29,7 +29,8 @@ const RAISE_MS = 30_000
  */
 export async function flapLink(link: VmLink, downMs: number): Promise<number> {
   const order: FlapOrder = {link, downMs, raiseMs: RAISE_MS}
-  const child = spawn(process.execPath, [programPath('net/vm-link/flap-main'), JSON.stringify(order)], {
+  const [program, ...args] = programCommand('net/vm-link/flap-main', [JSON.stringify(order)])
+  const child = spawn(program, args, {
     ...{detached: true, stdio: ['ignore', 'pipe', 'inherit']},
     env: {...process.env, NODE_NO_WARNINGS: '1'},
   })

@@ -18,17 +18,20 @@ if (reloads) process.on('SIGHUP', () => {})
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(signal))
 // By SIGTERM a service manager ends what it may start again at once; Ctrl-C is a person's, who wants it ended.
 const end = () => (stop.signal.reason === 'SIGTERM' ? 'leave' : 'undo')
-try {
-  await runAgent({config, signal: stop.signal, end, log}, (agent) => {
-    releaseProgramPages()
-    let reloading: Promise<void> = Promise.resolve()
-    if (!reloads) return
-    process.on('SIGHUP', () => {
-      reloading = reloading.then(() => reload(agent, config, log))
+async function main(): Promise<void> {
+  try {
+    await runAgent({config, signal: stop.signal, end, log}, (agent) => {
+      releaseProgramPages()
+      let reloading: Promise<void> = Promise.resolve()
+      if (!reloads) return
+      process.on('SIGHUP', () => {
+        reloading = reloading.then(() => reload(agent, config, log))
+      })
     })
-  })
-} catch (error) {
-  if (error instanceof Failure) say(`gwswitch: ${error.message}`)
-  else sayStack('gwswitch: ', error as Error)
-  process.exitCode = error instanceof Failure ? EXIT[error.kind] : EXIT.runtime
+  } catch (error) {
+    if (error instanceof Failure) say(`gwswitch: ${error.message}`)
+    else sayStack('gwswitch: ', error as Error)
+    process.exitCode = error instanceof Failure ? EXIT[error.kind] : EXIT.runtime
+  }
 }
+void main()

@@ -3,7 +3,7 @@ import {dirname, join} from 'node:path'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {makeFolderOf} from '../../net/file/text-file.ts'
 import {CAP_NET_ADMIN, CAP_NET_RAW, keepCapabilities, writeOnlyBelow} from '../../net/process/confine.ts'
-import {programWords} from './program-words.ts'
+import {agentProgram} from './program-words.ts'
 import {type RunOptions, readAgentKey, runAgent} from './run-agent.ts'
 
 /**
@@ -20,7 +20,7 @@ export async function becomeAgent(options: RunOptions): Promise<void> {
 
 /** The agent as this process, whatever it was. What it has open is closed. */
 export function becomeProgram(config: AgentConfig): never {
-  const argv = [process.execPath, ...programWords('services/agent/agent-main', config)]
+  const argv = agentProgram('services/agent/agent-main', config)
   return process.execve!(process.execPath, argv, {...process.env, NODE_NO_WARNINGS: '1'}) as never
 }
 

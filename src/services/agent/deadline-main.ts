@@ -14,11 +14,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 releaseProgramPages()
 print('watches')
-try {
-  const audit = agentAudit(config, log)
-  await keepDeadline({config, kernel: systemKernel(log), audit, signal: stop.signal})
-} catch (error) {
-  log(`a switch that was left pending is not seen to: ${(error as Error).message}`)
-  process.exitCode = 1
+async function main(): Promise<void> {
+  try {
+    const audit = agentAudit(config, log)
+    await keepDeadline({config, kernel: systemKernel(log), audit, signal: stop.signal})
+  } catch (error) {
+    log(`a switch that was left pending is not seen to: ${(error as Error).message}`)
+    process.exitCode = 1
+  }
+  process.exit()
 }
-process.exit()
+void main()

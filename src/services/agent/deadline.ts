@@ -8,7 +8,7 @@ import {isListening} from '../../net/stream/unix-socket.ts'
 import {newPrivateKey} from '../../wire/agent-message.ts'
 import {startAgent} from './daemon.ts'
 import type {AgentKernel} from './kernel.ts'
-import {programWords} from './program-words.ts'
+import {agentProgram} from './program-words.ts'
 import {openStore} from './store.ts'
 
 /** ms after the deadline: an agent that runs is first. */
@@ -24,7 +24,7 @@ const READY_MS = 10_000
  * false if it does not.
  */
 export const startDeadlineKeeper = (config: AgentConfig): Promise<boolean> =>
-  startOutliving([process.execPath, ...programWords('services/agent/deadline-main', config)], READY_MS)
+  startOutliving(agentProgram('services/agent/deadline-main', config), READY_MS)
 
 export interface DeadlineOptions {
   readonly config: AgentConfig

@@ -3,7 +3,7 @@
 import {setTimeout as delay} from 'node:timers/promises'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {tryCommand} from '../../net/process/command.ts'
-import {programPath} from '../../net/process/program.ts'
+import {programCommand} from '../../net/process/program.ts'
 import {becomeProgram, writtenFolders} from './become.ts'
 
 /** How long what is being tried or changed just now may take, ms: nothing is cut in the middle. */
@@ -20,10 +20,8 @@ export interface Working {
 export async function reload(agent: Working, config: AgentConfig, log: (line: string) => void): Promise<void> {
   const stays = (why: string): void => log(`configuration not taken: ${why}; goes on with the one before`)
   if (typeof process.execve !== 'function') return stays('this Node cannot do that: restart the agent')
-  const {code, stdout, stderr} = await tryCommand(process.execPath, [
-    programPath('services/agent/config-main'),
-    config.file,
-  ])
+  const [program, ...args] = programCommand('services/agent/config-main', [config.file])
+  const {code, stdout, stderr} = await tryCommand(program, args)
   if (code !== 0) return stays(stderr.trim().split('\n').at(-1) || `reading it ended with ${code}`)
   const next = JSON.parse(stdout) as AgentConfig
   const before = writtenFolders(config)

@@ -1,7 +1,7 @@
 // Turns the process that read the command line into the server.
 import type {Inventory} from '../../domain/inventory/site.ts'
 import {dropHandover, leaveHandover, takeHandover} from '../../net/file/handover.ts'
-import {programPath} from '../../net/process/program.ts'
+import {programCommand} from '../../net/process/program.ts'
 import type {ServeOptions} from './serve.ts'
 
 /** All that the server needs to know, as JSON. */
@@ -26,7 +26,7 @@ const NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=15']
 export function becomeServer(order: ServeOrder): boolean {
   if (typeof process.execve !== 'function') return false
   const file = leaveHandover(order)
-  const argv = [process.execPath, ...NODE_FLAGS, programPath('services/dhcp/serve-main'), file]
+  const argv = programCommand('services/dhcp/serve-main', [file], NODE_FLAGS)
   try {
     process.execve(process.execPath, argv, {...process.env, NODE_NO_WARNINGS: '1'})
   } catch {

@@ -6,7 +6,7 @@ import type {Inventory} from '../../domain/inventory/site.ts'
 import {Failure} from '../../errors.ts'
 import {isForAll} from '../../net/file/text-file.ts'
 import {tryCommand} from '../../net/process/command.ts'
-import {programPath} from '../../net/process/program.ts'
+import {programCommand, programFiles} from '../../net/process/program.ts'
 import {prefixText} from '../../wire/address.ts'
 
 /** Reads an inventory. @throws Failure */
@@ -17,10 +17,11 @@ export type Reader = (file: string) => Promise<Inventory>
  * server's memory. Where not everybody can start that (a clone in root's home), it is loaded before.
  */
 export async function openReader(): Promise<Reader> {
-  const program = programPath('services/dhcp/inventory-main')
-  if ([process.execPath, program].every(isForAll))
+  const module = 'services/dhcp/inventory-main'
+  if (programFiles(module).every(isForAll))
     return async (file) => {
-      const {code, stdout, stderr} = await tryCommand(process.execPath, [program, file])
+      const [program, ...args] = programCommand(module, [file])
+      const {code, stdout, stderr} = await tryCommand(program, args)
       if (code !== 0) throw new Failure('usage', stderr.trim().split('\n').at(-1) || `reading it ended with ${code}`)
       return JSON.parse(stdout) as Inventory
     }

@@ -17,20 +17,23 @@ const reloads = !isatty(0)
 let reload = (): void => {}
 if (reloads) process.on('SIGHUP', () => reload())
 const writer = lineWriter(2)
-try {
-  const document = await serveDhcp(
-    options,
-    inventory,
-    systemWorld(() => {}),
-    {log: writer.write, signal: stop.signal, onReload: (fn) => (reload = fn)},
-  )
-  if (json) printJson(document, 2)
-} catch (error) {
-  const kind = error instanceof Failure ? error.kind : 'runtime'
-  process.exitCode = EXIT[kind]
-  if (json) printJson({error: {kind, exit: EXIT[kind], message: (error as Error).message}}, 2)
-  else if (error instanceof Failure) say(`gwswitch: ${error.message}`)
-  else sayStack('gwswitch: ', error as Error)
-} finally {
-  writer.flush()
+async function main(): Promise<void> {
+  try {
+    const document = await serveDhcp(
+      options,
+      inventory,
+      systemWorld(() => {}),
+      {log: writer.write, signal: stop.signal, onReload: (fn) => (reload = fn)},
+    )
+    if (json) printJson(document, 2)
+  } catch (error) {
+    const kind = error instanceof Failure ? error.kind : 'runtime'
+    process.exitCode = EXIT[kind]
+    if (json) printJson({error: {kind, exit: EXIT[kind], message: (error as Error).message}}, 2)
+    else if (error instanceof Failure) say(`gwswitch: ${error.message}`)
+    else sayStack('gwswitch: ', error as Error)
+  } finally {
+    writer.flush()
+  }
 }
+void main()

@@ -29,7 +29,7 @@ const LONGEST_PAUSE_MS = 60_000
 export const nextPauseMs = (pauseMs: number, ranMs: number): number =>
   ranMs >= LONGEST_PAUSE_MS ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
 
-/** What prints the events of a platform; undefined for those that are not printed. */
+/** What prints the events of a platform; undefined for those that are not printed. @internal */
 export function eventCommand({kind, where}: EventSource): readonly string[] | undefined {
   const given = (...words: readonly string[]): readonly string[] => (where === undefined ? [] : [...words, where])
   switch (kind) {
