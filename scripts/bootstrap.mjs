@@ -2,12 +2,12 @@
 // Plain JavaScript without dependencies, since it runs before any is installed, on whatever Node is there.
 //
 //   node scripts/bootstrap.mjs demo|test|test:fast|test:watch|check|check:static|build|package|bench|fuzz|mutate|manifest|
-//     schemas|release|run [arguments]
+//     schemas|docs|release|run [arguments]
 import {spawnSync} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {cpus} from 'node:os'
-import {delimiter, dirname, join} from 'node:path'
+import {delimiter, dirname, join, relative} from 'node:path'
 import {debian, found, libraries, nativeFiles, quietly, root, say, stop, systemPath} from './debian.mjs'
 import {isBuilt, markBuilt} from './dist.mjs'
 
@@ -82,6 +82,13 @@ const TASKS = {
   manifest: {debian: [], steps: () => [node('scripts/manifest.mjs')]},
   schemas: {debian: [], steps: () => [node('scripts/schemas.mjs')]},
   release: {debian: [], steps: () => [node('scripts/release.mjs', ...args)]},
+  docs: {
+    debian: {pictures: LAB, check: [['chromium', 'chromium']]}[args[0]] ?? [],
+    required: true,
+    // The generator of the site and what drives a browser weigh more than all that tests need.
+    tools: args[0] === undefined || args[0] === 'check' ? ['tools/docs'] : [],
+    steps: () => [node('scripts/docs/run.ts', ...args)],
+  },
   run: {debian: [], steps: () => [node('bin/run.js', ...args)]},
 }
 
@@ -136,17 +143,17 @@ function runtime() {
 /** What it says of itself; undefined where it does not run. */
 const versionOf = (binary) => spawnSync(binary, ['--version'], {encoding: 'utf8'}).stdout?.trim() || undefined
 
-/** npm packages, exactly as locked; again only when the lock file has changed. */
-function packages() {
+/** npm packages of a folder, exactly as locked; again only when the lock file has changed. */
+function packages(folder) {
   const lock = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
+    .update(readFileSync(join(folder, 'package-lock.json')))
     .digest('hex')
-  const mark = join(root, 'node_modules/.gwswitch-lock')
+  const mark = join(folder, 'node_modules/.gwswitch-lock')
   if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return
-  say('installing npm packages (npm ci)')
+  say(`installing npm packages (npm ci${folder === root ? '' : ` in ${relative(root, folder)}`})`)
   // No install scripts: the only one, koffi's, would build what the package already brings.
-  quietly('npm', ['ci', '--ignore-scripts', '--loglevel=error'])
-  libraries(nativeFiles(join(root, 'node_modules')))
+  quietly('npm', ['ci', '--ignore-scripts', '--loglevel=error'], {cwd: folder})
+  libraries(nativeFiles(join(folder, 'node_modules')))
   writeFileSync(mark, lock)
 }
 
@@ -193,6 +200,7 @@ if (TASKS[task].debian.length > 0 && !rootIsMountPoint())
 process.on('SIGINT', () => {})
 debian(TASKS[task].debian, TASKS[task].required)
 const nodeBinary = runtime()
-packages()
+packages(root)
+for (const folder of TASKS[task].tools ?? []) packages(join(root, folder))
 build()
 for (const step of TASKS[task].steps()) run(step)

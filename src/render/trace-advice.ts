@@ -51,7 +51,7 @@ function namesOf(report: TraceReport, asked: Asked): Names {
     current: placed(candidateLabel(report, current), current),
     other: other === undefined ? 'the alternative' : placed(candidateLabel(report, other), other),
     destination: report.destination.ip,
-    threshold: report.egress.thresholdMs === null ? '' : `${ms(report.egress.thresholdMs)} ms`,
+    threshold: report.egress.thresholdMs === null ? 'the threshold' : `${ms(report.egress.thresholdMs)} ms`,
   }
 }
 
@@ -161,7 +161,7 @@ const ADVICE: Readonly<Record<Reason, (names: Names) => Draft>> = {
     next: `do not switch before ${other} loses less`,
   }),
   'flows-disagree': (names) => ({
-    meaning: `some flows take the detour and some do not (threshold ${names.threshold}): several paths behind a gateway`,
+    meaning: `some flows are slower by ${names.threshold} or more and some are not: several paths behind a gateway`,
     next: 'look at the flows one by one:',
     command: morePairs(names, ...(names.report.probe.proto === 'icmp' ? ['--proto', 'tcp'] : []), '--flows', '8'),
   }),

@@ -16,12 +16,17 @@ export interface SwitchStep {
   readonly events: readonly {readonly atMs: number; readonly text: string; readonly frame?: EventFrame}[]
 }
 
-/**
- * `switched`: verified. `accepted`: not verified, and left in place as asked. `already`: nothing to do but to hold it. `not-begun`:
- * nothing was done. `rolled-back`: the VM is as it was. `lost`: verified, and then moved away by somebody else while it was
- * held. `unknown`: something was done, and how the VM is now is not known.
- */
-export type SwitchEnd = 'switched' | 'accepted' | 'already' | 'not-begun' | 'rolled-back' | 'lost' | 'unknown'
+/** How a switch ends, and how things stand then. */
+export const SWITCH_END = {
+  switched: 'verified',
+  accepted: 'not verified, and left in place as asked',
+  already: 'nothing to do but to hold it',
+  'not-begun': 'nothing was done',
+  'rolled-back': 'the VM is as it was',
+  lost: 'verified, and then moved away by somebody else while it was held',
+  unknown: 'something was done, and how the VM is now is not known',
+} as const
+export type SwitchEnd = keyof typeof SWITCH_END
 
 export interface SwitchOutcome<Plan = unknown> {
   readonly end: SwitchEnd

@@ -53,11 +53,12 @@ const ASKED = {program: 'gwswitch', common: ['-f', 'my sites.yaml'], trace: ['--
 const plain = {colour: false, columns: 110}
 const snapshot = (name: string) => `./snapshots/${name}`
 
+const CODES = readFileSync(new URL('../../docs/reference/codes.md', import.meta.url), 'utf8')
 const DOCS = readFileSync(new URL('../../docs/trace.md', import.meta.url), 'utf8')
 
 it('has every reason in the table of the documentation, and no other, each with what to do', () => {
-  const table = DOCS.split('## Reasons')[1]!.split('\n## ')[0]!
-  const rows = [...table.matchAll(/^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)]
+  const table = CODES.split('## Reasons of a trace')[1]!.split('\n## ')[0]!
+  const rows = [...table.matchAll(/^\| `([a-z-]+)` \| ([^|]+) \| \d+ \| ([^|]+) \| ([^|]+) \|$/gm)]
   expect(rows.map(([, reason]) => reason)).toEqual(REASONS)
   for (const [, reason, verdict] of rows) {
     const {spec} = DECISION_ROWS.find((row) => row.reason === reason)!

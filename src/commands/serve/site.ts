@@ -19,8 +19,8 @@ import {loadStrategies} from '../../strategies/registry.ts'
 /** Longer than any switch and its own rollback take. */
 const GUARD_MS = 60_000
 
-/** A path that was left out: oclif knows no flag with a value that may be. */
-function withSocket(argv: readonly string[]): string[] {
+/** A path that was left out: oclif knows no flag with a value that may be. @internal */
+export function withSocket(argv: readonly string[]): string[] {
   const at = argv.indexOf('--control')
   const isGiven = at < 0 || (argv[at + 1] !== undefined && !argv[at + 1]!.startsWith('-'))
   return isGiven ? [...argv] : argv.toSpliced(at + 1, 0, SITE_SOCKET)

@@ -30,7 +30,7 @@ const SOURCES = 64
 /** Where routers usually are: first and last addresses of a prefix. A first-hop pair has three of them. */
 const USUAL = [1, 2, 3, -2, -3, -4]
 
-/** Those of a prefix's addresses at which gateways are looked for without any hint. @internal */
+/** Those of a prefix's addresses at which gateways are looked for without any hint. */
 export function usualAddresses({address, length}: Prefix): readonly Ipv4[] {
   if (length > 29) return addressesOf({address, length}, 8)
   const base = ipv4Value(address)

@@ -20,7 +20,7 @@ import {pathField, vmAgentSchema} from './vm-agent.ts'
 
 /** A scalar read by `read`; what it does not know is refused with `want`. */
 function scalar<T>(what: string, want: string, read: (text: string) => T | undefined) {
-  return z.any().transform((value: unknown, context): T => {
+  const schema = z.any().transform((value: unknown, context): T => {
     const got = typeof value === 'string' ? read(value) : undefined
     if (got !== undefined) return got
     const message = isMissing(value)
@@ -29,6 +29,7 @@ function scalar<T>(what: string, want: string, read: (text: string) => T | undef
     context.issues.push({code: 'custom', message, input: value})
     return z.NEVER
   })
+  return schema.meta({want: `${what}, ${want}`})
 }
 
 const isMissing = (value: unknown): boolean => value === undefined || value === null
@@ -54,17 +55,20 @@ const anyIpField = scalar<Ipv4 | Ipv6>('an IP address', '203.0.113.10', readIp)
 const nameField = scalar<string>('a name', 'letters, digits, "-", "_", "."', (text) => (text === '' ? undefined : text))
 
 const prefixBy = (read: (text: string) => Prefix | undefined) =>
-  z.any().transform((value: unknown, context): Prefix => {
-    const text = typeof value === 'string' ? value : ''
-    const prefix = read(text)
-    if (prefix !== undefined) return prefix
-    const want = prefixAround(text, read) ?? '10.0.0.0/24'
-    const message = isMissing(value)
-      ? `is missing (want a prefix: ${want})`
-      : `${quote(value)} is not a prefix (want ${want})`
-    context.issues.push({code: 'custom', message, input: value})
-    return z.NEVER
-  })
+  z
+    .any()
+    .transform((value: unknown, context): Prefix => {
+      const text = typeof value === 'string' ? value : ''
+      const prefix = read(text)
+      if (prefix !== undefined) return prefix
+      const want = prefixAround(text, read) ?? '10.0.0.0/24'
+      const message = isMissing(value)
+        ? `is missing (want a prefix: ${want})`
+        : `${quote(value)} is not a prefix (want ${want})`
+      context.issues.push({code: 'custom', message, input: value})
+      return z.NEVER
+    })
+    .meta({want: 'a prefix, 10.0.0.0/24'})
 const prefixField = prefixBy(readPrefix)
 /** Of either family. */
 const anyPrefixField = prefixBy(readIpPrefix)
@@ -82,59 +86,74 @@ function prefixAround(text: string, read: (text: string) => Prefix | undefined):
 const emptyIfNull = <T extends z.ZodType>(schema: T, empty: object) => z.preprocess((value) => value ?? empty, schema)
 
 const siteSchema = z.strictObject({
-  prefixes: z.array(anyPrefixField).default([]),
-  probes: z.array(anyIpField).optional(),
-  dciRttMs: z.number().optional(),
-  agentKey: pathField('/etc/gwswitch/site-y.key').optional(),
+  prefixes: z
+    .array(anyPrefixField)
+    .default([])
+    .describe('What lies near the site: a destination in it needs no inter-site link from there'),
+  probes: z
+    .array(anyIpField)
+    .optional()
+    .describe('Addresses near the site that answer echoes: by them a switch is proved'),
+  dciRttMs: z.number().optional().describe('Round trip over the inter-site link to the other site, ms'),
+  agentKey: pathField('/etc/gwswitch/site-y.key')
+    .optional()
+    .describe("The site's private key, with which orders to agents are signed"),
 })
 /** RFC 4861 section 6.2.1, AdvDefaultLifetime; 0 would say that it is none. */
 const LIFETIME = 'a router lifetime (want 1 to 9000 s)'
 const gatewaySchema = z.strictObject({
-  name: nameField,
-  site: nameField,
-  ip: ipField,
-  mac: macField,
-  ip6: z.array(ip6Field).optional(),
-  ownIp: ipField.optional(),
+  name: nameField.describe('What commands and reports call it'),
+  site: nameField.describe('The site that it is at'),
+  ip: ipField.describe('What VMs have as their default gateway; several gateways may share one'),
+  mac: macField.describe('Its MAC on the segment; of gateways that share an `ip`, what tells them apart'),
+  ip6: z.array(ip6Field).optional().describe('Its IPv6 addresses, link-local or not'),
+  ownIp: ipField.optional().describe('Its own address beside a shared `ip`'),
   ra: z
     .strictObject({
-      lifetime: z.number().int(LIFETIME).min(1, LIFETIME).max(9000, LIFETIME).optional(),
-      preference: z.enum(['low', 'medium', 'high']).optional(),
+      lifetime: z.number().int(LIFETIME).min(1, LIFETIME).max(9000, LIFETIME).optional().describe('Router lifetime, s'),
+      preference: z.enum(['low', 'medium', 'high']).optional().describe('Router preference (RFC 4191)'),
     })
-    .optional(),
+    .optional()
+    .describe('What its router advertisements say'),
 })
 /** VLAN identifiers that IEEE 802.1Q leaves to users: 0 is a tag without one, 4095 is reserved. */
-const vlanField = z.any().transform((value: unknown, context): number | 'untagged' => {
-  if (value === 'untagged') return value
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 4094) return value
-  const message = `${quote(value)} is not a VLAN (want 1 to 4094, or untagged)`
-  context.issues.push({code: 'custom', message, input: value})
-  return z.NEVER
-})
+const vlanField = z
+  .any()
+  .transform((value: unknown, context): number | 'untagged' => {
+    if (value === 'untagged') return value
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 4094) return value
+    const message = `${quote(value)} is not a VLAN (want 1 to 4094, or untagged)`
+    context.issues.push({code: 'custom', message, input: value})
+    return z.NEVER
+  })
+  .meta({want: '1 to 4094, or untagged'})
 /** Longest interface name: IFNAMSIZ less the NUL; the kernel allows neither blanks nor slashes. */
 const portField = scalar<string>('an interface', 'vx0', (text) => (/^[^\s/"\\]{1,15}$/.test(text) ? text : undefined))
 const segmentSchema = z.strictObject({
-  prefix: prefixField,
-  gateways: emptyIfNull(z.array(gatewaySchema), []).default([]),
-  vlan: vlanField.optional(),
-  ports: z.array(portField).min(1).optional(),
-  dhcp: segmentDhcpSchema.optional(),
+  prefix: prefixField.describe('The IPv4 prefix of the segment'),
+  gateways: emptyIfNull(z.array(gatewaySchema), []).default([]).describe('Its gateways, at all sites'),
+  vlan: vlanField.optional().describe('Its VLAN on the ports of bridges'),
+  ports: z.array(portField).min(1).optional().describe('Inter-site ports of the bridges'),
+  dhcp: segmentDhcpSchema.optional().describe('Its DHCP server'),
 })
 const nic = {
-  segment: nameField,
-  ip: ipField,
-  mac: macField,
-  ips: z.array(ipField).optional(),
-  ip6: z.array(ip6Field).optional(),
+  segment: nameField.describe('The segment that the NIC is on'),
+  ip: ipField.describe('Its first IPv4 address: the one that is asked, and that proofs go by'),
+  mac: macField.describe('Its MAC'),
+  ips: z.array(ipField).optional().describe('Further IPv4 addresses of the same NIC'),
+  ip6: z.array(ip6Field).optional().describe('Its IPv6 addresses'),
 }
-const nicSchema = z.strictObject({...nic, name: nameField.optional()})
+const nicSchema = z.strictObject({
+  ...nic,
+  name: nameField.optional().describe('What it is called after the VM: `VM/NAME`; without one, `VM/SEGMENT`'),
+})
 const vmSchema = z.strictObject({
   ...nic,
-  nics: z.array(nicSchema).optional(),
-  strategies: z.array(nameField).default([]),
-  site: nameField.optional(),
-  dhcp: vmDhcpSchema.optional(),
-  agent: vmAgentSchema.optional(),
+  nics: z.array(nicSchema).optional().describe('Further NICs'),
+  strategies: z.array(nameField).default([]).describe('Those to try, in this order; none: all that may fit'),
+  site: nameField.optional().describe('A hint: where somebody once wrote that it runs'),
+  dhcp: vmDhcpSchema.optional().describe('Its DHCP client'),
+  agent: vmAgentSchema.optional().describe('The agent in it, or its QEMU guest agent'),
 })
 const sections = {
   sites: emptyIfNull(z.record(z.string(), emptyIfNull(siteSchema, {})), {}),
@@ -143,7 +162,11 @@ const sections = {
 }
 /** `include` of an inventory: paths and globs, relative to its folder. */
 export const includeField = z.array(scalar<string>('a path or a glob', 'vms/*.yaml', (text) => text || undefined))
-export const inventorySchema = z.strictObject({version: z.literal(1), include: includeField.optional(), ...sections})
+export const inventorySchema = z.strictObject({
+  version: z.literal(1).describe('The format; there is one'),
+  include: includeField.optional().describe('Further files, relative to the folder of this one'),
+  ...sections,
+})
 /** A file that an inventory includes. It includes nothing itself: there are no circles, and one list says what is read. */
 export const includedSchema = z.strictObject({version: z.literal(1).optional(), ...sections})
 

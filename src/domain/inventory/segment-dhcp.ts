@@ -12,12 +12,15 @@ export const DHCP_CLIENTS = ['dhcpcd', 'udhcpc', 'dhclient', 'dhclient-hook', 'n
 export type DhcpClientKind = (typeof DHCP_CLIENTS)[number]
 
 const text = (what: string) =>
-  z.any().transform((value: unknown, context): string => {
-    if (typeof value === 'string' && value !== '') return value
-    const got = value === null || value === undefined ? 'is missing' : `${JSON.stringify(value)} is not a text`
-    context.issues.push({code: 'custom', message: `${got} (want ${what})`, input: value})
-    return z.NEVER
-  })
+  z
+    .any()
+    .transform((value: unknown, context): string => {
+      if (typeof value === 'string' && value !== '') return value
+      const got = value === null || value === undefined ? 'is missing' : `${JSON.stringify(value)} is not a text`
+      context.issues.push({code: 'custom', message: `${got} (want ${what})`, input: value})
+      return z.NEVER
+    })
+    .meta({want: what})
 
 const path = text('a file, /run/...').refine(
   (value) => value.startsWith('/'),
@@ -35,46 +38,56 @@ const endpoint = text('a socket, /run/..., or a URL').refine(
 )
 
 const fields = z.strictObject({
-  server: z.enum(DHCP_SERVERS),
-  /** Its server identifier (option 54), if known. */
-  address: address.optional(),
-  /** gwswitch, Kea, shim: the unix socket that takes its control commands. */
-  control: path.optional(),
-  /** Kea: the control channels of all servers that answer the segment (unix sockets, URLs), in the order in which to change them. */
-  controls: z.array(endpoint).min(1, 'is empty (want a path or a URL)').optional(),
-  /** Kea: PEM files for `https:`: the authority of its certificate, and our own certificate with its key. */
-  ca: path.optional(),
-  cert: path.optional(),
-  key: path.optional(),
-  /** Kea: its file is written too (`config-write`), so that what was changed outlives a restart. */
-  persist: z.boolean('is not true or false').optional(),
-  /** gwswitch: the addresses for clients without a reservation, each `FIRST-LAST`. */
-  pool: z.array(text('a range, 10.0.0.100-10.0.0.199')).optional(),
-  /** gwswitch: how long it leases addresses, s. */
-  lease: z.int('is not a number of seconds (want 3600)').min(10, 'is too short (want seconds, at least 10)').optional(),
-  /** dnsmasq: the file of `dhcp-optsfile=`. */
-  optsfile: path.optional(),
-  /** dnsmasq: its pid file. */
-  pidfile: path.optional(),
-  /** ISC dhcpd: ADDRESS:PORT of OMAPI. */
-  omapi: addressPort.optional(),
-  /** ISC dhcpd: a file with the name and the secret of the OMAPI key. */
-  omapiKey: path.optional(),
-  /** ISC dhcpd: its leases file, which alone tells what a host was given before a switch. */
-  leases: path.optional(),
-  /** ISC dhcpd: its configuration, read for an option 121 that outweighs the router. */
-  config: path.optional(),
-  /** T1 of its leases, s, where it is short: every client asks by itself that often, which the strategy may wait for. */
+  server: z
+    .enum(DHCP_SERVERS)
+    .describe('Which server answers the segment; `shim`: whatever server, behind `gwswitch serve dhcp-shim`'),
+  address: address.optional().describe('Its server identifier (option 54), if known'),
+  control: path.optional().describe('gwswitch, Kea, shim: the unix socket that takes its control commands'),
+  controls: z
+    .array(endpoint)
+    .min(1, 'is empty (want a path or a URL)')
+    .optional()
+    .describe(
+      'Kea: the control channels of all servers that answer the segment (unix sockets, URLs), in the order in which to change them',
+    ),
+  ca: path.optional().describe('Kea: for `https:`, a PEM file with the authority of its certificate'),
+  cert: path.optional().describe('Kea: for `https:`, a PEM file with our own certificate'),
+  key: path.optional().describe('Kea: for `https:`, a PEM file with the key of our certificate'),
+  persist: z
+    .boolean('is not true or false')
+    .optional()
+    .describe('Kea: its file is written too (`config-write`), so that what was changed outlives a restart'),
+  pool: z
+    .array(text('a range, 10.0.0.100-10.0.0.199'))
+    .optional()
+    .describe('gwswitch: the addresses for clients without a reservation, each `FIRST-LAST`'),
+  lease: z
+    .int('is not a number of seconds (want 3600)')
+    .min(10, 'is too short (want seconds, at least 10)')
+    .optional()
+    .describe('gwswitch: how long it leases addresses, s'),
+  optsfile: path.optional().describe('dnsmasq: the file of `dhcp-optsfile=`'),
+  pidfile: path.optional().describe('dnsmasq: its pid file'),
+  omapi: addressPort.optional().describe('ISC dhcpd: ADDRESS:PORT of OMAPI'),
+  omapiKey: path.optional().describe('ISC dhcpd: a file with the name and the secret of the OMAPI key'),
+  leases: path
+    .optional()
+    .describe('ISC dhcpd: its leases file, which alone tells what a host was given before a switch'),
+  config: path.optional().describe('ISC dhcpd: its configuration, read for an option 121 that outweighs the router'),
   renewEvery: z
     .number()
     .refine((value) => Number.isInteger(value) && value > 0, 'is not a time (want whole seconds, 10)')
-    .optional(),
-  /** dnsmasq, Kea, ISC: its log, which holds the transaction ids. */
-  log: path.optional(),
-  /** dnsmasq, Kea, ISC: a file with the reconfigure nonce of each VM that the server hands out. */
-  nonces: path.optional(),
-  /** gwswitch's own record of what clients and servers said; without it a place under /var/lib/gwswitch. */
-  state: path.optional(),
+    .optional()
+    .describe(
+      'T1 of its leases, s, where it is short: every client asks by itself that often, which the strategy may wait for',
+    ),
+  log: path.optional().describe('dnsmasq, Kea, ISC: its log, which holds the transaction ids'),
+  nonces: path
+    .optional()
+    .describe('dnsmasq, Kea, ISC: a file with the reconfigure nonce of each VM that the server hands out'),
+  state: path
+    .optional()
+    .describe("gwswitch's own record of what clients and servers said; without it a place under /var/lib/gwswitch"),
 })
 
 /** The DHCP server of a segment. Paths are those of the host that gwswitch runs on. */
@@ -117,19 +130,25 @@ export const segmentDhcpSchema = fields.superRefine((dhcp, context) => {
 
 /** `vms.NAME.dhcp`. */
 export const vmDhcpSchema = z.strictObject({
-  client: z.enum(DHCP_CLIENTS).optional(),
-  /** Unix socket of the VM's QEMU guest agent, through which the client is told to renew. */
-  guestAgent: path.optional(),
-  /** Where its hypervisor is told to take its cable out for a moment: QMP's socket (and QEMU's name of the NIC), or libvirt. */
+  client: z
+    .enum(DHCP_CLIENTS)
+    .optional()
+    .describe('Its DHCP client; `dhclient-hook` is dhclient with the exit hook of docs/dhcp.md'),
+  guestAgent: path
+    .optional()
+    .describe("Unix socket of the VM's QEMU guest agent, through which the client is told to renew"),
   carrier: z
     .strictObject({
-      qmp: path.optional(),
-      nic: text('the id of its NIC in QEMU, net0').optional(),
-      domain: text('the name of a libvirt domain').optional(),
-      connect: text('a libvirt URI, qemu:///system').optional(),
+      qmp: path.optional().describe("QMP's socket"),
+      nic: text('the id of its NIC in QEMU, net0').optional().describe("With `qmp`: QEMU's name of the NIC"),
+      domain: text('the name of a libvirt domain').optional().describe('Its domain in libvirt, in place of `qmp`'),
+      connect: text('a libvirt URI, qemu:///system')
+        .optional()
+        .describe("libvirt's connection URI, if not the usual one"),
     })
     .refine(({qmp, domain}) => (qmp === undefined) !== (domain === undefined), 'wants one of qmp and domain')
-    .optional(),
+    .optional()
+    .describe('Where its hypervisor is told to take its cable out for a moment: by QMP, or by libvirt'),
 })
 /** The DHCP client of a VM. */
 export type VmDhcp = Immutable<z.infer<typeof vmDhcpSchema>>

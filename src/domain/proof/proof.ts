@@ -16,24 +16,19 @@ import {
 } from './gateway.ts'
 import {type Learned, placeOf} from './place.ts'
 
-/**
- * How a question about a VM ends. `served`: its packets leave through the gateway and something comes back from beyond.
- * `already`: they left through it before anything was done, and it is not dead. `unverified`: nothing speaks against it, but from here it cannot be
- * seen. `silent`: the VM does not answer. `elsewhere`: it sends to another gateway. `target-dead`: the gateway does not
- * answer, or takes nothing on. `not-here`: the VM is at another site than the switch says. `partial`: one family of two, or
- * some destinations.
- */
-export const PROOF_CODES = [
-  'served',
-  'already',
-  'unverified',
-  'silent',
-  'elsewhere',
-  'target-dead',
-  'not-here',
-  'partial',
-] as const
-export type ProofCode = (typeof PROOF_CODES)[number]
+/** How a question about a VM ends, and what was seen then. */
+export const PROOF_CODE = {
+  served: 'its packets leave through the gateway, and something comes back from beyond it',
+  already: 'they left through it before anything was done, and it is not dead',
+  unverified: 'nothing speaks against it, but from here it cannot be seen',
+  silent: 'the VM does not answer',
+  elsewhere: 'it sends to another gateway',
+  'target-dead': 'the gateway does not answer, or takes nothing on',
+  'not-here': 'the VM is at another site than the switch says',
+  partial: 'one family of two, or some destinations',
+} as const
+export type ProofCode = keyof typeof PROOF_CODE
+export const PROOF_CODES = Object.keys(PROOF_CODE) as readonly ProofCode[]
 
 /** Where the VM's packets for one destination off its segment went, as last seen. */
 export interface PathSeen {

@@ -10,8 +10,8 @@ import {flagsOf, routeChanges, unstableSigns} from './remarks.ts'
 
 export type {EgressVerdict, Reason} from './decision-table.ts'
 
-/** Exit codes of `trace`. They start at 10 so that a crash is never read as a trombone. */
-const TRACE_EXIT = {
+/** Exit codes of `trace`. They start at 10 so that a crash is never read as a trombone. @internal */
+export const TRACE_EXIT = {
   trombone: 10,
   inconclusive: 11,
   'local-exit-unusable': 12,

@@ -1,0 +1,39 @@
+// What is made of docs/. `npm run docs` makes the reference pages and the site (out/site), `npm run docs -- reference` the
+// pages alone, `-- pictures` the pictures of docs/pictures, `-- check` looks at the site in a browser.
+import {mkdirSync, writeFileSync} from 'node:fs'
+import {dirname, join} from 'node:path'
+import {checkSite} from './check-site.ts'
+import {makePictures} from './pictures.ts'
+import {referencePages, root} from './reference.ts'
+import {makeSite} from './site.ts'
+
+function writeReference(): void {
+  for (const [path, text] of referencePages()) {
+    mkdirSync(dirname(join(root, path)), {recursive: true})
+    writeFileSync(join(root, path), text)
+  }
+}
+
+const TASKS: Readonly<Record<string, () => void | Promise<void>>> = {
+  all: async () => {
+    writeReference()
+    await makeSite()
+  },
+  reference: writeReference,
+  pictures: makePictures,
+  check: async () => {
+    await makeSite()
+    const wrong = await checkSite()
+    for (const line of wrong) console.error(line)
+    if (wrong.length > 0) process.exit(1)
+    console.log('every page, link and anchor of out/site is there, at both widths')
+  },
+}
+
+const [name = 'all'] = process.argv.slice(2)
+const task = TASKS[name]
+if (task === undefined) {
+  console.error(`no ${name}; there are ${Object.keys(TASKS).join(', ')}`)
+  process.exit(2)
+}
+await task()
