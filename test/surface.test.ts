@@ -43,6 +43,17 @@ describe('the surface', () => {
     },
   )
 
+  it.each(commands.map((command) => [command.id, command] as const))(
+    '%s takes one value a flag, and leaves its arguments alone',
+    async (_id, command) => {
+      const {flags} = await config.findCommand(command.id, {must: true}).load()
+      const greedy = Object.entries(flags).filter(
+        ([, flag]) => flag.type === 'option' && flag.multiple && !flag.multipleNonGreedy,
+      )
+      expect(greedy.map(([name]) => name)).toEqual([])
+    },
+  )
+
   it.each(commands.map((command) => [command.id, command] as const))('%s has every flag explained', (_id, command) => {
     const silent = Object.values(command.flags).filter(({summary, description}) => !summary && !description)
     expect(silent.map(({name}) => name)).toEqual([])

@@ -35,7 +35,7 @@ export default class Who extends BaseCommand {
       summary: "a VM's own port, or the bridge; repeat for several",
     }),
     segment: Flags.string({
-      helpValue: 'NAME',
+      helpValue: 'SEGMENT',
       multiple: true,
       multipleNonGreedy: true,
       summary: 'the VMs of this segment; repeat for several (default: all that are found at these ports)',
