@@ -58,6 +58,10 @@ const PEERS = [
   ['nc.openbsd', 'netcat-openbsd'],
   ['/usr/lib/python3/dist-packages/scapy/__init__.py', 'python3-scapy'],
   ['tmux', 'tmux'],
+  ['zsh', 'zsh'],
+  ['fish', 'fish'],
+  ['/usr/share/bash-completion/bash_completion', 'bash-completion'],
+  ['mandoc', 'mandoc'],
   ['/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'],
   ['/usr/lib/python3/dist-packages/oslo_messaging/__init__.py', 'python3-oslo.messaging'],
   ['/usr/lib/python3/dist-packages/prometheus_client/parser.py', 'python3-prometheus-client'],
@@ -78,7 +82,7 @@ const TASKS = {
   bench: {debian: PEERS, required: true, steps: () => [node('bench/run.ts', ...args)]},
   fuzz: {debian: [], steps: () => [node('test/fuzz/run.ts', ...args)]},
   mutate: {debian: [], steps: () => [node('test/mutants/run.ts', ...args)]},
-  manifest: {debian: [], steps: () => [node('scripts/manifest.mjs')]},
+  manifest: {debian: [], steps: () => [node('scripts/manifest.mjs'), node('scripts/man.mjs')]},
   run: {debian: [], steps: () => [node('bin/run.js', ...args)]},
 }
 
