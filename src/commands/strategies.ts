@@ -1,5 +1,4 @@
 import {ListCommand} from '../cli/list-command.ts'
-import type {Columns} from '../render/listing.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 import type {StrategyTraits} from '../strategies/strategy.ts'
 
@@ -13,19 +12,6 @@ interface StrategiesDocument {
     readonly version: string
   } & StrategyTraits)[]
 }
-
-type StrategyRow = StrategiesDocument['strategies'][number]
-
-const COLUMNS: Columns<StrategyRow> = [
-  ['strategy', (row) => row.name],
-  ['controlled_at', (row) => row.controlledAt],
-  ['layer', (row) => row.layer],
-  ['gateway_ip', (row) => row.gatewayIp],
-  ['sessions', (row) => row.sessions],
-  ['plugin', (row) => row.plugin],
-  ['version', (row) => row.version],
-  ['needs', (row) => row.needs],
-]
 
 export default class Strategies extends ListCommand {
   static override summary = 'list the ways to move a gateway, what each touches and what it does to sessions'
@@ -41,8 +27,8 @@ export default class Strategies extends ListCommand {
         return {name, summary, plugin, version: this.config.plugins.get(plugin)!.version, ...traits}
       }),
     )
-    const {strategiesText} = await import('../render/strategies-text.ts')
-    this.list(strategies, COLUMNS, () => strategiesText(strategies, process.stdout.columns))
+    const {STRATEGY_COLUMNS, strategiesText} = await import('../render/strategies-text.ts')
+    this.list(strategies, STRATEGY_COLUMNS, () => strategiesText(strategies, process.stdout.columns))
     return {schema: 'gwswitch.strategies/1', strategies}
   }
 }

@@ -1,4 +1,5 @@
 // What `strategies` says on a terminal.
+import type {Columns} from './listing.ts'
 import {tableLines} from './table.ts'
 
 interface StrategyLine {
@@ -12,6 +13,17 @@ interface StrategyLine {
   readonly sessions: string
   readonly needs: string
 }
+
+export const STRATEGY_COLUMNS: Columns<StrategyLine> = [
+  ['strategy', (row) => row.name],
+  ['controlled_at', (row) => row.controlledAt],
+  ['layer', (row) => row.layer],
+  ['gateway_ip', (row) => row.gatewayIp],
+  ['sessions', (row) => row.sessions],
+  ['plugin', (row) => row.plugin],
+  ['version', (row) => row.version],
+  ['needs', (row) => row.needs],
+]
 
 const HEADINGS = ['STRATEGY', 'CONTROLLED AT', 'LAYER', 'GATEWAY IP', 'SESSIONS', 'FROM']
 

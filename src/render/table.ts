@@ -44,8 +44,9 @@ function narrowed(rows: readonly (readonly string[])[], natural: readonly number
   return widths
 }
 
-/** SGR sequences (ECMA-48) around a text. */
-const COLOURED = /^((?:\x1b\[[\d;]*m)*)(.*?)((?:\x1b\[[\d;]*m)*)$/s
+/** Sequences of colour (ECMA-48 SGR). */
+const SGR = '(?:\u001b\\[[\\d;]*m)*'
+const COLOURED = new RegExp(`^(${SGR})(.*?)(${SGR})$`, 's')
 
 /** A cell over several lines, each with the cell's colour, lest it runs into the next column. */
 function folded(cell: string, width: number): string[] {
