@@ -60,7 +60,10 @@ function pad(text: string, width: number, align: 'left' | 'right' = 'left'): str
   return align === 'left' ? text + space : space + text
 }
 
-/** The same as one text. */
+/**
+ * The same as one text, as benchmarks print it.
+ * @internal
+ */
 export const table = (rows: readonly (readonly string[])[], options?: TableOptions): string =>
   tableLines(rows, options).join('\n')
 
