@@ -1,6 +1,6 @@
 // The start of the executable. Everything is loaded when it is built, and lies in its snapshot; it runs from here.
 
-import {beforehand, index, packageJson, programs} from 'gwswitch:parts'
+import {beforehand, index, manifest, packageJson, programs} from 'gwswitch:parts'
 import {registerHooks} from 'node:module'
 import {startupSnapshot} from 'node:v8'
 import {Config} from '@oclif/core'
@@ -19,7 +19,7 @@ function run(): void {
   }
   process.env.SHELL ||= '/bin/sh'
   process.env.HOME ||= '/'
-  void start({root: home(), pjson: packageJson, provideSelf: sharedWithPlugins})
+  void start({root: home(), pjson: packageJson, manifest, provideSelf: sharedWithPlugins})
 }
 
 /** A plugin that imports `gwswitch` gets what runs here, not another copy: errors are told apart by their class. */

@@ -147,7 +147,7 @@ describe('the files', () => {
     const found = files.filter((file) => printing.test(readFileSync(join(src, file), 'utf8')))
     expect(found.toSorted()).toEqual(['cli/base-command.ts', 'net/process/say.ts'])
     expect(readFileSync(join(src, 'cli/base-command.ts'), 'utf8').match(new RegExp(printing, 'g'))).toHaveLength(1)
-    expect(readFileSync(join(src, 'cli/base-command.ts'), 'utf8')).toContain('super.log(printable(line))')
+    expect(readFileSync(join(src, 'cli/base-command.ts'), 'utf8')).toContain('super.log(shown(line))')
     // Lines of a busy service leave by a descriptor.
     const writers = files.filter((file) => /\blineWriter\(/.test(readFileSync(join(src, file), 'utf8')))
     expect(writers.toSorted()).toEqual([

@@ -12,6 +12,9 @@ const config = await Config.load({root, pjson, ignoreManifest: true})
 // Copies: oclif's help writes spaces into the ids of the subcommands it lists.
 const commands = config.commands.map((command) => ({...command})).sort((a, b) => (a.id < b.id ? -1 : 1))
 
+/** With what the manifest leaves out. */
+const classes = new Map(await Promise.all(config.commands.map(async (each) => [each.id, await each.load()] as const)))
+
 class HelpText extends Help {
   readonly lines: string[] = []
   override log(...args: string[]): void {
@@ -42,6 +45,13 @@ describe('the surface', () => {
       expect(command.examples?.length).toBeGreaterThan(0)
     },
   )
+
+  it.each([...classes.keys()])('%s takes one value a flag, and leaves its arguments alone', (id) => {
+    const greedy = Object.entries(classes.get(id)!.flags ?? {}).filter(
+      ([, flag]) => flag.type === 'option' && flag.multiple && !flag.multipleNonGreedy,
+    )
+    expect(greedy.map(([name]) => name)).toEqual([])
+  })
 
   it.each(commands.map((command) => [command.id, command] as const))('%s has every flag explained', (_id, command) => {
     const silent = Object.values(command.flags).filter(({summary, description}) => !summary && !description)

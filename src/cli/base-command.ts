@@ -2,13 +2,14 @@
 import {constants} from 'node:os'
 import {Command, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/inventory.ts'
+import {closest} from '../domain/suggest.ts'
 import {EXIT, Failure} from '../errors.ts'
 import type {Audit, AuditEvent} from '../net/file/audit-log.ts'
 import type {InventoryPlace} from '../net/file/inventory-file.ts'
-import {overwrite, printJson, say, sayStack} from '../net/process/say.ts'
+import {overwrite, printJson, say, sayStack, shown} from '../net/process/say.ts'
+import {canRedraw, wantsColour} from '../net/process/terminal.ts'
 import type {World} from '../net/world.ts'
 import {errorDocument, oneLine, stamped} from '../orders/document.ts'
-import {printable} from '../wire/printable.ts'
 import {heedOutput, noteLine} from './output.ts'
 
 /** oclif's own errors carry the exit code here. */
@@ -29,6 +30,13 @@ export abstract class BaseCommand extends Command {
       helpGroup: 'GLOBAL',
       helpValue: 'FILE',
       summary: 'inventory of sites, gateways and VMs (default: ./gwswitch.yaml, /etc/gwswitch/gwswitch.yaml)',
+    }),
+    quiet: Flags.boolean({
+      char: 'q',
+      exclusive: ['verbose'],
+      helpGroup: 'GLOBAL',
+      summary:
+        'print no text: the exit code says how it ended; warnings and errors stay on stderr, and --json its document',
     }),
     verbose: Flags.boolean({helpGroup: 'GLOBAL', summary: 'say on stderr what is done and when'}),
   }
@@ -87,9 +95,8 @@ export abstract class BaseCommand extends Command {
     process.on('SIGHUP', listener)
   }
 
-  /** Colour for a person's terminal only; NO_COLOR (no-color.org) switches it off. */
   protected get colour(): boolean {
-    return process.stdout.isTTY === true && !process.env.NO_COLOR && !this.jsonEnabled()
+    return wantsColour(process.stdout.isTTY === true, process.env) && !this.jsonEnabled()
   }
 
   /**
@@ -138,13 +145,17 @@ export abstract class BaseCommand extends Command {
 
   /** Shows what goes on, on a terminal only, in one line that is written over; an empty text takes it away. */
   protected meter(text: string): void {
-    if (process.stderr.isTTY && !this.jsonEnabled()) overwrite(text)
+    if (canRedraw(process.stderr, process.env) && !this.isQuiet && !this.jsonEnabled()) overwrite(text)
   }
 
   /** Noted also with --json: should the document not be printed, the words say how it ended. */
   override log(line = ''): void {
     noteLine(line)
-    super.log(printable(line))
+    if (!this.isQuiet) super.log(shown(line))
+  }
+
+  private get isQuiet(): boolean {
+    return this.argv.some((word) => word === '--quiet' || word === '-q')
   }
 
   /** Text of several lines. */
@@ -171,10 +182,21 @@ export abstract class BaseCommand extends Command {
   private report(error: unknown): void {
     const document = errorDocument(error, this.stopCode)
     process.exitCode = document.exitCode
-    const hint = document.error.exit === EXIT.usage && !(error instanceof Failure) ? ' (see --help)' : ''
+    const hint =
+      document.error.exit === EXIT.usage && !(error instanceof Failure)
+        ? ` (${this.nearFlag(error) ?? 'see --help'})`
+        : ''
     if (this.jsonEnabled()) this.logJson(document)
     else say(`gwswitch: ${document.error.message}${hint}`)
     if (!(error instanceof Failure) && error instanceof Error && process.argv.includes('--verbose')) sayStack('', error)
+  }
+
+  /** What a flag that there is not may have meant. */
+  private nearFlag(error: unknown): string | undefined {
+    const [typed] = (error as {flags?: readonly string[]}).flags ?? []
+    const names = Object.keys({...this.ctor.baseFlags, ...this.ctor.flags})
+    const near = typed?.startsWith('--') ? closest(typed.slice(2), names) : undefined
+    return near && `did you mean "--${near}"?`
   }
 
   /** Appends to the one record that was asked for; what cannot be written there is a warning. */

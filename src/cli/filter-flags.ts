@@ -11,7 +11,7 @@ export const filterFlags = {
     summary: 'inter-site port; repeat for several (default: "ports" of the segments in the inventory)',
   }),
   segment: Flags.string({
-    helpValue: 'NAME',
+    helpValue: 'SEGMENT',
     multiple: true,
     multipleNonGreedy: true,
     summary: 'segment on these ports; repeat for several (default: all whose sites share a gateway address)',

@@ -1,5 +1,5 @@
 // A screen that is drawn over and over, and leaves the terminal as it was (xterm's alternate screen).
-import {printable} from '../wire/printable.ts'
+import {shown} from '../net/process/say.ts'
 
 /** Its own screen, no cursor, and no line that wraps. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'
@@ -28,7 +28,7 @@ export function openLiveScreen(stream: NodeJS.WriteStream): LiveScreen {
   return {
     draw(lines) {
       if (!open) return
-      stream.write(`${HOME}${lines.map((line) => `${printable(line)}${CLEAR_LINE}`).join('\r\n')}${CLEAR_REST}`)
+      stream.write(`${HOME}${lines.map((line) => `${shown(line)}${CLEAR_LINE}`).join('\r\n')}${CLEAR_REST}`)
     },
     close,
   }

@@ -1,16 +1,21 @@
 // The start of every form of gwswitch: dist/, its sources, the executable.
+import {join} from 'node:path'
 import type {Config} from '@oclif/core'
 import type {PJSON} from '@oclif/core/interfaces'
 import {Failure} from '../errors.ts'
 import {installedPlugins, type Plugins} from '../net/file/plugin-folder.ts'
+import {textIfReadable} from '../net/file/text-file.ts'
 import {print, printJson, say} from '../net/process/say.ts'
 import {errorDocument} from '../orders/document.ts'
+import type {Manifest} from './completion/offers.ts'
 import {heedOutput} from './output.ts'
 
 export interface Start {
   /** The folder that package.json is in, or stands for it. */
   readonly root: string
   readonly pjson: PJSON
+  /** Where it is no file of that folder: oclif.manifest.json. */
+  readonly manifest?: object
   /** Commands are found by looking, not by oclif.manifest.json. */
   readonly ignoreManifest?: boolean
   /** Lets plugins that import `gwswitch` have what runs here. */
@@ -29,9 +34,16 @@ interface VersionDocument {
 export async function start(how: Start): Promise<void> {
   const argv = process.argv.slice(2)
   try {
+    if (argv[0] === '__complete') {
+      const {complete} = await import('./completion/complete.ts')
+      const manifest =
+        how.manifest ?? JSON.parse(textIfReadable(join(how.root, 'oclif.manifest.json')) ?? '{"commands":{}}')
+      return await complete(manifest as Manifest, argv.slice(1))
+    }
     const plugins = installedPlugins(process.env.GWSWITCH_PLUGINS)
     if (plugins) how.provideSelf()
-    if (argv[0] === '--version') return await sayVersion(how.pjson, argv, plugins && loadOptions(how, plugins))
+    if (argv[0] === '--version' || argv[0] === '-v')
+      return await sayVersion(how.pjson, argv, plugins && loadOptions(how, plugins))
     const {execute} = await import('@oclif/core/execute')
     await execute({loadOptions: loadOptions(how, plugins)})
   } catch (error) {

@@ -4,7 +4,7 @@ import {decimal, pcapFlag, whole} from './flags.ts'
 
 export const traceFlags = {
   interface: Flags.string({char: 'i', helpValue: 'IF', summary: "interface to probe from (default: the route's)"}),
-  source: Flags.string({helpValue: 'IP', summary: 'address of this host to probe from (default: the route’s)'}),
+  source: Flags.string({helpValue: 'IP', summary: "address of this host to probe from (default: the route's)"}),
   mark: whole({helpValue: 'FWMARK', max: 0xffff_ffff, summary: 'trace what packets with this fwmark do (ip rule)'}),
   destinations: Flags.string({helpValue: 'FILE', summary: 'file with more destinations, one a line'}),
   via: Flags.string({
@@ -20,7 +20,7 @@ export const traceFlags = {
     summary: 'what the probes are; auto: echoes, TCP SYN where those are not answered, then UDP',
   })(),
   port: whole({
-    helpValue: 'PORT',
+    helpValue: 'NUMBER',
     min: 1,
     max: 65_535,
     summary: 'destination port of TCP and UDP probes (default: one that nobody uses)',

@@ -6,6 +6,7 @@ import type {TraceComparison} from '../domain/trace/before-after.ts'
 import type {TraceDocument, TraceFailure, TraceReport} from '../domain/trace/report.ts'
 import type {WatchLine, WatchState} from '../domain/trace/watch.ts'
 import {print, printJson} from '../net/process/say.ts'
+import {canRedraw} from '../net/process/terminal.ts'
 import type {World} from '../net/world.ts'
 import type {TraceFlags} from '../orders/trace/order.ts'
 import type {TracesOrder} from '../orders/trace/run-traces.ts'
@@ -100,7 +101,7 @@ export async function traceWatch(
   ])
   const {colour, json, signal} = terminal
   const began = performance.now()
-  const screen = process.stdout.isTTY && !json ? openLiveScreen(process.stdout) : undefined
+  const screen = canRedraw(process.stdout, process.env) && !json ? openLiveScreen(process.stdout) : undefined
   const onSample = (state: WatchState, line: WatchLine | null): void => {
     const {columns = 80, rows = 24} = process.stdout
     if (screen) screen.draw(watchScreen(state, {colour, columns, rows, elapsedMs: performance.now() - began}))

@@ -2,6 +2,7 @@
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import type {WhoWatchLine, WhoWatchState} from '../domain/who-watch.ts'
 import {print, printJson} from '../net/process/say.ts'
+import {canRedraw} from '../net/process/terminal.ts'
 import type {World} from '../net/world.ts'
 import type {WhoOrder} from '../probe/who-questions.ts'
 
@@ -25,7 +26,7 @@ export async function whoWatch(
     import('./live-screen.ts'),
   ])
   const began = performance.now()
-  const screen = process.stdout.isTTY && !json ? openLiveScreen(process.stdout) : undefined
+  const screen = canRedraw(process.stdout, process.env) && !json ? openLiveScreen(process.stdout) : undefined
   const onLook = (state: WhoWatchState, line: WhoWatchLine): void => {
     const {rows = 24} = process.stdout
     if (screen) screen.draw(whoScreen(state, {colour, rows, elapsedMs: performance.now() - began}))

@@ -73,7 +73,7 @@ export default class Garp extends BaseCommand {
     mac: Flags.string({helpValue: 'MAC', summary: "MAC to announce (default: the interface's own)"}),
     vm: Flags.string({
       exclusive: ['vm-ip', 'vm-mac'],
-      helpValue: 'NAME',
+      helpValue: 'VM',
       summary: 'the VM to move, by its name in the inventory',
     }),
     all: Flags.boolean({

@@ -49,7 +49,7 @@ export default class SendReconfigure extends BaseCommand {
       summary: 'seconds to listen (default: until stopped)',
     }),
     all: Flags.boolean({summary: 'every client of the segment'}),
-    segment: Flags.string({helpValue: 'NAME', summary: 'segment of the inventory, with --all'}),
+    segment: Flags.string({helpValue: 'SEGMENT', summary: 'segment of the inventory, with --all'}),
     rate: whole({default: 50, helpValue: 'N', min: 1, max: 1000, summary: 'clients begun per second, with --all'}),
     trigger: Flags.option({
       default: 'forcerenew',

@@ -1,4 +1,4 @@
-import {BaseCommand} from '../cli/base-command.ts'
+import {ListCommand} from '../cli/list-command.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 import type {StrategyTraits} from '../strategies/strategy.ts'
 
@@ -13,7 +13,7 @@ interface StrategiesDocument {
   } & StrategyTraits)[]
 }
 
-export default class Strategies extends BaseCommand {
+export default class Strategies extends ListCommand {
   static override summary = 'list the ways to move a gateway, what each touches and what it does to sessions'
   static override description = 'Plugins add strategies by answering the oclif hook gwswitch:strategies.'
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
@@ -27,22 +27,8 @@ export default class Strategies extends BaseCommand {
         return {name, summary, plugin, version: this.config.plugins.get(plugin)!.version, ...traits}
       }),
     )
-    const {table} = await import('../render/table.ts')
-    const head = ['STRATEGY', 'CONTROLLED AT', 'LAYER', 'GATEWAY IP', 'SESSIONS', 'FROM']
-    this.page(
-      table([
-        head,
-        ...strategies.map((row) => [
-          row.name,
-          row.controlledAt,
-          row.layer,
-          row.gatewayIp,
-          row.sessions,
-          `${row.plugin} ${row.version}`,
-        ]),
-      ]),
-    )
-    for (const {name, summary, needs} of strategies) this.page(`\n${name}: ${summary}\n  needs ${needs}`)
+    const {STRATEGY_COLUMNS, strategiesText} = await import('../render/strategies-text.ts')
+    this.list(strategies, STRATEGY_COLUMNS, () => strategiesText(strategies, process.stdout.columns))
     return {schema: 'gwswitch.strategies/1', strategies}
   }
 }

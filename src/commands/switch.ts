@@ -69,13 +69,14 @@ export default class Switch extends BaseCommand {
   }
   static override flags = {
     to: Flags.string({
-      helpValue: 'SITE',
+      helpValue: 'SITE|GATEWAY',
       summary: 'the site it is in now, or a gateway of it (asked for on a terminal)',
     }),
     from: Flags.string({helpValue: 'GATEWAY', summary: 'the gateway that it leaves (default: what it is seen to use)'}),
     strategy: Flags.string({
-      helpValue: 'NAME',
+      helpValue: 'STRATEGY',
       multiple: true,
+      multipleNonGreedy: true,
       summary: "how; repeat to give an order (default: the VM's own list, then all)",
     }),
     interface: Flags.string({

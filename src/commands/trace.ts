@@ -1,12 +1,13 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../cli/base-command.ts'
+import {ListCommand} from '../cli/list-command.ts'
 import {traceFlags} from '../cli/trace-flags.ts'
 import {type Terminal, traceListening, traceOnce, traceWatch} from '../cli/trace-modes.ts'
 import type {PassiveDocument} from '../domain/passive/passive-report.ts'
 import type {TraceComparison} from '../domain/trace/before-after.ts'
 import type {TraceDocument} from '../domain/trace/report.ts'
+import {usage} from '../errors.ts'
 
-export default class Trace extends BaseCommand {
+export default class Trace extends ListCommand {
   static override summary = 'find out whether traffic to a destination leaves through the wrong site'
   static override description =
     'Run it on the VM, or on a host of its segment and site. Sends pairs of probes, one through the gateway in use and one through another, ' +
@@ -56,6 +57,9 @@ export default class Trace extends BaseCommand {
   async run(): Promise<TraceDocument | TraceComparison | PassiveDocument | undefined> {
     const {argv, flags} = await this.parse(Trace)
     const {passive} = flags
+    const isListed = this.form !== 'table' && this.form !== 'json'
+    if (isListed && (flags.watch || passive !== undefined || flags.compare !== undefined))
+      throw usage(`-o ${this.form} lists what one trace found: not with --watch, --passive or --compare`)
     const inventory = await this.inventory(flags.inventory)
     const named = argv as string[]
     const outcome = await (flags.watch
@@ -64,6 +68,10 @@ export default class Trace extends BaseCommand {
         ? traceOnce(named, flags, inventory, this.terminal)
         : traceListening(named, {...flags, passive}, inventory, this.terminal))
     process.exitCode = outcome.exitCode
+    if (isListed) {
+      const {TRACE_COLUMNS, traceRows} = await import('../render/trace-listing.ts')
+      this.list(traceRows(outcome.document as TraceDocument), TRACE_COLUMNS, () => [])
+    }
     return outcome.document
   }
 
@@ -74,7 +82,9 @@ export default class Trace extends BaseCommand {
       colour: this.colour,
       signal: this.interrupt.signal,
       world: (pcap) => this.world(pcap),
-      log: (line) => this.log(line),
+      log: (line) => {
+        if (this.form === 'table' || this.form === 'json') this.log(line)
+      },
       meter: (text) => this.meter(text),
       caution: (line) => this.caution(line),
     }

@@ -1,12 +1,13 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../cli/base-command.ts'
 import {decimal, pcapFlag, whole} from '../cli/flags.ts'
+import {ListCommand} from '../cli/list-command.ts'
 import type {WhoDocument} from '../domain/who.ts'
+import {usage} from '../errors.ts'
 
 /** Default of --every. */
 const EVERY_S = 5
 
-export default class Who extends BaseCommand {
+export default class Who extends ListCommand {
   static override summary = 'show which gateway each VM should use, and which it uses'
   static override description =
     "Sends each VM an echo that claims to come from off its segment, and one from the address that its gateways share: its answers go to the MACs it uses, which are told by name and site. Changes nothing in the VM. Run it on the VMs' own ports, or on their bridge. " +
@@ -35,7 +36,7 @@ export default class Who extends BaseCommand {
       summary: "a VM's own port, or the bridge; repeat for several",
     }),
     segment: Flags.string({
-      helpValue: 'NAME',
+      helpValue: 'SEGMENT',
       multiple: true,
       multipleNonGreedy: true,
       summary: 'the VMs of this segment; repeat for several (default: all that are found at these ports)',
@@ -95,18 +96,19 @@ export default class Who extends BaseCommand {
     }
     const stage = {world: await this.world(flags.pcap), signal: this.interrupt.signal}
     if (flags.watch) {
+      if (this.form !== 'table' && this.form !== 'json') throw usage(`-o ${this.form} is of one look: not with --watch`)
       const {whoWatch} = await import('../cli/who-watch.ts')
       const terminal = {...stage, json: this.jsonEnabled(), colour: this.colour}
       process.exitCode = await whoWatch(order, inventory, (flags.every ?? EVERY_S) * 1000, terminal)
       return undefined
     }
-    const [{runWho}, {whoText}, {paintWith}] = await Promise.all([
+    const [{runWho}, {WHO_COLUMNS, whoText}, {paintWith}] = await Promise.all([
       import('../orders/who/run-who.ts'),
       import('../render/who-text.ts'),
       import('../render/paint.ts'),
     ])
     const document = await runWho(order, inventory, stage)
-    for (const line of whoText(document, paintWith(this.colour))) this.log(line)
+    this.list(document.rows, WHO_COLUMNS, () => whoText(document, paintWith(this.colour), process.stdout.columns))
     process.exitCode = document.exitCode
     return document
   }

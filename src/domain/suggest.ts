@@ -18,11 +18,22 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best
 }
 
-/** ` (did you mean "x"?)`, or the known words if none is near, or nothing if none is known. */
+/** How many are named of those that there are. */
+const MOST = 8
+
+/** ` (did you mean "x"?)`, or some of the known words if none is near, or nothing if none is known. */
 export function hint(word: string, candidates: readonly string[]): string {
   const near = closest(word, candidates)
   if (near !== undefined) return ` (did you mean "${near}"?)`
-  return candidates.length === 0 ? '' : ` (known: ${candidates.join(', ')})`
+  return candidates.length === 0 ? '' : ` (known: ${someOf(candidates, word)})`
+}
+
+/** The nearest first, and how many more there are; all, as they stand, where these are few. */
+function someOf(words: readonly string[], word: string): string {
+  if (words.length <= MOST) return words.join(', ')
+  const near = words.map((each) => ({each, slips: editDistance(word.toLowerCase(), each.toLowerCase())}))
+  const first = near.toSorted((a, b) => a.slips - b.slips).slice(0, MOST)
+  return `${first.map(({each}) => each).join(', ')} and ${words.length - MOST} more`
 }
 
 /** Insertions, deletions and replacements between two words (Levenshtein), where swapped neighbours count once. */

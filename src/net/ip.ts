@@ -108,8 +108,11 @@ export async function interfaces(): Promise<InterfaceFacts[]> {
   }
 }
 
+/** A hypervisor has hundreds. */
+const MOST_NAMED = 8
+
 /**
- * One interface. @throws Failure `runtime` if there is none of that name; the message lists those there are.
+ * One interface. @throws Failure `usage` if there is none of that name; the message lists some of those there are.
  * @internal
  */
 export const interfaceByName = async (name: string): Promise<InterfaceFacts> => interfaceIn(await interfaces(), name)
@@ -119,7 +122,9 @@ export function interfaceIn(all: readonly InterfaceFacts[], name: string): Inter
   const found = all.find((candidate) => candidate.name === name)
   if (found) return found
   const names = ethernetIn(all).map((candidate) => candidate.name)
-  throw new Failure('runtime', `no interface ${name} here; Ethernet interfaces are: ${names.join(', ') || 'none'}`)
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : ''
+  const some = names.slice(0, MOST_NAMED).join(', ') || 'none'
+  throw new Failure('usage', `no interface ${name} here; Ethernet interfaces are: ${some}${more}`)
 }
 
 /** Those that carry Ethernet frames. */

@@ -1,7 +1,23 @@
 // What `who` says on a terminal.
 import type {AbsentSegment, NamedGateway, ProvedBy, WhoDocument, WhoGateway, WhoRow, WhoVerdict} from '../domain/who.ts'
+import type {Columns} from './listing.ts'
 import type {Paint} from './paint.ts'
 import {tableLines} from './table.ts'
+
+/** Of the rows, a row an address. */
+export const WHO_COLUMNS: Columns<WhoRow> = [
+  ['vm', ({vm}) => vm.name],
+  ['ip', ({vm}) => vm.ip],
+  ['mac', ({vm}) => vm.mac],
+  ['segment', ({vm}) => vm.segment],
+  ['should_use', ({should}) => should?.name],
+  ['should_use_mac', ({should}) => should?.mac],
+  ['uses', ({uses}) => uses?.gateways.map(({name}) => name).join(' ')],
+  ['uses_mac', ({uses}) => uses?.mac],
+  ['proved_by', ({provedBy}) => provedBy],
+  ['verdict', ({verdict}) => verdict],
+  ['code', ({code}) => code],
+]
 
 export const VERDICT_WORDS: Readonly<Record<WhoVerdict, string>> = {
   'as-expected': 'as expected',
@@ -68,10 +84,14 @@ const entryLines = (rows: readonly WhoRow[]): string[] =>
 const absentLine = ({segment, vms, text}: AbsentSegment): string =>
   `not here: ${segment} (${vms === 1 ? '1 VM' : `${vms} VMs`}): ${text}`
 
-export function whoText({rows, gateways, strangers, absent, redirected, ports}: WhoDocument, paint: Paint): string[] {
+export function whoText(
+  {rows, gateways, strangers, absent, redirected, ports}: WhoDocument,
+  paint: Paint,
+  width?: number,
+): string[] {
   const unseen = rows.some(({verdict}) => verdict === 'unseen')
   return [
-    ...tableLines([headOf, ...rows.map((row) => rowOf(row, paint))]),
+    ...tableLines([headOf, ...rows.map((row) => rowOf(row, paint))], {width}),
     ...entryLines(rows),
     ...gateways.map((gateway) => gatewayLine(gateway, paint)),
     ...strangers.map(({text, segment}) => `${paint.bad('STRANGER')} on ${segment}: ${text}`),

@@ -1,4 +1,5 @@
 // Where strategies come from: every oclif plugin, ours included, answers one hook.
+import {hint} from '../domain/suggest.ts'
 import {Failure} from '../errors.ts'
 import {CONTRACT, type Strategy} from './strategy.ts'
 
@@ -75,7 +76,8 @@ export function chooseStrategies(
 ): readonly Registered[] {
   const known = [...installed.keys()].join(', ')
   const missing = asked.find((name) => !installed.has(name))
-  if (missing !== undefined) throw new Failure('usage', `no strategy ${missing} is installed; there are: ${known}`)
+  if (missing !== undefined)
+    throw new Failure('usage', `no strategy ${missing} is installed${hint(missing, [...installed.keys()])}`)
   const names =
     asked.length > 0 ? asked : ofVm.length > 0 ? ofVm.filter((name) => installed.has(name)) : [...installed.keys()]
   if (names.length === 0) {

@@ -271,7 +271,7 @@ describe.skipIf(noNamespaces)('beacons and notes', () => {
       ['a segment whose gateway IP is shared', ['y', '-i', 'seg-b'], 2, /the sites share 10\.1\.0\.254/],
       ['a key that is not there', ['y', '-i', 'seg-a', '--key', '/nowhere'], 2, /\/nowhere: no such file/],
       ['an interval that is none', ['y', '-i', 'seg-a', '--interval', '0'], 2, /not a whole number from 1 to 5/],
-      ['an interface that is not there', ['y', '-i', 'eth7'], 1, /no interface eth7 here/],
+      ['an interface that is not there', ['y', '-i', 'eth7'], 2, /no interface eth7 here/],
       [
         'an address that is not here',
         ['y', '-i', 'seg-a', '--listen', '192.0.2.77'],

@@ -325,7 +325,7 @@ describe('chooseStrategies', () => {
     expect(chooseStrategies(installed, asked, ofVm).map(({name}) => name)).toEqual(names)
   })
   it.each([
-    ['one that is not installed', ['dns'], [], /no strategy dns is installed; there are: arp, agent/],
+    ['one that is not installed', ['dns'], [], /no strategy dns is installed \(known: arp, agent\)/],
     ['a VM that takes none that is', [], ['dhcp'], /takes dhcp, none of which is installed/],
   ])('refuses %s', (_name, asked, ofVm, message) => {
     expect(() => chooseStrategies(installed, asked, ofVm)).toThrow(message)

@@ -25,6 +25,7 @@ export default class AgentEnroll extends BaseCommand {
     gateway: Flags.string({
       helpValue: 'IP',
       multiple: true,
+      multipleNonGreedy: true,
       required: true,
       summary: 'gateway that it may choose; repeat for more',
     }),
@@ -32,6 +33,7 @@ export default class AgentEnroll extends BaseCommand {
       default: [],
       helpValue: 'IP',
       multiple: true,
+      multipleNonGreedy: true,
       summary: 'address beyond the gateways that answers echoes; replaces those there',
     }),
     bind: Flags.boolean({summary: "tie the configuration to this VM's DMI UUID: a clone refuses"}),

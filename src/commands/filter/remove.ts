@@ -21,7 +21,7 @@ export default class FilterRemove extends BaseCommand {
       summary: 'those on these ports; refused for one that is on others too (default: all)',
     }),
     segment: Flags.string({
-      helpValue: 'NAME',
+      helpValue: 'SEGMENT',
       multiple: true,
       multipleNonGreedy: true,
       summary: 'those of these segments (default: all)',

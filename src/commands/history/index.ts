@@ -1,10 +1,10 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {whole} from '../../cli/flags.ts'
 import {journalFlag, journalPlace} from '../../cli/journal-flags.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import type {HistoryDocument} from '../../orders/history/history.ts'
 
-export default class History extends BaseCommand {
+export default class History extends ListCommand {
   static override summary = 'what was switched on this host, by whom, and what came of it'
   static override description =
     'Reads the journal, newest last. Says on stderr what is half done, and how to go on. Changes nothing.'
@@ -29,14 +29,16 @@ export default class History extends BaseCommand {
 
   async run(): Promise<HistoryDocument> {
     const {flags} = await this.parse(History)
-    const [{readJournal}, {history}, {historyText, runText}] = await Promise.all([
+    const [{readJournal}, {history}, {HISTORY_COLUMNS, historyText, runText}] = await Promise.all([
       import('../../orders/journal/journal-file.ts'),
       import('../../orders/history/history.ts'),
       import('../../orders/history/history-text.ts'),
     ])
     const {vm, run, limit} = flags
     const document = await readJournal(await journalPlace(flags), (journal) => history(journal, {vm, run}, limit))
-    for (const line of run === undefined ? historyText(document) : runText(document)) this.log(line)
+    this.list(document.switches, HISTORY_COLUMNS, () =>
+      run === undefined ? historyText(document, process.stdout.columns) : runText(document),
+    )
     for (const line of document.halfDone) this.caution(line)
     return document
   }

@@ -41,7 +41,7 @@ export default class InventoryImport extends BaseCommand {
       multipleNonGreedy: true,
       summary: 'the segment of NICs on this bridge, network or attachment; may be repeated',
     }),
-    segment: Flags.string({helpValue: 'NAME', summary: 'the segment of all other NICs'}),
+    segment: Flags.string({helpValue: 'SEGMENT', summary: 'the segment of all other NICs'}),
     site: Flags.string({helpValue: 'SITE', summary: 'site: of every VM, a hint'}),
     addresses: Flags.string({
       helpValue: 'FILE',

@@ -1,7 +1,7 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import type {ProxyListDocument} from '../../orders/mac-proxy/document.ts'
 
-export default class MacProxyList extends BaseCommand {
+export default class MacProxyList extends ListCommand {
   static override summary = 'show which VMs the bridges here redirect, from which gateway to which'
   static override description =
     'What "switch --strategy mac-proxy" has done on this host, compared with what the kernel holds now, instruction by instruction. Changes nothing. Needs nft and root.\n\n' +
@@ -14,13 +14,13 @@ export default class MacProxyList extends BaseCommand {
   async run(): Promise<ProxyListDocument> {
     const {flags} = await this.parse(MacProxyList)
     const inventory = await this.inventory(flags.inventory)
-    const [{listRedirects}, {systemProxyWorld}, {proxyListText}] = await Promise.all([
+    const [{listRedirects}, {systemProxyWorld}, {PROXY_COLUMNS, proxyListText}] = await Promise.all([
       import('../../orders/mac-proxy/list.ts'),
       import('../../strategies/mac-proxy/proxy-world.ts'),
       import('../../orders/mac-proxy/proxy-text.ts'),
     ])
     const document = await listRedirects(inventory, systemProxyWorld)
-    for (const line of proxyListText(document)) this.log(line)
+    this.list(document.redirects, PROXY_COLUMNS, () => proxyListText(document, process.stdout.columns))
     process.exitCode = document.exitCode
     return document
   }

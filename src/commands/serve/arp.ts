@@ -33,6 +33,7 @@ export default class ServeArp extends BaseCommand {
       char: 'i',
       helpValue: 'PORT',
       multiple: true,
+      multipleNonGreedy: true,
       required: true,
       summary:
         "port of a VM that is here, or a pattern of such names ('vnet*'); repeat for several. One that is not there is waited for. Not the bridge: through it the other site's VMs are heard too",
@@ -41,11 +42,13 @@ export default class ServeArp extends BaseCommand {
     gateway: Flags.string({
       helpValue: 'ADDRESS=MAC',
       multiple: true,
+      multipleNonGreedy: true,
       summary: 'answer this address with this MAC, without an inventory',
     }),
     vm: Flags.string({
       helpValue: 'VM',
       multiple: true,
+      multipleNonGreedy: true,
       summary: 'answer this VM alone, by name or MAC (default: whoever asks on the port)',
     }),
     hold: Flags.boolean({

@@ -32,6 +32,7 @@ export default class ServeDhcpShim extends BaseCommand {
       char: 'i',
       helpValue: 'PORT',
       multiple: true,
+      multipleNonGreedy: true,
       required: true,
       summary:
         'port by which the bridge leads to other hosts or sites; what leaves by it is left alone, what leaves by its other ports is changed. Repeat for several; a bridge that has none is named itself',

@@ -95,12 +95,14 @@ export default class ServeSite extends BaseCommand {
     watch: Flags.string({
       helpValue: 'PORT',
       multiple: true,
+      multipleNonGreedy: true,
       summary:
         "hear VMs arrive and leave at this port, or pattern of ports ('vnet*'), also one that comes later; a bridge means its ports that lead to VMs. Repeat for several",
     }),
     events: Flags.string({
       helpValue: 'KIND',
       multiple: true,
+      multipleNonGreedy: true,
       summary:
         'take the events of a platform, KIND or KIND=WHERE: libvirt, kubevirt, vcenter, incus, nova=FILE, qmp=SOCKET. Repeat for several',
     }),
@@ -108,6 +110,7 @@ export default class ServeSite extends BaseCommand {
       dependsOn: ['events'],
       helpValue: 'HOST',
       multiple: true,
+      multipleNonGreedy: true,
       summary: 'only what they say of this host, as the platform names it (default: of all)',
     }),
     fuse: Flags.string({

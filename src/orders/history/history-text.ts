@@ -1,4 +1,6 @@
 // What `history` says on a terminal.
+
+import type {Columns} from '../../render/listing.ts'
 import {localTime} from '../../render/local-time.ts'
 import {tableLines} from '../../render/table.ts'
 import {switchText} from '../switch/switch-text.ts'
@@ -6,13 +8,30 @@ import type {HistoryDocument, HistoryRow} from './history.ts'
 
 const HEADINGS = ['RUN', 'WHEN', 'BY', 'VM', 'FROM', 'TO', 'STRATEGY', 'END', 'CODE']
 
-export function historyText({switches, journal}: HistoryDocument): string[] {
+export function historyText({switches, journal}: HistoryDocument, width?: number): string[] {
   if (switches.length === 0) return [`${journal}: nothing of that was switched`]
-  return tableLines([HEADINGS, ...switches.map(cells)])
+  return tableLines([HEADINGS, ...switches.map(cells)], {width})
 }
 
 /** By which it can be named: of a run of several, with its number. */
 const nameOf = ({run, n, ofRun}: HistoryRow): string => (ofRun > 1 ? `${run}.${n}` : run)
+
+/** A row a switch; times in UTC. */
+export const HISTORY_COLUMNS: Columns<HistoryRow> = [
+  ['switch', nameOf],
+  ['at', ({at}) => at],
+  ['by', ({by}) => by],
+  ['user', ({user}) => user],
+  ['vm', ({vm}) => vm.name],
+  ['mac', ({vm}) => vm.mac],
+  ['from', ({from}) => from.name],
+  ['to', ({to}) => to.name],
+  ['strategy', ({strategy}) => strategy],
+  ['standing', ({standing}) => standing],
+  ['end', ({end}) => end],
+  ['code', ({code}) => code],
+  ['exit_code', ({exitCode}) => exitCode],
+]
 
 const cells = (row: HistoryRow): string[] => [
   nameOf(row),

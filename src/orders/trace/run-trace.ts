@@ -15,6 +15,7 @@ import {knownSites} from '../../domain/trace/known-sites.ts'
 import {nextStep, type PlanOptions} from '../../domain/trace/plan.ts'
 import {type Judgement, judge} from '../../domain/trace/verdict.ts'
 import {Failure} from '../../errors.ts'
+import {interfaceIn} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import type {NamedHop} from '../../probe/trace/candidates.ts'
 import type {TraceRun} from '../../probe/trace/run.ts'
@@ -85,6 +86,8 @@ export async function traceRequest(
   world: World,
 ): Promise<Omit<TraceRequest, 'next'>> {
   const key = {interfaceName: order.interfaceName, source: order.source, mark: order.mark}
+  // ip(8) would say it in words of its own.
+  if (order.interfaceName !== undefined) interfaceIn(await world.interfaces(), order.interfaceName)
   const route = await world.routeTo(target.ip, key)
   const place = placeOf(order.source ?? route?.source, route?.gateway, order, inventory)
   return {

@@ -169,7 +169,7 @@ describe.skipIf(noNamespaces)('failures, each one line and its code', () => {
       async () => {},
       ['-i', 'eth9'],
       {},
-      1,
+      2,
       /^gwswitch: no interface eth9 here; Ethernet interfaces are: /,
     ],
     [

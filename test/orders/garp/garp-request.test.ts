@@ -83,7 +83,7 @@ describe('garpRequest', () => {
 
   it('names the interfaces there are', () => {
     expect(() => garpRequest(order({interfaceName: 'eth9'}), inventory, [own])).toThrow(
-      expect.objectContaining({kind: 'runtime', message: expect.stringMatching(/no interface eth9 here.*eth0/)}),
+      expect.objectContaining({kind: 'usage', message: expect.stringMatching(/no interface eth9 here.*eth0/)}),
     )
   })
 })

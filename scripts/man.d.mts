@@ -1,0 +1,1 @@
+export function manPages(): ReadonlyMap<string, string>
