@@ -339,16 +339,17 @@ const chain = of('src/domain/journal/chain.ts', 'test/domain/journal/chain.test.
 const rows = of('src/orders/journal/journal-rows.ts', journalFile)
 const laterOn = of('src/orders/journal/standing.ts', 'test/orders/journal/standing.test.ts')
 const JOURNAL: readonly Mutant[] = [
-  runSwitch(
-    'what is planned is written down after the look',
-    'const n = planned.n ?? run.plan([prepared])[0]!',
-    'const n = planned.n ?? 7\n  setTimeout(() => run.plan([prepared]), 5)',
-  ),
+  runSwitch('what is planned is written down after the look', 'if (!atOnce) number()', ''),
   runSwitch('what is carried out is not written down before', 'journal?.begun(plan, deadMan.pid)', ''),
   runSwitch(
+    'what is carried out at once is not written down before',
+    'n = run.planBegun({...prepared, plan}, guard)',
+    '',
+  ),
+  runSwitch(
     'a switch that cannot be written down is begun',
-    "run.mark([{n, state: 'executing', plan, guard}]),",
-    "{ try { run.mark([{n, state: 'executing', plan, guard}]) } catch {} },",
+    "run.mark([{n: number(), state: 'executing', plan, guard}]),",
+    "{ try { run.mark([{n: number(), state: 'executing', plan, guard}]) } catch {} },",
   ),
   runSwitch('that it is verified is not written', "journal?.mark({state: 'verified', verdict})", '{}'),
   runSwitch('its end is not written', "journal?.mark({state: 'ended', document: ended})", ''),
