@@ -99,6 +99,12 @@ function withWork(state: Dispatch, vm: string, over: Partial<VmWork>): Dispatch 
 export const waitMs = (state: Dispatch, vm: string, nowMs: number): number =>
   Math.max(0, workOf(state, vm).notBeforeMs - nowMs)
 
+/** Something said that it left, or is about to come, since it was last switched: what was proved before says nothing. */
+export function isNewHere(state: Dispatch, vm: string, nowMs: number): boolean {
+  const {moved, expectedUntilMs} = workOf(state, vm)
+  return moved || nowMs < expectedUntilMs
+}
+
 export function step(state: Dispatch, event: DispatchEvent, limits: DispatchLimits, nowMs: number): DispatchStep {
   switch (event.kind) {
     case 'wanted':
@@ -129,7 +135,7 @@ function wanted(
   if (work.state === 'running') return not('under-way', work.moved ? withWork(state, vm, {again: true}) : state)
   if (work.state === 'waiting') return not('under-way')
   if (state.fuse.blown) return not('fuse')
-  const isNew = work.moved || nowMs < work.expectedUntilMs
+  const isNew = isNewHere(state, vm, nowMs)
   if (why === 'arrival' && !isNew && provedMs !== undefined && provedMs < limits.trustMs) return not('here-already')
   // A VM that left and comes again does not wait for what was before.
   if (why !== 'order' && !(isNew && work.failures === 0) && nowMs < work.notBeforeMs)

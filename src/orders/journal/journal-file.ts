@@ -138,7 +138,7 @@ function journalOn(database: DatabaseSync, file: string, retention?: Retention):
   }
   return {
     ...readerOn(rows, file),
-    begin: (order) => runOn({...order, user: userName(), process: processName()}, rows, file, written),
+    begin: (order) => runOn(order, rows, file, written),
     reopen: (id) => runOn(id, rows, file, written),
     close: () => database.close(),
   }
@@ -148,14 +148,18 @@ const UNBEGUN = ': nothing was begun; --no-journal does without it'
 
 /** `of`: the id of a run, or one that is begun with the first thing that is written of it. */
 function runOn(
-  of: string | RunBody,
+  of: string | RunOrder,
   rows: JournalRows,
   file: string,
   written: <T>(work: () => T, after?: string) => T,
 ): JournalFileRun {
   let id = typeof of === 'string' ? of : undefined
   let count = 0
-  const known = (): string => (id ??= written(() => rows.begin(of, [], Date.now()), UNBEGUN))
+  const begin = (drafts: readonly Draft[]): string => {
+    const body = {...(of as RunOrder), user: userName(), process: processName()} satisfies RunBody
+    return rows.begin(body, drafts, Date.now())
+  }
+  const known = (): string => (id ??= written(() => begin([]), UNBEGUN))
   const plan = (bodies: readonly PlannedBody[], also: (n: number) => Draft[] = () => []): number[] => {
     const numbers = bodies.map(() => ++count)
     const drafts = bodies.flatMap((body, i): Draft[] => {
@@ -163,7 +167,7 @@ function runOn(
       return [{n: numbers[i]!, kind: 'planned', vm: name, mac, body}, ...also(numbers[i]!)]
     })
     written(() => {
-      if (id === undefined) id = rows.begin(of, drafts, Date.now())
+      if (id === undefined) id = begin(drafts)
       else rows.append(id, drafts, Date.now())
     }, UNBEGUN)
     return numbers

@@ -5,6 +5,7 @@ import {
   type DispatchAction,
   type DispatchEvent,
   type DispatchLimits,
+  isNewHere,
   NEW_DISPATCH,
   type Offered,
   step,
@@ -110,6 +111,8 @@ export function dispatcher(limits: DispatchLimits, stage: DispatcherStage): Disp
 
   /** Since it was proved here, ms; by this process, or by what the journal has. Elsewhere since: not at all. */
   function provedFor(vm: Vm): {provedMs?: number; likelyHere?: boolean} {
+    // A journal is read in a millisecond.
+    if (isNewHere(state, vm.name, stage.nowMs())) return {}
     const atMs = proved.get(vm.name)
     if (atMs !== undefined) return {provedMs: stage.nowMs() - atMs}
     const last = journal?.lastProved(vm.mac)
