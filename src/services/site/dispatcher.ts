@@ -26,6 +26,8 @@ export interface DispatcherStage {
   onEnded(record: SwitchRecord): void
   /** The service is being stopped. */
   stopped(): boolean
+  /** Calls it later, unless the service ends before. */
+  later(ms: number, work: () => void): void
   readonly site: string
   readonly journal?: Journal | undefined
   log(line: string, fields?: Record<string, unknown>): void
@@ -81,6 +83,20 @@ export function dispatcher(limits: DispatchLimits, stage: DispatcherStage): Disp
         `fuse: the switches of ${failedOf(state.fuse)} of the last ${state.fuse.outcomes.length} VMs failed their proof; nothing is switched until "reset" comes by the control socket, or a restart`,
         {event: 'fuse', blown: true},
       )
+      return
+    }
+    if (action.kind === 'retry') {
+      const {vm, inMs, nth} = action
+      log(`${vm} is tried again in ${inMs / 1000} s (${nth} of ${limits.retries}), unless it leaves`, {
+        ...{event: 'retry', vm, inMs, nth},
+      })
+      stage.later(inMs, () => void happen({kind: 'due', vm}))
+      return
+    }
+    if (action.kind === 'left-alone') {
+      log(`${action.vm} is left as it is: it was tried ${limits.retries + 1} times; "switch ${action.vm}" tries it now`, {
+        ...{event: 'left-alone', vm: action.vm},
+      })
       return
     }
     settle(action.vm, undefined)

@@ -175,6 +175,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
     {...DISPATCH_LIMITS, ...((isResident || request.fuse) && {fuse: request.fuse})},
     {
       ...{log, site: served.site, journal: stage.journal, run, stopped: () => signal.aborted},
+      later: (ms, work) => void world.sleep(ms, signal).then(work, () => {}),
       nowMs: () => performance.now(),
       realMs: () => Number(world.now() / 1_000_000n),
       onEnded(done) {
