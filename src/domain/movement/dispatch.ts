@@ -172,7 +172,8 @@ function due(state: Dispatch, vm: string, limits: DispatchLimits, nowMs: number)
   const {state: at, arrived, failures, notBeforeMs} = workOf(state, vm)
   const isDue = at === 'idle' && arrived && failures > 0 && nowMs >= notBeforeMs
   if (!isDue || state.closed || state.fuse.blown || state.waiting.length >= limits.waiting) return only(state)
-  return queue(withWork(state, vm, {askFirst: true}), vm, limits)
+  const {state: next, actions} = queue(withWork(state, vm, {askFirst: true}), vm, limits)
+  return only(next, actions)
 }
 
 function begin(state: Dispatch, vm: string, askFirst: boolean): DispatchStep {
@@ -208,7 +209,10 @@ function ended(
   if (isLeft) return next(idle)
   const isEnough = failures > limits.retries
   const {state: after, actions} = next(isEnough ? withWork(idle, vm, {arrived: false}) : idle)
-  return only(after, [isEnough ? {kind: 'left-alone', vm} : {kind: 'retry', vm, inMs: pauseMs, nth: failures}, ...actions])
+  return only(after, [
+    isEnough ? {kind: 'left-alone', vm} : {kind: 'retry', vm, inMs: pauseMs, nth: failures},
+    ...actions,
+  ])
 }
 
 /** The next one that waits, in the place of one that has ended. */

@@ -94,9 +94,12 @@ export function dispatcher(limits: DispatchLimits, stage: DispatcherStage): Disp
       return
     }
     if (action.kind === 'left-alone') {
-      log(`${action.vm} is left as it is: it was tried ${limits.retries + 1} times; "switch ${action.vm}" tries it now`, {
-        ...{event: 'left-alone', vm: action.vm},
-      })
+      log(
+        `${action.vm} is left as it is: it was tried ${limits.retries + 1} times; "switch ${action.vm}" tries it now`,
+        {
+          ...{event: 'left-alone', vm: action.vm},
+        },
+      )
       return
     }
     settle(action.vm, undefined)

@@ -162,7 +162,9 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
   async function run(wish: Wish, askFirst: boolean): Promise<SwitchRecord> {
     const {vm, to, from} = wish
     const gateway = served.gateways.get(vm.segment)
-    const laid = to === gateway?.name && from === undefined ? ready?.take(vm) : undefined
+    const isOurs = ready !== undefined && to === gateway?.name && from === undefined
+    if (isOurs && ready.take(vm) === undefined) await ready.lay(vm)
+    const laid = isOurs ? ready.take(vm) : undefined
     if (laid)
       return switchOne(wish, served, {...laid, atOnce: laid.atOnce && !askFirst}, {...stage, dryRun: request.dryRun})
     const interfaceName =
