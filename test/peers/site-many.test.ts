@@ -1,6 +1,6 @@
 // The resident service where 200 VMs come at once, of which a tenth do not do as they should: each is switched once and
 // proved, or ends as it is, whatever becomes of the others and of the service.
-import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, describe, expect, it} from 'vitest'
@@ -31,11 +31,6 @@ const ENDS: Readonly<Record<Arp, readonly [end: string, code: string]>> = {
 /** As the segment numbers them. */
 const macOf = (i: number): string => `02:00:00:01:${byte(((i + 1) >> 8) + 1)}:${byte((i + 1) & 255)}`
 const byte = (n: number): string => n.toString(16).padStart(2, '0')
-
-const cpuOf = ({child}: SiteService) => {
-  const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-  return {cpuS: (Number(fields[11]) + Number(fields[12])) / 100}
-}
 
 describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at once', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-site-many-'))
@@ -106,7 +101,6 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
     withManySegment(COUNT, kindOf, (segment) =>
       withService(segment, args, async (service, journal) => {
         await service.ready(20)
-        const sinceMs = performance.now()
         const isHeard = args.length > 0
         const heard: readonly Arp[] = ['good', 'off', 'static', 'lost']
         if (isHeard)
@@ -125,14 +119,9 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
           60_000,
           `all have ended: ${service.log()}`,
         )
-        const tookMs = performance.now() - sinceMs
         await agree(segment, journal, kinds)
         const [status] = await service.ask('status')
         expect(status).toMatchObject({fuse: {blown: false}, switches: {switched: COUNT * 0.9}})
-        const {cpuS} = cpuOf(service)
-        process.stderr.write(
-          `the last of ${meant} had ended after ${Math.round(tookMs)} ms, ${cpuS} s CPU, ${status!.memoryMb} MB\n`,
-        )
       }),
     ),
   )
