@@ -23,11 +23,11 @@ const carryOut = of(
   'test/orders/switch/run-switch.test.ts',
 )
 const SWITCH: readonly Mutant[] = [
-  carryOut('the guard is never armed', 'await options.arm?.(plan, before === undefined)', ''),
+  carryOut('the guard is never armed', 'await options.arm?.(armed, standby !== undefined)', ''),
   carryOut(
     'nobody waits until the guard is armed',
-    'await options.arm?.(plan, before === undefined)',
-    'void options.arm?.(plan, before === undefined)',
+    'await options.arm?.(armed, standby !== undefined)',
+    'void options.arm?.(armed, standby !== undefined)',
   ),
   runSwitch('the guard is never disarmed', 'disarm: () => deadMan.disarm()', 'disarm: () => {}'),
   carryOut(
