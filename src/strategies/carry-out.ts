@@ -54,7 +54,7 @@ export interface CarryOutOptions {
   readonly atOnce?: boolean | undefined
   /**
    * Called with the plan as it is after the look, before anything is done, and again where more was seen of before in the
-   * meantime; resolves when the way back is safe. `urgent`: the VM waits, and it is asked for once more after it was told.
+   * meantime; resolves when the way back is safe. `urgent`: the VM waits, and this is called once more after it was told.
    */
   arm?(plan: unknown, urgent: boolean): Promise<void>
   /** Called once it is verified, or the rollback has returned: nobody need act any more. */
@@ -79,38 +79,45 @@ export async function carryOut<Plan, Seen>(
   const {steps, run} = makeSteps(world, options)
   const nothing = {verdict: undefined, rollback: undefined, error: undefined, rollbackError: undefined}
   const done = {...nothing, steps, before: undefined as SwitchOutcome['before']}
+  const standby = options.atOnce ? strategy.standby : undefined
   let plan = planned
-  try {
-    const before =
-      options.atOnce && strategy.standby ? undefined : await run('look', (stage) => strategy.look(planned, stage))
-    plan = before?.plan ?? strategy.standby!.atOnce(planned)
-    done.before = before?.uses
-    if (before?.ends) {
-      options.disarm?.()
-      const end = endBefore(before.ends, options)
-      return {...done, plan, ...(end === 'already' ? await held(before.ends, end) : {verdict: before.ends, end})}
-    }
+  let isArmed = false
+  const arm = async (armed: Plan): Promise<void> => {
+    plan = armed
     options.signal.throwIfAborted()
-    await options.arm?.(plan, before === undefined)
-  } catch (error) {
-    options.disarm?.()
-    return {...done, plan, end: 'not-begun', error: asError(error)}
+    await options.arm?.(armed, standby !== undefined)
+    isArmed = true
   }
-  let verdict: Verdict | undefined
   let amended: Promise<void> | undefined
-  const amend = (before: Pick<Before<unknown>, 'plan' | 'uses'>): void => {
-    plan = before.plan as Plan
+  const amend = (before: Pick<Before<Plan>, 'plan' | 'uses'>): void => {
+    plan = before.plan
     done.before = before.uses
     amended = options.arm?.(plan, false)
     // Whoever waits for it hears of it.
     amended?.catch(() => {})
   }
+  let verdict: Verdict | undefined
   try {
-    const seen = await run('execute', (stage) => strategy.execute(plan, {...stage, amend}))
+    if (standby === undefined) {
+      const before = await run('look', (stage) => strategy.look(planned, stage))
+      plan = before.plan
+      done.before = before.uses
+      if (before.ends) {
+        options.disarm?.()
+        const end = endBefore(before.ends, options)
+        return {...done, plan, ...(end === 'already' ? await held(before.ends, end) : {verdict: before.ends, end})}
+      }
+      await arm(plan)
+    }
+    const seen = await run('execute', (stage) =>
+      standby ? standby.atOnce(planned, {...stage, arm, amend}) : strategy.execute(plan, stage),
+    )
     await amended
     verdict = await run('verify', (stage) => strategy.verify(plan, stage, seen))
   } catch (error) {
-    return {...done, plan, verdict, error: asError(error), ...(await back())}
+    if (isArmed) return {...done, plan, verdict, error: asError(error), ...(await back())}
+    options.disarm?.()
+    return {...done, plan, end: 'not-begun', error: asError(error)}
   }
   if (!verdict.ok && options.acceptUnverified && ACCEPTABLE.includes(verdict.code)) {
     options.disarm?.()

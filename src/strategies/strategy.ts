@@ -68,8 +68,6 @@ export interface Stage {
   readonly world: World
   readonly signal: AbortSignal
   observe(event: StrategyEvent): void
-  /** What was before, where it was seen only while the VM was told: `rollback` goes back to that. In `execute` alone. */
-  amend?(before: Pick<Before<unknown>, 'plan' | 'uses'>): void
 }
 
 /** What the network says. */
@@ -93,18 +91,26 @@ export interface Before<Plan> {
   readonly ends: Verdict | null
 }
 
+/** The outside while a VM that has just arrived is asked and told. */
+export interface AtOnceStage<Plan> extends Stage {
+  /** Resolves when the way back by this plan is safe, and all is written down. Nothing may be changed before. */
+  arm(plan: Plan): Promise<void>
+  /** What was before, as soon as it was seen: `rollback` goes back to that. After `arm`. */
+  amend(before: Pick<Before<Plan>, 'plan' | 'uses'>): void
+}
+
 /** How a VM is switched with nothing between its arrival and the frame that tells it. */
-export interface Standby<Plan> {
+export interface Standby<Plan, Seen = unknown> {
   /**
    * The part of `look` that needs no VM, asked ahead and again and again: null where nothing speaks against the new
    * gateway. It holds for all VMs of the segment that go there.
    */
   check(plan: Plan, stage: Stage): Promise<Verdict | null>
   /**
-   * The plan for a VM that is here now, in place of `look`: `execute` asks it where it sends and tells it in one breath, and
-   * gives what it has seen to `amend`; `verify` sees also whether it is here.
+   * In place of `look` and `execute`, for a VM that is here now: sends the questions of the look, which change nothing, waits
+   * for `arm`, tells the VM, and gives what the answers say of before to `amend`. `verify` sees also whether it is here.
    */
-  atOnce(plan: Plan): Plan
+  atOnce(plan: Plan, stage: AtOnceStage<Plan>): Promise<Seen>
 }
 
 /** A plan is JSON: it is printed, stored, and read back by a process that did not make it. */
@@ -134,7 +140,7 @@ export interface Strategy<Plan = unknown, Seen = unknown> {
   verify(plan: Plan, stage: Stage, seen: Seen | undefined): Promise<Verdict>
   hold?(plan: Plan, stage: Stage, verified: Verdict): Promise<Verdict>
   rollback(plan: Plan, stage: Stage): Promise<Verdict>
-  readonly standby?: Standby<Plan>
+  readonly standby?: Standby<Plan, Seen>
   /** One line per step, for people. */
   describe(plan: Plan): readonly string[]
   planMany?(switchovers: readonly Switchover[], options: StrategyOptions, world: World): Promise<readonly Plan[]>

@@ -23,11 +23,11 @@ const carryOut = of(
   'test/orders/switch/run-switch.test.ts',
 )
 const SWITCH: readonly Mutant[] = [
-  carryOut('the guard is never armed', 'await options.arm?.(plan, before === undefined)', ''),
+  carryOut('the guard is never armed', 'await options.arm?.(armed, standby !== undefined)', ''),
   carryOut(
     'nobody waits until the guard is armed',
-    'await options.arm?.(plan, before === undefined)',
-    'void options.arm?.(plan, before === undefined)',
+    'await options.arm?.(armed, standby !== undefined)',
+    'void options.arm?.(armed, standby !== undefined)',
   ),
   runSwitch('the guard is never disarmed', 'disarm: () => deadMan.disarm()', 'disarm: () => {}'),
   carryOut(
@@ -339,16 +339,17 @@ const chain = of('src/domain/journal/chain.ts', 'test/domain/journal/chain.test.
 const rows = of('src/orders/journal/journal-rows.ts', journalFile)
 const laterOn = of('src/orders/journal/standing.ts', 'test/orders/journal/standing.test.ts')
 const JOURNAL: readonly Mutant[] = [
-  runSwitch(
-    'what is planned is written down after the look',
-    'const n = planned.n ?? run.plan([prepared])[0]!',
-    'const n = planned.n ?? 7\n  setTimeout(() => run.plan([prepared]), 5)',
-  ),
+  runSwitch('what is planned is written down after the look', 'if (!atOnce) number()', ''),
   runSwitch('what is carried out is not written down before', 'journal?.begun(plan, deadMan.pid)', ''),
   runSwitch(
+    'what is carried out at once is not written down before',
+    'n = run.planBegun({...prepared, plan}, guard)',
+    '',
+  ),
+  runSwitch(
     'a switch that cannot be written down is begun',
-    "run.mark([{n, state: 'executing', plan, guard}]),",
-    "{ try { run.mark([{n, state: 'executing', plan, guard}]) } catch {} },",
+    "run.mark([{n: number(), state: 'executing', plan, guard}]),",
+    "{ try { run.mark([{n: number(), state: 'executing', plan, guard}]) } catch {} },",
   ),
   runSwitch('that it is verified is not written', "journal?.mark({state: 'verified', verdict})", '{}'),
   runSwitch('its end is not written', "journal?.mark({state: 'ended', document: ended})", ''),

@@ -167,14 +167,22 @@ describe('carryOut', () => {
 
   describe('of a VM that has just arrived', () => {
     /** What was armed, and what came of it. */
-    async function atOnce(over: Partial<Strategy>, options: {armedAgain?: Error} = {}) {
+    async function atOnce(over: Partial<Strategy>, options: {armed?: Error; armedAgain?: Error} = {}) {
+      const log: string[] = []
       const armed: [unknown, boolean][] = []
       const rolledBack: unknown[] = []
       const strategy = strategyNamed('s', {
         look: async () => Promise.reject(new Error('it looked')),
-        standby: {check: async () => null, atOnce: (plan) => ({...(plan as object), now: true})},
-        execute: async (plan, stage) => {
-          stage.amend?.({plan: {...(plan as object), before: 'bx'}, uses: gatewayNamed('bx')})
+        execute: async () => Promise.reject(new Error('it was told without a question')),
+        standby: {
+          check: async () => null,
+          async atOnce(planned, stage) {
+            const plan = {...(planned as object), now: true}
+            log.push('asked')
+            await stage.arm(plan)
+            log.push('told')
+            stage.amend({plan: {...plan, before: 'bx'}, uses: gatewayNamed('bx')})
+          },
         },
         rollback: async (plan) => {
           rolledBack.push(plan)
@@ -186,15 +194,19 @@ describe('carryOut', () => {
         ...{signal: new AbortController().signal, atOnce: true},
         arm: async (plan, urgent) => {
           armed.push([plan, urgent])
-          if (!urgent && options.armedAgain) throw options.armedAgain
+          log.push('armed')
+          const error = urgent ? options.armed : options.armedAgain
+          if (error) throw error
         },
+        disarm: () => void log.push('disarmed'),
       })
-      return {armed, rolledBack, outcome}
+      return {log, armed, rolledBack, outcome}
     }
     const amended = {by: 's', now: true, before: 'bx'}
 
     it('there is no look; what is seen while it is told is armed too, and is what was before', async () => {
-      const {armed, outcome} = await atOnce({})
+      const {log: order, armed, outcome} = await atOnce({})
+      expect(order).toEqual(['asked', 'armed', 'told', 'armed', 'disarmed'])
       expect(armed).toEqual([
         [{by: 's', now: true}, true],
         [amended, false],
@@ -206,6 +218,14 @@ describe('carryOut', () => {
     it('is put back to that where it is not proved', async () => {
       const {rolledBack, outcome} = await atOnce({verify: async () => verdict('not-here')})
       expect({rolledBack, end: outcome.end}).toEqual({rolledBack: [amended], end: 'rolled-back'})
+    })
+
+    it('is asked, and told nothing, where the way back is not safe', async () => {
+      const {log: order, rolledBack, outcome} = await atOnce({}, {armed: boom()})
+      expect(order).toEqual(['asked', 'armed', 'disarmed'])
+      expect({rolledBack, end: outcome.end, error: outcome.error?.message}).toEqual({
+        ...{rolledBack: [], end: 'not-begun', error: 'boom'},
+      })
     })
 
     it('is put back where the guard does not take what was seen', async () => {

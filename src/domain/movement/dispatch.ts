@@ -12,6 +12,8 @@ export interface DispatchLimits {
   readonly gapMs: number
   /** The same after one that failed, and after each more in a row. */
   readonly backOffMs: readonly number[]
+  /** So often an arrival whose switch failed is tried again by itself, after the same times. */
+  readonly retries: number
   /** How long a proof is taken for true without asking, ms: a VM may leave unseen. */
   readonly trustMs: number
   /** Absent: nothing stops it. */
@@ -23,6 +25,7 @@ export const DISPATCH_LIMITS: DispatchLimits = {
   waiting: 4096,
   gapMs: 5000,
   backOffMs: [30_000, 60_000, 120_000, 300_000, 600_000],
+  retries: 5,
   trustMs: 30_000,
 }
 
@@ -45,6 +48,8 @@ export type DispatchEvent =
   | {readonly kind: 'expected'; readonly vm: string; readonly forMs: number}
   /** It left, or does not come. */
   | {readonly kind: 'gone'; readonly vm: string}
+  /** The time of a `retry` has come. */
+  | {readonly kind: 'due'; readonly vm: string}
   | {readonly kind: 'reset'}
   | {readonly kind: 'close'}
 
@@ -53,6 +58,10 @@ export type DispatchAction =
   | {readonly kind: 'begin'; readonly vm: string; readonly askFirst: boolean}
   | {readonly kind: 'drop'; readonly vm: string; readonly why: 'gone' | 'fuse' | 'closed'}
   | {readonly kind: 'blown'}
+  /** It is to be tried again, the `nth` time, if it is still here then. */
+  | {readonly kind: 'retry'; readonly vm: string; readonly inMs: number; readonly nth: number}
+  /** It was tried often enough. */
+  | {readonly kind: 'left-alone'; readonly vm: string}
 
 interface VmWork {
   readonly state: 'idle' | 'waiting' | 'running'
@@ -61,6 +70,10 @@ interface VmWork {
   readonly moved: boolean
   /** It left while it was switched, and came again. */
   readonly again: boolean
+  /** It came here: it is tried again if it fails. */
+  readonly arrived: boolean
+  /** Which switch that was begun is its last. */
+  readonly begun: number
   readonly failures: number
   readonly notBeforeMs: number
   readonly expectedUntilMs: number
@@ -71,14 +84,16 @@ export interface Dispatch {
   readonly vms: ReadonlyMap<string, VmWork>
   readonly waiting: readonly string[]
   readonly running: number
+  /** Switches that were ever begun. */
+  readonly begun: number
   readonly fuse: Fuse
   readonly closed: boolean
 }
 
-export const NEW_DISPATCH: Dispatch = {vms: new Map(), waiting: [], running: 0, fuse: NEW_FUSE, closed: false}
+export const NEW_DISPATCH: Dispatch = {vms: new Map(), waiting: [], running: 0, begun: 0, fuse: NEW_FUSE, closed: false}
 
 const IDLE: VmWork = {
-  ...{state: 'idle', askFirst: false, moved: false, again: false, failures: 0},
+  ...{state: 'idle', askFirst: false, moved: false, again: false, arrived: false, begun: 0, failures: 0},
   ...{notBeforeMs: Number.NEGATIVE_INFINITY, expectedUntilMs: Number.NEGATIVE_INFINITY},
 }
 
@@ -99,6 +114,12 @@ function withWork(state: Dispatch, vm: string, over: Partial<VmWork>): Dispatch 
 export const waitMs = (state: Dispatch, vm: string, nowMs: number): number =>
   Math.max(0, workOf(state, vm).notBeforeMs - nowMs)
 
+/** Something said that it left, or is about to come, since it was last switched: what was proved before says nothing. */
+export function isNewHere(state: Dispatch, vm: string, nowMs: number): boolean {
+  const {moved, expectedUntilMs} = workOf(state, vm)
+  return moved || nowMs < expectedUntilMs
+}
+
 export function step(state: Dispatch, event: DispatchEvent, limits: DispatchLimits, nowMs: number): DispatchStep {
   switch (event.kind) {
     case 'wanted':
@@ -109,6 +130,8 @@ export function step(state: Dispatch, event: DispatchEvent, limits: DispatchLimi
       return only(withWork(state, event.vm, {moved: true, expectedUntilMs: nowMs + event.forMs}))
     case 'gone':
       return gone(state, event.vm)
+    case 'due':
+      return due(state, event.vm, limits, nowMs)
     case 'reset':
       return only({...state, fuse: NEW_FUSE})
     case 'close':
@@ -129,21 +152,34 @@ function wanted(
   if (work.state === 'running') return not('under-way', work.moved ? withWork(state, vm, {again: true}) : state)
   if (work.state === 'waiting') return not('under-way')
   if (state.fuse.blown) return not('fuse')
-  const isNew = work.moved || nowMs < work.expectedUntilMs
+  const isNew = isNewHere(state, vm, nowMs)
   if (why === 'arrival' && !isNew && provedMs !== undefined && provedMs < limits.trustMs) return not('here-already')
   // A VM that left and comes again does not wait for what was before.
   if (why !== 'order' && !(isNew && work.failures === 0) && nowMs < work.notBeforeMs)
     return not(work.failures > 0 ? 'backing-off' : 'too-soon')
   if (state.closed || state.waiting.length >= limits.waiting) return not('full')
   const askFirst = why !== 'arrival' || (!isNew && (provedMs !== undefined || likelyHere))
-  if (state.running < limits.atOnce) return {...begin(state, vm, askFirst), offered: 'begun'}
-  const queued = withWork({...state, waiting: [...state.waiting, vm]}, vm, {state: 'waiting', askFirst})
-  return {state: queued, actions: [], offered: 'queued'}
+  return queue(withWork(state, vm, {arrived: why === 'arrival', askFirst}), vm, limits)
+}
+
+function queue(state: Dispatch, vm: string, limits: DispatchLimits): DispatchStep {
+  if (state.running < limits.atOnce) return {...begin(state, vm, workOf(state, vm).askFirst), offered: 'begun'}
+  return {...only(withWork({...state, waiting: [...state.waiting, vm]}, vm, {state: 'waiting'})), offered: 'queued'}
+}
+
+/** It is asked first: that it is still here is not known. */
+function due(state: Dispatch, vm: string, limits: DispatchLimits, nowMs: number): DispatchStep {
+  const {state: at, arrived, failures, notBeforeMs} = workOf(state, vm)
+  const isDue = at === 'idle' && arrived && failures > 0 && nowMs >= notBeforeMs
+  if (!isDue || state.closed || state.fuse.blown || state.waiting.length >= limits.waiting) return only(state)
+  const {state: next, actions} = queue(withWork(state, vm, {askFirst: true}), vm, limits)
+  return only(next, actions)
 }
 
 function begin(state: Dispatch, vm: string, askFirst: boolean): DispatchStep {
   const over = {state: 'running', moved: false, again: false, expectedUntilMs: IDLE.expectedUntilMs} as const
-  const running = withWork({...state, running: state.running + 1}, vm, over)
+  const begun = state.begun + 1
+  const running = withWork({...state, begun, running: state.running + 1}, vm, {...over, begun})
   return only(running, [{kind: 'begin', vm, askFirst}])
 }
 
@@ -158,7 +194,9 @@ function ended(
   const failures = how === 'proved' ? 0 : work.failures + 1
   const pauseMs = failures === 0 ? gapMs : (backOffMs[failures - 1] ?? backOffMs.at(-1) ?? gapMs)
   const fuse =
-    limits.fuse === undefined || how === 'nothing' ? state.fuse : burn(state.fuse, vm, how === 'proved', limits.fuse)
+    limits.fuse === undefined || how === 'nothing'
+      ? state.fuse
+      : burn(state.fuse, {vm, proved: how === 'proved', begun: work.begun}, limits.fuse)
   const rest = {state: 'idle', again: false, failures, notBeforeMs: nowMs + pauseMs} as const
   const idle = withWork({...state, running: state.running - 1, fuse}, vm, rest)
   if (fuse.blown && !state.fuse.blown) {
@@ -166,7 +204,15 @@ function ended(
     return only(dropped.state, [{kind: 'blown'}, ...dropped.actions])
   }
   const more = work.again && how !== 'proved' && !idle.closed && !fuse.blown
-  return next(more ? withWork({...idle, waiting: [vm, ...idle.waiting]}, vm, {state: 'waiting', askFirst: true}) : idle)
+  if (more) return next(withWork({...idle, waiting: [vm, ...idle.waiting]}, vm, {state: 'waiting', askFirst: true}))
+  const isLeft = !work.arrived || work.moved || failures === 0 || idle.closed || fuse.blown
+  if (isLeft) return next(idle)
+  const isEnough = failures > limits.retries
+  const {state: after, actions} = next(isEnough ? withWork(idle, vm, {arrived: false}) : idle)
+  return only(after, [
+    isEnough ? {kind: 'left-alone', vm} : {kind: 'retry', vm, inMs: pauseMs, nth: failures},
+    ...actions,
+  ])
 }
 
 /** The next one that waits, in the place of one that has ended. */
@@ -178,7 +224,7 @@ function next(state: Dispatch): DispatchStep {
 /** What runs goes on: its own proof decides, and puts back what is not so. */
 function gone(state: Dispatch, vm: string): DispatchStep {
   const work = workOf(state, vm)
-  const over = {moved: true, again: false, expectedUntilMs: IDLE.expectedUntilMs}
+  const over = {moved: true, again: false, arrived: false, expectedUntilMs: IDLE.expectedUntilMs}
   if (work.state !== 'waiting') return only(withWork(state, vm, over))
   const waiting = state.waiting.filter((each) => each !== vm)
   return only(withWork({...state, waiting}, vm, {...over, state: 'idle'}), [{kind: 'drop', vm, why: 'gone'}])

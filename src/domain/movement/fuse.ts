@@ -9,17 +9,25 @@ export interface FuseLimits {
 /** Three bad VMs are bad luck among ten, and not among five. */
 export const FUSE_LIMITS: FuseLimits = {failures: 3, of: 10}
 
+interface FuseOutcome {
+  readonly vm: string
+  readonly proved: boolean
+  /** Rises with each switch that is begun: what fails takes long, so that failures end together. */
+  readonly begun: number
+}
+
 export interface Fuse {
-  /** The newest outcome of each VM, oldest first: one VM that fails again and again is one. */
-  readonly outcomes: readonly {readonly vm: string; readonly proved: boolean}[]
+  /** The newest outcome of each VM, in the order in which they were begun: one VM that fails again and again is one. */
+  readonly outcomes: readonly FuseOutcome[]
   readonly blown: boolean
 }
 
 export const NEW_FUSE: Fuse = {outcomes: [], blown: false}
 
 /** Takes the outcome of a switch. A blown one stays blown until it is replaced. */
-export function burn({outcomes, blown}: Fuse, vm: string, proved: boolean, limits: FuseLimits): Fuse {
-  const newest = [...outcomes.filter((each) => each.vm !== vm), {vm, proved}].slice(-limits.of)
+export function burn({outcomes, blown}: Fuse, outcome: FuseOutcome, limits: FuseLimits): Fuse {
+  const others = outcomes.filter((each) => each.vm !== outcome.vm)
+  const newest = [...others, outcome].toSorted((a, b) => a.begun - b.begun).slice(-limits.of)
   const failed = newest.filter((each) => !each.proved).length
   return {outcomes: newest, blown: blown || failed >= limits.failures}
 }

@@ -23,10 +23,13 @@ export function isRunning({boot, pidNamespace, pid, start}: ProcessName): boolea
   return boot === here.boot && pidNamespace === here.pidNamespace && startOf(pid) === start
 }
 
-const host = () => ({
-  boot: tried(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()) ?? '',
-  pidNamespace: tried(() => readlinkSync('/proc/self/ns/pid')) ?? '',
-})
+let known: Pick<ProcessName, 'boot' | 'pidNamespace'> | undefined
+/** They stay as they are for as long as this process runs. */
+const host = () =>
+  (known ??= {
+    boot: tried(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()) ?? '',
+    pidNamespace: tried(() => readlinkSync('/proc/self/ns/pid')) ?? '',
+  })
 
 function startOf(pid: number): string | undefined {
   const stat = tried(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))

@@ -20,7 +20,7 @@ export interface PlannedBody extends Planned {
 
 /** What a record of a later state says beside its state. */
 export interface MarkBody {
-  /** The plan with what was observed before. */
+  /** The plan with what was observed before; absent where that is as it was planned. */
   readonly plan?: unknown
   readonly verdict?: Verdict | undefined
   readonly document?: SwitchDocument | undefined
@@ -56,7 +56,7 @@ export function entryOf(order: RunBody, [first, ...marks]: readonly ChainRecord[
   const planned = JSON.parse(first!.body) as PlannedBody
   return {
     ...planned,
-    plan: bodies.find(({plan}) => plan !== undefined)?.plan ?? planned.plan,
+    plan: bodies.findLast(({plan}) => plan !== undefined)?.plan ?? planned.plan,
     ...{run, n, order, atMs, state: last.kind as SwitchState, stateAtMs: last.atMs},
     processes: [order.process, ...bodies.flatMap(({processes}) => processes)].filter((each) => each !== undefined),
     wasBegun: marks.some(({kind}) => kind === 'executing'),

@@ -138,7 +138,7 @@ function journalOn(database: DatabaseSync, file: string, retention?: Retention):
   }
   return {
     ...readerOn(rows, file),
-    begin: (order) => runOn({...order, user: userName(), process: processName()}, rows, file, written),
+    begin: (order) => runOn(order, rows, file, written),
     reopen: (id) => runOn(id, rows, file, written),
     close: () => database.close(),
   }
@@ -148,22 +148,26 @@ const UNBEGUN = ': nothing was begun; --no-journal does without it'
 
 /** `of`: the id of a run, or one that is begun with the first thing that is written of it. */
 function runOn(
-  of: string | RunBody,
+  of: string | RunOrder,
   rows: JournalRows,
   file: string,
   written: <T>(work: () => T, after?: string) => T,
 ): JournalFileRun {
   let id = typeof of === 'string' ? of : undefined
   let count = 0
-  const known = (): string => (id ??= written(() => rows.begin(of, [], Date.now()), UNBEGUN))
-  const plan = (bodies: readonly PlannedBody[]): number[] => {
+  const begin = (drafts: readonly Draft[]): string => {
+    const body = {...(of as RunOrder), user: userName(), process: processName()} satisfies RunBody
+    return rows.begin(body, drafts, Date.now())
+  }
+  const known = (): string => (id ??= written(() => begin([]), UNBEGUN))
+  const plan = (bodies: readonly PlannedBody[], also: (n: number) => Draft[] = () => []): number[] => {
     const numbers = bodies.map(() => ++count)
-    const drafts = bodies.map((body, i): Draft => {
+    const drafts = bodies.flatMap((body, i): Draft[] => {
       const {name, mac} = body.vm
-      return {n: numbers[i]!, kind: 'planned', vm: name, mac, body}
+      return [{n: numbers[i]!, kind: 'planned', vm: name, mac, body}, ...also(numbers[i]!)]
     })
     written(() => {
-      if (id === undefined) id = rows.begin(of, drafts, Date.now())
+      if (id === undefined) id = begin(drafts)
       else rows.append(id, drafts, Date.now())
     }, UNBEGUN)
     return numbers
@@ -175,19 +179,22 @@ function runOn(
     file,
     plan: (switches) => plan(switches.map(plannedOf)),
     planUndo: (body) => plan([body])[0]!,
+    planBegun: (one, guard) => plan([plannedOf(one)], (n) => [markDraft({n, state: 'executing', guard})])[0]!,
     mark(marks) {
-      const drafts = marks.map((mark): Draft => ({n: mark.n, kind: mark.state, body: markBody(mark)}))
+      const drafts = marks.map(markDraft)
       const isBegun = marks.some(({state}) => state !== 'executing')
       written(() => rows.append(known(), drafts, Date.now()), isBegun ? '' : UNBEGUN)
     },
   }
 }
 
+const markDraft = (mark: Mark): Draft => ({n: mark.n, kind: mark.state, body: markBody(mark)})
+
 function markBody(mark: Mark): MarkBody {
   switch (mark.state) {
     case 'executing': {
       const guard = mark.guard === undefined ? undefined : processName(mark.guard)
-      return {plan: mark.plan, ...(guard && {processes: [guard]})}
+      return {...(mark.plan !== undefined && {plan: mark.plan}), ...(guard && {processes: [guard]})}
     }
     case 'verified':
       return {...(mark.verdict && {verdict: mark.verdict})}
@@ -212,12 +219,18 @@ function readerOn(rows: JournalRows, file: string): JournalReader {
     const order = records[0]?.kind === 'planned' ? run(name.run) : undefined
     return order && entryOf(order, records)
   }
-  const known = (names: readonly SwitchName[]): JournalEntry[] => names.map(entry).filter((each) => each !== undefined)
-  const entries: JournalReader['entries'] = (choice, limit) => known(rows.last(choice, limit))
+  function* known(names: readonly SwitchName[]): Iterable<JournalEntry> {
+    for (const name of names) {
+      const found = entry(name)
+      if (found) yield found
+    }
+  }
+  const entries: JournalReader['entries'] = (choice, limit) => [...known(rows.last(choice, limit))]
   return {
     ...{file, entries, entry, run, head: rows.head, check: rows.check, size: rows.size},
-    half: () => known(rows.half()),
-    lastProved: (mac) => provedBy(entries({vm: mac}, LOOKED_BACK)),
+    half: () => [...known(rows.half())],
+    // No more of them are read than it takes: a VM that has arrived waits for this.
+    lastProved: (mac) => provedBy(known(rows.last({mac}, LOOKED_BACK).toReversed())),
   }
 }
 

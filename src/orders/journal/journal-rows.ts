@@ -52,6 +52,7 @@ export type Draft = Pick<ChainRecord, 'n' | 'kind'> & {
 /** Which switches; of several conditions all. `vm` is a name or a MAC. */
 export interface Choice {
   readonly vm?: string | undefined
+  readonly mac?: string | undefined
   readonly run?: string | undefined
 }
 
@@ -134,10 +135,11 @@ function readingIn(database: DatabaseSync) {
     half: () => halves.all() as unknown as SwitchName[],
     run: (id: string) => begun.get(id) as ChainRecord | undefined,
     lastRun: () => (runs.get() as {run: string | null}).run ?? undefined,
-    last({vm, run}: Choice, limit: number) {
+    last({vm, mac, run}: Choice, limit: number) {
       const chosen = [
         ...(vm === undefined ? [] : [['(vm = ?1 OR mac = ?1)', vm]]),
         ...(run === undefined ? [] : [['run = ?2', run]]),
+        ...(mac === undefined ? [] : [['mac = ?4', mac]]),
       ] as const
       const where = ["kind = 'planned'", ...chosen.map(([sql]) => sql)].join(' AND ')
       const sql = `SELECT run, n FROM record WHERE ${where} ORDER BY run DESC, n DESC LIMIT ?3`
@@ -145,6 +147,7 @@ function readingIn(database: DatabaseSync) {
         database.prepare(sql).all({
           ...(vm !== undefined && {'?1': vm}),
           ...(run !== undefined && {'?2': run}),
+          ...(mac !== undefined && {'?4': mac}),
           '?3': limit,
         }) as unknown as SwitchName[]
       ).reverse()

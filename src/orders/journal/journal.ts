@@ -22,7 +22,8 @@ export type Mark =
   | {
       readonly n: number
       readonly state: 'executing'
-      readonly plan: unknown
+      /** Undefined: as it was planned. */
+      readonly plan?: unknown
       /** The pid of the guard that puts it back if this process dies. */
       readonly guard?: number | undefined
     }
@@ -54,6 +55,11 @@ export interface JournalRun {
    * @throws Failure `runtime` if it cannot: then nothing is begun.
    */
   plan(switches: readonly Prepared[]): readonly number[]
+  /**
+   * Writes one down as planned and as being carried out, at once: for a VM that waits. `guard`: as in {@link Mark}.
+   * @throws Failure `runtime` if it cannot: then it is not begun.
+   */
+  planBegun(one: Prepared, guard: number | undefined): number
   /** How far some have come, in one transaction; on disk when it returns. @throws Failure `runtime` if it cannot. */
   mark(marks: readonly Mark[]): void
 }

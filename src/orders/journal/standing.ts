@@ -3,9 +3,9 @@
 import type {JournalEntry} from './entry.ts'
 import type {LastProved, SwitchName} from './journal.ts'
 
-/** Of switches of one VM, oldest first: the last word of the network about where it is served. */
-export function provedBy(entries: readonly JournalEntry[]): LastProved | undefined {
-  for (const {document, stateAtMs, state, verdict, to} of entries.toReversed()) {
+/** Of switches of one VM, newest first: the last word of the network about where it is served. */
+export function provedBy(entries: Iterable<JournalEntry>): LastProved | undefined {
+  for (const {document, stateAtMs, state, verdict, to} of entries) {
     const uses = document?.rolledBack ? document.rollback?.uses : document?.verified ? (document.uses ?? to) : undefined
     const held =
       document === undefined && (state === 'verified' || state === 'guarding') ? (verdict?.uses ?? to) : undefined

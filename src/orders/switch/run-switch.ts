@@ -180,16 +180,18 @@ export async function performSwitch(
 ): Promise<SwitchDocument> {
   const {strategy, plan: planned, switchover} = prepared
   const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit, atOnce} = options
-  const journal = options.journal && marking(options.journal, prepared)
+  const journal = options.journal && marking(options.journal, prepared, atOnce === true)
   const outcome = await carryOut(strategy, planned, world, {
     ...{signal, acceptUnverified, onEvent, hold, atOnce},
     async arm(plan, urgent) {
+      // One commit stands before the frame that tells a VM that waits; its guard is told right after, and before it.
+      const isWritten = urgent && journal?.beginNow(plan, deadMan.pid) === true
       const order = {strategy: strategy.name, plan, vm: switchover.vm.name, audit}
-      const kept = deadMan.arm({...order, ...(journal && {journal: journal.place})} satisfies GuardOrder)
+      const kept = deadMan.arm({...order, ...(journal && {journal: journal.place()})} satisfies GuardOrder)
       // In the pipe of a guard that runs it outlives us; that it is taken out there is waited for the next time.
       if (urgent && deadMan.pid !== undefined) kept.catch(() => {})
       else await kept
-      journal?.begun(plan, deadMan.pid)
+      if (!isWritten) journal?.begun(plan, deadMan.pid)
     },
     disarm: () => deadMan.disarm(),
     onVerified: (verdict) => journal?.mark({state: 'verified', verdict}),
@@ -206,15 +208,27 @@ export async function performSwitch(
 
 type MarkOf<M> = M extends unknown ? Omit<M, 'n'> : never
 
-/** How far it has come, in the journal. Once the VM was told, nothing there keeps a switch from its proof. */
-function marking({run, onTrouble, ...planned}: Journaled, prepared: Prepared) {
-  const n = planned.n ?? run.plan([prepared])[0]!
+/**
+ * How far it has come, in the journal. Once the VM was told, nothing there keeps a switch from its proof. `atOnce`: nothing is
+ * written down before the VM is to be told.
+ */
+function marking({run, onTrouble, ...planned}: Journaled, prepared: Prepared, atOnce: boolean) {
+  let n = planned.n
+  const number = (): number => (n ??= run.plan([prepared])[0]!)
+  if (!atOnce) number()
   return {
-    place: run.file === undefined ? undefined : {file: run.file, run: run.id, n},
-    begun: (plan: unknown, guard: number | undefined): void => run.mark([{n, state: 'executing', plan, guard}]),
+    place: () => (run.file === undefined ? undefined : {file: run.file, run: run.id, n: number()}),
+    /** Whether that was all in one; it is not where the guard has to be started first. */
+    beginNow(plan: unknown, guard: number | undefined): boolean {
+      if (n !== undefined || guard === undefined) return false
+      n = run.planBegun({...prepared, plan}, guard)
+      return true
+    },
+    begun: (plan: unknown, guard: number | undefined): void =>
+      run.mark([{n: number(), state: 'executing', plan, guard}]),
     mark(mark: MarkOf<Exclude<Mark, {state: 'executing'}>>): void {
       try {
-        run.mark([{n, ...mark}])
+        run.mark([{n: number(), ...mark}])
       } catch (error) {
         onTrouble(error as Error)
       }

@@ -5,6 +5,7 @@ import {
   type DispatchAction,
   type DispatchEvent,
   type DispatchLimits,
+  isNewHere,
   NEW_DISPATCH,
   type Offered,
   step,
@@ -25,6 +26,8 @@ export interface DispatcherStage {
   onEnded(record: SwitchRecord): void
   /** The service is being stopped. */
   stopped(): boolean
+  /** Calls it later, unless the service ends before. */
+  later(ms: number, work: () => void): void
   readonly site: string
   readonly journal?: Journal | undefined
   log(line: string, fields?: Record<string, unknown>): void
@@ -82,6 +85,23 @@ export function dispatcher(limits: DispatchLimits, stage: DispatcherStage): Disp
       )
       return
     }
+    if (action.kind === 'retry') {
+      const {vm, inMs, nth} = action
+      log(`${vm} is tried again in ${inMs / 1000} s (${nth} of ${limits.retries}), unless it leaves`, {
+        ...{event: 'retry', vm, inMs, nth},
+      })
+      stage.later(inMs, () => void happen({kind: 'due', vm}))
+      return
+    }
+    if (action.kind === 'left-alone') {
+      log(
+        `${action.vm} is left as it is: it was tried ${limits.retries + 1} times; "switch ${action.vm}" tries it now`,
+        {
+          ...{event: 'left-alone', vm: action.vm},
+        },
+      )
+      return
+    }
     settle(action.vm, undefined)
     log(`${action.vm} is not switched any more: ${DROPPED[action.why]}`, {
       event: 'dropped',
@@ -110,6 +130,8 @@ export function dispatcher(limits: DispatchLimits, stage: DispatcherStage): Disp
 
   /** Since it was proved here, ms; by this process, or by what the journal has. Elsewhere since: not at all. */
   function provedFor(vm: Vm): {provedMs?: number; likelyHere?: boolean} {
+    // A journal is read in a millisecond.
+    if (isNewHere(state, vm.name, stage.nowMs())) return {}
     const atMs = proved.get(vm.name)
     if (atMs !== undefined) return {provedMs: stage.nowMs() - atMs}
     const last = journal?.lastProved(vm.mac)

@@ -162,7 +162,9 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
   async function run(wish: Wish, askFirst: boolean): Promise<SwitchRecord> {
     const {vm, to, from} = wish
     const gateway = served.gateways.get(vm.segment)
-    const laid = to === gateway?.name && from === undefined ? ready?.take(vm) : undefined
+    const isOurs = ready !== undefined && to === gateway?.name && from === undefined
+    if (isOurs && ready.take(vm) === undefined) await ready.lay(vm)
+    const laid = isOurs ? ready.take(vm) : undefined
     if (laid)
       return switchOne(wish, served, {...laid, atOnce: laid.atOnce && !askFirst}, {...stage, dryRun: request.dryRun})
     const interfaceName =
@@ -175,6 +177,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
     {...DISPATCH_LIMITS, ...((isResident || request.fuse) && {fuse: request.fuse})},
     {
       ...{log, site: served.site, journal: stage.journal, run, stopped: () => signal.aborted},
+      later: (ms, work) => void world.sleep(ms, signal).then(work, () => {}),
       nowMs: () => performance.now(),
       realMs: () => Number(world.now() / 1_000_000n),
       onEnded(done) {

@@ -37,6 +37,8 @@ export interface Laid {
 export interface Standby {
   /** What is ready for a VM; undefined where nothing is. */
   take(vm: Vm): Laid | undefined
+  /** Lays it ready now: many that come together share what is asked of this host. */
+  lay(vm: Vm): Promise<void>
   /** Lays it ready next. */
   expect(vm: Vm): void
   /** Another inventory counts. */
@@ -202,6 +204,7 @@ export function standby(first: Served, stage: StandbyStage): Standby {
       const serves = seen !== undefined && seen.verdict === null && nowMs() - seen.atMs <= CHECKED_MS
       return {prepared: plan.prepared, atOnce: serves && plan.prepared.strategy.standby !== undefined}
     },
+    lay,
     expect(vm) {
       expected = [...expected.filter(({name}) => name !== vm.name), vm]
       wake.abort()

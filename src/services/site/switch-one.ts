@@ -93,10 +93,9 @@ export async function switchOne(
     }
     if (stage.dryRun) return ended('planned', prepared.describe.join('; '))
     const run = stage.journal?.begin({by, asked})
-    const [n] = run?.plan([prepared]) ?? []
     const done = await performSwitch(prepared, world, {
       ...{signal, deadMan: stage.deadMan(), audit: stage.auditFile, atOnce: planned.atOnce},
-      ...(run && n !== undefined && {journal: {run, n, onTrouble: (error: Error) => stage.log(error.message)}}),
+      ...(run && {journal: {run, onTrouble: (error: Error) => stage.log(error.message)}}),
     })
     const isBack = done.error === null && done.rolledBack
     return ended(done.verified ? 'switched' : isBack ? 'rolled_back' : 'failed', detailOf(done), moreOf(done))

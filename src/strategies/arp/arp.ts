@@ -11,7 +11,7 @@ import {ofBothFamilies} from '../left-ip6.ts'
 import {egressQuestions, look} from '../scene.ts'
 import {describeSpeaking} from '../speak-for/plan.ts'
 import {checkTarget, lookBefore, proveServed, putBack, standingFrom} from '../standing.ts'
-import {CONTRACT, type Stage, type Strategy} from '../strategy.ts'
+import {type AtOnceStage, CONTRACT, type Stage, type Strategy} from '../strategy.ts'
 import {type AnnounceReport, announce} from './announce.ts'
 import {hold} from './hold.ts'
 import {type ArpPlan, type PlannedGateway, type PlannedIp6, planArp} from './plan.ts'
@@ -42,16 +42,11 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     return {plan: {...plan, before: standing}, uses: standing.uses, ends: ends && ofBothFamilies(plan, ends)}
   },
   async execute(plan, stage) {
-    const answers = await tell(plan, plan.to, stage, {arrivalMs: plan.arrivalMs ?? undefined, ask: plan.atOnce})
+    const answers = await tell(plan, plan.to, stage, {arrivalMs: plan.arrivalMs ?? undefined})
     if (plan.arrivalMs !== null && answers.every(({report}) => report.arrivedNs === undefined)) {
       throw new Failure('silent', `${plan.vm.name} did not come: nothing was heard of it at ${plan.interface}`)
     }
-    if (plan.announce && answers.some(({report}) => report.verdict !== 'silent')) {
-      // Loaded when the VM has been told: what comes before the first frame is time on the detour.
-      const {speakInSwitch} = await import('../speak-for/speak-in-place.ts')
-      await speakInSwitch(plan.announce, stage)
-    }
-    return answers.map(({target, report}) => ({vmIp: target.vmIp, spoke: report.spoke ?? null}))
+    return afterTelling(plan, answers, stage)
   },
   async verify(plan, stage, seen) {
     const heard = seen ?? []
@@ -85,7 +80,14 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
       const ends = await checkTarget(plan.scene, stage)
       return ends && ofBothFamilies(plan, ends)
     },
-    atOnce: (plan) => ({...plan, atOnce: true}),
+    async atOnce(planned, stage) {
+      const plan = {...planned, atOnce: true}
+      return afterTelling(
+        plan,
+        await tell(plan, plan.to, stage, {first: (link) => askBefore(plan, link, stage)}),
+        stage,
+      )
+    },
   },
   describe: (plan) => [
     ...plan.cautions,
@@ -124,10 +126,20 @@ interface Answer {
   readonly report: AnnounceReport
 }
 
+/** What is done once the VM has been told. */
+async function afterTelling(plan: ArpPlan, answers: readonly Answer[], stage: Stage): Promise<readonly ArpSeen[]> {
+  if (plan.announce && answers.some(({report}) => report.verdict !== 'silent')) {
+    // Loaded when the VM has been told: what comes before the first frame is time on the detour.
+    const {speakInSwitch} = await import('../speak-for/speak-in-place.ts')
+    await speakInSwitch(plan.announce, stage)
+  }
+  return answers.map(({target, report}) => ({vmIp: target.vmIp, spoke: report.spoke ?? null}))
+}
+
 interface Telling {
   readonly arrivalMs?: number | undefined
-  /** Asks it first which gateway it uses, and does not wait for the answer: that is on its way before it is told. */
-  readonly ask?: boolean | undefined
+  /** What is done at the same link before; its end is called when the VM has been told, or not. */
+  readonly first?: (link: Link) => Promise<{end(): void}>
 }
 
 /** Tells the VM where its gateway is, until it follows. Never anybody else but where the plan's own forms say so. */
@@ -135,8 +147,9 @@ async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, how: T
   const {world, signal, observe} = stage
   // Promiscuous: on the VM's own port its answers pass by, but they are for the gateway.
   const link = await world.openLink(plan.interface, {filter: vmFilter(plan.vm, true), promiscuous: true})
-  const before = how.ask ? askBefore(plan, link, stage) : undefined
+  let before: {end(): void} | undefined
   try {
+    before = await how.first?.(link)
     const answers = await together<Answer[]>(
       signal,
       targets(plan, gateway).map((target) => async (either: AbortSignal) => {
@@ -154,24 +167,30 @@ async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, how: T
   }
 }
 
-/** Asks where the VM sends, and amends the plan with it as soon as that is seen, at `end` with what there is then. */
-function askBefore(plan: ArpPlan, link: Link, stage: Stage): {end(): void} {
+/**
+ * Asks where the VM sends, which changes nothing, and waits until the way back is safe, not for the answers: those are on
+ * their way before it is told. Amends the plan with them as soon as they are seen, at `end` with what there is then.
+ */
+async function askBefore(plan: ArpPlan, link: Link, stage: AtOnceStage<ArpPlan>): Promise<{end(): void}> {
   const questions = egressQuestions(plan.scene, stage.observe).map((each) => askOnce(each, stage.world, link))
-  let amended = false
+  let [armed, amended] = [false, false]
   const amend = (): void => {
-    if (amended) return
+    if (amended || !armed) return
     amended = true
     const standing = standingFrom(
       plan.scene,
       questions.map(({seen}) => seen()),
     )
-    stage.amend?.({plan: {...plan, before: standing}, uses: standing.uses})
+    stage.amend({plan: {...plan, before: standing}, uses: standing.uses})
   }
+  const isSeen = (): boolean => questions.every(({seen}) => isSettled(seen().paths, undefined))
   const unsubscribe = link.onFrame((received) => {
     for (const {hear} of questions) hear(received)
-    if (questions.every(({seen}) => isSettled(seen().paths, undefined))) amend()
+    if (isSeen()) amend()
   })
   for (const frame of questions.flatMap(({frames}) => frames)) link.send(frame)
+  await stage.arm(plan)
+  armed = true
   return {
     end() {
       unsubscribe()

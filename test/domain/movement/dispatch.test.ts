@@ -10,7 +10,7 @@ import {
 import {burn, type Fuse, failedOf, NEW_FUSE} from '../../../src/domain/movement/fuse.ts'
 
 const LIMITS: DispatchLimits = {
-  ...{atOnce: 2, waiting: 2, gapMs: 5000, backOffMs: [30_000, 60_000], trustMs: 30_000},
+  ...{atOnce: 2, waiting: 2, gapMs: 5000, backOffMs: [30_000, 60_000], retries: 0, trustMs: 30_000},
   fuse: {failures: 2, of: 3},
 }
 
@@ -29,14 +29,19 @@ function play(happenings: readonly Happening[], limits = LIMITS): string[] {
     const {state: next, actions, offered} = step(state, eventOf(happening), limits, nowMs)
     state = next
     if (offered !== undefined) said.push(offered)
-    for (const action of actions)
+    for (const action of actions) {
+      const isOfRetries = action.kind === 'retry' || action.kind === 'left-alone'
+      if (isOfRetries && limits.retries === 0) continue
       said.push(
         action.kind === 'begin'
           ? `${action.vm}${action.askFirst ? ' asked' : ''}`
           : action.kind === 'drop'
             ? `drop ${action.vm} ${action.why}`
-            : action.kind,
+            : action.kind === 'retry'
+              ? `retry ${action.vm} in ${action.inMs / 1000}`
+              : action.kind,
       )
+    }
   }
   return said
 }
@@ -56,6 +61,8 @@ function eventOf(words: string): DispatchEvent {
       return {kind: 'expected', vm, forMs: Number(more) * 1000}
     case 'goes':
       return {kind: 'gone', vm}
+    case 'due':
+      return {kind: 'due', vm}
     default:
       return {kind: verb as 'reset'}
   }
@@ -222,6 +229,19 @@ describe('the fuse', () => {
     ])
   })
 
+  it('goes by the order in which they were begun: what fails ends late, and together', () => {
+    const limits = {...LIMITS, atOnce: 9}
+    const vms = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+    const bad = ['a', 'd', 'g']
+    const good = vms.filter((vm) => !bad.includes(vm))
+    const happenings = [
+      ...vms.map((vm) => `arrives ${vm}`),
+      ...good.map((vm) => `ends ${vm} proved`),
+      ...bad.map((vm) => `ends ${vm} failed`),
+    ]
+    expect(play(happenings, limits)).not.toContain('blown')
+  })
+
   it('is not there where nobody wants one', () => {
     const {fuse: _, ...limits} = LIMITS
     expect(play([...failing('a'), ...failing('b'), 'arrives c'], limits).at(-1)).toBe('c')
@@ -237,8 +257,9 @@ describe('the fuse', () => {
       ['e', true],
     ] as const
     let fuse: Fuse = NEW_FUSE
+    let begun = 0
     const seen = outcomes.map(([vm, proved]) => {
-      fuse = burn(fuse, vm, proved, {failures: 2, of: 3})
+      fuse = burn(fuse, {vm, proved, begun: begun++}, {failures: 2, of: 3})
       return [failedOf(fuse), fuse.blown]
     })
     expect(seen).toEqual([
@@ -249,5 +270,43 @@ describe('the fuse', () => {
       [1, true],
       [1, true],
     ])
+  })
+})
+
+describe('an arrival whose switch failed', () => {
+  const limits = {...LIMITS, retries: 2, fuse: undefined}
+  const failed = ['begun', 'a', 'retry a in 30']
+  it.each<[string, readonly Happening[], readonly string[]]>([
+    ['is tried again, asked first', ['arrives a', 'ends a failed', 30, 'due a'], [...failed, 'a asked']],
+    ['too where it was silent', ['arrives a', 'ends a nothing', 30, 'due a'], [...failed, 'a asked']],
+    [
+      'so often and no more',
+      ['arrives a', 'ends a failed', 30, 'due a', 'ends a failed', 60, 'due a', 'ends a failed', 600, 'due a'],
+      [...failed, 'a asked', 'retry a in 60', 'a asked', 'left-alone'],
+    ],
+    ['is not where it left', ['arrives a', 'ends a failed', 'goes a', 30, 'due a'], failed],
+    ['nor where it left while it was switched', ['arrives a', 'goes a', 'ends a failed'], ['begun', 'a']],
+    [
+      'is not where somebody was quicker',
+      ['arrives a', 'ends a failed', 'ordered a', 30, 'due a'],
+      [...failed, 'begun', 'a asked'],
+    ],
+    [
+      'is not once it was proved',
+      ['arrives a', 'ends a failed', 'ordered a', 'ends a proved', 30, 'due a'],
+      [...failed, 'begun', 'a asked'],
+    ],
+    ['is not before its time', ['arrives a', 'ends a failed', 29, 'due a'], failed],
+    ['is not where the service ends', ['arrives a', 'ends a failed', 'close', 30, 'due a'], failed],
+    [
+      'waits where others are switched',
+      ['arrives a', 'ends a failed', 30, 'arrives b', 'arrives c', 'due a', 'ends b proved'],
+      [...failed, 'begun', 'b', 'begun', 'c', 'a asked'],
+    ],
+  ])('%s', (_name, happenings, said) => {
+    expect(play(happenings, limits)).toEqual(said)
+  })
+  it('is not for who merely asked, or was ordered', () => {
+    expect(play(['asks a', 'ends a failed', 'ordered b', 'ends b failed'], limits)).not.toContain('retry a in 30')
   })
 })

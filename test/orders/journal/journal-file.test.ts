@@ -59,6 +59,21 @@ describe('the journal', () => {
     })
   })
 
+  it('has what is planned and begun at once as the same two records, and the plan of the last one', async () => {
+    await withJournalFile(async (file) => {
+      const journal = await openJournal(file)
+      const run = journal.begin(ORDER)
+      const prepared = {...preparedFor('db-03'), plan: {by: 's', now: true}}
+      expect(run.planBegun(prepared, process.pid)).toBe(1)
+      const begun = {n: 1, state: 'executing', plan: prepared.plan, wasBegun: true}
+      expect(journal.half()).toMatchObject([{...begun, processes: [{pid: process.pid}, {pid: process.pid}]}])
+      run.mark([{n: 1, state: 'executing', plan: {by: 's', now: true, before: 'bx'}}])
+      expect(journal.half()).toMatchObject([{...begun, plan: {before: 'bx'}}])
+      expect(journal.check()).toEqual({records: 4, fault: undefined})
+      journal.close()
+    })
+  })
+
   it('is for nobody else to read, and a reader leaves no trace', async () => {
     await withJournalFile(async (file) => {
       await switches(file, 1)

@@ -95,6 +95,6 @@ describe('provedBy', () => {
     ['one that was refused', [at('a'), at('b', ended({end: 'not-begun', verified: false, uses}))], 'by'],
     ['one that is held now', [at('a', ended({...BACK, rollback: null})), at('b', cut('guarding'))], 'by'],
   ])('goes by the last word of the network: %s', (_, entries, gateway) => {
-    expect(provedBy(entries)?.gateway).toBe(gateway)
+    expect(provedBy(entries.toReversed())?.gateway).toBe(gateway)
   })
 })

@@ -257,7 +257,10 @@ describe('options that a strategy does not take', () => {
 
 describe('performSwitch with a journal', () => {
   /** Everything that happens, in its order; a mark that `fails` throws. */
-  async function journaled(told: Told, {fails, hold}: {fails?: SwitchState; hold?: boolean} = {}) {
+  async function journaled(
+    told: Told,
+    {fails, hold, atOnce, guardPid}: {fails?: SwitchState; hold?: boolean; atOnce?: boolean; guardPid?: number} = {},
+  ) {
     const log: string[] = []
     const troubles: string[] = []
     const marks: Mark[] = []
@@ -271,15 +274,28 @@ describe('performSwitch with a journal', () => {
       log.push('written: planned')
       return [7]
     }
-    const run = {id: 'r1', file: '/journal', plan, mark}
-    const guard = guardIn(log)
+    const planBegun = ({plan: kept}: {readonly plan: unknown}, pid: number | undefined): number => {
+      mark([{n: 7, state: 'executing', plan: kept, guard: pid}])
+      return 7
+    }
+    const run = {id: 'r1', file: '/journal', plan, planBegun, mark}
+    const guard = Object.assign(guardIn(log), guardPid !== undefined && {pid: guardPid})
     const look: Strategy['look'] = async (plan) => {
       log.push('a look')
       return {plan, uses: null, ends: null}
     }
-    const strategy = {...strategyOf('a', log, told), look, ...(hold && {hold: async () => YES})}
+    const standby: Strategy['standby'] = {
+      check: async () => null,
+      async atOnce(plan, stage) {
+        log.push('a asks')
+        await stage.arm(plan)
+        log.push('a tells')
+        stage.amend({plan: {...(plan as object), before: 'bx'}, uses: null})
+      },
+    }
+    const strategy = {...strategyOf('a', log, told), look, ...(hold && {hold: async () => YES}), standby}
     const document = await performSwitch(await prepared(strategy), fakeWorld(), {
-      ...{signal, deadMan: guard, hold},
+      ...{signal, deadMan: guard, hold, atOnce},
       journal: {run, onTrouble: ({message}) => void troubles.push(message)},
     })
     return {document, log: log.filter((line) => !/^a plan|done$/.test(line)), marks, troubles, orders: guard.orders}
@@ -297,6 +313,30 @@ describe('performSwitch with a journal', () => {
       {n: 7, state: 'ended', document},
     ])
     expect(orders).toMatchObject([{journal: {file: '/journal', run: 'r1', n: 7}}])
+  })
+
+  it('writes once before a VM that has just arrived is told, and not before it is asked', async () => {
+    const {log, marks, orders} = await journaled({}, {atOnce: true, guardPid: 99})
+    expect(log).toEqual([
+      ...['a asks', 'written: executing', 'armed', 'a tells', 'armed', 'written: executing', 'a verify'],
+      ...['written: verified', 'disarmed', 'written: ended'],
+    ])
+    expect(marks.slice(0, 2)).toEqual([
+      {n: 7, state: 'executing', plan: {by: 'a'}, guard: 99},
+      {n: 7, state: 'executing', plan: {by: 'a', before: 'bx'}, guard: 99},
+    ])
+    expect(orders).toMatchObject([{journal: {run: 'r1', n: 7}}, {journal: {run: 'r1', n: 7}}])
+  })
+
+  it('tells nothing to a VM that has just arrived where that cannot be written down', async () => {
+    const {log, document} = await journaled({}, {atOnce: true, guardPid: 99, fails: 'executing'})
+    expect(log).toEqual(['a asks', 'disarmed', 'written: planned', 'written: ended'])
+    expect(document).toMatchObject({end: 'not-begun', error: {message: 'no room'}, exitCode: 1})
+  })
+
+  it('waits for a guard that does not run yet before a VM that has just arrived is told', async () => {
+    const {log} = await journaled({}, {atOnce: true})
+    expect(log.slice(0, 5)).toEqual(['a asks', 'written: planned', 'armed', 'written: executing', 'a tells'])
   })
 
   it('writes that a VM is held, and that it is being put back', async () => {

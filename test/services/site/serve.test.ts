@@ -194,7 +194,7 @@ describe('serve site', () => {
     const journal: Journal = {
       begin(order) {
         orders.push(order)
-        return {id: 'r1', plan: () => [1], mark: () => {}}
+        return {id: 'r1', plan: () => [1], planBegun: () => 1, mark: () => {}}
       },
       lastProved: () => undefined,
       close: () => {},
