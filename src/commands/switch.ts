@@ -1,12 +1,16 @@
 import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../cli/agent-flags.ts'
 import {BaseCommand} from '../cli/base-command.ts'
-import {dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
+import {decimal, dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
+import type {ManyRequest} from '../cli/switch-many.ts'
 import type {Inventory} from '../domain/inventory/site.ts'
 import {usage} from '../errors.ts'
 import type {DeadMan, Guard} from '../net/process/dead-man.ts'
 import {say} from '../net/process/say.ts'
+import type {SwitchManyDocument} from '../orders/switch/many-rows.ts'
+import type {ManyOrder} from '../orders/switch/run-many.ts'
 import type {SwitchDocument, SwitchOrder} from '../orders/switch/run-switch.ts'
+import {isMany} from '../orders/switch/select-vms.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 import {isIpv4} from '../wire/address.ts'
 
@@ -23,7 +27,14 @@ const STEPS = {
 
 const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
 
+interface Flagged {
+  readonly pcap?: string | undefined
+  readonly audit?: string | undefined
+  readonly 'accept-unverified': boolean
+}
+
 export default class Switch extends BaseCommand {
+  static override strict = false
   static override summary = 'move a VM to the gateway of the site it is in now, prove it, or take it back'
   static override description =
     'Looks, acts, and asks the network whether the VM is served; what it cannot prove it takes back, to what it saw before. ' +
@@ -48,7 +59,21 @@ export default class Switch extends BaseCommand {
       helpValue: 'SITE',
       summary: 'the site it is in now, or a gateway of it (asked for on a terminal)',
     }),
-    from: Flags.string({helpValue: 'GATEWAY', summary: 'the gateway that it leaves (default: what it is seen to use)'}),
+    from: Flags.string({
+      helpValue: 'SITE|GATEWAY',
+      summary:
+        'what it leaves (default: the gateway that it is seen to use); without VMs: all that have moved from there',
+    }),
+    segment: Flags.string({helpValue: 'NAME', summary: 'all VMs of a segment'}),
+    all: Flags.boolean({summary: 'all VMs of the inventory'}),
+    rate: decimal({above: 0, helpValue: 'N', summary: 'of many VMs, begin at most N a second'}),
+    concurrency: whole({
+      default: 256,
+      helpValue: 'N',
+      max: 4096,
+      min: 1,
+      summary: 'of many VMs, have at most N under way at a time',
+    }),
     strategy: Flags.string({
       helpValue: 'NAME',
       multiple: true,
@@ -92,16 +117,15 @@ export default class Switch extends BaseCommand {
     pcap: pcapFlag,
   }
 
-  async run(): Promise<SwitchDocument> {
-    const {args, flags} = await this.parse(Switch)
+  async run(): Promise<SwitchDocument | SwitchManyDocument> {
+    const {argv, flags} = await this.parse(Switch)
+    const names = argv as string[]
     const inventory = await this.neededInventory(flags.inventory)
     const {canAsk, completeSwitch} = await import('../cli/prompt.ts')
     const verifyTo = flags['verify-to']
     if (verifyTo !== undefined && !isIpv4(verifyTo)) throw usage(`--verify-to ${verifyTo} is not an IPv4 address`)
-    const choice = await completeSwitch({vm: args.vm, to: flags.to}, inventory, canAsk(this.jsonEnabled()))
-    const order = {
+    const options = {
       ...flags,
-      ...choice,
       strategies: flags.strategy ?? [],
       interfaceName: flags.interface,
       vlanId: flags.vlan,
@@ -111,9 +135,16 @@ export default class Switch extends BaseCommand {
       acceptUnverified: flags['accept-unverified'],
       otherSite: flags['other-site'],
     }
+    const many = isMany({names, ...flags})
+    if (many && options.to === undefined) throw usage('give --to SITE: where the VMs are now')
+    if (many && options.arrivalMs !== undefined) throw usage('--before-resume waits for one VM: name it alone')
+    const order = many
+      ? {...options, names, to: options.to!}
+      : {...options, ...(await completeSwitch({vm: names[0], to: flags.to}, inventory, canAsk(this.jsonEnabled())))}
     // Another Node, which takes as long to start as all the looking up: it starts beside that.
     const guard = flags['dry-run'] ? undefined : await this.guard()
     try {
+      if ('names' in order) return await this.switchedMany(order, inventory, guard, flags)
       const deadMan = guard?.deadMan(GUARD_MS + (order.arrivalMs ?? 0))
       const document = await this.switched(order, inventory, deadMan, flags)
       const {switchText} = await import('../orders/switch/switch-text.ts')
@@ -134,15 +165,34 @@ export default class Switch extends BaseCommand {
     return startGuard()
   }
 
+  private async switchedMany(
+    order: ManyOrder,
+    inventory: Inventory,
+    guard: Guard | undefined,
+    flags: Flagged & Pick<ManyRequest, 'concurrency' | 'rate'>,
+  ): Promise<SwitchManyDocument> {
+    const {switchMany} = await import('../cli/switch-many.ts')
+    const {audit, concurrency, rate} = flags
+    const [world, installed] = await Promise.all([this.world(flags.pcap), loadStrategies(this.config)])
+    const perform = {acceptUnverified: flags['accept-unverified'], audit, hold: order.guardMs !== undefined}
+    const document = await switchMany(
+      {order, inventory, installed, world, concurrency, rate, guard, guardMs: GUARD_MS, perform},
+      {
+        ...{json: this.jsonEnabled(), signal: this.interrupt.signal, stopCode: () => this.stopCode},
+        log: (line) => this.log(line),
+        meter: (text) => this.meter(text),
+        audit: async (events) => (audit === undefined ? undefined : this.audit(audit, events)),
+      },
+    )
+    process.exitCode = document.exitCode
+    return document
+  }
+
   private async switched(
     order: SwitchOrder,
     inventory: Inventory,
     deadMan: DeadMan | undefined,
-    flags: {
-      readonly pcap?: string | undefined
-      readonly audit?: string | undefined
-      readonly 'accept-unverified': boolean
-    },
+    flags: Flagged,
   ): Promise<SwitchDocument> {
     const {performSwitch, plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
     const world = await this.world(flags.pcap)

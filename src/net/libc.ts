@@ -6,6 +6,8 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number
   bind(fd: number, address: Uint8Array, length: number): number
   close(fd: number): number
+  /** The same in a thread of libuv's; `done` is called when it has returned. */
+  closeLater(fd: number, done: () => void): void
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number
   send(fd: number, data: Uint8Array, length: number, flags: number): number
   sendto(
@@ -59,10 +61,12 @@ function lazy<T>(make: () => T): () => T {
 
 export const libc: () => Libc = lazy(() => {
   const lib = koffi.load('libc.so.6')
+  const close = lib.func('int close(int fd)')
   return {
     socket: lib.func('int socket(int domain, int type, int protocol)'),
     bind: lib.func('int bind(int fd, const void *addr, uint32_t len)'),
-    close: lib.func('int close(int fd)'),
+    close,
+    closeLater: close.async,
     getsockname: lib.func('int getsockname(int fd, void *addr, void *len)'),
     send: lib.func('intptr_t send(int fd, const void *buf, size_t len, int flags)'),
     sendto: lib.func(

@@ -19,7 +19,7 @@ import type {World} from '../net/world.ts'
 import {askEgress, type EgressQuestion, FAR_AWAY} from '../probe/egress.ts'
 import {askGateways, MOST_DESTINATIONS, nobody} from '../probe/gateways.ts'
 import {askGateway6, askUpstream6} from '../probe/gateways6.ts'
-import {together} from '../probe/together.ts'
+import {jointly, together} from '../probe/together.ts'
 import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
 import {type Vlan, vlanTag} from '../wire/ethernet.ts'
@@ -308,9 +308,10 @@ async function askAbout6(
   const {ask, vm, families, destinations6: destinations} = scene
   if (!families.includes(6) || vm.ip6 === null) return undefined
   const leg = await legOf(scene, mac, world)
-  if (leg !== null) return askUpstream6(leg, destinations, world, signal)
   const question = {interfaceName: ask.interface, source: ask.source6 ?? vm.ip6, vlan: vlanOf(scene), mac, destinations}
-  return askGateway6(question, world, signal)
+  return jointly(world, JSON.stringify(['gateway6', leg, leg === null ? question : destinations]), signal, (either) =>
+    leg === null ? askGateway6(question, world, either) : askUpstream6(leg, destinations, world, either),
+  )
 }
 
 /** The interface by which this host is a gateway: the one that is left may be this host as well. */
@@ -324,7 +325,14 @@ async function legOf({to, own, segment, ...scene}: Scene, mac: Mac, world: World
 export const askAlive = (scene: Scene, world: World, signal: AbortSignal): Promise<GatewaySeen> =>
   askBeyond({...scene, destinations: []}, scene.to, world, signal)
 
-async function askBeyond(scene: Scene, gateway: NamedGateway, world: World, signal: AbortSignal): Promise<GatewaySeen> {
+function askBeyond(scene: Scene, gateway: NamedGateway, world: World, signal: AbortSignal): Promise<GatewaySeen> {
+  const {ask, own, vlan, destinations, strict} = scene
+  // Where the question goes out in a VM's name it is that VM's alone: `ask` says so.
+  const question = JSON.stringify(['gateway', ask, own, vlan, destinations, strict, gateway])
+  return jointly(world, question, signal, (either) => askOne(scene, gateway, world, either))
+}
+
+async function askOne(scene: Scene, gateway: NamedGateway, world: World, signal: AbortSignal): Promise<GatewaySeen> {
   const {ask, destinations, strict} = scene
   // It does not answer itself on its own leg.
   const leg = await legOf(scene, gateway.mac, world)

@@ -42,6 +42,17 @@ export interface NeighbourFacts {
 /** Every entry of this network namespace. */
 export const dumpNeighbours = (): Buffer => request(RTM_GETNEIGH, NLM_F_DUMP, Buffer.alloc(NDMSG))
 
+/** Which entry is asked for. */
+export type NeighbourKey = Pick<NewNeighbour, 'family' | 'interfaceIndex' | 'ip'>
+
+/** One entry alone (Linux 5.0). */
+export function askNeighbour({family, interfaceIndex, ip}: NeighbourKey): Buffer {
+  const header = Buffer.alloc(NDMSG)
+  header[0] = af(family)
+  header.writeInt32LE(interfaceIndex, 4)
+  return request(RTM_GETNEIGH, 0, Buffer.concat([header, attribute(NDA_DST, addressBytes(family, ip))]))
+}
+
 /** @throws WireError */
 export function parseNeighbour(body: Buffer): NeighbourFacts | undefined {
   const found = attributeMap(whole(body, 0, NDMSG), NDMSG)

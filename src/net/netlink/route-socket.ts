@@ -7,8 +7,10 @@ import {libc} from '../libc.ts'
 import {watchReadable} from '../packet/readable.ts'
 import {type InterfaceMessage, parseInterface, parseLocalAddress} from './interface-message.ts'
 import {
+  askNeighbour,
   dumpNeighbours,
   type NeighbourFacts,
+  type NeighbourKey,
   type NewNeighbour,
   parseNeighbour,
   replaceNeighbour,
@@ -89,6 +91,8 @@ export interface RouteSocket {
   /** Addresses with their prefixes, of all interfaces. */
   addresses(): PrefixFacts[]
   neighbours(): NeighbourFacts[]
+  /** One entry; undefined if there is none. */
+  neighbour(key: NeighbourKey): NeighbourFacts | undefined
   /** The default routes of a table, lowest metric first; none if there is no such table or family. */
   defaultRoutes(family: Family, table: number): DefaultRoute[]
   /** The routes of a table to less than everything that go through a gateway. */
@@ -167,12 +171,22 @@ export function openRouteSocket(): RouteSocket {
     }
   }
 
+  const neighbours = (): NeighbourFacts[] => dump(dumpNeighbours(), parseNeighbour)
+
   return {
     links: () => dump(dumpLinks(), parseLink),
     interfaces: () => dump(dumpLinks(), parseInterface),
     localAddresses: () => dump(dumpAddresses(), parseLocalAddress),
     addresses: () => dump(dumpAddresses(), parseAddress),
-    neighbours: () => dump(dumpNeighbours(), parseNeighbour),
+    neighbours,
+    neighbour(key) {
+      send(askNeighbour(key))
+      const [answer] = receive()
+      if (answer === undefined || answer.type !== NLMSG_ERROR) return answer && parseNeighbour(answer.body)
+      if (errnoName(parseError(answer).errno) === 'ENOENT') return undefined
+      // A kernel that gives all or none.
+      return neighbours().find((each) => each.interfaceIndex === key.interfaceIndex && each.ip === key.ip)
+    },
     defaultRoutes: (family, table) =>
       dump(dumpRoutes(family, table), parseDefaultRoute)
         // Kernels without strict checking send all tables; those that were started without IPv6, when asked for that, all

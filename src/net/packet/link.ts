@@ -34,6 +34,8 @@ export interface LinkOptions {
   /** Show frames this host sends too. Default false. */
   readonly outgoing?: boolean
   readonly snapLength?: number
+  /** Only what comes from or goes to this MAC is wanted: a link that many share will do (`sharedLinks`). */
+  readonly vm?: Mac
 }
 
 /**
@@ -72,7 +74,7 @@ export async function openLink(
 
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
-    closing ??= watch.stop().then(() => socket.close())
+    closing ??= watch.stop().then(() => socket.closeLater())
     return closing
   }
   return {

@@ -60,6 +60,8 @@ export interface PacketSocket {
   /** Frames that passed the filter and found the queue full, since the socket was opened; undefined if it cannot say. */
   dropped(): number | undefined
   close(): void
+  /** The same, and nobody waits for it: the kernel lets all its processors look up before it gives such a socket up. */
+  closeLater(): Promise<void>
 }
 
 /**
@@ -99,6 +101,7 @@ export function openPacketSocket(options: PacketSocketOptions): PacketSocket {
       return sendBatches(fd, outgoing, frames)
     },
     close: () => void libc().close(fd),
+    closeLater: () => new Promise((resolve) => libc().closeLater(fd, () => resolve())),
   }
 }
 

@@ -118,7 +118,8 @@ interface Answer {
 async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, arrivalMs?: number): Promise<Answer[]> {
   const {world, signal, observe} = stage
   // Promiscuous: on the VM's own port its answers pass by, but they are for the gateway.
-  const link = await world.openLink(plan.interface, {filter: vmFilter(plan.vm, true), promiscuous: true})
+  const options = {filter: vmFilter(plan.vm, true), promiscuous: true, vm: plan.vm.mac}
+  const link = await world.openLink(plan.interface, options)
   try {
     const answers = await together<Answer[]>(
       signal,

@@ -1,0 +1,122 @@
+// From "these VMs to that site" to the document gwswitch.switch-many/1: who can be switched is found out before anything is
+// sent, and each is switched as it would be alone.
+import type {Inventory} from '../../domain/inventory/site.ts'
+import {Failure} from '../../errors.ts'
+import type {World} from '../../net/world.ts'
+import {carryOutMany, type ManyPace} from '../../strategies/carry-out-many.ts'
+import {gatheringAll} from '../../strategies/gathering.ts'
+import type {Registered} from '../../strategies/registry.ts'
+import type {StrategyOptions} from '../../strategies/strategy.ts'
+import type {JournalRun} from '../journal/journal.ts'
+import {
+  excludedRow,
+  type ManyRow,
+  notBegunRow,
+  plannedRow,
+  rowOf,
+  type SwitchManyDocument,
+  worstOf,
+} from './many-rows.ts'
+import {type Prepared, prepareSwitch, type SwitchDocument} from './run-switch.ts'
+import {type Excluded, type Selection, selectVms} from './select-vms.ts'
+
+export interface ManyOrder extends Selection, StrategyOptions {
+  /** As in `SwitchOrder`. */
+  readonly strategies: readonly string[]
+}
+
+/** What is known before anything is sent. */
+export interface Preflight {
+  readonly to: string
+  readonly prepared: readonly Prepared[]
+  readonly excluded: readonly Excluded[]
+}
+
+/**
+ * Who can be switched, by what, and who cannot and why. Sends nothing.
+ * @throws Failure `usage` for words that do not go together, and whatever keeps this host from being looked at.
+ */
+export async function preflightMany(
+  order: ManyOrder,
+  inventory: Inventory,
+  installed: ReadonlyMap<string, Registered>,
+  world: World,
+): Promise<Preflight> {
+  const {switchovers, excluded} = await selectVms(order, order, inventory, world)
+  const strategies = gatheringAll(installed)
+  const refused: Excluded[] = []
+  const tried = await Promise.all(
+    switchovers.map(async ({vm, from}): Promise<Prepared | undefined> => {
+      try {
+        return await prepareSwitch({...order, vm: vm.name, from: from.name}, inventory, strategies, world)
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error
+        refused.push({name: vm.name, vm, kind: 'refused', code: null, reason: error.message, failure: error.kind})
+        return undefined
+      }
+    }),
+  )
+  return {to: order.to, prepared: tried.filter((each) => each !== undefined), excluded: [...excluded, ...refused]}
+}
+
+/** One VM is decided, `done` of `total` are. */
+export interface Progress {
+  readonly row: ManyRow
+  readonly done: number
+  readonly total: number
+  /** At the pace until now, ms. */
+  readonly leftMs: number
+}
+
+export interface ManyParts extends ManyPace {
+  /** Switches one, as `performSwitch` does; `n` is its number in the journal. */
+  perform(prepared: Prepared, n: number | undefined): Promise<SwitchDocument>
+  /** All are written down there before the first is begun. */
+  readonly journal?: Pick<JournalRun, 'id' | 'plan'> | undefined
+  /** The exit code that goes with the signal that stopped it; undefined if none did. */
+  stopped?(): number | undefined
+  onProgress?(progress: Progress): void
+}
+
+/** Switches all that can be. What goes wrong with one is in its row; never rejects but for a journal that cannot be written. */
+export async function performMany(
+  {to, prepared, excluded}: Preflight,
+  world: World,
+  parts: ManyParts,
+): Promise<SwitchManyDocument> {
+  const {journal, perform, onProgress, stopped} = parts
+  const startedNs = world.monotonic()
+  const elapsedMs = (): number => Number(world.monotonic() - startedNs) / 1e6
+  const numbers = journal?.plan(prepared)
+  const rows: (ManyRow | undefined)[] = prepared.map(() => undefined)
+  let done = 0
+  await carryOutMany(
+    [...prepared.keys()],
+    async (i) => {
+      const beganMs = elapsedMs()
+      const document = await perform(prepared[i]!, numbers?.[i])
+      const row = rowOf(document, {beganMs, durationMs: elapsedMs() - beganMs})
+      rows[i] = row
+      done++
+      const leftMs = (elapsedMs() / done) * (prepared.length - done)
+      onProgress?.({row, done, total: prepared.length, leftMs})
+    },
+    world,
+    parts,
+  )
+  const all = [...excluded.map(excludedRow), ...rows.map((row, i) => row ?? notBegunRow(prepared[i]!))]
+  const left = rows.some((row) => row === undefined)
+  return {
+    ...{schema: 'gwswitch.switch-many/1', dryRun: false, to, run: journal?.id ?? null},
+    ...{rows: all, durationMs: elapsedMs(), exitCode: worstOf(all, left ? (stopped?.() ?? 0) : 0)},
+  }
+}
+
+/** The document of a dry run. */
+export const plannedMany = ({to, prepared, excluded}: Preflight): SwitchManyDocument => {
+  const rows = [...excluded.map(excludedRow), ...prepared.map(plannedRow)]
+  return {
+    ...{schema: 'gwswitch.switch-many/1', dryRun: true, to, run: null, rows, durationMs: null},
+    exitCode: worstOf(rows, 0),
+  }
+}
