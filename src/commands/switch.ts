@@ -10,7 +10,7 @@ import {say} from '../net/process/say.ts'
 import type {SwitchManyDocument} from '../orders/switch/many-rows.ts'
 import type {ManyOrder} from '../orders/switch/run-many.ts'
 import type {SwitchDocument, SwitchOrder} from '../orders/switch/run-switch.ts'
-import {isMany} from '../orders/switch/select-vms.ts'
+import type {Selection} from '../orders/switch/select-vms.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 import {isIpv4} from '../wire/address.ts'
 
@@ -26,6 +26,10 @@ const STEPS = {
 } as const
 
 const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
+
+/** More than one VM, or they are not named. */
+const isMany = (names: readonly string[], {segment, all, from}: Omit<Selection, 'names' | 'to'>): boolean =>
+  names.length > 1 || segment !== undefined || all === true || (names.length === 0 && from !== undefined)
 
 interface Flagged {
   readonly pcap?: string | undefined
@@ -135,7 +139,7 @@ export default class Switch extends BaseCommand {
       acceptUnverified: flags['accept-unverified'],
       otherSite: flags['other-site'],
     }
-    const many = isMany({names, ...flags})
+    const many = isMany(names, flags)
     if (many && options.to === undefined) throw usage('give --to SITE: where the VMs are now')
     if (many && options.arrivalMs !== undefined) throw usage('--before-resume waits for one VM: name it alone')
     const order = many

@@ -309,7 +309,7 @@ async function askAbout6(
   if (!families.includes(6) || vm.ip6 === null) return undefined
   const leg = await legOf(scene, mac, world)
   const question = {interfaceName: ask.interface, source: ask.source6 ?? vm.ip6, vlan: vlanOf(scene), mac, destinations}
-  return jointly(world, JSON.stringify(['gateway6', leg, leg === null ? question : destinations]), signal, (either) =>
+  return jointly(world, JSON.stringify([6, leg ?? question, destinations]), signal, (either) =>
     leg === null ? askGateway6(question, world, either) : askUpstream6(leg, destinations, world, either),
   )
 }
@@ -325,21 +325,21 @@ async function legOf({to, own, segment, ...scene}: Scene, mac: Mac, world: World
 export const askAlive = (scene: Scene, world: World, signal: AbortSignal): Promise<GatewaySeen> =>
   askBeyond({...scene, destinations: []}, scene.to, world, signal)
 
-function askBeyond(scene: Scene, gateway: NamedGateway, world: World, signal: AbortSignal): Promise<GatewaySeen> {
-  const {ask, own, vlan, destinations, strict} = scene
-  // Where the question goes out in a VM's name it is that VM's alone: `ask` says so.
-  const question = JSON.stringify(['gateway', ask, own, vlan, destinations, strict, gateway])
-  return jointly(world, question, signal, (either) => askOne(scene, gateway, world, either))
-}
-
-async function askOne(scene: Scene, gateway: NamedGateway, world: World, signal: AbortSignal): Promise<GatewaySeen> {
+async function askBeyond(scene: Scene, gateway: NamedGateway, world: World, signal: AbortSignal): Promise<GatewaySeen> {
   const {ask, destinations, strict} = scene
   // It does not answer itself on its own leg.
   const leg = await legOf(scene, gateway.mac, world)
-  if (leg !== null) return askUpstream({leg, mac: gateway.mac, destinations, strict}, world, signal)
+  if (leg !== null) {
+    const upstream = {leg, mac: gateway.mac, destinations, strict}
+    return jointly(world, JSON.stringify(upstream), signal, (either) => askUpstream(upstream, world, either))
+  }
+  // Where it is asked in the VM's name the question is that VM's alone.
   const question = {
     ...{interfaceName: ask.interface, source: ask.source, vlan: vlanOf(scene), destinations, strict},
     ...{gateways: [gateway], known: scene.gateways.map(({mac}) => mac)},
   }
-  return (await askGateways(question, world, signal))[0]!
+  return jointly(world, JSON.stringify(question), signal, async (either) => {
+    const [seen] = await askGateways(question, world, either)
+    return seen!
+  })
 }

@@ -9,16 +9,15 @@ import {ETHERTYPE_ARP, parseEthernet} from '../../src/wire/ethernet.ts'
 
 export interface Played {
   readonly interface: string
-  readonly gatewayIp: string
-  readonly vms: readonly FakeVm[]
+  readonly vms: readonly (FakeVm & {readonly gatewayIp: string})[]
 }
 
 const lines = createInterface({input: process.stdin})[Symbol.asyncIterator]()
-const {interface: name, gatewayIp, vms} = JSON.parse((await lines.next()).value ?? '') as Played
+const {interface: name, vms} = JSON.parse((await lines.next()).value ?? '') as Played
 const link = await openLink(name, {promiscuous: true})
 // The part of it that a VM uses.
 const world = {deliver: (bytes: Uint8Array) => void link.send(bytes)} as unknown as FakeWorld
-const behind = new Map(vms.map((vm) => [vm.mac, vmBehind(vm, gatewayIp)]))
+const behind = new Map(vms.map((vm) => [vm.mac, vmBehind(vm, vm.gatewayIp)]))
 const byIp = new Map(vms.map(({ip, mac}) => [ip, mac]))
 link.onFrame(({bytes}) => {
   const {destination, etherType, payload} = parseEthernet(bytes)

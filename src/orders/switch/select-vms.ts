@@ -1,6 +1,6 @@
 // Which VMs a switch of many is about, and which of them are not at the site that they shall be switched to: by what bridges
 // here have learned, and by the inventory where that says nothing.
-import {type AwayVm, awayFrom, awayText, NO_BRIDGE} from '../../domain/inter-site.ts'
+import {type AwayVm, awayFrom, NO_BRIDGE, whereText} from '../../domain/inter-site.ts'
 import {findVm, type Inventory, neededSegment, type Vm} from '../../domain/inventory/site.ts'
 import {resolveSwitchover, type Switchover, switchoverFrom} from '../../domain/inventory/switchover.ts'
 import type {ProofCode} from '../../domain/proof/proof.ts'
@@ -36,10 +36,6 @@ export interface Selected {
   readonly switchovers: readonly Switchover[]
   readonly excluded: readonly Excluded[]
 }
-
-/** More than one VM, or they are not named. */
-export const isMany = ({names, segment, all, from}: Omit<Selection, 'to'>): boolean =>
-  names.length > 1 || segment !== undefined || all === true || (names.length === 0 && from !== undefined)
 
 /**
  * Sends nothing. Who is unknown, or has no gateway at the site, is refused by itself.
@@ -149,7 +145,7 @@ async function whoIsAway(
       return away.filter(counts).map((each) => ({
         ...{name: each.name, vm: vms.find(({name}) => name === each.name)!, code: 'not-here'},
         ...{kind: isNamed ? 'refused' : 'left-alone', failure: isNamed ? 'rolled-back' : null},
-        reason: awayText([each], to.site).replace('1 VM is ', '').replace(` (${each.name})`, ''),
+        reason: `not at site ${to.site}: ${whereText(each)}`,
       }))
     }),
   )
