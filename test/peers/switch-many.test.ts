@@ -31,12 +31,13 @@ function started(segment: ManySegment, flags: readonly string[]) {
   return {child, said: Promise.all([text(child.stdout), text(child.stderr)])}
 }
 
-const MISBEHAVING: readonly Kind[] = ['off', 'static', 'away', 'lost']
+type Arp = Exclude<Kind, 'agent'>
+const MISBEHAVING: readonly Arp[] = ['off', 'static', 'away', 'lost']
 /** One of ten does not do as it should. */
-const kindOf = (i: number): Kind => (i % 10 === 0 ? MISBEHAVING[(i / 10) % MISBEHAVING.length]! : 'good')
+const kindOf = (i: number): Arp => (i % 10 === 0 ? MISBEHAVING[(i / 10) % MISBEHAVING.length]! : 'good')
 
 /** How a VM of each kind ends: what is said of it, the code of its row, and the gateway that it has then. */
-const ENDS: Readonly<Record<Kind, readonly [end: string, code: string, exitCode: number, gateway: string]>> = {
+const ENDS: Readonly<Record<Arp, readonly [end: string, code: string, exitCode: number, gateway: string]>> = {
   good: ['switched', 'served', 0, BY],
   off: ['not-begun', 'silent', 5, BX],
   static: ['rolled-back', 'elsewhere', 3, BX],
@@ -60,7 +61,7 @@ describe.skipIf(noNamespaces)('switch of many VMs', () => {
         const row = rows.get(name)!
         return [name, kind, row.end, row.code, row.exitCode, gateways.get(name)]
       })
-      expect(found).toEqual(segment.vms.map(({name, kind}) => [name, kind, ...ENDS[kind]]))
+      expect(found).toEqual(segment.vms.map(({name, kind}) => [name, kind, ...ENDS[kind as Arp]]))
       expect(code, 'the worst of all').toBe(3)
       // Those that are not as they should be are waited for, and nobody else is.
       const waited = segment.vms.filter(({kind}) => kind === 'static').map(({name}) => rows.get(name)!)
@@ -68,6 +69,20 @@ describe.skipIf(noNamespaces)('switch of many VMs', () => {
       const endMs = ({beganMs, durationMs}: ManyRow): number => beganMs! + durationMs!
       expect(Math.max(...good.map(endMs))).toBeLessThan(Math.min(...waited.map(endMs)))
     }),
+  )
+
+  it('tells the agents of 200 at a time, and proves each by where it sends', {timeout: 120_000}, () =>
+    withManySegment(
+      200,
+      () => 'agent',
+      async (segment) => {
+        const argv = ['switch', '--segment', 'own', '--to', 'y', '-f', inventoryFile(segment), '--json']
+        const {json, code} = await gwswitch(argv, {namespace: segment.namespace})
+        expect((json.rows as ManyRow[]).filter((row) => row.strategy !== 'agent' || row.code !== 'served')).toEqual([])
+        expect(new Set((await segment.gateways()).values())).toEqual(new Set([BY]))
+        expect(code).toBe(0)
+      },
+    ),
   )
 
   it('that is killed in the middle leaves none that was not verified where it was told to go', {timeout: 120_000}, () =>

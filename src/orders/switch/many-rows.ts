@@ -1,7 +1,7 @@
 // What is known of each of many VMs, as a row, and what the process says of all.
 import {EXIT} from '../../errors.ts'
 import type {SwitchEnd} from '../../strategies/carry-out.ts'
-import type {DocumentError, Prepared, SwitchDocument} from './run-switch.ts'
+import {type DocumentError, errorRow, type Prepared, type SwitchDocument} from './run-switch.ts'
 import type {Excluded} from './select-vms.ts'
 
 /**
@@ -96,6 +96,18 @@ export function plannedRow({switchover: {vm, segment, from, to}, strategy, passe
 }
 
 export const notBegunRow = (prepared: Prepared): ManyRow => ({...plannedRow(prepared), end: 'not-started'})
+
+/** Nothing is known of it but what went wrong. */
+export const failedRow = (
+  prepared: Prepared,
+  error: unknown,
+  times: Pick<ManyRow, 'beganMs' | 'durationMs'>,
+): ManyRow => ({
+  ...plannedRow(prepared),
+  ...times,
+  ...{end: 'unknown', exitCode: EXIT.unknown},
+  error: errorRow(error instanceof Error ? error : new Error(String(error))),
+})
 
 export function rowOf(
   {vm, from, to, before, uses, strategy, passedOver, end, code, exitCode, ...rest}: SwitchDocument,

@@ -10,6 +10,7 @@ import type {StrategyOptions} from '../../strategies/strategy.ts'
 import type {JournalRun} from '../journal/journal.ts'
 import {
   excludedRow,
+  failedRow,
   type ManyRow,
   notBegunRow,
   plannedRow,
@@ -50,8 +51,10 @@ export async function preflightMany(
       try {
         return await prepareSwitch({...order, vm: vm.name, from: from.name}, inventory, strategies, world)
       } catch (error) {
-        if (!(error instanceof Failure)) throw error
-        refused.push({name: vm.name, vm, kind: 'refused', code: null, reason: error.message, failure: error.kind})
+        // A strategy with a mistake in it keeps nobody else from being switched.
+        const failure = error instanceof Failure ? error.kind : 'runtime'
+        const reason = error instanceof Error ? error.message : String(error)
+        refused.push({name: vm.name, vm, kind: 'refused', code: null, reason, failure})
         return undefined
       }
     }),
@@ -94,8 +97,11 @@ export async function performMany(
     [...prepared.keys()],
     async (i) => {
       const beganMs = elapsedMs()
-      const document = await perform(prepared[i]!, numbers?.[i])
-      const row = rowOf(document, {beganMs, durationMs: elapsedMs() - beganMs})
+      const times = () => ({beganMs, durationMs: elapsedMs() - beganMs})
+      const row = await perform(prepared[i]!, numbers?.[i]).then(
+        (document) => rowOf(document, times()),
+        (error: unknown) => failedRow(prepared[i]!, error, times()),
+      )
       rows[i] = row
       done++
       const leftMs = (elapsedMs() / done) * (prepared.length - done)

@@ -174,7 +174,7 @@ function notes(switchover: Switchover, {verifyTo}: SwitchOrder): string[] {
 const row = ({name, site, ip, mac}: GatewayRow): GatewayRow => ({name, site, ip, mac})
 const rowOf = (gateway: GatewayRow | null | undefined): GatewayRow | null => (gateway ? row(gateway) : null)
 
-function errorRow(error: Error | undefined): DocumentError | null {
+export function errorRow(error: Error | undefined): DocumentError | null {
   if (error === undefined) return null
   const kind = error instanceof Failure ? error.kind : 'runtime'
   return {kind, exit: EXIT[kind], message: error.message.replaceAll(/\s*\n\s*/g, ' ')}
