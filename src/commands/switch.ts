@@ -42,7 +42,8 @@ export default class Switch extends BaseCommand {
   static override summary = 'move a VM to the gateway of the site it is in now, prove it, or take it back'
   static override description =
     'Looks, acts, and asks the network whether the VM is served; what it cannot prove it takes back, to what it saw before. ' +
-    'Needs an inventory (gwswitch.yaml).\n\nExit: 0 switched and verified (or it was so already), 3 the VM is as it was, 5 the VM is silent and nothing was done, 7 how the VM is now is not known.'
+    'Several VMs, or all of a segment or a site, are switched at once, each as it would be alone; who cannot be switched is listed first. ' +
+    'Needs an inventory (gwswitch.yaml).\n\nExit: 0 switched and verified (or it was so already), 3 the VM is as it was, 5 the VM is silent and nothing was done, 7 how the VM is now is not known. Of many, the worst: 7, a signal, 1, 6, 4, 3, 5, 2 (refused before anything was sent), 0.'
   static override examples = [
     {description: 'Move db-03 to the gateway of site y', command: '<%= config.bin %> <%= command.id %> db-03 --to y'},
     {description: 'See what would be done', command: '<%= config.bin %> <%= command.id %> db-03 --to y --dry-run'},
@@ -51,12 +52,22 @@ export default class Switch extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> db-03 --to y --audit /var/log/gwswitch/audit.jsonl',
     },
     {
+      description: 'All VMs that have moved from site x to site y; first, who they are',
+      command: '<%= config.bin %> <%= command.id %> --from x --to y --dry-run',
+    },
+    {
+      description: 'All VMs of a segment, at most 20 begun a second',
+      command: '<%= config.bin %> <%= command.id %> --segment tenant-b --to y --rate 20',
+    },
+    {
       description: "On a hypervisor, through the VM's own port",
       command: '<%= config.bin %> <%= command.id %> db-03 --to y --strategy arp -i vnet0',
     },
   ]
   static override args = {
-    vm: Args.string({description: 'the VM, by its name in the inventory or its address (asked for on a terminal)'}),
+    vm: Args.string({
+      description: 'the VM, by its name in the inventory or its address (asked for on a terminal); or several',
+    }),
   }
   static override flags = {
     to: Flags.string({
