@@ -83,8 +83,6 @@ export function openPacketSocket(options: PacketSocketOptions): PacketSocket {
     throw error
   }
   const snapLength = options.snapLength ?? 2048
-  const incoming = messageBatch(32, snapLength)
-  let outgoing: MessageBatch | undefined
   let lost = 0
   return {
     fd,
@@ -94,15 +92,22 @@ export function openPacketSocket(options: PacketSocketOptions): PacketSocket {
       lost += more
       return lost
     },
-    drain: (take) => drain(fd, incoming, take),
+    drain: (take) => drain(fd, batchOf(32, snapLength), take),
     send: (frame) => sendOne(fd, frame),
-    sendMany(frames) {
-      outgoing ??= messageBatch(256, snapLength)
-      return sendBatches(fd, outgoing, frames)
-    },
+    sendMany: (frames) => sendBatches(fd, batchOf(256, snapLength), frames),
     close: () => void libc().close(fd),
     closeLater: () => new Promise((resolve) => libc().closeLater(fd, () => resolve())),
   }
+}
+
+const batches = new Map<string, MessageBatch>()
+
+/** One for all sockets: they take turns, and many VMs make many sockets. */
+function batchOf(count: number, snapLength: number): MessageBatch {
+  const key = `${count} ${snapLength}`
+  const known = batches.get(key) ?? messageBatch(count, snapLength)
+  batches.set(key, known)
+  return known
 }
 
 function configure(fd: number, options: PacketSocketOptions): void {
@@ -163,7 +168,9 @@ function drain(fd: number, batch: MessageBatch, take: (frame: ReceivedFrame) => 
       if (error === 'EINTR') continue
       return error === 'EAGAIN' ? undefined : error
     }
-    for (let i = 0; i < count; i++) take(frameOf(batch, i))
+    // Copies, all of them before the first is taken: whoever takes it may use the same memory.
+    const frames = Array.from({length: count}, (_, i) => frameOf(batch, i))
+    for (const frame of frames) take(frame)
     if (count < batch.count) return undefined
   }
 }
