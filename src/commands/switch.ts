@@ -83,7 +83,7 @@ export default class Switch extends BaseCommand {
     all: Flags.boolean({summary: 'all VMs of the inventory'}),
     rate: decimal({above: 0, helpValue: 'N', summary: 'of many VMs, begin at most N a second'}),
     concurrency: whole({
-      default: 256,
+      default: 128,
       helpValue: 'N',
       max: 4096,
       min: 1,

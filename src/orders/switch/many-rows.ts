@@ -55,7 +55,7 @@ export interface SwitchManyDocument {
 }
 
 /** Exit codes, the worse ones first. A signal that left VMs unswitched comes after what is not known, before all others. */
-export const WORST: readonly number[] = [
+const WORST: readonly number[] = [
   EXIT.runtime,
   EXIT.privilege,
   EXIT.refused,

@@ -37,7 +37,7 @@ export const dryRunText = (preflight: Preflight): string[] => [
 ]
 
 /** A row a VM: how it ended, what the network said, how long it took, and why where it did not go as meant. */
-export function manyRows(rows: readonly ManyRow[]): string[] {
+function manyRows(rows: readonly ManyRow[]): string[] {
   const cells = rows.map(({vm, from, before, to, strategy, end, code, durationMs, ...rest}) => {
     const left = before ?? from
     const way = to === null ? '' : `${left && left.name !== to.name ? `${left.name} → ` : ''}${to.name}`
