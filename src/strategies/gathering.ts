@@ -1,12 +1,14 @@
 // A strategy's forms for many, behind its forms for one: what is asked of it for several VMs at the same time is done in one
 // go. Whoever carries out one switch carries out many, with the same guarantees for each.
-import {setImmediate as turn} from 'node:timers/promises'
+import {setTimeout as delay} from 'node:timers/promises'
 import {Failure} from '../errors.ts'
 import type {Registered} from './registry.ts'
 import type {Stage, Strategy, StrategyEvent} from './strategy.ts'
 
 /** Plans in one go, at most: none waits for more than so many others. */
 const MOST = 128
+/** How long plans are gathered from the first on, ms: switches are begun a few at a time. */
+const GATHER_MS = 50
 
 /** The strategies of `installed`, each gathering what is asked of it. */
 export function gatheringAll(installed: ReadonlyMap<string, Registered>): ReadonlyMap<string, Registered> {
@@ -91,11 +93,11 @@ interface Waiting<A, R> {
   reject(error: unknown): void
 }
 
-/** Collects what is asked until the event loop turns, and has `many` do it. */
+/** Collects what is asked for a moment, and has `many` do it. */
 function gather<A, R>(name: string, many: (all: readonly A[]) => Promise<readonly R[]>): (asked: A) => Promise<R> {
   let waiting: Waiting<A, R>[] = []
   const go = async (): Promise<void> => {
-    await turn()
+    await delay(GATHER_MS)
     const all = waiting
     waiting = []
     for (let at = 0; at < all.length; at += MOST) void inOneGo(all.slice(at, at + MOST))
