@@ -71,20 +71,6 @@ describe.skipIf(noNamespaces)('switch of many VMs', () => {
     }),
   )
 
-  it('tells the agents of 200 at a time, and proves each by where it sends', {timeout: 120_000}, () =>
-    withManySegment(
-      200,
-      () => 'agent',
-      async (segment) => {
-        const argv = ['switch', '--segment', 'own', '--to', 'y', '-f', inventoryFile(segment), '--json']
-        const {json, code} = await gwswitch(argv, {namespace: segment.namespace})
-        expect((json.rows as ManyRow[]).filter((row) => row.strategy !== 'agent' || row.code !== 'served')).toEqual([])
-        expect(new Set((await segment.gateways()).values())).toEqual(new Set([BY]))
-        expect(code).toBe(0)
-      },
-    ),
-  )
-
   it('that is killed in the middle leaves none that was not verified where it was told to go', {timeout: 120_000}, () =>
     withManySegment(
       200,
