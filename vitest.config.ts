@@ -9,12 +9,12 @@ const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/*
 const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts']
 /** Whose guest has to keep up with the network's clock: first of all, beside one worker of those that wait for nothing. */
 const CLOCKED = ['test/e2e/agent-migration.test.ts']
-const WORKERS = Math.max(4, 3 * availableParallelism())
+const WORKERS = Math.max(4, 4 * availableParallelism())
 
 export default defineConfig({
   test: {
     pool: 'forks',
-    globalSetup: ['./test/support/built.ts', './test/support/untouched.ts'],
+    globalSetup: ['./test/support/built.ts', './test/support/scratch-journal.ts', './test/support/untouched.ts'],
     disableConsoleIntercept: true,
     reporters: ['default', './test/support/tally-reporter.ts'],
     // For the programs that tests start from the sources: Node keeps what it made of them.

@@ -53,8 +53,14 @@ const PEERS = [
   ['mke2fs', 'e2fsprogs'],
   ['libvirtd', 'libvirt-daemon'],
   ['virsh', 'libvirt-clients'],
+  ['socat', 'socat'],
+  ['ncat', 'ncat'],
+  ['nc.openbsd', 'netcat-openbsd'],
   ['/usr/lib/python3/dist-packages/scapy/__init__.py', 'python3-scapy'],
   ['tmux', 'tmux'],
+  ['/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'],
+  ['/usr/lib/python3/dist-packages/oslo_messaging/__init__.py', 'python3-oslo.messaging'],
+  ['/usr/lib/python3/dist-packages/prometheus_client/parser.py', 'python3-prometheus-client'],
 ]
 const TASKS = {
   demo: {debian: LAB, required: true, steps: () => [node('bin/run.js', 'lab', 'demo', ...args)]},

@@ -50,8 +50,8 @@ const bundle = await rolldown({
   platform: 'node',
   plugins: [withoutCollation, notWindows],
   transform: {define: {GWSWITCH_BUILD: JSON.stringify(build.digest('hex'))}},
-  // Native, or loaded only when somebody is asked: they stay packages.
-  external: [/^node:/, 'koffi', 'inquirer'],
+  // Native, or loaded only when somebody is asked, or when Nova is: they stay packages.
+  external: [/^node:/, 'koffi', 'inquirer', 'amqplib'],
 })
 await bundle.write({
   dir: process.argv[2] ?? join(root, 'dist'),

@@ -83,6 +83,7 @@ function servicesOf(packages) {
     'network-manager': 'NetworkManager',
     'qemu-guest-agent': 'qemu-guest-agent',
     'libvirt-daemon': 'libvirtd',
+    'rabbitmq-server': ['rabbitmq-server', 'epmd.socket'],
   }
   return packages.flatMap((name) => services[name] ?? [])
 }

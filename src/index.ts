@@ -1,7 +1,7 @@
 // What oclif plugins that bring strategies may import from gwswitch.
 export type {Gateway, Segment, Vm} from './domain/inventory/site.ts'
 export type {Switchover} from './domain/inventory/switchover.ts'
-export {type GatewaySeen, isDead, type NamedGateway} from './domain/proof/gateway.ts'
+export {type GatewaySeen, gatewayText, isDead, type NamedGateway} from './domain/proof/gateway.ts'
 export {
   type EgressSeen,
   judgeAfter,
@@ -13,6 +13,7 @@ export {
   type ProofSubject,
 } from './domain/proof/proof.ts'
 export {Failure, type FailureKind} from './errors.ts'
+export {anyOf, etherType, type Test} from './net/packet/bpf.ts'
 export type {Link, LinkOptions, ReceivedFrame} from './net/packet/link.ts'
 export type {World} from './net/world.ts'
 export {askEgress, type Egress, type EgressQuestion} from './probe/egress.ts'

@@ -36,7 +36,7 @@ const ENTRANCES = ['main.ts', 'index.ts', 'testing.ts']
 /** What the pure floors may import from outside. */
 const OUTSIDE: Record<string, readonly string[]> = {
   wire: ['node:crypto', 'binary-parser/dist/binary_parser.js'],
-  domain: ['node:crypto', 'zod', 'yaml'],
+  domain: ['node:crypto', 'zod', 'yaml', '@xmldom/xmldom'],
   render: ['node:util', 'string-width', 'd3-scale', 'd3-shape'],
 }
 
@@ -112,12 +112,14 @@ describe('the floors', () => {
     expect(wrong.map(({file, specifier}) => `${file} → ${specifier}`)).toEqual([])
   })
 
-  it('has one importer of binary-parser and of d3, one of koffi a purpose, and inquirer only where it is asked', () => {
+  it('has one importer of binary-parser, of amqplib and of d3, one of koffi a purpose, and inquirer only where it is asked', () => {
     const importers = (name: string): string[] =>
       [...new Set(all.filter(({specifier}) => specifier.startsWith(name)).map(({file}) => file))].sort()
     expect(importers('binary-parser')).toEqual(['wire/table.ts'])
     for (const file of importers('koffi')) expect(file).toMatch(/^net\//)
     for (const file of importers('inquirer')) expect(file).toBe('cli/prompt.ts')
+    // Loaded where notifications of Nova are wanted, and nowhere else.
+    expect(importers('amqplib')).toEqual(['net/stream/amqp.ts'])
     expect(importers('d3-')).toEqual(['render/trace-svg.ts'])
     for (const file of importers('@oclif/')) expect(file).toMatch(/^(?:cli|commands|hooks)\/|^main\.ts$/)
   })

@@ -4,6 +4,7 @@ import {Command, Flags} from '@oclif/core'
 import type {Inventory} from '../domain/inventory/inventory.ts'
 import {EXIT, Failure} from '../errors.ts'
 import type {Audit, AuditEvent} from '../net/file/audit-log.ts'
+import type {InventoryPlace} from '../net/file/inventory-file.ts'
 import {overwrite, printJson, say, sayStack} from '../net/process/say.ts'
 import type {World} from '../net/world.ts'
 import {printable} from '../wire/printable.ts'
@@ -116,15 +117,12 @@ export abstract class BaseCommand extends Command {
 
   /** The inventory, if there is one; a file that was named must exist. */
   protected async inventory(flag: string | undefined): Promise<Inventory | undefined> {
-    const {readInventoryFile} = await import('../net/file/inventory-file.ts')
-    const file = await readInventoryFile({flag, env: process.env.GWSWITCH_INVENTORY, cwd: process.cwd()})
-    if (!file) return undefined
-    const {keptReading, usualReadings} = await import('../net/file/kept-reading.ts')
-    const read = async (): Promise<Inventory> => {
-      const {parseInventory} = await import('../domain/inventory/inventory.ts')
-      return parseInventory(file.text, file.path)
-    }
-    return keptReading(file.path, file.text, read, {...usualReadings(), readOnly: this.argv.includes('--dry-run')})
+    const {keptInventory} = await import('../orders/inventory/kept-inventory.ts')
+    return keptInventory(this.inventoryPlace(flag), this.argv.includes('--dry-run'))
+  }
+
+  protected inventoryPlace(flag: string | undefined): InventoryPlace {
+    return {flag, env: process.env.GWSWITCH_INVENTORY, cwd: process.cwd()}
   }
 
   /** @throws Failure `usage` without an inventory. */

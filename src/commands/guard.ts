@@ -2,6 +2,7 @@ import {BaseCommand} from '../cli/base-command.ts'
 import {Failure} from '../errors.ts'
 import {print} from '../net/process/say.ts'
 import type {World} from '../net/world.ts'
+import type {GuardJournal} from '../orders/journal/guard-journal.ts'
 import type {GuardOrder} from '../orders/switch/run-switch.ts'
 import {loadStrategies, type Registered} from '../strategies/registry.ts'
 import type {Stage, Verdict} from '../strategies/strategy.ts'
@@ -24,12 +25,21 @@ export default class Guard extends BaseCommand {
 
   private async takeBack(order: GuardOrder, installed: ReadonlyMap<string, Registered>, world: World): Promise<void> {
     const {guardEvent} = await import('../orders/switch/switch-audit.ts')
+    const journal = order.journal && (await this.journalOf(order.journal))
+    journal?.begins()
     const stage = {world, signal: new AbortController().signal, observe: () => {}}
     const verdict = await takenBack(order, installed.get(order.strategy), stage).catch((error: Error) => error)
+    journal?.ended(verdict)
     const done = verdict instanceof Error ? {ok: false, evidence: [verdict.message]} : verdict
     const event = guardEvent(order.vm, order.strategy, done)
     if (order.audit !== undefined) await this.audit(order.audit, [event])
     this.caution(event.message)
+  }
+
+  /** What cannot be written there keeps nothing from being put back. */
+  private async journalOf(place: NonNullable<GuardOrder['journal']>): Promise<GuardJournal | undefined> {
+    const {openGuardJournal} = await import('../orders/journal/guard-journal.ts')
+    return openGuardJournal(place, (error) => this.caution(error.message))
   }
 }
 

@@ -8,6 +8,8 @@ interface StrategiesDocument {
     readonly name: string
     readonly summary: string
     readonly plugin: string
+    /** Of the plugin. */
+    readonly version: string
   } & StrategyTraits)[]
 }
 
@@ -22,7 +24,7 @@ export default class Strategies extends BaseCommand {
     const strategies = await Promise.all(
       installed.map(async ({plugin, load}) => {
         const {name, summary, traits} = await load()
-        return {name, summary, plugin, ...traits}
+        return {name, summary, plugin, version: this.config.plugins.get(plugin)!.version, ...traits}
       }),
     )
     const {table} = await import('../render/table.ts')
@@ -30,7 +32,14 @@ export default class Strategies extends BaseCommand {
     this.page(
       table([
         head,
-        ...strategies.map((row) => [row.name, row.controlledAt, row.layer, row.gatewayIp, row.sessions, row.plugin]),
+        ...strategies.map((row) => [
+          row.name,
+          row.controlledAt,
+          row.layer,
+          row.gatewayIp,
+          row.sessions,
+          `${row.plugin} ${row.version}`,
+        ]),
       ]),
     )
     for (const {name, summary, needs} of strategies) this.page(`\n${name}: ${summary}\n  needs ${needs}`)

@@ -2,11 +2,14 @@ import {Args, Flags} from '@oclif/core'
 import {auditFlag} from '../cli/agent-flags.ts'
 import {BaseCommand} from '../cli/base-command.ts'
 import {decimal, dryRunFlag, pcapFlag, vlanFlag, whole} from '../cli/flags.ts'
+import {asked, type JournalChoice, journalFlags, openedJournal} from '../cli/journal-flags.ts'
 import type {ManyRequest} from '../cli/switch-many.ts'
 import type {Inventory} from '../domain/inventory/site.ts'
 import {usage} from '../errors.ts'
-import type {DeadMan, Guard} from '../net/process/dead-man.ts'
+import type {Guard} from '../net/process/dead-man.ts'
 import {say} from '../net/process/say.ts'
+import type {World} from '../net/world.ts'
+import type {JournalFile} from '../orders/journal/journal-file.ts'
 import type {SwitchManyDocument} from '../orders/switch/many-rows.ts'
 import type {ManyOrder} from '../orders/switch/run-many.ts'
 import type {SwitchDocument, SwitchOrder} from '../orders/switch/run-switch.ts'
@@ -25,17 +28,34 @@ const STEPS = {
   rollback: 'taking it back',
 } as const
 
+/** What a switch is done with. */
+interface Place {
+  readonly guard: Guard
+  readonly world: World
+  /** Undefined where none is wanted. */
+  journal(): Promise<JournalFile | undefined>
+}
+
+interface PlaceFlags extends JournalChoice {
+  readonly pcap?: string | undefined
+  readonly audit?: string | undefined
+}
+
 const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000)
 
 /** More than one VM, or they are not named. */
 const isMany = (names: readonly string[], {segment, all, from}: Omit<Selection, 'names' | 'to'>): boolean =>
   names.length > 1 || segment !== undefined || all === true || (names.length === 0 && from !== undefined)
 
-interface Flagged {
-  readonly pcap?: string | undefined
-  readonly audit?: string | undefined
-  readonly 'accept-unverified': boolean
+/** Of many, what goes with many. */
+const manyOrder = (order: Omit<ManyOrder, 'to'> & {readonly to: string | undefined}): ManyOrder => {
+  const {to, arrivalMs} = order
+  if (to === undefined) throw usage('give --to SITE: where the VMs are now')
+  if (arrivalMs !== undefined) throw usage('--before-resume waits for one VM: name it alone')
+  return {...order, to}
 }
+
+type ManyFlags = PlaceFlags & Pick<ManyRequest, 'concurrency' | 'rate'> & {readonly 'dry-run': boolean}
 
 export default class Switch extends BaseCommand {
   static override strict = false
@@ -58,6 +78,10 @@ export default class Switch extends BaseCommand {
     {
       description: 'All VMs of a segment, at most 20 begun a second',
       command: '<%= config.bin %> <%= command.id %> --segment tenant-b --to y --rate 20',
+    },
+    {
+      description: 'Do what is left of a run that was cut short',
+      command: '<%= config.bin %> <%= command.id %> --resume mkz1abcd',
     },
     {
       description: "On a hypervisor, through the VM's own port",
@@ -128,6 +152,12 @@ export default class Switch extends BaseCommand {
       summary: 'go on although the VM is seen at another site than its new gateway (default: it is left alone)',
     }),
     'dry-run': dryRunFlag,
+    resume: Flags.string({
+      helpValue: 'RUN',
+      exclusive: ['to', 'from', 'segment', 'all', 'dry-run', 'no-journal'],
+      summary: 'do what is left of a run of "gwswitch history", with its options',
+    }),
+    ...journalFlags,
     audit: auditFlag(),
     pcap: pcapFlag,
   }
@@ -136,69 +166,80 @@ export default class Switch extends BaseCommand {
     const {argv, flags} = await this.parse(Switch)
     const names = argv as string[]
     const inventory = await this.neededInventory(flags.inventory)
+    if (flags.resume !== undefined) {
+      if (names.length > 0) throw usage('--resume RUN does what is left of a run: it takes no VM')
+      return this.switchedMany(flags.resume, inventory, flags)
+    }
     const {canAsk, completeSwitch} = await import('../cli/prompt.ts')
     const verifyTo = flags['verify-to']
     if (verifyTo !== undefined && !isIpv4(verifyTo)) throw usage(`--verify-to ${verifyTo} is not an IPv4 address`)
     const options = {
-      ...flags,
+      ...{from: flags.from, segment: flags.segment, all: flags.all},
       strategies: flags.strategy ?? [],
       interfaceName: flags.interface,
       vlanId: flags.vlan,
       guardMs: seconds(flags.guard),
       arrivalMs: seconds(flags['before-resume']),
       verifyTo,
+      announce: flags.announce,
       acceptUnverified: flags['accept-unverified'],
       otherSite: flags['other-site'],
     }
-    const many = isMany(names, flags)
-    if (many && options.to === undefined) throw usage('give --to SITE: where the VMs are now')
-    if (many && options.arrivalMs !== undefined) throw usage('--before-resume waits for one VM: name it alone')
-    const order = many
-      ? {...options, names, to: options.to!}
-      : {...options, ...(await completeSwitch({vm: names[0], to: flags.to}, inventory, canAsk(this.jsonEnabled())))}
+    if (isMany(names, flags)) return this.switchedMany(manyOrder({...options, names, to: flags.to}), inventory, flags)
+    const choice = await completeSwitch({vm: names[0], to: flags.to}, inventory, canAsk(this.jsonEnabled()))
+    const order: SwitchOrder = {...options, ...choice}
+    if (flags['dry-run']) return this.shown(await this.planned(order, inventory, flags.pcap))
+    return this.guarded(flags, async (place) => this.shown(await this.switched(order, inventory, place, flags)))
+  }
+
+  private async planned(order: SwitchOrder, inventory: Inventory, pcap: string | undefined): Promise<SwitchDocument> {
+    const {plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
+    const world = await this.world(pcap)
+    return plannedSwitch(await prepareSwitch(order, inventory, await loadStrategies(this.config), world))
+  }
+
+  /** Whoever switches has a guard, and a journal, which is read in while the rest is looked up. */
+  private async guarded<T>(flags: PlaceFlags, work: (place: Place) => Promise<T>): Promise<T> {
     // Another Node, which takes as long to start as all the looking up: it starts beside that.
-    const guard = flags['dry-run'] ? undefined : await this.guard()
+    const {startGuard} = await import('../net/process/dead-man.ts')
+    const guard = startGuard()
+    const opening = openedJournal(flags, (line) => this.caution(line))
+    // Whoever needs it waits for it, and is told.
+    opening.catch(() => {})
     try {
-      if ('names' in order) return await this.switchedMany(order, inventory, guard, flags)
-      const deadMan = guard?.deadMan(GUARD_MS + (order.arrivalMs ?? 0))
-      const document = await this.switched(order, inventory, deadMan, flags)
-      const {switchText} = await import('../orders/switch/switch-text.ts')
-      for (const line of switchText(document)) this.log(line)
-      // What kept it from being begun is an error like any other command's.
-      if (document.end === 'not-begun' && document.error && !this.jsonEnabled())
-        say(`gwswitch: ${document.error.message}`)
-      process.exitCode = document.exitCode
-      return document
+      return await work({guard, journal: () => opening, world: await this.world(flags.pcap)})
     } finally {
       // What could not be put back keeps its guard.
-      guard?.close()
+      guard.close()
+      await opening.then(
+        (journal) => journal?.close(),
+        () => {},
+      )
     }
   }
 
-  private async guard(): Promise<Guard> {
-    const {startGuard} = await import('../net/process/dead-man.ts')
-    return startGuard()
-  }
-
-  private async switchedMany(
-    order: ManyOrder,
-    inventory: Inventory,
-    guard: Guard | undefined,
-    flags: Flagged & Pick<ManyRequest, 'concurrency' | 'rate'>,
-  ): Promise<SwitchManyDocument> {
+  /** `what`: an order, or the run of which the rest is to be done. */
+  private async switchedMany(what: ManyOrder | string, inventory: Inventory, flags: ManyFlags) {
     const {switchMany} = await import('../cli/switch-many.ts')
     const {audit, concurrency, rate} = flags
-    const [world, installed] = await Promise.all([this.world(flags.pcap), loadStrategies(this.config)])
-    const perform = {acceptUnverified: flags['accept-unverified'], audit, hold: order.guardMs !== undefined}
-    const document = await switchMany(
-      {order, inventory, installed, world, concurrency, rate, guard, guardMs: GUARD_MS, perform},
-      {
-        ...{json: this.jsonEnabled(), signal: this.interrupt.signal, stopCode: () => this.stopCode},
-        log: (line) => this.log(line),
-        meter: (text) => this.meter(text),
-        audit: async (events) => (audit === undefined ? undefined : this.audit(audit, events)),
-      },
-    )
+    const switching = async (place: Pick<Place, 'world'> & Partial<Place>): Promise<SwitchManyDocument> => {
+      const {guard, world, journal} = place
+      const installed = await loadStrategies(this.config)
+      const request = {...{what, inventory, installed, world, concurrency, rate, audit, guard}, guardMs: GUARD_MS}
+      return switchMany(
+        {...request, asked: asked(), journal: await journal?.()},
+        {
+          ...{json: this.jsonEnabled(), signal: this.interrupt.signal, stopCode: () => this.stopCode},
+          log: (line) => this.log(line),
+          meter: (text) => this.meter(text),
+          caution: (line) => this.caution(line),
+          audit: async (events) => (audit === undefined ? undefined : this.audit(audit, events)),
+        },
+      )
+    }
+    const document = flags['dry-run']
+      ? await switching({world: await this.world(flags.pcap)})
+      : await this.guarded(flags, switching)
     process.exitCode = document.exitCode
     return document
   }
@@ -206,20 +247,20 @@ export default class Switch extends BaseCommand {
   private async switched(
     order: SwitchOrder,
     inventory: Inventory,
-    deadMan: DeadMan | undefined,
-    flags: Flagged,
+    {guard, journal: opening, world}: Place,
+    {audit}: {readonly audit?: string | undefined},
   ): Promise<SwitchDocument> {
-    const {performSwitch, plannedSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
-    const world = await this.world(flags.pcap)
+    const {keptOptions, performSwitch, prepareSwitch} = await import('../orders/switch/run-switch.ts')
     const prepared = await prepareSwitch(order, inventory, await loadStrategies(this.config), world)
-    if (deadMan === undefined) return plannedSwitch(prepared)
-    const {audit} = flags
+    const run = (await opening())?.begin({by: 'switch', asked: asked(), options: keptOptions(order)})
+    const [n] = run?.plan([prepared]) ?? []
     const {endedEvent, orderedEvent} = await import('../orders/switch/switch-audit.ts')
     if (audit !== undefined) await this.audit(audit, [orderedEvent(prepared)])
     try {
       const document = await performSwitch(prepared, world, {
-        ...{deadMan, signal: this.interrupt.signal, acceptUnverified: flags['accept-unverified'], audit},
-        hold: order.guardMs !== undefined,
+        ...{deadMan: guard.deadMan(GUARD_MS + (order.arrivalMs ?? 0)), signal: this.interrupt.signal, audit},
+        ...{acceptUnverified: order.acceptUnverified, hold: order.guardMs !== undefined},
+        ...(run && n !== undefined && {journal: {run, n, onTrouble: (error) => this.caution(error.message)}}),
         stopped: () => this.stopCode,
         onStep: (step) => this.meter(STEPS[step]),
         onEvent: ({atMs, text}) => this.meter(`${atMs.toFixed(0)} ms: ${text}`),
@@ -229,5 +270,15 @@ export default class Switch extends BaseCommand {
     } finally {
       this.meter('')
     }
+  }
+
+  private async shown(document: SwitchDocument): Promise<SwitchDocument> {
+    const {switchText} = await import('../orders/switch/switch-text.ts')
+    for (const line of switchText(document)) this.log(line)
+    // What kept it from being begun is an error like any other command's.
+    if (document.end === 'not-begun' && document.error && !this.jsonEnabled())
+      say(`gwswitch: ${document.error.message}`)
+    process.exitCode = document.exitCode
+    return document
   }
 }

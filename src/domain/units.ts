@@ -103,6 +103,74 @@ WantedBy=timers.target
   ]
 }
 
+/** What the resident service of a site needs. */
+export interface SiteNeeds {
+  /** Names of capabilities(7). */
+  readonly capabilities: readonly string[]
+  /** Where it changes files, beside folders of its own. */
+  readonly folders: readonly string[]
+}
+
+/** `words`: what is behind `serve site`. */
+export const siteUnit = (
+  command: readonly string[],
+  words: readonly string[],
+  {capabilities, folders}: SiteNeeds,
+): UnitFile => ({
+  name: 'gwswitch-site.service',
+  text: `# Root's files and sockets; of root's rights those that its inventory asks for.
+[Unit]
+Description=gwswitch site: switches the VMs that come to this site
+After=network-online.target libvirtd.service
+Wants=network-online.target
+
+[Service]
+Type=notify
+ExecStart=${[...command, 'serve', 'site', ...words].map(quoted).join(' ')}
+# Reads the inventory and the key again.
+ExecReload=/bin/sh -c "kill -HUP $MAINPID"
+Restart=on-failure
+RestartSec=2s
+WatchdogSec=30s
+# Switches under way are taken back before it ends; where it cannot do that any more, by its guard, which outlives it.
+TimeoutStopSec=60s
+KillMode=process
+RuntimeDirectory=gwswitch
+# Other services of gwswitch have their sockets there.
+RuntimeDirectoryPreserve=yes
+StateDirectory=gwswitch
+LogsDirectory=gwswitch
+CacheDirectory=gwswitch
+Environment=XDG_CACHE_HOME=/var/cache/gwswitch
+
+CapabilityBoundingSet=${capabilities.join(' ')}
+NoNewPrivileges=yes
+ProtectSystem=strict
+${folders.map((folder) => `ReadWritePaths=-${quoted(folder)}\n`).join('')}ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+MemoryMax=512M
+TasksMax=256
+
+[Install]
+WantedBy=multi-user.target
+`,
+})
+
 /** A word of a command line (systemd.service(5), "Command lines"). */
 const quoted = (word: string): string => {
   const literal = word.replaceAll('%', '%%').replaceAll('$', '$$$$')

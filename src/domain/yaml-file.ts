@@ -5,11 +5,12 @@ import {Failure} from '../errors.ts'
 /** Keys and list indices from the top of the document. */
 export type Path = readonly (string | number)[]
 
-/** Something wrong at a place in the file. `atKey` points at the key, not at its value. */
+/** Something wrong at a place in the file. `atKey` points at the key, not at its value; `other` is what it contradicts. */
 export interface Problem {
   readonly path: Path
   readonly message: string
   readonly atKey?: boolean
+  readonly other?: Path
 }
 
 /** Line and column, both from 1. */

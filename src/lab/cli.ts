@@ -21,7 +21,9 @@ export async function gwswitchIn<T>(
   signal?: AbortSignal,
 ): Promise<CliRun<T>> {
   const script = process.argv[1]!
-  const command = [process.execPath, script, ...args, '-f', labFiles(prefix).inventory, '--json']
+  const {inventory, journal} = labFiles(prefix)
+  // What is switched in a lab is none of the machine's history, and goes with it.
+  const command = ['env', `GWSWITCH_JOURNAL=${journal}`, process.execPath, script, ...args, '-f', inventory, '--json']
   const [program = '', ...rest] = namespaceCommand(namespaceOf(prefix, node), command)
   const result = await tryCommand(program, rest, {...(signal && {signal})})
   const line = `gwswitch ${args.join(' ')}`

@@ -17,6 +17,7 @@ export interface LabFiles {
   readonly directory: string
   readonly record: string
   readonly inventory: string
+  readonly journal: string
   readonly relayCounters: string
   readonly relayLog: string
   readonly lock: string
@@ -28,6 +29,7 @@ export function labFiles(prefix: string): LabFiles {
     directory,
     record: `${directory}/lab.json`,
     inventory: `${directory}/gwswitch.yaml`,
+    journal: `${directory}/journal.db`,
     relayCounters: `${directory}/relay.json`,
     relayLog: `${directory}/relay.log`,
     // Beside the directory, which goes away while the lock is held.

@@ -40,7 +40,7 @@ const RAW_LINK = record({
 const RAW_VLANS = record({ifname: text, vlans: list(record({vlan: number, flags: optional(list(text))}))})
 
 /** Kinds of ip-link(8) that carry Ethernet in IP. */
-const TUNNELS = new Set(['vxlan', 'geneve', 'gretap', 'ip6gretap', 'erspan', 'ip6erspan'])
+export const TUNNELS: ReadonlySet<string> = new Set(['vxlan', 'geneve', 'gretap', 'ip6gretap', 'erspan', 'ip6erspan'])
 
 /** Every interface of this network namespace. */
 export async function hostLinks(): Promise<HostLink[]> {

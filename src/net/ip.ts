@@ -33,6 +33,10 @@ export interface InterfaceFacts {
   readonly addresses6?: readonly InterfaceAddress[]
   /** The VLAN that it takes out of the device below it. */
   readonly vlan?: number | undefined
+  /** Index of the bridge that it is a port of. */
+  readonly bridge?: number | undefined
+  /** ip-link(8)'s (`bridge`, `veth`, `tun`, ...); empty for a card's own. */
+  readonly kind?: string
 }
 
 /** One entry of the neighbour table. `state` is the NUD state, `REACHABLE`, `PERMANENT`, ... (ip-neighbour(8)). */
@@ -90,8 +94,8 @@ export async function interfaces(): Promise<InterfaceFacts[]> {
   try {
     const addresses = socket.localAddresses()
     const addresses6 = socket.addresses().filter(({family}) => family === 6)
-    return socket.interfaces().map(({name, index, mac, mtu, up, carrier, ethernet, vlan}) => ({
-      ...{name, index, mac, mtu, up, carrier, ethernet, vlan},
+    return socket.interfaces().map(({name, index, mac, mtu, up, carrier, ethernet, vlan, bridge, kind}) => ({
+      ...{name, index, mac, mtu, up, carrier, ethernet, vlan, bridge, kind},
       addresses: addresses
         .filter(({interfaceIndex}) => interfaceIndex === index)
         .map(({ip, prefixLength}) => ({ip, prefixLength})),

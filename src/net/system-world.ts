@@ -27,16 +27,27 @@ const KNOWN_MS = 1000
 /** The world as this machine has it. */
 export function systemWorld(log: (line: string) => void): World {
   const known = remembering(interfaces, KNOWN_MS)
+  /** Who is told of changes knows what there is, however long ago it was asked. */
+  let watchers = 0
   return {
-    openLink: async (name, options) => openLink(name, options, await known()),
-    interfaces: known,
+    openLink: async (name, options) => openLink(name, options, await known(watchers > 0)),
+    interfaces: () => known(),
     linkChanges: async (onChanged) => {
       const {watchLinks} = await import('./netlink/route-socket.ts')
-      return watchLinks(() => {
+      const watch = watchLinks(() => {
         known.forget()
         onChanged()
       })
+      watchers++
+      return {
+        close() {
+          watchers--
+          return watch.close()
+        },
+      }
     },
+    hearEverywhere: async (filter, onFrame) => (await import('./packet/everywhere.ts')).hearEverywhere(filter, onFrame),
+    learnedChanges: async (onLearned, onLost) => (await import('./netlink/fdb-watch.ts')).watchFdb(onLearned, onLost),
     neighbours,
     routeTo,
     routingFacts,
@@ -75,11 +86,11 @@ export function systemWorld(log: (line: string) => void): World {
   }
 }
 
-/** Asks again after `ms`, and after a failure. */
+/** Asks again after `ms`, unless the last answer will do at any age, and after a failure. */
 function remembering(ask: () => Promise<InterfaceFacts[]>, ms: number) {
   let last: {readonly atMs: number; readonly answer: Promise<InterfaceFacts[]>} | undefined
-  const remember = (): Promise<InterfaceFacts[]> => {
-    if (last !== undefined && performance.now() - last.atMs < ms) return last.answer
+  const remember = (anyAge = false): Promise<InterfaceFacts[]> => {
+    if (last !== undefined && (anyAge || performance.now() - last.atMs < ms)) return last.answer
     const mine = {atMs: performance.now(), answer: ask()}
     last = mine
     mine.answer.catch(() => {

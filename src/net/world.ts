@@ -4,8 +4,10 @@ import type {Ipv4, Mac} from '../wire/address.ts'
 import type {HostLink} from './bridge-host.ts'
 import type {BridgePlace, InterfaceFacts, Neighbour, RedirectFacts, Route, RouteKey, RoutingFacts} from './ip.ts'
 import type {NeighbourTables} from './neighbour-tables.ts'
+import type {LearnedFacts} from './netlink/neighbour-message.ts'
 import type {NftTable} from './nft/nft-listing.ts'
-import type {Link, LinkOptions} from './packet/link.ts'
+import type {Instruction} from './packet/bpf.ts'
+import type {Link, LinkOptions, ReceivedFrame} from './packet/link.ts'
 import type {VantageWorld} from './vantage-world.ts'
 
 /** What is needed to speak for a VM. */
@@ -31,9 +33,15 @@ export interface World {
   /** The bridge that an interface is a port of, or is itself. Absent where nobody can look. */
   bridgeOf?(interfaceName: string): Promise<BridgePlace>
   /** Behind which ports a bridge has learned MACs. Absent where nobody can look. */
-  learned?(
-    bridge: string,
-  ): Promise<readonly {readonly mac: Mac; readonly port: string; readonly vlan: number | undefined}[]>
+  learned?(bridge: string): Promise<
+    readonly {
+      readonly mac: Mac
+      readonly port: string
+      readonly vlan: number | undefined
+      /** The MAC of the port itself, not of a host behind it. */
+      readonly own?: boolean
+    }[]
+  >
   /** Every interface of this host, as bridges and VLANs see it. Absent where nobody can look. */
   hostLinks?(): Promise<readonly HostLink[]>
   /** Whether this host forwards packets of a family (IPv4) that come in at an interface; undefined if it cannot be read. */
@@ -42,6 +50,13 @@ export interface World {
   carrierChanges?(interfaceName: string): Promise<number | undefined>
   /** Calls back when an interface comes, goes or changes; several changes may come as one. Absent where nobody tells. */
   linkChanges?(onChanged: () => void): Promise<{close(): Promise<void>}>
+  /** Calls back for frames that come in at any interface and that a filter accepts. Absent where nobody can hear them. */
+  hearEverywhere?(
+    filter: readonly Instruction[],
+    onFrame: (frame: ReceivedFrame) => void,
+  ): Promise<{close(): Promise<void>}>
+  /** Calls back for what bridges learn; `onLost` when some of it was lost. Absent where nobody tells. */
+  learnedChanges?(onLearned: (learned: LearnedFacts) => void, onLost: () => void): Promise<{close(): Promise<void>}>
   /** The first of these addresses that answers an ICMP echo of this host's own, within a second. */
   echo?(addresses: readonly Ipv4[], signal: AbortSignal): Promise<Ipv4 | undefined>
   /** The tables of this host's packet filter of a family of nft(8), by their names. Absent where nobody can look. */

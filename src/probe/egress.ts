@@ -1,7 +1,7 @@
 // Through which gateway does a VM leave its segment? Asked with ICMP echoes that claim to come from several places far
 // away: the VM's answers take its routes, so their destination MACs tell. What it sends by itself tells too.
 import type {EgressSeen, PathSeen} from '../domain/proof/proof.ts'
-import type {ReceivedFrame} from '../net/packet/link.ts'
+import type {Link, ReceivedFrame} from '../net/packet/link.ts'
 import type {World} from '../net/world.ts'
 import type {Ipv4, Mac, Prefix} from '../wire/address.ts'
 import {ARP_REQUEST} from '../wire/arp.ts'
@@ -107,6 +107,13 @@ interface HeardPath {
   mac: Mac
   by: PathSeen['by']
   answered: boolean
+}
+
+/** For who asks on a link of its own, once: the frames, and ears for what comes. */
+export function askOnce(question: EgressQuestion, world: World, link: Pick<Link, 'mac'>) {
+  const vm = {...question.vm, vlan: question.vlan}
+  const {echoes, controls, hear, seen} = makeEars(question, world)
+  return {frames: [...echoes, ...controls].map((echo) => echoFrame(link, vm, echo, 1)), hear, seen}
 }
 
 /** Takes frames for what they say about the VM, and remembers it. */

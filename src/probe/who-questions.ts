@@ -1,5 +1,5 @@
 // Whom `who` asks, about what, and where each segment is at the ports.
-import {type Inventory, neededSegment, neededSite, neededVm, type Segment, type Vm} from '../domain/inventory/site.ts'
+import {type Inventory, neededSegment, neededSite, neededVms, type Segment, type Vm} from '../domain/inventory/site.ts'
 import type {Found} from '../domain/who.ts'
 import {learnedVlan, neededPlaces, type Place, placesOf, type SegmentPlaces} from '../domain/who-places.ts'
 import {usage} from '../errors.ts'
@@ -51,7 +51,7 @@ export function namedVms({vms, segments, site}: WhoOrder, inventory: Inventory):
   const wanted = segments.map((name) => neededSegment(inventory, name).name)
   if (inventory.vms.length === 0)
     throw usage(`${inventory.file}: has no VMs (want some under vms, or name gateways for them)`)
-  const all = vms.length === 0 ? inventory.vms : vms.map((name) => neededVm(inventory, name))
+  const all = vms.length === 0 ? inventory.vms : vms.flatMap((name) => neededVms(inventory, name))
   const chosen = all.filter(({segment}) => wanted.length === 0 || wanted.includes(segment))
   if (chosen.length > 0) return chosen
   throw usage(`${inventory.file}: ${vms.length === 0 ? 'no VM' : vms.join(', ')} is on ${wanted.join(', ')}`)

@@ -4,7 +4,7 @@
 import type {NamedGateway} from '../domain/proof/gateway.ts'
 import {EXIT, Failure, type FailureKind} from '../errors.ts'
 import type {World} from '../net/world.ts'
-import {ACCEPTABLE, type EventFrame, type Strategy, type StrategyEvent, type Verdict} from './strategy.ts'
+import {ACCEPTABLE, type Before, type EventFrame, type Strategy, type StrategyEvent, type Verdict} from './strategy.ts'
 
 export type StepName = 'look' | 'execute' | 'verify' | 'hold' | 'rollback'
 
@@ -45,10 +45,17 @@ export interface CarryOutOptions {
   readonly hold?: boolean | undefined
   /** Leave in place what could not be verified: codes `unverified` and `partial`. */
   readonly acceptUnverified?: boolean | undefined
-  /** Called with the plan as it is after the look, before anything is done; resolves when the way back is safe. */
-  arm?(plan: unknown): Promise<void>
+  /** The new gateway was asked a moment ago, and the VM has just arrived: it is told at once where the strategy can do that. */
+  readonly atOnce?: boolean | undefined
+  /**
+   * Called with the plan as it is after the look, before anything is done, and again where more was seen of before in the
+   * meantime; resolves when the way back is safe. `urgent`: the VM waits, and it is asked for once more after it was told.
+   */
+  arm?(plan: unknown, urgent: boolean): Promise<void>
   /** Called once it is verified, or the rollback has returned: nobody need act any more. */
   disarm?(): void
+  /** Verified: nothing undoes it from here on. Called before `disarm`. */
+  readonly onVerified?: ((verdict: Verdict) => void) | undefined
   /** A step begins; something happened in it. */
   readonly onStep?: ((step: StepName) => void) | undefined
   readonly onEvent?: ((event: {readonly atMs: number; readonly text: string}) => void) | undefined
@@ -69,23 +76,33 @@ export async function carryOut<Plan, Seen>(
   const done = {...nothing, steps, before: undefined as SwitchOutcome['before']}
   let plan = planned
   try {
-    const before = await run('look', (stage) => strategy.look(planned, stage))
-    plan = before.plan
-    done.before = before.uses
-    if (before.ends) {
+    const before =
+      options.atOnce && strategy.standby ? undefined : await run('look', (stage) => strategy.look(planned, stage))
+    plan = before?.plan ?? strategy.standby!.atOnce(planned)
+    done.before = before?.uses
+    if (before?.ends) {
       options.disarm?.()
       const end = endBefore(before.ends, options)
       return {...done, plan, ...(end === 'already' ? await held(before.ends, end) : {verdict: before.ends, end})}
     }
     options.signal.throwIfAborted()
-    await options.arm?.(plan)
+    await options.arm?.(plan, before === undefined)
   } catch (error) {
     options.disarm?.()
     return {...done, plan, end: 'not-begun', error: asError(error)}
   }
   let verdict: Verdict | undefined
+  let amended: Promise<void> | undefined
+  const amend = (before: Pick<Before<unknown>, 'plan' | 'uses'>): void => {
+    plan = before.plan as Plan
+    done.before = before.uses
+    amended = options.arm?.(plan, false)
+    // Whoever waits for it hears of it.
+    amended?.catch(() => {})
+  }
   try {
-    const seen = await run('execute', (stage) => strategy.execute(plan, stage))
+    const seen = await run('execute', (stage) => strategy.execute(plan, {...stage, amend}))
+    await amended
     verdict = await run('verify', (stage) => strategy.verify(plan, stage, seen))
   } catch (error) {
     return {...done, plan, verdict, error: asError(error), ...(await back())}
@@ -95,6 +112,7 @@ export async function carryOut<Plan, Seen>(
     return {...done, plan, verdict, end: 'accepted'}
   }
   if (!verdict.ok) return {...done, plan, verdict, ...(await back())}
+  options.onVerified?.(verdict)
   options.disarm?.()
   return {...done, plan, ...(await held(verdict, 'switched'))}
 
@@ -129,7 +147,8 @@ const endBefore = ({ok, code}: Verdict, {acceptUnverified}: CarryOutOptions): Sw
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 
-function makeSteps(world: World, options: CarryOutOptions) {
+/** Runs steps one after the other and keeps what happened in each. */
+export function makeSteps(world: World, options: Pick<CarryOutOptions, 'signal' | 'onStep' | 'onEvent'>) {
   const startedNs = world.now()
   const steps: SwitchStep[] = []
   const sinceStart = (ns: bigint): number => Number(ns - startedNs) / 1e6

@@ -29,7 +29,7 @@ export function gatheringAll(installed: ReadonlyMap<string, Registered>): Readon
  * each of its plans; a failed `planMany` is asked again of each alone, which says whose failure it is. The stages of what is
  * gathered are of one run: its world and its signal are the same.
  */
-export function gathering<Plan, Seen>(strategy: Strategy<Plan, Seen>): Strategy<Plan, Seen> {
+function gathering<Plan, Seen>(strategy: Strategy<Plan, Seen>): Strategy<Plan, Seen> {
   const {name, planMany, executeMany, verifyMany, rollbackMany} = strategy
   /** Gathers the plans of a step; `many` does all of them. */
   const step = <A extends {readonly stage: Stage}, R>(

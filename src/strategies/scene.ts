@@ -200,31 +200,38 @@ const secondLower = ({vantage, segment}: Scene): readonly Ipv4[] =>
 const askVm: Eyes = async (scene, options, {world, signal, observe}) => {
   if (await isUnplugged(scene, world)) return scene.families.map((family) => ({family, ...SILENT}))
   const {wanted, any, graceMs, waitMs, listenMs} = options
+  const extras = {
+    listenMs,
+    enough: ({paths}: EgressSeen) => isSettled(paths, any ? undefined : wanted.mac),
+    ...(graceMs !== undefined && {graceMs}),
+    ...(waitMs !== undefined && {waitMs}),
+  }
+  return together<EgressSeen[]>(
+    signal,
+    egressQuestions(scene, observe).map((question) => async (either: AbortSignal) => {
+      const {ownMac: _, ...seen} = await askEgress({...question, ...extras}, world, either)
+      return seen
+    }),
+  )
+}
+
+/** Where the VM is asked through which gateway it leaves, by each family an address of it. */
+export function egressQuestions(scene: Scene, observe: Stage['observe']): readonly EgressQuestion[] {
   const addresses = scene.families
     .map((family) => (family === 4 ? scene.vm.ip : scene.vm.ip6))
     .filter((ip) => ip !== null)
   const hasOwnAddress = scene.ask.interface === scene.interface && scene.ask.source !== scene.vm.ip
-  const question = (ip: Ipv4 | Ipv6): EgressQuestion => ({
+  return addresses.map((ip) => ({
     ...{interfaceName: scene.interface, vm: {ip, mac: scene.vm.mac}, vlan: vlanOf(scene)},
-    ...{segment: readPrefix(scene.segment.prefix)!, listenMs},
+    segment: readPrefix(scene.segment.prefix)!,
     destinations: ip.includes(':') ? [] : [...scene.destinations.slice(0, 1), ...secondLower(scene)],
     control: hasOwnAddress ? scene.ask.source : undefined,
     shared: hasOwnAddress && isShared(scene) ? scene.to.ip : undefined,
-    enough: ({paths}) => isSettled(paths, any ? undefined : wanted.mac),
-    ...(graceMs !== undefined && {graceMs}),
-    ...(waitMs !== undefined && {waitMs}),
     onSighting: ({kind, destinationMac, atNs, frame}, destination) => {
       const text = `${scene.vm.name}, for ${destination}, sends to ${destinationMac}`
       observe({atNs, text, frame: {direction: 'in', kind, hex: Buffer.from(frame).toString('hex')}})
     },
-  })
-  return together<EgressSeen[]>(
-    signal,
-    addresses.map((ip) => async (either: AbortSignal) => {
-      const {ownMac: _, ...seen} = await askEgress(question(ip), world, either)
-      return seen
-    }),
-  )
+  }))
 }
 
 /** Asks the VM and the gateway at the same time, and the other gateway where that says nothing yet. Changes nothing. */

@@ -1,6 +1,14 @@
 // What a plan remembers of before: which gateway the VM was seen to use. A rollback goes back to that, and to nothing else.
 import {isDead, type NamedGateway} from '../domain/proof/gateway.ts'
-import {judgeAfter, judgeBefore, type Observation, type Proof} from '../domain/proof/proof.ts'
+import {placeOf} from '../domain/proof/place.ts'
+import {
+  type EgressSeen,
+  judgeAfter,
+  judgeBefore,
+  type Observation,
+  type Proof,
+  standingOf,
+} from '../domain/proof/proof.ts'
 import {Failure} from '../errors.ts'
 import {askAbout, type Eyes, isUnplugged, learnedBy, look, type Scene, subjectOf} from './scene.ts'
 import type {Stage, Verdict} from './strategy.ts'
@@ -72,17 +80,40 @@ export interface ProofExtras {
   readonly eyes?: Eyes
   readonly listenMs?: number
   readonly waitMs?: number
+  /** Whether the VM is where the new gateway is was not looked at before: it is now. */
+  readonly place?: boolean
 }
 
 /** Whether the VM is served by the new gateway now. */
 export async function proveServed(
   scene: Scene,
   stage: Stage,
-  {add = (seen) => seen, eyes, listenMs = LISTEN_MS, waitMs}: ProofExtras = {},
+  {add = (seen) => seen, eyes, listenMs = LISTEN_MS, waitMs, place = false}: ProofExtras = {},
 ): Promise<Verdict> {
   const options = {wanted: scene.to, other: scene.from, vm: true, listenMs, ...(waitMs !== undefined && {waitMs})}
-  const seen = await look(scene, options, stage, eyes)
-  return verdictOf(judgeAfter(subjectOf(scene), add(seen)))
+  for (let looks = 1; ; looks++) {
+    const seen = await look(scene, options, stage, eyes)
+    const verdict = verdictOf(judgeAfter(subjectOf(scene), add(seen)))
+    if (!place || !verdict.ok || scene.otherSite) return verdict
+    const {apart, text} = placeOf(subjectOf(scene), {...seen, learned: await learnedBy(scene, stage.world)})
+    if (!apart) return verdict
+    if (looks === FAR.looks) return {...verdict, ok: false, code: 'not-here', evidence: [text, ...verdict.evidence]}
+    await stage.world.sleep(FAR.apartMs, stage.signal)
+  }
+}
+
+/** Whether the new gateway serves, as far as it can be asked without the VM; null: nothing speaks against it. */
+export async function checkTarget(scene: Scene, stage: Stage): Promise<Verdict | null> {
+  const {ends} = await lookBefore(scene, stage, {awaited: true})
+  return ends
+}
+
+/** What was seen of a VM that was told in the same breath, as a look before would have had it. */
+export function standingFrom(scene: Scene, egress: readonly EgressSeen[]): Standing {
+  // What it says by itself comes after the telling, too.
+  const asked = egress.map((each) => ({...each, paths: each.paths.filter(({by}) => by === 'echo')}))
+  const {uses, away, hidden} = standingOf(subjectOf(scene), asked)
+  return {uses, away, ...(hidden && {hidden})}
 }
 
 export const verdictOf = ({code, uses, evidence}: Proof): Verdict => ({

@@ -68,6 +68,8 @@ export interface Stage {
   readonly world: World
   readonly signal: AbortSignal
   observe(event: StrategyEvent): void
+  /** What was before, where it was seen only while the VM was told: `rollback` goes back to that. In `execute` alone. */
+  amend?(before: Pick<Before<unknown>, 'plan' | 'uses'>): void
 }
 
 /** What the network says. */
@@ -89,6 +91,20 @@ export interface Before<Plan> {
   readonly uses: NamedGateway | null
   /** Why there is nothing to do, or nothing can be done; null: go on. `already` is `ok`. */
   readonly ends: Verdict | null
+}
+
+/** How a VM is switched with nothing between its arrival and the frame that tells it. */
+export interface Standby<Plan> {
+  /**
+   * The part of `look` that needs no VM, asked ahead and again and again: null where nothing speaks against the new
+   * gateway. It holds for all VMs of the segment that go there.
+   */
+  check(plan: Plan, stage: Stage): Promise<Verdict | null>
+  /**
+   * The plan for a VM that is here now, in place of `look`: `execute` asks it where it sends and tells it in one breath, and
+   * gives what it has seen to `amend`; `verify` sees also whether it is here.
+   */
+  atOnce(plan: Plan): Plan
 }
 
 /** A plan is JSON: it is printed, stored, and read back by a process that did not make it. */
@@ -118,6 +134,7 @@ export interface Strategy<Plan = unknown, Seen = unknown> {
   verify(plan: Plan, stage: Stage, seen: Seen | undefined): Promise<Verdict>
   hold?(plan: Plan, stage: Stage, verified: Verdict): Promise<Verdict>
   rollback(plan: Plan, stage: Stage): Promise<Verdict>
+  readonly standby?: Standby<Plan>
   /** One line per step, for people. */
   describe(plan: Plan): readonly string[]
   planMany?(switchovers: readonly Switchover[], options: StrategyOptions, world: World): Promise<readonly Plan[]>

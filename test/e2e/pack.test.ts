@@ -4,6 +4,7 @@ import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {afterAll, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
+import {installExample} from '../support/example-plugin.ts'
 
 const root = join(import.meta.dirname, '../..')
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-pack-'))
@@ -22,7 +23,9 @@ async function cleanClone(): Promise<string[]> {
   return files
 }
 
-it('has the program, its declarations, units, schemas and documentation, and runs', {timeout: 180_000}, async () => {
+it('has the program, its declarations, units, schemas, documentation, and runs with a plugin', {
+  timeout: 240_000,
+}, async () => {
   const files = await cleanClone()
   const npm = ['env', '-C', clone, `npm_config_cache=${join(scratch, 'cache')}`, 'npm', 'pack', '--json']
   const said = await runCommand(npm[0]!, [...npm.slice(1), '--pack-destination', scratch])
@@ -53,4 +56,12 @@ it('has the program, its declarations, units, schemas and documentation, and run
   symlinkSync(join(root, 'node_modules'), join(scratch, 'package/node_modules'))
   const help = await runCommand(process.execPath, [join(scratch, 'package/bin/run.js'), 'lab', '--help'])
   expect(help).toMatch(/lab up/)
+
+  // Built against the package and its declarations, and packed and installed by npm as well.
+  const {folder} = await installExample(scratch, join(scratch, 'package'))
+  const program = [process.execPath, join(scratch, 'package/bin/run.js'), 'strategies', '--json']
+  const listed = JSON.parse(await runCommand('env', [`GWSWITCH_PLUGINS=${folder}`, ...program]))
+  expect(listed.strategies.at(-1)).toMatchObject({
+    ...{name: 'policy-route', plugin: 'gwswitch-strategy-policy-route', version: '0.1.0'},
+  })
 })

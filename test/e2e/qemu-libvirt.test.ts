@@ -6,22 +6,15 @@ import {afterAll, describe, expect, it} from 'vitest'
 import {flapLink} from '../../src/net/vm-link/flap.ts'
 import {checkLink} from '../../src/net/vm-link/vm-link.ts'
 import {gwswitch} from '../support/cli.ts'
-import {domainXml, hasBooted, startLibvirt} from '../support/libvirt.ts'
-import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {type GuestImage, guestImage} from '../support/qemu-guest.ts'
+import {domainXml, hasBooted, libvirtGuest, startLibvirt} from '../support/libvirt.ts'
+import type {GuestImage} from '../support/qemu-guest.ts'
 import {RX, RY} from '../support/site-lab.ts'
 import {until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
 const NEAR_Y = '203.0.113.10'
-const image = noNamespaces ?? (await guestImage())
-const installed = (await hasProgram('libvirtd')) && (await hasProgram('virsh'))
-const missing =
-  typeof image === 'string'
-    ? image
-    : installed
-      ? undefined
-      : 'libvirtd and virsh are not installed (Debian: libvirt-daemon libvirt-clients)'
+const image = await libvirtGuest()
+const missing = typeof image === 'string' ? image : undefined
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-libvirt-'))
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 

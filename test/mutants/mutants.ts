@@ -23,8 +23,12 @@ const carryOut = of(
   'test/orders/switch/run-switch.test.ts',
 )
 const SWITCH: readonly Mutant[] = [
-  carryOut('the guard is never armed', 'await options.arm?.(plan)', ''),
-  carryOut('nobody waits until the guard is armed', 'await options.arm?.(plan)', 'void options.arm?.(plan)'),
+  carryOut('the guard is never armed', 'await options.arm?.(plan, before === undefined)', ''),
+  carryOut(
+    'nobody waits until the guard is armed',
+    'await options.arm?.(plan, before === undefined)',
+    'void options.arm?.(plan, before === undefined)',
+  ),
   runSwitch('the guard is never disarmed', 'disarm: () => deadMan.disarm()', 'disarm: () => {}'),
   carryOut(
     'a guard is disarmed before the rollback has returned',
@@ -61,8 +65,8 @@ const sharedLink = of('src/net/packet/shared-links.ts', 'test/net/shared-world.t
 const MANY: readonly Mutant[] = [
   of('src/strategies/carry-out.ts', ...MANY_TESTS)(
     'VMs are told all at once before the guard of each is armed',
-    'await options.arm?.(plan)',
-    'void options.arm?.(plan)',
+    'await options.arm?.(plan, before === undefined)',
+    'void options.arm?.(plan, before === undefined)',
   ),
   carryOutMany(
     'a switch that fails keeps the others from being begun',
@@ -387,9 +391,45 @@ const READERS: readonly Mutant[] = [
   ),
 ]
 
+const journalFile = 'test/orders/journal/journal-file.test.ts'
+const chain = of('src/domain/journal/chain.ts', 'test/domain/journal/chain.test.ts', journalFile)
+const rows = of('src/orders/journal/journal-rows.ts', journalFile)
+const laterOn = of('src/orders/journal/standing.ts', 'test/orders/journal/standing.test.ts')
+const JOURNAL: readonly Mutant[] = [
+  runSwitch(
+    'what is planned is written down after the look',
+    'const n = planned.n ?? run.plan([prepared])[0]!',
+    'const n = planned.n ?? 7\n  setTimeout(() => run.plan([prepared]), 5)',
+  ),
+  runSwitch('what is carried out is not written down before', 'journal?.begun(plan, deadMan.pid)', ''),
+  runSwitch(
+    'a switch that cannot be written down is begun',
+    "run.mark([{n, state: 'executing', plan, guard}]),",
+    "{ try { run.mark([{n, state: 'executing', plan, guard}]) } catch {} },",
+  ),
+  runSwitch('that it is verified is not written', "journal?.mark({state: 'verified', verdict})", '{}'),
+  runSwitch('its end is not written', "journal?.mark({state: 'ended', document: ended})", ''),
+  runSwitch(
+    'a journal that cannot be written stops a switch that was begun',
+    'onTrouble(error as Error)',
+    'throw error',
+  ),
+  chain('what a record says is not in its hash', 'kind, vm, mac, body]))', 'kind, vm, mac]))'),
+  chain('a hash does not go on from the one before', 'JSON.stringify([before, seq,', 'JSON.stringify([seq,'),
+  chain('verify does not compare hashes', 'if (record.hash !== chainHash(last.hash, record))', 'if (false)'),
+  chain('verify does not miss a record', 'if (record.seq !== last.seq + 1)', 'if (false)'),
+  chain('verify does not miss the last records', 'last.seq === head.seq && last.hash === head.hash', 'true'),
+  rows('what is unfinished is dropped with the rest', '...ofHalf.all(seq)]', ']'),
+  rows('what is half done is forgotten', 'else if (BEGUN.includes(kind)) begin.run(run, n)', ''),
+  rows('the journal grows for ever', 'drop.run(seq)', ''),
+  laterOn('a switch under way is taken back under its feet', "if (standing === 'under-way')", 'if (false)'),
+  laterOn('a VM that was moved since is taken back', 'if (moved) {', 'if (false) {'),
+]
+
 export const MUTANTS: readonly Mutant[] = [
   ...SWITCH,
   ...MANY,
+  ...JOURNAL,
   ...PROOF,
   ...AGENT,
   ...GUEST,

@@ -7,6 +7,7 @@ import {afterEach, beforeAll, describe, expect, it} from 'vitest'
 import {moveVm} from '../../src/lab/vms.ts'
 import {CAP_NET_RAW} from '../../src/net/process/confine.ts'
 import {inNamespace} from '../../src/net/process/netns.ts'
+import {readJournal} from '../../src/orders/journal/journal-file.ts'
 import {type AgentNote, NOTE_TYP, type SiteBeacon, signBeacon, signNote} from '../../src/wire/agent-beacon.ts'
 import {claimedTyp} from '../../src/wire/agent-jws.ts'
 import {newPrivateKey, signCommand} from '../../src/wire/agent-message.ts'
@@ -105,6 +106,10 @@ describe.skipIf(noNamespaces)('beacons and notes', () => {
     await until(async () => y.log().includes('switched after'), 10_000, y.log())
     const recorded = () => existsSync(audit) && readFileSync(audit, 'utf8').includes('"GWSWITCH_OUTCOME":"switched"')
     await until(async () => recorded(), 10_000, 'it is recorded')
+    const written = await readJournal(process.env.GWSWITCH_JOURNAL!, (read) => read.entries({vm: 'web-07'}, 1))
+    expect(written).toMatchObject([
+      {order: {by: 'note', asked: 'a note of web-07, which uses rx'}, document: {end: 'switched', to: {name: 'ry'}}},
+    ])
     expect(agent.log()).toMatch(
       /probably moved\n.*in site y\n.*asked 10\.0\.0\.2:6743 for the gateway of site y \(notify_peers\)/,
     )

@@ -271,5 +271,9 @@ describe.skipIf(noNamespaces)('a dry run', () => {
   )
 
   const at = (lab: SegmentLab, args: readonly string[], under: readonly string[]) =>
-    gwswitch([...args, '-f', lab.inventoryFile], {namespace: lab.ns('sw'), under})
+    // Where a journal would be, were there one.
+    gwswitch([...args, '-f', lab.inventoryFile], {
+      ...{namespace: lab.ns('sw'), under},
+      env: {GWSWITCH_JOURNAL: '/var/lib/gwswitch/journal.db'},
+    })
 })

@@ -200,7 +200,7 @@ describe.skipIf(missing !== undefined)(
     )
 
     it.each([
-      ['may be read by everybody', 0o644, 'a'.repeat(64), /key: is a private key that every user may read/],
+      ['may be read by everybody', 0o644, 'a'.repeat(64), /key: holds a secret that every user may read/],
       ['is too short', 0o600, 'abc', /key: is no key \(want 64 hex digits/],
     ])('does not start with a key that %s', async (_, mode, text, why) => {
       await withDhcpLab('gwswitch', async (lab) => {

@@ -43,7 +43,8 @@ describe.skipIf(noNamespaces)('the record of a switch', () => {
 
         // As if the process had been killed: its guard finds the pipe closed, and puts back what it was handed.
         const order = {strategy, plan: json.plan, vm: 'db-03', audit}
-        const guard = await gwswitch(['guard', '60000'], {namespace: lab.ns('sw'), input: `${JSON.stringify(order)}\n`})
+        const input = `${JSON.stringify({id: 1, deadlineMs: 60_000, order})}\n`
+        const guard = await gwswitch(['guard'], {namespace: lab.ns('sw'), input})
         expect(guard.code).toBe(0)
         expect(linesOf(audit).slice(2)).toEqual([
           expect.objectContaining({

@@ -123,11 +123,16 @@ describe.skipIf(noNamespaces)('switch of many VMs', () => {
         expect(progress.at(-1)).toMatchObject({schema: 'gwswitch.switch-progress/1', total: 100})
         expect(progress).toHaveLength(rows.filter(({end}) => end === 'switched').length)
 
-        const again = await gwswitch(['switch', '--all', '--to', 'y', '-f', inventoryFile(segment)], {
-          namespace: segment.namespace,
-        })
-        expect(again.stdout).toMatch(/100 VMs: (?:\d+ already, \d+ switched|\d+ switched, \d+ already) in/)
+        const left = rows.filter(({end}) => end === 'not-started').length
+        const resume = ['switch', '--resume', JSON.parse(stdout).run, '-f', inventoryFile(segment)]
+        const again = await gwswitch(resume, {namespace: segment.namespace})
+        expect(again.stdout).toMatch(new RegExp(`${left} VMs: ${left} switched in`))
         expect(again.code).toBe(0)
+        expect(new Set((await segment.gateways()).values())).toEqual(new Set([BY]))
+        expect(await gwswitch(resume, {namespace: segment.namespace})).toMatchObject({
+          code: 2,
+          stderr: expect.stringMatching(/nothing of it is left to do/),
+        })
       },
     ),
   )

@@ -3,7 +3,7 @@ import type {InterfaceMessage} from '../../src/net/netlink/interface-message.ts'
 import {vmPorts} from '../../src/services/dhcp-shim/ports.ts'
 
 const link = (index: number, name: string, bridge?: number, isBridge = false): InterfaceMessage => ({
-  ...{index, name, bridge, isBridge, vlan: undefined, vrf: undefined, mtu: 1500},
+  ...{index, name, bridge, isBridge, kind: isBridge ? 'bridge' : 'veth', vlan: undefined, vrf: undefined, mtu: 1500},
   ...{mac: '02:00:00:00:00:01', up: true, carrier: true, ethernet: true},
 })
 const HOST = [

@@ -24,6 +24,7 @@ export function accepts(program: readonly Instruction[], packet: Uint8Array, ran
     else if (code === 0x14) value = (value - k) >>> 0
     else if (code === 0x54) value = (value & k) >>> 0
     else if (code === 0x15) at += value === k ? ifTrue : ifFalse
+    else if (code === 0x1d) at += value === index ? ifTrue : ifFalse
     else if (code === 0x25) at += value > k ? ifTrue : ifFalse
     else if (code === 0x35) at += value >= k ? ifTrue : ifFalse
     else if (code === 0x06) return k > 0

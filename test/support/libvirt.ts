@@ -1,16 +1,31 @@
 // A libvirtd of a test's own, in a namespace of the lab and with folders of its own: the machine's is not touched.
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {runCommand, tryCommand} from '../../src/net/process/command.ts'
+import {type CommandResult, runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {spawnIn} from '../../src/net/process/netns.ts'
-import type {GuestImage} from './qemu-guest.ts'
+import {hasProgram, noNamespaces} from './namespaces.ts'
+import {type GuestImage, guestImage} from './qemu-guest.ts'
 import {until} from './until.ts'
 
 export interface TestLibvirt {
   /** Connection URI. */
   readonly uri: string
   virsh(...args: readonly string[]): Promise<string>
+  /** A program in its folder `bin` goes before the machine's, for the daemon and its hooks. */
+  readonly home: string
+  /** Runs a program where the daemon's files are at the places that it takes for its own. */
+  inside(...argv: readonly string[]): Promise<CommandResult>
+  /** Tells it to reload (SIGHUP). */
+  reload(): void
   stop(): Promise<void>
+}
+
+/** The guest for a domain; or why there is no libvirt here, for a test to skip with. */
+export async function libvirtGuest(): Promise<GuestImage | string> {
+  const image = noNamespaces ?? (await guestImage())
+  if (typeof image === 'string') return image
+  const installed = (await hasProgram('libvirtd')) && (await hasProgram('virsh'))
+  return installed ? image : 'libvirtd and virsh are not installed (Debian: libvirt-daemon libvirt-clients)'
 }
 
 const FOLDERS = {
@@ -22,8 +37,10 @@ const FOLDERS = {
 }
 
 /** Debian's libvirtd looks up a user that a package makes which we do not need. */
-const start = (home: string): string => `
+const start = (home: string, uuid: string): string => `
 mount --make-rprivate /
+hostname host-${uuid.slice(0, 8)}
+mount -t tmpfs none /run
 (cat /etc/passwd; echo libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin) > ${home}/passwd
 (cat /etc/group; echo libvirt-qemu:x:64055:) > ${home}/group
 ${Object.entries(FOLDERS)
@@ -31,16 +48,22 @@ ${Object.entries(FOLDERS)
   .join('\n')}
 mount --bind ${home}/passwd /etc/passwd
 mount --bind ${home}/group /etc/group
-exec libvirtd -f /etc/libvirt/libvirtd.conf -p ${home}/pid
+PATH=${home}/bin:$PATH
+exec libvirtd -f /etc/libvirt/libvirtd.conf -p /run/libvirtd.pid
 `
 
-export async function startLibvirt(namespace: string, home: string): Promise<TestLibvirt> {
-  for (const name of Object.keys(FOLDERS)) mkdirSync(join(home, name), {recursive: true})
+/** `uuid`: of the host; libvirt migrates nothing to the host that it is on. */
+export async function startLibvirt(
+  namespace: string,
+  home: string,
+  uuid = '11111111-2222-4333-8444-555555555555',
+): Promise<TestLibvirt> {
+  for (const name of [...Object.keys(FOLDERS), 'bin']) mkdirSync(join(home, name), {recursive: true})
   const daemon = [
     `unix_sock_dir = "${home}/run"`,
     'auth_unix_rw = "none"',
     'auth_unix_ro = "none"',
-    'host_uuid = "11111111-2222-4333-8444-555555555555"',
+    `host_uuid = "${uuid}"`,
   ]
   const qemu = [
     'user = "root"',
@@ -52,8 +75,8 @@ export async function startLibvirt(namespace: string, home: string): Promise<Tes
   ]
   writeFileSync(join(home, 'etc/libvirtd.conf'), `${daemon.join('\n')}\n`)
   writeFileSync(join(home, 'etc/qemu.conf'), `${qemu.join('\n')}\n`)
-  writeFileSync(join(home, 'start.sh'), start(home))
-  const child = spawnIn(namespace, ['unshare', '-m', 'sh', join(home, 'start.sh')], {stdio: 'ignore'})
+  writeFileSync(join(home, 'start.sh'), start(home, uuid))
+  const child = spawnIn(namespace, ['unshare', '-m', '-u', 'sh', join(home, 'start.sh')], {stdio: 'ignore'})
   const ended = new Promise((resolve) => child.once('exit', resolve))
   const uri = `qemu+unix:///system?socket=${home}/run/libvirt-sock`
   const stop = async (): Promise<void> => {
@@ -70,7 +93,12 @@ export async function startLibvirt(namespace: string, home: string): Promise<Tes
     await stop()
     throw error
   }
-  return {uri, stop, virsh: (...args) => runCommand('virsh', ['-q', '-c', uri, ...args])}
+  return {
+    ...{uri, home, stop},
+    virsh: (...args) => runCommand('virsh', ['-q', '-c', uri, ...args]),
+    inside: (...argv) => tryCommand('nsenter', ['-t', String(child.pid), '-m', '-n', '-u', ...argv]),
+    reload: () => void child.kill('SIGHUP'),
+  }
 }
 
 /** A domain that boots the test guest on a bridge; its console goes to `console`. */

@@ -5,6 +5,9 @@ import {dirname, join} from 'node:path'
 
 export const NOBODY = 65534
 
+/** The journal of the test run that is nobody's. */
+export const nobodysJournal = (): string => join(dirname(process.env.GWSWITCH_JOURNAL!), 'nobody', 'journal.db')
+
 const root = join(import.meta.dirname, '../..')
 
 /** For sh(1): TOP FOLDER... -- COMMAND...: puts the folders below TOP aside, covers TOP, and puts them back. */
@@ -57,5 +60,6 @@ export function asNobody(capabilities?: string): string[] {
     ...passable(),
     ...['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'],
     ...(capabilities === undefined ? [] : ['--no-new-privs', ...sets.map((set) => `--${set}=-all,${capabilities}`)]),
+    ...['env', `GWSWITCH_JOURNAL=${nobodysJournal()}`],
   ]
 }

@@ -2,6 +2,7 @@ import {dirname, resolve} from 'node:path'
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {pcapFlag} from '../../cli/flags.ts'
+import {filesOf} from '../../domain/inventory/site.ts'
 import type {ServeArpDocument} from '../../services/arp-responder/serve.ts'
 
 export default class ServeArp extends BaseCommand {
@@ -76,7 +77,7 @@ export default class ServeArp extends BaseCommand {
     }
     const inventory = await this.inventory(flags.inventory)
     const request = serveArpRequest(order, inventory)
-    await this.confined([process.argv[1], inventory?.file, flags.pcap], flags.pcap)
+    await this.confined([process.argv[1], ...(inventory ? filesOf(inventory) : []), flags.pcap], flags.pcap)
     const tell = (line: string): void => {
       this.log(line)
       if (this.jsonEnabled()) this.progress(line)

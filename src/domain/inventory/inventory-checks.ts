@@ -11,7 +11,7 @@ import {
 } from '../../wire/address.ts'
 import {hint} from '../suggest.ts'
 import type {Path, Problem} from '../yaml-file.ts'
-import {findSegment, findSite, type Inventory, type Segment} from './site.ts'
+import {findSegment, findSite, type Inventory, machineOf, type Segment, type Vm} from './site.ts'
 
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/
 
@@ -27,9 +27,11 @@ export function checkInventory(inventory: Inventory): readonly Problem[] {
 }
 
 function* checkNames(inventory: Inventory): Iterable<Problem> {
-  for (const kind of ['sites', 'segments', 'vms'] as const) {
+  for (const kind of ['sites', 'segments'] as const) {
     for (const {name} of inventory[kind]) yield* checkName(name, [kind, name], true)
   }
+  for (const name of new Set(inventory.vms.map(machineOf))) yield* checkName(name, ['vms', name], true)
+  yield* checkNics(inventory)
   const owner = new Map<string, string>()
   for (const {gateway, path} of placedGateways(inventory)) {
     yield* checkName(gateway.name, [...path, 'name'], false)
@@ -41,6 +43,23 @@ function* checkNames(inventory: Inventory): Iterable<Problem> {
     owner.set(gateway.name, gateway.segment)
   }
 }
+
+/** What it is called by on the command line: its VM's name, then its own or that of its segment. */
+function* checkNics(inventory: Inventory): Iterable<Problem> {
+  const known = new Set<string>()
+  for (const vm of inventory.vms) {
+    if (!vm.nicOf) continue
+    const own = vm.name.slice(vm.nicOf.vm.length + 1)
+    if (own !== vm.segment) yield* checkName(own, [...vmPath(vm), 'name'], false)
+    if (known.has(vm.name))
+      yield {path: vmPath(vm), message: `another NIC is ${vm.name} already (want a name of its own: name: storage)`}
+    known.add(vm.name)
+  }
+}
+
+/** Where a NIC stands in its file. */
+export const vmPath = ({name, nicOf}: Vm): Path =>
+  nicOf === undefined || nicOf.at === 0 ? ['vms', nicOf?.vm ?? name] : ['vms', nicOf.vm, 'nics', nicOf.at - 1]
 
 function* checkName(name: string, path: Path, atKey: boolean): Iterable<Problem> {
   // A name that reads as an address could not be told from one on the command line.
@@ -104,10 +123,10 @@ function* checkOwnIp(ownIp: Ipv4, segment: Segment, path: Path): Iterable<Proble
 function* checkVms(inventory: Inventory): Iterable<Problem> {
   const segments = inventory.segments.map((segment) => segment.name)
   const sites = inventory.sites.map((site) => site.name)
-  const owner = new Map<string, string>()
+  const owner = new Map<string, Owner>()
   for (const vm of inventory.vms) {
-    const path = ['vms', vm.name]
-    if (vm.site !== undefined && !findSite(inventory, vm.site)) {
+    const path = vmPath(vm)
+    if (vm.site !== undefined && !findSite(inventory, vm.site) && (vm.nicOf?.at ?? 0) === 0) {
       yield {path: [...path, 'site'], message: `"${vm.site}" is not a site${hint(vm.site, sites)}`}
     }
     const segment = findSegment(inventory, vm.segment)
@@ -115,14 +134,25 @@ function* checkVms(inventory: Inventory): Iterable<Problem> {
       yield {path: [...path, 'segment'], message: `"${vm.segment}" is not a segment${hint(vm.segment, segments)}`}
       continue
     }
-    yield* checkAddress(vm.ip, segment, [...path, 'ip'])
-    const gateway = segment.gateways.find((other) => other.ip === vm.ip)
-    const other = owner.get(`${vm.segment} ${vm.ip}`)
-    if (gateway) yield {path: [...path, 'ip'], message: `${vm.ip} is the gateway ${gateway.name}'s (want the VM's own)`}
-    if (other !== undefined)
-      yield {path: [...path, 'ip'], message: `${vm.ip} is already ${other}'s (want the VM's own)`}
-    owner.set(`${vm.segment} ${vm.ip}`, vm.name)
+    yield* checkVmAddress(vm, vm.ip, segment, [...path, 'ip'], owner)
+    for (const [i, ip] of (vm.ips ?? []).entries()) yield* checkVmAddress(vm, ip, segment, [...path, 'ips', i], owner)
   }
+}
+
+/** Whose something is, and where that is written. */
+interface Owner {
+  readonly name: string
+  readonly path: Path
+}
+
+function* checkVmAddress(vm: Vm, ip: Ipv4, segment: Segment, path: Path, owner: Map<string, Owner>): Iterable<Problem> {
+  yield* checkAddress(ip, segment, path)
+  const gateway = segment.gateways.find((other) => other.ip === ip)
+  const other = owner.get(`${vm.segment} ${ip}`)
+  if (gateway) yield {path, message: `${ip} is the gateway ${gateway.name}'s (want the VM's own)`}
+  if (other !== undefined)
+    yield {path, other: other.path, message: `${ip} is already ${other.name}'s (want the VM's own)`}
+  else owner.set(`${vm.segment} ${ip}`, {name: vm.name, path})
 }
 
 function* checkAddress(ip: Ipv4, segment: Segment, path: Path): Iterable<Problem> {
@@ -142,19 +172,21 @@ const lastAddress = (prefix: Prefix): Ipv4 =>
  * segments it may recur: a router has one MAC for all its VLANs.
  */
 function* checkOwners(inventory: Inventory): Iterable<Problem> {
-  const owner = new Map<string, string>()
+  const owner = new Map<string, Owner>()
   const claim = function* (segment: string, mac: Mac, name: string, path: Path, shared = false): Iterable<Problem> {
     const other = owner.get(`${segment} ${mac}`)
-    if (other !== undefined && !shared)
-      yield {path, message: `${mac} is already ${other}'s on segment ${segment} (want a MAC of its own)`}
-    owner.set(`${segment} ${mac}`, name)
+    if (other !== undefined && !shared) {
+      const message = `${mac} is already ${other.name}'s on segment ${segment} (want a MAC of its own)`
+      yield {path, other: other.path, message}
+    }
+    owner.set(`${segment} ${mac}`, {name, path})
   }
   for (const {gateway, segment, path} of placedGateways(inventory)) {
     const twins = segment.gateways.filter((other) => other.mac === gateway.mac)
     const shared = twins.every((other) => other.ip === gateway.ip)
     yield* claim(gateway.segment, gateway.mac, gateway.name, [...path, 'mac'], shared)
   }
-  for (const vm of inventory.vms) yield* claim(vm.segment, vm.mac, vm.name, ['vms', vm.name, 'mac'])
+  for (const vm of inventory.vms) yield* claim(vm.segment, vm.mac, vm.name, [...vmPath(vm), 'mac'])
 }
 
 function placedGateways(inventory: Inventory) {

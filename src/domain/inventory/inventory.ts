@@ -1,214 +1,162 @@
-// The inventory file: text in, sites, segments, gateways and VMs out, or one line that says what is wrong with it.
-import * as z from 'zod'
+// The inventory file and those that it includes: text in, sites, segments, gateways and VMs out, or one line that says what
+// is wrong with it.
+import type * as z from 'zod'
 import {Failure} from '../../errors.ts'
-import {
-  type Ipv4,
-  isGroupMac,
-  isIpv4,
-  type Mac,
-  type Prefix,
-  prefixText,
-  readMac,
-  readPrefix,
-  ZERO_MAC,
-} from '../../wire/address.ts'
-import {addressBits, ipPrefixOf, readIpPrefix} from '../../wire/ip-prefix.ts'
-import {type Ipv6, isMulticastIpv6, readIp, readIpv6} from '../../wire/ipv6-address.ts'
-import {hint} from '../suggest.ts'
-import {type Path, type Problem, pathText, readYaml, type YamlFile} from '../yaml-file.ts'
+import {type Path, type Place, type Problem, pathText, readYaml, type YamlFile} from '../yaml-file.ts'
 import {checkInventory} from './inventory-checks.ts'
-import {segmentDhcpSchema, vmDhcpSchema} from './segment-dhcp.ts'
-import type {Inventory} from './site.ts'
-import {pathField, vmAgentSchema} from './vm-agent.ts'
+import {includedSchema, includeField, inventorySchema, type Parsed, problemsOf} from './inventory-schema.ts'
+import type {Inventory, Vm} from './site.ts'
 
 export type {Inventory} from './site.ts'
 
+/** A file that was read. `path` is the name that messages give it. */
+export interface TextFile {
+  readonly path: string
+  readonly text: string
+}
+
+/** A path or a glob under `include`, and where it stands: `FILE:LINE:COLUMN: include[0]`. */
+export interface Include {
+  readonly pattern: string
+  readonly at: string
+}
+
+/** Something wrong, with its place. */
+export interface Flaw extends Place {
+  readonly file: string
+  /** `vms.web-07.mac`; empty: the whole file. */
+  readonly key: string
+  readonly message: string
+}
+
+/** What a file was found to be, wrong or not. */
+export interface Examined {
+  /** Undefined where it could not even be put together. */
+  readonly inventory: Inventory | undefined
+  /** In the order of the files and their lines. */
+  readonly flaws: readonly Flaw[]
+  /** Where something stands, in whichever file. */
+  locate(path: Path, atKey: boolean): Place & {readonly file: string}
+}
+
 /**
- * Reads an inventory. `file` is the name that messages give it.
+ * Reads an inventory. `file` is the name that messages give it, `included` what its `include` names.
  *
  * Throws Failure('usage') on the first thing wrong, in the order of the file: `file:line:column: key: what, and what
  * would be right`.
  */
-export function parseInventory(text: string, file: string): Inventory {
-  const yaml = readYaml(text, file)
-  if (yaml.value === null || yaml.value === undefined) {
+export function parseInventory(text: string, file: string, included: readonly TextFile[] = []): Inventory {
+  const {inventory, flaws} = examineInventory(text, file, included)
+  const [first, ...others] = flaws
+  if (first !== undefined)
+    throw new Failure('usage', `${flawText(first)}${others.length === 0 ? '' : ` [${others.length} more]`}`)
+  return inventory!
+}
+
+/** All that is wrong with an inventory. @throws Failure `usage` for what is no YAML, or empty. */
+export function examineInventory(text: string, file: string, included: readonly TextFile[] = []): Examined {
+  const main = readYaml(text, file)
+  if (main.value === null || main.value === undefined)
     throw new Failure('usage', `${file}: is empty (want "version: 1", sites, segments, vms)`)
+  const others = included.map(({path, text}) => readYaml(text, path))
+  const read = [readSource(main, inventorySchema), ...others.map((yaml) => readSource(yaml, includedSchema))]
+  const locate = locator(read)
+  const sources = read.flatMap(({yaml, parsed}) => (parsed === undefined ? [] : [{yaml, parsed}]))
+  // What only a part of the files says would be called missing.
+  if (sources.length < read.length)
+    return {
+      inventory: undefined,
+      flaws: inOrder(
+        read.flatMap(({flaws}) => flaws),
+        read,
+      ),
+      locate,
+    }
+  const doubles = sources.flatMap(({yaml, parsed}) => doublesIn(yaml, parsed, locate))
+  const merged = Object.assign({}, ...sources.map(({parsed}) => parsed).reverse()) as Parsed
+  for (const kind of KINDS)
+    Object.assign(merged, {[kind]: Object.assign({}, ...sources.map(({parsed}) => parsed[kind]))})
+  const inventory = {
+    ...inventoryOf(merged, file),
+    ...(included.length > 0 && {included: included.map(({path}) => path)}),
   }
-  const parsed = inventorySchema.safeParse(yaml.value)
-  if (!parsed.success)
-    refuse(
-      yaml,
-      parsed.error.issues.flatMap((issue) => problemsOf(issue, yaml)),
-    )
-  const inventory = inventoryOf(parsed.data, file)
-  const problems = checkInventory(inventory)
-  if (problems.length > 0) refuse(yaml, problems)
-  return inventory
+  const wrong = doubles.length > 0 ? [] : checkInventory(inventory).map((problem) => placed(problem, locate))
+  return {inventory, flaws: inOrder([...doubles, ...wrong], read), locate}
 }
 
-function refuse(yaml: YamlFile, problems: readonly Problem[]): never {
-  const placed = problems.map((problem) => ({...problem, at: yaml.locate(problem.path, problem.atKey === true)}))
-  placed.sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
-  const {path, message, at} = placed[0]!
-  const others = placed.length === 1 ? '' : ` [${placed.length - 1} more]`
-  const key = path.length === 0 ? '' : `${pathText(path)}${/^is\b/.test(message) ? ' ' : ': '}`
-  throw new Failure('usage', `${yaml.file}:${at.line}:${at.column}: ${key}${message}${others}`)
-}
-
-/** A scalar read by `read`; what it does not know is refused with `want`. */
-function scalar<T>(what: string, want: string, read: (text: string) => T | undefined) {
-  return z.any().transform((value: unknown, context): T => {
-    const got = typeof value === 'string' ? read(value) : undefined
-    if (got !== undefined) return got
-    const message = isMissing(value)
-      ? `is missing (want ${what}: ${want})`
-      : `${quote(value)} is not ${what} (want ${want})`
-    context.issues.push({code: 'custom', message, input: value})
-    return z.NEVER
+/** What the inventory includes. @throws Failure `usage` for an `include` that is no list of texts, or for no YAML. */
+export function includesOf(text: string, file: string): readonly Include[] {
+  const yaml = readYaml(text, file)
+  const value = yaml.valueAt(['include'])
+  if (value === undefined || value === null) return []
+  const parsed = includeField.safeParse(value)
+  // What else is wrong is said with the rest of the file.
+  if (!parsed.success) return []
+  return parsed.data.map((pattern, i) => {
+    const {line, column} = yaml.locate(['include', i], false)
+    return {pattern, at: `${file}:${line}:${column}: include[${i}]`}
   })
 }
 
-const isMissing = (value: unknown): boolean => value === undefined || value === null
+/** `FILE:LINE:COLUMN: KEY: what`. */
+const flawText = ({file, line, column, ...flaw}: Flaw): string => `${file}:${line}:${column}: ${saidOf(flaw)}`
 
-function quote(value: unknown): string {
-  if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'object') return 'a map'
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+/** `KEY: what`, as one sentence. */
+export const saidOf = ({key, message}: Pick<Flaw, 'key' | 'message'>): string =>
+  key === '' ? message : `${key}${/^is\b/.test(message) ? ' ' : ': '}${message}`
+
+const KINDS = ['sites', 'segments', 'vms'] as const
+
+interface Source {
+  readonly yaml: YamlFile
+  readonly parsed: Parsed | undefined
+  readonly flaws: readonly Flaw[]
 }
 
-const macField = scalar<Mac>('a MAC address', '02:00:00:00:0a:01', readMac).superRefine((mac, context) => {
-  const wrong = mac === ZERO_MAC ? 'the zero MAC' : isGroupMac(mac) ? 'a multicast MAC' : undefined
-  if (wrong !== undefined) {
-    context.addIssue({code: 'custom', message: `"${mac}" is ${wrong} (want a station's own, 02:00:00:00:0a:01)`})
+type Locate = Examined['locate']
+
+function readSource(yaml: YamlFile, schema: z.ZodType<Parsed>): Source {
+  // A list of VMs may be empty, or all in comments.
+  const parsed = schema.safeParse(yaml.value ?? {})
+  const locate: Locate = (path, atKey) => ({file: yaml.file, ...yaml.locate(path, atKey)})
+  if (parsed.success) return {yaml, parsed: parsed.data, flaws: []}
+  const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue, yaml))
+  return {yaml, parsed: undefined, flaws: problems.map((problem) => placed(problem, locate))}
+}
+
+/** Whoever has a name first has it; what no file has is the inventory's own. */
+const locator =
+  (sources: readonly Source[]): Locate =>
+  (path, atKey) => {
+    const {yaml} = sources.find((each) => each.yaml.valueAt(path.slice(0, 2)) !== undefined) ?? sources[0]!
+    return {file: yaml.file, ...yaml.locate(path, atKey)}
   }
-})
-const ipField = scalar<Ipv4>('an IPv4 address', '10.0.0.1', (text) => (isIpv4(text) ? text : undefined))
-const ip6Field = scalar<Ipv6>('an IPv6 address', 'fe80::1', readIpv6).superRefine((ip, context) => {
-  if (!isMulticastIpv6(ip) && ip !== '::') return
-  context.addIssue({code: 'custom', message: `"${ip}" is no address of a station (want its own, fe80::1)`})
-})
-const anyIpField = scalar<Ipv4 | Ipv6>('an IP address', '203.0.113.10', readIp)
-const nameField = scalar<string>('a name', 'letters, digits, "-", "_", "."', (text) => (text === '' ? undefined : text))
 
-const prefixBy = (read: (text: string) => Prefix | undefined) =>
-  z.any().transform((value: unknown, context): Prefix => {
-    const text = typeof value === 'string' ? value : ''
-    const prefix = read(text)
-    if (prefix !== undefined) return prefix
-    const want = prefixAround(text, read) ?? '10.0.0.0/24'
-    const message = isMissing(value)
-      ? `is missing (want a prefix: ${want})`
-      : `${quote(value)} is not a prefix (want ${want})`
-    context.issues.push({code: 'custom', message, input: value})
-    return z.NEVER
-  })
-const prefixField = prefixBy(readPrefix)
-/** Of either family. */
-const anyPrefixField = prefixBy(readIpPrefix)
-
-/** The prefix that an address with bits behind its length lies in. */
-function prefixAround(text: string, read: (text: string) => Prefix | undefined): string | undefined {
-  const [address = '', length = ''] = text.split('/')
-  const ip = readIp(address)
-  if (ip === undefined || !/^\d{1,3}$/.test(length) || Number(length) > addressBits(ip)) return undefined
-  const around = prefixText(ipPrefixOf(ip, Number(length)))
-  return read(around) && around
+function placed({path, message, atKey, other}: Problem, locate: Locate): Flaw {
+  const at = locate(path, atKey === true)
+  const its = other && locate(other, false)
+  const elsewhere = its && its.file !== at.file ? `; that is at ${its.file}:${its.line}:${its.column}` : ''
+  return {...at, key: pathText(path), message: `${message}${elsewhere}`}
 }
 
-/** YAML reads a key with nothing behind it as null: an empty map, to whoever wrote it. */
-const emptyIfNull = <T extends z.ZodType>(schema: T, empty: object) => z.preprocess((value) => value ?? empty, schema)
-
-const siteSchema = z.strictObject({
-  prefixes: z.array(anyPrefixField).default([]),
-  probes: z.array(anyIpField).optional(),
-  dciRttMs: z.number().optional(),
-  agentKey: pathField('/etc/gwswitch/site-y.key').optional(),
-})
-/** RFC 4861 section 6.2.1, AdvDefaultLifetime; 0 would say that it is none. */
-const LIFETIME = 'a router lifetime (want 1 to 9000 s)'
-const gatewaySchema = z.strictObject({
-  name: nameField,
-  site: nameField,
-  ip: ipField,
-  mac: macField,
-  ip6: z.array(ip6Field).optional(),
-  ownIp: ipField.optional(),
-  ra: z
-    .strictObject({
-      lifetime: z.number().int(LIFETIME).min(1, LIFETIME).max(9000, LIFETIME).optional(),
-      preference: z.enum(['low', 'medium', 'high']).optional(),
-    })
-    .optional(),
-})
-/** VLAN identifiers that IEEE 802.1Q leaves to users: 0 is a tag without one, 4095 is reserved. */
-const vlanField = z.any().transform((value: unknown, context): number | 'untagged' => {
-  if (value === 'untagged') return value
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 4094) return value
-  const message = `${quote(value)} is not a VLAN (want 1 to 4094, or untagged)`
-  context.issues.push({code: 'custom', message, input: value})
-  return z.NEVER
-})
-/** Longest interface name: IFNAMSIZ less the NUL; the kernel allows neither blanks nor slashes. */
-const portField = scalar<string>('an interface', 'vx0', (text) => (/^[^\s/"\\]{1,15}$/.test(text) ? text : undefined))
-const segmentSchema = z.strictObject({
-  prefix: prefixField,
-  gateways: emptyIfNull(z.array(gatewaySchema), []).default([]),
-  vlan: vlanField.optional(),
-  ports: z.array(portField).min(1).optional(),
-  dhcp: segmentDhcpSchema.optional(),
-})
-const vmSchema = z.strictObject({
-  segment: nameField,
-  ip: ipField,
-  mac: macField,
-  ip6: z.array(ip6Field).optional(),
-  strategies: z.array(nameField).default([]),
-  site: nameField.optional(),
-  dhcp: vmDhcpSchema.optional(),
-  agent: vmAgentSchema.optional(),
-})
-const inventorySchema = z.strictObject({
-  version: z.literal(1),
-  sites: emptyIfNull(z.record(z.string(), emptyIfNull(siteSchema, {})), {}),
-  segments: emptyIfNull(z.record(z.string(), segmentSchema), {}),
-  vms: emptyIfNull(z.record(z.string(), vmSchema), {}),
-})
-
-/** Keys that an object at this place may have, for "did you mean". */
-function knownKeys(path: Path): readonly string[] {
-  if (path.length === 0) return Object.keys(inventorySchema.shape)
-  const schemas: Readonly<Record<string, z.ZodObject>> = {sites: siteSchema, segments: segmentSchema, vms: vmSchema}
-  if (path[2] === 'agent') return Object.keys(vmAgentSchema.shape)
-  if (path[2] === 'dhcp') return Object.keys((path[0] === 'vms' ? vmDhcpSchema : segmentDhcpSchema).shape)
-  const schema = path.length > 2 ? gatewaySchema : schemas[String(path[0])]
-  return Object.keys(schema?.shape ?? {})
-}
-
-function problemsOf(issue: z.core.$ZodIssue, yaml: YamlFile): readonly Problem[] {
-  const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: [...path, key],
-      atKey: true,
-      message: `is not a key of the inventory${hint(key, knownKeys(path))}`,
-    }))
-  }
-  if (issue.code === 'custom') return [{path, message: issue.message}]
-  const value = yaml.valueAt(path)
-  const want = issue.code === 'invalid_value' ? issue.values.map(quote).join(' or ') : wanted(issue)
-  const message = isMissing(value) ? `is missing (want ${want})` : `${quote(value)} is not ${want}`
-  return [{path, message}]
-}
-
-function wanted(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'invalid_type') return issue.message
-  return (
-    {array: 'a list', number: 'a number', object: 'a map of keys', record: 'a map of names'}[String(issue.expected)] ??
-    issue.expected
+/** Names that a file before this one has. */
+function doublesIn(yaml: YamlFile, parsed: Parsed, locate: Locate): Flaw[] {
+  return KINDS.flatMap((kind) =>
+    Object.keys(parsed[kind]).flatMap((name) => {
+      const first = locate([kind, name], true)
+      if (first.file === yaml.file) return []
+      const message = `is already at ${first.file}:${first.line}:${first.column} (want it once)`
+      return [{file: yaml.file, ...yaml.locate([kind, name], true), key: pathText([kind, name]), message}]
+    }),
   )
 }
 
-type Parsed = z.output<typeof inventorySchema>
+function inOrder(flaws: readonly Flaw[], sources: readonly Source[]): readonly Flaw[] {
+  const files = sources.map(({yaml}) => yaml.file)
+  return [...flaws].sort(
+    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
+  )
+}
 
 function inventoryOf(parsed: Parsed, file: string): Inventory {
   return {
@@ -230,6 +178,18 @@ function inventoryOf(parsed: Parsed, file: string): Inventory {
       ...(segment.ports && {ports: segment.ports}),
       ...(segment.dhcp && {dhcp: segment.dhcp}),
     })),
-    vms: Object.entries(parsed.vms).map(([name, vm]) => ({...vm, name, site: vm.site})),
+    vms: Object.entries(parsed.vms).flatMap(([name, vm]) => nicsOf(name, vm)),
   }
+}
+
+/** A VM of one NIC is that NIC; of several each is a VM of its own to all that acts on one, and has the VM's name before its own. */
+function nicsOf(name: string, {nics = [], ...first}: Parsed['vms'][string]): readonly Vm[] {
+  const {strategies, site, dhcp, agent} = first
+  const whole = {strategies, site, ...(dhcp && {dhcp}), ...(agent && {agent})}
+  if (nics.length === 0) return [{...first, name, site}]
+  return [first, ...nics].map(({segment, ip, mac, ips, ip6, ...more}, at) => ({
+    ...{segment, ip, mac, ...(ips && {ips}), ...(ip6 && {ip6}), ...whole},
+    name: `${name}/${('name' in more && more.name) || segment}`,
+    nicOf: {vm: name, at},
+  }))
 }

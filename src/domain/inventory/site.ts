@@ -1,9 +1,9 @@
 // Sites, segments, gateways and VMs as an inventory knows them, and how to find one. Written out and not inferred from the
 // schema of the file: strategies of others are compiled against them, and the file may change where they do not.
 import {usage} from '../../errors.ts'
-import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
+import {type Ipv4, type Mac, type Prefix, readMac} from '../../wire/address.ts'
 import {ipPrefixContains} from '../../wire/ip-prefix.ts'
-import type {Ipv6} from '../../wire/ipv6-address.ts'
+import {type Ipv6, readIp} from '../../wire/ipv6-address.ts'
 import {hint} from '../suggest.ts'
 import type {SegmentDhcp, VmDhcp} from './segment-dhcp.ts'
 import type {VmAgent} from './vm-agent.ts'
@@ -60,16 +60,22 @@ export interface Segment {
   readonly dhcp?: SegmentDhcp | undefined
 }
 
+/** A VM or, of one with several NICs, one of them: all that acts on a VM acts on one NIC of it. */
 export interface Vm {
+  /** `VM/NIC` for one NIC of several. */
   readonly name: string
+  /** The VM of which it is one NIC of several, and which: 0 is the first. */
+  readonly nicOf?: {readonly vm: string; readonly at: number} | undefined
   readonly segment: string
   readonly ip: Ipv4
   readonly mac: Mac
+  /** Its further IPv4 addresses on the segment. */
+  readonly ips?: readonly Ipv4[] | undefined
   /** Its IPv6 addresses on the segment. */
   readonly ip6?: readonly Ipv6[] | undefined
   /** Strategies to try, in order; empty leaves it to gwswitch. */
   readonly strategies: readonly string[]
-  /** Last known site; undefined if nobody wrote it down. */
+  /** Last known site, a hint: what the network says counts; undefined if nobody wrote it down. */
   readonly site: string | undefined
   /** Its DHCP client, as far as anybody wrote it down. */
   readonly dhcp?: VmDhcp | undefined
@@ -80,10 +86,15 @@ export interface Vm {
 export interface Inventory {
   /** Where it was read from, for messages. */
   readonly file: string
+  /** The files that it includes, where it does. */
+  readonly included?: readonly string[] | undefined
   readonly sites: readonly Site[]
   readonly segments: readonly Segment[]
   readonly vms: readonly Vm[]
 }
+
+/** Every file that it was read from. */
+export const filesOf = ({file, included = []}: Inventory): readonly string[] => [file, ...included]
 
 export const findSite = (inventory: Inventory, name: string): Site | undefined =>
   inventory.sites.find((site) => site.name === name)
@@ -109,6 +120,12 @@ export const neededSegment = (inventory: Inventory, name: string): Segment =>
 export const neededVm = (inventory: Inventory, nameOrIp: string): Vm =>
   findVm(inventory, nameOrIp) ?? unknownName('VM', nameOrIp, inventory.file, inventory.vms)
 
+/** As {@link vmsCalled}. @throws Failure `usage` that names what is known, if there is none. */
+export function neededVms(inventory: Inventory, text: string): readonly Vm[] {
+  const fits = vmsCalled(inventory, text)
+  return fits.length > 0 ? fits : unknownName('VM', text, inventory.file, inventory.vms)
+}
+
 function unknownName(what: string, name: string, file: string, known: readonly {readonly name: string}[]): never {
   const names = known.map((each) => each.name)
   throw usage(`${file}: no ${what} "${name}"${hint(name, names)}`)
@@ -118,14 +135,33 @@ function unknownName(what: string, name: string, file: string, known: readonly {
 export const allGateways = (inventory: Inventory): readonly Gateway[] =>
   inventory.segments.flatMap((segment) => segment.gateways)
 
-/** The VM of that name or address; undefined if there is none. Throws Failure('usage') if the address fits several. */
-export function findVm(inventory: Inventory, nameOrIp: string): Vm | undefined {
-  const fits = inventory.vms.filter((vm) => vm.name === nameOrIp || vm.ip === nameOrIp)
-  if (fits.length > 1) {
-    const names = fits.map((vm) => `${vm.name} (segment ${vm.segment})`).join(' and ')
-    throw usage(`${inventory.file}: ${nameOrIp} is the address of ${names}: give the name`)
+/** The name of the VM that a NIC belongs to. */
+export const machineOf = ({name, nicOf}: Pick<Vm, 'name' | 'nicOf'>): string => nicOf?.vm ?? name
+
+/** All that a name, an address or a MAC means: of a VM's name every NIC of it. */
+export function vmsCalled(inventory: Inventory, text: string): readonly Vm[] {
+  const named = inventory.vms.filter((vm) => vm.name === text || vm.nicOf?.vm === text)
+  if (named.length > 0) return named
+  const [mac, ip] = [readMac(text), readIp(text)]
+  if (mac === undefined && ip === undefined) return []
+  return inventory.vms.filter((vm) => vm.mac === mac || addressesOf(vm).some((address) => address === ip))
+}
+
+/** Every address of a NIC. */
+export const addressesOf = ({ip, ips = [], ip6 = []}: Vm): readonly (Ipv4 | Ipv6)[] => [ip, ...ips, ...ip6]
+
+/** The VM of that name, address or MAC; undefined if there is none. Throws Failure('usage') if it fits several. */
+export function findVm(inventory: Inventory, text: string): Vm | undefined {
+  const [vm, ...others] = vmsCalled(inventory, text)
+  if (vm === undefined || others.length === 0) return vm
+  const fits = [vm, ...others]
+  if (machineOf(vm) === text) {
+    const names = fits.map(({name}) => name).join(', ')
+    throw usage(`${inventory.file}: ${text} has ${fits.length} NICs: name one (${names})`)
   }
-  return fits[0]
+  const what = readMac(text) === undefined ? 'address' : 'MAC'
+  const names = fits.map(({name, segment}) => `${name} (segment ${segment})`).join(' and ')
+  throw usage(`${inventory.file}: ${text} is the ${what} of ${names}: give the name`)
 }
 
 /** The segment an address lies in, longest prefix first; undefined if none, or if two have the very same prefix. */

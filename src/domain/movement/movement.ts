@@ -18,7 +18,10 @@ export interface Movement {
   readonly host: string | null
   /** When it happened by the source's own clock, ms since the epoch; null where it does not say. */
   readonly atMs: number | null
-  /** Who says so: `rarp`, `arp`, `frame`, `fdb`, `socket`, or a kind of events (`libvirt`, `kubevirt`, ...). */
+  /**
+   * Who says so: `rarp`, `arp`, `frame`, `fdb`, `port` (it is gone, or has no carrier), `socket`, or a kind of events
+   * (`libvirt`, `kubevirt`, ...).
+   */
   readonly source: string
   /** The port of this host at which it was seen; null where that is not how it is known. */
   readonly port: string | null

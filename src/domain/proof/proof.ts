@@ -236,18 +236,16 @@ export function judgeBefore(
   awaited: boolean,
 ): Omit<Proof, 'code'> & {readonly code: ProofCode | null; readonly contradiction?: string | undefined} {
   const directions = seen.egress.map((each) => directionOf(subject, each))
-  const uses = gatewayUsed(subject, directions)
+  const facts = factsOf(subject, directions)
   const egress = seen.egress.flatMap((each, i) => egressText(subject, each, directions[i]!))
   const target = gatewayText(seen.target, subject.to)
   const target6 = gatewayText6(seen, subject.to)
-  const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
   const place = placeOf(subject, seen)
   const isLeftAlone = place.apart && !subject.otherSite
   const contradiction = place.apart && subject.otherSite ? place.text : place.contradiction
   const ends = (code: ProofCode | null, evidence: readonly string[]) => ({
     code,
-    uses,
-    ...unsure,
+    ...facts,
     evidence,
     contradiction,
   })
@@ -261,6 +259,22 @@ export function judgeBefore(
   if (directions.every(({kind}) => kind === 'silent')) return ends('silent', egress)
   return ends(null, [...egress, target])
 }
+
+/** Which gateway a VM uses, by where it was seen to send. */
+export const standingOf = (
+  subject: ProofSubject,
+  egress: readonly EgressSeen[],
+): Pick<Proof, 'uses' | 'away' | 'hidden'> =>
+  factsOf(
+    subject,
+    egress.map((each) => directionOf(subject, each)),
+  )
+
+const factsOf = (subject: ProofSubject, directions: readonly Direction[]): Pick<Proof, 'uses' | 'away' | 'hidden'> => ({
+  uses: gatewayUsed(subject, directions),
+  away: isAway(subject, directions),
+  hidden: isHidden(directions),
+})
 
 const isAway = ({to}: ProofSubject, directions: readonly Direction[]): boolean =>
   directions.length > 0 &&
@@ -285,8 +299,7 @@ export function judgeAfter(subject: ProofSubject, seen: Observation): Proof {
   const target = gatewayText(seen.target, subject.to)
   const evidence = [...egress, target, ...gatewayText6(seen, subject.to)]
   const dead = isDead(seen.target, seen.old) || isDead6(seen)
-  const unsure = {away: isAway(subject, directions), hidden: isHidden(directions)}
-  const facts = {uses: gatewayUsed(subject, directions), ...unsure}
+  const facts = factsOf(subject, directions)
   const ends = (code: ProofCode): Proof => ({code, ...facts, evidence})
   if (!onTarget.every(Boolean)) {
     if (touched.some(Boolean)) return ends('partial')

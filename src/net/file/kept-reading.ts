@@ -4,6 +4,7 @@ import {lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, sta
 import {homedir} from 'node:os'
 import {join} from 'node:path'
 import {deserialize, serialize} from 'node:v8'
+import type {NamedText} from './inventory-file.ts'
 
 /** Of what this program was made; set by scripts/bundle.mjs. What another one made of a text is not taken. */
 declare const GWSWITCH_BUILD: string | undefined
@@ -26,31 +27,49 @@ export const usualReadings = (): KeptReadings => ({
 /** Files that are kept, the newest. */
 const MOST = 8
 
+/** What was made of a file and of those that it draws in. */
+export interface Reading<T, Draws> {
+  readonly value: T
+  /** Which others it draws in, for `drawn`. */
+  readonly draws: Draws
+  /** What was there then. */
+  readonly texts: readonly NamedText[]
+}
+
 interface Kept {
   /** What it was made of, by whom. */
   readonly of: string
-  readonly value: unknown
+  readonly reading: Reading<unknown, unknown>
 }
 
 /**
- * What `read` makes of the text of the file at `path`, or what it made of the very same text at an earlier start. What it
- * throws is not kept.
+ * What `read` makes of the text of the file at `path`, or what it made at an earlier start of the very same text and the
+ * very same texts of the files that it draws in, which `drawn` reads. What it throws is not kept.
  */
-export async function keptReading<T>(
-  path: string,
-  text: string,
-  read: () => Promise<T>,
+export async function keptReading<T, Draws>(
+  {path, text}: NamedText,
+  read: () => Promise<Reading<T, Draws>>,
+  drawn: (draws: Draws) => readonly NamedText[],
   {folder, build, readOnly = false}: KeptReadings,
 ): Promise<T> {
-  if (build === undefined) return read()
+  if (build === undefined) return (await read()).value
   const of = `${build} ${process.version} ${path}\n${text}`
   const place = join(folder, encodeURIComponent(path))
   const kept = load(place, folder)
-  if (kept?.of === of) return kept.value as T
-  const value = await read()
-  if (!readOnly) keep(place, folder, {of, value})
-  return value
+  if (kept?.of === of && isSame(kept.reading as Reading<T, Draws>, drawn)) return kept.reading.value as T
+  const reading = await read()
+  if (!readOnly) keep(place, folder, {of, reading})
+  return reading.value
 }
+
+/** Whether all that was drawn in is there, as it was. What cannot be read is not the same: whoever reads it says why. */
+const isSame = <T, Draws>({draws, texts}: Reading<T, Draws>, drawn: (draws: Draws) => readonly NamedText[]): boolean =>
+  tried(() => {
+    const now = drawn(draws)
+    return (
+      now.length === texts.length && now.every(({path, text}, i) => path === texts[i]?.path && text === texts[i].text)
+    )
+  }) === true
 
 /** Undefined for what is not there, not ours alone, or damaged. */
 const load = (place: string, folder: string): Kept | undefined =>

@@ -1,6 +1,7 @@
 // Replaces a file so that no reader ever sees half of it, and no crash and no full disk leaves half of it.
 import {
   closeSync,
+  existsSync,
   fchmodSync,
   fchownSync,
   fstatSync,
@@ -14,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import {dirname} from 'node:path'
+import {usage} from '../../errors.ts'
 import {fileFailure} from './text-file.ts'
 
 export interface ReplaceOptions {
@@ -47,6 +49,13 @@ export function createFile(path: string, text: string, mode: number): void {
     linkSync(beside, path)
     rmSync(beside)
   })
+}
+
+/** A file that must not be there yet but with `force`. @throws Failure `usage` if it is, else as {@link createFile}. */
+export function createOrReplace(path: string, text: string, force: boolean): void {
+  if (!force && existsSync(path)) throw usage(`${path}: is there already (--force writes over it)`)
+  if (force) replaceFile(path, text)
+  else createFile(path, text, 0o644)
 }
 
 function throughFileBeside(path: string, write: (beside: string) => void): void {

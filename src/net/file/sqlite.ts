@@ -209,7 +209,7 @@ const SQLITE_NOTADB = 26
 const sqliteError = (errcode: number, message: string): Error => Object.assign(new Error(message), {errcode})
 
 /** What kind of trouble SQLite or the file system had; undefined for any other. */
-function troubleOf(error: unknown): 'locked' | 'corrupt' | 'not-writable' | undefined {
+export function troubleOf(error: unknown): 'locked' | 'corrupt' | 'not-writable' | undefined {
   const {errcode = 0, code} = error as {errcode?: number; code?: string}
   switch (errcode & 0xff) {
     case SQLITE_BUSY:
@@ -273,10 +273,14 @@ export async function openSharedDatabase<T>(
 ): Promise<T> {
   const {DatabaseSync} = await import('node:sqlite')
   const before = process.umask(0o077)
+  let database: DatabaseSync | undefined
   try {
     mkdirSync(dirname(file), {recursive: true, mode: 0o700})
-    return use(new DatabaseSync(file))
+    database = new DatabaseSync(file)
+    return use(database)
   } catch (error) {
+    if (database?.isOpen) database.close()
+    if (error instanceof Failure) throw error
     const {code, message} = error as NodeJS.ErrnoException
     // Root may write everywhere: what it cannot open is something else.
     if (code === 'EACCES' || (process.geteuid?.() !== 0 && troubleOf(error) === 'not-writable'))
@@ -306,6 +310,7 @@ export async function readSharedDatabase<T>(
     database = new DatabaseSync(url, {readOnly: true})
     return use(database)
   } catch (error) {
+    if (error instanceof Failure) throw error
     throw new Failure('runtime', `${file}: cannot ${purpose}: ${(error as Error).message}`)
   } finally {
     database?.close()

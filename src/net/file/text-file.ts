@@ -1,6 +1,16 @@
 // Reads and writes text files, and says in one line what is wrong with them.
-import {accessSync, constants, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync} from 'node:fs'
-import {dirname} from 'node:path'
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import {dirname, join} from 'node:path'
 import {Failure, usage} from '../../errors.ts'
 
 /** The text of a file; undefined if there is none, or can be none of that name. @throws Failure `privilege` or `runtime` if it cannot be read. */
@@ -62,12 +72,25 @@ export function refuseOpen(path: string, kept: Kept): void {
   const octal = (mode & 0o777).toString(8).padStart(4, '0')
   if (kept === 'private' && (mode & (OTHERS_READ | OTHERS_WRITE)) !== 0)
     throw usage(
-      `${path}: is a private key that every user may read (mode ${octal}): chmod 600 ${path}, and make a new one`,
+      `${path}: holds a secret that every user may read (mode ${octal}): chmod 600 ${path}, and make a new one`,
     )
   if ((mode & OTHERS_WRITE) !== 0) throw usage(`${path}: every user may write it (mode ${octal}): chmod o-w ${path}`)
   const folder = statSync(dirname(path)).mode
   if ((folder & OTHERS_WRITE) !== 0 && (folder & STICKY) === 0)
     throw usage(`${path}: every user may put another file in its place: chmod o-w ${dirname(path)}`)
+}
+
+/** Why a file or a socket cannot be used by this user; undefined where it can. A private key is one that others may not read. */
+export function whyUnusable(path: string, kept?: Kept): string | undefined {
+  try {
+    accessSync(path, constants.R_OK)
+    refuseOpen(path, kept)
+    return undefined
+  } catch (error) {
+    if (error instanceof Failure) return error.message
+    const {code = ''} = error as NodeJS.ErrnoException
+    return `${path}: ${{ENOENT: 'no such file here', EACCES: 'permission denied'}[code] ?? code}`
+  }
 }
 
 /** Writes where somebody asked for it, a pipe or a device too. @throws Failure `privilege` or `runtime` if that fails. */
@@ -108,6 +131,27 @@ export function removeFile(path: string): void {
     rmSync(path, {force: true})
   } catch (error) {
     throw fileFailure(path, 'written', error)
+  }
+}
+
+/** When a file, or its mode, last changed, ms since the epoch, and whether anybody may execute it. */
+export interface FileFacts {
+  readonly changedMs: number
+  readonly executable: boolean
+}
+
+/** Undefined if there is none. */
+export function fileFacts(path: string): FileFacts | undefined {
+  const facts = statSync(path, {throwIfNoEntry: false})
+  return facts && {changedMs: facts.ctimeMs, executable: facts.isFile() && (facts.mode & 0o111) !== 0}
+}
+
+/** Paths of what lies in a folder; none if it is none. */
+export function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name))
+  } catch {
+    return []
   }
 }
 

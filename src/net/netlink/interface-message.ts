@@ -27,6 +27,8 @@ export interface InterfaceMessage {
   /** Index of the bridge that it is a port of. */
   readonly bridge: number | undefined
   readonly isBridge: boolean
+  /** ip-link(8)'s (`veth`, `tun`, `vxlan`, ...); empty for a card's own. */
+  readonly kind: string
   /** The VLAN that it takes out of the device below it. */
   readonly vlan: number | undefined
   /** Index of the VRF that it is in. */
@@ -56,6 +58,7 @@ export function parseInterface(body: Buffer): InterfaceMessage {
     ethernet: body.readUInt16LE(2) === ARPHRD_ETHER,
     bridge: master('bridge'),
     isBridge: kind === 'bridge',
+    kind,
     vlan: vlan && whole(vlan, 0, 2).readUInt16LE(0),
     vrf: master('vrf'),
   }

@@ -16,16 +16,22 @@ import {
   whole,
 } from './netlink-message.ts'
 
-const RTM_NEWNEIGH = 28
+export const RTM_NEWNEIGH = 28
 const RTM_GETNEIGH = 30
 const NDA_DST = 1
 const NDA_LLADDR = 2
+const NDA_VLAN = 5
+const NDA_MASTER = 9
+export const AF_BRIDGE = 7
 /** ndmsg: family, pad, pad, ifindex (s32), state (u16), flags, type. */
 const NDMSG = 12
 
 export const NUD_INCOMPLETE = 1
 export const NUD_REACHABLE = 2
 export const NUD_FAILED = 0x20
+/** Of a forwarding table: set by hand, and the MAC of a port itself. */
+const NUD_NOARP = 0x40
+const NUD_PERMANENT = 0x80
 /** ndm_flags: a control plane (a routing daemon) wrote it, and it does not age. */
 const NTF_EXT_LEARNED = 0x10
 
@@ -65,6 +71,31 @@ export function parseNeighbour(body: Buffer): NeighbourFacts | undefined {
     mac: mac?.length === 6 ? macText(mac.readUInt16BE(0), mac.readUInt32BE(2)) : undefined,
     state: body.readUInt16LE(8),
     external: (body[10]! & NTF_EXT_LEARNED) !== 0,
+  }
+}
+
+/** Behind which port a bridge has learned a MAC. */
+export interface LearnedFacts {
+  readonly mac: Mac
+  readonly interfaceIndex: number
+  /** Undefined outside a VLAN-aware bridge. */
+  readonly vlan: number | undefined
+}
+
+/**
+ * Undefined for what nobody was heard for: an entry that was set by hand, the MAC of a port itself, a port's own table.
+ * @throws WireError
+ */
+export function parseLearned(body: Buffer): LearnedFacts | undefined {
+  whole(body, 0, NDMSG)
+  if (body[0] !== AF_BRIDGE || (body.readUInt16LE(8) & (NUD_NOARP | NUD_PERMANENT)) !== 0) return undefined
+  const found = attributeMap(body, NDMSG)
+  const mac = found.get(NDA_LLADDR)
+  if (mac?.length !== 6 || !found.has(NDA_MASTER)) return undefined
+  return {
+    mac: macText(mac.readUInt16BE(0), mac.readUInt32BE(2)),
+    interfaceIndex: body.readInt32LE(4),
+    vlan: found.get(NDA_VLAN)?.readUInt16LE(0),
   }
 }
 

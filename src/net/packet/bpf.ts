@@ -15,6 +15,8 @@ export interface Test {
 const LD = {1: 0x30, 2: 0x28, 4: 0x20} as const
 const AND = 0x54
 const JEQ = 0x15
+const JEQ_X = 0x1d
+const TAX = 0x07
 const RET = 0x06
 const WHOLE_FRAME = 0x40000
 
@@ -42,6 +44,28 @@ export function anyOf(clauses: readonly (readonly Test[])[]): Instruction[] {
 export const etherType = (value: number): Test => ({offset: 12, size: 2, value})
 /** IPv4 protocol number; holds for IPv4 frames only together with `etherType(0x0800)`. */
 export const ipProtocol = (value: number): Test => ({offset: 23, size: 1, value})
+
+/** Offsets in an untagged frame: of ARP's sender and target address (RFC 826). */
+const ARP_SENDER_IP = 28
+const ARP_TARGET_IP = 38
+/** Bytes kept of one, whatever pads it. */
+const ANNOUNCEMENT = 128
+
+/**
+ * Accepts what a station, or its hypervisor, announces it with: RARP (RFC 903), and ARP in which sender and target address
+ * are the same (RFC 5227 section 3). Of any other frame two instructions are run.
+ */
+export const ANNOUNCEMENTS: readonly Instruction[] = [
+  [LD[2], 0, 0, 12],
+  [JEQ, 5, 0, 0x8035],
+  [JEQ, 0, 5, 0x0806],
+  [LD[4], 0, 0, ARP_TARGET_IP],
+  [TAX, 0, 0, 0],
+  [LD[4], 0, 0, ARP_SENDER_IP],
+  [JEQ_X, 0, 1, 0],
+  [RET, 0, 0, ANNOUNCEMENT],
+  [RET, 0, 0, 0],
+]
 
 /** The first next-header byte; holds for IPv6 frames only together with `etherType(0x86dd)`. */
 export const nextHeader = (value: number): Test => ({offset: 20, size: 1, value})

@@ -1,7 +1,8 @@
 // AF_PACKET sockets (packet(7)): whole Ethernet frames in and out of one interface.
 import {Failure} from '../../errors.ts'
-import {addressOf, errorName, libc, realtimeNs} from '../libc.ts'
-import {encodeFilter, type Instruction} from './bpf.ts'
+import {errorName, libc, realtimeNs} from '../libc.ts'
+import type {Instruction} from './bpf.ts'
+import {filterProgram, SO_ATTACH_FILTER} from './filter-program.ts'
 import {controlMessages, type MessageBatch, messageBatch} from './message-batch.ts'
 import {needsNetRaw} from './privilege.ts'
 import {
@@ -23,7 +24,6 @@ import {
 } from './socket-constants.ts'
 
 const SO_RCVBUF = 8
-const SO_ATTACH_FILTER = 26
 const PACKET_TYPES = ['host', 'broadcast', 'multicast', 'other-host', 'outgoing'] as const
 
 /** To whom the kernel says a frame was addressed (packet(7), `sll_pkttype`). */
@@ -35,9 +35,12 @@ export interface ReceivedFrame {
   /** Kernel receive time, CLOCK_REALTIME in nanoseconds. */
   readonly timestampNs: bigint
   readonly packetType: PacketType
+  /** Of the interface that it came in at; absent where links are in memory. */
+  readonly interfaceIndex?: number
 }
 
 export interface PacketSocketOptions {
+  /** 0: every interface, those that come later too. */
   readonly interfaceIndex: number
   /** Frames this program does not accept are never queued. Default: everything. */
   readonly filter?: readonly Instruction[]
@@ -111,7 +114,7 @@ function batchOf(count: number, snapLength: number): MessageBatch {
 }
 
 function configure(fd: number, options: PacketSocketOptions): void {
-  if (options.filter) attachFilter(fd, options.filter)
+  if (options.filter) set(fd, SOL_SOCKET, SO_ATTACH_FILTER, filterProgram(options.filter))
   set(fd, SOL_SOCKET, SO_TIMESTAMPNS, int(1))
   set(fd, SOL_SOCKET, SO_RCVBUF, int(4 << 20))
   set(fd, SOL_PACKET, PACKET_AUXDATA, int(1))
@@ -135,14 +138,6 @@ function droppedSince(fd: number): number | undefined {
   return libc().getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, stats, int(stats.length)) === 0
     ? stats.readUInt32LE(4)
     : undefined
-}
-
-function attachFilter(fd: number, program: readonly Instruction[]): void {
-  const filter = encodeFilter(program)
-  const fprog = Buffer.alloc(16)
-  fprog.writeUInt16LE(program.length, 0)
-  fprog.writeBigUInt64LE(addressOf(filter), 8)
-  set(fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog)
 }
 
 function set(fd: number, level: number, name: number, value: Uint8Array): void {
@@ -190,8 +185,11 @@ function frameOf(batch: MessageBatch, i: number): ReceivedFrame {
       }
     }
   }
+  // `struct sockaddr_ll`: sll_ifindex, sll_pkttype.
   const packetType = name.length > 10 ? (PACKET_TYPES[name[10]!] ?? 'unknown') : 'unknown'
-  return {bytes: tag ? retag(data, tag) : Uint8Array.from(data), timestampNs: timestampNs || realtimeNs(), packetType}
+  const interfaceIndex = name.length > 10 ? name.readInt32LE(4) : 0
+  const bytes = tag ? retag(data, tag) : Uint8Array.from(data)
+  return {bytes, timestampNs: timestampNs || realtimeNs(), packetType, interfaceIndex}
 }
 
 /** Puts back the 802.1Q tag that the kernel moved into the ancillary data. */

@@ -16,6 +16,16 @@ export const CAP_NET_RAW = 13
 /** More than any kernel has; those that it has not are refused with EINVAL. */
 const CAP_END = 64
 
+/** Those above by their names, for units. */
+export const CAPABILITY_NAMES: Readonly<Record<number, string>> = {
+  [CAP_CHOWN]: 'CAP_CHOWN',
+  [CAP_DAC_OVERRIDE]: 'CAP_DAC_OVERRIDE',
+  [CAP_KILL]: 'CAP_KILL',
+  [CAP_NET_BIND_SERVICE]: 'CAP_NET_BIND_SERVICE',
+  [CAP_NET_ADMIN]: 'CAP_NET_ADMIN',
+  [CAP_NET_RAW]: 'CAP_NET_RAW',
+}
+
 const PR_CAPBSET_DROP = 24
 const PR_SET_NO_NEW_PRIVS = 38
 
@@ -40,7 +50,8 @@ const calls = () => {
 
 /**
  * Root keeps these capabilities alone, and nobody after it gets any back. For others, who have what they were given,
- * nothing changes. @throws Failure `privilege` if the kernel refuses.
+ * nothing changes; neither for a root that may not give any up (CAP_SETPCAP): whoever started it has done so.
+ * @throws Failure `privilege` if the kernel refuses.
  */
 export function keepCapabilities(kept: readonly number[]): void {
   const {prctl} = calls()
@@ -48,7 +59,7 @@ export function keepCapabilities(kept: readonly number[]): void {
   for (let capability = 0; capability < CAP_END; capability++) {
     if (kept.includes(capability) || prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) === 0) continue
     const error = errorName()
-    if (error === 'EINVAL') break
+    if (error === 'EINVAL' || error === 'EPERM') break
     throw new Failure('privilege', `cannot give up capability ${capability}: ${error}`)
   }
 }

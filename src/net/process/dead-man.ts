@@ -7,6 +7,8 @@ import {Failure} from '../../errors.ts'
 
 /** The guard as whoever sees to one switch sees it. */
 export interface DeadMan {
+  /** The process that acts; undefined where it does not run yet, or any more. */
+  readonly pid?: number | undefined
   /** Hands over what is to be done, and waits until the guard has it. */
   arm(order: unknown): Promise<void>
   /** All is well (or already put back): nothing is left to do. Safe to call at any time, any number of times. */
@@ -31,6 +33,7 @@ interface GuardLine {
 /** A guard process, as long as it lives. */
 interface Keeper {
   readonly alive: boolean
+  readonly pid: number | undefined
   send(line: GuardLine): void
   /** Resolves when it has the order; rejects if it ends before. */
   has(id: number): Promise<void>
@@ -49,6 +52,9 @@ export function startGuard(): Guard {
     deadMan(deadlineMs) {
       const id = ++lastId
       return {
+        get pid() {
+          return keeper.alive ? keeper.pid : undefined
+        },
         async arm(order) {
           if (!keeper.alive) {
             keeper = startKeeper()
@@ -101,6 +107,7 @@ function startKeeper(): Keeper {
     get alive() {
       return alive
     },
+    pid: child.pid,
     send: (line) => void child.stdin.write(`${JSON.stringify(line)}\n`),
     async has(id) {
       const {promise, resolve, reject} = Promise.withResolvers<void>()

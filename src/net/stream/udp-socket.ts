@@ -3,7 +3,8 @@
 import {type Ipv4, ipv4Text, writeIpv4} from '../../wire/address.ts'
 import {type Ipv6, ipv6Bytes, ipv6Text, isMulticastIpv6, isVersion6} from '../../wire/ipv6-address.ts'
 import {addressOf, errorName, libc} from '../libc.ts'
-import {encodeFilter, type Instruction} from '../packet/bpf.ts'
+import type {Instruction} from '../packet/bpf.ts'
+import {filterProgram, SO_ATTACH_FILTER} from '../packet/filter-program.ts'
 import {controlMessages, type MessageBatch, messageBatch} from '../packet/message-batch.ts'
 import {IOVEC, MMSGHDR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET} from '../packet/socket-constants.ts'
 
@@ -11,7 +12,6 @@ const AF_INET = 2
 const AF_INET6 = 10
 const SOCK_DGRAM = 2
 const SO_RCVBUF = 8
-const SO_ATTACH_FILTER = 26
 const SO_RCVBUFFORCE = 33
 const IPPROTO_IP = 0
 const IP_PKTINFO = 8
@@ -101,12 +101,7 @@ function configure(fd: number, family: number, filter: readonly Instruction[]): 
 }
 
 function attach(fd: number, filter: readonly Instruction[]): void {
-  const program = encodeFilter(filter)
-  // `struct sock_fprog`.
-  const fprog = Buffer.alloc(16)
-  fprog.writeUInt16LE(filter.length, 0)
-  fprog.writeBigUInt64LE(addressOf(program), 8)
-  set(fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog)
+  set(fd, SOL_SOCKET, SO_ATTACH_FILTER, filterProgram(filter))
 }
 
 function set(fd: number, level: number, name: number, value: Uint8Array): void {

@@ -1,6 +1,6 @@
-// One request over a unix stream socket, answered until the other end closes it.
+// One request over a unix stream socket, answered until the other end closes it, or by a line.
 import {Failure} from '../../errors.ts'
-import {connectUnix} from './unix-socket.ts'
+import {connectUnix, onLines} from './unix-socket.ts'
 
 /** Bytes of an answer; the configuration of a server with ten thousand reservations is a tenth of that. */
 const ANSWER_LIMIT = 32 << 20
@@ -27,6 +27,23 @@ export async function askUnixSocket(path: string, request: string, what: string,
   )
   socket.on('close', () => reject(new Failure('silent', `${path}: ${what} went away`)))
   socket.write(request)
+  try {
+    return await promise
+  } finally {
+    clearTimeout(late)
+    socket.destroy()
+  }
+}
+
+/** Sends a line and resolves to the line that comes back. @throws Failure as {@link connectUnix}, `silent` if none comes. */
+export async function askLine(path: string, line: string, what: string, timeoutMs: number): Promise<string> {
+  const socket = await connectUnix(path, what)
+  const {promise, resolve, reject} = Promise.withResolvers<string>()
+  const late = setTimeout(() => reject(new Failure('silent', `${path}: ${what} does not answer`)), timeoutMs)
+  onLines(socket, (answer) => resolve(answer.toString()), ANSWER_LIMIT)
+  socket.on('error', () => {})
+  socket.on('close', () => reject(new Failure('silent', `${path}: ${what} went away`)))
+  socket.write(`${line}\n`)
   try {
     return await promise
   } finally {

@@ -1,8 +1,9 @@
 // The door to unix stream sockets: to connect to one, to listen on one, and to cut into lines what comes by it.
 import type {EventEmitter} from 'node:events'
-import {chmodSync, lstatSync, mkdirSync, rmSync} from 'node:fs'
+import {chmodSync, chownSync, lstatSync, mkdirSync, rmSync} from 'node:fs'
 import {createConnection, createServer, type Server, type Socket} from 'node:net'
 import {dirname} from 'node:path'
+import type {Readable} from 'node:stream'
 import {Failure} from '../../errors.ts'
 
 export type UnixSocket = Socket
@@ -55,29 +56,32 @@ const isForbidden = (code: string | undefined): boolean => code === 'EACCES' || 
 
 /**
  * Calls `take` for every line that comes, without its end; it shares memory with nothing that changes. Where one gets
- * longer than `limit` bytes, `onTooLong` is called, and nothing after it is taken.
+ * longer than `limit` bytes, `onTooLong` is called, and nothing after it is taken. Returns what tells how many bytes of a
+ * line have come whose end has not.
  * (Not by readline: its interface throws the socket's errors a second time, and knows no limit.)
  */
 export function onLines(
-  socket: UnixSocket,
+  socket: Readable,
   take: (line: Buffer) => void,
   limit = Number.POSITIVE_INFINITY,
   onTooLong: () => void = () => void socket.destroy(),
-): void {
+): () => number {
   let pending: Buffer = Buffer.alloc(0)
   let tooLong = false
   socket.on('data', (chunk: Buffer) => {
     if (tooLong) return
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
-    for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
+    for (let end = pending.indexOf(10); end >= 0 && end <= limit; end = pending.indexOf(10)) {
       const line = pending.subarray(0, end)
       pending = pending.subarray(end + 1)
       if (!socket.destroyed) take(line)
     }
     if (pending.length <= limit) return
     tooLong = true
+    pending = Buffer.alloc(0)
     onTooLong()
   })
+  return () => pending.length
 }
 
 export interface UnixServer {
@@ -92,20 +96,24 @@ export interface UnixListenOptions {
   readonly remedy: string
   /** Further connections are closed at once. */
   readonly connectionLimit?: number
+  /** Who has said all that it has to say is answered still; the connection is then ours to end. */
+  readonly halfOpen?: boolean
+  /** Its members may open it too (mode 0660); a gid. */
+  readonly group?: number | undefined
 }
 
 /**
- * Listens on a socket that its owner alone may open (mode 0600), in place of one that a dead process left. `open` gets
+ * Listens on a socket that its owner alone, or a group, may open (mode 0600 or 0660), in place of one that a dead process left. `open` gets
  * every connection; its errors close it.
  * @throws `taken`; Failure `usage` if something else is at `path`, `privilege` where the place is not ours, else `runtime`.
  */
 export async function listenUnix(
   path: string,
-  {taken, remedy, connectionLimit}: UnixListenOptions,
+  {taken, remedy, connectionLimit, halfOpen = false, group}: UnixListenOptions,
   open: (socket: UnixSocket) => void,
 ): Promise<UnixServer> {
   const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
+  const server = createServer({allowHalfOpen: halfOpen}, (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
@@ -115,6 +123,7 @@ export async function listenUnix(
   try {
     await makeRoom(path, taken)
     await bindPrivately(server, path)
+    if (group !== undefined) admit(path, group)
   } catch (error) {
     if (error instanceof Failure) throw error
     const {code} = error as NodeJS.ErrnoException
@@ -139,14 +148,23 @@ async function makeRoom(path: string, taken: Failure): Promise<void> {
   rmSync(path, {force: true})
 }
 
+/** The kernel takes at most net.core.somaxconn that wait to be taken. */
+const BACKLOG = 4096
+
 async function bindPrivately(server: Server, path: string): Promise<void> {
   // Between bind and chmod nobody else may open it either.
   const before = process.umask(0o177)
   try {
-    server.listen(path)
+    server.listen({path, backlog: BACKLOG})
     await once(server, 'listening')
   } finally {
     process.umask(before)
   }
   chmodSync(path, 0o600)
+}
+
+/** The group first: nobody else's may open it in between. */
+function admit(path: string, group: number): void {
+  chownSync(path, -1, group)
+  chmodSync(path, 0o660)
 }

@@ -7,6 +7,8 @@ import {connectUnix, onLines} from '../stream/unix-socket.ts'
 export interface Qmp {
   /** @throws Failure `refused` with QEMU's words, `silent` if it says nothing, `runtime` if that is none of QMP's. */
   ask<T>(execute: string, shape: Shape<T>, parameters?: object): Promise<T>
+  /** Resolves to why, when QEMU has gone or we have closed. */
+  readonly gone: Promise<string>
   close(): void
 }
 
@@ -21,14 +23,19 @@ const SAID = record({
 const isSaid = (value: unknown): value is Said => SAID(value) === undefined
 type Said = NonNullable<(typeof SAID)['type']>
 
-/** Connects, and resolves when commands are taken. @throws Failure as {@link connectUnix} does, and as `ask`. */
-export async function openQmp(path: string): Promise<Qmp> {
+/**
+ * Connects, and resolves when commands are taken. `onLine` gets all that QEMU says from then on, events too. @throws Failure as {@link connectUnix} does,
+ * and as `ask`.
+ */
+export async function openQmp(path: string, onLine: (line: string) => void = () => {}): Promise<Qmp> {
   const socket = await connectUnix(path, 'QEMU', 'does the VM run on this host, with a QMP socket there?')
   let waiting: {fits(said: Said): boolean; resolve(said: Said): void; reject(error: Failure): void} | undefined
   let broken: Failure | undefined
+  const {promise: gone, resolve: end} = Promise.withResolvers<string>()
   const fail = (why: Failure): void => {
     broken ??= why
     waiting?.reject(broken)
+    end(broken.message)
     socket.destroy()
   }
   socket.on('error', () => fail(new Failure('silent', `${path}: QEMU went away`)))
@@ -38,8 +45,9 @@ export async function openQmp(path: string): Promise<Qmp> {
     socket,
     (line) => {
       const said = parsed(line)
-      if (!isSaid(said)) notQmp()
-      else if (waiting?.fits(said)) waiting.resolve(said)
+      if (!isSaid(said)) return notQmp()
+      if (waiting?.fits(said)) waiting.resolve(said)
+      onLine(line.toString())
     },
     LINE_LIMIT,
     notQmp,
@@ -71,7 +79,7 @@ export async function openQmp(path: string): Promise<Qmp> {
     socket.destroy()
     throw error
   }
-  return {ask, close: () => void socket.destroy()}
+  return {ask, gone, close: () => void socket.destroy()}
 }
 
 function parsed(line: Buffer): unknown {

@@ -1,6 +1,7 @@
 // What a journal of switches takes and tells. Every switch of this host goes through one, whoever asked for it.
+import type {Json, Verdict} from '../../strategies/strategy.ts'
 import type {Mac} from '../../wire/address.ts'
-import type {Prepared, SwitchDocument} from '../switch/run-switch.ts'
+import type {Prepared, SwitchDocument} from '../switch/switch-document.ts'
 
 /** Who wanted it, and how it was put. */
 export interface RunOrder {
@@ -8,6 +9,8 @@ export interface RunOrder {
   readonly by: 'switch' | 'undo' | 'resume' | 'arrival' | 'event' | 'socket' | 'note'
   /** In its own words: the command line, the line on the socket, what was seen of an arrival. */
   readonly asked: string
+  /** What whoever resumes it has to know beside VM and target: the options, as the command took them. */
+  readonly options?: Json | undefined
 }
 
 /**
@@ -16,20 +19,43 @@ export interface RunOrder {
  * back. `ended`: nothing is left to do.
  */
 export type Mark =
-  | {readonly n: number; readonly state: 'executing'; readonly plan: unknown}
-  | {readonly n: number; readonly state: 'verified' | 'guarding' | 'rolling-back'}
-  | {readonly n: number; readonly state: 'ended'; readonly document: SwitchDocument}
+  | {
+      readonly n: number
+      readonly state: 'executing'
+      readonly plan: unknown
+      /** The pid of the guard that puts it back if this process dies. */
+      readonly guard?: number | undefined
+    }
+  | {readonly n: number; readonly state: 'verified'; readonly verdict?: Verdict | undefined}
+  | {readonly n: number; readonly state: 'guarding' | 'rolling-back'}
+  | {
+      readonly n: number
+      readonly state: 'ended'
+      readonly document: SwitchDocument
+      /** Who ended it, where that is not the process that made it: its guard, or one that came later. */
+      readonly by?: 'guard' | 'later' | undefined
+    }
+
+export type SwitchState = 'planned' | Mark['state']
+
+/** A switch, by the run that it is of and its number there, from 1. */
+export interface SwitchName {
+  readonly run: string
+  readonly n: number
+}
 
 export interface JournalRun {
   /** Sorts by time, and is short enough to be typed. */
   readonly id: string
+  /** Where it is written, for the guard, which writes there too; undefined: nowhere that another process could. */
+  readonly file?: string | undefined
   /**
    * Writes switches down before anything is done for them; on disk when it returns. The number of each within the run.
    * @throws Failure `runtime` if it cannot: then nothing is begun.
    */
   plan(switches: readonly Prepared[]): readonly number[]
-  /** How far some have come, in one transaction; on disk when it returns. @throws Failure `runtime` if it cannot. */
-  mark(marks: readonly Mark[]): void
+  /** How far some have come, in one transaction; on disk when it returns, or resolves. @throws Failure `runtime` if it cannot. */
+  mark(marks: readonly Mark[]): void | Promise<void>
 }
 
 /** Where a VM was last proved to be served. */

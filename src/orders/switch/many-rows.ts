@@ -1,8 +1,8 @@
 // What is known of each of many VMs, as a row, and what the process says of all.
 import {EXIT} from '../../errors.ts'
 import type {SwitchEnd} from '../../strategies/carry-out.ts'
-import {type DocumentError, errorRow, type Prepared, type SwitchDocument} from './run-switch.ts'
 import type {Excluded} from './select-vms.ts'
+import {type DocumentError, errorRow, type Prepared, type SwitchDocument} from './switch-document.ts'
 
 /**
  * `refused`: it cannot be switched, by what was known before anything was sent. `left-alone`: it is at another site.
@@ -53,6 +53,10 @@ export interface SwitchManyDocument {
   /** That of the process: the worst of all, see {@link WORST}. */
   readonly exitCode: number
 }
+
+/** The names of those that were begun: something came of each. */
+export const begunOf = ({rows}: SwitchManyDocument): ReadonlySet<string> =>
+  new Set(rows.filter(({beganMs}) => beganMs !== null).map(({vm}) => vm.name))
 
 /** Exit codes, the worse ones first. A signal that left VMs unswitched comes after what is not known, before all others. */
 const WORST: readonly number[] = [

@@ -18,7 +18,7 @@ import {
   type SwitchManyDocument,
   worstOf,
 } from './many-rows.ts'
-import {type Prepared, prepareSwitch, type SwitchDocument} from './run-switch.ts'
+import {type Journaled, type Prepared, prepareSwitch, type SwitchDocument} from './run-switch.ts'
 import {type Excluded, type Selection, selectVms} from './select-vms.ts'
 
 export interface ManyOrder extends Selection, StrategyOptions {
@@ -62,6 +62,8 @@ export async function preflightMany(
   return {to: order.to, prepared: tried.filter((each) => each !== undefined), excluded: [...excluded, ...refused]}
 }
 
+type Planned = Required<Pick<Journaled, 'run' | 'n'>>
+
 /** One VM is decided, `done` of `total` are. */
 export interface Progress {
   readonly row: ManyRow
@@ -72,10 +74,10 @@ export interface Progress {
 }
 
 export interface ManyParts extends ManyPace {
-  /** Switches one, as `performSwitch` does; `n` is its number in the journal. */
-  perform(prepared: Prepared, n: number | undefined): Promise<SwitchDocument>
+  /** Switches one, as `performSwitch` does; `journal`: where it is written down already. */
+  perform(prepared: Prepared, journal: Planned | undefined): Promise<SwitchDocument>
   /** All are written down there before the first is begun. */
-  readonly journal?: Pick<JournalRun, 'id' | 'plan'> | undefined
+  readonly journal?: JournalRun | undefined
   /** The exit code that goes with the signal that stopped it; undefined if none did. */
   stopped?(): number | undefined
   onProgress?(progress: Progress): void
@@ -87,10 +89,12 @@ export async function performMany(
   world: World,
   parts: ManyParts,
 ): Promise<SwitchManyDocument> {
-  const {journal, perform, onProgress, stopped} = parts
+  const {perform, onProgress, stopped} = parts
+  // A run of nothing is none.
+  const run = prepared.length > 0 ? parts.journal : undefined
   const startedNs = world.monotonic()
   const elapsedMs = (): number => Number(world.monotonic() - startedNs) / 1e6
-  const numbers = journal?.plan(prepared)
+  const numbers = run?.plan(prepared)
   const rows: (ManyRow | undefined)[] = prepared.map(() => undefined)
   let done = 0
   await carryOutMany(
@@ -98,7 +102,7 @@ export async function performMany(
     async (i) => {
       const beganMs = elapsedMs()
       const times = () => ({beganMs, durationMs: elapsedMs() - beganMs})
-      const row = await perform(prepared[i]!, numbers?.[i]).then(
+      const row = await perform(prepared[i]!, run && {run, n: numbers![i]!}).then(
         (document) => rowOf(document, times()),
         (error: unknown) => failedRow(prepared[i]!, error, times()),
       )
@@ -113,7 +117,7 @@ export async function performMany(
   const all = [...excluded.map(excludedRow), ...rows.map((row, i) => row ?? notBegunRow(prepared[i]!))]
   const left = rows.some((row) => row === undefined)
   return {
-    ...{schema: 'gwswitch.switch-many/1', dryRun: false, to, run: journal?.id ?? null},
+    ...{schema: 'gwswitch.switch-many/1', dryRun: false, to, run: run?.id ?? null},
     ...{rows: all, durationMs: elapsedMs(), exitCode: worstOf(all, left ? (stopped?.() ?? 0) : 0)},
   }
 }

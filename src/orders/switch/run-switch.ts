@@ -1,21 +1,26 @@
 // From "this VM to that site" to the document gwswitch.switch/1.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import {resolveSwitchover, type Switchover, switchoverFrom} from '../../domain/inventory/switchover.ts'
-import {EXIT, Failure, type FailureKind} from '../../errors.ts'
+import {Failure} from '../../errors.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {World} from '../../net/world.ts'
 import {redirectOf, redirectText} from '../../probe/redirects.ts'
-import {
-  carryOut,
-  exitOf,
-  type StepName,
-  type SwitchEnd,
-  type SwitchOutcome,
-  type SwitchStep,
-} from '../../strategies/carry-out.ts'
+import {carryOut, exitOf, type StepName, type SwitchOutcome} from '../../strategies/carry-out.ts'
 import {chooseStrategies, type Registered} from '../../strategies/registry.ts'
 import {destinationsOf} from '../../strategies/scene.ts'
-import type {OptionName, Strategy, StrategyOptions, Verdict} from '../../strategies/strategy.ts'
+import type {Json, OptionName, StrategyOptions} from '../../strategies/strategy.ts'
+import type {JournalRun, Mark} from '../journal/journal.ts'
+import {
+  type Ended,
+  errorRow,
+  type Prepared,
+  plannedOf,
+  rowOf,
+  type SwitchDocument,
+  switchDocument,
+} from './switch-document.ts'
+
+export {type Prepared, plannedSwitch, type SwitchDocument} from './switch-document.ts'
 
 export interface SwitchOrder extends StrategyOptions {
   readonly vm: string
@@ -25,56 +30,13 @@ export interface SwitchOrder extends StrategyOptions {
   readonly strategies: readonly string[]
 }
 
-/** What is about to be done. */
-export interface Prepared {
-  readonly switchover: Switchover
-  readonly strategy: Strategy
-  readonly plan: unknown
-  /** The plan in words. */
-  readonly describe: readonly string[]
-  /** Strategies that came first and cannot make this switchover, with their reasons. */
-  readonly passedOver: readonly {readonly strategy: string; readonly reason: string}[]
+/** What a journal keeps of an order beside VM and target, which each switch has. */
+export function keptOptions({vm: _vm, to: _to, ...options}: SwitchOrder): Json {
+  return asJson(options)
 }
 
-type GatewayRow = Pick<Switchover['to'], 'name' | 'site' | 'ip' | 'mac'>
-
-export interface SwitchDocument {
-  readonly schema: 'gwswitch.switch/1'
-  readonly dryRun: boolean
-  readonly vm: {readonly name: string; readonly ip: string; readonly mac: string; readonly segment: string}
-  /** The gateway that the switch is away from, by the inventory. */
-  readonly from: GatewayRow
-  readonly to: GatewayRow
-  /** The gateway that the VM was seen to use before; null: not seen, or not looked. */
-  readonly before: GatewayRow | null
-  /** The gateway that the VM uses now, as last seen; null: unknown. */
-  readonly uses: GatewayRow | null
-  readonly strategy: string
-  readonly passedOver: Prepared['passedOver']
-  readonly plan: unknown
-  readonly describe: readonly string[]
-  readonly steps: readonly SwitchStep[]
-  /** How it ended; null for a dry run. */
-  readonly end: SwitchEnd | null
-  /** What the network said; null where it was not asked. */
-  readonly code: Verdict['code'] | null
-  readonly verified: boolean | null
-  readonly evidence: readonly string[]
-  readonly rolledBack: boolean
-  readonly rollback: Verdict | null
-  /** What went wrong, and in the rollback after it. */
-  readonly error: DocumentError | null
-  readonly rollbackError: DocumentError | null
-  /** That of the process. */
-  readonly exitCode: number
-}
-
-export interface DocumentError {
-  readonly kind: FailureKind
-  /** The exit code of its kind; that of the process tells also what became of the VM. */
-  readonly exit: number
-  readonly message: string
-}
+/** As JSON says it: what is undefined is not there. */
+export const asJson = (value: object): Json => JSON.parse(JSON.stringify(value)) as Json
 
 const OPTION_FLAGS: Readonly<Record<OptionName, string>> = {
   guardMs: '--guard',
@@ -171,43 +133,23 @@ function notes(switchover: Switchover, {verifyTo}: SwitchOrder): string[] {
   ]
 }
 
-const row = ({name, site, ip, mac}: GatewayRow): GatewayRow => ({name, site, ip, mac})
-const rowOf = (gateway: GatewayRow | null | undefined): GatewayRow | null => (gateway ? row(gateway) : null)
-
-export function errorRow(error: Error | undefined): DocumentError | null {
-  if (error === undefined) return null
-  const kind = error instanceof Failure ? error.kind : 'runtime'
-  return {kind, exit: EXIT[kind], message: error.message.replaceAll(/\s*\n\s*/g, ' ')}
-}
-
-/** The document of a dry run. */
-export const plannedSwitch = (prepared: Prepared): SwitchDocument =>
-  document(prepared, {
-    ...{dryRun: true, before: null, uses: null, steps: [], end: null, code: null, verified: null, evidence: []},
-    ...{rolledBack: false, rollback: null, error: null, rollbackError: null, exitCode: 0},
-  })
-
-type Ended = Omit<SwitchDocument, 'schema' | 'vm' | 'from' | 'to' | 'strategy' | 'passedOver' | 'describe' | 'plan'> & {
-  readonly plan?: unknown
-}
-
-function document(prepared: Prepared, ended: Ended): SwitchDocument {
-  const {switchover, strategy, plan, describe, passedOver} = prepared
-  const {vm, segment, from, to} = switchover
-  return {
-    schema: 'gwswitch.switch/1',
-    vm: {name: vm.name, ip: vm.ip, mac: vm.mac, segment: segment.name},
-    ...{from: row(from), to: row(to), strategy: strategy.name, passedOver, plan, describe},
-    ...ended,
-  }
-}
-
 /** What the guard is handed. */
 export interface GuardOrder {
   readonly strategy: string
   readonly plan: unknown
   readonly vm: string
   readonly audit: string | undefined
+  /** Where it writes what it did, if it is written down at all. */
+  readonly journal?: {readonly file: string; readonly run: string; readonly n: number} | undefined
+}
+
+/** Where a switch is written down. */
+export interface Journaled {
+  readonly run: JournalRun
+  /** Its number in the run, if it was planned already. */
+  readonly n?: number | undefined
+  /** Told of what could not be written when it was too late to leave the switch alone. */
+  onTrouble(error: Error): void
 }
 
 /** What `performSwitch` needs beside the plan. */
@@ -220,6 +162,10 @@ export interface PerformOptions {
   readonly acceptUnverified?: boolean | undefined
   /** File in which the guard writes down what it did. */
   readonly audit?: string | undefined
+  /** It has just arrived, and its new gateway was asked a moment ago: see `CarryOutOptions`. */
+  readonly atOnce?: boolean | undefined
+  /** Where it is written down, before the look; undefined: nowhere. */
+  readonly journal?: Journaled | undefined
   /** Hold it on its new gateway once verified, for as long as the plan says. */
   readonly hold?: boolean | undefined
   readonly onStep?: ((step: StepName) => void) | undefined
@@ -228,20 +174,56 @@ export interface PerformOptions {
 
 /**
  * Carries the plan out, verifies it and takes it back if the network does not agree. Whatever happens after the look began
- * is in the document.
+ * is in the document. @throws Failure `runtime` if it cannot be written down: nothing is begun then.
  */
 export async function performSwitch(
-  {strategy, plan: planned, switchover, ...prepared}: Prepared,
+  prepared: Prepared,
   world: World,
   options: PerformOptions,
 ): Promise<SwitchDocument> {
-  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit} = options
+  const {strategy, plan: planned, switchover} = prepared
+  const {deadMan, acceptUnverified, onStep, onEvent, signal, hold, audit, atOnce} = options
+  const journal = options.journal && marking(options.journal, prepared)
   const outcome = await carryOut(strategy, planned, world, {
-    ...{signal, acceptUnverified, onStep, onEvent, hold},
-    arm: (plan) => deadMan.arm({strategy: strategy.name, plan, vm: switchover.vm.name, audit} satisfies GuardOrder),
+    ...{signal, acceptUnverified, onEvent, hold, atOnce},
+    async arm(plan, urgent) {
+      const order = {strategy: strategy.name, plan, vm: switchover.vm.name, audit}
+      const kept = deadMan.arm({...order, ...(journal && {journal: journal.place})} satisfies GuardOrder)
+      // In the pipe of a guard that runs it outlives us; that it is taken out there is waited for the next time.
+      if (urgent && deadMan.pid !== undefined) kept.catch(() => {})
+      else await kept
+      await journal?.begun(plan, deadMan.pid)
+    },
     disarm: () => deadMan.disarm(),
+    onVerified: (verdict) => void journal?.mark({state: 'verified', verdict}),
+    onStep(step) {
+      if (step === 'hold') void journal?.mark({state: 'guarding'})
+      if (step === 'rollback') void journal?.mark({state: 'rolling-back'})
+      onStep?.(step)
+    },
   })
-  return document({strategy, plan: planned, switchover, ...prepared}, endOf(outcome, options.stopped?.()))
+  const ended = switchDocument(plannedOf(prepared), endOf(outcome, options.stopped?.()))
+  await journal?.mark({state: 'ended', document: ended})
+  return ended
+}
+
+type MarkOf<M> = M extends unknown ? Omit<M, 'n'> : never
+
+/** How far it has come, in the journal. Once the VM was told, nothing there keeps a switch from its proof. */
+function marking({run, onTrouble, ...planned}: Journaled, prepared: Prepared) {
+  const n = planned.n ?? run.plan([prepared])[0]!
+  return {
+    place: run.file === undefined ? undefined : {file: run.file, run: run.id, n},
+    begun: async (plan: unknown, guard: number | undefined): Promise<void> =>
+      run.mark([{n, state: 'executing', plan, guard}]),
+    async mark(mark: MarkOf<Exclude<Mark, {state: 'executing'}>>): Promise<void> {
+      try {
+        await run.mark([{n, ...mark}])
+      } catch (error) {
+        onTrouble(error as Error)
+      }
+    },
+  }
 }
 
 function endOf(outcome: SwitchOutcome, stopped: number | undefined): Ended {

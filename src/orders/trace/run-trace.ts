@@ -1,7 +1,14 @@
 // From the command line to evidence and verdict, for one destination.
 import {lookup} from 'node:dns/promises'
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {allGateways, findSegment, type Gateway, neededSite, segmentOfIp} from '../../domain/inventory/site.ts'
+import {
+  addressesOf,
+  allGateways,
+  findSegment,
+  type Gateway,
+  neededSite,
+  segmentOfIp,
+} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
 import {NOTHING_KNOWN, type ProbeProtocol, type TraceEvidence} from '../../domain/trace/evidence.ts'
 import {knownSites} from '../../domain/trace/known-sites.ts'
@@ -147,7 +154,7 @@ function placeOf(
   if (!inventory || source === undefined) {
     return {host: {name: null, site: told}, known: NOTHING_KNOWN, gateways: [], alternatives: []}
   }
-  const vm = inventory.vms.find(({ip, ip6}) => ip === source || ip6?.includes(source))
+  const vm = inventory.vms.find((each) => addressesOf(each).includes(source))
   const segment =
     (vm && findSegment(inventory, vm.segment)) ??
     segmentOfIp(inventory, source) ??

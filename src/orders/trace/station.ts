@@ -1,6 +1,6 @@
 // Whose packets a trace is about, and where it sees them: this host's own at an interface, or a VM's at its port.
 import type {Inventory} from '../../domain/inventory/inventory.ts'
-import {findVm, neededSite, type Segment, segmentOfIp, type Vm} from '../../domain/inventory/site.ts'
+import {addressesOf, findVm, neededSite, type Segment, segmentOfIp, type Vm} from '../../domain/inventory/site.ts'
 import {hint} from '../../domain/suggest.ts'
 import {type KnownSites, NOTHING_KNOWN} from '../../domain/trace/evidence.ts'
 import {knownSites} from '../../domain/trace/known-sites.ts'
@@ -64,7 +64,7 @@ export async function resolveStation(
     return vmAtItsPort(order, vmOfMac(mac, inventory), inventory, vantage)
   }
   const ip = facts.addresses[0]?.ip
-  const vm = inventory?.vms.find((each) => each.ip === ip || each.mac === facts.mac)
+  const vm = inventory?.vms.find((each) => each.mac === facts.mac || addressesOf(each).some((its) => its === ip))
   const onLink = facts.addresses.map((address) => prefixOf(address.ip, address.prefixLength))
   return {
     ...about({vm, mac: facts.mac, ip}, order.site, inventory),

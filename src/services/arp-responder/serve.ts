@@ -6,6 +6,7 @@ import type {InterfaceFacts} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {isGroupMac, type Mac, readMac, ZERO_MAC} from '../../wire/address.ts'
 import {isLinkLocal, isMulticastIpv6, isVersion6, readIp} from '../../wire/ipv6-address.ts'
+import {makeBell} from '../bell.ts'
 import type {LocalGateway} from './answers.ts'
 import {isMeant, portChanges, readyPorts} from './ports.ts'
 import {type HeldVm, type ResponderCounters, responderFilter, startResponder} from './responder.ts'
@@ -168,19 +169,6 @@ export async function serveArp(request: ServeArpRequest, stage: ServeArpStage): 
 /** What was asked for, and none of these is. */
 export const awaitedOf = ({interfaceNames}: ServeArpRequest, ports: readonly string[]): string[] =>
   interfaceNames.filter((pattern) => !ports.some((name) => isMeant(pattern, name)))
-
-/** Something to wait at, that others may ring. */
-function makeBell(world: World) {
-  let ringing = new AbortController()
-  return {
-    ring: (): void => ringing.abort(new Error('rung')),
-    /** Until it was rung since the last time, `ms` have passed, or the signal is aborted. */
-    async rings(ms: number, signal: AbortSignal): Promise<void> {
-      await world.sleep(ms, AbortSignal.any([signal, ringing.signal])).catch(() => {})
-      ringing = new AbortController()
-    },
-  }
-}
 
 /** The kernel begins with 1. */
 const NO_INDEX = 0

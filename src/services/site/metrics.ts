@@ -1,20 +1,36 @@
-// What a site's controller counts, for Prometheus.
-import {counted, gauge, prometheusText} from '../../domain/prometheus.ts'
+// What the service of a site counts, for Prometheus.
+import {counted, gauge, type Metric, prometheusText} from '../../domain/prometheus.ts'
+import type {FuseState} from './dispatcher.ts'
 import type {NoteCounts} from './notes.ts'
+import type {MovementCount} from './orders.ts'
+import type {GatewayState} from './standby.ts'
+
+/** Of the parts beside beacons and notes. */
+export interface ServiceFigures {
+  readonly movements: readonly MovementCount[]
+  readonly fuse: FuseState
+  readonly gateways: readonly GatewayState[]
+  readonly plans: number
+  readonly waiting: number
+  readonly running: number
+}
 
 export interface SiteFigures {
   readonly site: string
-  readonly segment: string
+  /** Of beacons and notes. */
+  readonly segment: string | undefined
   readonly beacons: number
   readonly notes: NoteCounts
   readonly switches: Readonly<Record<string, number>>
+  readonly service: ServiceFigures | undefined
 }
 
 /** In the text format of its exposition. */
-export function siteMetrics({site, segment, beacons, notes, switches}: SiteFigures): string {
+export function siteMetrics({site, segment, beacons, notes, switches, service}: SiteFigures): string {
   const notActedOn = Object.values(notes.refused).reduce((sum, count) => sum + count, 0)
+  const labels = {site, ...(segment !== undefined && {segment})}
   return prometheusText([
-    gauge('gwswitch_site_info', 'The site and the segment that this controller serves.', 1, {site, segment}),
+    gauge('gwswitch_site_info', 'The site, and the segment of its beacons, that this controller serves.', 1, labels),
     {
       ...{name: 'gwswitch_site_beacons_total', help: 'Beacons that were sent.', type: 'counter'},
       samples: [{value: beacons}],
@@ -29,6 +45,26 @@ export function siteMetrics({site, segment, beacons, notes, switches}: SiteFigur
       'reason',
       notes.silent,
     ),
-    counted('gwswitch_site_switches_total', 'Switches that notes led to, by their outcome.', 'outcome', switches),
+    counted('gwswitch_site_switches_total', 'Switches, by their outcome.', 'outcome', switches),
+    ...(service ? serviceMetrics(service) : []),
   ])
 }
+
+const serviceMetrics = ({movements, fuse, gateways, plans, waiting, running}: ServiceFigures): Metric[] => [
+  {
+    ...{name: 'gwswitch_site_movements_total', help: 'News of VMs, by who told it and what was made of it.'},
+    type: 'counter',
+    samples: movements.map(({source, kind, said, count}) => ({labels: {source, kind, said}, value: count})),
+  },
+  gauge('gwswitch_site_fuse_blown', 'Whether switching has stopped because switches failed.', Number(fuse.blown)),
+  {
+    ...{name: 'gwswitch_site_gateway_serves', help: 'Whether a gateway of the site served when it was last asked.'},
+    type: 'gauge',
+    samples: gateways
+      .filter(({state}) => state !== 'unknown')
+      .map(({segment, gateway, state}) => ({labels: {segment, gateway}, value: Number(state === 'serves')})),
+  },
+  gauge('gwswitch_site_plans_ready', 'Plans of VMs that are laid ready.', plans),
+  gauge('gwswitch_site_switches_waiting', 'Switches that wait for their turn.', waiting),
+  gauge('gwswitch_site_switches_running', 'Switches that are under way.', running),
+]

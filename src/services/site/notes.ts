@@ -4,18 +4,22 @@ import {admissions} from '../../domain/agent/admission.ts'
 import {DEFAULT_WINDOWS} from '../../domain/agent/config.ts'
 import {judgeNote, type NoteRefusal} from '../../domain/agent/notes.ts'
 import {type TokenBucket, tokenBucket} from '../../domain/agent/token-bucket.ts'
-import type {Gateway, Vm} from '../../domain/inventory/site.ts'
+import {type Gateway, machineOf, type Vm} from '../../domain/inventory/site.ts'
+import type {Offered as Dispatched} from '../../domain/movement/dispatch.ts'
 import {type AgentNote, openNote} from '../../wire/agent-beacon.ts'
 import {readPublicKey, type SilentReason} from '../../wire/agent-message.ts'
 import {hintOf} from '../../wire/agent-tag.ts'
 import type {ServeSiteRequest} from './request.ts'
-import type {Offered} from './switch-queue.ts'
+
+/** What became of a wish, as notes are counted. A VM that asks is never thought to be here already. */
+type Offered = 'begun' | 'queued' | NotTaken
+type NotTaken = 'under_way' | 'too_soon' | 'backing_off' | 'full' | 'fuse'
 
 export interface NoteCounts {
   /** Notes of known VMs, acted on or not. */
   readonly valid: number
   /** Valid ones that were not acted on, by reason. */
-  readonly refused: Readonly<Partial<Record<NoteRefusal | Exclude<Offered, 'begun' | 'queued'>, number>>>
+  readonly refused: Readonly<Partial<Record<NoteRefusal | NotTaken, number>>>
   /** What nobody known had signed, or too much of it. */
   readonly silent: Readonly<Partial<Record<SilentReason, number>>>
 }
@@ -26,7 +30,7 @@ export interface NoteStage {
   /** On a clock that never goes back, ms. */
   steadyMs(): number
   /** Switches the VM away from that gateway, soon. */
-  offer(vm: Vm, from: Gateway): Offered
+  offer(vm: Vm, from: Gateway): Dispatched
   /** ms until a VM may be switched again. */
   waitMs(vm: Vm): number
   log(line: string): void
@@ -61,7 +65,7 @@ export function noteReader(first: ServeSiteRequest, stage: NoteStage): NoteReade
   const admits = admissions(UNTAGGED)
   const counts = {
     valid: 0,
-    refused: {} as Partial<Record<NoteRefusal | Exclude<Offered, 'begun' | 'queued'>, number>>,
+    refused: {} as Partial<Record<NoteRefusal | NotTaken, number>>,
     silent: {} as Partial<Record<SilentReason, number>>,
   }
   const startedMs = stage.nowMs()
@@ -84,7 +88,7 @@ export function noteReader(first: ServeSiteRequest, stage: NoteStage): NoteReade
       refuse(vm.name, verdict.reason, withAdvice(verdict.detail, verdict.reason, vm, request))
       return
     }
-    const offered = stage.offer(vm, verdict.from)
+    const offered = stage.offer(vm, verdict.from).replace('-', '_') as Offered
     const asks = `${vm.name} asks for the gateway of site ${to.site} (${note.why}), uses ${verdict.from.name}`
     if (offered === 'begun' || offered === 'queued')
       stage.log(`${asks}: ${offered === 'begun' ? 'switching' : 'queued'}`)
@@ -117,11 +121,12 @@ export function noteReader(first: ServeSiteRequest, stage: NoteStage): NoteReade
   }
 }
 
-function knownVms({inventory}: ServeSiteRequest, before: ReadonlyMap<string, KnownVm>): Map<string, KnownVm> {
+function knownVms({inventory, segment}: ServeSiteRequest, before: ReadonlyMap<string, KnownVm>): Map<string, KnownVm> {
   const known = new Map<string, KnownVm>()
   for (const vm of inventory.vms) {
     const key = readPublicKey(vm.agent?.key ?? '')
-    if (key === undefined) continue
+    // Of several NICs the one on the segment is meant.
+    if (key === undefined || (known.has(idOf(vm)) && vm.segment !== segment.name)) continue
     const same = before.get(idOf(vm))
     const kept = same?.key.equals(key) ? same : {key, bucket: tokenBucket(VM_RATE, VM_BURST), lastSeq: undefined}
     known.set(idOf(vm), {...kept, vm})
@@ -129,14 +134,14 @@ function knownVms({inventory}: ServeSiteRequest, before: ReadonlyMap<string, Kno
   return known
 }
 
-const idOf = ({name, agent}: Vm): string => agent?.id ?? name
+const idOf = (vm: Vm): string => vm.agent?.id ?? machineOf(vm)
 
 function withAdvice(detail: string, reason: NoteRefusal, vm: Vm, {to}: ServeSiteRequest): string {
   if (reason !== 'no_site') return detail
   return `${detail}; if it runs at site ${to.site} now: gwswitch switch ${vm.name} --to ${to.site}`
 }
 
-function whyNot(offered: Exclude<Offered, 'begun' | 'queued'>, waitMs: number): string {
+function whyNot(offered: NotTaken, waitMs: number): string {
   const seconds = Math.ceil(waitMs / 1000)
   switch (offered) {
     case 'under_way':
@@ -147,5 +152,7 @@ function whyNot(offered: Exclude<Offered, 'begun' | 'queued'>, waitMs: number): 
       return `its last switch failed; not again for ${seconds} s`
     case 'full':
       return 'too many others wait'
+    case 'fuse':
+      return 'the switches of others failed: nothing is switched until the fuse is replaced'
   }
 }

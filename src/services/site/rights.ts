@@ -14,7 +14,7 @@ import {
 import {keaLock, omapiLock} from '../../strategies/dhcp/backends/context.ts'
 import {KEA_CONTROL} from '../../strategies/dhcp/backends/kea.ts'
 import {DEFAULT_STATE} from '../../strategies/dhcp/client-store.ts'
-import type {ServeSiteRequest} from './request.ts'
+import type {SiteRequest} from './serve.ts'
 
 const UNPRIVILEGED_PORT = 1024
 /** Those whose needs are known. */
@@ -23,6 +23,8 @@ const BUILT_IN = ['arp', 'agent', 'dhcp', 'mac-proxy']
 export interface SiteFiles {
   readonly read: readonly string[]
   readonly written: readonly string[]
+  /** Whether it connects to a socket that a hypervisor's user owns. */
+  readonly monitors?: boolean
   /** Where what is recorded of this host's namespace lies. */
   readonly records: string
   /** Whether a path is root's, with all folders above it. */
@@ -31,28 +33,39 @@ export interface SiteFiles {
 
 /** Undefined where a strategy of somebody else may be used: what that needs is not known. */
 export function siteRights(
-  {segment, listen, inventory}: Pick<ServeSiteRequest, 'segment' | 'listen' | 'inventory'>,
+  {served, notices, control}: Pick<SiteRequest, 'served' | 'notices' | 'control'>,
   installed: readonly string[],
-  {read, written, records, isRoots}: SiteFiles,
+  {read, written, monitors = false, records, isRoots}: SiteFiles,
 ): Rights | undefined {
-  const vms = inventory.vms.filter((vm) => vm.segment === segment.name)
+  const {inventory, gateways} = served
+  const segments = inventory.segments.filter(({name}) => gateways.has(name))
+  const vms = inventory.vms.filter((vm) => gateways.has(vm.segment))
   const used = new Set(vms.flatMap(({strategies}) => (strategies.length > 0 ? strategies : installed)))
   if ([...used].some((name) => installed.includes(name) && !BUILT_IN.includes(name))) return undefined
-  const server = used.has('dhcp') ? segment.dhcp : undefined
+  const servers = used.has('dhcp') ? segments.flatMap(({dhcp}) => dhcp ?? []) : []
   // Without one in the inventory it may be a shim of this host, which is heard only when a switch is planned.
-  const files = [...written, ...(used.has('dhcp') ? serverFiles(server ?? {server: 'shim'}) : [])]
-  const othersFiles = server !== undefined || vms.some(byLocalSocket) || ![...read, ...written].every(isRoots)
+  const steered = servers.length > 0 ? servers : [{server: 'shim'} as const]
+  const files = [...written, ...(used.has('dhcp') ? steered.flatMap(serverFiles) : [])]
+  const othersFiles = servers.length > 0 || monitors || vms.some(byLocalSocket) || ![...read, ...written].every(isRoots)
   return {
     capabilities: [
       CAP_NET_RAW,
       // Rules of the bridge; and neighbour entries, by which a VM is made known.
       ...(used.has('mac-proxy') || used.has('arp') ? [CAP_NET_ADMIN] : []),
-      ...(listen.port < UNPRIVILEGED_PORT ? [CAP_NET_BIND_SERVICE] : []),
-      ...(othersFiles ? [CAP_DAC_OVERRIDE, CAP_CHOWN] : []),
+      ...(notices !== undefined && notices.listen.port < UNPRIVILEGED_PORT ? [CAP_NET_BIND_SERVICE] : []),
+      ...(othersFiles ? [CAP_DAC_OVERRIDE] : []),
+      // The socket is given to a group.
+      ...(othersFiles || control?.group !== undefined ? [CAP_CHOWN] : []),
       // dnsmasq reads its file again at a signal.
-      ...(server?.server === 'dnsmasq' ? [CAP_KILL] : []),
+      ...(servers.some(({server}) => server === 'dnsmasq') ? [CAP_KILL] : []),
     ],
-    folders: [...new Set([...files.map((file) => dirname(file)), ...(used.has('mac-proxy') ? [records] : [])])],
+    folders: [
+      ...new Set([
+        ...files.map((file) => dirname(file)),
+        ...(used.has('mac-proxy') ? [records] : []),
+        ...(control === undefined ? [] : [dirname(control.path)]),
+      ]),
+    ],
   }
 }
 

@@ -1,45 +1,68 @@
-// `gwswitch serve site`: says where it is, hears who asks, and switches them, until it is stopped.
-import type {Gateway, Vm} from '../../domain/inventory/site.ts'
-import {Failure} from '../../errors.ts'
-import type {Audit, AuditEvent} from '../../net/file/audit-log.ts'
-import {anyOf} from '../../net/packet/bpf.ts'
+// `gwswitch serve site`: the one resident service of a site or hypervisor. Beacons and notes, movements that others see, the
+// control socket: each is there or not, and all lead to one dispatcher. Runs until it is stopped.
+import {DISPATCH_LIMITS} from '../../domain/movement/dispatch.ts'
+import type {FuseLimits} from '../../domain/movement/fuse.ts'
+import type {Failure} from '../../errors.ts'
+import type {Audit} from '../../net/file/audit-log.ts'
 import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {OnMessage, UdpListener, UdpListenOptions} from '../../net/stream/udp-listener.ts'
 import type {World} from '../../net/world.ts'
-import {performSwitch, prepareSwitch} from '../../orders/switch/run-switch.ts'
+import type {Journal} from '../../orders/journal/journal.ts'
 import type {Registered} from '../../strategies/registry.ts'
 import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
-import {beaconFrames, beaconOf} from './beacon.ts'
-import {siteMetrics} from './metrics.ts'
-import {type NoteCounts, noteReader} from './notes.ts'
+import {type ControlOptions, serveControl} from './control.ts'
+import {HISTORY_LIMIT} from './control-line.ts'
+import {type Dispatcher, dispatcher} from './dispatcher.ts'
+import {type ServiceFigures, siteMetrics} from './metrics.ts'
+import type {NoteCounts} from './notes.ts'
+import {type Notices, openNotices} from './notices.ts'
+import {type MovementCount, siteOrders} from './orders.ts'
+import {placeOf} from './place.ts'
 import type {ServeSiteRequest} from './request.ts'
-import {SWITCH_LIMITS, switchQueue} from './switch-queue.ts'
+import type {Served} from './served.ts'
+import type {Source} from './sources.ts'
+import {type Standby, standby} from './standby.ts'
+import {
+  outcomeText,
+  type SiteSwitch,
+  type SwitchRecord,
+  shortly,
+  switchEvent,
+  switchOne,
+  type Wish,
+} from './switch-one.ts'
 
-/** One switch that a note led to. */
-export interface SiteSwitch {
-  readonly vm: string
-  readonly from: string
-  readonly to: string
-  readonly strategy: string | null
-  /** `planned`: a dry run. `failed`: it could not be tried, or broke; `detail` says why. */
-  readonly outcome: 'switched' | 'rolled_back' | 'failed' | 'planned'
-  readonly detail: string
-  /** Milliseconds from the beginning of the switch to its end. */
-  readonly ms: number
+export interface SiteRequest {
+  readonly served: Served
+  readonly dryRun: boolean
+  /** Named for all that is done; default: chosen for each segment. */
+  readonly interfaceName?: string | undefined
+  /** Beacons and notes on one segment. */
+  readonly notices?: ServeSiteRequest | undefined
+  readonly control?: ControlOptions | undefined
+  readonly fuse?: FuseLimits | undefined
 }
 
 export interface ServeSiteDocument {
   readonly schema: 'gwswitch.serve-site/1'
   readonly dryRun: boolean
   readonly site: string
-  readonly segment: string
-  readonly interface: string
-  readonly gateway: {readonly name: string; readonly ip: string; readonly ip6: string | null}
-  readonly kid: string
-  readonly listen: string
+  /** Of beacons and notes; null, empty or 0 without them. */
+  readonly segment: string | null
+  readonly interface: string | null
+  readonly gateway: {readonly name: string; readonly ip: string; readonly ip6: string | null} | null
+  readonly kid: string | null
+  readonly listen: string | null
   readonly ask: readonly string[]
   readonly beacons: number
   readonly notes: NoteCounts
+  /** Of the other parts; absent where none of them was wanted. */
+  readonly service?: {
+    readonly control: string | null
+    readonly segments: readonly {readonly name: string; readonly gateway: string}[]
+    readonly movements: readonly MovementCount[]
+    readonly fuse: Dispatcher['fuse']
+  }
   /** The newest ones, oldest first. */
   readonly switches: readonly SiteSwitch[]
   readonly seconds: number
@@ -54,164 +77,192 @@ export interface ServeSiteStage {
   /** A guard for one switch. */
   deadMan(): DeadMan
   listen(endpoint: Endpoint, onMessage: OnMessage, options: UdpListenOptions): UdpListener
-  log(line: string): void
-  /** Told of every switch. */
+  /** A line for people; `fields` say the same to programs. */
+  log(line: string, fields?: Record<string, unknown>): void
+  readonly sources?: readonly Source[]
+  readonly journal?: Journal | undefined
+  /** Told of every switch; the file is for its guard. */
   readonly audit?: Audit
+  readonly auditFile?: string | undefined
   /** Takes who is to be told when another inventory or key counts. */
-  readonly onReload?: (reload: (next: ServeSiteRequest) => void) => void
+  readonly onReload?: (reload: (next: SiteRequest) => void) => void
   /** Gets the metrics now and then, and at the end. */
   readonly onMetrics?: (text: string) => void
+  /** Called once everything listens; `metrics` are those of the moment. */
+  readonly onServing?: (metrics: () => string) => void
 }
 
-const SWITCHES_KEPT = 100
 const METRICS_EVERY_MS = 15_000
+const NO_NOTES: NoteCounts = {valid: 0, refused: {}, silent: {}}
 
 /**
- * Serves until the signal is aborted, or the interface fails.
+ * Serves until the signal is aborted, or the interface of its beacons fails.
  * @throws Failure `privilege` without CAP_NET_RAW and `runtime` if a socket cannot be opened, before anything is sent;
- * `runtime` if the interface goes away.
+ * `runtime` if the interface goes away; of the control socket as `serveControl`.
  */
-export async function serveSite(first: ServeSiteRequest, stage: ServeSiteStage): Promise<ServeSiteDocument> {
-  let request = first
+export async function serveSite(request: SiteRequest, stage: ServeSiteStage): Promise<ServeSiteDocument> {
   const {world, log} = stage
   const startedNs = world.now()
-  const steadyMs = (): number => performance.now()
-  const switches: SiteSwitch[] = []
-  const outcomes: Partial<Record<SiteSwitch['outcome'], number>> = {}
   const ending = new AbortController()
   const end = AbortSignal.any([stage.signal, ending.signal])
   let broken: Failure | undefined
   await using open = new AsyncDisposableStack()
-
-  const queue = switchQueue<Gateway>(SWITCH_LIMITS, steadyMs, async (vm, from) => {
-    const done = await switchOne(vm, from, request, {...stage, signal: end})
-    log(outcomeText(done))
-    stage.audit?.(switchEvent(done))
-    outcomes[done.outcome] = (outcomes[done.outcome] ?? 0) + 1
-    switches.push(done)
-    if (switches.length > SWITCHES_KEPT) switches.shift()
-    return done.outcome === 'switched' || done.outcome === 'planned'
-  })
-  const notes = noteReader(request, {
-    nowMs: () => Number(world.now() / 1_000_000n),
-    steadyMs,
-    offer: (vm: Vm, from) => queue.offer(vm.name, from),
-    waitMs: ({name}) => queue.waitMs(name),
-    log,
-  })
-  // Opened without beacons too: what a switch is verified by needs the same right, and it is missed now, not then.
-  const link = request.dryRun ? undefined : open.use(await world.openLink(request.interfaceName, {filter: anyOf([])}))
-  link?.onError((error) => {
+  const service = await openService(request, {...stage, signal: end}, open)
+  const notices = request.notices && (await openNotices(request.notices, {...stage, ...service.forNotes, onBroken}))
+  if (notices) open.defer(() => notices.close())
+  function onBroken(error: Failure): void {
     broken ??= error
     ending.abort(error)
-  })
-  const listener = stage.listen(request.listen, (bytes, {address}) => notes.receive(bytes, address), {
-    hints: notes.hints,
-    onError: (error) => log(`udp: ${error.message}`),
-  })
-  open.defer(() => listener.close())
+  }
 
   stage.onReload?.((next) => {
-    const other = (['site', 'interfaceName'] as const).find((name) => next[name] !== request[name])
-    if (other !== undefined || next.segment.name !== request.segment.name)
-      return log(`configuration not taken: another ${other ?? 'segment'} is served when this is restarted`)
-    request = {...next, listen: request.listen, ask: request.ask}
-    notes.reload(request)
-    listener.expect(notes.hints)
+    if (next.served.site !== request.served.site)
+      return log('configuration not taken: another site is served when this is restarted')
+    if (notices && !notices.reload(next.notices!)) return
+    service.reload(next.served)
     log('configuration read again')
   })
-  for (const line of startText(request, listener.endpoint)) log(line)
-  let beacons = 0
+  const metrics = (): string => siteMetrics(figuresOf(request, notices, service))
+  const tell = (): void => stage.onMetrics?.(metrics())
+  stage.onServing?.(metrics)
   let toldMs = Number.NEGATIVE_INFINITY
-  const tell = (): void => {
-    const {site, segment} = request
-    const figures = {site, segment: segment.name, beacons, notes: notes.counts, switches: outcomes}
-    stage.onMetrics?.(siteMetrics(figures))
-    toldMs = steadyMs()
-  }
   try {
-    for (let seq = 0; !end.aborted; ) {
-      if (steadyMs() - toldMs >= METRICS_EVERY_MS) tell()
-      if (link !== undefined && request.beacon) {
-        const beacon = beaconOf(request, world.now(), seq)
-        seq = beacon.seq
-        // In turn with a tag and without, which agents before 0.2 want. What a full queue drops is said again soon.
-        if (link.sendMany(beaconFrames(request, beacon, link.mac, beacons % 2 === 0)) > 0) beacons++
+    while (!end.aborted) {
+      if (performance.now() - toldMs >= METRICS_EVERY_MS) {
+        tell()
+        toldMs = performance.now()
       }
-      await world.sleep(request.intervalS * 1000, end).catch(() => {})
+      notices?.tell()
+      await world.sleep((notices?.request.intervalS ?? 1) * 1000, end).catch(() => {})
     }
   } finally {
     // Nobody is heard any more, and what is under way is taken back.
-    await listener.close()
+    await notices?.deafen()
     ending.abort(stage.signal.reason)
-    await queue.close()
+    await service.close()
     tell()
   }
   if (broken !== undefined && !stage.signal.aborted) throw broken
-  const {to, gw6, segment} = request
+  return documentOf(request, notices, service, Number(world.now() - startedNs) / 1e9)
+}
+
+type Service = Awaited<ReturnType<typeof openService>>
+
+/** Everything but beacons and notes, which come to the same dispatcher. */
+async function openService(request: SiteRequest, stage: ServeSiteStage, open: AsyncDisposableStack) {
+  const {world, log, signal, sources = []} = stage
+  let {served} = request
+  const switches: SwitchRecord[] = []
+  const outcomes: Partial<Record<SiteSwitch['outcome'], number>> = {}
+  const isResident = request.control !== undefined || sources.length > 0
+  const ready: Standby | undefined = isResident
+    ? standby(served, {...stage, interfaceName: request.interfaceName})
+    : undefined
+
+  async function run(wish: Wish, askFirst: boolean): Promise<SwitchRecord> {
+    const {vm, to, from} = wish
+    const gateway = served.gateways.get(vm.segment)
+    const laid = to === gateway?.name && from === undefined ? ready?.take(vm) : undefined
+    if (laid)
+      return switchOne(wish, served, {...laid, atOnce: laid.atOnce && !askFirst}, {...stage, dryRun: request.dryRun})
+    const interfaceName =
+      wish.interfaceName ??
+      request.interfaceName ??
+      (gateway && (await placeOf(served.inventory, vm, gateway, world).catch(() => undefined)))
+    return switchOne({...wish, interfaceName}, served, undefined, {...stage, dryRun: request.dryRun})
+  }
+  const dispatch = dispatcher(
+    {...DISPATCH_LIMITS, ...((isResident || request.fuse) && {fuse: request.fuse})},
+    {
+      ...{log, site: served.site, journal: stage.journal, run, stopped: () => signal.aborted},
+      nowMs: () => performance.now(),
+      realMs: () => Number(world.now() / 1_000_000n),
+      onEnded(done) {
+        log(outcomeText(done), {event: 'switch', ...done})
+        stage.audit?.(switchEvent(done))
+        outcomes[done.outcome] = (outcomes[done.outcome] ?? 0) + 1
+        switches.push(done)
+        if (switches.length > HISTORY_LIMIT) switches.shift()
+      },
+    },
+  )
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= dispatch.close().then(() => ready?.close())
+    return closing
+  }
+  open.defer(close)
+  const orders =
+    ready &&
+    siteOrders({
+      ...{dispatcher: dispatch, standby: ready, log, served: () => served, history: () => switches},
+      status: () => ({
+        ...{site: served.site, dryRun: request.dryRun, fuse: dispatch.fuse, gateways: ready.gateways},
+        ...{running: dispatch.running, waiting: dispatch.waiting, switches: outcomes, plans: ready.plans},
+        ...{vms: served.inventory.vms.length, memoryMb: Math.round(process.memoryUsage.rss() / 1e6)},
+      }),
+    })
+  if (orders && request.control) {
+    const {path} = request.control
+    const server = await serveControl(request.control, orders.answer)
+    open.defer(() => server.close())
+    const segments = [...served.gateways].map(([segment, {name}]) => `${segment} (${name})`).join(', ')
+    log(
+      `site ${served.site}: orders by ${path}, for VMs of ${segments}${request.dryRun ? '; nothing will be switched' : ''}`,
+    )
+  }
+  for (const line of isResident ? served.leftOut : []) log(line)
+  for (const source of orders ? sources : []) {
+    open.use(await source.open(served, orders!.moved))
+    log(`listening to ${source.name}`)
+  }
   return {
-    ...{schema: 'gwswitch.serve-site/1', dryRun: request.dryRun, site: request.site, segment: segment.name},
-    ...{interface: request.interfaceName, gateway: {name: to.name, ip: to.ip, ip6: gw6 ?? null}, kid: request.key.kid},
-    ...{listen: endpointText(listener.endpoint), ask: request.ask, beacons, notes: notes.counts, switches},
-    ...{seconds: Number(world.now() - startedNs) / 1e9, exitCode: 0},
+    ...{switches, outcomes, dispatch, ready, orders},
+    forNotes: {
+      steadyMs: () => performance.now(),
+      offer: (vm: Wish['vm'], from: {readonly name: string}) => {
+        const {to, interfaceName} = request.notices!
+        const asked = `note of ${vm.name}, which uses ${from.name}`
+        return dispatch.offer({by: 'note', asked, vm, to: to.name, from: from.name, interfaceName}, 'asked')
+      },
+      waitMs: dispatch.waitMs,
+    },
+    reload(next: Served): void {
+      served = next
+      ready?.reload(next)
+      for (const source of sources) source.reload?.(next)
+    },
+    close,
   }
 }
 
-/** What `gwswitch switch VM --to SITE` does. Never rejects. */
-async function switchOne(
-  vm: string,
-  from: Gateway,
-  request: ServeSiteRequest,
-  {world, signal, strategies, deadMan}: ServeSiteStage,
-): Promise<SiteSwitch> {
-  const {to, inventory, interfaceName, dryRun} = request
-  const startedNs = world.now()
-  let strategy: string | null = null
-  const ended = (outcome: SiteSwitch['outcome'], detail: string): SiteSwitch => ({
-    ...{vm, from: from.name, to: to.name, strategy, outcome, detail},
-    ms: Math.round(Number(world.now() - startedNs) / 1e6),
-  })
-  try {
-    const order = {vm, to: to.name, from: from.name, strategies: [], interfaceName}
-    const prepared = await prepareSwitch(order, inventory, strategies, world)
-    strategy = prepared.strategy.name
-    if (dryRun) return ended('planned', prepared.describe.join('; '))
-    const done = await performSwitch(prepared, world, {signal, deadMan: deadMan()})
-    const {error, rollbackError, evidence, rollback} = done
-    const said = [error?.message, ...evidence, ...(rollback?.evidence ?? []), rollbackError?.message]
-    const detail = said.filter((line) => line !== undefined).join('; ')
-    if (done.verified) return ended('switched', detail)
-    return ended(error === null && done.rolledBack ? 'rolled_back' : 'failed', detail)
-  } catch (error) {
-    if (error instanceof Failure) return ended('failed', error.message)
-    return ended('failed', `internal error: ${(error as Error).stack?.split('\n').slice(0, 3).join(' ')}`)
+function figuresOf({served: {site}}: SiteRequest, notices: Notices | undefined, service: Service) {
+  const figures: ServiceFigures | undefined = service.orders && {
+    ...{movements: service.orders.counts, fuse: service.dispatch.fuse, gateways: service.ready!.gateways},
+    ...{
+      plans: service.ready!.plans,
+      waiting: service.dispatch.waiting.length,
+      running: service.dispatch.running.length,
+    },
   }
+  const {beacons = 0, notes = NO_NOTES, request} = notices ?? {}
+  return {site, segment: request?.segment.name, beacons, notes, switches: service.outcomes, service: figures}
 }
 
-function outcomeText({vm, from, to, strategy, outcome, detail, ms}: SiteSwitch): string {
-  const by = strategy === null ? '' : ` by ${strategy}`
-  const took = outcome === 'planned' ? '' : ` after ${ms} ms`
-  return `${vm} from ${from} to ${to}${by}: ${outcome.replace('_', ' ')}${took}: ${detail}`
-}
-
-function switchEvent(done: SiteSwitch): AuditEvent {
-  const {vm, from, to, strategy, outcome, detail, ms} = done
-  const priority = outcome === 'switched' || outcome === 'planned' ? 5 : 4
-  const fields = {vm, from, to, strategy: strategy ?? undefined, outcome, detail, ms}
-  return {event: 'switch', message: outcomeText(done), priority, fields}
-}
-
-function startText(request: ServeSiteRequest, endpoint: Endpoint): string[] {
-  const {site, segment, interfaceName, to, gw6, key, intervalS, ask, beacon, dryRun, inventory} = request
-  const gateways = [to.ip, ...(gw6 === undefined ? [] : [gw6])].join(' and ')
-  const says = `site ${site} is on ${interfaceName} (${segment.name}), its gateway ${to.name} is ${gateways}, ask at ${ask.join(' or ')}`
-  const beacons = dryRun
-    ? `dry run: would say every ${intervalS} s, signed by ${key.kid}: ${says}`
-    : `beacon every ${intervalS} s, signed by ${key.kid}: ${says}`
-  const believed = inventory.vms.some((vm) => vm.segment === segment.name && vm.agent?.key !== undefined)
-  return [
-    beacon ? beacons : `no beacon: VMs of ${segment.name} ask here only where their askOnMove names this host`,
-    `listening for notes on UDP ${endpointText(endpoint)}${dryRun ? '; nothing will be switched' : ''}`,
-    ...(believed ? [] : [`no VM of ${segment.name} has an agent.key in ${inventory.file}: no note will be believed`]),
-  ]
+function documentOf(
+  {served, dryRun, control}: SiteRequest,
+  notices: Notices | undefined,
+  {switches, orders, dispatch}: Service,
+  seconds: number,
+): ServeSiteDocument {
+  const {to, gw6, segment, interfaceName, key, ask = []} = notices?.request ?? {}
+  const segments = [...served.gateways].map(([name, gateway]) => ({name, gateway: gateway.name}))
+  return {
+    ...{schema: 'gwswitch.serve-site/1', dryRun, site: served.site, segment: segment?.name ?? null},
+    ...{interface: interfaceName ?? null, gateway: to ? {name: to.name, ip: to.ip, ip6: gw6 ?? null} : null},
+    ...{kid: key?.kid ?? null, listen: notices ? endpointText(notices.endpoint) : null, ask},
+    ...{beacons: notices?.beacons ?? 0, notes: notices?.notes ?? NO_NOTES},
+    ...(orders && {service: {control: control?.path ?? null, segments, movements: orders.counts, fuse: dispatch.fuse}}),
+    ...{switches: switches.map(shortly), seconds, exitCode: 0},
+  }
 }

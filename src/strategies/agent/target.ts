@@ -1,5 +1,5 @@
 // Where a VM of the inventory is told, and by which way.
-import type {Gateway, Vm} from '../../domain/inventory/site.ts'
+import {type Gateway, machineOf, type Vm} from '../../domain/inventory/site.ts'
 import type {AgentTransportKind} from '../../domain/inventory/vm-agent.ts'
 import {Failure} from '../../errors.ts'
 import {AGENT_PORT} from '../../wire/agent-message.ts'
@@ -21,14 +21,14 @@ export interface TargetOrder {
 
 /** @throws Failure `usage` if no way to the VM is known, with what to write or to give. */
 export function agentTarget(
-  vm: Pick<Vm, 'name' | 'ip' | 'agent'> & {readonly mac?: string | undefined},
+  vm: Pick<Vm, 'name' | 'nicOf' | 'ip' | 'agent'> & {readonly mac?: string | undefined},
   flags: TargetOrder = {},
 ): AgentTarget {
   const agent = vm.agent ?? {}
   const transport = transportOf(vm, flags)
   return {
     name: vm.name,
-    id: flags.id ?? agent.id ?? vm.name,
+    id: flags.id ?? agent.id ?? machineOf(vm),
     ip: vm.ip,
     mac: vm.mac ?? null,
     transport,

@@ -1,14 +1,16 @@
 // The ARP strategy: the gateway IP stays, the VM's neighbour entry for it moves to the new site's MAC. IPv6 likewise.
-import type {Observation} from '../../domain/proof/proof.ts'
+import {isSettled, type Observation} from '../../domain/proof/proof.ts'
 import {Failure} from '../../errors.ts'
+import type {Link} from '../../net/packet/link.ts'
+import {askOnce} from '../../probe/egress.ts'
 import {together} from '../../probe/together.ts'
 import {vmFilter} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {ofBothFamilies} from '../left-ip6.ts'
-import {look} from '../scene.ts'
+import {egressQuestions, look} from '../scene.ts'
 import {describeSpeaking} from '../speak-for/plan.ts'
-import {lookBefore, proveServed, putBack} from '../standing.ts'
+import {checkTarget, lookBefore, proveServed, putBack, standingFrom} from '../standing.ts'
 import {CONTRACT, type Stage, type Strategy} from '../strategy.ts'
 import {type AnnounceReport, announce} from './announce.ts'
 import {hold} from './hold.ts'
@@ -40,7 +42,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     return {plan: {...plan, before: standing}, uses: standing.uses, ends: ends && ofBothFamilies(plan, ends)}
   },
   async execute(plan, stage) {
-    const answers = await tell(plan, plan.to, stage, plan.arrivalMs ?? undefined)
+    const answers = await tell(plan, plan.to, stage, {arrivalMs: plan.arrivalMs ?? undefined, ask: plan.atOnce})
     if (plan.arrivalMs !== null && answers.every(({report}) => report.arrivedNs === undefined)) {
       throw new Failure('silent', `${plan.vm.name} did not come: nothing was heard of it at ${plan.interface}`)
     }
@@ -57,6 +59,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     const extras = {
       add: (found: Observation) => withWhatWasHeard(plan, found, heard),
       ...(heard.some(({spoke}) => spoke?.mac === plan.to.mac) && {listenMs: 0}),
+      ...(plan.atOnce && {place: true}),
     }
     const prove = async () => ofBothFamilies(plan, await proveServed(plan.scene, stage, extras))
     const verdict = await prove()
@@ -67,7 +70,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
   },
   hold: (plan, stage, verified) => hold(plan, stage, verified),
   async rollback(plan, stage) {
-    if (plan.arrivalMs !== null && !(await isHere(plan, stage))) {
+    if ((plan.arrivalMs !== null || plan.atOnce) && !(await isHere(plan, stage))) {
       const said = `${plan.vm.name} is not at ${plan.interface}: it was told nothing; what waits in a queue there tells it if it comes`
       return {ok: true, code: 'silent', uses: null, evidence: [said]}
     }
@@ -76,6 +79,13 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
     if (!plan.announce) return verdict
     const {withStillKnown} = await import('../speak-for/speak-in-place.ts')
     return withStillKnown(verdict, plan.announce, stage)
+  },
+  standby: {
+    check: async (plan, stage) => {
+      const ends = await checkTarget(plan.scene, stage)
+      return ends && ofBothFamilies(plan, ends)
+    },
+    atOnce: (plan) => ({...plan, atOnce: true}),
   },
   describe: (plan) => [
     ...plan.cautions,
@@ -114,17 +124,24 @@ interface Answer {
   readonly report: AnnounceReport
 }
 
+interface Telling {
+  readonly arrivalMs?: number | undefined
+  /** Asks it first which gateway it uses, and does not wait for the answer: that is on its way before it is told. */
+  readonly ask?: boolean | undefined
+}
+
 /** Tells the VM where its gateway is, until it follows. Never anybody else but where the plan's own forms say so. */
-async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, arrivalMs?: number): Promise<Answer[]> {
+async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, how: Telling = {}): Promise<Answer[]> {
   const {world, signal, observe} = stage
   // Promiscuous: on the VM's own port its answers pass by, but they are for the gateway.
   const options = {filter: vmFilter(plan.vm, true), promiscuous: true, vm: plan.vm.mac}
   const link = await world.openLink(plan.interface, options)
+  const before = how.ask ? askBefore(plan, link, stage) : undefined
   try {
     const answers = await together<Answer[]>(
       signal,
       targets(plan, gateway).map((target) => async (either: AbortSignal) => {
-        const request = {...target.request, scheduleMs: plan.scheduleMs, arrivalMs}
+        const request = {...target.request, scheduleMs: plan.scheduleMs, arrivalMs: how.arrivalMs}
         return {target, report: await announce(link, world, request, either)}
       }),
     )
@@ -133,7 +150,34 @@ async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, arriva
       observe({atNs, text, frame: {direction, kind, hex: Buffer.from(bytes).toString('hex')}})
     return answers
   } finally {
+    before?.end()
     await link.close()
+  }
+}
+
+/** Asks where the VM sends, and amends the plan with it as soon as that is seen, at `end` with what there is then. */
+function askBefore(plan: ArpPlan, link: Link, stage: Stage): {end(): void} {
+  const questions = egressQuestions(plan.scene, stage.observe).map((each) => askOnce(each, stage.world, link))
+  let amended = false
+  const amend = (): void => {
+    if (amended) return
+    amended = true
+    const standing = standingFrom(
+      plan.scene,
+      questions.map(({seen}) => seen()),
+    )
+    stage.amend?.({plan: {...plan, before: standing}, uses: standing.uses})
+  }
+  const unsubscribe = link.onFrame((received) => {
+    for (const {hear} of questions) hear(received)
+    if (questions.every(({seen}) => isSettled(seen().paths, undefined))) amend()
+  })
+  for (const frame of questions.flatMap(({frames}) => frames)) link.send(frame)
+  return {
+    end() {
+      unsubscribe()
+      amend()
+    },
   }
 }
 

@@ -65,6 +65,8 @@ export interface ArpPlan {
   readonly before: Standing | null
   /** How long to wait for a VM that does not run yet; null: it does. */
   readonly arrivalMs: number | null
+  /** It has just come: what it uses is asked in the same breath in which it is told; default: false. */
+  readonly atOnce?: boolean
   /** What is known of the filter that keeps the gateways local. */
   readonly filter: FilterFinding
   readonly cautions: readonly string[]

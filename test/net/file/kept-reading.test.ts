@@ -13,6 +13,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeEach, describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
+import type {NamedText} from '../../../src/net/file/inventory-file.ts'
 import {type KeptReadings, keptReading} from '../../../src/net/file/kept-reading.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-kept-'))
@@ -34,18 +35,25 @@ describe('what an inventory was found to say', () => {
   let count = 0
   let reads = 0
   let options: KeptReadings
+  let included: readonly NamedText[]
+  let there: () => readonly NamedText[]
   beforeEach(() => {
     reads = 0
+    included = []
+    there = () => included
     options = {folder: join(scratch, `${count++}`), build: 'one'}
   })
   const file = (): string => join(options.folder, readdirSync(options.folder)[0]!)
   const read = (text = TEXT, over: Partial<KeptReadings> = {}, path = PATH): Promise<unknown> =>
     keptReading(
-      path,
-      text,
+      {path, text},
       async () => {
         reads++
-        return parseInventory(text, path)
+        return {value: parseInventory(text, path, included), draws: ['vms/*.yaml'], texts: included}
+      },
+      (draws) => {
+        expect(draws).toEqual(['vms/*.yaml'])
+        return there()
       },
       {...options, ...over},
     )
@@ -79,6 +87,29 @@ describe('what an inventory was found to say', () => {
     harm()
     expect(await read()).toEqual(first)
     expect(reads).toBe(2)
+  })
+
+  const ONE = {path: 'vms/a.yaml', text: 'vms: { db: { segment: a, ip: 10.0.0.11, mac: 02:00:00:00:00:11 } }\n'}
+  const TWO = {path: 'vms/b.yaml', text: 'vms: { bo: { segment: a, ip: 10.0.0.12, mac: 02:00:00:00:00:12 } }\n'}
+  it.each<[string, number, () => readonly NamedText[]]>([
+    ['are as they were', 1, () => [ONE, TWO]],
+    ['changed', 2, () => [ONE, {...TWO, text: TWO.text.replace('10.0.0.12', '10.0.0.13')}]],
+    ['are more', 2, () => [ONE, TWO, {path: 'vms/c.yaml', text: ''}]],
+    ['are fewer', 2, () => [ONE]],
+    ['have another name', 2, () => [ONE, {...TWO, path: 'vms/c.yaml'}]],
+    [
+      'cannot be read',
+      2,
+      () => {
+        throw new Error('permission denied')
+      },
+    ],
+  ])('of included files that %s: read %i times', async (_, times, now) => {
+    included = [ONE, TWO]
+    const first = await read()
+    there = now
+    expect(await read()).toEqual(first)
+    expect(reads).toBe(times)
   })
 
   it('is nothing that is wrong', async () => {

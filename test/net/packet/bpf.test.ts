@@ -1,6 +1,14 @@
 // What a filter lets through, by a machine of our own: a kernel is asked in link.test.ts.
 import {describe, expect, it} from 'vitest'
-import {anyOf, encodeFilter, etherType, type Instruction, ipProtocol, macTests} from '../../../src/net/packet/bpf.ts'
+import {
+  ANNOUNCEMENTS,
+  anyOf,
+  encodeFilter,
+  etherType,
+  type Instruction,
+  ipProtocol,
+  macTests,
+} from '../../../src/net/packet/bpf.ts'
 import {vmFilter} from '../../../src/probe/vm-watch.ts'
 import {dhcpFilter} from '../../../src/strategies/dhcp/client-watch.ts'
 import {parseEthernetHeader} from '../../../src/wire/ethernet.ts'
@@ -18,6 +26,14 @@ describe.each<[string, readonly Instruction[], (frame: Uint8Array) => boolean]>(
   ['nothing', anyOf([]), () => false],
   ['one clause of one test', anyOf([[etherType(0x0806)]]), isArp],
   ['all tests of a clause', anyOf([[etherType(0x0806), ...macTests('source', VM)]]), (f) => isArp(f) && fromVm(f)],
+  [
+    'what announces a station',
+    ANNOUNCEMENTS,
+    (frame) => {
+      const arp = payloadOf(frame, 0x0806)
+      return arp !== undefined && Buffer.compare(arp.subarray(14, 18), arp.subarray(24, 28)) === 0
+    },
+  ],
   [
     'any of several clauses',
     anyOf([[etherType(0x0806)], [etherType(0x0800), ipProtocol(17)]]),

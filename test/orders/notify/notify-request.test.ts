@@ -148,7 +148,7 @@ describe('what notify-agent was asked for', () => {
     ['an id that is none', {to: 'y', id: 'a b'}, /^--id a b: is no id/],
     ['an unknown key file', {to: 'y', key: '/nowhere/site-y.key'}, /^\/nowhere\/site-y\.key: no such file .*keygen/],
     ['a file without a key', {to: 'y', key: noKey}, /holds no Ed25519 private key/],
-    ['a key that others can read', {to: 'y', key: openKey}, /open\.key: is a private key that every user may read/],
+    ['a key that others can read', {to: 'y', key: openKey}, /open\.key: holds a secret that every user may read/],
     ['a public key that is none', {to: 'y', agentKey: 'abc'}, /^--agent-key abc: is no Ed25519 public key/],
     [
       'the old site, of which there is no key',

@@ -180,15 +180,16 @@ describe('a switch of many', () => {
           written.push(all.map(({switchover}) => switchover.vm.name).join('+'))
           return all.map((_, i) => i + 10)
         },
+        mark: () => {},
       },
-      perform: async (prepared, n) => {
-        written.push(`${prepared.switchover.vm.name} is ${n}`)
+      perform: async (prepared, journal) => {
+        written.push(`${prepared.switchover.vm.name} is ${journal?.n} of ${journal?.run.id}`)
         if (prepared.switchover.vm.name === 'a-1') throw new Error('boom')
         return ended(prepared)
       },
       onProgress: ({row, done, total}) => void progress.push(`${row.vm.name} ${done}/${total}`),
     })
-    expect(written).toEqual(['a-1+a-4', 'a-1 is 10', 'a-4 is 11'])
+    expect(written).toEqual(['a-1+a-4', 'a-1 is 10 of run-7', 'a-4 is 11 of run-7'])
     expect(progress).toEqual(['a-1 1/2', 'a-4 2/2'])
     expect(document).toMatchObject({run: 'run-7', exitCode: 7})
     expect(document.rows.map(({vm, end}) => [vm.name, end])).toEqual([
@@ -205,7 +206,7 @@ describe('a switch of many', () => {
     const stopping = new AbortController()
     const document = await performMany(await preflight(), fakeWorld(), {
       ...{concurrency: 1, stop: stopping.signal, stopped: () => 130},
-      ...(id !== undefined && {journal: {id, plan: () => [1, 2]}}),
+      ...(id !== undefined && {journal: {id, plan: () => [1, 2], mark: () => {}}}),
       perform: async (prepared) => {
         stopping.abort(new Error('stopped'))
         return ended(prepared)

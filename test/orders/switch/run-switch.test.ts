@@ -3,6 +3,7 @@ import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {Failure, type FailureKind} from '../../../src/errors.ts'
 import type {DeadMan} from '../../../src/net/process/dead-man.ts'
 import type {World} from '../../../src/net/world.ts'
+import type {Mark, SwitchState} from '../../../src/orders/journal/journal.ts'
 import {performSwitch, plannedSwitch, prepareSwitch} from '../../../src/orders/switch/run-switch.ts'
 import type {Registered} from '../../../src/strategies/registry.ts'
 import type {OptionName, Strategy, Verdict} from '../../../src/strategies/strategy.ts'
@@ -252,4 +253,74 @@ describe('options that a strategy does not take', () => {
       passedOver: [{strategy: 'a', reason: `the a strategy does not take ${flag}`}],
     })
   })
+})
+
+describe('performSwitch with a journal', () => {
+  /** Everything that happens, in its order; a mark that `fails` throws. */
+  async function journaled(told: Told, {fails, hold}: {fails?: SwitchState; hold?: boolean} = {}) {
+    const log: string[] = []
+    const troubles: string[] = []
+    const marks: Mark[] = []
+    const mark = ([each]: readonly Mark[]): void => {
+      if (each!.state === fails) throw new Failure('runtime', 'no room')
+      marks.push(each!)
+      log.push(`written: ${each!.state}`)
+    }
+    const plan = (): number[] => {
+      if (fails === 'planned') throw new Failure('runtime', 'no room')
+      log.push('written: planned')
+      return [7]
+    }
+    const run = {id: 'r1', file: '/journal', plan, mark}
+    const guard = guardIn(log)
+    const look: Strategy['look'] = async (plan) => {
+      log.push('a look')
+      return {plan, uses: null, ends: null}
+    }
+    const strategy = {...strategyOf('a', log, told), look, ...(hold && {hold: async () => YES})}
+    const document = await performSwitch(await prepared(strategy), fakeWorld(), {
+      ...{signal, deadMan: guard, hold},
+      journal: {run, onTrouble: ({message}) => void troubles.push(message)},
+    })
+    return {document, log: log.filter((line) => !/^a plan|done$/.test(line)), marks, troubles, orders: guard.orders}
+  }
+
+  it('writes down how far it is before each step, and its end, and hands the guard its place', async () => {
+    const {log, marks, orders, document} = await journaled({})
+    expect(log).toEqual([
+      ...['written: planned', 'a look', 'armed', 'written: executing', 'a execute', 'a verify'],
+      ...['written: verified', 'disarmed', 'written: ended'],
+    ])
+    expect(marks).toEqual([
+      {n: 7, state: 'executing', plan: {by: 'a'}, guard: undefined},
+      {n: 7, state: 'verified', verdict: YES},
+      {n: 7, state: 'ended', document},
+    ])
+    expect(orders).toMatchObject([{journal: {file: '/journal', run: 'r1', n: 7}}])
+  })
+
+  it('writes that a VM is held, and that it is being put back', async () => {
+    expect((await journaled({}, {hold: true})).log).toContain('written: guarding')
+    expect((await journaled({verify: NO})).log).toEqual([
+      ...['written: planned', 'a look', 'armed', 'written: executing', 'a execute', 'a verify'],
+      ...['written: rolling-back', 'a rollback', 'disarmed', 'written: ended'],
+    ])
+  })
+
+  it('begins nothing that it cannot write down', async () => {
+    const {log, document} = await journaled({}, {fails: 'executing'})
+    expect(log).toEqual(['written: planned', 'a look', 'armed', 'disarmed', 'written: ended'])
+    await expect(journaled({}, {fails: 'planned'})).rejects.toMatchObject({kind: 'runtime', message: 'no room'})
+    expect(document).toMatchObject({end: 'not-begun', error: {message: 'no room', exit: 1}, exitCode: 1})
+  })
+
+  it.each(['verified', 'guarding', 'rolling-back', 'ended'] as const)(
+    'goes on where it cannot write that it is %s, and says so',
+    async (fails) => {
+      const told = fails === 'rolling-back' ? {verify: NO} : {}
+      const {document, troubles} = await journaled(told, {fails, hold: fails === 'guarding'})
+      expect(document.end).toBe(fails === 'rolling-back' ? 'rolled-back' : 'switched')
+      expect(troubles).toEqual(['no room'])
+    },
+  )
 })

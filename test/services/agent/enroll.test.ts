@@ -95,7 +95,7 @@ it('a private key that others can read is refused, by the agent too', () => {
   chmodSync(path, 0o604)
   const config = {...readAgentConfig(file), key: path}
   expect(() => readAgentKey(config, undefined)).toThrow(
-    /open\.key: is a private key that every user may read \(mode 0604\)/,
+    /open\.key: holds a secret that every user may read \(mode 0604\)/,
   )
   chmodSync(path, 0o640)
   expect(readAgentKey(config, undefined).kid).toBe('web-07')

@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import type {Gateway, Vm} from '../../../src/domain/inventory/site.ts'
+import type {Offered} from '../../../src/domain/movement/dispatch.ts'
 import {noteReader} from '../../../src/services/site/notes.ts'
-import type {Offered} from '../../../src/services/site/switch-queue.ts'
 import {newPrivateKey, signCommand, withTag} from '../../../src/wire/agent-message.ts'
 import {keys, type NoteChange, note, request, signed, useKeyFile} from './site-fixture.ts'
 
@@ -74,9 +74,9 @@ describe('a note', () => {
 
   it.each<[Offered, RegExp]>([
     ['queued', /: queued$/],
-    ['under_way', /not acted on: under_way: it is being switched$/],
-    ['too_soon', /not again for 5 s$/],
-    ['backing_off', /its last switch failed; not again for 5 s$/],
+    ['under-way', /not acted on: under_way: it is being switched$/],
+    ['too-soon', /not again for 5 s$/],
+    ['backing-off', /its last switch failed; not again for 5 s$/],
     ['full', /too many others wait$/],
   ])('that cannot be granted at once says so: %s', (offered, line) => {
     const {hear, logs} = reader(offered)
@@ -114,7 +114,7 @@ describe('what nobody known signed', () => {
     const {kid, privateKey} = {kid: 'web-07', privateKey: keys.agent}
     flood.receive(Buffer.from(withTag(signed(note(START_MS)).toString(), {kid, privateKey})))
     expect(flood.counts.valid).toBe(1)
-    const chatty = reader('too_soon')
+    const chatty = reader('too-soon')
     for (let i = 0; i < 50; i++) chatty.hear()
     expect(chatty.counts).toMatchObject({valid: 8, silent: {flooded: 42}})
     expect(chatty.logs).toHaveLength(8)

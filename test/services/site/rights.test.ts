@@ -7,8 +7,9 @@ import {
   CAP_NET_BIND_SERVICE,
   CAP_NET_RAW,
 } from '../../../src/net/process/confine.ts'
+import type {ControlOptions} from '../../../src/services/site/control.ts'
 import {type SiteFiles, siteRights, suffices} from '../../../src/services/site/rights.ts'
-import {inventory, request, useKeyFile} from './site-fixture.ts'
+import {inventory, service, useKeyFile} from './site-fixture.ts'
 
 useKeyFile()
 
@@ -25,10 +26,15 @@ interface Case {
   readonly installed?: readonly string[]
   readonly files?: Partial<SiteFiles>
   readonly listen?: string
+  readonly control?: ControlOptions
 }
 
-const rightsOf = ({change, installed = INSTALLED, files = {}, listen}: Case) =>
-  siteRights(request(listen === undefined ? {} : {listen}, inventory(change)), installed, {...ROOTS, ...files})
+const rightsOf = ({change, installed = INSTALLED, files = {}, listen, control}: Case) =>
+  siteRights(
+    {...service(listen === undefined ? {} : {listen}, inventory(change)), ...(control && {control})},
+    installed,
+    {...ROOTS, ...files},
+  )
 
 const strategies = (names: string) => (text: string) => text.replace('strategies: [agent],', `strategies: [${names}],`)
 const dhcp = (server: string) => (text: string) =>

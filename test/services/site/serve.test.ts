@@ -1,8 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import type {AuditEvent} from '../../../src/net/file/audit-log.ts'
 import type {OnMessage} from '../../../src/net/stream/udp-listener.ts'
-import type {ServeSiteRequest} from '../../../src/services/site/request.ts'
-import {type ServeSiteDocument, serveSite} from '../../../src/services/site/serve.ts'
+import {type ServeSiteDocument, type SiteRequest, serveSite} from '../../../src/services/site/serve.ts'
 import type {Strategy} from '../../../src/strategies/strategy.ts'
 import {openBeacon} from '../../../src/wire/agent-beacon.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
@@ -10,7 +9,7 @@ import {parseIpv6} from '../../../src/wire/ipv6.ts'
 import {readMetrics} from '../../support/prometheus.ts'
 import {strategyNamed, verdict} from '../../support/strategy.ts'
 import {fakeWorld} from '../../support/world.ts'
-import {inventory, keys, LEG, note, request, signed, useKeyFile} from './site-fixture.ts'
+import {inventory, keys, LEG, note, service, signed, useKeyFile} from './site-fixture.ts'
 
 useKeyFile()
 
@@ -31,7 +30,7 @@ async function serve(
     over?: object
     own?: Partial<Strategy>
     known?: ReturnType<typeof inventory>
-    reloading?: {at: number; next: ServeSiteRequest}
+    reloading?: {at: number; next: SiteRequest}
   } = {},
 ) {
   const world = fakeWorld({interfaces: [LEG]})
@@ -40,7 +39,7 @@ async function serve(
   const audited: AuditEvent[] = []
   const metrics: string[] = []
   let hear: OnMessage | undefined
-  const serving = serveSite(request(over, known), {
+  const serving = serveSite(service(over, known), {
     world,
     signal: stop.signal,
     strategies: new Map([['agent', {name: 'agent', plugin: 'test', load: async () => strategy(own)}]]),
@@ -133,10 +132,12 @@ describe('serve site', () => {
     const none = inventory((text) => text.replace(', agent: {key', ', agent: {id: other, key'))
     const deaf = await serve(3, [1], {known: none})
     expect(deaf.document).toMatchObject({switches: [], notes: {silent: {unknown_key: 1}}})
-    const {document, logs} = await serve(6, [1, 4], {known: none, reloading: {at: 2, next: request()}})
+    const {document, logs} = await serve(6, [1, 4], {known: none, reloading: {at: 2, next: service()}})
     expect(logs).toContain('configuration read again')
     expect(document).toMatchObject({switches: [{outcome: 'switched'}], notes: {valid: 1, silent: {unknown_key: 1}}})
-    const other = await serve(3, [], {reloading: {at: 1, next: {...request(), site: 'x'}}})
+    const other = await serve(3, [], {
+      reloading: {at: 1, next: {...service(), served: {...service().served, site: 'x'}}},
+    })
     expect(other.logs).toContain('configuration not taken: another site is served when this is restarted')
   })
 

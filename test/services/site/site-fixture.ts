@@ -5,6 +5,8 @@ import {join} from 'node:path'
 import {afterAll, beforeAll} from 'vitest'
 import {type Inventory, parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {type ServeSiteOrder, type ServeSiteRequest, serveSiteRequest} from '../../../src/services/site/request.ts'
+import type {SiteRequest} from '../../../src/services/site/serve.ts'
+import {type SiteOrder, siteRequest} from '../../../src/services/site/site-request.ts'
 import {type AgentNote, signNote} from '../../../src/wire/agent-beacon.ts'
 import {newPrivateKey, privateKeyText, publicKeyText} from '../../../src/wire/agent-message.ts'
 import {INVENTORY} from '../../support/inventory.ts'
@@ -43,6 +45,13 @@ export const order = (over: Partial<ServeSiteOrder> = {}): ServeSiteOrder => ({
 
 export const request = (over: Partial<ServeSiteOrder> = {}, known = inventory()): ServeSiteRequest =>
   serveSiteRequest(order(over), known, [LEG])
+
+/** The whole service, with beacons and notes alone unless something else is said. */
+export const service = (
+  over: Partial<ServeSiteOrder> = {},
+  known = inventory(),
+  more: Partial<SiteOrder> = {},
+): SiteRequest => siteRequest({...order(over), sources: false, ...more}, known, [LEG])
 
 /** Undefined takes a field away. */
 export type NoteChange = {readonly [K in keyof AgentNote]?: AgentNote[K] | undefined}
