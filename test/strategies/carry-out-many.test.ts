@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest'
 import {Failure} from '../../src/errors.ts'
 import {carryOut, type SwitchEnd} from '../../src/strategies/carry-out.ts'
 import {carryOutMany, type ManyPace} from '../../src/strategies/carry-out-many.ts'
-import {gathering} from '../../src/strategies/gathering.ts'
+import {gatheringAll} from '../../src/strategies/gathering.ts'
 import type {Strategy, Verdict} from '../../src/strategies/strategy.ts'
 import {strategyNamed, verdict} from '../support/strategy.ts'
 import {fakeWorld} from '../support/world.ts'
@@ -20,10 +20,18 @@ interface Told {
   readonly arm?: (plan: Plan) => Promise<void>
 }
 
+/** As a switch of many loads it. */
+async function gathering<P, S>(strategy: Strategy<P, S>): Promise<Strategy<P, S>> {
+  const registered = {name: strategy.name, plugin: 'p', load: async () => strategy as Strategy}
+  return (await gatheringAll(new Map([[strategy.name, registered]]))
+    .get(strategy.name)!
+    .load()) as Strategy<P, S>
+}
+
 async function carried(plans: readonly Plan[], told: Told = {}, pace: Partial<ManyPace> = {}) {
   const log: string[] = []
   const noted = (what: string, all: readonly Plan[]): void => void log.push(`${what} ${all.join('+')}`)
-  const strategy = gathering<Plan, string>({
+  const strategy = await gathering<Plan, string>({
     ...(strategyNamed('s') as Strategy<Plan, string>),
     look: async (plan) => ({plan, uses: null, ends: told.ends?.(plan) ?? null}),
     executeMany: async (all, stage) => {
@@ -126,8 +134,8 @@ describe('carryOutMany by the forms for many', () => {
     const asked: string[] = []
     const switchovers = three.map((name) => ({vm: {name}})) as unknown as Parameters<Strategy['plan']>[0][]
     const nameOf = ({vm}: {readonly vm: {readonly name: string}}) => vm.name
-    const planned = (planMany: NonNullable<Strategy<Plan>['planMany']>) => {
-      const strategy = gathering<Plan, unknown>({
+    const planned = async (planMany: NonNullable<Strategy<Plan>['planMany']>) => {
+      const strategy = await gathering<Plan, unknown>({
         ...(strategyNamed('s') as Strategy<Plan, unknown>),
         planMany,
         plan: async (each) => {

@@ -165,6 +165,63 @@ describe('carryOut', () => {
     expect(found.outcome.before?.name).toBe(told.ends instanceof Error ? undefined : 'bx')
   })
 
+  describe('of a VM that has just arrived', () => {
+    /** What was armed, and what came of it. */
+    async function atOnce(over: Partial<Strategy>, options: {armedAgain?: Error} = {}) {
+      const armed: [unknown, boolean][] = []
+      const rolledBack: unknown[] = []
+      const strategy = strategyNamed('s', {
+        look: async () => Promise.reject(new Error('it looked')),
+        standby: {check: async () => null, atOnce: (plan) => ({...(plan as object), now: true})},
+        execute: async (plan, stage) => {
+          stage.amend?.({plan: {...(plan as object), before: 'bx'}, uses: gatewayNamed('bx')})
+        },
+        rollback: async (plan) => {
+          rolledBack.push(plan)
+          return {...verdict('elsewhere'), ok: true}
+        },
+        ...over,
+      })
+      const outcome = await carryOut(strategy, {by: 's'}, fakeWorld(), {
+        ...{signal: new AbortController().signal, atOnce: true},
+        arm: async (plan, urgent) => {
+          armed.push([plan, urgent])
+          if (!urgent && options.armedAgain) throw options.armedAgain
+        },
+      })
+      return {armed, rolledBack, outcome}
+    }
+    const amended = {by: 's', now: true, before: 'bx'}
+
+    it('there is no look; what is seen while it is told is armed too, and is what was before', async () => {
+      const {armed, outcome} = await atOnce({})
+      expect(armed).toEqual([
+        [{by: 's', now: true}, true],
+        [amended, false],
+      ])
+      expect(outcome).toMatchObject({end: 'switched', before: {name: 'bx'}, plan: amended})
+      expect(outcome.steps.map(({step}) => step)).toEqual(['execute', 'verify'])
+    })
+
+    it('is put back to that where it is not proved', async () => {
+      const {rolledBack, outcome} = await atOnce({verify: async () => verdict('not-here')})
+      expect({rolledBack, end: outcome.end}).toEqual({rolledBack: [amended], end: 'rolled-back'})
+    })
+
+    it('is put back where the guard does not take what was seen', async () => {
+      const {rolledBack, outcome} = await atOnce({}, {armedAgain: boom()})
+      expect({rolledBack, end: outcome.end, error: outcome.error?.message}).toEqual({
+        ...{rolledBack: [amended], end: 'rolled-back', error: 'boom'},
+      })
+    })
+
+    it('is looked at first by a strategy that knows no other way', async () => {
+      const strategy = strategyNamed('s')
+      const outcome = await carryOut(strategy, {}, fakeWorld(), {signal: new AbortController().signal, atOnce: true})
+      expect(outcome.steps.map(({step}) => step)).toEqual(['look', 'execute', 'verify'])
+    })
+  })
+
   it('keeps the first error beside that of the rollback', async () => {
     const {outcome} = await run({verify: boom(), rollback: new Error('and this')})
     expect([outcome.error?.message, outcome.rollbackError?.message]).toEqual(['boom', 'and this'])

@@ -61,6 +61,7 @@ export async function startSiteService(options: SiteServiceOptions): Promise<Sit
     },
   }
   await until(async () => said.log.includes('orders by') || child.exitCode !== null, 30_000, 'it takes orders')
+  if (child.exitCode !== null) throw new Error(`it ended: ${said.log}`)
   return self
 }
 

@@ -32,7 +32,7 @@ const jsonLine = (message: string, fields: Record<string, unknown> = {}): void =
 export default class ServeSite extends BaseCommand {
   static override summary = 'the resident service of a site or hypervisor: switches the VMs that come to it'
   static override description =
-    'With --control it takes orders by a unix socket, a line of words each, from hooks and whoever else sees a VM arrive: the VM is told within a millisecond or two, with no program to start, and what is not proved is taken back. ' +
+    'With --control it takes orders by a unix socket, a line of words each, from hooks and whoever else sees a VM arrive: the VM is told with no program to start and nothing left to plan, and what is not proved is taken back. ' +
     'It serves every segment of the inventory that has a gateway at SITE, and stops switching where switches fail (--fuse).\n\n' +
     'With -i and a key it broadcasts a signed beacon on the segment, and listens for the notes of agents that find themselves moved (beacons: true in their agent.yaml). ' +
     'For a note that a known VM signed, that believes to be in this site and uses the gateway of another, it does what "gwswitch switch VM --to SITE" does: verified, or taken back. ' +

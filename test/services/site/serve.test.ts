@@ -1,7 +1,10 @@
 import {describe, expect, it} from 'vitest'
+import type {Movement} from '../../../src/domain/movement/movement.ts'
 import type {AuditEvent} from '../../../src/net/file/audit-log.ts'
 import type {OnMessage} from '../../../src/net/stream/udp-listener.ts'
+import type {Journal, RunOrder} from '../../../src/orders/journal/journal.ts'
 import {type ServeSiteDocument, type SiteRequest, serveSite} from '../../../src/services/site/serve.ts'
+import {siteRequest} from '../../../src/services/site/site-request.ts'
 import type {Strategy} from '../../../src/strategies/strategy.ts'
 import {openBeacon} from '../../../src/wire/agent-beacon.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
@@ -9,7 +12,7 @@ import {parseIpv6} from '../../../src/wire/ipv6.ts'
 import {readMetrics} from '../../support/prometheus.ts'
 import {strategyNamed, verdict} from '../../support/strategy.ts'
 import {fakeWorld} from '../../support/world.ts'
-import {inventory, keys, LEG, note, service, signed, useKeyFile} from './site-fixture.ts'
+import {inventory, keys, LEG, note, order, service, signed, useKeyFile} from './site-fixture.ts'
 
 useKeyFile()
 
@@ -180,5 +183,61 @@ describe('serve site', () => {
     const {world, document} = await serve(3, [1], {over: {beacon: false}})
     expect(world.sent).toEqual([])
     expect(document).toMatchObject({beacons: 0, ask: [], switches: [{outcome: 'switched'}]})
+  })
+
+  it('without beacons or a key switches a VM of which a source tells, once, and writes down who said so', async () => {
+    const world = fakeWorld({interfaces: [LEG]})
+    const stop = new AbortController()
+    const logs: string[] = []
+    const orders: RunOrder[] = []
+    let told: ((movement: Movement) => void) | undefined
+    const journal: Journal = {
+      begin(order) {
+        orders.push(order)
+        return {id: 'r1', plan: () => [1], mark: () => {}}
+      },
+      lastProved: () => undefined,
+      close: () => {},
+    }
+    const movement = {kind: 'arrived', mac: '02:00:00:00:00:10', vm: null, host: null, atMs: null} as const
+    const serving = serveSite(
+      siteRequest({...order(), interfaceName: undefined, key: undefined, sources: true}, inventory(), [LEG]),
+      {
+        ...{world, signal: stop.signal, journal, listen: () => expect.unreachable()},
+        strategies: new Map([['agent', {name: 'agent', plugin: 'test', load: async () => strategy({})}]]),
+        deadMan: () => ({arm: async () => {}, disarm: () => {}}),
+        log: (line) => void logs.push(line),
+        sources: [
+          {
+            name: 'fake',
+            open(_served, onMovement) {
+              told = onMovement
+              return {[Symbol.asyncDispose]: async () => {}}
+            },
+          },
+        ],
+      },
+    )
+    await world.sleep(1000)
+    for (const port of ['vnet0', 'vnet0']) told!({...movement, source: 'rarp', port})
+    told!({...movement, mac: '02:00:00:00:99:99', source: 'rarp', port: 'vnet1'})
+    await world.sleep(1000)
+    stop.abort()
+    const document = await serving
+    expect(document).toMatchObject({
+      segment: null,
+      kid: null,
+      beacons: 0,
+      switches: [{vm: 'web-07', outcome: 'switched'}],
+    })
+    expect(document.service?.movements).toEqual([
+      {source: 'rarp', kind: 'arrived', said: 'begun', count: 1},
+      {source: 'rarp', kind: 'arrived', said: 'under-way', count: 1},
+      {source: 'rarp', kind: 'arrived', said: 'unknown', count: 1},
+    ])
+    expect(orders).toEqual([{by: 'arrival', asked: 'rarp: web-07 (02:00:00:00:00:10) arrived at vnet0'}])
+    expect(logs).toContain(
+      'rarp: 02:00:00:00:99:99 arrived: the inventory knows no such VM on a segment that is served',
+    )
   })
 })
