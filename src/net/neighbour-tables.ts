@@ -55,7 +55,7 @@ export function openNeighbourTables(): NeighbourTables {
         destination: ip,
         ...(vrf !== undefined && {outgoing: vrf}),
       })
-      return answer && socket.interfaces().find(({index}) => index === answer.interfaceIndex)?.name
+      return answer && linkOf.nameAt(answer.interfaceIndex)
     },
     close: () => socket.close(),
   }
@@ -67,14 +67,19 @@ const familyOf = (ip: Ipv4 | Ipv6): Family => (isVersion6(ip) ? 6 : 4)
 const KNOWN_MS = 1000
 
 function rememberedLinks(socket: RouteSocket) {
-  let [links, atMs] = [new Map<string, InterfaceMessage>(), Number.NEGATIVE_INFINITY]
-  return (name: string): InterfaceMessage => {
+  let [links, atMs] = [[] as readonly InterfaceMessage[], Number.NEGATIVE_INFINITY]
+  const all = (): readonly InterfaceMessage[] => {
     if (performance.now() - atMs > KNOWN_MS) {
-      links = new Map(socket.interfaces().map((each) => [each.name, each]))
+      links = socket.interfaces()
       atMs = performance.now()
     }
-    const link = links.get(name)
-    if (link === undefined) throw new Failure('runtime', `no interface ${name} here`)
+    return links
+  }
+  const linkOf = (called: string): InterfaceMessage => {
+    const link = all().find(({name}) => name === called)
+    if (link === undefined) throw new Failure('runtime', `no interface ${called} here`)
     return link
   }
+  const nameAt = (at: number): string | undefined => all().find(({index}) => index === at)?.name
+  return Object.assign(linkOf, {nameAt})
 }

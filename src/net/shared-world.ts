@@ -18,6 +18,7 @@ export function sharedWorld(world: World): SharedWorld {
     (...args: A): Promise<T> =>
       joint(JSON.stringify([name, ...args]), () => ask(...args))
   const tables = oneForAll()
+  const {kept, forget} = untilLinksChange(world, once)
   const {bridgeOf, learned, hostLinks, nftTables, nftTable, forwards, speaker} = world
   return {
     world: {
@@ -27,16 +28,17 @@ export function sharedWorld(world: World): SharedWorld {
       interfaces: once('interfaces', world.interfaces),
       routeTo: once('routeTo', world.routeTo),
       resolveNeighbour: once('resolveNeighbour', world.resolveNeighbour),
-      ...(bridgeOf && {bridgeOf: once('bridgeOf', bridgeOf)}),
+      ...(bridgeOf && {bridgeOf: kept('bridgeOf', bridgeOf)}),
       ...(learned && {learned: once('learned', learned)}),
-      ...(hostLinks && {hostLinks: once('hostLinks', hostLinks)}),
+      ...(hostLinks && {hostLinks: kept('hostLinks', hostLinks)}),
       ...(nftTables && {nftTables: once('nftTables', nftTables)}),
       ...(nftTable && {nftTable: once('nftTable', nftTable)}),
       ...(forwards && {forwards: once('forwards', forwards)}),
-      ...(speaker && {speaker: async () => sharedSpeaker(await speaker(), once, tables)}),
+      ...(speaker && {speaker: async () => sharedSpeaker(await speaker(), once, kept, tables)}),
     },
     async [Symbol.asyncDispose]() {
       tables.close()
+      await forget()
       await links.close()
     },
   }
@@ -47,11 +49,35 @@ type Once = <A extends unknown[], T>(name: string, ask: (...args: A) => Promise<
 const sharedSpeaker = (
   {vantage, tables}: SpeakerWorld,
   once: Once,
+  kept: Once,
   all: ReturnType<typeof oneForAll>,
 ): SpeakerWorld => ({
-  vantage: {...vantage, links: once('vantage.links', vantage.links), learned: once('vantage.learned', vantage.learned)},
+  vantage: {...vantage, links: kept('vantage.links', vantage.links), learned: once('vantage.learned', vantage.learned)},
   tables: () => all.of(tables),
 })
+
+/** What the kernel tells of when it changes is asked once, and again after that. */
+function untilLinksChange(world: World, once: Once): {readonly kept: Once; forget(): Promise<void>} {
+  const {linkChanges} = world
+  const answers = new Map<string, Promise<unknown>>()
+  let watching: Promise<{close(): Promise<void>}> | undefined
+  const kept: Once = (name, ask) => {
+    const asked = once(name, ask)
+    if (linkChanges === undefined) return asked
+    return async (...args) => {
+      watching ??= linkChanges(() => answers.clear())
+      await watching
+      const question = JSON.stringify([name, ...args])
+      const known = answers.get(question)
+      if (known !== undefined) return known as ReturnType<typeof ask>
+      const answer = asked(...args)
+      answers.set(question, answer)
+      answer.catch(() => answers.delete(question))
+      return answer
+    }
+  }
+  return {kept, forget: async () => (await watching?.catch(() => undefined))?.close()}
+}
 
 /** This host's tables, opened once; whoever has done with them leaves them open for the others. */
 function oneForAll() {
