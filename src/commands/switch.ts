@@ -165,6 +165,10 @@ export default class Switch extends BaseCommand {
   async run(): Promise<SwitchDocument | SwitchManyDocument> {
     const {argv, flags} = await this.parse(Switch)
     const names = argv as string[]
+    if (flags.resume !== undefined || isMany(names, flags)) {
+      const {keepHeapSmall} = await import('../net/process/small-heap.ts')
+      keepHeapSmall()
+    }
     const inventory = await this.neededInventory(flags.inventory)
     if (flags.resume !== undefined) {
       if (names.length > 0) throw usage('--resume RUN does what is left of a run: it takes no VM')
