@@ -24,7 +24,7 @@ const RAW_PORT = record({
 })
 
 /** Every bridge port of this network namespace. */
-export const bridgePorts = async (): Promise<BridgePort[]> => 
+export const bridgePorts = async (): Promise<BridgePort[]> =>
   readBridgePorts(await runCommand('ip', ['-json', '-d', 'link', 'show']))
 
 /** The same from the kernel itself and of bridges too, for who looks often: no program is started. */
@@ -86,5 +86,3 @@ export async function bridgeFdb(bridge?: string): Promise<FdbEntry[]> {
 
 /** What a bridge has learned, or was told for good; not its and its ports' own MACs. */
 export const learnedOf = (fdb: readonly FdbEntry[]): FdbEntry[] => fdb.filter(({own}) => !own)
-
-

@@ -40,6 +40,11 @@ const SWITCH: readonly Mutant[] = [
     "if (!(error instanceof Failure) || error.kind !== 'usage') throw error",
     'if (!(error instanceof Failure)) throw error',
   ),
+  carryOut(
+    'the guard is disarmed before it is written that the VM is verified',
+    'await options.onVerified?.(verdict)',
+    'void options.onVerified?.(verdict)',
+  ),
   carryOut('a switch that was rolled back ends with 0', ": EXIT['rolled-back']", ': 0'),
   carryOut('what is not known ends as rolled back', 'return EXIT.unknown', "return EXIT['rolled-back']"),
   carryOut(

@@ -195,7 +195,7 @@ export async function performSwitch(
       await journal?.begun(plan, deadMan.pid)
     },
     disarm: () => deadMan.disarm(),
-    onVerified: (verdict) => void journal?.mark({state: 'verified', verdict}),
+    onVerified: (verdict) => journal?.mark({state: 'verified', verdict}),
     onStep(step) {
       if (step === 'hold') void journal?.mark({state: 'guarding'})
       if (step === 'rollback') void journal?.mark({state: 'rolling-back'})

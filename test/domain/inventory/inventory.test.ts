@@ -284,9 +284,7 @@ describe('look-ups', () => {
     expect(findVm(inventory, 'db-01')!.ip).toBe('10.1.0.10')
     expect(findVm(inventory, '10.0.0.10')!.name).toBe('web-07')
     expect(findVm(inventory, '10.0.0.11')).toBeUndefined()
-    expect(() => findVm(inventory, '02:00:00:00:00:10')).toThrow(
-      /is the MAC of web-07 .* and db-01 .*give the name/,
-    )
+    expect(() => findVm(inventory, '02:00:00:00:00:10')).toThrow(/is the MAC of web-07 .* and db-01 .*give the name/)
     const alone = {...inventory, vms: inventory.vms.map((vm) => ({...vm, mac: `02:00:00:00:0a:${vm.ip.slice(-2)}`}))}
     expect(findVm({...alone, vms: alone.vms.slice(0, 1)}, '02:00:00:00:0A:10')!.name).toBe('web-07')
     expect(findVm(inventory, '02:00:00:00:00:11')).toBeUndefined()
