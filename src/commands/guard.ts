@@ -16,8 +16,10 @@ export default class Guard extends BaseCommand {
     await this.parse(Guard)
     const {guardDuty} = await import('../net/process/dead-man.ts')
     await guardDuty(process.stdin, print, async (orders) => {
-      const [installed, world] = [await loadStrategies(this.config), await this.world()]
-      await Promise.all((orders as GuardOrder[]).map((order) => this.takeBack(order, installed, world)))
+      const {sharedWorld} = await import('../net/shared-world.ts')
+      await using shared = sharedWorld(await this.world())
+      const installed = await loadStrategies(this.config)
+      await Promise.all((orders as GuardOrder[]).map((order) => this.takeBack(order, installed, shared.world)))
     })
   }
 

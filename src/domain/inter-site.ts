@@ -60,13 +60,18 @@ export function awayFrom(site: string, vms: readonly Vm[], {leading, certain, le
   })
 }
 
+/** Where one of them is, and who says so. */
+export function whereText({site, port, shared}: Pick<AwayVm, 'site' | 'port' | 'shared'>): string {
+  if (port === null) return `at site ${site} by the inventory`
+  return `behind ${port}${shared ? ", where another site's gateway is too" : " by the bridge's forwarding table"}`
+}
+
 /** How many they are and by whom, in a few words; empty for none. */
 export function awayText(away: readonly AwayVm[], site: string): string {
   const groups = new Map<string, string[]>()
-  for (const {name, site: written, port, shared} of away) {
-    const told = shared ? ", where another site's gateway is too" : " by the bridge's forwarding table"
-    const by = port === null ? `at site ${written} by the inventory` : `behind ${port}${told}`
-    groups.set(by, [...(groups.get(by) ?? []), name])
+  for (const each of away) {
+    const by = whereText(each)
+    groups.set(by, [...(groups.get(by) ?? []), each.name])
   }
   const words = [...groups].map(([by, names]) => `${names.length} ${by} (${someOf(names)})`)
   return away.length === 0 ? '' : `${count(away.length)} not at site ${site}: ${words.join('; ')}`

@@ -1,6 +1,7 @@
-// Bridge ports: which there are, and where a bridge has learned a MAC (bridge(8)).
+// Bridge ports: which there are, and where a bridge has learned a MAC.
+import {Failure} from '../errors.ts'
 import type {Mac} from '../wire/address.ts'
-import {list, listed, number, optional, record, text} from './json-shape.ts'
+import {list, listed, optional, record, text} from './json-shape.ts'
 import type {InterfaceMessage} from './netlink/interface-message.ts'
 import {openRouteSocket} from './netlink/route-socket.ts'
 import {runCommand} from './process/command.ts'
@@ -21,10 +22,10 @@ const RAW_PORT = record({
   flags: list(text),
   linkinfo: optional(record({info_slave_kind: optional(text)})),
 })
-const RAW_FDB = record({mac: text, ifname: text, master: optional(text), vlan: optional(number), state: optional(text)})
 
 /** Every bridge port of this network namespace. */
-export const bridgePorts = async (): Promise<BridgePort[]> => readBridgePorts(await json('ip', '-d', 'link', 'show'))
+export const bridgePorts = async (): Promise<BridgePort[]> =>
+  readBridgePorts(await runCommand('ip', ['-json', '-d', 'link', 'show']))
 
 /** The same from the kernel itself and of bridges too, for who looks often: no program is started. */
 export function bridgeInterfaces(): InterfaceMessage[] {
@@ -62,18 +63,26 @@ export interface FdbEntry {
   readonly fixed: boolean
 }
 
-/** The forwarding table of a bridge; of every one here if none is named. */
-export const bridgeFdb = async (bridge?: string): Promise<FdbEntry[]> =>
-  readFdb(await json('bridge', 'fdb', 'show', ...(bridge === undefined ? [] : ['br', bridge])))
+/**
+ * The forwarding table of a bridge; of every one here if none is named. Asked of the kernel itself: switches ask often.
+ * @throws Failure `runtime` if there is no bridge of that name.
+ */
+export async function bridgeFdb(bridge?: string): Promise<FdbEntry[]> {
+  const socket = openRouteSocket()
+  try {
+    const names = new Map(socket.interfaces().map(({index, name}) => [index, name]))
+    if (bridge !== undefined && ![...names.values()].includes(bridge))
+      throw new Failure('runtime', `no interface ${bridge} here`)
+    return socket.fdb().flatMap(({mac, interfaceIndex, bridge: of, vlan, own, fixed}) => {
+      const port = names.get(interfaceIndex)
+      return port === undefined || (bridge !== undefined && names.get(of) !== bridge)
+        ? []
+        : {mac, port, vlan, own, fixed}
+    })
+  } finally {
+    socket.close()
+  }
+}
 
 /** What a bridge has learned, or was told for good; not its and its ports' own MACs. */
 export const learnedOf = (fdb: readonly FdbEntry[]): FdbEntry[] => fdb.filter(({own}) => !own)
-
-/** @internal */
-export const readFdb = (output: string): FdbEntry[] =>
-  listed(output, 'bridge fdb show', RAW_FDB).flatMap(({mac, ifname, master, vlan, state}) =>
-    // Without a master it is the port's own table: a VXLAN's still has hosts that have moved here.
-    master === undefined ? [] : {mac, port: ifname, vlan, own: state === 'permanent', fixed: state === 'static'},
-  )
-
-const json = (command: string, ...args: string[]): Promise<string> => runCommand(command, ['-json', ...args])

@@ -6,6 +6,7 @@ import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
 import {list, listed, number, optional, record, text} from './json-shape.ts'
+import {NUD_FAILED} from './netlink/neighbour-message.ts'
 import {openRouteSocket} from './netlink/route-socket.ts'
 import {commandFailure, runCommand, tryCommand} from './process/command.ts'
 
@@ -283,16 +284,30 @@ export function readTableGateway(output: string): Ipv4 | undefined {
   return routes.toSorted((a, b) => length(b.dst) - length(a.dst) || (a.metric ?? 0) - (b.metric ?? 0))[0]?.gateway
 }
 
+/** ip-neighbour(8)'s words for the bits of neighbour.h. */
+const NUD_NAMES = ['INCOMPLETE', 'REACHABLE', 'STALE', 'DELAY', 'PROBE', 'FAILED', 'NOARP', 'PERMANENT'] as const
+
+/** An entry that has a MAC and did not fail; of the kernel itself, for who waits for it. */
+function neighbourAt(ip: Ipv4 | Ipv6, interfaceName: string): Neighbour | undefined {
+  const socket = openRouteSocket()
+  try {
+    const index = socket.interfaces().find(({name}) => name === interfaceName)?.index
+    const family = isVersion6(ip) ? 6 : 4
+    const found = index === undefined ? undefined : socket.neighbour({family, interfaceIndex: index, ip})
+    if (found?.mac === undefined || (found.state & NUD_FAILED) !== 0) return undefined
+    return {ip, mac: found.mac, state: NUD_NAMES.filter((_, bit) => found.state & (1 << bit)).join(',')}
+  } finally {
+    socket.close()
+  }
+}
+
 /**
  * Makes the kernel resolve the MAC of an on-link address, as its own traffic would, by one empty datagram to the
  * discard port (RFC 863) there. Resolves to the entry, or undefined if it stayed unresolved for a second.
  */
 export async function resolveNeighbour(ip: Ipv4, interfaceName: string): Promise<Neighbour | undefined> {
-  const known = async (): Promise<Neighbour | undefined> =>
-    (await neighbours(interfaceName)).find(
-      (entry) => entry.ip === ip && entry.mac !== undefined && entry.state !== 'FAILED',
-    )
-  const before = await known()
+  const known = (): Neighbour | undefined => neighbourAt(ip, interfaceName)
+  const before = known()
   if (before) return before
   const version6 = isVersion6(ip)
   const socket = createSocket(version6 ? 'udp6' : 'udp4')
@@ -301,7 +316,7 @@ export async function resolveNeighbour(ip: Ipv4, interfaceName: string): Promise
     socket.send(new Uint8Array(0), 9, version6 ? `${ip}%${interfaceName}` : ip)
     for (let waited = 0; waited < 1000; waited += 50) {
       await delay(50)
-      const entry = await known()
+      const entry = known()
       if (entry) return entry
     }
     return undefined

@@ -2,6 +2,7 @@
 import {Failure} from '../errors.ts'
 import type {Ipv4, Mac} from '../wire/address.ts'
 import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
+import type {InterfaceMessage} from './netlink/interface-message.ts'
 import {NUD_FAILED, NUD_INCOMPLETE} from './netlink/neighbour-message.ts'
 import type {Family} from './netlink/netlink-message.ts'
 import {openRouteSocket, RouteError, type RouteSocket} from './netlink/route-socket.ts'
@@ -26,15 +27,15 @@ export interface NeighbourTables {
 /** @throws Failure `runtime` if there is no netlink here. */
 export function openNeighbourTables(): NeighbourTables {
   const socket = openRouteSocket()
+  const linkOf = rememberedLinks(socket)
   return {
     entry(leg, ip) {
-      const {index} = linkOf(socket, leg)
-      const found = socket.neighbours().find((each) => each.interfaceIndex === index && each.ip === ip)
+      const found = socket.neighbour({family: familyOf(ip), interfaceIndex: linkOf(leg).index, ip})
       if (found?.mac === undefined || (found.state & (NUD_FAILED | NUD_INCOMPLETE)) !== 0) return undefined
       return {mac: found.mac, external: found.external}
     },
     write(leg, ip, mac) {
-      const interfaceIndex = linkOf(socket, leg).index
+      const interfaceIndex = linkOf(leg).index
       try {
         socket.replaceNeighbour({family: familyOf(ip), interfaceIndex, ip, mac})
       } catch (error) {
@@ -48,13 +49,13 @@ export function openNeighbourTables(): NeighbourTables {
       }
     },
     wayTo(leg, ip) {
-      const {vrf} = linkOf(socket, leg)
+      const {vrf} = linkOf(leg)
       const answer = socket.routeTo({
         family: familyOf(ip),
         destination: ip,
         ...(vrf !== undefined && {outgoing: vrf}),
       })
-      return answer && socket.interfaces().find(({index}) => index === answer.interfaceIndex)?.name
+      return answer && linkOf.nameAt(answer.interfaceIndex)
     },
     close: () => socket.close(),
   }
@@ -62,8 +63,23 @@ export function openNeighbourTables(): NeighbourTables {
 
 const familyOf = (ip: Ipv4 | Ipv6): Family => (isVersion6(ip) ? 6 : 4)
 
-function linkOf(socket: RouteSocket, name: string) {
-  const link = socket.interfaces().find((each) => each.name === name)
-  if (link === undefined) throw new Failure('runtime', `no interface ${name} here`)
-  return link
+/** How long an interface is taken for what it was, ms: many entries are looked at again and again. */
+const KNOWN_MS = 1000
+
+function rememberedLinks(socket: RouteSocket) {
+  let [links, atMs] = [[] as readonly InterfaceMessage[], Number.NEGATIVE_INFINITY]
+  const all = (): readonly InterfaceMessage[] => {
+    if (performance.now() - atMs > KNOWN_MS) {
+      links = socket.interfaces()
+      atMs = performance.now()
+    }
+    return links
+  }
+  const linkOf = (called: string): InterfaceMessage => {
+    const link = all().find(({name}) => name === called)
+    if (link === undefined) throw new Failure('runtime', `no interface ${called} here`)
+    return link
+  }
+  const nameAt = (at: number): string | undefined => all().find(({index}) => index === at)?.name
+  return Object.assign(linkOf, {nameAt})
 }

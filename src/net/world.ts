@@ -65,6 +65,11 @@ export interface World {
   nftTable?(family: string, name: string): Promise<NftTable | undefined>
   /** What speaking for a VM takes: its port, and this host's own tables. Absent where nobody can. */
   speaker?(): Promise<SpeakerWorld>
+  /**
+   * Asks what many want to know at the same time once for all of them, never by a question that had begun before it was
+   * wanted. Absent: each asks.
+   */
+  joint?<T>(question: string, ask: () => Promise<T>): Promise<T>
   /** CLOCK_REALTIME in nanoseconds, the clock of frame timestamps. */
   now(): bigint
   /** CLOCK_MONOTONIC in nanoseconds, which nobody sets. */

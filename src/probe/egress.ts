@@ -9,7 +9,7 @@ import type {Vlan} from '../wire/ethernet.ts'
 import type {Icmp} from '../wire/icmp.ts'
 import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
 import {cameFrom, frameOf, sentTo} from './ip-ends.ts'
-import {startSchedule} from './schedule.ts'
+import {ENOUGH, startSchedule} from './schedule.ts'
 import type {EchoIdentity, Sighting} from './sighting.ts'
 import {echoFrame, probeFrame, readSighting, vmFilter} from './vm-watch.ts'
 
@@ -61,7 +61,8 @@ export interface Egress extends EgressSeen {
 export async function askEgress(question: EgressQuestion, world: World, signal: AbortSignal): Promise<Egress> {
   const vm = {...question.vm, vlan: question.vlan}
   const filter = vmFilter(vm, true, true)
-  const link = await world.openLink(question.interfaceName, {filter, promiscuous: true, outgoing: true})
+  const options = {filter, promiscuous: true, outgoing: true, vm: vm.mac}
+  const link = await world.openLink(question.interfaceName, options)
   const ears = makeEars(question, world)
   const done = new AbortController()
   const either = AbortSignal.any([signal, done.signal])
@@ -71,15 +72,15 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
     if (ending) return
     ending = true
     world.sleep(ms, either).then(
-      () => done.abort(),
+      () => done.abort(ENOUGH),
       () => {},
     )
   }
   try {
     link.onFrame((received) => {
-      if (!ears.hear(received)) return
+      if (done.signal.aborted || !ears.hear(received)) return
       const seen = ears.seen()
-      if (question.enough?.(seen) || (listening && seen.paths.length > 0)) done.abort()
+      if (question.enough?.(seen) || (listening && seen.paths.length > 0)) done.abort(ENOUGH)
       else if (seen.alive && question.graceMs !== undefined) endIn(question.graceMs)
     })
     const schedule = startSchedule(world, signal)

@@ -11,7 +11,7 @@ import {WireError} from '../wire/error.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4, parseEthernet, type Vlan} from '../wire/ethernet.ts'
 import {arpFrame, icmpFrame} from '../wire/frames.ts'
 import {PROTOCOL_ICMP} from '../wire/ipv4.ts'
-import {startSchedule} from './schedule.ts'
+import {ENOUGH, startSchedule} from './schedule.ts'
 import {readEchoAnswer} from './trace/echo-probe.ts'
 
 /** Rounds of questions, ms. */
@@ -60,8 +60,10 @@ export async function askGateways(
   const done = new AbortController()
   try {
     link.onFrame((received) => {
+      // What still comes in while the link is closed is of no use, and an abort is not for nothing.
+      if (done.signal.aborted) return
       for (const each of asked) each.hear(received)
-      if (asked[0]?.answered()) done.abort()
+      if (asked[0]?.answered()) done.abort(ENOUGH)
     })
     const schedule = startSchedule(world, signal)
     for (const [round, atMs] of ROUNDS_MS.entries()) {

@@ -1,6 +1,9 @@
 // Waiting for the rounds of a schedule, where an answer ends it early.
 import type {World} from '../net/world.ts'
 
+/** Why a wait ends that an answer ends. Made once: an error of its own for each costs more than the answer. */
+export const ENOUGH = new Error('answered')
+
 /** Sleeps for `ms`, but no longer than until `done` aborts. Throws the signal's reason when that is aborted. */
 export async function pause(
   world: Pick<World, 'sleep'>,

@@ -1,4 +1,5 @@
 // Several questions at the same time, and none of them left behind.
+import type {World} from '../net/world.ts'
 
 /**
  * Runs all at once. If one fails, the others are told by their signal, waited for, and its error is thrown: no link and no
@@ -47,4 +48,26 @@ export async function firstOf<T>(
   signal.throwIfAborted()
   if (answer === undefined && done.signal.aborted) throw done.signal.reason
   return answer
+}
+
+/**
+ * The answer to a question that others ask at the same time, see `World.joint`. Aborting ends the waiting with the signal's
+ * reason, and not the question, which others may wait for.
+ */
+export async function jointly<T>(
+  {joint}: Pick<World, 'joint'>,
+  question: string,
+  signal: AbortSignal,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  if (joint === undefined) return ask(signal)
+  signal.throwIfAborted()
+  const {promise: stopped, reject} = Promise.withResolvers<never>()
+  const stop = (): void => reject(signal.reason)
+  signal.addEventListener('abort', stop)
+  try {
+    return await Promise.race([joint(question, () => ask(new AbortController().signal)), stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }

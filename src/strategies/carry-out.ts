@@ -59,8 +59,8 @@ export interface CarryOutOptions {
   arm?(plan: unknown, urgent: boolean): Promise<void>
   /** Called once it is verified, or the rollback has returned: nobody need act any more. */
   disarm?(): void
-  /** Verified: nothing undoes it from here on. Called before `disarm`. */
-  readonly onVerified?: ((verdict: Verdict) => void) | undefined
+  /** Verified: nothing undoes it from here on. Called before `disarm`, which waits for it. */
+  readonly onVerified?: ((verdict: Verdict) => void | Promise<void>) | undefined
   /** A step begins; something happened in it. */
   readonly onStep?: ((step: StepName) => void) | undefined
   readonly onEvent?: ((event: {readonly atMs: number; readonly text: string}) => void) | undefined
@@ -124,7 +124,7 @@ export async function carryOut<Plan, Seen>(
     return {...done, plan, verdict, end: 'accepted'}
   }
   if (!verdict.ok) return {...done, plan, verdict, ...(await back())}
-  options.onVerified?.(verdict)
+  await options.onVerified?.(verdict)
   options.disarm?.()
   return {...done, plan, ...(await held(verdict, 'switched'))}
 

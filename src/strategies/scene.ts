@@ -19,7 +19,7 @@ import type {World} from '../net/world.ts'
 import {askEgress, type EgressQuestion, FAR_AWAY} from '../probe/egress.ts'
 import {askGateways, MOST_DESTINATIONS, nobody} from '../probe/gateways.ts'
 import {askGateway6, askUpstream6} from '../probe/gateways6.ts'
-import {together} from '../probe/together.ts'
+import {jointly, together} from '../probe/together.ts'
 import {askUpstream} from '../probe/upstream.ts'
 import {type Ipv4, type Mac, prefixContains, prefixText, readPrefix} from '../wire/address.ts'
 import {type Vlan, vlanTag} from '../wire/ethernet.ts'
@@ -315,9 +315,10 @@ async function askAbout6(
   const {ask, vm, families, destinations6: destinations} = scene
   if (!families.includes(6) || vm.ip6 === null) return undefined
   const leg = await legOf(scene, mac, world)
-  if (leg !== null) return askUpstream6(leg, destinations, world, signal)
   const question = {interfaceName: ask.interface, source: ask.source6 ?? vm.ip6, vlan: vlanOf(scene), mac, destinations}
-  return askGateway6(question, world, signal)
+  return jointly(world, JSON.stringify([6, leg ?? question, destinations]), signal, (either) =>
+    leg === null ? askGateway6(question, world, either) : askUpstream6(leg, destinations, world, either),
+  )
 }
 
 /** The interface by which this host is a gateway: the one that is left may be this host as well. */
@@ -335,10 +336,17 @@ async function askBeyond(scene: Scene, gateway: NamedGateway, world: World, sign
   const {ask, destinations, strict} = scene
   // It does not answer itself on its own leg.
   const leg = await legOf(scene, gateway.mac, world)
-  if (leg !== null) return askUpstream({leg, mac: gateway.mac, destinations, strict}, world, signal)
+  if (leg !== null) {
+    const upstream = {leg, mac: gateway.mac, destinations, strict}
+    return jointly(world, JSON.stringify(upstream), signal, (either) => askUpstream(upstream, world, either))
+  }
+  // Where it is asked in the VM's name the question is that VM's alone.
   const question = {
     ...{interfaceName: ask.interface, source: ask.source, vlan: vlanOf(scene), destinations, strict},
     ...{gateways: [gateway], known: scene.gateways.map(({mac}) => mac)},
   }
-  return (await askGateways(question, world, signal))[0]!
+  return jointly(world, JSON.stringify(question), signal, async (either) => {
+    const [seen] = await askGateways(question, world, either)
+    return seen!
+  })
 }

@@ -41,7 +41,7 @@ describe('what is offered on a command line', () => {
     ['trace --via ', ['GATEWAY']],
     ['serve site ', ['SITE']],
     ['undo ', ['VM']],
-    ['switch db-03 ', []],
+    ['switch db-03 ', ['VM']],
     ['lab move ', []],
     ['trace --port ', []],
   ])('looks up, for "%s", names of %j', (line, names) => {

@@ -40,6 +40,11 @@ const SWITCH: readonly Mutant[] = [
     "if (!(error instanceof Failure) || error.kind !== 'usage') throw error",
     'if (!(error instanceof Failure)) throw error',
   ),
+  carryOut(
+    'the guard is disarmed before it is written that the VM is verified',
+    'await options.onVerified?.(verdict)',
+    'void options.onVerified?.(verdict)',
+  ),
   carryOut('a switch that was rolled back ends with 0', ": EXIT['rolled-back']", ': 0'),
   carryOut('what is not known ends as rolled back', 'return EXIT.unknown', "return EXIT['rolled-back']"),
   carryOut(
@@ -53,6 +58,63 @@ const SWITCH: readonly Mutant[] = [
     'signal: options.signal',
   ),
   carryOut('what was said not to stand is left', 'if (!verdict.ok) return {...done', 'if (false) return {...done'),
+]
+
+const MANY_TESTS = ['test/strategies/carry-out-many.test.ts', 'test/orders/switch/run-many.test.ts']
+const carryOutMany = of('src/strategies/carry-out-many.ts', ...MANY_TESTS)
+const gathering = of('src/strategies/gathering.ts', ...MANY_TESTS)
+const runMany = of('src/orders/switch/run-many.ts', ...MANY_TESTS)
+const selectVms = of('src/orders/switch/select-vms.ts', ...MANY_TESTS)
+const sharing = of('src/net/shared-world.ts', 'test/net/shared-world.test.ts')
+const sharedLink = of('src/net/packet/shared-links.ts', 'test/net/shared-world.test.ts')
+const MANY: readonly Mutant[] = [
+  of('src/strategies/carry-out.ts', ...MANY_TESTS)(
+    'VMs are told all at once before the guard of each is armed',
+    'await options.arm?.(armed, standby !== undefined)',
+    'void options.arm?.(armed, standby !== undefined)',
+  ),
+  carryOutMany(
+    'a switch that fails keeps the others from being begun',
+    'await carry(job).catch((error) => failures.push(error))',
+    'await carry(job)',
+  ),
+  carryOutMany(
+    'what is stopped goes on with the next',
+    'return stop.aborted ? undefined : jobs[begun++]',
+    'return jobs[begun++]',
+  ),
+  carryOutMany('the rate is not kept', '(n * 1000) / rate', '0 / rate'),
+  runMany(
+    'a switch that fails takes the rows of all others with it',
+    '(error: unknown) => failedRow(prepared[i]!, error, times()),',
+    '(error: unknown) => Promise.reject(error),',
+  ),
+  gathering(
+    'fewer answers than plans are taken for what they are not',
+    'if (results.length !== all.length)',
+    'if (results.length > all.length)',
+  ),
+  gathering('a plan that fails fails for all', '.catch(() => strategy.plan(...asked))', ''),
+  selectVms(
+    'what a bridge has learned is not heeded',
+    'port !== null || (!isNamed && site !== from)',
+    '!isNamed && site !== from',
+  ),
+  selectVms(
+    'a VM that was named is left alone in silence',
+    "kind: isNamed ? 'refused' : 'left-alone'",
+    "kind: 'left-alone'",
+  ),
+  sharing(
+    'a question that had begun before answers',
+    'if (last !== undefined && !last.begun) return',
+    'if (last !== undefined) return',
+  ),
+  sharedLink(
+    'what comes by both sockets is heard twice',
+    "(frame.packetType === 'outgoing' || !isAnswer(frame.bytes)) && hand(frame)",
+    'hand(frame)',
+  ),
 ]
 
 const proof = of('src/domain/proof/proof.ts', 'test/domain/proof/proof.test.ts')
@@ -372,6 +434,7 @@ const JOURNAL: readonly Mutant[] = [
 
 export const MUTANTS: readonly Mutant[] = [
   ...SWITCH,
+  ...MANY,
   ...JOURNAL,
   ...PROOF,
   ...AGENT,

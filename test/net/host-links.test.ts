@@ -1,5 +1,4 @@
 import {expect, it} from 'vitest'
-import {learnedOf, readFdb} from '../../src/net/bridge-ports.ts'
 import {readHostLinks} from '../../src/net/host-links.ts'
 
 /** As iproute2 6.1 writes it, cut down to what is read. */
@@ -16,13 +15,6 @@ const LINKS = JSON.stringify([
   {ifname: 'macvtap0', address: '02:00:00:00:01:10', linkinfo: {info_kind: 'macvtap', info_data: {mode: 'bridge'}}},
   {ifname: 'p0', address: '02:00:00:00:00:03', master: 'ovs-system', linkinfo: {info_slave_kind: 'openvswitch'}},
 ])
-const FDB = JSON.stringify([
-  {mac: '02:00:00:00:01:10', ifname: 'vnet0', flags: [], master: 'br0', state: ''},
-  {mac: '02:00:00:00:01:11', ifname: 'vnet0', vlan: 7, flags: [], master: 'br0', state: 'static'},
-  {mac: 'fe:54:00:00:00:01', ifname: 'vnet0', flags: [], master: 'br0', state: 'permanent'},
-  {mac: '33:33:00:00:00:01', ifname: 'vnet0', flags: ['self'], state: 'permanent'},
-])
-
 it('tells what an interface is, and what it is a port of', () => {
   expect(readHostLinks(LINKS).map(({name, kind, master}) => [name, kind, master?.name, master?.kind])).toEqual([
     ['eth0', 'device', undefined, undefined],
@@ -31,13 +23,6 @@ it('tells what an interface is, and what it is a port of', () => {
     ['tun0', 'tun', undefined, undefined],
     ['macvtap0', 'macvtap', undefined, undefined],
     ['p0', 'device', 'ovs-system', 'openvswitch'],
-  ])
-})
-
-it('has the stations that a bridge has learned, and not its own', () => {
-  expect(learnedOf(readFdb(FDB)).map(({mac, port}) => ({mac, port}))).toEqual([
-    {mac: '02:00:00:00:01:10', port: 'vnet0'},
-    {mac: '02:00:00:00:01:11', port: 'vnet0'},
   ])
 })
 

@@ -167,11 +167,11 @@ describe.skipIf(noNamespaces)('the journal', () => {
       expect(next.stderr).toMatch(new RegExp(`^gwswitch: warning: run ${run}: the switch of db-03 to by was cut short`))
       const resumed = await cli('switch', '--resume', run, '-f', lab.inventoryFile, '--json')
       expect(resumed.json, resumed.stdout).toMatchObject({
-        resumes: run,
         exitCode: 0,
-        switches: [{end: 'switched', to: {name: 'by'}}],
+        rows: [{end: 'switched', to: {name: 'by'}}],
       })
       const again = (await lastOf(file))!
+      expect(again.run).toBe(resumed.json.run)
       expect(again.order).toMatchObject({by: 'resume', options: {verifyTo: '203.0.113.1', announce: false}})
       expect(await lab.leavesBy()).toBe(Y_MAC)
       expect(await cli('switch', '--resume', run, '-f', lab.inventoryFile)).toMatchObject({

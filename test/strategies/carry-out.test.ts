@@ -50,6 +50,19 @@ const OK = 'look arm execute verify'
 const boom = (kind: 'runtime' | 'refused' | 'silent' = 'runtime') => new Failure(kind, 'boom')
 
 describe('carryOut', () => {
+  it('keeps the guard armed until it is written that the VM is verified', async () => {
+    const log: string[] = []
+    await carryOut(strategyNamed('s'), {by: 's'}, fakeWorld(), {
+      signal: new AbortController().signal,
+      onVerified: async () => {
+        await new Promise(setImmediate)
+        log.push('written')
+      },
+      disarm: () => void log.push('disarmed'),
+    })
+    expect(log).toEqual(['written', 'disarmed'])
+  })
+
   it.each<[string, Told, Parameters<typeof run>[1], string, SwitchEnd, number]>([
     ['verified', {}, {}, `${OK} disarm`, 'switched', 0],
     ['held', {hold: verdict('served')}, {hold: true}, `${OK} disarm hold`, 'switched', 0],

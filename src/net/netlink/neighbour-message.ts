@@ -13,6 +13,7 @@ import {
   NLM_F_DUMP,
   NLM_F_REPLACE,
   request,
+  u32In,
   whole,
 } from './netlink-message.ts'
 
@@ -48,6 +49,17 @@ export interface NeighbourFacts {
 /** Every entry of this network namespace. */
 export const dumpNeighbours = (): Buffer => request(RTM_GETNEIGH, NLM_F_DUMP, Buffer.alloc(NDMSG))
 
+/** Which entry is asked for. */
+export type NeighbourKey = Pick<NewNeighbour, 'family' | 'interfaceIndex' | 'ip'>
+
+/** One entry alone (Linux 5.0). */
+export function askNeighbour({family, interfaceIndex, ip}: NeighbourKey): Buffer {
+  const header = Buffer.alloc(NDMSG)
+  header[0] = af(family)
+  header.writeInt32LE(interfaceIndex, 4)
+  return request(RTM_GETNEIGH, 0, Buffer.concat([header, attribute(NDA_DST, addressBytes(family, ip))]))
+}
+
 /** @throws WireError */
 export function parseNeighbour(body: Buffer): NeighbourFacts | undefined {
   const found = attributeMap(whole(body, 0, NDMSG), NDMSG)
@@ -71,21 +83,49 @@ export interface LearnedFacts {
   readonly vlan: number | undefined
 }
 
+/** An entry of a bridge's forwarding table. */
+export interface FdbFacts extends LearnedFacts {
+  /** Index of the bridge; `interfaceIndex` is the same for its own MAC. */
+  readonly bridge: number
+  /** The MAC of the port (or the bridge) itself. */
+  readonly own: boolean
+  /** Set by hand. */
+  readonly fixed: boolean
+}
+
+/** The forwarding tables of all bridges of this network namespace, and those of ports. */
+export function dumpFdb(): Buffer {
+  const header = Buffer.alloc(NDMSG)
+  header[0] = AF_BRIDGE
+  return request(RTM_GETNEIGH, NLM_F_DUMP, header)
+}
+
 /**
- * Undefined for what nobody was heard for: an entry that was set by hand, the MAC of a port itself, a port's own table.
+ * Undefined for what is no bridge's: a port's own table, in which a VXLAN still has hosts that have moved here.
  * @throws WireError
  */
-export function parseLearned(body: Buffer): LearnedFacts | undefined {
+export function parseFdb(body: Buffer): FdbFacts | undefined {
   whole(body, 0, NDMSG)
-  if (body[0] !== AF_BRIDGE || (body.readUInt16LE(8) & (NUD_NOARP | NUD_PERMANENT)) !== 0) return undefined
+  if (body[0] !== AF_BRIDGE) return undefined
   const found = attributeMap(body, NDMSG)
   const mac = found.get(NDA_LLADDR)
-  if (mac?.length !== 6 || !found.has(NDA_MASTER)) return undefined
+  const bridge = u32In(found, NDA_MASTER)
+  if (mac?.length !== 6 || bridge === undefined) return undefined
+  const state = body.readUInt16LE(8)
   return {
-    mac: macText(mac.readUInt16BE(0), mac.readUInt32BE(2)),
-    interfaceIndex: body.readInt32LE(4),
+    ...{mac: macText(mac.readUInt16BE(0), mac.readUInt32BE(2)), interfaceIndex: body.readInt32LE(4), bridge},
     vlan: found.get(NDA_VLAN)?.readUInt16LE(0),
+    own: (state & NUD_PERMANENT) !== 0,
+    fixed: (state & (NUD_NOARP | NUD_PERMANENT)) === NUD_NOARP,
   }
+}
+
+/** Undefined also for what nobody was heard for: an entry that was set by hand, the MAC of a port itself. @throws WireError */
+export function parseLearned(body: Buffer): LearnedFacts | undefined {
+  const entry = parseFdb(body)
+  if (entry === undefined || entry.own || entry.fixed) return undefined
+  const {mac, interfaceIndex, vlan} = entry
+  return {mac, interfaceIndex, vlan}
 }
 
 /** What is written of a neighbour. */

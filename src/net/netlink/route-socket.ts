@@ -7,9 +7,14 @@ import {libc} from '../libc.ts'
 import {watchReadable} from '../packet/readable.ts'
 import {type InterfaceMessage, parseInterface, parseLocalAddress} from './interface-message.ts'
 import {
+  askNeighbour,
+  dumpFdb,
   dumpNeighbours,
+  type FdbFacts,
   type NeighbourFacts,
+  type NeighbourKey,
   type NewNeighbour,
+  parseFdb,
   parseNeighbour,
   replaceNeighbour,
 } from './neighbour-message.ts'
@@ -71,6 +76,9 @@ const NLM_F_DUMP_INTR = 0x10
 const LINKS = 0x1
 const GROUPS = LINKS | 0x40 | 0x400 | 0x80 | 0x40000
 
+/** Of all sockets: what is asked is answered, and read, before anything else is asked. */
+const ANSWERS = Buffer.alloc(1 << 18)
+
 /** The kernel refused; `code` is the errno's name. */
 export class RouteError extends Error {
   override readonly name = 'RouteError'
@@ -89,6 +97,10 @@ export interface RouteSocket {
   /** Addresses with their prefixes, of all interfaces. */
   addresses(): PrefixFacts[]
   neighbours(): NeighbourFacts[]
+  /** The forwarding tables of all bridges. */
+  fdb(): FdbFacts[]
+  /** One entry; undefined if there is none. */
+  neighbour(key: NeighbourKey): NeighbourFacts | undefined
   /** The default routes of a table, lowest metric first; none if there is no such table or family. */
   defaultRoutes(family: Family, table: number): DefaultRoute[]
   /** The routes of a table to less than everything that go through a gateway. */
@@ -119,7 +131,6 @@ export function openRouteSocket(): RouteSocket {
     // Older kernels lack some; they answer the same, less precisely.
     libc().setsockopt(fd, SOL_NETLINK, option, Uint8Array.of(1, 0, 0, 0), 4)
   }
-  const buffer = Buffer.alloc(1 << 18)
   let sequence = 0
 
   const send = (message: Buffer): void => {
@@ -138,7 +149,7 @@ export function openRouteSocket(): RouteSocket {
     }
   }
   const receive = (): NetlinkMessage[] =>
-    [...netlinkMessages(buffer.subarray(0, readSync(fd, buffer)))].filter((answer) => answer.sequence === sequence)
+    [...netlinkMessages(ANSWERS.subarray(0, readSync(fd, ANSWERS)))].filter((answer) => answer.sequence === sequence)
 
   /** A dump that changed under the reader's hands is read again. */
   const dump = <T>(message: Buffer, parse: (body: Buffer) => T | undefined): T[] => {
@@ -167,12 +178,23 @@ export function openRouteSocket(): RouteSocket {
     }
   }
 
+  const neighbours = (): NeighbourFacts[] => dump(dumpNeighbours(), parseNeighbour)
+
   return {
     links: () => dump(dumpLinks(), parseLink),
     interfaces: () => dump(dumpLinks(), parseInterface),
     localAddresses: () => dump(dumpAddresses(), parseLocalAddress),
     addresses: () => dump(dumpAddresses(), parseAddress),
-    neighbours: () => dump(dumpNeighbours(), parseNeighbour),
+    neighbours,
+    fdb: () => dump(dumpFdb(), parseFdb),
+    neighbour(key) {
+      send(askNeighbour(key))
+      const [answer] = receive()
+      if (answer === undefined || answer.type !== NLMSG_ERROR) return answer && parseNeighbour(answer.body)
+      if (errnoName(parseError(answer).errno) === 'ENOENT') return undefined
+      // A kernel that gives all or none.
+      return neighbours().find((each) => each.interfaceIndex === key.interfaceIndex && each.ip === key.ip)
+    },
     defaultRoutes: (family, table) =>
       dump(dumpRoutes(family, table), parseDefaultRoute)
         // Kernels without strict checking send all tables; those that were started without IPv6, when asked for that, all
@@ -251,6 +273,9 @@ function watchGroups(groups: number, events: RouteEvents): {close(): Promise<voi
 
 /** rtm_protocol lies at the same place in every route. */
 const PROTOCOL_AT = 5
+/** ifi_change of ifinfomsg: the flags that are others than before; none for what is no flag. */
+const CHANGE_AT = 12
+const IFF_PROMISC = 0x100
 
 /** IPv4 routes that go with an interface that goes down are not told of: the interface is. */
 function isOfOthers({type, body}: NetlinkMessage): boolean {
@@ -259,11 +284,14 @@ function isOfOthers({type, body}: NetlinkMessage): boolean {
       return parseRule(body)?.own === false
     case RTM_NEWROUTE:
       return body[PROTOCOL_AT] !== OWN_PROTOCOL
+    case RTM_NEWLINK:
+      // Somebody begins or ends listening there: it is what it was.
+      return body.readUInt32LE(CHANGE_AT) !== IFF_PROMISC
     default:
       // Whoever takes away one of ours, we look; when it was we, there is nothing to see.
-      return type === RTM_DELRULE || type === RTM_DELROUTE || type === RTM_NEWLINK || type === RTM_DELLINK
+      return type === RTM_DELRULE || type === RTM_DELROUTE || type === RTM_DELLINK
   }
 }
 
-const errnoName = (errno: number): string =>
-  Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`
+const ERRNOS = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]))
+const errnoName = (errno: number): string => ERRNOS.get(errno) ?? `errno ${errno}`

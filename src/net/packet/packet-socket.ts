@@ -24,6 +24,9 @@ import {
 } from './socket-constants.ts'
 
 const SO_RCVBUF = 8
+const SO_RCVBUFFORCE = 33
+/** Bytes, with what the kernel needs for each frame: some thousand short ones. */
+const RECEIVE_BUFFER = 4 << 20
 const PACKET_TYPES = ['host', 'broadcast', 'multicast', 'other-host', 'outgoing'] as const
 
 /** To whom the kernel says a frame was addressed (packet(7), `sll_pkttype`). */
@@ -116,7 +119,9 @@ function batchOf(count: number, snapLength: number): MessageBatch {
 function configure(fd: number, options: PacketSocketOptions): void {
   if (options.filter) set(fd, SOL_SOCKET, SO_ATTACH_FILTER, filterProgram(options.filter))
   set(fd, SOL_SOCKET, SO_TIMESTAMPNS, int(1))
-  set(fd, SOL_SOCKET, SO_RCVBUF, int(4 << 20))
+  // Without CAP_NET_ADMIN it is as long as net.core.rmem_max permits, which was 200 KB until lately.
+  if (libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(RECEIVE_BUFFER), 4) < 0)
+    set(fd, SOL_SOCKET, SO_RCVBUF, int(RECEIVE_BUFFER))
   set(fd, SOL_PACKET, PACKET_AUXDATA, int(1))
   if (options.ignoreOutgoing ?? true) set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, int(1))
   const address = Buffer.alloc(20)

@@ -24,6 +24,9 @@ export const printAtOnce = (line: string): void => void writeSync(1, `${shown(li
 export const printJson = (value: unknown, indent?: number): void =>
   void process.stdout.write(`${harmlessJson(JSON.stringify(value, undefined, indent))}\n`)
 
+/** The same for whoever watches, in one line on standard error. */
+export const sayJson = (value: unknown): void => void process.stderr.write(`${harmlessJson(JSON.stringify(value))}\n`)
+
 /** In place of the line that a terminal shows last; an empty text takes it away. */
 export function overwrite(text: string): void {
   // A line that wraps cannot be written over.

@@ -23,14 +23,16 @@ export function chosen(journal: JournalReader, what: string): readonly JournalEn
   throw new Failure('usage', `${journal.file}: ${why}: see gwswitch history`)
 }
 
+export interface Resumable {
+  readonly order: RunBody
+  readonly entries: readonly JournalEntry[]
+}
+
 /**
  * What is left to do of a run, oldest first, and how it was ordered.
  * @throws Failure `usage` if there is no such run, it is under way, or nothing is left of it.
  */
-export function resumable(
-  journal: JournalReader,
-  id: string,
-): {readonly order: RunBody; readonly entries: readonly JournalEntry[]} {
+export function resumable(journal: JournalReader, id: string): Resumable {
   const order = journal.run(id)
   if (!order) throw new Failure('usage', `${journal.file}: knows no run "${id}": see gwswitch history`)
   const all = journal.entries({run: id}, MANY)

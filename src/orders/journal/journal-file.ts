@@ -40,6 +40,7 @@ export interface JournalReader {
 
 export interface JournalFileRun extends JournalRun {
   readonly file: string
+  mark(marks: readonly Mark[]): void
   /** As `plan`, for a switch that is to be taken back. */
   planUndo(body: PlannedBody): number
 }
@@ -47,7 +48,7 @@ export interface JournalFileRun extends JournalRun {
 export interface JournalFile extends Journal, JournalReader {
   begin(order: RunOrder): JournalFileRun
   /** A run that another process began. */
-  reopen(id: string): JournalRun
+  reopen(id: string): JournalFileRun
 }
 
 /**
@@ -80,7 +81,7 @@ const unwritten = (error: unknown, file: string): Failure =>
 export async function readJournal<T>(file: string, use: (journal: JournalReader) => T): Promise<T> {
   const read = await readSharedDatabase(file, 'read the journal', (database) => {
     try {
-      if (!isOurs(database, file)) throw new Failure('runtime', `${file}: holds no journal`)
+      if (!isOursNow(database, file)) throw new Failure('runtime', `${file}: holds no journal`)
       return {value: use(readerOn(journalRows(database), file))}
     } catch (error) {
       throw readable(error, file)
@@ -100,6 +101,16 @@ function readable(error: unknown, file: string): unknown {
 const pragma = (database: DatabaseSync, name: string): number =>
   Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
 
+/** As it is at one moment: another process may be making it. */
+function isOursNow(database: DatabaseSync, file: string): boolean {
+  database.exec('BEGIN')
+  try {
+    return isOurs(database, file)
+  } finally {
+    database.exec('COMMIT')
+  }
+}
+
 /** False for an empty file. @throws Failure `runtime` for one that is something else, or newer. */
 function isOurs(database: DatabaseSync, file: string): boolean {
   const version = pragma(database, 'user_version')
@@ -116,14 +127,29 @@ function isOurs(database: DatabaseSync, file: string): boolean {
 /** Of several processes that make the same file at once, one does. */
 function makeReady(database: DatabaseSync, file: string): void {
   database.exec('PRAGMA busy_timeout = 10000')
-  if (!isOurs(database, file)) {
+  if (!isOursNow(database, file)) {
     database.exec('BEGIN IMMEDIATE')
     if (!isOurs(database, file)) {
       database.exec(`${SCHEMA}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`)
     }
     database.exec('COMMIT')
   }
-  database.exec('PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL')
+  database.exec('PRAGMA synchronous = FULL')
+  setWal(database)
+}
+
+const WAL_TRIES = 100
+
+/** Where two do this to a new file at once, SQLite refuses one without waiting, whatever busy_timeout says. */
+function setWal(database: DatabaseSync): void {
+  for (let tried = 1; ; tried++) {
+    try {
+      return database.exec('PRAGMA journal_mode = WAL')
+    } catch (error) {
+      if (troubleOf(error) !== 'locked' || tried === WAL_TRIES) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+    }
+  }
 }
 
 function journalOn(database: DatabaseSync, file: string, retention?: Retention): JournalFile {

@@ -22,6 +22,7 @@ export const SCHEMA = `
   CREATE INDEX record_planned ON record (run, n) WHERE kind = 'planned';
   CREATE INDEX record_vm ON record (vm, run, n) WHERE kind = 'planned';
   CREATE INDEX record_mac ON record (mac, run, n) WHERE kind = 'planned';
+  CREATE INDEX record_age ON record (seq, atMs) WHERE kind = 'planned';
   CREATE TABLE half (run TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (run, n)) STRICT, WITHOUT ROWID;
 `
 

@@ -60,8 +60,8 @@ export interface JournalRun {
    * @throws Failure `runtime` if it cannot: then it is not begun.
    */
   planBegun(one: Prepared, guard: number | undefined): number
-  /** How far some have come, in one transaction; on disk when it returns. @throws Failure `runtime` if it cannot. */
-  mark(marks: readonly Mark[]): void
+  /** How far some have come, in one transaction; on disk when it returns, or resolves. @throws Failure `runtime` if it cannot. */
+  mark(marks: readonly Mark[]): void | Promise<void>
 }
 
 /** Where a VM was last proved to be served. */

@@ -26,14 +26,18 @@ function endServed(journal: JournalFile, entry: JournalEntry): void {
   journal.reopen(entry.run).mark([{n: entry.n, state: 'ended', document, by: 'later'}])
 }
 
-/** Ends an earlier switch that nobody brought to its end: what came of it is not known, and what was done about it is. */
-export function endCutShort(journal: JournalFile, entry: JournalEntry, since: string): void {
+/** Ends earlier switches that nobody brought to their end: what came of each is not known, and what was done about it is. */
+export function endCutShort(journal: JournalFile, entries: readonly JournalEntry[], since: string): void {
   const error = errorRow(new Failure('runtime', `it was cut short; ${since}`))
-  const ended = entry.wasBegun
-    ? ({end: 'unknown', error, exitCode: EXIT.unknown} as const)
-    : ({end: 'not-begun', error, exitCode: EXIT.runtime} as const)
-  const document = switchDocument(plannedPart(entry), ended)
-  journal.reopen(entry.run).mark([{n: entry.n, state: 'ended', document, by: 'later'}])
+  for (const [run, ofRun] of Map.groupBy(entries, (entry) => entry.run))
+    journal.reopen(run).mark(
+      ofRun.map((entry) => {
+        const ended = entry.wasBegun
+          ? ({end: 'unknown', error, exitCode: EXIT.unknown} as const)
+          : ({end: 'not-begun', error, exitCode: EXIT.runtime} as const)
+        return {n: entry.n, state: 'ended', document: switchDocument(plannedPart(entry), ended), by: 'later'}
+      }),
+    )
 }
 
 /** Of an entry, what its document begins with. */

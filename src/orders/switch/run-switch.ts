@@ -32,8 +32,11 @@ export interface SwitchOrder extends StrategyOptions {
 
 /** What a journal keeps of an order beside VM and target, which each switch has. */
 export function keptOptions({vm: _vm, to: _to, ...options}: SwitchOrder): Json {
-  return JSON.parse(JSON.stringify(options)) as Json
+  return asJson(options)
 }
+
+/** As JSON says it: what is undefined is not there. */
+export const asJson = (value: object): Json => JSON.parse(JSON.stringify(value)) as Json
 
 const OPTION_FLAGS: Readonly<Record<OptionName, string>> = {
   guardMs: '--guard',
@@ -191,18 +194,18 @@ export async function performSwitch(
       // In the pipe of a guard that runs it outlives us; that it is taken out there is waited for the next time.
       if (urgent && deadMan.pid !== undefined) kept.catch(() => {})
       else await kept
-      if (!isWritten) journal?.begun(plan, deadMan.pid)
+      if (!isWritten) await journal?.begun(plan, deadMan.pid)
     },
     disarm: () => deadMan.disarm(),
     onVerified: (verdict) => journal?.mark({state: 'verified', verdict}),
     onStep(step) {
-      if (step === 'hold') journal?.mark({state: 'guarding'})
-      if (step === 'rollback') journal?.mark({state: 'rolling-back'})
+      if (step === 'hold') void journal?.mark({state: 'guarding'})
+      if (step === 'rollback') void journal?.mark({state: 'rolling-back'})
       onStep?.(step)
     },
   })
   const ended = switchDocument(plannedOf(prepared), endOf(outcome, options.stopped?.()))
-  journal?.mark({state: 'ended', document: ended})
+  await journal?.mark({state: 'ended', document: ended})
   return ended
 }
 
@@ -224,11 +227,11 @@ function marking({run, onTrouble, ...planned}: Journaled, prepared: Prepared, at
       n = run.planBegun({...prepared, plan}, guard)
       return true
     },
-    begun: (plan: unknown, guard: number | undefined): void =>
+    begun: async (plan: unknown, guard: number | undefined): Promise<void> =>
       run.mark([{n: number(), state: 'executing', plan, guard}]),
-    mark(mark: MarkOf<Exclude<Mark, {state: 'executing'}>>): void {
+    async mark(mark: MarkOf<Exclude<Mark, {state: 'executing'}>>): Promise<void> {
       try {
-        run.mark([{n: number(), ...mark}])
+        await run.mark([{n: number(), ...mark}])
       } catch (error) {
         onTrouble(error as Error)
       }

@@ -144,7 +144,7 @@ async function takeBack(
   try {
     run?.mark([{n, state: 'ended', document}])
     if (run && document.rolledBack && entry.document === undefined)
-      endCutShort(journal!, entry, `taken back by run ${run.id}`)
+      endCutShort(journal!, [entry], `taken back by run ${run.id}`)
   } catch (error) {
     onTrouble(error as Error)
   }

@@ -18,7 +18,8 @@ import {
 import {watchDrain} from '../../net/nft/drain-watch.ts'
 
 /** Everything outside the process that deciding and switching touch. */
-export interface AgentKernel extends Omit<RouteSocket, 'close' | 'interfaces' | 'localAddresses' | 'replaceNeighbour'> {
+export interface AgentKernel
+  extends Omit<RouteSocket, 'close' | 'fdb' | 'interfaces' | 'localAddresses' | 'neighbour' | 'replaceNeighbour'> {
   echoAny(targets: readonly string[], options: EchoOptions): Promise<EchoResult>
   /** The smallest round trip to each target that answers, ms. */
   echoRtts(targets: readonly string[], interfaceName: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>

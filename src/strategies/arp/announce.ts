@@ -2,7 +2,7 @@
 import type {Link} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
 import {sentTo} from '../../probe/ip-ends.ts'
-import {pause} from '../../probe/schedule.ts'
+import {ENOUGH, pause} from '../../probe/schedule.ts'
 import type {EchoIdentity, Sighting} from '../../probe/sighting.ts'
 import {echoFrame, probeFrame, probeName, readSighting} from '../../probe/vm-watch.ts'
 import type {Ipv4, Mac, Prefix} from '../../wire/address.ts'
@@ -116,7 +116,7 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
     link.onFrame((received) => {
       if (arrivedNs === undefined && isFrom(received.bytes, vm.mac)) {
         arrivedNs = received.timestampNs
-        heard.abort()
+        heard.abort(ENOUGH)
       }
       const sighting = readSighting(received, vm, echo, request.segment)
       if (!sighting) return
@@ -128,7 +128,7 @@ function startRun(link: Link, world: World, request: AnnounceRequest) {
       if (destination !== undefined) spoke = {mac: sighting.destinationMac, destination}
       if (sighting.destinationMac !== request.gateway.mac || movedAtNs !== undefined) return
       movedAtNs = sighting.atNs
-      wake.abort()
+      wake.abort(ENOUGH)
     })
 
   // The VM answers `ask` to the announced MAC. Where that is not ours its answer may not pass here.

@@ -10,6 +10,7 @@ import type {World} from '../../net/world.ts'
 import {checkFilters} from '../../probe/filter/check.ts'
 import {systemFilterWorld} from '../../probe/filter/filter-world.ts'
 import {type FilterHost, filterHost} from '../../probe/filter/host.ts'
+import {jointly} from '../../probe/together.ts'
 
 /**
  * `verified`: at every inter-site port of this bridge stands the filter of the segment, as it is meant. `different`: there
@@ -18,8 +19,14 @@ import {type FilterHost, filterHost} from '../../probe/filter/host.ts'
  */
 export type FilterFinding = 'verified' | 'different' | 'missing' | 'unknown'
 
-/** Looks for the filter that keeps this segment's gateways local. Touches nothing. */
-export async function findFilter(switchover: Switchover, world: World, interfaceName: string): Promise<FilterFinding> {
+/** Looks for the filter that keeps this segment's gateways local; the same for all its VMs. Touches nothing. */
+export function findFilter(switchover: Switchover, world: World, interfaceName: string): Promise<FilterFinding> {
+  const {segment, to} = switchover
+  const question = JSON.stringify(['filter', segment.name, to.site, interfaceName])
+  return jointly(world, question, new AbortController().signal, () => lookForFilter(switchover, world, interfaceName))
+}
+
+async function lookForFilter(switchover: Switchover, world: World, interfaceName: string): Promise<FilterFinding> {
   if (!world.nftTables) return 'unknown'
   try {
     const names = await Promise.all(NFT_HOOKS.map((hook) => world.nftTables!(hook)))

@@ -18,7 +18,6 @@ ip -json -4 neigh show dev br0 >ip-neigh.json
 ip -json -4 route get 203.0.113.9 >ip-route-get.json
 ip -json -4 route show match 203.0.113.9 dev br0 >ip-route-match.json
 ip -json -d link show >ip-link.json
-bridge -json fdb show br br0 >bridge-fdb.json
 ip -4 route show >ip-4-route.txt
 ip -6 route show >ip-6-route.txt
 nft -f - <<END

@@ -4,7 +4,7 @@ import {parseControlRequest} from '../../../src/domain/dhcp/control.ts'
 import {compareTraces} from '../../../src/domain/trace/before-after.ts'
 import type {TraceDocument} from '../../../src/domain/trace/report.ts'
 import {readHostLinks as readBridgeHost, readNeighbours as readHostNeighbours} from '../../../src/net/bridge-host.ts'
-import {readBridgePorts, readFdb} from '../../../src/net/bridge-ports.ts'
+import {readBridgePorts} from '../../../src/net/bridge-ports.ts'
 import {readHostLinks} from '../../../src/net/host-links.ts'
 import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
 import {parseNftTables} from '../../../src/net/nft/nft-listing.ts'
@@ -42,7 +42,6 @@ const IPROUTE: readonly Target[] = [
       .filter((line) => line.startsWith('{')),
     read: parseNftTables,
   }),
-  ofJson({name: 'bridge fdb', corpus: [sample('bridge-fdb.json')], read: readFdb}),
 ]
 
 /** As much of a trace as another one is compared with. */

@@ -6,7 +6,7 @@ import {threadId} from 'node:worker_threads'
 import {readRecord, writeRecord} from '../../../src/lab/session-record.ts'
 import {inspectWal} from '../../../src/net/file/sqlite-wal.ts'
 import {parseInterface, parseLocalAddress} from '../../../src/net/netlink/interface-message.ts'
-import {parseNeighbour} from '../../../src/net/netlink/neighbour-message.ts'
+import {parseFdb, parseNeighbour} from '../../../src/net/netlink/neighbour-message.ts'
 import {attribute, netlinkMessages, parseError, request, u32} from '../../../src/net/netlink/netlink-message.ts'
 import {NFLOG_PACKET, parseLogged} from '../../../src/net/netlink/nflog-message.ts'
 import {
@@ -89,6 +89,12 @@ const NEIGHBOUR = join4(
   attribute(1, Uint8Array.of(10, 0, 0, 1)),
   attribute(2, Uint8Array.from(MAC)),
 )
+const LEARNED = join4(
+  [7, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0],
+  attribute(2, Uint8Array.from(MAC)),
+  attribute(5, Uint8Array.of(7, 0)),
+  attribute(9, u32(7)),
+)
 /** NLMSG_ERROR: EEXIST, the header of the request, the kernel's words. */
 const REFUSED = join4(u32(-17), new Uint8Array(16), attribute(1, Buffer.from('File exists\0')))
 
@@ -132,6 +138,7 @@ const NETLINK: readonly Target[] = [
   body('address', ADDRESS, (bytes) => [parseAddress(bytes), parseLocalAddress(bytes)]),
   body('logged frame', LOGGED, (bytes) => parseLogged({type: NFLOG_PACKET, body: bytes})),
   body('neighbour', NEIGHBOUR, parseNeighbour),
+  body('entry of a bridge', LEARNED, parseFdb),
   body('error', REFUSED, (bytes) => parseError({type: 2, flags: 0, sequence: 1, body: bytes})),
 ]
 

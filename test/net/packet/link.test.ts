@@ -217,6 +217,7 @@ describe.skipIf(noNamespaces)('interfaces, routes and neighbours', () => {
       )
       expect(facts).toEqual({
         name: 'eth0',
+        kind: 'veth',
         index: a.index,
         mac: a.mac,
         mtu: 1500,
