@@ -144,7 +144,8 @@ const WAL_TRIES = 100
 function setWal(database: DatabaseSync): void {
   for (let tried = 1; ; tried++) {
     try {
-      return database.exec('PRAGMA journal_mode = WAL')
+      database.exec('PRAGMA journal_mode = WAL')
+      return
     } catch (error) {
       if (troubleOf(error) !== 'locked' || tried === WAL_TRIES) throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
