@@ -3,6 +3,7 @@
 import {spawnSync} from 'node:child_process'
 import {globSync} from 'node:fs'
 import {basename, join} from 'node:path'
+import scratchJournal from '../test/support/scratch-journal.ts'
 
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith('-'))
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('-'))
@@ -16,10 +17,12 @@ if (missing.length > 0) {
   process.exit(2)
 }
 
+const withoutJournal = scratchJournal()
 const failed = chosen.filter((file) => {
   console.log(`\n== ${basename(file, '.bench.ts')}`)
   return spawnSync(process.execPath, [join(import.meta.dirname, file), ...flags], {stdio: 'inherit'}).status !== 0
 })
+withoutJournal()
 if (failed.length > 0) {
   console.error(`\nnot within budget, or failed: ${failed.join(', ')}`)
   process.exit(1)

@@ -133,7 +133,8 @@ export function dispatcher(limits: DispatchLimits, stage: DispatcherStage): Disp
     // A journal is read in a millisecond.
     if (isNewHere(state, vm.name, stage.nowMs())) return {}
     const atMs = proved.get(vm.name)
-    if (atMs !== undefined) return {provedMs: stage.nowMs() - atMs}
+    if (journal === undefined && atMs !== undefined) return {provedMs: stage.nowMs() - atMs}
+    // It knows also of what another process has taken back since.
     const last = journal?.lastProved(vm.mac)
     if (last === undefined) return {likelyHere: vm.site === site}
     return last.site === site ? {provedMs: Math.max(0, stage.realMs() - last.atMs)} : {}

@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest'
 import type {Movement} from '../../../src/domain/movement/movement.ts'
 import type {AuditEvent} from '../../../src/net/file/audit-log.ts'
 import type {OnMessage} from '../../../src/net/stream/udp-listener.ts'
-import type {Journal, RunOrder} from '../../../src/orders/journal/journal.ts'
+import type {Journal, LastProved, RunOrder} from '../../../src/orders/journal/journal.ts'
 import {type ServeSiteDocument, type SiteRequest, serveSite} from '../../../src/services/site/serve.ts'
 import {siteRequest} from '../../../src/services/site/site-request.ts'
 import type {Strategy} from '../../../src/strategies/strategy.ts'
@@ -191,12 +191,13 @@ describe('serve site', () => {
     const logs: string[] = []
     const orders: RunOrder[] = []
     let told: ((movement: Movement) => void) | undefined
+    let proved: LastProved | undefined
     const journal: Journal = {
       begin(order) {
         orders.push(order)
         return {id: 'r1', plan: () => [1], planBegun: () => 1, mark: () => {}}
       },
-      lastProved: () => undefined,
+      lastProved: () => proved,
       close: () => {},
     }
     const movement = {kind: 'arrived', mac: '02:00:00:00:00:10', vm: null, host: null, atMs: null} as const
@@ -222,6 +223,13 @@ describe('serve site', () => {
     for (const port of ['vnet0', 'vnet0']) told!({...movement, source: 'rarp', port})
     told!({...movement, mac: '02:00:00:00:99:99', source: 'rarp', port: 'vnet1'})
     await world.sleep(1000)
+    const atMs = Number(world.now() / 1_000_000n)
+    proved = {site: 'y', gateway: 'ry', atMs}
+    told!({...movement, source: 'arp', port: 'vnet0'})
+    // Another process took it back since: only the pause after a switch is in the way.
+    proved = {site: 'x', gateway: 'rx', atMs}
+    told!({...movement, source: 'frame', port: 'vnet0'})
+    await world.sleep(1000)
     stop.abort()
     const document = await serving
     expect(document).toMatchObject({
@@ -234,6 +242,8 @@ describe('serve site', () => {
       {source: 'rarp', kind: 'arrived', said: 'begun', count: 1},
       {source: 'rarp', kind: 'arrived', said: 'under-way', count: 1},
       {source: 'rarp', kind: 'arrived', said: 'unknown', count: 1},
+      {source: 'arp', kind: 'arrived', said: 'here-already', count: 1},
+      {source: 'frame', kind: 'arrived', said: 'too-soon', count: 1},
     ])
     expect(orders).toEqual([{by: 'arrival', asked: 'rarp: web-07 (02:00:00:00:00:10) arrived at vnet0'}])
     expect(logs).toContain(
