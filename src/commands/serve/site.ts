@@ -314,9 +314,11 @@ export default class ServeSite extends BaseCommand {
     })
     const {valid, refused} = document.notes
     const notActedOn = Object.values(refused).reduce((sum, count) => sum + count, 0)
-    this.log(
-      `${document.beacons} beacons, ${valid} notes, ${notActedOn} of them not acted on, ${document.switches.length} switches`,
-    )
+    const heard =
+      document.kid === null ? [] : [`${document.beacons} beacons`, `${valid} notes, ${notActedOn} of them not acted on`]
+    const count = Object.values(document.outcomes).reduce((sum, each) => sum + each, 0)
+    const last = count > document.switches.length ? `, the last ${document.switches.length} of them` : ''
+    this.log(`${[...heard, `${count} switches`].join(', ')}${last}`)
     for (const {vm, to, outcome} of document.switches) this.log(`  ${vm} to ${to}: ${outcome.replace('_', ' ')}`)
     return document
   }

@@ -63,6 +63,8 @@ export interface ServeSiteDocument {
     readonly movements: readonly MovementCount[]
     readonly fuse: Dispatcher['fuse']
   }
+  /** Of all switches, by their outcome. */
+  readonly outcomes: Readonly<Partial<Record<SiteSwitch['outcome'], number>>>
   /** The newest ones, oldest first. */
   readonly switches: readonly SiteSwitch[]
   readonly seconds: number
@@ -255,7 +257,7 @@ function figuresOf({served: {site}}: SiteRequest, notices: Notices | undefined, 
 function documentOf(
   {served, dryRun, control}: SiteRequest,
   notices: Notices | undefined,
-  {switches, orders, dispatch}: Service,
+  {switches, outcomes, orders, dispatch}: Service,
   seconds: number,
 ): ServeSiteDocument {
   const {to, gw6, segment, interfaceName, key, ask = []} = notices?.request ?? {}
@@ -266,6 +268,6 @@ function documentOf(
     ...{kid: key?.kid ?? null, listen: notices ? endpointText(notices.endpoint) : null, ask},
     ...{beacons: notices?.beacons ?? 0, notes: notices?.notes ?? NO_NOTES},
     ...(orders && {service: {control: control?.path ?? null, segments, movements: orders.counts, fuse: dispatch.fuse}}),
-    ...{switches: switches.map(shortly), seconds, exitCode: 0},
+    ...{outcomes, switches: switches.map(shortly), seconds, exitCode: 0},
   }
 }
