@@ -15,6 +15,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     globalSetup: ['./test/support/built.ts', './test/support/scratch-journal.ts', './test/support/untouched.ts'],
+    setupFiles: ['./test/support/own-journal.ts'],
     disableConsoleIntercept: true,
     reporters: ['default', './test/support/tally-reporter.ts'],
     // For the programs that tests start from the sources: Node keeps what it made of them.

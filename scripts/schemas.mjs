@@ -10,7 +10,7 @@ const folder = join(root, 'schemas')
 
 const NAME = /^gwswitch\.([a-z0-9-]+)\/(\d+)$/
 /** The name of a field that says when something was. */
-const TIME = /^at$|[a-z]At$/
+const TIME = /^at$|(?<!controlled)At$/
 
 /** Declarations of a file by name, with the place of the name in the text. */
 const declarations = (text) =>

@@ -278,7 +278,7 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per sit
       {namespace: lab().ns('ry')},
     )
     expect(stderr).toMatch(
-      /^gwswitch: the arp strategy keeps the gateway IP, but rx is 10\.0\.0\.1 and ry is 10\.0\.0\.2/,
+      /^gwswitch: the arp strategy keeps the gateway IP, but rx is 10\.0\.0\.1 and ry is 10\.0\.0\.2/m,
     )
     expect(code).toBe(2)
   })

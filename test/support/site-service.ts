@@ -1,7 +1,8 @@
 // `gwswitch serve site --control` as a process in a namespace, and somebody who speaks to its socket.
 import {type ChildProcess, spawn} from 'node:child_process'
+import {randomUUID} from 'node:crypto'
 import {once} from 'node:events'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {namespaceCommand} from '../../src/net/process/netns.ts'
 import {connectUnix} from '../../src/net/stream/unix-socket.ts'
@@ -35,7 +36,10 @@ export async function startSiteService(options: SiteServiceOptions): Promise<Sit
   const {namespace, inventory, socket, args = [], under = [], site = 'y'} = options
   const words = ['serve', 'site', site, '--control', socket, '-f', inventory, ...args]
   const [program, ...argv] = namespaceCommand(namespace, [...under, process.execPath, bin, ...words])
-  const child = spawn(program!, argv, {stdio: ['ignore', 'pipe', 'pipe']})
+  // What one service has proved is not known to the next, unless the test says so (--journal).
+  const journal = join(dirname(process.env.GWSWITCH_JOURNAL!), `${randomUUID()}.db`)
+  const env = {...process.env, GWSWITCH_JOURNAL: journal}
+  const child = spawn(program!, argv, {stdio: ['ignore', 'pipe', 'pipe'], env})
   const said = {log: '', out: ''}
   child.stderr.on('data', (chunk: Buffer) => {
     said.log += chunk

@@ -175,7 +175,7 @@ interface VmScene {
 function vmsOf(stations: readonly Station[], {lan, prefix, choices, names, taken}: VmScene) {
   const used = new Set(taken)
   const ips6 = prefixes6(lan)
-  return stations.flatMap((station): (DraftVm & {readonly ips: readonly Ipv4[]})[] => {
+  return stations.flatMap((station): DraftVm[] => {
     const ips = addressesIn(station, prefix)
     const ip = ips.find((each) => !used.has(each))
     if (ip === undefined) return []

@@ -41,6 +41,8 @@ export interface DraftVm {
   readonly name: string
   readonly ip: Ipv4
   readonly mac: Mac
+  /** All that it was heard to have, `ip` among them. */
+  readonly ips: readonly Ipv4[]
   readonly ip6: readonly Ipv6[]
   /** Null: on which side it is was not seen. */
   readonly site: string | null
