@@ -6,7 +6,14 @@ import {LongestFirst} from './test/support/longest-first.ts'
 /** On real packets, in namespaces: they mostly wait, so several at a time, more than there are cores. */
 const NETWORK = ['test/net/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/peers/**/*.test.ts', 'test/e2e/**/*.test.ts']
 /** What measures the CPU or a time, and would measure its neighbours too: one at a time, after all others. */
-const SERIAL = ['test/lab/relay.test.ts', 'test/net/packet/link.test.ts']
+const SERIAL = [
+  'test/lab/relay.test.ts',
+  'test/net/packet/link.test.ts',
+  // Hundreds of VMs at once want both cores, and their neighbours would be late.
+  'test/peers/site-many.test.ts',
+  'test/peers/switch-many.test.ts',
+  'test/peers/switch-many-agent.test.ts',
+]
 /** Whose guest has to keep up with the network's clock: first of all, beside one worker of those that wait for nothing. */
 const CLOCKED = ['test/e2e/agent-migration.test.ts']
 const WORKERS = Math.max(4, 4 * availableParallelism())

@@ -243,7 +243,7 @@ describe.skipIf(noNamespaces)('a moved VM on a segment with one shared gateway I
 describe.skipIf(noNamespaces)('a moved VM on a segment with a gateway IP per site', () => {
   const lab = useLab({dci: 'plain', dciDelayMs: 5, wanDelayMs: 5})
   beforeAll(async () => {
-    await lab().run('web-07', 'ping', '-c', '1', '-W', '1', NEAR_Y)
+    await lab().run('web-07', 'ping', '-c', '3', '-W', '3', NEAR_Y)
     await (await moveVm(lab().prefix, 'web-07', 'y')).announced
   })
 

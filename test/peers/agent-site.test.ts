@@ -108,7 +108,7 @@ describe.skipIf(noNamespaces)('beacons and notes', () => {
     await until(async () => recorded(), 10_000, 'it is recorded')
     const written = await readJournal(process.env.GWSWITCH_JOURNAL!, (read) => read.entries({vm: 'web-07'}, 1))
     expect(written).toMatchObject([
-      {order: {by: 'note', asked: 'a note of web-07, which uses rx'}, document: {end: 'switched', to: {name: 'ry'}}},
+      {order: {by: 'note', asked: 'note of web-07, which uses rx'}, document: {end: 'switched', to: {name: 'ry'}}},
     ])
     expect(agent.log()).toMatch(
       /probably moved\n.*in site y\n.*asked 10\.0\.0\.2:6743 for the gateway of site y \(notify_peers\)/,
