@@ -66,7 +66,12 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
   hold: (plan, stage, verified) => hold(plan, stage, verified),
   async rollback(plan, stage) {
     if ((plan.arrivalMs !== null || plan.atOnce) && !(await isHere(plan, stage))) {
-      const said = `${plan.vm.name} is not at ${plan.interface}: it was told nothing; what waits in a queue there tells it if it comes`
+      const back = plan.before?.uses ?? plan.from
+      // What is not heard here may hear all the same.
+      if (plan.atOnce) await tell(plan, back, stage)
+      const said = plan.atOnce
+        ? `${plan.vm.name} is not heard at ${plan.interface}: it was told to go back to ${back.name}, and did not answer`
+        : `${plan.vm.name} is not at ${plan.interface}: it was told nothing; what waits in a queue there tells it if it comes`
       return {ok: true, code: 'silent', uses: null, evidence: [said]}
     }
     const way = {tell: async (gateway: PlannedGateway) => void (await tell(plan, gateway, stage))}

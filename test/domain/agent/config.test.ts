@@ -148,6 +148,8 @@ describe('what is shipped', () => {
     const unit = shipped('gwswitch-site.service')
     for (const key of ['AmbientCapabilities', 'CapabilityBoundingSet'])
       expect(unit).toMatch(new RegExp(`^${key}=CAP_NET_RAW$`, 'm'))
-    expect(unit).toMatch(/^ExecStart=\/usr\/bin\/gwswitch serve site y -i eth1 --key %d\/site-y\.key$/m)
+    expect(unit).toMatch(
+      /^ExecStart=\/usr\/bin\/gwswitch serve site y -i eth1 --key %d\/site-y\.key --journal %S\/gwswitch-site\/journal\.db$/m,
+    )
   })
 })
