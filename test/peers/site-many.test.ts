@@ -214,7 +214,7 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
     withManySegment(40, good, async (segment) => {
       const disk = join(scratch, 'disk')
       mkdirSync(disk)
-      await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=700k', 'tmpfs', disk])
+      await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=1000k', 'tmpfs', disk])
       try {
         await withService(
           segment,
