@@ -138,7 +138,8 @@ async function takeBack(
   run?.mark([{n, state: 'executing', plan: entry.plan, guard: deadMan.pid}])
   // What puts a VM back is not cut short by a signal.
   const {steps, run: step} = makeSteps(world, {signal: new AbortController().signal, onEvent})
-  const verdict = await step('rollback', (stage) => strategy.rollback(entry.plan, stage)).catch(asError)
+  const said = await step('rollback', (stage) => strategy.rollback(entry.plan, stage)).catch(asError)
+  const verdict = said instanceof Error ? said : undoVerdict(entry, said)
   if (!(verdict instanceof Error)) deadMan.disarm()
   const document = takenBack(body, verdict, steps)
   try {
@@ -150,5 +151,9 @@ async function takeBack(
   }
   return document
 }
+
+/** Of a VM that was seen to be served, silence does not say that it is as it was. @internal */
+export const undoVerdict = ({verdict, document}: Pick<JournalEntry, 'verdict' | 'document'>, said: Verdict): Verdict =>
+  said.code === 'silent' && (verdict?.ok || document?.verified) ? {...said, ok: false} : said
 
 const asError = (error: unknown): Verdict | Error => (error instanceof Error ? error : new Error(String(error)))

@@ -72,7 +72,9 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
       const said = plan.atOnce
         ? `${plan.vm.name} is not heard at ${plan.interface}: it was told to go back to ${back.name}, and did not answer`
         : `${plan.vm.name} is not at ${plan.interface}: it was told nothing; what waits in a queue there tells it if it comes`
-      return {ok: true, code: 'silent', uses: null, evidence: [said]}
+      // That one which was heard before is as it was, nobody has seen.
+      const wasHeard = plan.atOnce === true && (plan.before?.uses ?? null) !== null
+      return {ok: !wasHeard, code: 'silent', uses: null, evidence: [said]}
     }
     const way = {tell: async (gateway: PlannedGateway) => void (await tell(plan, gateway, stage))}
     const verdict = await putBack(plan.scene, plan.before, way, stage)

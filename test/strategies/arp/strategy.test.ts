@@ -334,6 +334,23 @@ describe('the arp strategy', () => {
     expect(verdict?.evidence.at(-1)).toMatch(/nothing moved it back in 60\.\d s/)
   })
 
+  it.each([
+    ['was heard before is not known to be as it was', true],
+    ['was never heard is what it was when it came: silent', false],
+  ])('tells a VM that is not heard to go back, which was told as it came: one that %s', async (_what, wasHeard) => {
+    const {world} = placed({at: 'port'})
+    const plan = await arp.plan(switchover('db-03', 'y'), {interfaceName: 'vnet0'}, world)
+    const stage = {world, signal: new AbortController().signal, observe: () => {}}
+    const {before} = (await arp.look(plan, stage)).plan
+    const gone = fakeWorld({interfaces: AT_PORT, bridges: {vnet0: 'br0'}})
+    const told = {...plan, atOnce: true, before: wasHeard ? before : null}
+    const {ok, code, evidence} = await arp.rollback(told, {...stage, world: gone})
+    expect({ok, code}).toEqual({ok: !wasHeard, code: 'silent'})
+    expect(evidence).toEqual(['db-03 is not heard at vnet0: it was told to go back to bx, and did not answer'])
+    const arps = gone.sent.map((bytes) => parseFrame(bytes)).filter((frame) => frame.kind === 'arp')
+    expect(arps.some((frame) => frame.kind === 'arp' && frame.arp.senderMac === BX)).toBe(true)
+  })
+
   it('can be rolled back twice', async () => {
     const {vm, world} = placed({})
     const stage = {world, signal: new AbortController().signal, observe: () => {}}
