@@ -4,14 +4,14 @@ import {Failure} from '../../errors.ts'
 import type {Link} from '../../net/packet/link.ts'
 import {askOnce} from '../../probe/egress.ts'
 import {together} from '../../probe/together.ts'
-import {vmFilter} from '../../probe/vm-watch.ts'
-import type {Ipv4, Mac} from '../../wire/address.ts'
+import {probeFrame, vmFilter} from '../../probe/vm-watch.ts'
+import {BROADCAST, type Ipv4, type Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {ofBothFamilies} from '../left-ip6.ts'
-import {egressQuestions, look} from '../scene.ts'
+import {egressQuestions, look, vlanOf} from '../scene.ts'
 import {describeSpeaking} from '../speak-for/plan.ts'
-import {checkTarget, lookBefore, proveServed, putBack, standingFrom} from '../standing.ts'
-import {type AtOnceStage, CONTRACT, type Stage, type Strategy} from '../strategy.ts'
+import {checkTarget, ifPossible, lookBefore, proveServed, putBack, standingFrom, type WayBack} from '../standing.ts'
+import {type AtOnceStage, CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
 import {type AnnounceReport, announce} from './announce.ts'
 import {hold} from './hold.ts'
 import {type ArpPlan, type PlannedGateway, type PlannedIp6, planArp} from './plan.ts'
@@ -65,6 +65,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
   },
   hold: (plan, stage, verified) => hold(plan, stage, verified),
   async rollback(plan, stage) {
+    if (plan.atOnce) await showWhereItIs(plan, stage)
     if ((plan.arrivalMs !== null || plan.atOnce) && !(await isHere(plan, stage))) {
       const back = plan.before?.uses ?? plan.from
       // What is not heard here may hear all the same.
@@ -77,7 +78,7 @@ export const arp: Strategy<ArpPlan, readonly ArpSeen[]> = {
       return {ok: !wasHeard, code: 'silent', uses: null, evidence: [said]}
     }
     const way = {tell: async (gateway: PlannedGateway) => void (await tell(plan, gateway, stage))}
-    const verdict = await putBack(plan.scene, plan.before, way, stage)
+    const verdict = await putBackFrom(plan, way, stage)
     if (!plan.announce) return verdict
     const {withStillKnown} = await import('../speak-for/speak-in-place.ts')
     return withStillKnown(verdict, plan.announce, stage)
@@ -205,6 +206,30 @@ async function askBefore(plan: ArpPlan, link: Link, stage: AtOnceStage<ArpPlan>)
       amend()
     },
   }
+}
+
+/**
+ * A VM that was told as it came may never have come, and have been heard by way of another port since: what is sent to its
+ * MAC goes where it was announced last. Its answer to a probe shows the bridges where it is, and changes nobody's table.
+ */
+async function showWhereItIs({vm, ...plan}: ArpPlan, {world}: Stage): Promise<void> {
+  await ifPossible(async () => {
+    const link = await world.openLink(plan.interface, {filter: vmFilter(vm, true), vm: vm.mac})
+    try {
+      link.send(probeFrame(link, {ip: vm.ip, mac: BROADCAST, vlan: vlanOf(plan)}))
+    } finally {
+      await link.close()
+    }
+  })
+}
+
+/** One that was told in the same breath in which it was asked, and not seen before, goes back to where it was expected. */
+async function putBackFrom(plan: ArpPlan, way: WayBack, stage: Stage): Promise<Verdict> {
+  const {scene, before, atOnce} = plan
+  if (!atOnce || before?.uses || before?.away) return putBack(scene, before, way, stage)
+  const verdict = await putBack(scene, {away: false, uses: scene.from}, way, stage)
+  const why = `which gateway ${scene.vm.name} used before was not seen: it goes back to ${scene.from.name}, where it was expected`
+  return {...verdict, evidence: [why, ...verdict.evidence]}
 }
 
 /** Whether a VM that was awaited is there; not where its port is gone. */

@@ -7,6 +7,7 @@ import {systemVantage} from '../../../src/net/vantage-world.ts'
 import type {World} from '../../../src/net/world.ts'
 import {arp} from '../../../src/strategies/arp/arp.ts'
 import {carryOut, type SwitchEnd} from '../../../src/strategies/carry-out.ts'
+import {BROADCAST} from '../../../src/wire/address.ts'
 import {parseFrame} from '../../../src/wire/frames.ts'
 import {INVENTORY} from '../../support/inventory.ts'
 import {type FakeGateway, segmentOf} from '../../support/segment.ts'
@@ -349,6 +350,19 @@ describe('the arp strategy', () => {
     expect(evidence).toEqual(['db-03 is not heard at vnet0: it was told to go back to bx, and did not answer'])
     const arps = gone.sent.map((bytes) => parseFrame(bytes)).filter((frame) => frame.kind === 'arp')
     expect(arps.some((frame) => frame.kind === 'arp' && frame.arp.senderMac === BX)).toBe(true)
+  })
+
+  it('sends a VM back to where it was expected that was told as it came, and seen nowhere before', async () => {
+    const {vm, world} = placed({gatewayMac: BY})
+    const stage = {world, signal: new AbortController().signal, observe: () => {}}
+    const plan = await arp.plan(switchover('db-03', 'y'), {}, world)
+    const {ok, evidence} = await arp.rollback({...plan, atOnce: true, before: {uses: null, away: false}}, stage)
+    expect(ok).toBe(true)
+    expect(vm.gatewayMac).toBe(BX)
+    expect(evidence[0]).toBe('which gateway db-03 used before was not seen: it goes back to bx, where it was expected')
+    const [first] = world.sent.map((bytes) => parseFrame(bytes))
+    // Before all else the bridges learn where it is.
+    expect(first).toMatchObject({ethernet: {destination: BROADCAST}, arp: {senderIp: '0.0.0.0'}})
   })
 
   it('can be rolled back twice', async () => {
