@@ -81,9 +81,16 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
     const gateways = await segment.gateways()
     const entries = await outcomes(journal)
     expect(entries.filter(({state}) => state !== 'ended')).toEqual([])
-    const found = segment.vms.map(({name}) => {
+    const found = segment.vms.map(({name, kind}) => {
       const its = entries.filter(({vm}) => vm === name)
-      return [name, its.length, its[0]?.document?.end, its[0]?.document?.code, gateways.get(name)]
+      // Who did not do as it should is tried again 30 s later, if this takes so long.
+      return [
+        name,
+        kind === 'good' ? its.length : Math.min(its.length, 1),
+        its[0]?.document?.end,
+        its[0]?.document?.code,
+        gateways.get(name),
+      ]
     })
     expect(found).toEqual(
       segment.vms.map(({name, kind}) => {
