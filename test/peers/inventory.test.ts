@@ -135,6 +135,17 @@ describe.skipIf(noNamespaces)('inventory check --against-network', () => {
         ])
         expect(code).toBe(10)
 
+        // The router's leg in tenant-a is elsewhere, and its kernel answers for that here too.
+        await bridge.local.run('ip', 'address', 'add', '10.0.0.2/32', 'dev', 'lo')
+        const legs = await gwswitch([...args, '--json'], {namespace: bridge.namespace})
+        expect(legs.json.network.unasked).toEqual([
+          {
+            segment: 'tenant-a',
+            text: expect.stringMatching(/^gateways of other segments alone answered for it at br0,/),
+          },
+        ])
+        await bridge.local.run('ip', 'address', 'del', '10.0.0.2/32', 'dev', 'lo')
+
         await bridge.local.run('ip', 'link', 'set', 'eth0', 'address', '02:00:00:00:0e:0e')
         const moved = await gwswitch(args, {namespace: bridge.namespace})
         expect(moved.stdout).toMatch(/^by +10\.1\.0\.254 .* ANOTHER MAC: 02:00:00:00:0e:0e +loc +y$/m)

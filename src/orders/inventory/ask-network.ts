@@ -6,7 +6,7 @@ import {usage} from '../../errors.ts'
 import {ethernetIn, type InterfaceFacts, interfaceIn} from '../../net/ip.ts'
 import type {World} from '../../net/world.ts'
 import {type SweepAnswer, type Swept, sweep} from '../../probe/sweep.ts'
-import {prefixContains} from '../../wire/address.ts'
+import {type Mac, prefixContains} from '../../wire/address.ts'
 
 export interface NetworkOrder {
   /** Empty: every interface here with an address on a segment. */
@@ -63,7 +63,8 @@ export async function askNetwork(
     const {name} = segment
     const heard = answers.filter((answer) => answer.segment === name)
     const self = segment.gateways.find(({mac, ip}) => isOwn(interfaces, mac, ip))
-    const reason = whyUnknown(places, apart, heard, self !== undefined)
+    const foreign = gatewaysElsewhere(inventory, segment)
+    const reason = whyUnknown(places, apart, heard, self !== undefined, foreign)
     if (reason !== undefined) {
       unasked.push({segment: name, text: reason})
       return []
@@ -102,16 +103,29 @@ function sweptOf({vms}: Inventory, segment: Segment, places: readonly Place[]): 
   return pairs.map((pair) => ({segment: segment.name, places, ...pair}))
 }
 
-/** Where nobody at all answered, the segment is somewhere else: its VMs are not silent. */
+const gatewaysElsewhere = ({segments}: Inventory, segment: Segment): ReadonlySet<Mac> => {
+  const its = segment.gateways.map(({mac}) => mac)
+  const all = segments.filter((each) => each !== segment).flatMap(({gateways}) => gateways.map(({mac}) => mac))
+  return new Set(all.filter((mac) => !its.includes(mac)))
+}
+
+/**
+ * Where nobody at all answered, the segment is somewhere else: its VMs are not silent. Nor is it here where gateways of
+ * other segments alone answered: Linux answers at any leg for the addresses of all of them (arp_ignore in ip-sysctl).
+ */
 function whyUnknown(
   places: readonly Place[],
   apart: string,
   heard: readonly SweepAnswer[],
   isSelf: boolean,
+  foreign: ReadonlySet<Mac>,
 ): string | undefined {
   if (places.length === 0) return apart
-  if (heard.length > 0 || isSelf) return undefined
-  return `neither a gateway nor a VM of it answered at ${[...new Set(places.map(({port}) => port))].join(', ')}`
+  if (isSelf || heard.some(({mac}) => !foreign.has(mac))) return undefined
+  const where = [...new Set(places.map(({port}) => port))].join(', ')
+  return heard.length === 0
+    ? `neither a gateway nor a VM of it answered at ${where}`
+    : `gateways of other segments alone answered for it at ${where}, as routers do for the addresses of their other legs`
 }
 
 /** Of the bridges that these interfaces are, or are ports of. */
