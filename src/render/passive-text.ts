@@ -28,6 +28,8 @@ const WHY: Readonly<Record<PassiveDocument['egress']['reason'], string>> = {
   'local-exit': "out through the own site's gateway (what lies behind it is not seen)",
   'slow-behind-local-exit': "out through the own site's gateway, yet as slow as a way across the DCI: trace it",
   'far-exit': "out through another site's gateway; where the peer is, or what that costs, is not seen: trace it",
+  redirected:
+    'to a gateway from which the bridge here redirects it to another one: where it leaves is not seen here: gwswitch who',
   'site-not-confirmed': 'only the inventory says where the VM is: confirm it with --site',
   'round-trip-contradicts':
     'the gateway is said to be far, and round trips are too short for that: check --site and dciRttMs',

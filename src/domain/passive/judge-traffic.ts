@@ -22,6 +22,8 @@ const VERDICT = {
   'slow-behind-local-exit': 'inconclusive',
   /** Through another site's gateway, and nothing says where the peer is. */
   'far-exit': 'inconclusive',
+  /** To a gateway from which the bridge redirects it to another one: where it leaves is not seen. */
+  redirected: 'inconclusive',
   /** The inventory alone has the VM where it is, and no round trip confirms it. */
   'site-not-confirmed': 'inconclusive',
   /** Told to be far, and faster than the DCI is. */
@@ -63,14 +65,20 @@ export interface JudgedPeer {
 /** The VM's site as told; null if nobody did. */
 export type ToldSite = {readonly name: string; readonly source: 'flag' | 'inventory'} | null
 
-export function judgePeer(traffic: PeerTraffic, known: KnownSites, vm: ToldSite): JudgedPeer {
+/** `redirected`: the MAC from which a bridge, behind the place where it was listened, takes what the VM sends to another one. */
+export function judgePeer(
+  traffic: PeerTraffic,
+  known: KnownSites,
+  vm: ToldSite,
+  redirected: Mac | null = null,
+): JudgedPeer {
   const named = (passages: readonly Passage[]): NamedPassage[] =>
     passages.map((one) => ({...one, ...owner(known, one.mac)}))
   const out = named(traffic.out)
   const back = named(traffic.in)
   const site = siteOfPrefix(known, traffic.ip) ?? null
   const now = inUse(out)
-  const reason = reasonOf(now, {site, vm, known, minMs: lateMinimum(traffic, now)})
+  const reason = reasonOf(now, {site, vm, known, redirected, minMs: lateMinimum(traffic, now)})
   const changed = now !== undefined && now !== 'mixed' && out.length > 1
   return {
     traffic,
@@ -108,12 +116,17 @@ interface Circumstances {
   readonly site: string | null
   readonly vm: ToldSite
   readonly known: KnownSites
+  readonly redirected: Mac | null
   readonly minMs: number | null
 }
 
-function reasonOf(now: NamedPassage | 'mixed' | undefined, {site, vm, known, minMs}: Circumstances): PassiveReason {
+function reasonOf(
+  now: NamedPassage | 'mixed' | undefined,
+  {site, vm, known, redirected, minMs}: Circumstances,
+): PassiveReason {
   if (now === undefined) return 'nothing-sent'
   if (now === 'mixed') return 'mixed'
+  if (now.mac === redirected) return 'redirected'
   const dciMs = crossingMs(known, vm, now.site)
   // One crossing of the two that a detour has: half a round trip of the DCI is the least that any way across it takes.
   const across = minMs === null || dciMs === null ? null : minMs >= dciMs / 2

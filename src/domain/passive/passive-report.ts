@@ -78,6 +78,8 @@ export interface Heard {
   readonly host: PassiveHost
   readonly traffic: Traffic
   readonly dropped: number | null
+  /** See {@link judgePeer}. */
+  readonly redirected?: Mac | null
 }
 
 const EXIT: Readonly<Record<PassiveVerdict, PassiveExit>> = {trombone: 10, inconclusive: 11, none: 0}
@@ -86,7 +88,7 @@ export function passiveDocument(heard: Heard, known: KnownSites): PassiveDocumen
   const {host, traffic} = heard
   const vm: ToldSite =
     host.site === null || host.siteSource === null ? null : {name: host.site, source: host.siteSource}
-  const peers = traffic.peers.map((peer) => judgePeer(peer, known, vm))
+  const peers = traffic.peers.map((peer) => judgePeer(peer, known, vm, heard.redirected))
   const egress = egressOf(peers)
   return {
     schema: PASSIVE_SCHEMA,

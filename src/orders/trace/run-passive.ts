@@ -35,7 +35,7 @@ export async function runPassive(
   const peers = new Set(order.peers.map(neededAddress))
   const station = await resolveStation(order, inventory, world, vantage)
   const {name, mac, interfaceName, port, onLink, site, known} = station
-  const redirect = port && (await redirectOf(mac, world))
+  const redirect = port === undefined ? undefined : await redirectOf(mac, world)
   if (redirect) {
     const {says, lift} = redirectText(redirect, {mac, name}, station.segment?.gateways ?? [])
     onWarning(`${says}: its packets leave there, whatever gateway it is seen to send to; ${lift} lifts that`)
@@ -49,7 +49,10 @@ export async function runPassive(
   const wanted = peers.size === 0 ? heard.traffic.peers : heard.traffic.peers.filter(({ip}) => peers.has(ip))
   const place = {iface: interfaceName, atPort: port !== undefined}
   const host = {name, mac, ...place, site: site?.name ?? null, siteSource: site?.source ?? null}
-  return passiveDocument({...heard, host, traffic: {...heard.traffic, peers: wanted}}, known)
+  return passiveDocument(
+    {...heard, host, traffic: {...heard.traffic, peers: wanted}, redirected: redirect?.from ?? null},
+    known,
+  )
 }
 
 const progress = (elapsedMs: number, seconds: number, frames: number): string =>

@@ -52,10 +52,15 @@ function peer(
   return {ip, out, in: back, tcp: minima.length === 0 ? null : tcp}
 }
 
-function judged(peers: readonly PeerTraffic[], host: Partial<PassiveHost> = {}, known = KNOWN): PassiveDocument {
+function judged(
+  peers: readonly PeerTraffic[],
+  host: Partial<PassiveHost> = {},
+  known = KNOWN,
+  redirected: string | null = null,
+): PassiveDocument {
   const heard = {startedAt: '2026-01-01T00:00:00.000Z', durationMs: 1000, complete: true, dropped: 0}
   const traffic = {frames: 20, framesBeyond: 0, peers}
-  const document = passiveDocument({...heard, host: {...AT_Y, ...host}, traffic}, known)
+  const document = passiveDocument({...heard, host: {...AT_Y, ...host}, traffic, redirected}, known)
   expect(complaints(stamped(document, 0))).toEqual([])
   return document
 }
@@ -119,8 +124,17 @@ describe("what a peer's traffic says", () => {
     expect(document.exitCode).toBe(exitCode)
   })
 
+  it('does not call a detour what the bridge behind its port takes to another gateway', () => {
+    const detour = peer(NEAR_Y, [through(BX)], [], 20.4, 20.5)
+    expect(judged([detour]).peers[0]).toMatchObject({reason: 'detour'})
+    const document = judged([detour], {}, KNOWN, BX)
+    expect(document.peers[0]).toMatchObject({verdict: 'inconclusive', reason: 'redirected'})
+    expect(document.exitCode).toBe(11)
+    expect(judged([peer(NEAR_Y, [through(BY)], [])], {}, KNOWN, BX).peers[0]).toMatchObject({reason: 'local-exit'})
+  })
+
   it('has a case for every reason', () => {
-    expect(new Set(CASES.map(([, , , reason]) => reason))).toEqual(new Set(PASSIVE_REASONS))
+    expect(new Set([...CASES.map(([, , , reason]) => reason), 'redirected'])).toEqual(new Set(PASSIVE_REASONS))
   })
 
   it('is of the closed set of reasons that is published, in a document with no field more', () => {
