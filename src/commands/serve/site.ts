@@ -257,7 +257,8 @@ export default class ServeSite extends BaseCommand {
       flags.control === undefined
         ? undefined
         : {path: resolve(flags.control), group: group === undefined ? undefined : await groupId(group)}
-    const [{listenForMetrics, readMetricsPlace}, {serviceManager}] = await Promise.all([
+    const [{systemFilterWorld}, {listenForMetrics, readMetricsPlace}, {serviceManager}] = await Promise.all([
+      import('../../probe/filter/filter-world.ts'),
       import('../../services/site/metrics-listen.ts'),
       import('../../net/process/sd-notify.ts'),
     ])
@@ -302,7 +303,7 @@ export default class ServeSite extends BaseCommand {
         metrics = now
         manager.ready(`site ${request.served.site}`)
       },
-      ...{world, signal, strategies},
+      ...{world, signal, strategies, filterHost: systemFilterWorld},
       deadMan: () => guard!.deadMan(GUARD_MS),
       ...{listen: openUdpListener, journal},
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),
