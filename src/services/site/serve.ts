@@ -28,6 +28,7 @@ import {
   outcomeText,
   type SiteSwitch,
   type SwitchRecord,
+  type SwitchStage,
   shortly,
   switchEvent,
   switchOne,
@@ -73,7 +74,7 @@ export interface ServeSiteDocument {
   readonly exitCode: number
 }
 
-export interface ServeSiteStage {
+export interface ServeSiteStage extends Pick<SwitchStage, 'endFinished'> {
   readonly world: World
   /** Aborting it ends the service; switches under way are taken back. */
   readonly signal: AbortSignal
