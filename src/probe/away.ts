@@ -20,7 +20,9 @@ export async function awayVms(
   const bridge = place?.portOf ?? (place?.isBridge ? interfaceName : undefined)
   if (bridge === undefined) return awayFrom(site, vms, NO_BRIDGE)
   const [links = [], table = []] = await Promise.all([world.hostLinks?.(), world.learned?.(bridge)])
-  const learned = table.filter(({vlan}) => vlanId === undefined || vlan === undefined || vlan === vlanId)
+  // What a bridge that keeps VLANs apart has learned in another one is of somebody else with that MAC.
+  const id = vlanId ?? (segment.vlan === 'untagged' ? undefined : segment.vlan)
+  const learned = table.filter(({vlan}) => id === undefined || vlan === undefined || vlan === id)
   const ports = links.filter((link) => link.bridge === bridge)
   const view = {
     leading: leadingPorts(segment, site, ports, learned),

@@ -14,6 +14,7 @@ import {
 } from '../domain/proof/gateway.ts'
 import type {Learned} from '../domain/proof/place.ts'
 import {type EgressSeen, isSettled, type Observation, type ProofSubject} from '../domain/proof/proof.ts'
+import {usage} from '../errors.ts'
 import type {InterfaceFacts} from '../net/ip.ts'
 import type {World} from '../net/world.ts'
 import {askEgress, type EgressQuestion, FAR_AWAY} from '../probe/egress.ts'
@@ -26,6 +27,7 @@ import {type Vlan, vlanTag} from '../wire/ethernet.ts'
 import {type Ipv6, isLinkLocal} from '../wire/ipv6-address.ts'
 import {legAt, legsOf} from './choose-interface.ts'
 import type {Stage, StrategyOptions} from './strategy.ts'
+import {saidTag, vlanTags} from './vlan-tags.ts'
 
 /** JSON; see `Strategy.plan`. */
 export interface Scene {
@@ -37,9 +39,21 @@ export interface Scene {
   /** The interface by which this host is the new gateway; null: it is not. */
   readonly own: string | null
   /** Where gateways are asked: an interface that reaches them, and the source of echoes (the VM's own if there is none). */
-  readonly ask: {readonly interface: string; readonly source: Ipv4; readonly source6?: Ipv6 | undefined}
+  readonly ask: {
+    readonly interface: string
+    readonly source: Ipv4
+    readonly source6?: Ipv6 | undefined
+    /** The tag there; default: as at `interface`. */
+    readonly vlan?: number | null
+  }
   readonly vm: {readonly name: string; readonly ip: Ipv4; readonly ip6: Ipv6 | null; readonly mac: Mac}
-  readonly segment: {readonly name: string; readonly prefix: string; readonly ports?: readonly string[] | undefined}
+  readonly segment: {
+    readonly name: string
+    readonly prefix: string
+    readonly ports?: readonly string[] | undefined
+    /** In a bridge that keeps VLANs apart. */
+    readonly vlan?: number | undefined
+  }
   readonly gateways: readonly NamedGateway[]
   readonly from: NamedGateway
   readonly to: NamedGateway
@@ -65,7 +79,7 @@ export interface SceneExtras {
   readonly bridge?: string
 }
 
-/** Looks at this host alone; sends nothing. */
+/** Looks at this host alone; sends nothing. @throws Failure `usage` where a bridge keeps the segment from where it is needed. */
 export async function sceneOf(
   switchover: Switchover,
   options: StrategyOptions,
@@ -76,22 +90,40 @@ export async function sceneOf(
   const {vm, segment, from, to, sites = []} = switchover
   const place = bridge === undefined ? await world.bridgeOf?.(via.name) : {portOf: bridge, isBridge: false}
   const {portOf, isBridge} = place ?? {portOf: undefined, isBridge: false}
+  const macs = [vm, ...segment.gateways].map(({mac}) => mac)
+  const tags =
+    options.vlanId === undefined
+      ? await vlanTags(via.name, {portOf, isBridge}, segment, macs, world)
+      : saidTag(options.vlanId)
   const ip6 = vm.ip6?.find((ip) => !isLinkLocal(ip)) ?? null
   const all = await world.interfaces()
   const legs = legsOf(all, to.mac, segment)
   const ask = portOf === undefined ? via : all.find(({name}) => name === portOf)
   const own = ask?.addresses.find(({ip}) => prefixContains(segment.prefix, ip) && !(from.ip === to.ip && ip === to.ip))
+  const ownLeg = legAt(legs, [via.name, ...(portOf === undefined ? [] : [portOf])])?.name ?? null
+  const askTag = portOf === undefined ? tags.tag : tags.bridge
+  if (typeof askTag === 'string' && ownLeg === null)
+    throw usage(
+      `segment ${segment.name}: ${askTag}, and ${to.name} is asked through it: bridge vlan add vid ${tags.id} dev ${portOf} self`,
+    )
   // An address that the gateways share is answered where it is nearest.
   const shared6 = segment.gateways.flatMap(({ip6: theirs = []}) => theirs)
   const own6 = ask?.addresses6?.find(({ip}) => !isLinkLocal(ip) && !shared6.includes(ip))?.ip
   return {
     interface: via.name,
-    vlan: options.vlanId ?? null,
+    vlan: tags.tag,
     vantage: isBridge ? 'bridge' : via.mac === to.mac ? 'target' : portOf !== undefined ? 'port' : 'host',
-    own: legAt(legs, [via.name, ...(portOf === undefined ? [] : [portOf])])?.name ?? null,
-    ask: {interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip, ...(own6 && {source6: own6})},
+    own: ownLeg,
+    ask: {
+      ...{interface: ask?.name ?? via.name, source: own?.ip ?? vm.ip, ...(own6 && {source6: own6})},
+      ...(typeof askTag !== 'string' && askTag !== tags.tag && {vlan: askTag}),
+    },
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
-    segment: {name: segment.name, prefix: prefixText(segment.prefix), ...(segment.ports && {ports: segment.ports})},
+    segment: {
+      ...{name: segment.name, prefix: prefixText(segment.prefix)},
+      ...(segment.ports && {ports: segment.ports}),
+      ...(tags.id !== undefined && {vlan: tags.id}),
+    },
     gateways: segment.gateways.map(namedGateway),
     from: namedGateway(from),
     to: namedGateway(to),
@@ -144,6 +176,9 @@ function usualHosts({address, length}: {readonly address: Ipv4; readonly length:
 }
 
 export const vlanOf = ({vlan}: Pick<Scene, 'vlan'>): Vlan | undefined => vlanTag(vlan)
+/** Where gateways are asked. */
+const askVlan = ({ask, vlan}: Pick<Scene, 'ask' | 'vlan'>): Vlan | undefined =>
+  vlanTag(ask.vlan === undefined ? vlan : ask.vlan)
 
 export const subjectOf = (scene: Scene, wanted: NamedGateway = scene.to): ProofSubject => ({
   vm: scene.vm,
@@ -261,7 +296,8 @@ export async function learnedBy(
     world.hostLinks?.().catch(() => []),
   ])
   if (table === undefined) return undefined
-  const own = table.filter((each) => vlan === null || each.vlan === undefined || each.vlan === vlan)
+  const id = segment.vlan ?? vlan
+  const own = table.filter((each) => id === null || each.vlan === undefined || each.vlan === id)
   // Its own MAC is in the table too, behind itself.
   const behind = (macs: readonly Mac[]): string[] => [
     ...new Set(own.flatMap((each) => (macs.includes(each.mac) ? each.port : []))),
@@ -315,7 +351,13 @@ async function askAbout6(
   const {ask, vm, families, destinations6: destinations} = scene
   if (!families.includes(6) || vm.ip6 === null) return undefined
   const leg = await legOf(scene, mac, world)
-  const question = {interfaceName: ask.interface, source: ask.source6 ?? vm.ip6, vlan: vlanOf(scene), mac, destinations}
+  const question = {
+    interfaceName: ask.interface,
+    source: ask.source6 ?? vm.ip6,
+    vlan: askVlan(scene),
+    mac,
+    destinations,
+  }
   return jointly(world, JSON.stringify([6, leg ?? question, destinations]), signal, (either) =>
     leg === null ? askGateway6(question, world, either) : askUpstream6(leg, destinations, world, either),
   )
@@ -342,7 +384,7 @@ async function askBeyond(scene: Scene, gateway: NamedGateway, world: World, sign
   }
   // Where it is asked in the VM's name the question is that VM's alone.
   const question = {
-    ...{interfaceName: ask.interface, source: ask.source, vlan: vlanOf(scene), destinations, strict},
+    ...{interfaceName: ask.interface, source: ask.source, vlan: askVlan(scene), destinations, strict},
     ...{gateways: [gateway], known: scene.gateways.map(({mac}) => mac)},
   }
   return jointly(world, JSON.stringify(question), signal, async (either) => {

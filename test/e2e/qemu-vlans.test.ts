@@ -64,7 +64,7 @@ const segment = (name: string, vlan: number, mac: string, vm: string): string =>
       - { name: ${name}y, site: y, ip: 10.1.0.254, mac: "${mac}" }`
 const WHO_INVENTORY = `
 version: 1
-sites: {x: {}, y: {}}
+sites: {x: {}, y: {probes: [203.0.113.1]}}
 segments:${segment('b', 100, B, '02:00:00:00:01')}${segment('c', 200, C, '02:00:00:00:02')}
 vms:
   db-b: { segment: tenant-b, ip: 10.1.0.10, mac: "02:00:00:00:01:10" }
@@ -87,6 +87,7 @@ ip link set br0 up
 ${behindPort('vmb', '02:00:00:00:01:10', '10.1.0.10')}
 ${behindPort('gwb', B, '10.1.0.254')}
 ${behindPort('gwc', C, '10.1.0.254')}
+${['gwb', 'gwc'].map((each) => `ip -n ${each} link set lo up; ip -n ${each} address add 203.0.113.1/32 dev lo`).join('\n')}
 ${access('vmb', 100)}
 ${access('gwb', 100)}
 ${access('gwc', 200)}
@@ -102,13 +103,20 @@ ip -n vmc address add 10.1.0.10/24 dev eth0.200
 ip -n vmc route add default via 10.1.0.254 dev eth0.200
 bridge vlan del vid 1 dev br0 self
 bridge vlan add vid 100 dev br0 self
+# Another bridge, which has that MAC in another VLAN: a router may have one in all of them.
+ip link add br1 type bridge vlan_filtering 1
+ip link set br1 up
+ip link add p1 type veth peer name p1-end
+ip link set p1 master br1 up
+bridge vlan add vid 200 dev p1
+bridge fdb add ${B} dev p1 master static vlan 200
 `
 
 describe.skipIf(typeof base === 'string')(
   `a hypervisor with VLANs${typeof base === 'string' ? ` (${base})` : ''}`,
   () => {
     const host = useHostInGuest(base as GuestImage, {
-      ...{modules: BRIDGE_MODULES, programs: ['nft', 'bridge', 'unshare'], setup: TRUNK_SETUP + WHO_SETUP},
+      ...{modules: BRIDGE_MODULES, programs: ['nft', 'bridge', 'unshare', 'nc'], setup: TRUNK_SETUP + WHO_SETUP},
       files: {'trunk.yaml': TRUNK_INVENTORY, 'who.yaml': WHO_INVENTORY},
     })
     describe('that filters a trunk of two tenants with one gateway address', () => {
@@ -158,7 +166,7 @@ describe.skipIf(typeof base === 'string')(
       const gateways = (said: WhoDocument) => said.gateways.map(({evidence}: WhoGateway) => evidence)
       const apart = 'br0 keeps VLANs apart, and br0 itself is not in VLAN 200: -i gwc -i trunk are'
       // The gateway is asked through the bridge, where the tag is another than at the port, or cannot be.
-      const lives = `nothing beyond by (${B}) could be asked for`
+      const lives = `by (${B}) takes packets on`
 
       it('reads through the bridge, which is in one VLAN, tagged, and names the ports of the other', async () => {
         const said = await who('-i br0')
@@ -176,6 +184,48 @@ describe.skipIf(typeof base === 'string')(
         expect(rows(port)).toEqual([['db-b', 'as-expected', B]])
         expect(gateways(port)).toEqual([expect.stringContaining(lives)])
       }, 240_000)
+    })
+
+    describe('that switches a VM', () => {
+      const OLD = '02:00:00:00:01:0a'
+      const uses = async (): Promise<string | undefined> =>
+        (await host.sh('ip -n vmb neigh show 10.1.0.254 dev eth0')).stdout.split(' ')[2]
+      const usesOld = () => host.sh(`ip -n vmb neigh replace 10.1.0.254 lladdr ${OLD} dev eth0 nud reachable`)
+      const flags = `-f ${GUEST_ETC}/who.yaml`
+
+      it('by its port without a tag, and asks the gateway through the bridge with one', async () => {
+        await usesOld()
+        const {stdout, stderr} = await host.sh(`gwswitch switch db-b --to y -i vmb --json ${flags} || :`)
+        const said = JSON.parse(stdout || stderr)
+        expect(said.evidence).toEqual([
+          expect.stringContaining('leaves through'),
+          expect.stringContaining('takes packets on'),
+        ])
+        expect(said, stderr).toMatchObject({
+          end: 'switched',
+          code: 'served',
+          plan: {vlan: null, scene: {ask: {vlan: 100}}},
+        })
+        expect(await uses()).toBe(B)
+      }, 240_000)
+
+      it('refuses where the bridge itself is not in the VLAN of the gateway that is asked through it', async () => {
+        const {code, stderr} = await host.sh(`gwswitch switch db-c --to y -i trunk ${flags}`)
+        expect(stderr).toContain('bridge vlan add vid 200 dev br0 self')
+        expect(code).toBe(2)
+      }, 240_000)
+
+      it('that has arrived, by the bridge that has its gateway in its VLAN, with the tag of that', async () => {
+        await usesOld()
+        // In one script: whoever asks the guest often while Node starts in it is not answered.
+        const {stdout} = await host.sh(`
+gwswitch serve site y --control /run/site.sock --no-journal ${flags} > /run/site.log 2>&1 &
+ask() { echo "$1" | /sbin/nc -N -U /run/site.sock 2>/dev/null || :; }
+for i in $(seq 120); do ask status | grep -q '"plans":[1-9]' && break; sleep 1; done
+ask 'switch db-b'; kill $!; cat /run/site.log >&2`)
+        expect(JSON.parse(stdout), stdout).toMatchObject({said: 'switched', code: 'served', vm: 'db-b'})
+        expect(await uses()).toBe(B)
+      }, 400_000)
     })
   },
 )

@@ -115,6 +115,7 @@ describe.skipIf(noNamespaces)('the control socket of serve site', () => {
     ['an unknown order', 'swithc db-03\n', 1, /no such order: "swithc"/],
     ['a line of 1 MB', `arrived ${'x'.repeat(1_000_000)}\n`, 1, /longer than 4096 bytes/],
     ['1 MB without an end', 'x'.repeat(1_000_000), 1, /longer than 4096 bytes/],
+    ['an empty line', '\n', 1, /^the line is empty \(want: switch VM/],
     ['half a line', 'arrived db-03', 1, /has no end: nothing is done/],
     [
       'garbage',

@@ -257,10 +257,13 @@ export default class ServeSite extends BaseCommand {
       flags.control === undefined
         ? undefined
         : {path: resolve(flags.control), group: group === undefined ? undefined : await groupId(group)}
-    const [{listenForMetrics, readMetricsPlace}, {serviceManager}] = await Promise.all([
-      import('../../services/site/metrics-listen.ts'),
-      import('../../net/process/sd-notify.ts'),
-    ])
+    const [{endFinished}, {systemFilterWorld}, {listenForMetrics, readMetricsPlace}, {serviceManager}] =
+      await Promise.all([
+        import('../../orders/journal/settle.ts'),
+        import('../../probe/filter/filter-world.ts'),
+        import('../../services/site/metrics-listen.ts'),
+        import('../../net/process/sd-notify.ts'),
+      ])
     const metricsAt = flags['metrics-listen'] === undefined ? undefined : readMetricsPlace(flags['metrics-listen'])
     const world = await this.world(flags.pcap)
     const order = {
@@ -302,9 +305,10 @@ export default class ServeSite extends BaseCommand {
         metrics = now
         manager.ready(`site ${request.served.site}`)
       },
-      ...{world, signal, strategies},
+      ...{world, signal, strategies, filterHost: systemFilterWorld},
       deadMan: () => guard!.deadMan(GUARD_MS),
       ...{listen: openUdpListener, journal},
+      ...(journal && {endFinished: () => endFinished(journal)}),
       ...(flags.audit === undefined ? {} : {audit: auditLog(flags.audit, 'gwswitch-site', this.notWritten)}),
       ...(flags.metrics === undefined ? {} : {onMetrics: this.metricsTo(flags.metrics, replaceFile)}),
       ...{log, auditFile: flags.audit, sources: await this.sources(flags, events, {world, journal, log})},

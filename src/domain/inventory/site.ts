@@ -138,7 +138,7 @@ export const allGateways = (inventory: Inventory): readonly Gateway[] =>
 /** The name of the VM that a NIC belongs to. */
 export const machineOf = ({name, nicOf}: Pick<Vm, 'name' | 'nicOf'>): string => nicOf?.vm ?? name
 
-/** All that a name, an address or a MAC means: of a VM's name every NIC of it. @internal */
+/** All that a name, an address or a MAC means: of a VM's name every NIC of it. */
 export function vmsCalled(inventory: Inventory, text: string): readonly Vm[] {
   const named = inventory.vms.filter((vm) => vm.name === text || vm.nicOf?.vm === text)
   if (named.length > 0) return named

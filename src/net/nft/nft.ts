@@ -36,11 +36,14 @@ async function listed(what: readonly string[]): Promise<ReadonlyMap<string, NftT
   return parseNftTables(results.map(({stdout}) => stdout).join(''))
 }
 
+/** How a scratch network namespace is made (unshare(1)): by root, and by whoever may make a user namespace around it. */
+const APART = [['--net'], ['--user', '--keep-caps', '--net']] as const
+
 /**
  * What the kernel makes of a ruleset of one family. It is loaded in a network namespace that nobody else sees and that ends
  * with the command; `devices` exist there, for rules that hook into them.
  *
- * @throws Failure `privilege` without CAP_SYS_ADMIN.
+ * @throws Failure `privilege` without CAP_SYS_ADMIN where this user may make no user namespace either.
  */
 export async function compileNft(
   ruleset: string,
@@ -52,24 +55,16 @@ export async function compileNft(
     'family=$1; shift; for device; do echo "link add $device type bridge"; done | ip -batch - && ' +
     ['nft -f -', ...lists].join(' && ')
   // What nft reads is standard input, which the pipe to ip(8) must not take.
-  const args = [
-    '--net',
-    'sh',
-    '-c',
-    `exec 3<&0; ${script.replace('nft -f -', 'nft -f - <&3')}`,
-    'sh',
-    family,
-    ...devices,
-  ]
-  const result = await tryCommand('unshare', args, {input: ruleset})
-  if (result.code === 0) return parseNftTables(result.stdout)
-  if (/unshare failed/.test(result.stderr)) {
-    throw new Failure(
-      'privilege',
-      'comparing with what is meant needs a scratch network namespace and so CAP_SYS_ADMIN: run as root',
-    )
+  const args = ['sh', '-c', `exec 3<&0; ${script.replace('nft -f -', 'nft -f - <&3')}`, 'sh', family, ...devices]
+  for (const apart of APART) {
+    const result = await tryCommand('unshare', [...apart, ...args], {input: ruleset})
+    if (result.code === 0) return parseNftTables(result.stdout)
+    if (!/unshare failed/.test(result.stderr)) throw nftFailure('nft in a scratch namespace', result)
   }
-  throw nftFailure('nft in a scratch namespace', result)
+  throw new Failure(
+    'privilege',
+    'comparing with what is meant needs a scratch network namespace and so CAP_SYS_ADMIN, or user namespaces: run as root',
+  )
 }
 
 const nftFailure = (what: string, result: CommandResult): Failure =>

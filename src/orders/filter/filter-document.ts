@@ -117,6 +117,17 @@ export function foundOf({
   }
 }
 
+/** What is not as it is meant, a piece each; of segments that are `left` nothing is said. */
+export function faultsOf(
+  {filters, orphans}: Pick<FilterDocument, 'filters' | 'orphans'>,
+  isLeft: (segment: string) => boolean = () => false,
+): string[] {
+  const faults = filters.flatMap(({segment, state, differences}) =>
+    state === 'as-meant' || isLeft(segment) ? [] : [`${segment}: ${[state, ...differences].join(', ')}`],
+  )
+  return [...faults, ...(filters.some(({segment}) => isLeft(segment)) ? [] : orphans)]
+}
+
 function together(counters: readonly RuleCounter[]): RuleCounter[] {
   const sums = new Map<string, RuleCounter>()
   for (const {rule, packets, bytes} of counters) {

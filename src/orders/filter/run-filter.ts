@@ -1,6 +1,6 @@
 // From the flags of the `filter` commands to their documents.
 import {isDeepStrictEqual} from 'node:util'
-import type {SegmentClass} from '../../domain/filter/classify.ts'
+import {classifySegment, type SegmentClass} from '../../domain/filter/classify.ts'
 import {EBTABLES_LIMITS, ebtablesFilter, ebtablesRemove} from '../../domain/filter/ebtables-text.ts'
 import {
   type DecidedFilters,
@@ -45,7 +45,12 @@ async function observed(call: FilterCall, inventory: Inventory, host: FilterWorl
 }
 
 /** What the inventory says shall be. */
-function byInventory({order, hook}: FilterCall, inventory: Inventory, seen: Seen, host: FilterHost): FilterDecision {
+function byInventory(
+  {order, hook}: Pick<FilterCall, 'order' | 'hook'>,
+  inventory: Inventory,
+  seen: Seen,
+  host: FilterHost,
+): FilterDecision {
   const before = keptBefore(host, inventory)
   const {intents, refusals} = decideFilters(order, inventory, {ports: host.links, seen, keptBefore: before})
   return {
@@ -95,35 +100,44 @@ export async function runCheck(
     return inspectFilters((there) => withoutRisks(byInventory(call, known, seen, there)), host)
   }
   return inspectFilters((there) => {
-    const planned =
-      inventory && hasPorts(call.order, inventory, there) ? byInventory(call, inventory, [], there) : undefined
-    const tables = new Map(planned?.filters.map((filter) => [filterTable(filter.intent), filter]))
-    if (planned === undefined || there.record.filters.length > 0) {
-      const recorded = recordedOrNone(call.order, planned !== undefined, there)
-      for (const filter of recorded) tables.set(filterTable(filter.intent), filter)
-    }
-    const drift = planned?.filters.flatMap((filter) => changedSince(filter, there)) ?? []
-    return {filters: [...tables.values()], refusals: [], notes: [...(planned?.notes ?? []), ...drift]}
+    const decision = meantHere(call, inventory, there)
+    if (decision.filters.length > 0) return decision
+    // What was made and stands without its filter is looked at; else there must be one.
+    return {...decision, filters: recordedFilters(call.order.segments)(there).filters}
   }, host)
+}
+
+/** All that was applied on this host, and all that the inventory has ports here for; nothing, if that is so. */
+export function meantHere(
+  call: Pick<FilterCall, 'order' | 'hook'>,
+  inventory: Inventory | undefined,
+  there: FilterHost,
+): FilterDecision {
+  const segments = inventory === undefined ? [] : segmentsHere(call.order, inventory, there)
+  const planned =
+    segments.length === 0 ? undefined : byInventory({...call, order: {...call.order, segments}}, inventory!, [], there)
+  const recorded = there.record.filters.filter(
+    ({intent}) => call.order.segments.length === 0 || call.order.segments.includes(intent.segment.segment),
+  )
+  // As it was applied counts before what the inventory says now.
+  const tables = new Map([...(planned?.filters ?? []), ...recorded].map((each) => [filterTable(each.intent), each]))
+  const drift = planned?.filters.flatMap((filter) => changedSince(filter, there)) ?? []
+  return {filters: [...tables.values()], refusals: [], notes: [...(planned?.notes ?? []), ...drift]}
 }
 
 /** Where the bridge answers for VMs, the filter was not applied blindly. */
 const withoutRisks = (decision: FilterDecision): FilterDecision =>
   decision.filters.some(({intent}) => intent.kept.length > 0) ? {...decision, refusals: []} : decision
 
-function recordedOrNone({segments}: FilterOrder, mayBeNone: boolean, there: FilterHost): readonly MeantFilter[] {
-  const mine = there.record.filters.filter(
-    ({intent}) => segments.length === 0 || segments.includes(intent.segment.segment),
-  )
-  return mine.length > 0 || mayBeNone ? mine : recordedFilters(segments)(there).filters
-}
-
-const hasPorts = ({segments}: FilterOrder, inventory: Inventory, {links}: FilterHost): boolean =>
-  inventory.segments.some(
-    ({name, ports = []}) =>
-      (segments.length === 0 || segments.includes(name)) &&
-      ports.some((port) => links.some((link) => link.name === port)),
-  )
+/** The segments with a port on this host: those that were named, else those whose sites share a gateway. */
+const segmentsHere = ({segments}: FilterOrder, inventory: Inventory, {links}: FilterHost): string[] =>
+  inventory.segments
+    .filter(
+      (segment) =>
+        (segments.length === 0 ? classifySegment(segment).gateways.length > 0 : segments.includes(segment.name)) &&
+        segment.ports?.some((port) => links.some((link) => link.name === port)),
+    )
+    .map(({name}) => name)
 
 /** An inventory that has moved on since a filter was applied. */
 function changedSince({intent}: MeantFilter, {record}: FilterHost): string[] {

@@ -16,7 +16,7 @@ import type {Ipv4, Mac} from '../../wire/address.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_IPV4} from '../../wire/ethernet.ts'
 import {PROTOCOL_ICMP} from '../../wire/ipv4.ts'
 import type {GarpOrder} from './garp-order.ts'
-import {type GarpRequest, garpRequest} from './garp-request.ts'
+import {asSeen, type GarpRequest, garpRequest} from './garp-request.ts'
 import type {GarpStage} from './run-garp.ts'
 import {type Target, type Told, tellAll} from './tell-all.ts'
 
@@ -51,7 +51,6 @@ export async function runGarpMany(
 ): Promise<GarpManyDocument> {
   const known = checked(order, inventory)
   const base = garpRequest({...order, vm: undefined, form: 'reply'}, known, await world.interfaces())
-  const {gateway, vlan} = base.announce
   const {targets, leftAlone, site} = await targetsOf(order, base, known, world)
   const warnings = [
     // It tells every VM by unicast.
@@ -62,6 +61,7 @@ export async function runGarpMany(
   if (dryRun)
     return document(base, order.interfaceName, targets, {dryRun: true, framesSent: 0, toldAfterMs: null, ...common})
   const scene = await sceneOfMany(order, base, known, targets[0]!.vm, world)
+  const {gateway, vlan} = asSeen(base, scene).announce
   const alive = scene && (await askAlive(scene, world, signal))
   if (alive && isDead(alive, null) && !order.force) {
     const nothing = {dryRun: false, framesSent: 0, toldAfterMs: null, ...common}

@@ -4,6 +4,7 @@ import {allGateways, type Gateway, type Inventory} from '../../domain/inventory/
 import {type InterfaceFacts, interfaceIn} from '../../net/ip.ts'
 import type {AnnounceRequest} from '../../strategies/arp/announce.ts'
 import {scheduleMs} from '../../strategies/arp/schedule.ts'
+import {type Scene, vlanOf} from '../../strategies/scene.ts'
 import type {Mac} from '../../wire/address.ts'
 import {vlanTag} from '../../wire/ethernet.ts'
 import {isIpv6} from '../../wire/ipv6-address.ts'
@@ -64,6 +65,10 @@ export function garpRequest(
     warnings: [...(everybody ? [EVERYBODY] : []), ...(own.has(gateway.mac) ? [] : [notHere(gateway.mac)])],
   }
 }
+
+/** With the tag that the segment has at the interface, where nobody said another. */
+export const asSeen = (request: GarpRequest, scene: Scene | undefined): GarpRequest =>
+  scene === undefined ? request : {...request, announce: {...request.announce, vlan: vlanOf(scene)}}
 
 const EVERYBODY: GarpWarning = {
   code: 'everybody',

@@ -13,7 +13,7 @@ import type {Ipv4} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import type {GarpOrder} from './garp-order.ts'
 import {type GarpDocument, garpDocument, garpPlan, garpRefused} from './garp-report.ts'
-import {type GarpRequest, garpRequest} from './garp-request.ts'
+import {asSeen, type GarpRequest, garpRequest} from './garp-request.ts'
 
 export interface GarpStage {
   readonly world: World
@@ -32,10 +32,11 @@ export async function runGarp(
   {world, signal, dryRun}: GarpStage,
 ): Promise<GarpDocument> {
   const interfaces = await world.interfaces()
-  const request = garpRequest(order, inventory, interfaces)
+  const asGiven = garpRequest(order, inventory, interfaces)
   const via = interfaces.find(({name}) => name === order.interfaceName)!
+  const scene = await sceneOfGarp(order, asGiven, inventory, via, world)
+  const request = asSeen(asGiven, scene)
   if (dryRun) return garpPlan(request, via.name, via.mac)
-  const scene = await sceneOfGarp(order, request, inventory, via, world)
   const alive = scene && (await askAlive(scene, world, signal))
   if (scene && alive && isDead(alive, null) && !order.force) {
     return garpRefused(request, via.name, gatewayText(alive, scene.to))

@@ -2,16 +2,17 @@
 import {EXIT, Failure} from '../../errors.ts'
 import {isRunning} from '../../net/process/owner.ts'
 import {errorRow, type Planned, switchDocument} from '../switch/switch-document.ts'
+import {MANY} from './choose.ts'
 import type {JournalEntry} from './entry.ts'
 import type {JournalFile, JournalReader} from './journal-file.ts'
 import {type Standing, standingOf} from './standing.ts'
 
 export const standingNow = (entry: JournalEntry): Standing => standingOf(entry, entry.processes.some(isRunning))
 
-/** A line for each run of which something is half done, and how to go on. Writes the ends that nobody wrote. */
+/** Lines: what is finished, and each run of which something is half done, and how to go on. Writes the ends that nobody wrote. */
 export function settle(journal: JournalFile): string[] {
   for (const entry of journal.half()) if (standingNow(entry) === 'served') endServed(journal, entry)
-  return halfDone(journal)
+  return [...endFinished(journal), ...halfDone(journal)]
 }
 
 function endServed(journal: JournalFile, entry: JournalEntry): void {
@@ -38,6 +39,22 @@ export function endCutShort(journal: JournalFile, entries: readonly JournalEntry
         return {n: entry.n, state: 'ended', document: switchDocument(plannedPart(entry), ended), by: 'later'}
       }),
     )
+}
+
+/** Ends switches that were cut short, and whose VM a later one has seen served by the same gateway; a line for each. */
+export function endFinished(journal: JournalFile): string[] {
+  return journal.half().flatMap((entry) => {
+    if (entry.undoes || standingNow(entry) !== 'half-done') return []
+    const {vm, to, run, n} = entry
+    const all = journal.entries({vm: vm.mac ?? vm.name}, MANY)
+    const later = all.slice(all.findIndex((each) => each.run === run && each.n === n) + 1)
+    const proof = later.find(({document, to: {name}}) => document?.verified === true && name === to.name)
+    if (proof === undefined) return []
+    endCutShort(journal, [entry], `run ${proof.run} found ${vm.name} served by ${to.name} since`)
+    return [
+      `run ${run}: the switch of ${vm.name} to ${to.name}, which was cut short, is finished: run ${proof.run} found it so`,
+    ]
+  })
 }
 
 /** Of an entry, what its document begins with. */

@@ -7,6 +7,7 @@ import {type Inventory, neededSegment, neededSite} from '../../domain/inventory/
 import type {World} from '../../net/world.ts'
 import {applyFilters, inspectFilters, recordedFilters} from '../../orders/filter/apply.ts'
 import {aloneWithFilters} from '../../orders/filter/converge.ts'
+import {faultsOf} from '../../orders/filter/filter-document.ts'
 import type {FilterWorld} from '../../probe/filter/filter-world.ts'
 import {filterHost, readFilterRecord} from '../../probe/filter/host.ts'
 import {askGateways} from '../../probe/gateways.ts'
@@ -77,12 +78,8 @@ async function stateText(
   {host}: WatchStage,
   isLifted: (segment: string) => boolean,
 ): Promise<string> {
-  const {filters, orphans} = await inspectFilters(recordedFilters(segments), host)
-  const faults = filters.flatMap(({segment, state, differences}) =>
-    state === 'as-meant' || isLifted(segment) ? [] : [`${segment}: ${[state, ...differences].join(', ')}`],
-  )
-  const left = filters.some(({segment}) => isLifted(segment)) ? [] : orphans
-  return [...faults, ...left].join('; ') || 'as meant'
+  const found = await inspectFilters(recordedFilters(segments), host)
+  return faultsOf(found, isLifted).join('; ') || 'as meant'
 }
 
 /** The filters of one segment, which give way while its gateways here are dead. */

@@ -36,7 +36,8 @@ type Word = keyof typeof FORMS
 
 /** @throws Failure `usage` that says what would be right. */
 export function readControlLine(line: Uint8Array): ControlOrder {
-  const [word = '', ...rest] = wordsOf(line)
+  const [word, ...rest] = wordsOf(line)
+  if (word === undefined) throw bad(`the line is empty (want: ${Object.values(FORMS).join(', ')})`)
   if (!Object.hasOwn(FORMS, word)) throw bad(`no such order: ${quoted(word)}${hint(word, Object.keys(FORMS))}`)
   const kind = word as Word
   const most = FORMS[kind].split(' ').length - 1

@@ -101,7 +101,6 @@ function converse(socket: UnixSocket, answer: (order: ControlOrder) => SiteAnswe
   const half = onLines(
     socket,
     (line) => {
-      if (line.length === 0) return
       lines.push(line)
       void work()
       if (lines.length >= PENDING_LIMIT) socket.pause()

@@ -1,6 +1,7 @@
 // What the service of a site counts, for Prometheus.
 import {counted, gauge, type Metric, prometheusText} from '../../domain/prometheus.ts'
 import type {FuseState} from './dispatcher.ts'
+import type {FilterSight} from './filter-sight.ts'
 import type {NoteCounts} from './notes.ts'
 import type {MovementCount} from './orders.ts'
 import type {GatewayState} from './standby.ts'
@@ -10,6 +11,7 @@ export interface ServiceFigures {
   readonly movements: readonly MovementCount[]
   readonly fuse: FuseState
   readonly gateways: readonly GatewayState[]
+  readonly filter: FilterSight | undefined
   readonly plans: number
   readonly waiting: number
   readonly running: number
@@ -50,7 +52,7 @@ export function siteMetrics({site, segment, beacons, notes, switches, service}: 
   ])
 }
 
-const serviceMetrics = ({movements, fuse, gateways, plans, waiting, running}: ServiceFigures): Metric[] => [
+const serviceMetrics = ({movements, fuse, gateways, filter, plans, waiting, running}: ServiceFigures): Metric[] => [
   {
     ...{name: 'gwswitch_site_movements_total', help: 'News of VMs, by who told it and what was made of it.'},
     type: 'counter',
@@ -64,7 +66,26 @@ const serviceMetrics = ({movements, fuse, gateways, plans, waiting, running}: Se
       .filter(({state}) => state !== 'unknown')
       .map(({segment, gateway, state}) => ({labels: {segment, gateway}, value: Number(state === 'serves')})),
   },
+  ...(filter ? filterMetrics(filter) : []),
   gauge('gwswitch_site_plans_ready', 'Plans of VMs that are laid ready.', plans),
   gauge('gwswitch_site_switches_waiting', 'Switches that wait for their turn.', waiting),
   gauge('gwswitch_site_switches_running', 'Switches that are under way.', running),
+]
+
+/** Of what cannot be looked at nothing is told. */
+const filterMetrics = ({state, filters, orphans}: FilterSight): Metric[] => [
+  {
+    ...{
+      name: 'gwswitch_site_filter_as_meant',
+      help: 'Whether the filter of a segment stood as meant at the last look.',
+    },
+    type: 'gauge',
+    samples: filters.map((each) => ({
+      labels: {segment: each.segment, ports: each.ports.join(',')},
+      value: Number(each.state === 'as-meant'),
+    })),
+  },
+  ...(state === 'unknown'
+    ? []
+    : [gauge('gwswitch_site_filter_orphans', 'What stands on this host for filters that do not.', orphans)]),
 ]

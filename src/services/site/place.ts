@@ -18,7 +18,13 @@ export async function placeOf(inventory: Inventory, vm: Vm, to: Gateway, world: 
   if (isOn || world.learned === undefined || world.hostLinks === undefined) return undefined
   const bridges = new Set((await world.hostLinks()).flatMap(({bridge}) => bridge ?? []))
   const learned = new Map<string, ReadonlySet<Mac>>()
-  for (const bridge of bridges) learned.set(bridge, new Set((await world.learned(bridge)).map(({mac}) => mac)))
+  // A router may have one MAC in all VLANs.
+  const isIn = (vlan: number | undefined): boolean =>
+    vlan === undefined || typeof segment.vlan !== 'number' || vlan === segment.vlan
+  for (const bridge of bridges) {
+    const table = await world.learned(bridge)
+    learned.set(bridge, new Set(table.flatMap(({mac, vlan}) => (isIn(vlan) ? mac : []))))
+  }
   const others = inventory.vms.filter((each) => each.segment === segment.name).map(({mac}) => mac)
   for (const macs of [[to.mac], segment.gateways.map(({mac}) => mac), others]) {
     const found = [...bridges].filter((bridge) => macs.some((mac) => learned.get(bridge)!.has(mac)))

@@ -8,11 +8,13 @@ import type {DeadMan} from '../../net/process/dead-man.ts'
 import type {OnMessage, UdpListener, UdpListenOptions} from '../../net/stream/udp-listener.ts'
 import type {World} from '../../net/world.ts'
 import type {Journal} from '../../orders/journal/journal.ts'
+import type {FilterWorld} from '../../probe/filter/filter-world.ts'
 import type {Registered} from '../../strategies/registry.ts'
 import {type Endpoint, endpointText} from '../../wire/endpoint.ts'
 import {type ControlOptions, serveControl} from './control.ts'
 import {HISTORY_LIMIT} from './control-line.ts'
 import {type Dispatcher, dispatcher} from './dispatcher.ts'
+import {filterSight} from './filter-sight.ts'
 import {type ServiceFigures, siteMetrics} from './metrics.ts'
 import type {NoteCounts} from './notes.ts'
 import {type Notices, openNotices} from './notices.ts'
@@ -26,6 +28,7 @@ import {
   outcomeText,
   type SiteSwitch,
   type SwitchRecord,
+  type SwitchStage,
   shortly,
   switchEvent,
   switchOne,
@@ -71,7 +74,7 @@ export interface ServeSiteDocument {
   readonly exitCode: number
 }
 
-export interface ServeSiteStage {
+export interface ServeSiteStage extends Pick<SwitchStage, 'endFinished'> {
   readonly world: World
   /** Aborting it ends the service; switches under way are taken back. */
   readonly signal: AbortSignal
@@ -82,6 +85,8 @@ export interface ServeSiteStage {
   /** A line for people; `fields` say the same to programs. */
   log(line: string, fields?: Record<string, unknown>): void
   readonly sources?: readonly Source[]
+  /** Absent: whether the filter stands is not looked at. */
+  readonly filterHost?: FilterWorld
   readonly journal?: Journal | undefined
   /** Told of every switch; the file is for its guard. */
   readonly audit?: Audit
@@ -160,6 +165,9 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
   const ready: Standby | undefined = isResident
     ? standby(served, {...stage, interfaceName: request.interfaceName})
     : undefined
+  const filter =
+    isResident && stage.filterHost ? filterSight(served.inventory, {...stage, host: stage.filterHost}) : undefined
+  open.defer(() => filter?.close())
 
   async function run(wish: Wish, askFirst: boolean): Promise<SwitchRecord> {
     const {vm, to, from} = wish
@@ -203,6 +211,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
       ...{dispatcher: dispatch, standby: ready, log, served: () => served, history: () => switches},
       status: () => ({
         ...{site: served.site, dryRun: request.dryRun, fuse: dispatch.fuse, gateways: ready.gateways},
+        ...(filter && {filter: filter.sight}),
         ...{running: dispatch.running, waiting: dispatch.waiting, switches: outcomes, plans: ready.plans},
         ...{vms: served.inventory.vms.length, memoryMb: Math.round(process.memoryUsage.rss() / 1e6)},
       }),
@@ -222,7 +231,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
     log(`listening to ${source.name}`)
   }
   return {
-    ...{switches, outcomes, dispatch, ready, orders},
+    ...{switches, outcomes, dispatch, ready, orders, filter},
     forNotes: {
       steadyMs: () => performance.now(),
       offer: (vm: Wish['vm'], from: {readonly name: string}) => {
@@ -235,6 +244,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
     reload(next: Served): void {
       served = next
       ready?.reload(next)
+      filter?.reload(next.inventory)
       for (const source of sources) source.reload?.(next)
     },
     close,
@@ -244,6 +254,7 @@ async function openService(request: SiteRequest, stage: ServeSiteStage, open: As
 function figuresOf({served: {site}}: SiteRequest, notices: Notices | undefined, service: Service) {
   const figures: ServiceFigures | undefined = service.orders && {
     ...{movements: service.orders.counts, fuse: service.dispatch.fuse, gateways: service.ready!.gateways},
+    filter: service.filter?.sight,
     ...{
       plans: service.ready!.plans,
       waiting: service.dispatch.waiting.length,

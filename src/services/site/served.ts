@@ -1,8 +1,17 @@
 // Whom the service of a site switches, and to which gateway: every segment of the inventory that has one at the site.
-import {findVm, type Gateway, gatewaysAtSite, type Inventory, neededSite, type Vm} from '../../domain/inventory/site.ts'
+import {
+  findVm,
+  type Gateway,
+  gatewaysAtSite,
+  type Inventory,
+  machineOf,
+  neededSite,
+  type Vm,
+  vmsCalled,
+} from '../../domain/inventory/site.ts'
 import type {Movement} from '../../domain/movement/movement.ts'
 import {Failure, usage} from '../../errors.ts'
-import {readMac} from '../../wire/address.ts'
+import {type Mac, readMac} from '../../wire/address.ts'
 
 export interface Served {
   readonly site: string
@@ -11,8 +20,13 @@ export interface Served {
   readonly gateways: ReadonlyMap<string, Gateway>
   /** Segments that are not, and why. */
   readonly leftOut: readonly string[]
-  /** The VM of that name, address or MAC; undefined if there is none. @throws Failure `usage` for an address of several. */
-  find(who: string): Vm | undefined
+  /**
+   * What a name, a MAC or an address means: a VM of several NICs is all of them. Empty: nobody.
+   * @throws Failure `usage` for a MAC or an address of several VMs.
+   */
+  find(who: string): readonly Vm[]
+  /** By its MAC alone, whoever else has it. */
+  withMac(mac: Mac): readonly Vm[]
 }
 
 /**
@@ -35,14 +49,33 @@ export function servedBy(inventory: Inventory, name: string, only?: string): Ser
       )
   }
   if (gateways.size === 0) throw usage(`${inventory.file}: ${leftOut[0] ?? `no segment has a gateway at site ${site}`}`)
-  const byMac = new Map(inventory.vms.map((vm) => [vm.mac, vm]))
-  const find = (who: string): Vm | undefined => byMac.get(readMac(who) ?? '') ?? findVm(inventory, who)
-  return {site, inventory, gateways, leftOut, find}
+  const byMac = Map.groupBy(inventory.vms, ({mac}) => mac)
+  const withMac = (mac: Mac): readonly Vm[] => byMac.get(mac) ?? []
+  const find = (who: string): readonly Vm[] => {
+    const fits = byMac.get(readMac(who) ?? '') ?? vmsCalled(inventory, who)
+    // It says which there are.
+    if (!isOneMachine(fits)) findVm(inventory, who)
+    return fits
+  }
+  return {site, inventory, gateways, leftOut, find, withMac}
 }
 
-/** The VM that a movement is about: by its MAC where that is known, else by what its platform calls it. */
-export const movedVm = ({find}: Served, {mac, vm}: Movement): Vm | undefined =>
-  (mac === null ? undefined : find(mac)) ?? (vm === null ? undefined : find(vm))
+const isOneMachine = (vms: readonly Vm[]): boolean => new Set(vms.map(machineOf)).size <= 1
+
+/**
+ * The NICs that a movement is about: by its MAC where that is known, else all of the VM that its platform names. A MAC of
+ * several VMs is that of the one that is named, or of nobody.
+ */
+export function movedVms({withMac, inventory}: Served, {mac, vm}: Movement): readonly Vm[] {
+  const named = (all: readonly Vm[]): readonly Vm[] => {
+    const exact = all.filter(({name}) => name === vm)
+    return exact.length > 0 ? exact : all.filter((each) => machineOf(each) === vm)
+  }
+  const own = mac === null ? [] : withMac(mac)
+  if (own.length === 0) return vm === null ? [] : named(inventory.vms)
+  const fits = named(own)
+  return fits.length > 0 ? fits : isOneMachine(own) ? own : []
+}
 
 /** @throws Failure `usage` for a VM whose segment is not served. */
 export function gatewayFor({gateways, site, inventory}: Served, vm: Vm): Gateway {

@@ -62,6 +62,8 @@ export interface SwitchStage {
   /** A guard for one switch. */
   deadMan(): DeadMan
   readonly journal?: Journal | undefined
+  /** Ends switches that were cut short and are finished by what was proved since; a line for each. */
+  endFinished?(): readonly string[]
   /** File in which the guard writes down what it did. */
   readonly auditFile?: string | undefined
   log(line: string): void
@@ -97,6 +99,7 @@ export async function switchOne(
       ...{signal, deadMan: stage.deadMan(), audit: stage.auditFile, atOnce: planned.atOnce},
       ...(run && {journal: {run, onTrouble: (error: Error) => stage.log(error.message)}}),
     })
+    if (done.verified) tellFinished(stage)
     const isBack = done.error === null && done.rolledBack
     return ended(done.verified ? 'switched' : isBack ? 'rolled_back' : 'failed', detailOf(done), moreOf(done))
   } catch (error) {
@@ -108,6 +111,15 @@ export async function switchOne(
             message: `internal error: ${(error as Error).stack?.split('\n').slice(0, 3).join(' ')}`,
           }
     return ended('failed', message, {exitCode: EXIT[kind], error: {kind, message}})
+  }
+}
+
+/** A process before this one may have told the VM, and died. */
+function tellFinished({endFinished, log}: SwitchStage): void {
+  try {
+    for (const line of endFinished?.() ?? []) log(line)
+  } catch (error) {
+    log((error as Error).message)
   }
 }
 

@@ -87,7 +87,7 @@ export async function planAgent(switchover: Switchover, options: StrategyOptions
   return {
     strategy: 'agent',
     interface: via.name,
-    vlan: options.vlanId ?? null,
+    vlan: scene.vlan,
     vm: {name: vm.name, ip: vm.ip, ip6, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     from: gateway(from),

@@ -107,13 +107,13 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
     otherwise: ": name the VM's port or the gateway's leg with -i",
     where: "its new site's gateway or on its hypervisor",
   })
-  const vlan = vlanTag(options.vlanId)
   const ip6 = plannedIp6(switchover)
   // Each starts programs: at once.
   const [filter, scene] = await Promise.all([
     findFilter(switchover, world, via.name),
     sceneOf(switchover, options, world, via),
   ])
+  const vlan = vlanTag(scene.vlan)
   const frames = [
     ...FORMS.map(({form}) => announcementFrame(form, {ip: to.ip, mac: to.mac}, {vm, vlan}, via.mac)),
     ...ip6.flatMap((move) => {
@@ -126,7 +126,7 @@ export async function planArp(switchover: Switchover, options: StrategyOptions, 
   return {
     strategy: 'arp',
     interface: via.name,
-    vlan: options.vlanId ?? null,
+    vlan: scene.vlan,
     vm: {name: vm.name, ip: vm.ip, mac: vm.mac},
     segment: {name: segment.name, prefix: `${segment.prefix.address}/${segment.prefix.length}`},
     gatewayIp: to.ip,

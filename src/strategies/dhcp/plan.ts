@@ -90,7 +90,7 @@ export async function planDhcp(switchover: Switchover, options: StrategyOptions,
   return {
     strategy: 'dhcp',
     interface: via.name,
-    vlan: options.vlanId ?? null,
+    vlan: scene.vlan,
     sourceIp: via.addresses.find(({ip}) => prefixContains(segment.prefix, ip))?.ip ?? dhcp.address ?? to.ip,
     vm: client,
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},

@@ -90,7 +90,7 @@ export async function planMacProxy(
     strategy: 'mac-proxy',
     bridge: port.bridge,
     port: port.name,
-    vlan: options.vlanId ?? null,
+    vlan: scene.vlan,
     vm: {name: vm.name, ip: vm.ip, mac: vm.mac},
     segment: {name: segment.name, prefix: prefixText(segment.prefix)},
     from: gateway(from),

@@ -22,7 +22,8 @@ describe('a line of the control socket', () => {
   })
 
   it.each<[string, Uint8Array, RegExp]>([
-    ['nothing', bytes('  '), /^no such order: "" \(known: switch, expect, /],
+    ['nothing', bytes(''), /^the line is empty \(want: switch VM \[SITE\|GATEWAY\], expect /],
+    ['blanks', bytes(' \t\r'), /^the line is empty/],
     ['a slip', bytes('arived db-03'), /^no such order: "arived".*did you mean/],
     ['a word of every object', bytes('constructor db-03'), /^no such order: "constructor"/],
     ['no VM', bytes('arrived'), /^no VM is named \(want: arrived VM\|MAC \[PORT\]\)$/],
