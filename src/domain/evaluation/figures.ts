@@ -17,7 +17,7 @@ export interface Spread {
 
 /** A row's samples less its control's. */
 export interface Difference {
-  /** Null where there are too few for {@link CONFIDENCE}: three of each, or two of one. */
+  /** Null where there are too few for {@link CONFIDENCE}: three of each, or two and five. */
   readonly shift: Shift | null
   readonly n: number
   readonly controls: number
