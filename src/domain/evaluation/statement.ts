@@ -1,4 +1,5 @@
 // What the repetitions can and cannot tell apart, row by row.
+import type {Shift} from '../trace/two-sample.ts'
 import {CONFIDENCE, type Difference, type FamilyFigures, type RowFigures, shareLeftOpen} from './figures.ts'
 
 /** An interruption that is longer than the control's by no more than this is what is asked of a method, ms. */
@@ -25,13 +26,14 @@ export const lostOf = ({near, far}: FamilyFigures): number => near.lostInAll + f
 /** Sentences about a row, beside those about its control. A control has none of the second kind. */
 export function statementOn(figures: RowFigures, control: RowFigures | undefined): readonly string[] {
   const {ipv4, ipv6, n, voids, row} = figures
-  const voided = voids === 0 ? [] : [`${voids} of ${n + voids} migrations are void and left out.`]
+  const reasons = [...new Set(row.samples.flatMap((sample) => sample.void ?? []))].join('; ')
+  const voided = voids === 0 ? [] : [`Void, and left out: ${voids} of ${n + voids} (${reasons}).`]
   if (ipv4 === null) return [...voided, 'No migration counts: nothing is said.']
   return [
     ...lostSentence(ipv4, n, control),
     ...(ipv4.toControlMs === null ? noControl(row.kind) : gapSentences(ipv4.toControlMs, ipv4.beyondMs !== null)),
     ...downtimeSentence(figures.downtimeToControlMs),
-    ...(ipv6?.toControlMs ? gapSentences(ipv6.toControlMs, ipv6.beyondMs !== null).map((s) => `IPv6: ${s}`) : []),
+    ...(ipv6?.toControlMs?.shift ? [ipv6Sentence(ipv6.toControlMs, ipv6.toControlMs.shift)] : []),
     ...voided,
   ]
 }
@@ -53,30 +55,39 @@ function gapSentences(difference: Difference, isBeyond: boolean): readonly strin
     return [`The gap is not compared with the control's: ${n} and ${controls} migrations are too few.`]
   const {told, excludes} = verdictOn(difference)
   const what = `The gap${isBeyond ? ' beyond the downtime' : ''}`
-  const interval = `${signed(shift.lo)} to ${signed(shift.hi)} ms (${percent(shift.coverage)})`
   const said =
     told === 'not-told-apart'
-      ? `${what} is not told apart from the control's: ${interval}.`
-      : `${what} is ${told} than the control's: ${signed(shift.value)} ms, ${interval}.`
+      ? `${what} is not told apart from the control's: ${intervalText(shift)}.`
+      : `${what} is ${told} than the control's: ${signedMs(shift.value)} ms, ${intervalText(shift)}.`
   return [said, `More than ${LIMIT_MS} ms longer ${excludes ? 'is excluded' : `cannot be excluded with ${n}`}.`]
+}
+
+/** The same of IPv6, in short. */
+function ipv6Sentence(difference: Difference, shift: Shift): string {
+  const {told, excludes} = verdictOn(difference)
+  const word = told === 'not-told-apart' ? 'not told apart' : told
+  const limit = `more than ${LIMIT_MS} ms longer ${excludes ? 'is' : 'cannot be'} excluded`
+  return `IPv6: ${word}, ${intervalText(shift)}; ${limit}.`
 }
 
 /** Said only where it is longer: a method that keeps the hypervisor waiting. */
 function downtimeSentence(difference: Difference | null): readonly string[] {
   const shift = difference?.shift
   if (!shift || shift.lo <= 0) return []
-  return [
-    `The downtime itself is longer than the control's: ${signed(shift.value)} ms, ${signed(shift.lo)} to ${signed(shift.hi)} ms (${percent(shift.coverage)}).`,
-  ]
+  return [`The downtime itself is longer than the control's: ${signedMs(shift.value)} ms, ${intervalText(shift)}.`]
 }
 
 const percent = (share: number): string => `${Number((share * 100).toFixed(1))} %`
 
-/** Whole milliseconds: echoes are milliseconds apart. */
-function signed(ms: number): string {
-  const whole = Math.round(ms)
-  return whole < 0 ? `−${-whole}` : `+${whole}`
+/** With a sign, and a tenth below ten: echoes are milliseconds apart. */
+export function signedMs(ms: number, round: (ms: number) => number = Math.round): string {
+  const [value, digits] = Math.abs(ms) < 9.95 ? [round(ms * 10) / 10, 1] : [round(ms), 0]
+  return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(digits)}`
 }
+
+/** Rounded outwards: an interval that is shown leaves nothing out. */
+const intervalText = ({lo, hi, coverage}: Shift): string =>
+  `${signedMs(lo, Math.floor)} to ${signedMs(hi, Math.ceil)} ms (${percent(coverage)})`
 
 /** What holds for all rows together. */
 export function statementOnAll(rows: readonly RowFigures[]): readonly string[] {

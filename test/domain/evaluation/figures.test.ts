@@ -154,7 +154,7 @@ describe('the statement', () => {
     expect(said([lost, sample()], [lost, lost, sample({void: 'jumped'})])).toEqual([
       'Lost after the first echo that came back: 6 in 2 (control: 3 in 2).',
       "The gap is not compared with the control's: 2 and 2 migrations are too few.",
-      '1 of 3 migrations are void and left out.',
+      'Void, and left out: 1 of 3 (jumped).',
     ])
   })
 
