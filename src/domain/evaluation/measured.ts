@@ -51,8 +51,15 @@ function formOf({row, n, ipv4, plain}: RowFigures): readonly MeasuredForm[] {
   return [
     {
       ...{row: row.id, title: row.title, migrations: n},
-      ...{toFirstMs: ipv4.toFirstMs, gapMs: ipv4.gapMs, toControlMs: ipv4.toControlMs?.shift ?? null},
+      ...{toFirstMs: tidy(ipv4.toFirstMs), gapMs: tidy(ipv4.gapMs), toControlMs: tidy(ipv4.toControlMs?.shift ?? null)},
       ...{lost: lostOf(ipv4), alive: {n: plain.alive, of: plain.of}},
     },
   ]
+}
+
+/** Without the digits that subtraction leaves behind. */
+function tidy<T extends object | null>(numbers: T): T {
+  if (numbers === null) return numbers
+  const short = (value: unknown): unknown => (typeof value === 'number' ? Number(value.toFixed(4)) : value)
+  return Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, short(value)])) as T
 }

@@ -7,6 +7,10 @@ import {stamped} from '../document.ts'
 /** Columns of table.txt. */
 const TEXT_COLUMNS = 100
 
+/** Numbers a line each, as JSON.stringify lays them out; a text has no line end of its own. */
+const NUMBERS = /\[\n[\s\d.,e+-]*\]/g
+const oneLine = (numbers: string): string => numbers.replaceAll(/\s+/g, ' ').replace('[ ', '[').replace(' ]', ']')
+
 /** Each file of a report by its name. The document is that of `lab run --json`, made when the run ended. */
 export async function reportFiles(run: LabRun): Promise<ReadonlyMap<string, string>> {
   const [{runMarkdown, runText}, {runPage}] = await Promise.all([
@@ -15,7 +19,7 @@ export async function reportFiles(run: LabRun): Promise<ReadonlyMap<string, stri
   ])
   const document = stamped(run, run.exitCode, Date.parse(run.provenance.span[1]))
   return new Map([
-    ['lab-run.json', `${JSON.stringify(document, undefined, 1)}\n`],
+    ['lab-run.json', `${JSON.stringify(document, undefined, 1).replaceAll(NUMBERS, oneLine)}\n`],
     ['table.txt', `${runText(run, TEXT_COLUMNS).join('\n')}\n`],
     ['table.md', `${runMarkdown(run).join('\n')}\n`],
     ['report.html', runPage(run)],

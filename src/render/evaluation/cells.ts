@@ -1,6 +1,7 @@
 // Figures of a run as cells, the same in text, in Markdown and on a page. Only what was measured has a number.
 import type {Difference, FamilyFigures, RowFigures, Sessions, Spread} from '../../domain/evaluation/figures.ts'
 import {signedMs} from '../../domain/evaluation/statement.ts'
+import type {Shift} from '../../domain/trace/two-sample.ts'
 
 /** What was not asked, or is not there. */
 const NOTHING = '–'
@@ -29,11 +30,14 @@ export function spreadText(spread: Spread | null | undefined): string {
   return least === most ? orNever(median) : `${orNever(median)} [${least}–${most}]`
 }
 
+/** Of a difference to a control, if there is one. */
+const toControlText = (difference: Difference | null | undefined): string =>
+  difference ? (difference.shift === null ? 'too few' : differenceText(difference.shift)) : NOTHING
+
 /** `+6 [−24 to +30]`, with what the interval covers beside the table. */
-export function differenceText(difference: Difference | null | undefined): string {
-  if (!difference) return NOTHING
-  if (difference.shift === null) return 'too few'
-  const {value, lo, hi} = difference.shift
+export function differenceText(shift: Shift | null): string {
+  if (shift === null) return NOTHING
+  const {value, lo, hi} = shift
   return `${signedMs(value)} [${signedMs(lo, Math.floor)} to ${signedMs(hi, Math.ceil)}]`
 }
 
@@ -88,7 +92,7 @@ const toControl: Column = {
   head: 'gap to control',
   means:
     "by how much the longest gap, less the migration's own downtime, differs from the control's, ms, with an interval",
-  cell: ({ipv4, row}) => (row.kind === 'control' ? 'control' : differenceText(ipv4?.toControlMs)),
+  cell: ({ipv4, row}) => (row.kind === 'control' ? 'control' : toControlText(ipv4?.toControlMs)),
 }
 const plain: Column = {
   head: 'TCP plain',
@@ -160,6 +164,6 @@ export const IPV6: readonly Column[] = [
   {
     head: 'IPv6 gap to control',
     means: 'gap to control, IPv6',
-    cell: ({ipv6, row}) => (row.kind === 'control' ? 'control' : differenceText(ipv6?.toControlMs)),
+    cell: ({ipv6, row}) => (row.kind === 'control' ? 'control' : toControlText(ipv6?.toControlMs)),
   },
 ]
