@@ -2,7 +2,7 @@
 // pages alone, `-- evaluation` what is made of the run that is checked in, `-- pictures` the pictures of docs/pictures, `-- check` looks at the site in a browser.
 import {mkdirSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
-import {checkSite} from './check-site.ts'
+import {checkReport, checkSite} from './check-site.ts'
 import {checkedIn} from './evaluation.ts'
 import {makePictures} from './pictures.ts'
 import {referencePages, root} from './reference.ts'
@@ -26,10 +26,12 @@ const TASKS: Readonly<Record<string, () => void | Promise<void>>> = {
   pictures: makePictures,
   check: async () => {
     await makeSite()
-    const wrong = await checkSite()
+    const wrong = [...(await checkSite()), ...(await checkReport())]
     for (const line of wrong) console.error(line)
     if (wrong.length > 0) process.exit(1)
-    console.log('every page, link and anchor of out/site is there, at both widths')
+    console.log(
+      'every page, link and anchor of out/site is there, and the report of a run is as it should be, at both widths',
+    )
   },
 }
 

@@ -138,13 +138,6 @@ export const WAYS: readonly Column[] = [
     cell: ({ipv4}) => tripsText(ipv4, 'near'),
   },
   {head: 'RTT far', means: 'the same, far user', cell: ({ipv4}) => tripsText(ipv4, 'far')},
-  gapOf('near', 'gapOutMs', 'near, out'),
-  gapOf('near', 'gapInMs', 'near, in'),
-  gapOf('far', 'gapOutMs', 'far, out'),
-  gapOf('far', 'gapInMs', 'far, in'),
-]
-
-export const OTHERS: readonly Column[] = [
   {
     head: 'TCP gap',
     means: 'longest time without a new line of the session through gateways that only route, ms',
@@ -155,6 +148,13 @@ export const OTHERS: readonly Column[] = [
     means: "sends that the guest's kernel refused for want of a route",
     cell: ({unreachable}) => spreadText(unreachable),
   },
+]
+
+export const DIRECTIONS: readonly Column[] = [
+  gapOf('near', 'gapOutMs', 'near, out'),
+  gapOf('near', 'gapInMs', 'near, in'),
+  gapOf('far', 'gapOutMs', 'far, out'),
+  gapOf('far', 'gapInMs', 'far, in'),
 ]
 
 export const IPV6: readonly Column[] = [

@@ -5,7 +5,7 @@ import type {LabRun, LabRunRow} from '../../domain/evaluation/lab-run.ts'
 import {type Measured, measuredBy} from '../../domain/evaluation/measured.ts'
 import {lostOf, statementOn, statementOnAll} from '../../domain/evaluation/statement.ts'
 import {xml} from '../svg.ts'
-import {type Column, IPV6, MAIN, OTHERS, spreadText, WAYS} from './cells.ts'
+import {type Column, DIRECTIONS, IPV6, MAIN, spreadText, WAYS} from './cells.ts'
 import {STYLE} from './page-style.ts'
 import {firstPacketChart, gapChart, kindMark, lossChart} from './strips.ts'
 import {headline, knownColumns, leftLines, withControls} from './tables.ts'
@@ -71,8 +71,8 @@ ${LOSS_KEY}
 ${lossChart(rows)}
 </section>
 <section>
-<h2>Round trips, gaps by direction, in the guest</h2>
-${table(rows, [...WAYS, ...OTHERS])}
+<h2>Round trips, in the guest, gaps by direction</h2>
+${table(rows, [...WAYS, ...DIRECTIONS])}
 </section>
 ${ipv6(rows)}
 <section>

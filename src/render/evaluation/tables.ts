@@ -4,18 +4,18 @@ import type {LabRun} from '../../domain/evaluation/lab-run.ts'
 import {statementOn, statementOnAll} from '../../domain/evaluation/statement.ts'
 import {fold} from '../fold.ts'
 import {tableLines} from '../table.ts'
-import {type Column, GAPS, IPV6, MAIN, OTHERS, SWITCH, WAYS} from './cells.ts'
+import {type Column, DIRECTIONS, GAPS, IPV6, MAIN, SWITCH, WAYS} from './cells.ts'
 
 const SECTIONS: readonly (readonly [title: string, columns: readonly Column[]])[] = [
   ['Switch time and sessions', SWITCH],
   ['Interruption, ms', GAPS],
-  ['Round trips and gaps by direction, ms', WAYS],
-  ['In the guest', OTHERS],
+  ['Round trips, and in the guest', WAYS],
+  ['Gaps by direction, ms', DIRECTIONS],
   ['IPv6', IPV6],
 ]
 
 /** What stands in no main table. */
-const DETAILS: readonly Column[] = [...WAYS, ...OTHERS, ...IPV6]
+const DETAILS: readonly Column[] = [...WAYS, ...DIRECTIONS, ...IPV6]
 
 /** What the times of a run are and where it ran, in one line each. */
 export function headline(run: LabRun): readonly string[] {
