@@ -1,4 +1,5 @@
 // What oclif plugins that bring strategies may import from gwswitch.
+export type {Measured, MeasuredForm} from './domain/evaluation/measured.ts'
 export type {Gateway, Segment, Vm} from './domain/inventory/site.ts'
 export type {Switchover} from './domain/inventory/switchover.ts'
 export {type GatewaySeen, gatewayText, isDead, type NamedGateway} from './domain/proof/gateway.ts'

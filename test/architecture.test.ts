@@ -120,7 +120,11 @@ describe('the floors', () => {
     for (const file of importers('inquirer')) expect(file).toBe('cli/prompt.ts')
     // Loaded where notifications of Nova are wanted, and nowhere else.
     expect(importers('amqplib')).toEqual(['net/stream/amqp.ts'])
-    expect(importers('d3-')).toEqual(['render/trace-svg.ts'])
+    expect(importers('d3-')).toEqual([
+      'render/evaluation/figure.ts',
+      'render/evaluation/strips.ts',
+      'render/trace-svg.ts',
+    ])
     for (const file of importers('@oclif/'))
       expect(file).toMatch(/^(?:cli|commands|hooks)\/|^(?:main|executable|executable-parts\.d)\.ts$/)
   })
@@ -129,11 +133,12 @@ describe('the floors', () => {
 describe('the files', () => {
   const files = globSync('**/*.ts', {cwd: src})
   it('load what draws only where something is drawn', () => {
-    const atOnce = /^(?:import|export) [^(\n]*from '[^']*trace-svg\.ts'/m
+    const atOnce = /^(?:import|export) [^(\n]*from '[^']*(?:trace-svg|render\/evaluation\/\w+)\.ts'/m
     expect(files.filter((file) => atOnce.test(readFileSync(join(src, file), 'utf8')))).toEqual([])
-    expect(all.filter(({specifier}) => specifier.endsWith('trace-svg.ts')).map(({file}) => file)).toEqual([
-      'orders/trace/run-traces.ts',
-    ])
+    const drawing = /\/(?:trace-svg|evaluation\/(?:page|figure|strips))\.ts$/
+    const importing = all.filter(({file, specifier}) => drawing.test(specifier) && !file.startsWith('render/'))
+    const drawers = ['orders/evaluation/write-report.ts', 'orders/trace/run-traces.ts']
+    expect(importing.map(({file}) => file).sort()).toEqual(drawers)
   })
   it('are none of them over 400 lines', () => {
     const long = files.filter((file) => readFileSync(join(src, file), 'utf8').split('\n').length > 400)

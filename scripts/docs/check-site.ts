@@ -1,9 +1,12 @@
 // Looks at the site in a headless Chromium, at the width of a desk and of a telephone: from the index to every page that
 // links lead to. Wrong is a link or an anchor that leads nowhere, a page that no link leads to, whatever the browser's console
 // calls an error, anything asked of another place, a picture that does not show, and a page wider than the screen.
-import {existsSync, globSync} from 'node:fs'
+import {existsSync, globSync, mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
 import {join, relative} from 'node:path'
 import {fileURLToPath, pathToFileURL} from 'node:url'
+import {writeReport} from '../../src/orders/evaluation/write-report.ts'
+import {madeRun} from '../../test/support/made-run.ts'
 import {root} from './reference.ts'
 import {SITE} from './site.ts'
 
@@ -16,6 +19,7 @@ const CHROMIUM = '/usr/bin/chromium'
 interface Page {
   on(event: string, listener: (what: Noted) => void): void
   setViewport(size: {width: number; height: number}): Promise<void>
+  emulateMediaFeatures(features: readonly {name: string; value: string}[]): Promise<void>
   goto(url: string): Promise<unknown>
   evaluate<T>(script: string): Promise<T>
 }
@@ -46,6 +50,14 @@ const SHOWN = `({
 
 /** What is wrong, a line each. */
 export async function checkSite(): Promise<readonly string[]> {
+  return inBrowser(async (browser) => {
+    const wrong: string[] = []
+    for (const width of WIDTHS) wrong.push(...(await crawl(await browser.newPage(), width)))
+    return wrong
+  })
+}
+
+async function inBrowser<T>(look: (browser: Browser) => Promise<T>): Promise<T> {
   const {default: puppeteer} = (await import(PUPPETEER)) as {
     default: {launch(options: object): Promise<Browser>}
   }
@@ -53,26 +65,78 @@ export async function checkSite(): Promise<readonly string[]> {
   const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--allow-file-access-from-files']
   const browser = await puppeteer.launch({executablePath: CHROMIUM, args})
   try {
-    const wrong: string[] = []
-    for (const width of WIDTHS) wrong.push(...(await crawl(await browser.newPage(), width)))
-    return wrong
+    return await look(browser)
   } finally {
     await browser.close()
   }
 }
 
+/** The same of the page of a run, which is made up: narrower still, in light and dark, and nothing in it beyond its edge. */
+export async function checkReport(): Promise<readonly string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'gwswitch-report-'))
+  try {
+    await writeReport(folder, madeRun())
+    const url = pathToFileURL(join(folder, 'report.html')).href
+    return await inBrowser(async (browser) => {
+      const wrong: string[] = []
+      for (const width of REPORT_WIDTHS)
+        for (const scheme of ['light', 'dark']) {
+          const page = await browser.newPage()
+          const note = (what: string): number => wrong.push(`report.html at ${width}, ${scheme}: ${what}`)
+          listen(page, note)
+          await page.setViewport({width, height: 900})
+          await page.emulateMediaFeatures([{name: 'prefers-color-scheme', value: scheme}])
+          await page.goto(url)
+          for (const what of await page.evaluate<readonly string[]>(BEYOND)) note(what)
+        }
+      return wrong
+    })
+  } finally {
+    rmSync(folder, {recursive: true, force: true})
+  }
+}
+const REPORT_WIDTHS = [1280, 360]
+/** What is wider than the screen, letters that run out of what they stand in, and colours that are too much alike. */
+const BEYOND = `(() => {
+  const wide = document.documentElement.scrollWidth - innerWidth
+  const out = [...document.querySelectorAll('body *')].filter((e) => {
+    const {left, right, width} = e.getBoundingClientRect()
+    return width > 0 && !e.closest('svg svg') && (left < -1 || right > innerWidth + 1)
+  })
+  const bright = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).map((c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const ground = bright(getComputedStyle(document.body).backgroundColor)
+  const pale = [...document.querySelectorAll('p, td, th, dt, dd, span, small, li')].filter((e) => {
+    const ink = bright(getComputedStyle(e).color)
+    return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05) < 4.5
+  })
+  const name = (e) => e.tagName + ' ' + (e.textContent || '').slice(0, 40)
+  return [
+    ...(wide > 0 ? [wide + ' px wider than the screen'] : []),
+    ...out.map((e) => 'beyond the edge: ' + name(e)),
+    ...pale.map((e) => 'contrast below 4.5 (WCAG 2.2, 1.4.3): ' + name(e)),
+  ]
+})()`
+
 const nameOf = (url: string): string => relative(SITE, fileURLToPath(url.split('#')[0]!))
 
-async function crawl(page: Page, width: number): Promise<readonly string[]> {
-  const wrong: string[] = []
-  let at = ''
-  const note = (what: string): number => wrong.push(`${at} at ${width}: ${what}`)
+/** Notes what the browser says against a page, and whatever it asks of another place. */
+function listen(page: Page, note: (what: string) => void): void {
   page.on('console', (message) => message.type?.() === 'error' && note(`console: ${message.text?.()}`))
   page.on('pageerror', ({message}) => note(`script: ${message}`))
   page.on('requestfailed', (request) => note(`not loaded: ${request.url?.()}`))
   page.on('request', (request) => {
     if (!/^(?:file|data):/.test(request.url!())) note(`asks elsewhere: ${request.url!()}`)
   })
+}
+
+async function crawl(page: Page, width: number): Promise<readonly string[]> {
+  const wrong: string[] = []
+  let at = ''
+  const note = (what: string): number => wrong.push(`${at} at ${width}: ${what}`)
+  listen(page, note)
   await page.setViewport({width, height: 900})
   const shown = new Map<string, Shown>()
   const queue = [pathToFileURL(join(SITE, 'index.html')).href]

@@ -12,9 +12,9 @@ import {
   symbolTriangle,
 } from 'd3-shape'
 import type {CandidateReport, HopReport, PairReport, TraceReport} from '../domain/trace/report.ts'
-import {harmless} from '../wire/printable.ts'
 import {candidateLabel, chosenAlternative, EGRESS_WORD, ms, percent, placed, signedMs} from './measures.ts'
 import {crossingsText, pathSketch} from './path-sketch.ts'
+import {DARK, LIGHT, line, type Palette, px, text, xml} from './svg.ts'
 import {adviceOn} from './trace-advice.ts'
 
 const WIDTH = 1180
@@ -74,34 +74,6 @@ function sketchLines(report: TraceReport): string[] {
     )
     return text(24, 98 + 18 * i, words.join(', '), `name c${i}`)
   })
-}
-
-interface Palette {
-  readonly paper: string
-  readonly ink: string
-  readonly soft: string
-  readonly grid: string
-  /** The gateway in use, the first alternative, the others. */
-  readonly series: readonly [string, string, string]
-  /** Verdicts: something is wrong, all is well, nobody knows. */
-  readonly verdicts: readonly [bad: string, good: string, open: string]
-}
-
-const LIGHT: Palette = {
-  paper: '#ffffff',
-  ink: '#1b1f24',
-  soft: '#5f6872',
-  grid: '#d8dee4',
-  series: ['#1d5fb4', '#8a3ea8', '#0b7a75'],
-  verdicts: ['#b42318', '#147046', '#8a5a00'],
-}
-const DARK: Palette = {
-  paper: '#14181d',
-  ink: '#e6edf3',
-  soft: '#9aa4ae',
-  grid: '#333b44',
-  series: ['#7db4ff', '#d3a4f0', '#5fd0c8'],
-  verdicts: ['#ff8a75', '#5fd39a', '#f2c14e'],
 }
 
 /** Written out for each palette: converters that turn SVG into a bitmap know no custom properties. */
@@ -333,16 +305,3 @@ function key(threshold: number | null, y: number): string[] {
 }
 
 const sentence = (words: string): string => words.slice(0, 1).toUpperCase() + words.slice(1)
-
-const px = (value: number): string => `${Number(value.toFixed(1))}`
-
-const line = (x1: number, y1: number, x2: number, y2: number, style: string): string =>
-  `<line class="${style}" x1="${px(x1)}" y1="${px(y1)}" x2="${px(x2)}" y2="${px(y2)}"/>`
-
-function text(x: number, y: number, content: string, style: string, anchor?: 'middle' | 'end'): string {
-  const where = anchor === undefined ? '' : ` text-anchor="${anchor}"`
-  return `<text class="${style}" x="${px(x)}" y="${px(y)}"${where}>${xml(content)}</text>`
-}
-
-const xml = (content: string): string =>
-  harmless(content).replace(/[&<>"]/g, (c) => ({'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;'})[c]!)

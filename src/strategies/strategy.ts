@@ -1,4 +1,5 @@
 // The contract between gwswitch and a way to move a VM's gateway. Plugins implement it.
+import type {Measured} from '../domain/evaluation/measured.ts'
 import type {Switchover} from '../domain/inventory/switchover.ts'
 import type {NamedGateway} from '../domain/proof/gateway.ts'
 import type {ProofCode} from '../domain/proof/proof.ts'
@@ -132,6 +133,8 @@ export interface Strategy<Plan = unknown, Seen = unknown> {
   readonly name: string
   readonly summary: string
   readonly traits: StrategyTraits
+  /** Its switch time and interruption by a run of `lab run`, where whoever brings the strategy has one. */
+  readonly measured?: Measured | undefined
   /** The options that it heeds. */
   readonly takes: readonly OptionName[]
   plan(switchover: Switchover, options: StrategyOptions, world: World): Promise<Plan>
