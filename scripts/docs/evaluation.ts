@@ -6,7 +6,6 @@ import type {LabRun} from '../../src/domain/evaluation/lab-run.ts'
 import {type Measured, measuredBy} from '../../src/domain/evaluation/measured.ts'
 import {readRun} from '../../src/orders/evaluation/run-shape.ts'
 import {reportFiles} from '../../src/orders/evaluation/write-report.ts'
-import {runFigure} from '../../src/render/evaluation/figure.ts'
 import {headline, mainMarkdown} from '../../src/render/evaluation/tables.ts'
 import {root} from './reference.ts'
 
@@ -24,7 +23,7 @@ export const checkedIn = (): Promise<ReadonlyMap<string, string>> =>
 
 /** The same of a run that is given. */
 export async function evaluationFiles(run: LabRun | undefined): Promise<ReadonlyMap<string, string>> {
-  const report = run === undefined ? [] : [...(await reportFiles(run)), ['figure.svg', runFigure(run)] as const]
+  const report = run === undefined ? [] : [...(await reportFiles(run))]
   return new Map([
     ...report.map(([name, text]) => [`${FOLDER}/${name}`, text] as const),
     ...PAGES.map(([path, folder]) => {

@@ -93,7 +93,10 @@ function markdownTable(rows: readonly RowFigures[], columns: readonly Column[]):
   ]
 }
 
-/** The main table alone, with a line that says what its numbers are. */
+/**
+ * The main table alone, with a line that says what its numbers are.
+ * @internal
+ */
 export function mainMarkdown(run: LabRun): readonly string[] {
   const rows = figuresOf(run)
   return [
