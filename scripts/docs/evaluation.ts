@@ -40,6 +40,8 @@ function shown(run: LabRun, folder: string): readonly string[] {
     ...mainMarkdown(run),
     '',
     `![For each way: when the first packet came to the new gateway, and by how much the gap differs from that of a migration with nothing done](${folder}/figure.svg)`,
+    '',
+    `[The report](${folder}/report.html) has all tables, what the run says to each claim of the paper, and charts of every migration; [its tables](${folder}/table.md) are there as text too, and [its data](${folder}/lab-run.json) are by [a schema](${folder === '.' ? '../..' : '.'}/schemas/lab-run.1.json).`,
   ]
 }
 

@@ -103,7 +103,7 @@ export function mainMarkdown(run: LabRun): readonly string[] {
     ...markdownTable(rows, MAIN),
     '',
     'Times in ms from RESUME: median [range]; *gap to control*: shift [interval].',
-    ...leftLines(run).map(bar),
+    ...leftLines(run).flatMap((line) => ['', bar(line)]),
   ]
 }
 
