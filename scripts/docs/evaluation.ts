@@ -6,7 +6,6 @@ import type {LabRun} from '../../src/domain/evaluation/lab-run.ts'
 import {type Measured, measuredBy} from '../../src/domain/evaluation/measured.ts'
 import {readRun} from '../../src/orders/evaluation/run-shape.ts'
 import {reportFiles} from '../../src/orders/evaluation/write-report.ts'
-import {runFigure} from '../../src/render/evaluation/figure.ts'
 import {headline, mainMarkdown} from '../../src/render/evaluation/tables.ts'
 import {root} from './reference.ts'
 
@@ -24,7 +23,7 @@ export const checkedIn = (): Promise<ReadonlyMap<string, string>> =>
 
 /** The same of a run that is given. */
 export async function evaluationFiles(run: LabRun | undefined): Promise<ReadonlyMap<string, string>> {
-  const report = run === undefined ? [] : [...(await reportFiles(run)), ['figure.svg', runFigure(run)] as const]
+  const report = run === undefined ? [] : [...(await reportFiles(run))]
   return new Map([
     ...report.map(([name, text]) => [`${FOLDER}/${name}`, text] as const),
     ...PAGES.map(([path, folder]) => {
@@ -41,6 +40,8 @@ function shown(run: LabRun, folder: string): readonly string[] {
     ...mainMarkdown(run),
     '',
     `![For each way: when the first packet came to the new gateway, and by how much the gap differs from that of a migration with nothing done](${folder}/figure.svg)`,
+    '',
+    `[The report](${folder}/report.html) has all tables, what the run says to each claim of the paper, and charts of every migration; [its tables](${folder}/table.md) are there as text too, and [its data](${folder}/lab-run.json) are by [a schema](${folder === '.' ? '../..' : '.'}/schemas/lab-run.1.json).`,
   ]
 }
 

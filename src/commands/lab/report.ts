@@ -14,7 +14,7 @@ export default class LabReport extends BaseCommand {
   static override summary = 'the report of a run that was kept: tables, and a page with charts'
   static override description =
     'Reads the lab-run.json that `lab run` wrote and prints its tables: medians with ranges, how far each row is from its control, and what the repetitions can and cannot tell apart. ' +
-    'With --report it writes lab-run.json, table.txt, table.md and report.html into a folder. Nothing is measured, and no root is needed.'
+    'With --report it writes lab-run.json, table.txt, table.md, figure.svg and report.html into a folder. Nothing is measured, and no root is needed.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> out/lab-run.json',
     {

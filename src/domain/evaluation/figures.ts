@@ -165,7 +165,10 @@ function differenceOf(
 
 const known = (values: readonly (number | null)[]): number[] => values.filter((value) => value !== null)
 
-/** Null of no values. What is null in them is later than all that is not. */
+/**
+ * Null of no values. What is null in them is later than all that is not.
+ * @internal
+ */
 export function spreadOf(values: readonly (number | null)[]): Spread | null {
   if (values.length === 0) return null
   const late = values.map((value) => value ?? Number.POSITIVE_INFINITY)

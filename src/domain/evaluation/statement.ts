@@ -13,7 +13,10 @@ export interface Verdict {
   readonly excludes: boolean
 }
 
-/** By the interval alone: one that has zero in it tells nothing apart, and is no proof of being equal either. */
+/**
+ * By the interval alone: one that has zero in it tells nothing apart, and is no proof of being equal either.
+ * @internal
+ */
 export function verdictOn({shift}: Difference): Verdict {
   if (shift === null) return {told: 'too-few', excludes: false}
   const told = shift.lo > 0 ? 'longer' : shift.hi < 0 ? 'shorter' : 'not-told-apart'

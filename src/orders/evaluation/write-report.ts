@@ -1,4 +1,4 @@
-// A run as files: as it is, as text, as Markdown, as a page.
+// A run as files: as it is, as text, as Markdown, as a page, as one figure.
 import {join} from 'node:path'
 import type {LabRun} from '../../domain/evaluation/lab-run.ts'
 import {makeFolderOf, writeText} from '../../net/file/text-file.ts'
@@ -11,11 +11,15 @@ const TEXT_COLUMNS = 100
 const NUMBERS = /\[\n[\s\d.,e+-]*\]/g
 const oneLine = (numbers: string): string => numbers.replaceAll(/\s+/g, ' ').replace('[ ', '[').replace(' ]', ']')
 
-/** Each file of a report by its name. The document is that of `lab run --json`, made when the run ended. */
+/**
+ * Each file of a report by its name. The document is that of `lab run --json`, made when the run ended.
+ * @internal
+ */
 export async function reportFiles(run: LabRun): Promise<ReadonlyMap<string, string>> {
-  const [{runMarkdown, runText}, {runPage}] = await Promise.all([
+  const [{runMarkdown, runText}, {runPage}, {runFigure}] = await Promise.all([
     import('../../render/evaluation/tables.ts'),
     import('../../render/evaluation/page.ts'),
+    import('../../render/evaluation/figure.ts'),
   ])
   const document = stamped(run, run.exitCode, Date.parse(run.provenance.span[1]))
   return new Map([
@@ -23,6 +27,7 @@ export async function reportFiles(run: LabRun): Promise<ReadonlyMap<string, stri
     ['table.txt', `${runText(run, TEXT_COLUMNS).join('\n')}\n`],
     ['table.md', `${runMarkdown(run).join('\n')}\n`],
     ['report.html', runPage(run)],
+    ['figure.svg', runFigure(run)],
   ])
 }
 

@@ -10,9 +10,9 @@ import {headline} from './tables.ts'
 const WIDTH = 980
 const [TOP, ROW] = [84, 24]
 const LABELS = 24
-const FIRST = {from: 290, to: 610}
-const NEVER = 640
-const GAP = {from: 710, to: 950}
+const FIRST = {from: 322, to: 622}
+const NEVER = 650
+const GAP = {from: 716, to: 950}
 const SHAPES = {control: symbolSquare, gwswitch: symbolCircle, other: symbolDiamond} as const
 
 type Rows = readonly RowFigures[]

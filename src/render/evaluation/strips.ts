@@ -157,7 +157,7 @@ function lossAxis(samples: readonly LabRunSample[]): Axis {
   const [least, most] = times.reduce(([a, b], time) => [Math.min(a, time), Math.max(b, time)], [-50, 50])
   const domain = [least * 1.05, most * 1.05]
   // What was lost seconds later must not press the moments around RESUME into one line.
-  const isLong = most - least > 3000
+  const isLong = most - least > 1200
   const scale: ScaleLinear<number, number> | ScaleSymLog<number, number> = isLong
     ? scaleSymlog(domain, [LEFT, RIGHT]).constant(100)
     : scaleLinear(domain, [LEFT, RIGHT])

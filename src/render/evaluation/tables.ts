@@ -93,14 +93,17 @@ function markdownTable(rows: readonly RowFigures[], columns: readonly Column[]):
   ]
 }
 
-/** The main table alone, with a line that says what its numbers are. */
+/**
+ * The main table alone, with a line that says what its numbers are.
+ * @internal
+ */
 export function mainMarkdown(run: LabRun): readonly string[] {
   const rows = figuresOf(run)
   return [
     ...markdownTable(rows, MAIN),
     '',
     'Times in ms from RESUME: median [range]; *gap to control*: shift [interval].',
-    ...leftLines(run).map(bar),
+    ...leftLines(run).flatMap((line) => ['', bar(line)]),
   ]
 }
 

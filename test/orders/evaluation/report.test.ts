@@ -15,11 +15,11 @@ beforeAll(async () => {
   await writeReport(at('first'), madeRun())
 })
 
-const NAMES = ['lab-run.json', 'report.html', 'table.md', 'table.txt']
+const NAMES = ['figure.svg', 'lab-run.json', 'report.html', 'table.md', 'table.txt']
 const inFolder = (folder: string): readonly string[] => NAMES.map((name) => readFileSync(at(folder, name), 'utf8'))
 
 describe('the report of a run', () => {
-  it('is four files, of which the first is the run by its schema', () => {
+  it('is five files, of which one is the run by its schema', () => {
     expect(readdirSync(at('first')).sort()).toEqual(NAMES)
     const json = readFileSync(at('first/lab-run.json'), 'utf8')
     expect(complaints(JSON.parse(json))).toEqual([])
