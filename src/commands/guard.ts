@@ -26,7 +26,7 @@ export default class Guard extends BaseCommand {
   private async takeBack(order: GuardOrder, installed: ReadonlyMap<string, Registered>, world: World): Promise<void> {
     const {guardEvent} = await import('../orders/switch/switch-audit.ts')
     const journal = order.journal && (await this.journalOf(order.journal))
-    journal?.begins()
+    if (journal?.begins() === false) return
     const stage = {world, signal: new AbortController().signal, observe: () => {}}
     const verdict = await takenBack(order, installed.get(order.strategy), stage).catch((error: Error) => error)
     journal?.ended(verdict)

@@ -2,13 +2,17 @@
 import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {type CommandResult, runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {spawnIn} from '../../src/net/process/netns.ts'
+import {readJournal} from '../../src/orders/journal/journal-file.ts'
+import {openEvents} from '../../src/services/site/event-source.ts'
 import {domainXml, hasBooted, libvirtGuest, startLibvirt, type TestLibvirt} from '../support/libvirt.ts'
 import type {GuestImage} from '../support/qemu-guest.ts'
+import {startSiteService} from '../support/site-service.ts'
 import {type SiteSocket, siteSocket} from '../support/site-socket.ts'
-import {until} from '../support/until.ts'
+import {eventually, until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
 const image = await libvirtGuest()
@@ -36,7 +40,10 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
   const services = {} as Record<Site, SiteSocket>
   /** When the guest ran at each site, by libvirt's own events, ms since the epoch. */
   const resumed: Record<Site, number[]> = {x: [], y: []}
+  /** What the service would be told by libvirt's events, without the hook. */
+  const heard: Record<Site, string[]> = {x: [], y: []}
   const listeners: {kill(): void}[] = []
+  const open = new AsyncDisposableStack()
   const socket = (site: Site): string => join(scratch, `${site}.sock`)
   const hook = (site: Site, ...words: readonly string[]): Promise<CommandResult> =>
     hosts[site].inside('env', 'NODE_ENV=production', process.execPath, bin, 'hook', ...words)
@@ -61,6 +68,15 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
       code: 0,
     })
     host.reload()
+    open.use(
+      openEvents(
+        {kind: 'libvirt', where: host.uri},
+        {nowMs: Date.now, sleep: (ms: number) => delay(ms), log: () => {}},
+        ({kind, vm}) => {
+          heard[site].push(`${vm} ${kind}`)
+        },
+      ),
+    )
     const words2 = ['virsh', '-c', host.uri, 'event', '--event', 'lifecycle', '--loop', '--timestamp']
     const events = spawnIn(lab().ns(`sw-${site}`), words2, {stdio: ['ignore', 'pipe', 'ignore']})
     listeners.push(events)
@@ -92,6 +108,7 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
 
   afterAll(async () => {
     for (const listener of listeners) listener.kill()
+    await open.disposeAsync()
     for (const site of ['x', 'y'] as const) {
       await tryCommand('virsh', ['-c', hosts[site].uri, 'destroy', 'db-03'])
       await hosts[site].stop()
@@ -108,6 +125,7 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
   /** Memory under way, slowly: until the destination has its QEMU. */
   async function slowly(to: Site, ...words: readonly string[]): Promise<{readonly ended: Promise<CommandResult>}> {
     for (const service of Object.values(services)) service.forget()
+    for (const site of ['x', 'y'] as const) heard[site].length = 0
     const ended = migrate(to, '--bandwidth', '1', ...words)
     const transferred = /^Data processed:\s+[1-9]/m
     const job = (): Promise<CommandResult> => tryCommand('virsh', ['-c', hosts[other[to]].uri, 'domjobinfo', 'db-03'])
@@ -124,6 +142,10 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
     return services[site].texts()
   }
 
+  /** By libvirt's events. */
+  const isHeard = (said: Record<Site, readonly string[]>): Promise<void> =>
+    eventually(async () => expect(heard).toEqual(said))
+
   const once = (): string[] => [EXPECTED, expect.stringMatching(`^arrived ${MAC} vnet\\d+$`)] as string[]
 
   it('that is cancelled on its way, or whose destination dies, is told of so, and nothing waits for it', {
@@ -133,6 +155,7 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
     await hosts.x.virsh('domjobabort', 'db-03')
     expect(await cancelled.ended).toMatchObject({code: 1})
     expect(await toldAt('y')).toEqual([EXPECTED, `cancelled ${MAC}`])
+    await isHeard({x: [], y: ['db-03 cancelled']})
 
     const failed = await slowly('y')
     process.kill(Number(readFileSync(join(hosts.y.home, 'run/qemu/db-03.pid'), 'utf8')), 'SIGKILL')
@@ -146,8 +169,10 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
     timeout: 120_000,
   }, async ({annotate}) => {
     services.y.forget()
+    for (const site of ['x', 'y'] as const) heard[site].length = 0
     expect(await migrate('y')).toMatchObject({code: 0})
     expect(await toldAt('y')).toEqual(once())
+    await isHeard({x: ['db-03 left'], y: ['db-03 arrived']})
     expect(resumed.y).toHaveLength(1)
     const after = services.y.lines.at(-1)!.atMs - resumed.y[0]!
     await annotate(`told ${after} ms after libvirt said that it runs`)
@@ -158,6 +183,11 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
       stdout: expect.stringMatching(/^libvirt: installed .*\n {2}site y, called last 20.*\n.*: the service answers\n$/),
       code: 0,
     })
+    // One that stands still for a while and goes on has not arrived again.
+    await hosts.y.virsh('suspend', 'db-03')
+    await hosts.y.virsh('resume', 'db-03')
+    await until(async () => resumed.y.length === 2, 20_000, 'libvirt says that it goes on')
+    await isHeard({x: ['db-03 left'], y: ['db-03 arrived']})
   })
 
   it('whose memory follows it (post-copy) is told of once, as soon as it runs', {timeout: 120_000}, async () => {
@@ -166,6 +196,7 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
     expect(await under.ended).toMatchObject({code: 0})
     // libvirt says so twice: when it runs, and when all of its memory has come.
     await until(async () => resumed.x.length >= 2, 20_000, 'libvirt says so')
+    await isHeard({x: ['db-03 arrived'], y: ['db-03 left']})
     expect(await toldAt('x')).toEqual(once())
   })
 
@@ -181,12 +212,42 @@ describe.skipIf(missing !== undefined)(`a guest between two hosts of libvirt${mi
     ])
   })
 
+  it('is switched by the service of the site that it has come to, once, when it runs there', {
+    timeout: 180_000,
+  }, async () => {
+    await services.x[Symbol.asyncDispose]()
+    const service = await startSiteService({
+      ...{namespace: lab().ns('sw-x'), site: 'x', socket: socket('x'), inventory: join(scratch, 'gwswitch.yaml')},
+      args: ['--journal', join(scratch, 'journal.db')],
+    })
+    try {
+      resumed.x.length = 0
+      expect(await migrate('x')).toMatchObject({code: 0})
+      const entries = () => readJournal(join(scratch, 'journal.db'), (read) => read.entries({}, 10))
+      const isEnded = async (): Promise<boolean> => (await entries().catch(() => [])).some((each) => each.document)
+      await until(isEnded, 60_000, `it is switched: ${service.log()}`)
+      await toldAt('x')
+      const all = await entries()
+      expect(all, service.log()).toMatchObject([
+        {
+          ...{vm: {name: 'db-03'}, to: {name: 'bx'}, state: 'ended', document: {end: 'switched', code: 'served'}},
+          order: {by: 'socket', asked: expect.stringMatching(`^arrived ${MAC} vnet\\d+$`)},
+        },
+      ])
+      expect(resumed.x).toHaveLength(1)
+      // libvirt's word reaches this test by another virsh: it may be a little late.
+      expect(all[0]!.atMs).toBeGreaterThan(resumed.x[0]! - 50)
+    } finally {
+      await service.end()
+    }
+  })
+
   it('migrates as before when the hook is taken away, and nobody is told', {timeout: 120_000}, async () => {
-    services.x.forget()
-    expect(await hook('x', 'remove', 'libvirt')).toMatchObject({code: 0})
-    expect(existsSync(join(hosts.x.home, 'etc/hooks/qemu.d/gwswitch'))).toBe(false)
-    expect(readFileSync(join(hosts.x.home, 'etc/hooks/qemu'), 'utf8')).toBe(OTHERS_HOOK)
-    expect(await migrate('x')).toMatchObject({code: 0})
-    expect(services.x.texts()).toEqual([])
+    services.y = await siteSocket(socket('y'))
+    expect(await hook('y', 'remove', 'libvirt')).toMatchObject({code: 0})
+    expect(existsSync(join(hosts.y.home, 'etc/hooks/qemu.d/gwswitch'))).toBe(false)
+    expect(readFileSync(join(hosts.y.home, 'etc/hooks/qemu'), 'utf8')).toBe(OTHERS_HOOK)
+    expect(await migrate('y')).toMatchObject({code: 0})
+    expect(services.y.texts()).toEqual([])
   })
 })
