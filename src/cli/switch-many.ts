@@ -56,14 +56,14 @@ export async function switchMany(request: ManyRequest, terminal: ManyTerminal): 
   await using shared = sharedWorld(request.world)
   const {world} = shared
   const preflight = await preflightMany(order, inventory, installed, world)
-  const show = (lines: readonly string[]): void => {
-    if (!terminal.json) for (const line of lines) terminal.log(line)
+  const show = (lines: () => readonly string[]): void => {
+    if (!terminal.json) for (const line of lines()) terminal.log(line)
   }
   if (guard === undefined) {
-    show(dryRunText(preflight))
+    show(() => dryRunText(preflight))
     return plannedMany(preflight)
   }
-  show([...preflightText(preflight), ''])
+  show(() => [...preflightText(preflight), ''])
   const {names: _names, ...options} = order
   const run = journal?.begin({by: resumed ? 'resume' : 'switch', asked, options: asJson(options)})
   const one = performer(order, guard, world, request, terminal)
@@ -76,7 +76,7 @@ export async function switchMany(request: ManyRequest, terminal: ManyTerminal): 
   })
   terminal.meter('')
   if (document.run !== null) resumed?.endedBy(document.run, begunOf(document))
-  show(manyText(document))
+  show(() => manyText(document))
   return document
 }
 

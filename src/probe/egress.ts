@@ -8,6 +8,7 @@ import {ARP_REQUEST} from '../wire/arp.ts'
 import type {Vlan} from '../wire/ethernet.ts'
 import type {Icmp} from '../wire/icmp.ts'
 import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
+import {either} from './either.ts'
 import {cameFrom, frameOf, sentTo} from './ip-ends.ts'
 import {ENOUGH, startSchedule} from './schedule.ts'
 import type {EchoIdentity, Sighting} from './sighting.ts'
@@ -65,13 +66,13 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
   const link = await world.openLink(question.interfaceName, options)
   const ears = makeEars(question, world)
   const done = new AbortController()
-  const either = AbortSignal.any([signal, done.signal])
+  using ends = either(signal, done.signal)
   let ending = false
   let listening = false
   const endIn = (ms: number): void => {
     if (ending) return
     ending = true
-    world.sleep(ms, either).then(
+    world.sleep(ms, ends.signal).then(
       () => done.abort(ENOUGH),
       () => {},
     )

@@ -261,7 +261,11 @@ export async function learnedBy(
     world.hostLinks?.().catch(() => []),
   ])
   if (table === undefined) return undefined
-  const own = table.filter((each) => vlan === null || each.vlan === undefined || each.vlan === vlan)
+  // A table of thousands is looked through once a VM.
+  const macs = new Set([vm, to, ...gateways].map(({mac}) => mac))
+  const own = table.filter(
+    (each) => macs.has(each.mac) && (vlan === null || each.vlan === undefined || each.vlan === vlan),
+  )
   // Its own MAC is in the table too, behind itself.
   const behind = (macs: readonly Mac[]): string[] => [
     ...new Set(own.flatMap((each) => (macs.includes(each.mac) ? each.port : []))),
