@@ -61,8 +61,13 @@ export interface Egress extends EgressSeen {
 /** Sends nothing but the echoes and ARP probes. Aborting ends it with the signal's reason. */
 export async function askEgress(question: EgressQuestion, world: World, signal: AbortSignal): Promise<Egress> {
   const vm = {...question.vm, vlan: question.vlan}
-  const filter = vmFilter(vm, true, true)
-  const options = {filter, promiscuous: true, outgoing: true, vm: vm.mac}
+  const options = {
+    // Made only where the link is not shared.
+    get filter() {
+      return vmFilter(vm, true, true)
+    },
+    ...{promiscuous: true, outgoing: true, vm: vm.mac},
+  }
   const link = await world.openLink(question.interfaceName, options)
   const ears = makeEars(question, world)
   const done = new AbortController()
