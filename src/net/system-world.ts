@@ -77,7 +77,8 @@ export function systemWorld(log: (line: string) => void): World {
       signal?.throwIfAborted()
       const {promise, resolve, reject} = Promise.withResolvers<void>()
       const stop = (): void => reject(signal?.reason)
-      const timer = setTimeout(resolve, Math.max(0, ms))
+      // What came in the meantime is heard before whoever waited for it judges: sockets are read between the two.
+      const timer = setTimeout(() => setImmediate(resolve), Math.max(0, ms))
       signal?.addEventListener('abort', stop)
       try {
         await promise
