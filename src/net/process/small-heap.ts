@@ -5,7 +5,7 @@ import {getHeapSpaceStatistics, setFlagsFromString} from 'node:v8'
  * The part of the heap for what is young, MB. In the 1 MB that Node starts with, what hundreds of switches under way hold is
  * copied again and again: a fifth of all CPU. By itself V8 lets it grow to 16 and more where much is short-lived.
  */
-const YOUNG_MB = 4
+const YOUNG_MB = 2
 
 /** From here on what is young has {@link YOUNG_MB}, and what is old is looked through when it has grown by half. */
 export function keepHeapSmall(): void {
