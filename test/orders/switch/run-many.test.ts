@@ -3,7 +3,7 @@ import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
 import {Failure} from '../../../src/errors.ts'
 import type {World} from '../../../src/net/world.ts'
 import {worstOf} from '../../../src/orders/switch/many-rows.ts'
-import {manyText, preflightText} from '../../../src/orders/switch/many-text.ts'
+import {manyText, preflightText, roomText} from '../../../src/orders/switch/many-text.ts'
 import {type ManyOrder, performMany, plannedMany, preflightMany} from '../../../src/orders/switch/run-many.ts'
 import {
   type Prepared,
@@ -174,6 +174,18 @@ describe('a switch of many', () => {
         {vm: {name: 'a-4'}, end: null},
       ],
     })
+  })
+
+  it.each<[string, {most: number; held: number} | undefined, readonly string[]]>([
+    ['fit', {most: 1024, held: 1021}, []],
+    [
+      'are one too many',
+      {most: 1024, held: 1022},
+      [expect.stringMatching(/keeps 1024 neighbours .* has 1022: of 2 VMs/)],
+    ],
+    ['may be too many, and nobody says', undefined, []],
+  ])('says before it begins if its VMs %s for the table of neighbours', async (_what, room, says) => {
+    expect(roomText(await preflight(), room)).toEqual(says)
   })
 
   it('writes all down before it begins, and has a row of each, whatever becomes of one', async () => {
