@@ -2,6 +2,7 @@
 // meanwhile, and a row a VM at the end.
 import type {Inventory} from '../domain/inventory/site.ts'
 import type {AuditEvent} from '../net/file/audit-log.ts'
+import {neighbourRoom} from '../net/neighbour-room.ts'
 import type {Guard} from '../net/process/dead-man.ts'
 import {sayJson} from '../net/process/say.ts'
 import {sharedWorld} from '../net/shared-world.ts'
@@ -10,7 +11,7 @@ import {gatheredRun} from '../orders/journal/gathered-run.ts'
 import type {JournalFile} from '../orders/journal/journal-file.ts'
 import {resumption} from '../orders/journal/resume.ts'
 import {begunOf, type SwitchManyDocument} from '../orders/switch/many-rows.ts'
-import {dryRunText, manyText, meterText, preflightText, progressDocument} from '../orders/switch/many-text.ts'
+import {dryRunText, manyText, meterText, preflightText, progressDocument, roomText} from '../orders/switch/many-text.ts'
 import {type ManyOrder, type ManyParts, performMany, plannedMany, preflightMany} from '../orders/switch/run-many.ts'
 import {asJson, performSwitch} from '../orders/switch/run-switch.ts'
 import {endedEvent, orderedEvent} from '../orders/switch/switch-audit.ts'
@@ -56,14 +57,15 @@ export async function switchMany(request: ManyRequest, terminal: ManyTerminal): 
   await using shared = sharedWorld(request.world)
   const {world} = shared
   const preflight = await preflightMany(order, inventory, installed, world)
-  const show = (lines: readonly string[]): void => {
-    if (!terminal.json) for (const line of lines) terminal.log(line)
+  const show = (lines: () => readonly string[]): void => {
+    if (!terminal.json) for (const line of lines()) terminal.log(line)
   }
   if (guard === undefined) {
-    show(dryRunText(preflight))
+    show(() => dryRunText(preflight))
     return plannedMany(preflight)
   }
-  show([...preflightText(preflight), ''])
+  show(() => [...preflightText(preflight), ''])
+  for (const line of roomText(preflight, neighbourRoom())) terminal.caution(line)
   const {names: _names, ...options} = order
   const run = journal?.begin({by: resumed ? 'resume' : 'switch', asked, options: asJson(options)})
   const one = performer(order, guard, world, request, terminal)
@@ -76,7 +78,7 @@ export async function switchMany(request: ManyRequest, terminal: ManyTerminal): 
   })
   terminal.meter('')
   if (document.run !== null) resumed?.endedBy(document.run, begunOf(document))
-  show(manyText(document))
+  show(() => manyText(document))
   return document
 }
 

@@ -8,7 +8,7 @@ import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
 import {list, listed, number, optional, record, text} from './json-shape.ts'
 import {NUD_FAILED} from './netlink/neighbour-message.ts'
 import {openRouteSocket} from './netlink/route-socket.ts'
-import {commandFailure, runCommand, tryCommand} from './process/command.ts'
+import {runCommand, tryCommand} from './process/command.ts'
 
 /** An address of an interface. */
 export interface InterfaceAddress {
@@ -73,15 +73,6 @@ const NEXT_HOP = record({
   gateway: optional(text),
   via: optional(record({host: text})),
   weight: optional(number),
-})
-const RAW_ROUTE = record({
-  gateway: optional(text),
-  via: optional(record({host: text})),
-  dev: text,
-  prefsrc: optional(text),
-  flags: optional(list(text)),
-  cache: optional(list(text)),
-  expires: optional(number),
 })
 const TABLE_ROUTE = record({dst: text, gateway: optional(text), metric: optional(number)})
 const MATCHED_ROUTE = record({nexthops: optional(list(NEXT_HOP))})
@@ -167,38 +158,27 @@ const keyArgs = ({interfaceName, source, mark}: RouteKey): string[] => [
 ]
 
 /**
- * The route to `destination`, by `key` if given: an interface, or more. Undefined if there is none.
- * Asking creates no neighbour entry and sends nothing.
+ * The route to `destination`, by `key` if given: an interface, or more. Undefined if there is none. Asking creates no
+ * neighbour entry and sends nothing; a switch of many asks often, so that no program is started.
+ * @throws Failure `runtime` for an interface that is not here
  */
 export async function routeTo(destination: Ipv4, key: string | RouteKey = {}): Promise<Route | undefined> {
-  const args = [
-    '-json',
-    familyOf(destination),
-    'route',
-    'get',
-    destination,
-    ...keyArgs(typeof key === 'string' ? {interfaceName: key} : key),
-  ]
-  const result = await tryCommand('ip', args)
-  if (result.code === 0) return readRoute(result.stdout)
-  if (/unreachable|No route|RTNETLINK answers/i.test(result.stderr)) return undefined
-  throw commandFailure(`ip ${args.join(' ')}`, result)
-}
-
-/**
- * The route in the output of `ip -json route get ...`. @throws Failure `runtime` if it is something else.
- * @internal
- */
-export function readRoute(output: string): Route | undefined {
-  const route = listed(output, 'ip route get', RAW_ROUTE)[0]
-  if (!route) return undefined
-  const marks = [...(route.flags ?? []), ...(route.cache ?? [])]
-  return {
-    gateway: route.gateway ?? route.via?.host,
-    interface: route.dev,
-    source: route.prefsrc,
-    redirected: marks.includes('redirected'),
-    expiresS: route.expires,
+  const {interfaceName, source, mark} = typeof key === 'string' ? {interfaceName: key} : key
+  const socket = openRouteSocket()
+  try {
+    const links = socket.interfaces()
+    const outgoing = links.find(({name}) => name === interfaceName)?.index
+    if (interfaceName !== undefined && outgoing === undefined)
+      throw new Failure('runtime', `no interface ${interfaceName} here`)
+    const family = isVersion6(destination) ? 6 : 4
+    const from = {...(source && {source}), ...(mark !== undefined && {mark}), ...(outgoing && {outgoing})}
+    const answer = socket.routeTo({family, destination, own: true, ...from})
+    const name = links.find(({index}) => index === answer?.interfaceIndex)?.name
+    if (answer === undefined || name === undefined) return undefined
+    const {gateway, redirected, expiresS} = answer
+    return {gateway, interface: name, source: answer.source, redirected, expiresS}
+  } finally {
+    socket.close()
   }
 }
 

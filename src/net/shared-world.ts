@@ -92,7 +92,7 @@ function oneForAll() {
 }
 
 /** From one answer to the next question of the same, ms: so long those who want to know come together. */
-const GATHER_MS = 100
+const GATHER_MS = 25
 
 interface Turn {
   begun: boolean

@@ -1,4 +1,3 @@
-import {setTimeout as delay} from 'node:timers/promises'
 import {hostLinks} from './bridge-host.ts'
 import {bridgeFdb} from './bridge-ports.ts'
 import {
@@ -75,10 +74,17 @@ export function systemWorld(log: (line: string) => void): World {
     now: realtimeNs,
     monotonic: () => process.hrtime.bigint(),
     sleep: async (ms, signal) => {
+      signal?.throwIfAborted()
+      const {promise, resolve, reject} = Promise.withResolvers<void>()
+      const stop = (): void => reject(signal?.reason)
+      // What came in the meantime is heard before whoever waited for it judges: sockets are read between the two.
+      const timer = setTimeout(() => setImmediate(resolve), Math.max(0, ms))
+      signal?.addEventListener('abort', stop)
       try {
-        await delay(Math.max(0, ms), undefined, signal && {signal})
-      } catch (error) {
-        throw signal?.aborted ? signal.reason : error
+        await promise
+      } finally {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', stop)
       }
     },
     random: Math.random,

@@ -8,6 +8,7 @@ import {ARP_REQUEST} from '../wire/arp.ts'
 import type {Vlan} from '../wire/ethernet.ts'
 import type {Icmp} from '../wire/icmp.ts'
 import {type Ipv6, isVersion6} from '../wire/ipv6-address.ts'
+import {either} from './either.ts'
 import {cameFrom, frameOf, sentTo} from './ip-ends.ts'
 import {ENOUGH, startSchedule} from './schedule.ts'
 import type {EchoIdentity, Sighting} from './sighting.ts'
@@ -60,18 +61,23 @@ export interface Egress extends EgressSeen {
 /** Sends nothing but the echoes and ARP probes. Aborting ends it with the signal's reason. */
 export async function askEgress(question: EgressQuestion, world: World, signal: AbortSignal): Promise<Egress> {
   const vm = {...question.vm, vlan: question.vlan}
-  const filter = vmFilter(vm, true, true)
-  const options = {filter, promiscuous: true, outgoing: true, vm: vm.mac}
+  const options = {
+    // Made only where the link is not shared.
+    get filter() {
+      return vmFilter(vm, true, true)
+    },
+    ...{promiscuous: true, outgoing: true, vm: vm.mac},
+  }
   const link = await world.openLink(question.interfaceName, options)
   const ears = makeEars(question, world)
   const done = new AbortController()
-  const either = AbortSignal.any([signal, done.signal])
+  using ends = either(signal, done.signal)
   let ending = false
   let listening = false
   const endIn = (ms: number): void => {
     if (ending) return
     ending = true
-    world.sleep(ms, either).then(
+    world.sleep(ms, ends.signal).then(
       () => done.abort(ENOUGH),
       () => {},
     )
@@ -85,13 +91,17 @@ export async function askEgress(question: EgressQuestion, world: World, signal: 
     })
     const schedule = startSchedule(world, signal)
     const until = (atMs: number): Promise<void> => schedule.until(atMs, done.signal)
-    const endMs = question.waitMs ?? ROUNDS_MS.at(-1)! + LISTEN_MS
+    let endMs = question.waitMs ?? ROUNDS_MS.at(-1)! + LISTEN_MS
+    let lateMs = 0
     for (const [round, atMs] of ROUNDS_MS.filter((each) => each < endMs).entries()) {
       await until(atMs)
       if (done.signal.aborted) break
       for (const echo of [...ears.echoes, ...ears.controls]) link.send(echoFrame(link, vm, echo, round + 1))
       ears.asked(link.send(probeFrame(link, vm)))
+      lateMs = Math.max(0, schedule.elapsedMs() - atMs)
     }
+    // On a busy machine the last one leaves late: its answer has the same time all the same.
+    endMs += lateMs
     await until(endMs)
     const {alive, paths} = ears.seen()
     listening = true

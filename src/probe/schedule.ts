@@ -1,5 +1,6 @@
 // Waiting for the rounds of a schedule, where an answer ends it early.
 import type {World} from '../net/world.ts'
+import {either} from './either.ts'
 
 /** Why a wait ends that an answer ends. Made once: an error of its own for each costs more than the answer. */
 export const ENOUGH = new Error('answered')
@@ -13,8 +14,8 @@ export async function pause(
 ): Promise<void> {
   signal?.throwIfAborted()
   if (ms <= 0 || done?.aborted) return
-  const ends = [signal, done].filter((each) => each !== undefined)
-  await world.sleep(ms, ends.length > 0 ? AbortSignal.any(ends) : undefined).catch((error) => {
+  using ends = either(signal, done)
+  await world.sleep(ms, ends.signal).catch((error) => {
     signal?.throwIfAborted()
     if (!done?.aborted) throw error
   })

@@ -1,5 +1,7 @@
 // Several questions at the same time, and none of them left behind.
 import type {World} from '../net/world.ts'
+import {either} from './either.ts'
+import {ENOUGH} from './schedule.ts'
 
 /**
  * Runs all at once. If one fails, the others are told by their signal, waited for, and its error is thrown: no link and no
@@ -10,10 +12,10 @@ export async function together<T extends readonly unknown[]>(
   tasks: {readonly [K in keyof T]: (signal: AbortSignal) => Promise<T[K]>},
 ): Promise<T> {
   const failed = new AbortController()
-  const either = AbortSignal.any([signal, failed.signal])
+  using ends = either(signal, failed.signal)
   const running = tasks.map(async (task) => {
     try {
-      return await task(either)
+      return await task(ends.signal)
     } catch (error) {
       failed.abort(error)
       throw error
@@ -33,13 +35,13 @@ export async function firstOf<T>(
   tasks: readonly ((signal: AbortSignal) => Promise<T | undefined>)[],
 ): Promise<T | undefined> {
   const done = new AbortController()
-  const either = AbortSignal.any([signal, done.signal])
+  using ends = either(signal, done.signal)
   let answer: T | undefined
   await Promise.all(
     tasks.map(async (task) => {
       try {
-        answer ??= await task(either)
-        if (answer !== undefined) done.abort()
+        answer ??= await task(ends.signal)
+        if (answer !== undefined) done.abort(ENOUGH)
       } catch (error) {
         done.abort(error)
       }

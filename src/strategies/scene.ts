@@ -297,7 +297,9 @@ export async function learnedBy(
   ])
   if (table === undefined) return undefined
   const id = segment.vlan ?? vlan
-  const own = table.filter((each) => id === null || each.vlan === undefined || each.vlan === id)
+  // A table of thousands is looked through once a VM.
+  const macs = new Set([vm, to, ...gateways].map(({mac}) => mac))
+  const own = table.filter((each) => macs.has(each.mac) && (id === null || each.vlan === undefined || each.vlan === id))
   // Its own MAC is in the table too, behind itself.
   const behind = (macs: readonly Mac[]): string[] => [
     ...new Set(own.flatMap((each) => (macs.includes(each.mac) ? each.port : []))),

@@ -311,7 +311,11 @@ const VANTAGE: readonly Mutant[] = [
     'if (false)',
   ),
   vmPort('frames of a VM are laid into an uplink', 'if (!VM_KINDS.has(port.kind))', 'if (false)'),
-  vmPort('frames of a VM are laid into a port that others are behind', 'if (others.size > 0 && !named)', 'if (false)'),
+  vmPort(
+    'frames of a VM are laid into a port that others are behind',
+    'if (!named && isShared(port, vm, learned))',
+    'if (false)',
+  ),
   roundTrips(
     'a timestamp is timed that may have been sent before',
     'if (newest !== undefined) push(session.timestamps,',

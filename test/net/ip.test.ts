@@ -1,14 +1,6 @@
 // What ip(8) says of routes and rules, as it was written down in a namespace.
 import {describe, expect, it} from 'vitest'
-import {readNextHops, readOtherDefaults, readRoute, readRules} from '../../src/net/ip.ts'
-
-describe('readRoute', () => {
-  it('knows an IPv6 next hop of an IPv4 route', () => {
-    const output =
-      '[{"dst":"203.0.113.10","via":{"family":"inet6","host":"fe80::a"},"dev":"eth0","prefsrc":"10.7.0.10","flags":[],"uid":0,"cache":[]}]'
-    expect(readRoute(output)).toMatchObject({gateway: 'fe80::a', interface: 'eth0', source: '10.7.0.10'})
-  })
-})
+import {readNextHops, readOtherDefaults, readRules} from '../../src/net/ip.ts'
 
 describe('readNextHops', () => {
   it('has those that a route shares its flows among, with their weights', () => {

@@ -4,6 +4,7 @@ import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, describe, expect, it} from 'vitest'
+import {DISPATCH_LIMITS} from '../../src/domain/movement/dispatch.ts'
 import {runCommand} from '../../src/net/process/command.ts'
 import {readJournal} from '../../src/orders/journal/journal-file.ts'
 import {BX, BY, type Kind, type ManySegment, withManySegment} from '../support/many-segment.ts'
@@ -73,7 +74,7 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
   }
   const outcomes = async (journal: string) =>
     readJournal(journal, (read) =>
-      read.entries({}, 1000).map(({vm, document, state}) => ({vm: vm.name, document, state})),
+      read.entries({}, 1000).map(({vm, document, state, atMs}) => ({vm: vm.name, document, state, atMs})),
     )
 
   /** What the journal has of each, against what the wire shows. */
@@ -81,16 +82,13 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
     const gateways = await segment.gateways()
     const entries = await outcomes(journal)
     expect(entries.filter(({state}) => state !== 'ended')).toEqual([])
-    const found = segment.vms.map(({name, kind}) => {
+    const found = segment.vms.map(({name}) => {
       const its = entries.filter(({vm}) => vm === name)
-      // Who did not do as it should is tried again 30 s later, if this takes so long.
-      return [
-        name,
-        kind === 'good' ? its.length : Math.min(its.length, 1),
-        its[0]?.document?.end,
-        its[0]?.document?.code,
-        gateways.get(name),
-      ]
+      // One that failed is tried again later by itself, and on a busy machine all others take as long.
+      const isAgain = (i: number): boolean =>
+        its[i - 1]?.document?.verified !== true && its[i]!.atMs - its[i - 1]!.atMs >= DISPATCH_LIMITS.backOffMs[0]!
+      const times = its.filter((_, i) => i === 0 || !isAgain(i)).length
+      return [name, times, its[0]?.document?.end, its[0]?.document?.code, gateways.get(name)]
     })
     expect(found).toEqual(
       segment.vms.map(({name, kind}) => {
@@ -104,7 +102,7 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
   it.each([
     ['by what is heard at their ports', ['--watch', 'loc']],
     ['by 200 lines on the socket', []],
-  ] as const)('switches each once and proves it, %s', {timeout: 90_000}, async (_name, args) =>
+  ] as const)('switches each once and proves it, %s', {timeout: 180_000}, async (_name, args) =>
     withManySegment(COUNT, kindOf, (segment) =>
       withService(segment, args, async (service, journal) => {
         await service.ready(20)
@@ -123,7 +121,7 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
         const meant = all.filter((i) => kinds.includes(kindOf(i))).length
         await until(
           async () => (await isQuiet(service)) && (await outcomes(journal)).length >= meant,
-          60_000,
+          150_000,
           `all have ended: ${service.log()}`,
         )
         await agree(segment, journal, kinds)

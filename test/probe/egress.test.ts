@@ -76,3 +76,20 @@ describe('a VM whose firewall answers the segment alone', () => {
     expect((await ask(fenced(BX), {control: '10.1.0.253'})).entry, 'not asked').toBeUndefined()
   })
 })
+
+describe('on a machine that is late', () => {
+  it('a VM that answers the last question has the time that it has to answer', async () => {
+    const world: FakeWorld = fakeWorld({
+      interfaces: [ethernetInterface()],
+      onSend: (bytes) => {
+        const echo = echoOf(bytes)
+        if (echo?.icmp.sequence !== 3) return
+        const back = {source: VM.ip, destination: echo.from}
+        world.deliver(icmpFrame({destination: BY, source: VM.mac}, back, {...echo.icmp, kind: 'echo-reply'}), 50)
+      },
+    })
+    const {sleep} = world
+    world.sleep = (ms, signal) => sleep(ms + 1000, signal)
+    expect(await ask(world, {waitMs: 500})).toMatchObject({alive: true, paths: [{mac: BY}, {mac: BY}]})
+  })
+})

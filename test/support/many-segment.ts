@@ -1,6 +1,6 @@
 // A site of many VMs in namespaces: the gateway of site y is a bridge's own leg, behind one port of it are the VMs that
 // have come, behind the other site x with its gateway and those that are there still. Beyond both is one more address.
-import {rmSync, writeFileSync} from 'node:fs'
+import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {runCommand} from '../../src/net/process/command.ts'
@@ -41,6 +41,7 @@ export async function withManySegment<T>(
   kindOf: (i: number) => Kind,
   fn: (segment: ManySegment) => Promise<T>,
 ): Promise<T> {
+  using _room = withRoom()
   return withPrefix(remove, async (prefix) => {
     const ns = (node: string): string => `${prefix}-${node}`
     await runCommand('sh', ['-ec', built(ns)])
@@ -106,6 +107,20 @@ ${vms
   })
   .join('\n')}
 `
+
+const NEIGHBOURS = '/proc/sys/net/ipv4/neigh/default/gc_thresh3'
+
+/**
+ * The kernel has one table of neighbours for all namespaces, 1,024 by default, in which none can be replaced that is younger
+ * than 5 s: what is beyond it hears nothing, and nobody is told. Its size is for the first namespace to say: elsewhere it is
+ * as it is.
+ */
+function withRoom(): Disposable {
+  if (!existsSync(NEIGHBOURS)) return {[Symbol.dispose]: () => {}}
+  const before = readFileSync(NEIGHBOURS, 'latin1')
+  writeFileSync(NEIGHBOURS, String(Math.max(Number(before), 16_384)))
+  return {[Symbol.dispose]: () => writeFileSync(NEIGHBOURS, before)}
+}
 
 /** What site x asks for by ARP stays there: its own neighbour checks would move VMs back. */
 const KEPT_AT_X = `table netdev keep { chain out { type filter hook egress device eth0 priority 0; arp operation request drop; }; }`

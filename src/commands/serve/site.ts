@@ -242,6 +242,8 @@ export default class ServeSite extends BaseCommand {
   async run(): Promise<ServeSiteDocument | InstallDocument> {
     this.argv = withSocket(this.argv)
     const {args, flags} = await this.parse(ServeSite)
+    const {keepHeapSmall} = await import('../../net/process/small-heap.ts')
+    keepHeapSmall()
     const [{siteRequest}, {serveSite}, {startGuard}, {openUdpListener}, {auditLog}, {replaceFile}, {groupId}] =
       await Promise.all([
         import('../../services/site/site-request.ts'),

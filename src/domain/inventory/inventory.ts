@@ -84,8 +84,10 @@ export function examineInventory(text: string, file: string, included: readonly 
   return {inventory, flaws: inOrder([...doubles, ...wrong], read), locate}
 }
 
-/** What the inventory includes. @throws Failure `usage` for an `include` that is no list of texts, or for no YAML. */
+/** What the inventory includes. @throws Failure `usage` for an `include` in what is no YAML. */
 export function includesOf(text: string, file: string): readonly Include[] {
+  // Most have none, and are taken apart once. A key may be written with escapes.
+  if (!/include|\\/.test(text)) return []
   const yaml = readYaml(text, file)
   const value = yaml.valueAt(['include'])
   if (value === undefined || value === null) return []

@@ -74,6 +74,10 @@ function absence(
   return `no bridge of this host has learned ${vm.mac} (${vm.label}): it is not here, or has sent nothing for long`
 }
 
+/** Whether somebody else was learned behind the VM's port too. */
+export const isShared = ({name}: VmPort, {mac}: SoughtVm, learned: readonly LearnedMac[]): boolean =>
+  learned.some((each) => each.port === name && each.mac !== mac)
+
 /**
  * Makes sure that frames can be laid into the port as the VM's own without harm: it must lead to one VM alone.
  * `named` by the user, it may lead to several stations (containers in the VM); `insist` is how they say so.
@@ -92,8 +96,8 @@ export function expectInjectable(
       `${vm.label} is behind ${port.name} (${port.kind}), not on this host: run this where it is`,
     )
   }
-  const others = new Set(learned.filter((each) => each.port === port.name && each.mac !== vm.mac).map(({mac}) => mac))
-  if (others.size > 0 && !named) {
+  if (!named && isShared(port, vm, learned)) {
+    const others = new Set(learned.filter((each) => each.port === port.name && each.mac !== vm.mac).map(({mac}) => mac))
     const count = others.size === 1 ? 'another station' : `${others.size} other stations`
     throw new Failure(
       'runtime',

@@ -5,6 +5,7 @@ import {
   addressText,
   af,
   attribute,
+  attributeAt,
   attributeMap,
   type Family,
   familyOf,
@@ -13,7 +14,6 @@ import {
   NLM_F_DUMP,
   NLM_F_REPLACE,
   request,
-  u32In,
   whole,
 } from './netlink-message.ts'
 
@@ -107,14 +107,16 @@ export function dumpFdb(): Buffer {
 export function parseFdb(body: Buffer): FdbFacts | undefined {
   whole(body, 0, NDMSG)
   if (body[0] !== AF_BRIDGE) return undefined
-  const found = attributeMap(body, NDMSG)
-  const mac = found.get(NDA_LLADDR)
-  const bridge = u32In(found, NDA_MASTER)
-  if (mac?.length !== 6 || bridge === undefined) return undefined
+  const mac = attributeAt(body, NDMSG, NDA_LLADDR, 6)
+  const bridge = attributeAt(body, NDMSG, NDA_MASTER, 4)
+  if (mac === 0 || bridge === 0) return undefined
+  const vlan = attributeAt(body, NDMSG, NDA_VLAN, 2)
   const state = body.readUInt16LE(8)
   return {
-    ...{mac: macText(mac.readUInt16BE(0), mac.readUInt32BE(2)), interfaceIndex: body.readInt32LE(4), bridge},
-    vlan: found.get(NDA_VLAN)?.readUInt16LE(0),
+    mac: macText(body.readUInt16BE(mac), body.readUInt32BE(mac + 2)),
+    interfaceIndex: body.readInt32LE(4),
+    bridge: body.readUInt32LE(bridge),
+    vlan: vlan === 0 ? undefined : body.readUInt16LE(vlan),
     own: (state & NUD_PERMANENT) !== 0,
     fixed: (state & (NUD_NOARP | NUD_PERMANENT)) === NUD_NOARP,
   }

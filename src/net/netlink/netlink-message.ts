@@ -86,6 +86,20 @@ export function* attributes(body: Buffer, from: number): Generator<{type: number
 export const attributeMap = (body: Buffer, from: number): Map<number, Buffer> =>
   new Map([...attributes(body, from)].map(({type, data}) => [type, data]))
 
+/**
+ * Where the data of the attribute of a type begin; 0: there is none, or not of `size` bytes. For tables of thousands, of which
+ * maps and views would be most of what a switch of many VMs leaves to collect.
+ */
+export function attributeAt(body: Buffer, from: number, type: number, size: number): number {
+  for (let at = from; at + 4 <= body.length; ) {
+    const length = body.readUInt16LE(at)
+    if (length < 4 || at + length > body.length) return 0
+    if ((body.readUInt16LE(at + 2) & 0x3fff) === type) return length === 4 + size ? at + 4 : 0
+    at += (length + 3) & ~3
+  }
+  return 0
+}
+
 /** What is `size` bytes long at `at`, in a message or an attribute. @throws WireError `truncated` if it is cut. */
 export function whole(data: Buffer, at: number, size: number): Buffer {
   if (at + size <= data.length) return data

@@ -18,9 +18,13 @@ const RTN_UNICAST = 1
 /** rtm_flags: tell the table; tell the route that matched, not the packet's own. */
 const RTM_F_LOOKUP_TABLE = 0x1000
 const RTM_F_FIB_MATCH = 0x2000
+const RTCF_REDIRECTED = 0x40000
+/** The clock of rta_expires, which comes after two other words of rta_cacheinfo. */
+const USER_HZ = 100
+const EXPIRES_AT = 8
 const RTA = {
-  ...{dst: 1, src: 2, iif: 3, oif: 4, gateway: 5, prefsrc: 7, multipath: 9},
-  ...{table: 15, mark: 16, uid: 25, ipProto: 27, sport: 28, dport: 29},
+  ...{dst: 1, src: 2, iif: 3, oif: 4, gateway: 5, prefsrc: 7, multipath: 9, cacheinfo: 12},
+  ...{table: 15, mark: 16, via: 18, uid: 25, ipProto: 27, sport: 28, dport: 29},
 } as const
 const RTMSG = 12
 /** rtnexthop: len (u16), flags, hops, ifindex (s32). */
@@ -44,6 +48,8 @@ export interface RouteQuery {
   readonly incoming?: number
   /** Whether the route that matches is wanted, in place of what is known of this destination (redirects, say). */
   readonly match?: boolean
+  /** Whether what is for this host itself, or for a group, is answered too. */
+  readonly own?: boolean
 }
 
 /** Where the kernel would send it. */
@@ -56,6 +62,10 @@ export interface RouteAnswer {
   readonly source: string | undefined
   /** With `match`: prefix length of the route; 0 is the default route. */
   readonly length: number
+  /** An ICMP redirect leads it elsewhere than the table. */
+  readonly redirected: boolean
+  /** Seconds until that ends, or what else is known of the way; undefined: it has no end. */
+  readonly expiresS: number | undefined
 }
 
 /** Asks for the way of one packet. Answered by one message for {@link parseAnswer}, or an error. */
@@ -88,10 +98,10 @@ export function routeQuery(query: RouteQuery): Buffer {
   )
 }
 
-/** Undefined for what is not sent to anybody: unreachable, the VM's own. @throws WireError */
-export function parseAnswer(body: Buffer): RouteAnswer | undefined {
+/** Undefined for what is not sent to anybody: unreachable and, without `own`, this host's own. @throws WireError */
+export function parseAnswer(body: Buffer, {own = false}: Pick<RouteQuery, 'own'> = {}): RouteAnswer | undefined {
   whole(body, 0, RTMSG)
-  if (familyOf(body[0]!) === undefined || body[7] !== RTN_UNICAST) return undefined
+  if (familyOf(body[0]!) === undefined || !(own || body[7] === RTN_UNICAST)) return undefined
   const found = attributeMap(body, RTMSG)
   const text = (type: number): string | undefined => {
     const data = found.get(type)
@@ -99,12 +109,18 @@ export function parseAnswer(body: Buffer): RouteAnswer | undefined {
   }
   // Of several next hops, the first stands for all.
   const [hop] = nextHops(found.get(RTA.multipath))
+  // Of IPv4 by an IPv6 next hop (RFC 8950): its family, and the address.
+  const via = found.get(RTA.via)
+  const cached = found.get(RTA.cacheinfo)
+  const expires = cached === undefined ? 0 : whole(cached, EXPIRES_AT, 4).readInt32LE(EXPIRES_AT)
   return {
-    gateway: text(RTA.gateway) ?? hop?.gateway,
+    gateway: text(RTA.gateway) ?? (via && addressText(via.subarray(2))) ?? hop?.gateway,
     interfaceIndex: u32In(found, RTA.oif) ?? hop?.interfaceIndex ?? 0,
     table: u32In(found, RTA.table) ?? body[4]!,
     source: text(RTA.prefsrc),
     length: body[1]!,
+    redirected: (body.readUInt32LE(8) & RTCF_REDIRECTED) !== 0,
+    expiresS: expires > 0 ? Math.floor(expires / USER_HZ) : undefined,
   }
 }
 

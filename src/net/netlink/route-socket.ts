@@ -209,7 +209,7 @@ export function openRouteSocket(): RouteSocket {
       send(routeQuery(query))
       // Whatever it refuses is sent nowhere: an error is an answer too.
       const [answer] = receive()
-      return answer === undefined || answer.type === NLMSG_ERROR ? undefined : parseAnswer(answer.body)
+      return answer === undefined || answer.type === NLMSG_ERROR ? undefined : parseAnswer(answer.body, query)
     },
     listRules: (family) => dump(dumpRules(family), parseRule).filter((rule) => rule.family === family),
     replace: (route, create) => change(replaceRoute(route, create), []),

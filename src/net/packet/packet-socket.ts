@@ -193,7 +193,7 @@ function frameOf(batch: MessageBatch, i: number): ReceivedFrame {
   // `struct sockaddr_ll`: sll_ifindex, sll_pkttype.
   const packetType = name.length > 10 ? (PACKET_TYPES[name[10]!] ?? 'unknown') : 'unknown'
   const interfaceIndex = name.length > 10 ? name.readInt32LE(4) : 0
-  const bytes = tag ? retag(data, tag) : Uint8Array.from(data)
+  const bytes = tag ? retag(data, tag) : new Uint8Array(data)
   return {bytes, timestampNs: timestampNs || realtimeNs(), packetType, interfaceIndex}
 }
 

@@ -29,6 +29,17 @@ export function preflightText({to, prepared, excluded}: Preflight): string[] {
   ]
 }
 
+/** A host that is to have more neighbours than it keeps loses what it sends to the others, and is not told. */
+export const roomText = (
+  {prepared}: Pick<Preflight, 'prepared'>,
+  room: {readonly most: number; readonly held: number} | undefined,
+): string[] =>
+  room === undefined || prepared.length + room.held < room.most
+    ? []
+    : [
+        `this host keeps ${room.most} neighbours at most (net.ipv4.neigh.default.gc_thresh3) and has ${room.held}: of ${prepared.length} VMs some may seem to be silent, raise it first`,
+      ]
+
 /** A dry run: what each would be switched by. */
 export const dryRunText = (preflight: Preflight): string[] => [
   ...manyRows(preflight.prepared.map(plannedRow)),

@@ -2,6 +2,7 @@
 import {randomBytes} from 'node:crypto'
 import {Failure} from '../../errors.ts'
 import type {MessagePeer} from '../../net/stream/message-peer.ts'
+import {ENOUGH, pause} from '../../probe/schedule.ts'
 import {
   type AgentAnswer,
   type AgentCommand,
@@ -122,7 +123,7 @@ function signedTalk(
       if (last?.state !== answer.state) observe({atNs: world.now(), text: answerText(target, answer)})
       last = answer
       if (op === 'switch') books.note(answer.state)
-      if (enough(answer)) done.abort()
+      if (enough(answer)) done.abort(ENOUGH)
     }
     observe({atNs: world.now(), text: `${op} (seq ${seq}) → ${transportText(target.transport)}`})
     try {
@@ -133,9 +134,8 @@ function signedTalk(
           observe({atNs: world.now(), text: `no answer yet: sent again (${sent + 1})`})
         books.sent()
         peer.send(forms[sent % 2]!)
-        const pause = last === undefined ? (RETRANSMIT_MS[sent] ?? RETRANSMIT_MS.at(-1)!) : ASK_AGAIN_MS
-        const either = AbortSignal.any([signal, done.signal])
-        await world.sleep(Math.min(pause, leftMs), either).catch(() => signal.throwIfAborted())
+        const waitMs = last === undefined ? (RETRANSMIT_MS[sent] ?? RETRANSMIT_MS.at(-1)!) : ASK_AGAIN_MS
+        await pause(world, Math.min(waitMs, leftMs), done.signal, signal)
       }
       return last
     } finally {

@@ -154,7 +154,13 @@ interface Telling {
 async function tell(plan: ArpPlan, gateway: PlannedGateway, stage: Stage, how: Telling = {}): Promise<Answer[]> {
   const {world, signal, observe} = stage
   // Promiscuous: on the VM's own port its answers pass by, but they are for the gateway.
-  const options = {filter: vmFilter(plan.vm, true), promiscuous: true, vm: plan.vm.mac}
+  const options = {
+    // Made only where the link is not shared.
+    get filter() {
+      return vmFilter(plan.vm, true)
+    },
+    ...{promiscuous: true, vm: plan.vm.mac},
+  }
   const link = await world.openLink(plan.interface, options)
   let before: {end(): void} | undefined
   try {

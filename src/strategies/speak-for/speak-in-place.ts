@@ -1,5 +1,5 @@
 // Takes the VM's place at its port, opens this host's tables, and speaks; whatever was opened is closed again.
-import {expectInjectable, portOfVm} from '../../domain/vantage/vm-port.ts'
+import {expectInjectable, isShared, portOfVm} from '../../domain/vantage/vm-port.ts'
 import {Failure} from '../../errors.ts'
 import type {SpeakerWorld} from '../../net/world.ts'
 import {expectAlive, standIn} from '../../probe/stand-in.ts'
@@ -108,6 +108,8 @@ async function portHere({vm, port, leg}: SpeakPlan, {vantage}: SpeakerWorld): Pr
   try {
     const [links, learned] = await Promise.all([vantage.links(), vantage.learned()])
     const found = portOfVm(station, links, learned, port ?? undefined)
+    // What is not said need not be put into words: behind the port of another switch there are thousands.
+    if (leg !== null && port === null && isShared(found, station, learned)) return null
     expectInjectable(station, found, learned, port !== null)
     return found.name
   } catch (error) {

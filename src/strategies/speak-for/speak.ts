@@ -4,7 +4,8 @@ import type {NeighbourTables} from '../../net/neighbour-tables.ts'
 import {anyOf, etherType, ipProtocol, macTests, nextHeader} from '../../net/packet/bpf.ts'
 import type {Link, LinkOptions, ReceivedFrame} from '../../net/packet/link.ts'
 import type {World} from '../../net/world.ts'
-import {startSchedule} from '../../probe/schedule.ts'
+import {either} from '../../probe/either.ts'
+import {ENOUGH, startSchedule} from '../../probe/schedule.ts'
 import {together} from '../../probe/together.ts'
 import type {Ipv4, Mac} from '../../wire/address.ts'
 import {ARP_REPLY, parseArp} from '../../wire/arp.ts'
@@ -90,21 +91,21 @@ export async function speak(plan: SpeakPlan, mouth: Mouth, world: World, signal:
   const gone = new AbortController()
   let [cut, midway]: [SpeakReport['cut'], boolean] = [undefined, false]
   await together<[unknown, unknown]>(signal, [
-    async (either) => {
-      const until = AbortSignal.any([either, gone.signal])
-      const upkeep = keeper?.run(world, until, (text) => transcript.note(text), mouth.patienceMs ?? OLD_SITE_MS)
+    async (stop) => {
+      using until = either(stop, gone.signal)
+      const upkeep = keeper?.run(world, until.signal, (text) => transcript.note(text), mouth.patienceMs ?? OLD_SITE_MS)
       await upkeep?.catch((error: unknown) => {
         if (error !== gone.signal.reason) throw error
       })
     },
-    async (either) => {
+    async (stop) => {
       try {
         await atPort?.((link) => {
           midway = true
-          return rounds(plan, {link, mouth, transcript}, world, either, () => keeper?.isSettled() ?? false)
-        }, either)
+          return rounds(plan, {link, mouth, transcript}, world, stop, () => keeper?.isSettled() ?? false)
+        }, stop)
       } catch (error) {
-        either.throwIfAborted()
+        stop.throwIfAborted()
         if (!(error instanceof Failure) || (keeper === undefined && !transcript.hasSent())) throw error
         cut = {why: error.message, midway}
         if (midway) gone.abort(error)
@@ -136,10 +137,11 @@ async function rounds(
     link.onFrame((received) => {
       const answer = readAnswer(received, plan, identifier)
       if (answer) transcript.heard(answer, received)
-      if (isEnough()) heard.abort()
+      if (isEnough()) heard.abort(ENOUGH)
     }),
   ]
-  const schedule = startSchedule(world, AbortSignal.any([signal, gone.signal]))
+  using until = either(signal, gone.signal)
+  const schedule = startSchedule(world, until.signal)
   try {
     for (const [round, atMs] of plan.scheduleMs.entries()) {
       await schedule.until(atMs)

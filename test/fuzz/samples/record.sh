@@ -15,7 +15,6 @@ ip -6 address add fd00::2/64 dev br0 nodad
 ip -6 route add default via fe80::1 dev br0 metric 1024 expires 1800
 ip neighbour add 10.0.0.1 lladdr 02:00:00:00:0a:01 dev br0 nud permanent
 ip -json -4 neigh show dev br0 >ip-neigh.json
-ip -json -4 route get 203.0.113.9 >ip-route-get.json
 ip -json -4 route show match 203.0.113.9 dev br0 >ip-route-match.json
 ip -json -d link show >ip-link.json
 ip -4 route show >ip-4-route.txt

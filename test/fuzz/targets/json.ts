@@ -6,7 +6,7 @@ import type {TraceDocument} from '../../../src/domain/trace/report.ts'
 import {readHostLinks as readBridgeHost, readNeighbours as readHostNeighbours} from '../../../src/net/bridge-host.ts'
 import {readBridgePorts} from '../../../src/net/bridge-ports.ts'
 import {readHostLinks} from '../../../src/net/host-links.ts'
-import {readNeighbours, readRoute, readTableGateway} from '../../../src/net/ip.ts'
+import {readNeighbours, readTableGateway} from '../../../src/net/ip.ts'
 import {parseNftTables} from '../../../src/net/nft/nft-listing.ts'
 import {guestAgent} from '../../../src/net/stream/qga.ts'
 import {parseBefore} from '../../../src/orders/trace/read-before.ts'
@@ -28,7 +28,6 @@ const IPROUTE: readonly Target[] = [
     corpus: [sample('ip-neigh.json')],
     read: (text) => [readNeighbours(text), readHostNeighbours(text)],
   }),
-  ofJson({name: 'ip route get', corpus: [sample('ip-route-get.json')], read: readRoute}),
   ofJson({name: 'ip route match', corpus: [sample('ip-route-match.json')], read: readTableGateway}),
   ofJson({
     name: 'ip link',

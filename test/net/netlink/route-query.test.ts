@@ -39,6 +39,7 @@ describe('an answer', () => {
     const parts = [attribute(15, u32(1000)), GATEWAY, attribute(4, u32(2)), attribute(7, Uint8Array.of(10, 0, 0, 10))]
     expect(parseAnswer(answer(1, ...parts))).toEqual({
       ...{gateway: '10.0.0.1', interfaceIndex: 2, table: 1000, source: '10.0.0.10', length: 32},
+      ...{redirected: false, expiresS: undefined},
     })
   })
 
@@ -46,8 +47,25 @@ describe('an answer', () => {
     expect(parseAnswer(answer(1, attribute(9, HOP)))).toMatchObject({gateway: '10.0.0.1', interfaceIndex: 2})
   })
 
-  it('is none for what is unreachable', () => {
-    expect(parseAnswer(answer(7, attribute(4, u32(1))))).toBeUndefined()
+  it('knows an IPv6 next hop of an IPv4 route', () => {
+    const via = attribute(18, Uint8Array.of(10, 0, 0xfe, 0x80, ...new Uint8Array(13), 0xa))
+    expect(parseAnswer(answer(1, via, attribute(4, u32(2))))).toMatchObject({gateway: 'fe80::a', interfaceIndex: 2})
+  })
+
+  it('says that a redirect leads elsewhere, and for how long', () => {
+    const cached = attribute(12, Buffer.concat([u32(0), u32(0), u32(29_950), Buffer.alloc(20)]))
+    const redirected = answer(1, GATEWAY, attribute(4, u32(2)), cached)
+    redirected.writeUInt32LE(0x40200, 8)
+    expect(parseAnswer(redirected)).toMatchObject({redirected: true, expiresS: 299})
+  })
+
+  it.each<[string, number, boolean | undefined, boolean]>([
+    ['none for what is unreachable', 7, undefined, false],
+    ["none for this host's own", 2, undefined, false],
+    ["one for this host's own where that is asked for", 2, true, true],
+  ])('is %s', (_, type, own, found) => {
+    const said = parseAnswer(answer(type, attribute(4, u32(1))), {...(own && {own})})
+    expect(said?.interfaceIndex).toBe(found ? 1 : undefined)
   })
 })
 

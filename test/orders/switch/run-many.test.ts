@@ -1,13 +1,20 @@
 import {describe, expect, it} from 'vitest'
 import {parseInventory} from '../../../src/domain/inventory/inventory.ts'
+import {Failure} from '../../../src/errors.ts'
 import type {World} from '../../../src/net/world.ts'
 import {worstOf} from '../../../src/orders/switch/many-rows.ts'
-import {manyText, preflightText} from '../../../src/orders/switch/many-text.ts'
+import {manyText, preflightText, roomText} from '../../../src/orders/switch/many-text.ts'
 import {type ManyOrder, performMany, plannedMany, preflightMany} from '../../../src/orders/switch/run-many.ts'
-import type {Prepared, SwitchDocument} from '../../../src/orders/switch/run-switch.ts'
+import {
+  type Prepared,
+  performSwitch,
+  prepareSwitch,
+  type SwitchDocument,
+} from '../../../src/orders/switch/run-switch.ts'
 import {type Selection, selectVms} from '../../../src/orders/switch/select-vms.ts'
 import type {Registered} from '../../../src/strategies/registry.ts'
-import {strategyNamed} from '../../support/strategy.ts'
+import type {Strategy} from '../../../src/strategies/strategy.ts'
+import {strategyNamed, verdict} from '../../support/strategy.ts'
 import {ethernetInterface, fakeWorld} from '../../support/world.ts'
 
 const INVENTORY = parseInventory(
@@ -169,6 +176,18 @@ describe('a switch of many', () => {
     })
   })
 
+  it.each<[string, {most: number; held: number} | undefined, readonly string[]]>([
+    ['fit', {most: 1024, held: 1021}, []],
+    [
+      'are one too many',
+      {most: 1024, held: 1022},
+      [expect.stringMatching(/keeps 1024 neighbours .* has 1022: of 2 VMs/)],
+    ],
+    ['may be too many, and nobody says', undefined, []],
+  ])('says before it begins if its VMs %s for the table of neighbours', async (_what, room, says) => {
+    expect(roomText(await preflight(), room)).toEqual(says)
+  })
+
   it('writes all down before it begins, and has a row of each, whatever becomes of one', async () => {
     const written: string[] = []
     const progress: string[] = []
@@ -219,6 +238,39 @@ describe('a switch of many', () => {
       expect.stringMatching(/^3 VMs: 1 refused, 1 switched, 1 not started in /),
       `stopped: 1 were not started; ${says}`,
     ])
+  })
+
+  describe('by several strategies', () => {
+    const CANNOT = async (): Promise<never> => {
+      throw new Failure('usage', 'no key for it')
+    }
+    const FAILS = async (): Promise<never> => {
+      throw new Failure('refused', 'it says no')
+    }
+    const rolledBack = verdict('elsewhere', ['as it was'])
+    /** How a VM ends that has `first`, and then `second`: by whom, and what is said of the first. */
+    type Ended = readonly [strategy: string, end: string, passedOver: readonly string[]]
+    const CASES: readonly (readonly [string, Partial<Strategy>, Ended])[] = [
+      ['that cannot be planned is followed by the next', {plan: CANNOT}, ['second', 'switched', ['no key for it']]],
+      ['that fails in the look is the last', {look: FAILS}, ['first', 'not-begun', []]],
+      ['that fails while it is done is the last', {execute: FAILS}, ['first', 'rolled-back', []]],
+      ['that is not proved is the last', {verify: async () => rolledBack}, ['first', 'rolled-back', []]],
+    ]
+    const strategies = ['first', 'second']
+    const deadMan = {arm: async () => {}, disarm: () => {}}
+    const perform = (prepared: Prepared) => performSwitch(prepared, fakeWorld(), {signal: stop, deadMan})
+
+    it.each(CASES)('one %s, of one VM as of many', async (_what, over, expected) => {
+      const both = installed(strategyNamed('first', over), strategyNamed('second'))
+      const found = await preflightMany(order({strategies}), INVENTORY, both, worldOf())
+      const many = await performMany(found, fakeWorld(), {concurrency: 9, stop, perform})
+      const one = await perform(await prepareSwitch({vm: 'a-1', to: 'y', strategies}, INVENTORY, both, worldOf()))
+      const said = [one, ...many.rows].map(({strategy, end, passedOver}) => [
+        ...[strategy, end],
+        passedOver.map(({reason}) => reason),
+      ])
+      expect(said).toEqual([expected, expected, expected, expected])
+    })
   })
 
   it.each<[readonly number[], number, number]>([

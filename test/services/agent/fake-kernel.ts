@@ -93,7 +93,15 @@ export function fakeKernel(
       )
       if (route === undefined) return undefined
       const {gateway, interfaceIndex} = route
-      return {gateway, interfaceIndex, table: route.table, source: '10.0.0.10', length: 0}
+      return {
+        gateway,
+        interfaceIndex,
+        table: route.table,
+        source: '10.0.0.10',
+        length: 0,
+        redirected: false,
+        expiresS: undefined,
+      }
     },
     replace(route, create) {
       taken(route)
