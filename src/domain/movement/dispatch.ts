@@ -72,7 +72,7 @@ interface VmWork {
   readonly again: boolean
   /** It came here: it is tried again if it fails. */
   readonly arrived: boolean
-  /** Which switch that was begun is its last. */
+  /** Which switch that was begun is its last, or the first of those in a row that failed. */
   readonly begun: number
   readonly failures: number
   readonly notBeforeMs: number
@@ -179,7 +179,10 @@ function due(state: Dispatch, vm: string, limits: DispatchLimits, nowMs: number)
 function begin(state: Dispatch, vm: string, askFirst: boolean): DispatchStep {
   const over = {state: 'running', moved: false, again: false, expectedUntilMs: IDLE.expectedUntilMs} as const
   const begun = state.begun + 1
-  const running = withWork({...state, begun, running: state.running + 1}, vm, {...over, begun})
+  const {failures, moved, begun: before} = workOf(state, vm)
+  // That it fails again, without having left, is no news: long after all others it would be one of the last.
+  const its = failures > 0 && !moved ? before : begun
+  const running = withWork({...state, begun, running: state.running + 1}, vm, {...over, begun: its})
   return only(running, [{kind: 'begin', vm, askFirst}])
 }
 

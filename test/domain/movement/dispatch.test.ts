@@ -181,6 +181,16 @@ describe('switches', () => {
 })
 
 describe('the fuse', () => {
+  const good = (vm: string): string[] => [`arrives ${vm}`, `ends ${vm} proved`]
+  it('is not blown by VMs that failed long ago and do so again, when all others have come', () => {
+    const limits = {...LIMITS, retries: 2}
+    const before = ['arrives a', 'ends a failed', ...good('c'), ...good('d'), 'arrives b', 'ends b failed']
+    const again = [31, 'due a', 'ends a failed', 'due b', 'ends b failed']
+    expect(play([...before, ...good('e'), ...good('f'), ...again], limits)).not.toContain('blown')
+    // One that left and came again is news.
+    expect(play([...before, ...good('e'), 'goes a', 31, 'arrives a', 'ends a failed'], limits)).toContain('blown')
+  })
+
   const failing = (vm: string): Happening[] => [`arrives ${vm}`, `ends ${vm} failed`]
   it.each<[string, readonly Happening[], readonly string[]]>([
     [
