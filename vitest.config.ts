@@ -56,7 +56,8 @@ export default defineConfig({
           sequence: {groupOrder: 1},
         },
       },
-      {extends: true, test: {name: 'serial', include: SERIAL, maxWorkers: 1, sequence: {groupOrder: 2}}},
+      // Tests of a file that may be beside each other wait most of their time: two at once are enough for two cores.
+      {extends: true, test: {name: 'serial', include: SERIAL, maxWorkers: 1, maxConcurrency: 2, sequence: {groupOrder: 2}}},
     ],
   },
 })

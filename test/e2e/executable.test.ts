@@ -1,29 +1,20 @@
 // The executable of the .deb, made of the sources as they are now. The package itself is tried by `npm run package -- --check`.
-import {copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {tryCommand} from '../../src/net/process/command.ts'
+import {cannotBuild, executable} from '../support/executable.ts'
 
 const root = join(import.meta.dirname, '../..')
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-executable-'))
-const program = join(scratch, 'gwswitch')
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-/** `node --build-sea` came with 25.5. */
-const cannotBuild = major < 25 || (major === 25 && minor < 5)
+let program: string
 
 afterAll(() => rmSync(scratch, {recursive: true, force: true}))
 
 describe.skipIf(cannotBuild)('the executable', () => {
   beforeAll(async () => {
-    const made = await tryCommand(process.execPath, [
-      join(root, 'scripts/executable.mjs'),
-      program,
-      join(scratch, 'parts'),
-    ])
-    expect(made.stderr).toBe('')
-    const koffi = `node_modules/@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`
-    copyFileSync(join(root, koffi), join(scratch, 'koffi.node'))
+    program = join(await executable(), 'gwswitch')
   }, 300_000)
 
   it.each([

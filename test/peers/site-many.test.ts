@@ -137,7 +137,8 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
   const switchedIn = async (journal: string): Promise<string[]> =>
     (await outcomes(journal)).filter(({document}) => document?.end === 'switched').map(({vm}) => vm)
 
-  it.each<[NodeJS.Signals, number | null]>([
+  // A few VMs each, and a segment and a service of its own: these wait, beside each other.
+  it.concurrent.each<[NodeJS.Signals, number | null]>([
     ['SIGKILL', null],
     ['SIGTERM', 0],
   ])(
@@ -174,7 +175,7 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
       ),
   )
 
-  it(
+  it.concurrent(
     'switches nobody whose hypervisor announced it before it had come, and whose frames come from the other site',
     {timeout: 60_000},
     async () =>
@@ -199,23 +200,26 @@ describe.skipIf(noNamespaces)('the service of a site to which 200 VMs come at on
       ),
   )
 
-  it('blows its fuse at a site without a way out, and leaves all where they are', {timeout: 60_000}, async () =>
-    withManySegment(40, good, async (segment) => {
-      await segment.run('gw', 'ip link set up0 down')
-      await withService(segment, ['--watch', 'loc'], async (service, journal) => {
-        await until(
-          async () => /fuse: the switches of/.test(service.log()) && (await isQuiet(service)),
-          45_000,
-          'it blows',
-        )
-        expect(await atNew(segment)).toEqual([])
-        expect(await switchedIn(journal)).toEqual([])
-        expect((await outcomes(journal)).length).toBeLessThan(40)
-      })
-    }),
+  it.concurrent(
+    'blows its fuse at a site without a way out, and leaves all where they are',
+    {timeout: 60_000},
+    async () =>
+      withManySegment(40, good, async (segment) => {
+        await segment.run('gw', 'ip link set up0 down')
+        await withService(segment, ['--watch', 'loc'], async (service, journal) => {
+          await until(
+            async () => /fuse: the switches of/.test(service.log()) && (await isQuiet(service)),
+            45_000,
+            'it blows',
+          )
+          expect(await atNew(segment)).toEqual([])
+          expect(await switchedIn(journal)).toEqual([])
+          expect((await outcomes(journal)).length).toBeLessThan(40)
+        })
+      }),
   )
 
-  it('begins nothing that a full disk keeps it from writing down', {timeout: 60_000}, async () =>
+  it.concurrent('begins nothing that a full disk keeps it from writing down', {timeout: 60_000}, async () =>
     withManySegment(40, good, async (segment) => {
       const disk = join(scratch, 'disk')
       mkdirSync(disk)

@@ -1,31 +1,11 @@
-// The guest of qemu-guest.ts with Node and gwswitch in it. Node is on one disk, which is kept, and the
-// program as it is now on another.
-import {createHash} from 'node:crypto'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+// The guest of qemu-guest.ts with gwswitch in it, on a disk: as the executable of the .deb, which starts there in less than
+// half of what Node needs to link the modules of dist/; where none can be made, as Node and dist/.
+import {cpSync, existsSync, mkdirSync, renameSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {runCommand} from '../../src/net/process/command.ts'
+import {cannotBuild, executable} from './executable.ts'
 import {hasProgram} from './namespaces.ts'
-import {
-  addLibraries,
-  addProgram,
-  CACHE,
-  DISK_MODULES,
-  type GuestImage,
-  guestImage,
-  packInitrd,
-  which,
-} from './qemu-guest.ts'
+import {addLibraries, addProgram, DISK_MODULES, type GuestImage, guestImage, packInitrd, which} from './qemu-guest.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** What bin/run.js and the agent load beside what is bundled. */
@@ -37,13 +17,12 @@ export const GUEST_STATE = `${GUEST_ETC}/state`
 
 const start = (modules: readonly string[]): string => `
 for name in ${[...DISK_MODULES, ...modules].join(' ')}; do [ -e /modules/$name.ko ] && insmod /modules/$name.ko; done
-mkdir -p /node /opt/gwswitch
-mount -t ext4 -o ro /dev/vda /node
-mount -t ext4 -o ro /dev/vdb /opt/gwswitch
+mkdir -p /opt/gwswitch
+mount -t ext4 -o ro /dev/vda /opt/gwswitch
 `
 const PROGRAM = `#!/bin/sh
 export HOME=/tmp NO_COLOR=1
-exec /node/node /opt/gwswitch/bin/run.js "$@"
+exec /opt/gwswitch/${cannotBuild ? 'node /opt/gwswitch/bin/run.js' : 'gwswitch'} "$@"
 `
 
 /** The guest without it, built if need be; or why there is none here. */
@@ -67,7 +46,7 @@ export async function agentGuestImage(
   files: Readonly<Record<string, string>>,
   {modules = [], programs = []}: Equipment = {},
 ): Promise<GuestImage> {
-  const [node, program] = await Promise.all([nodeDisk(), programDisk(scratch)])
+  const program = await programDisk(scratch)
   const added = join(scratch, 'initrd')
   for (const folder of ['sbin', GUEST_ETC]) mkdirSync(join(added, folder), {recursive: true})
   await addLibraries(added, process.execPath)
@@ -78,47 +57,32 @@ export async function agentGuestImage(
   const initrd = join(scratch, 'initrd.img')
   await packInitrd(added, `${initrd}.added`)
   await runCommand('sh', ['-c', `cat ${base.initrd} ${initrd}.added > ${initrd}`])
-  return {...base, initrd, disks: [node, program], memoryKb: 327_688}
+  return {...base, initrd, disks: [program], memoryKb: 327_688}
 }
 
-const KEPT_MS = 7 * 24 * 3_600_000
-
-/** The Node that runs this, kept for whoever runs the same. Others are as long as somebody uses them, maybe just now. */
-async function nodeDisk(): Promise<string> {
-  const {size} = statSync(process.execPath)
-  const key = createHash('sha256').update(`${process.version} ${size}`).digest('hex').slice(0, 16)
-  const disk = join(CACHE, `node-${key}.img`)
-  if (existsSync(disk)) {
-    utimesSync(disk, new Date(), new Date())
-    return disk
-  }
-  mkdirSync(CACHE, {recursive: true})
-  const work = mkdtempSync(join(CACHE, 'node-'))
-  try {
-    const folder = join(work, 'disk')
-    mkdirSync(folder)
-    cpSync(process.execPath, join(folder, 'node'))
-    const made = join(work, 'node.img')
-    await makeDisk(folder, made, Math.ceil(size / 2 ** 20) + 16)
-    for (const name of readdirSync(CACHE).filter((each) => /^node-\w+\.img$/.test(each)))
-      if (Date.now() - statSync(join(CACHE, name)).mtimeMs > KEPT_MS) rmSync(join(CACHE, name), {force: true})
-    renameSync(made, disk)
-    return disk
-  } finally {
-    rmSync(work, {recursive: true, force: true})
-  }
-}
-
+/** Made in the folder `scratch`, unless it is kept: beside the executable. */
 async function programDisk(scratch: string): Promise<string> {
+  if (cannotBuild) return nodeAndProgram(scratch)
+  const folder = await executable()
+  const disk = `${folder}.img`
+  if (existsSync(disk)) return disk
+  const made = `${disk}-${process.pid}`
+  await makeDisk(folder, made)
+  renameSync(made, disk)
+  return disk
+}
+
+async function nodeAndProgram(scratch: string): Promise<string> {
   const folder = join(scratch, 'program')
   const files = ['package.json', 'oclif.manifest.json', 'bin/run.js', 'dist']
   const names = [...files, ...PACKAGES.map((name) => `node_modules/${name}`)]
   for (const name of names) cpSync(join(root, name), join(folder, name), {recursive: true})
+  cpSync(process.execPath, join(folder, 'node'))
   const disk = join(scratch, 'program.img')
-  await makeDisk(folder, disk, 64)
+  await makeDisk(folder, disk)
   return disk
 }
 
 /** Without mounting anything here, and without a journal, which nobody would write. */
-const makeDisk = (folder: string, to: string, mb: number): Promise<string> =>
-  runCommand('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, to, `${mb}M`])
+const makeDisk = (folder: string, to: string): Promise<string> =>
+  runCommand('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, to, '224M'])

@@ -25,7 +25,7 @@ import {openQmp} from './qmp.ts'
 import {until} from './until.ts'
 
 /** Where images are kept, by what they are made of. */
-export const CACHE = '/var/cache/gwswitch-tests'
+const CACHE = '/var/cache/gwswitch-tests'
 /** Where tests that run apart find it (scripts/apart.sh). */
 const MACHINE_NETWORK = '/run/machine-net'
 const KERNEL = 'linux-image-cloud-amd64'
@@ -75,8 +75,11 @@ export async function guestImage(): Promise<GuestImage | string> {
   ])
   if (stdout.trim() !== '')
     return `not installed: ${stdout.trim().split('\n').join(', ')} (Debian: qemu-system-x86 busybox-static cpio)`
-  // One question at every start: each takes apt a second of the CPU.
-  const {stdout: policy} = await tryCommand('apt-cache', ['policy', KERNEL, 'qemu-guest-agent'])
+  // With a cache of its own, which apt itself keeps up to date: some images configure that away, and it takes a second then.
+  mkdirSync(CACHE, {recursive: true})
+  const kept = [`Dir::Cache::pkgcache=${CACHE}/pkgcache.bin`, `Dir::Cache::srcpkgcache=${CACHE}/srcpkgcache.bin`]
+  const question = [...kept.flatMap((each) => ['-o', each]), 'policy', KERNEL, 'qemu-guest-agent']
+  const {stdout: policy} = await tryCommand('apt-cache', question)
   const versions = [...policy.matchAll(/Candidate: (\d\S*)/g)].map(([, version]) => version)
   if (versions.length < 2) return `apt does not know both ${KERNEL} and qemu-guest-agent`
   const key = createHash('sha256')
