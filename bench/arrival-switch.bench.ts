@@ -10,6 +10,7 @@ import type {Link, ReceivedFrame} from '../src/net/packet/link.ts'
 import {tryCommand} from '../src/net/process/command.ts'
 import {readJournal} from '../src/orders/journal/journal-file.ts'
 import {table} from '../src/render/table.ts'
+import {BROADCAST} from '../src/wire/address.ts'
 import {parseArp} from '../src/wire/arp.ts'
 import {ETHERTYPE_ARP, ETHERTYPE_RARP, parseEthernet} from '../src/wire/ethernet.ts'
 import {linkIn} from '../test/peers/arp-link.ts'
@@ -33,16 +34,15 @@ interface Round {
   readonly tells: number
 }
 
-/** The next frames from this host to a VM, or to everybody, and the frame that announces it. */
-async function roundOf(link: Link, mac: string, begin: () => bigint | undefined): Promise<Round> {
+/** The next frames to a VM, or `to` everybody, after the frame that announces it, or what begins by another clock. */
+async function roundOf(link: Link, mac: string, begin: () => bigint | undefined, to = mac): Promise<Round> {
   let began: bigint | undefined
   let first: bigint | undefined
   let tells: bigint | undefined
   const off = link.onFrame(({bytes, timestampNs}: ReceivedFrame) => {
     const {etherType, source, destination, payload} = parseEthernet(bytes)
     if (etherType === ETHERTYPE_RARP && source === mac) began ??= timestampNs
-    const isToVm = destination === mac || destination === 'ff:ff:ff:ff:ff:ff'
-    if (began === undefined || !isToVm || etherType === ETHERTYPE_RARP) return
+    if (began === undefined || destination !== to) return
     first ??= timestampNs
     if (etherType !== ETHERTYPE_ARP) return
     const {senderIp, senderMac} = parseArp(payload)
@@ -57,6 +57,8 @@ async function roundOf(link: Link, mac: string, begin: () => bigint | undefined)
 async function arrivals(segment: ManySegment, macs: readonly string[], link: Link): Promise<Round[]> {
   const [inventory, journal] = [join(folder, 'gwswitch.yaml'), join(folder, 'journal.db')]
   writeFileSync(inventory, segment.inventory.replaceAll('site: x }', 'site: x, strategies: [arp] }'))
+  // They have spoken when they were made.
+  await segment.run('gw', 'ip link set loc type bridge_slave fdb_flush')
   const service = await startSiteService({
     ...{namespace: segment.namespace, inventory, socket: join(folder, 'site.sock')},
     args: ['--watch', 'loc', '--journal', journal],
@@ -89,6 +91,8 @@ async function arrivals(segment: ManySegment, macs: readonly string[], link: Lin
     if (proved !== macs.length)
       throw new Error(`${proved} of ${macs.length} were proved: ${service.log().slice(-2000)}`)
     return found
+  } catch (error) {
+    throw new Error(service.log().slice(-4000), {cause: error})
   } finally {
     await service.end()
   }
@@ -104,12 +108,17 @@ try {
       const heard = await arrivals(segment, macs, link)
       const hooks: Round[] = []
       for (const mac of macs) {
-        const round = await roundOf(link, mac, () => {
-          const beganNs = realtimeNs()
-          const hook = `arping -q -c 1 -w 1 -U -I br0 ${SHARED}`
-          void tryCommand('ip', ['netns', 'exec', segment.namespace, 'sh', '-c', hook])
-          return beganNs
-        })
+        const round = await roundOf(
+          link,
+          mac,
+          () => {
+            const beganNs = realtimeNs()
+            const hook = `arping -q -c 1 -w 1 -U -I br0 ${SHARED}`
+            void tryCommand('ip', ['netns', 'exec', segment.namespace, 'sh', '-c', hook])
+            return beganNs
+          },
+          BROADCAST,
+        )
         hooks.push(round)
       }
       const row = (name: string, values: readonly number[]): string[] => [

@@ -1,12 +1,9 @@
 // Which switches of a journal somebody means: RUN, RUN.N, or the last one of a VM.
 import {Failure} from '../../errors.ts'
-import type {JournalEntry, RunBody} from './entry.ts'
+import {type JournalEntry, MANY, type RunBody} from './entry.ts'
 import type {JournalReader} from './journal-file.ts'
 import {standingNow} from './settle.ts'
 import type {Standing} from './standing.ts'
-
-/** More than a run has, or one looks back to. */
-export const MANY = 100_000
 
 /**
  * The switches of a run, of which one may be named by its number, oldest first; of a VM (its name or MAC) the last one that

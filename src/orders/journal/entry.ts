@@ -5,6 +5,9 @@ import type {Verdict} from '../../strategies/strategy.ts'
 import type {Planned, SwitchDocument} from '../switch/switch-document.ts'
 import type {RunOrder, SwitchName, SwitchState} from './journal.ts'
 
+/** More than a run has, or one looks back to. */
+export const MANY = 100_000
+
 /** A run as its first record has it. */
 export interface RunBody extends RunOrder {
   /** Who asked. */

@@ -2,8 +2,7 @@
 import {EXIT, Failure} from '../../errors.ts'
 import {isRunning} from '../../net/process/owner.ts'
 import {errorRow, type Planned, switchDocument} from '../switch/switch-document.ts'
-import {MANY} from './choose.ts'
-import type {JournalEntry} from './entry.ts'
+import {type JournalEntry, MANY} from './entry.ts'
 import type {JournalFile, JournalReader} from './journal-file.ts'
 import {type Standing, standingOf} from './standing.ts'
 

@@ -45,7 +45,7 @@ const CALL = {
 
 const NOT_YET: Look = {state: 'unknown', evidence: [], faults: [], filters: [], orphans: 0}
 
-/** What is said after a look; undefined: nothing, for it is as it was, or as it should be from the beginning. Pure. */
+/** What is said after a look; undefined: nothing, for it is as it was, or as it should be from the beginning. @internal */
 export function filterNews(before: Look | undefined, {state, faults}: Look): string | undefined {
   const isFine = state === 'as-meant' || state === 'none'
   const isSame = before?.state === state && before.faults.join() === faults.join()
