@@ -6,7 +6,7 @@ import {closest} from '../domain/suggest.ts'
 import {EXIT, Failure} from '../errors.ts'
 import type {Audit, AuditEvent} from '../net/file/audit-log.ts'
 import type {InventoryPlace} from '../net/file/inventory-file.ts'
-import {overwrite, printJson, say, sayStack, shown} from '../net/process/say.ts'
+import {overwrite, printJson, say, sayNow, sayStack, shown} from '../net/process/say.ts'
 import {canRedraw, wantsColour} from '../net/process/terminal.ts'
 import type {World} from '../net/world.ts'
 import {errorDocument, oneLine, stamped} from '../orders/document.ts'
@@ -140,7 +140,7 @@ export abstract class BaseCommand extends Command {
 
   /** A line for whoever watches; never part of the result. */
   protected progress(line: string): void {
-    if (process.argv.includes('--verbose')) say(line)
+    if (process.argv.includes('--verbose')) sayNow(line)
   }
 
   /** Shows what goes on, on a terminal only, in one line that is written over; an empty text takes it away. */

@@ -5,6 +5,7 @@ import {decimal} from '../../cli/flags.ts'
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import type {FilterDocument} from '../../orders/filter/filter-document.ts'
 import type {WatchDocument} from '../../services/filter/watch.ts'
+import {localStamp} from '../../wire/local-time.ts'
 
 const {force: _, ...flags} = filterFlags
 
@@ -99,7 +100,7 @@ export default class FilterCheck extends BaseCommand {
       world: await this.world(),
       host: systemFilterWorld,
       signal: this.interrupt.signal,
-      tell: ({at, text}) => this.log(`${at} ${text}`),
+      tell: ({at, text}) => this.log(`${localStamp(Date.parse(at))} ${text}`),
     })
   }
 }
