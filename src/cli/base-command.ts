@@ -10,6 +10,9 @@ import {overwrite, printJson, say, sayNow, sayStack, shown} from '../net/process
 import {canRedraw, wantsColour} from '../net/process/terminal.ts'
 import type {World} from '../net/world.ts'
 import {errorDocument, oneLine, stamped} from '../orders/document.ts'
+import {foldHanging} from '../render/fold.ts'
+import {paintWith} from '../render/paint.ts'
+import {markVerdict} from '../render/verdict-words.ts'
 import {heedOutput, noteLine} from './output.ts'
 
 /** oclif's own errors carry the exit code here. */
@@ -149,9 +152,16 @@ export abstract class BaseCommand extends Command {
   }
 
   /** Noted also with --json: should the document not be printed, the words say how it ended. */
-  override log(line = ''): void {
-    noteLine(line)
+  override log(text = ''): void {
+    noteLine(text)
+    const line = this.colour ? markVerdict(text, paintWith(true)) : text
     if (!this.isQuiet) super.log(shown(line))
+  }
+
+  /** Sentences, folded at the width of a terminal. */
+  protected prose(lines: readonly string[]): void {
+    const {columns} = process.stdout
+    for (const line of lines) for (const part of columns ? foldHanging(line, columns) : [line]) this.log(part)
   }
 
   private get isQuiet(): boolean {
@@ -208,6 +218,7 @@ export abstract class BaseCommand extends Command {
 
   /** A line on stderr that is heeded also when stdout goes into a pipe. oclif's own would be wrapped and framed. */
   protected caution(line: string): void {
-    say(`gwswitch: warning: ${line}`)
+    const paint = paintWith(wantsColour(process.stderr.isTTY === true, process.env))
+    say(`gwswitch: ${paint.warn('warning')}: ${line}`)
   }
 }

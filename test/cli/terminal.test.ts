@@ -13,6 +13,10 @@ describe('what a terminal can show', () => {
     [false, {CLICOLOR_FORCE: '0'}, false],
     [false, {CLICOLOR_FORCE: '1', NO_COLOR: '1'}, false],
     [true, {CLICOLOR_FORCE: '1', TERM: 'dumb'}, true],
+    [false, {FORCE_COLOR: '1'}, true],
+    [false, {FORCE_COLOR: '3', CLICOLOR: '0'}, true],
+    [true, {FORCE_COLOR: '0'}, false],
+    [true, {FORCE_COLOR: '1', NO_COLOR: '1'}, false],
   ])('a terminal: %s, with %j, has colour: %s', (isTerminal, env, colour) => {
     expect(wantsColour(isTerminal, env)).toBe(colour)
   })

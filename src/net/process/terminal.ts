@@ -2,12 +2,17 @@
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Colour for a person's terminal: not with NO_COLOR (no-color.org), TERM=dumb or CLICOLOR=0; always with CLICOLOR_FORCE. */
+/**
+ * Colour for a person's terminal: not with NO_COLOR (no-color.org), TERM=dumb or CLICOLOR=0; always with CLICOLOR_FORCE
+ * or FORCE_COLOR, which is as much as NO_COLOR where it is 0.
+ */
 export function wantsColour(isTerminal: boolean, env: Environment): boolean {
-  if (env.NO_COLOR) return false
-  if (env.CLICOLOR_FORCE && env.CLICOLOR_FORCE !== '0') return true
+  if (env.NO_COLOR || isOff(env.FORCE_COLOR)) return false
+  if (env.FORCE_COLOR || (env.CLICOLOR_FORCE && env.CLICOLOR_FORCE !== '0')) return true
   return isTerminal && env.TERM !== 'dumb' && env.CLICOLOR !== '0'
 }
+
+const isOff = (value: string | undefined): boolean => value === '0' || value === 'false'
 
 /** Whether lines can be written over: a dumb terminal knows no cursor (terminfo(5)). */
 export const canRedraw = ({isTTY}: {readonly isTTY?: boolean}, env: Environment): boolean =>
