@@ -1,7 +1,19 @@
 import {describe, expect, it} from 'vitest'
-import {canRedraw, inAscii, isUtf8, wantsColour} from '../../src/net/process/terminal.ts'
+import {canRedraw, inAscii, isUtf8, shareColour, wantsColour} from '../../src/net/process/terminal.ts'
 
 describe('what a terminal can show', () => {
+  it.each([
+    [{CLICOLOR: '0'}, {NO_COLOR: '1'}],
+    [{TERM: 'dumb'}, {NO_COLOR: '1'}],
+    [{CLICOLOR_FORCE: '1'}, {FORCE_COLOR: '1'}],
+    [{CLICOLOR: '0', FORCE_COLOR: '2'}, {}],
+    [{}, {}],
+  ])('is told to libraries: of %j, %j', (given, added) => {
+    const env = {...given}
+    shareColour(env)
+    expect(env).toEqual({...given, ...added})
+  })
+
   it.each([
     [true, {}, true],
     [false, {}, false],

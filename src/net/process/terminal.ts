@@ -14,6 +14,12 @@ export function wantsColour(isTerminal: boolean, env: Environment): boolean {
 
 const isOff = (value: string | undefined): boolean => value === '0' || value === 'false'
 
+/** Says it in the words that oclif's libraries heed too, where it does not depend on the stream. */
+export function shareColour(env: Record<string, string | undefined>): void {
+  if (!wantsColour(true, env)) env.NO_COLOR ||= '1'
+  else if (wantsColour(false, env)) env.FORCE_COLOR ||= '1'
+}
+
 /** Whether lines can be written over: a dumb terminal knows no cursor (terminfo(5)). */
 export const canRedraw = ({isTTY}: {readonly isTTY?: boolean}, env: Environment): boolean =>
   isTTY === true && env.TERM !== 'dumb'
