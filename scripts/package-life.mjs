@@ -128,6 +128,7 @@ export const npmLife = (newer) => {
   const path = `${HELPERS}\nPATH=${newer}:$PATH\n`
   return {
     installed: `${HELPERS}
+export npm_config_fund=false npm_config_update_notifier=false
 say "npm pack in a clean clone, with Node $(node --version)"
 npm pack --loglevel=error >/dev/null 2>&1 || npm pack
 is "$(npm run -s gwswitch -- strategies --json | jq -r .schema)" gwswitch.strategies/1
