@@ -10,7 +10,6 @@ import {overwrite, printJson, say, sayNow, sayStack, shown} from '../net/process
 import {canRedraw, wantsColour} from '../net/process/terminal.ts'
 import type {World} from '../net/world.ts'
 import {errorDocument, oneLine, stamped} from '../orders/document.ts'
-import {foldHanging} from '../render/fold.ts'
 import {paintWith} from '../render/paint.ts'
 import {markVerdict} from '../render/verdict-words.ts'
 import {heedOutput, noteLine} from './output.ts'
@@ -159,9 +158,11 @@ export abstract class BaseCommand extends Command {
   }
 
   /** Sentences, folded at the width of a terminal. */
-  protected prose(lines: readonly string[]): void {
+  protected async prose(lines: readonly string[]): Promise<void> {
     const {columns} = process.stdout
-    for (const line of lines) for (const part of columns ? foldHanging(line, columns) : [line]) this.log(part)
+    // What it loads takes a third of an empty Node's start.
+    const foldHanging = columns ? (await import('../render/fold.ts')).foldHanging : undefined
+    for (const line of lines) for (const part of foldHanging?.(line, columns) ?? [line]) this.log(part)
   }
 
   private get isQuiet(): boolean {

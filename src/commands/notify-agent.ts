@@ -124,7 +124,7 @@ export default class NotifyAgent extends BaseCommand {
           },
         })),
       )
-    this.prose(notifyText(document))
+    await this.prose(notifyText(document))
     process.exitCode = document.exitCode
     return document
   }
