@@ -11,8 +11,9 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 const running = new Set()
 
 /** Ends with this process, whatever ends it, together with all that it starts. */
-function inNamespaces(command, options = {}) {
-  const [program, ...args] = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', ...command]
+function inNamespaces(command, options = {}, more = []) {
+  const own = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', ...more]
+  const [program, ...args] = ['unshare', ...own, ...command]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
     stdio: ['ignore', 'inherit', 'inherit'],
     ...options,
@@ -26,19 +27,26 @@ function inNamespaces(command, options = {}) {
   })
 }
 
-/** The outcome of a program in a root: its exit code, or the signal that ended it. */
-export const within = (folder, directory, command, stdin = 'ignore') =>
-  inNamespaces([join(repository, 'scripts/fresh-root.sh'), folder, directory, ...command], {
-    stdio: [stdin, 'inherit', 'inherit'],
-    env: {
-      ...Object.fromEntries(
-        Object.entries(process.env).filter(([name]) => /^(?:TERM|CI|NO_COLOR|\w+_proxy)$/i.test(name)),
-      ),
-      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-      HOME: '/root',
-      LANG: 'C.UTF-8',
+/**
+ * The outcome of a program in a root: its exit code, or the signal that ended it. `apart`: with a network of its own, out
+ * of reach of this machine's.
+ */
+export const within = (folder, directory, command, {stdin = 'ignore', apart = false} = {}) =>
+  inNamespaces(
+    [join(repository, 'scripts/fresh-root.sh'), folder, directory, ...command],
+    {
+      stdio: [stdin, 'inherit', 'inherit'],
+      env: {
+        ...Object.fromEntries(
+          Object.entries(process.env).filter(([name]) => /^(?:TERM|CI|NO_COLOR|\w+_proxy)$/i.test(name)),
+        ),
+        PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        HOME: '/root',
+        LANG: 'C.UTF-8',
+      },
     },
-  })
+    apart ? ['--net'] : [],
+  )
 
 /** This machine's sources of Debian 12, as lines of a sources.list(5); none of anybody else's packages. */
 function aptSources() {

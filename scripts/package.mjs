@@ -2,8 +2,8 @@
 //
 //   npm run package               builds it
 //   npm run package -- --check    and looks at it with lintian, then installs, uses, upgrades, removes and purges it in a
-//                                 bare Debian 12 in a folder (root only)
-//   --in FOLDER                   where that folder is made (/var/tmp)
+//                                 bare Debian 12 in a folder (root only); then the same with what npm packs in a clone of HEAD
+//   --in FOLDER                   where those folders are made (/var/tmp)
 //
 // The same sources and SOURCE_DATE_EPOCH (else the date of the last commit) give the same files, their dates included.
 import {execFileSync} from 'node:child_process'
@@ -23,7 +23,7 @@ import {basename, dirname, join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {gzipSync} from 'node:zlib'
 import {debian, quietly, root, say, stop} from './debian.mjs'
-import {checkPackage} from './package-check.mjs'
+import {checkDeb, checkNpm} from './package-check.mjs'
 
 const ARCHITECTURES = {x64: 'amd64', arm64: 'arm64'}
 const {values} = parseArgs({
@@ -166,7 +166,8 @@ say(`${file} (${(readFileSync(file).length / 1e6).toFixed(1)} MB)`)
 if (values.check) {
   // The one that is upgraded: the same, of a version before.
   const before = build(`${version}-0`, ['-Zgzip', '-z1'])
-  process.exitCode = (await checkPackage(file, before, values.in)) ? 0 : 1
+  const well = await checkDeb(file, before, values.in)
   rmSync(before)
+  process.exitCode = (await checkNpm(values.in)) && well ? 0 : 1
 }
 say(basename(file))

@@ -6,10 +6,12 @@ import {closest} from '../domain/suggest.ts'
 import {EXIT, Failure} from '../errors.ts'
 import type {Audit, AuditEvent} from '../net/file/audit-log.ts'
 import type {InventoryPlace} from '../net/file/inventory-file.ts'
-import {overwrite, printJson, say, sayStack, shown} from '../net/process/say.ts'
+import {overwrite, printJson, say, sayNow, sayStack, shown} from '../net/process/say.ts'
 import {canRedraw, wantsColour} from '../net/process/terminal.ts'
 import type {World} from '../net/world.ts'
 import {errorDocument, oneLine, stamped} from '../orders/document.ts'
+import {paintWith} from '../render/paint.ts'
+import {markVerdict} from '../render/verdict-words.ts'
 import {heedOutput, noteLine} from './output.ts'
 
 /** oclif's own errors carry the exit code here. */
@@ -140,7 +142,7 @@ export abstract class BaseCommand extends Command {
 
   /** A line for whoever watches; never part of the result. */
   protected progress(line: string): void {
-    if (process.argv.includes('--verbose')) say(line)
+    if (process.argv.includes('--verbose')) sayNow(line)
   }
 
   /** Shows what goes on, on a terminal only, in one line that is written over; an empty text takes it away. */
@@ -149,9 +151,18 @@ export abstract class BaseCommand extends Command {
   }
 
   /** Noted also with --json: should the document not be printed, the words say how it ended. */
-  override log(line = ''): void {
-    noteLine(line)
+  override log(text = ''): void {
+    noteLine(text)
+    const line = this.colour ? markVerdict(text, paintWith(true)) : text
     if (!this.isQuiet) super.log(shown(line))
+  }
+
+  /** Sentences, folded at the width of a terminal. */
+  protected async prose(lines: readonly string[]): Promise<void> {
+    const {columns} = process.stdout
+    // What it loads takes a third of an empty Node's start.
+    const foldHanging = columns ? (await import('../render/fold.ts')).foldHanging : undefined
+    for (const line of lines) for (const part of foldHanging?.(line, columns) ?? [line]) this.log(part)
   }
 
   private get isQuiet(): boolean {
@@ -208,6 +219,7 @@ export abstract class BaseCommand extends Command {
 
   /** A line on stderr that is heeded also when stdout goes into a pipe. oclif's own would be wrapped and framed. */
   protected caution(line: string): void {
-    say(`gwswitch: warning: ${line}`)
+    const paint = paintWith(wantsColour(process.stderr.isTTY === true, process.env))
+    say(`gwswitch: ${paint.warn('warning')}: ${line}`)
   }
 }

@@ -37,10 +37,12 @@ interface SettingWords {
   readonly inventory: string | undefined
 }
 
+/** Of the scripts that gwswitch comes with; `root`: the folder that it lies in. */
+export const packagedHooks = (root: string): string => join(root, 'packaging/hooks')
+
 export abstract class HookCommand extends BaseCommand {
-  /** Of the scripts that gwswitch comes with. */
   protected get packaged(): string {
-    return join(this.config.root, 'packaging/hooks')
+    return packagedHooks(this.config.root)
   }
 
   /** Checked against the inventory, where there is one here. */

@@ -6,6 +6,7 @@ import {Failure} from '../errors.ts'
 import {installedPlugins, type Plugins} from '../net/file/plugin-folder.ts'
 import {textIfReadable} from '../net/file/text-file.ts'
 import {print, printJson, say} from '../net/process/say.ts'
+import {shareColour} from '../net/process/terminal.ts'
 import {errorDocument} from '../orders/document.ts'
 import type {Manifest} from './completion/offers.ts'
 import {heedOutput} from './output.ts'
@@ -40,6 +41,7 @@ export async function start(how: Start): Promise<void> {
         how.manifest ?? JSON.parse(textIfReadable(join(how.root, 'oclif.manifest.json')) ?? '{"commands":{}}')
       return await complete(manifest as Manifest, argv.slice(1))
     }
+    shareColour(process.env)
     const plugins = installedPlugins(process.env.GWSWITCH_PLUGINS)
     if (plugins) how.provideSelf()
     if (argv[0] === '--version' || argv[0] === '-v')

@@ -1,5 +1,5 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../cli/base-command.ts'
+import {ListCommand} from '../cli/list-command.ts'
 import type {DoctorDocument} from '../orders/doctor/run-doctor.ts'
 import {loadStrategies} from '../strategies/registry.ts'
 
@@ -7,7 +7,7 @@ import {loadStrategies} from '../strategies/registry.ts'
 const RATE = 500
 const WAIT_MS = 400
 
-export default class Doctor extends BaseCommand {
+export default class Doctor extends ListCommand {
   static override summary = 'say what on this host stops gwswitch or will bite, with the command that mends it'
   static override description =
     'Looks at what this user may do, at the kernel (raw frames, nftables for bridges, timeouts, VLANs), at settings where they matter (arp_accept, rp_filter, accept_redirects, arp_ignore, locktime, bridge-nf-call-iptables), at the sockets of services, at the inventory and whether what it names is here; and says which strategies work from here and where the others must run. ' +
@@ -40,7 +40,7 @@ export default class Doctor extends BaseCommand {
 
   async run(): Promise<DoctorDocument> {
     const {flags} = await this.parse(Doctor)
-    const [{runDoctor}, {doctorText}, {paintWith}, sockets, strategies] = await Promise.all([
+    const [{runDoctor}, {DOCTOR_COLUMNS, doctorText}, {paintWith}, sockets, strategies] = await Promise.all([
       import('../orders/doctor/run-doctor.ts'),
       import('../render/doctor-text.ts'),
       import('../render/paint.ts'),
@@ -53,7 +53,7 @@ export default class Doctor extends BaseCommand {
       network: flags.network ? {ports, site, rate: RATE, waitMs: WAIT_MS} : undefined,
     }
     const document = await runDoctor(order, {world: await this.world(), signal: this.interrupt.signal})
-    for (const line of doctorText(document, paintWith(this.colour))) this.log(line)
+    this.list(document.findings, DOCTOR_COLUMNS, () => doctorText(document, paintWith(this.colour)))
     process.exitCode = document.exitCode
     return document
   }

@@ -173,7 +173,7 @@ export default class Garp extends BaseCommand {
           ? await this.many({...common, gateway: needed(gateway)}, inventory, stage)
           : await this.one({...common, gateway: needed(gateway)}, inventory, stage)
     for (const warning of document.warnings) this.caution(warning)
-    this.page(lines.join('\n'))
+    await this.prose(lines)
     process.exitCode = document.exitCode
     return document
   }

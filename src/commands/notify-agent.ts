@@ -124,7 +124,7 @@ export default class NotifyAgent extends BaseCommand {
           },
         })),
       )
-    for (const line of notifyText(document)) this.log(line)
+    await this.prose(notifyText(document))
     process.exitCode = document.exitCode
     return document
   }

@@ -279,7 +279,7 @@ export default class Switch extends BaseCommand {
 
   private async shown(document: SwitchDocument): Promise<SwitchDocument> {
     const {switchText} = await import('../orders/switch/switch-text.ts')
-    for (const line of switchText(document)) this.log(line)
+    await this.prose(switchText(document))
     // What kept it from being begun is an error like any other command's.
     if (document.end === 'not-begun' && document.error && !this.jsonEnabled())
       say(`gwswitch: ${document.error.message}`)

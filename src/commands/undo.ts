@@ -42,7 +42,7 @@ export default class Undo extends BaseCommand {
     const steps = await readJournal(file, (journal) => undoPlan(chosen(journal, args.what), journal, strategies))
     const isRefused = steps.every(({row}) => row.outcome === 'refused')
     const document = flags['dry-run'] || isRefused ? plannedUndo(steps) : await this.undone(steps, flags, strategies)
-    for (const line of undoText(document)) this.log(line)
+    await this.prose(undoText(document))
     process.exitCode = document.exitCode
     return document
   }

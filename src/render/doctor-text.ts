@@ -1,10 +1,19 @@
 // What `doctor` found, for a terminal: a symbol and a word for each, and below it the command that mends it.
 import type {DoctorFinding, Level} from '../domain/doctor/finding.ts'
 import type {StrategyPlace} from '../domain/doctor/strategy-places.ts'
+import type {Columns} from './listing.ts'
 import type {Paint} from './paint.ts'
 import {tableLines} from './table.ts'
 
 const WORDS: Readonly<Record<Level, string>> = {fine: '✓ fine', wrong: '! WRONG', broken: '✗ BROKEN'}
+
+export const DOCTOR_COLUMNS: Columns<DoctorFinding> = [
+  ['code', ({code}) => code],
+  ['level', ({level}) => level],
+  ['what', ({what}) => what],
+  ['why', ({why}) => why],
+  ['mend', ({mend}) => mend],
+]
 
 export interface DoctorShown {
   readonly findings: readonly DoctorFinding[]

@@ -13,6 +13,14 @@ export function fold(text: string, width: number): string[] {
   )
 }
 
+/** The same of a line of a result; what follows stands below the text behind its first word, number or verdict. */
+export function foldHanging(line: string, width: number): string[] {
+  const [, before = '', text = ''] = /^(\s*(?:[A-Z][A-Z ]*[A-Z] +|\d+\. |[-+*] )?)(.*)$/s.exec(line) ?? []
+  const indent = displayWidth(before)
+  if (displayWidth(line) <= width || indent > width / 2) return [line]
+  return fold(text, width - indent).map((part, i) => (i === 0 ? before : ' '.repeat(indent)) + part)
+}
+
 function fill(parts: readonly string[], width: number): string[] {
   const lines: string[] = []
   let line = ''

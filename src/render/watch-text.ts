@@ -1,5 +1,7 @@
 // What `gwswitch watch` says at a terminal: a line for each movement, and what would be done below it.
+
 import type {WatchEvent, WatchPlan, WatchSummary} from '../domain/movement/watch-event.ts'
+import {localClock} from '../wire/local-time.ts'
 import {harmless} from '../wire/printable.ts'
 import type {Paint} from './paint.ts'
 
@@ -27,7 +29,7 @@ export function watchText(event: WatchEvent, paint: Paint): string[] {
   const colour = kind === 'arrived' ? paint.good : kind === 'two-ports' ? paint.bad : paint.warn
   const who = harmless(name ?? mac ?? '-')
   const line = [
-    timeOf(at),
+    localClock(Date.parse(at)),
     colour(WORDS[kind].padEnd(10)),
     paint.bold(who.padEnd(NAME)),
     (ip ?? (name === null || mac === null ? '-' : mac)).padEnd(NAME),
@@ -37,14 +39,6 @@ export function watchText(event: WatchEvent, paint: Paint): string[] {
     ),
   ].join('  ')
   return [line.trimEnd(), ...planText(event.plan).map((text) => `              ${paint.dim(text)}`)]
-}
-
-/** Of the day, here: whoever sits before it has a clock on the wall. */
-function timeOf(at: string): string {
-  const date = new Date(at)
-  const two = (value: number): string => String(value).padStart(2, '0')
-  const ms = String(date.getMilliseconds()).padStart(3, '0')
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`
 }
 
 function whyOf({event, source, vm}: WatchEvent): string {

@@ -1,7 +1,19 @@
 import {describe, expect, it} from 'vitest'
-import {canRedraw, inAscii, isUtf8, wantsColour} from '../../src/net/process/terminal.ts'
+import {canRedraw, inAscii, isUtf8, shareColour, wantsColour} from '../../src/net/process/terminal.ts'
 
 describe('what a terminal can show', () => {
+  it.each([
+    [{CLICOLOR: '0'}, {NO_COLOR: '1'}],
+    [{TERM: 'dumb'}, {NO_COLOR: '1'}],
+    [{CLICOLOR_FORCE: '1'}, {FORCE_COLOR: '1'}],
+    [{CLICOLOR: '0', FORCE_COLOR: '2'}, {}],
+    [{}, {}],
+  ])('is told to libraries: of %j, %j', (given, added) => {
+    const env = {...given}
+    shareColour(env)
+    expect(env).toEqual({...given, ...added})
+  })
+
   it.each([
     [true, {}, true],
     [false, {}, false],
@@ -13,6 +25,10 @@ describe('what a terminal can show', () => {
     [false, {CLICOLOR_FORCE: '0'}, false],
     [false, {CLICOLOR_FORCE: '1', NO_COLOR: '1'}, false],
     [true, {CLICOLOR_FORCE: '1', TERM: 'dumb'}, true],
+    [false, {FORCE_COLOR: '1'}, true],
+    [false, {FORCE_COLOR: '3', CLICOLOR: '0'}, true],
+    [true, {FORCE_COLOR: '0'}, false],
+    [true, {FORCE_COLOR: '1', NO_COLOR: '1'}, false],
   ])('a terminal: %s, with %j, has colour: %s', (isTerminal, env, colour) => {
     expect(wantsColour(isTerminal, env)).toBe(colour)
   })

@@ -1,8 +1,12 @@
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
+import {FILTER_COLUMNS, SHOWN_FILTER_COLUMNS} from '../../src/orders/filter/filter-text.ts'
 import {HISTORY_COLUMNS} from '../../src/orders/history/history-text.ts'
+import {HOOK_COLUMNS} from '../../src/orders/hook/hook-lines.ts'
+import {FINDING_COLUMNS} from '../../src/orders/inventory/check-text.ts'
 import {PROXY_COLUMNS} from '../../src/orders/mac-proxy/proxy-text.ts'
+import {DOCTOR_COLUMNS} from '../../src/render/doctor-text.ts'
 import {type Columns, listingLines, type PlainForm} from '../../src/render/listing.ts'
 import {STRATEGY_COLUMNS} from '../../src/render/strategies-text.ts'
 import {TRACE_COLUMNS} from '../../src/render/trace-listing.ts'
@@ -56,6 +60,11 @@ describe('a listing', () => {
     ['mac-proxy list', PROXY_COLUMNS],
     ['strategies', STRATEGY_COLUMNS],
     ['trace', TRACE_COLUMNS],
+    ['filter show', SHOWN_FILTER_COLUMNS],
+    ['filter check', FILTER_COLUMNS],
+    ['hook status', HOOK_COLUMNS],
+    ['doctor', DOCTOR_COLUMNS],
+    ['inventory check', FINDING_COLUMNS],
   ])('of %s has the columns that docs/output.md names', (command, columns) => {
     const row = new RegExp(`^\\| \`${command}\` \\| (.*) \\|$`, 'm').exec(page)?.[1]
     expect(columns.map(([name]) => `\`${name}\``).join(' ')).toBe(row)

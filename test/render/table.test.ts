@@ -1,5 +1,6 @@
 import displayWidth from 'string-width'
 import {describe, expect, it} from 'vitest'
+import {foldHanging} from '../../src/render/fold.ts'
 import {paintWith} from '../../src/render/paint.ts'
 import {tableLines} from '../../src/render/table.ts'
 
@@ -36,5 +37,26 @@ describe('a table', () => {
     const {bad} = paintWith(true)
     const lines = tableLines([[bad('another site'), 'x']], {width: 10})
     expect(lines).toEqual([`${bad('another')}  x`, bad('site')])
+  })
+})
+
+describe('a sentence of a result', () => {
+  it('is folded at the width of the terminal, below where it began', () => {
+    expect(foldHanging('ROLLED BACK web-07 is as it was, and nothing else is', 34)).toEqual([
+      'ROLLED BACK web-07 is as it was,',
+      '            and nothing else is',
+    ])
+    expect(foldHanging('  1. redirect what it sends to the gateway', 30)).toEqual([
+      '  1. redirect what it sends to',
+      '     the gateway',
+    ])
+    expect(foldHanging('            because it says so itself', 30)).toEqual([
+      '            because it says so',
+      '            itself',
+    ])
+  })
+
+  it('stays as it is where it fits', () => {
+    expect(foldHanging('SWITCHED    db-03', 17)).toEqual(['SWITCHED    db-03'])
   })
 })

@@ -1,7 +1,7 @@
 import {Flags} from '@oclif/core'
 import {agentConfigFlag} from '../../cli/agent-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
-import {say} from '../../net/process/say.ts'
+import {sayLogged} from '../../net/process/say.ts'
 
 interface AgentDocument {
   readonly schema: 'gwswitch.agent/1'
@@ -28,7 +28,7 @@ export default class Agent extends BaseCommand {
     const {flags} = await this.parse(Agent)
     const {readAgentConfig} = await import('../../services/agent/config-file.ts')
     const config = readAgentConfig(flags.config)
-    const log = (line: string): void => say(`gwswitch agent: ${line}`)
+    const log = (line: string): void => sayLogged(`gwswitch agent: ${line}`)
     if (!flags.once) {
       const {becomeAgent} = await import('../../services/agent/become.ts')
       const end = () => (this.stoppedBy === 'SIGTERM' ? 'leave' : 'undo')

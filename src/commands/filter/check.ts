@@ -1,10 +1,11 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {filterFlags, filterOrder, hookFlag} from '../../cli/filter-flags.ts'
 import {decimal} from '../../cli/flags.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import type {Inventory} from '../../domain/inventory/inventory.ts'
 import type {FilterDocument} from '../../orders/filter/filter-document.ts'
 import type {WatchDocument} from '../../services/filter/watch.ts'
+import {localStamp} from '../../wire/local-time.ts'
 
 const {force: _, ...flags} = filterFlags
 
@@ -12,7 +13,7 @@ const {force: _, ...flags} = filterFlags
 const EVERY_S = 5
 const HOLD_S = 30
 
-export default class FilterCheck extends BaseCommand {
+export default class FilterCheck extends ListCommand {
   static override summary = 'compare the filter on this host with what is meant, and show what it dropped'
   static override description =
     'With -i: give the flags that were given to apply. Without: all filters that were applied on this host, and those that the inventory has "ports" for. ' +
@@ -32,7 +33,7 @@ export default class FilterCheck extends BaseCommand {
     ...flags,
     hook: hookFlag,
     watch: Flags.boolean({
-      exclusive: ['interface', 'keep-inbound', 'inbound-moves', 'gateway-macs', 'observe'],
+      exclusive: ['interface', 'keep-inbound', 'inbound-moves', 'gateway-macs', 'observe', 'output'],
       summary: 'look at what was applied here again and again, and say what changes, until stopped',
     }),
     every: decimal({
@@ -58,7 +59,7 @@ export default class FilterCheck extends BaseCommand {
     const {flags} = await this.parse(FilterCheck)
     const inventory = await this.inventory(flags.inventory)
     if (flags.watch) return this.watch(flags, inventory)
-    const [{runCheck}, {filterText}] = await Promise.all([
+    const [{runCheck}, {FILTER_COLUMNS, filterText}] = await Promise.all([
       import('../../orders/filter/run-filter.ts'),
       import('../../orders/filter/filter-text.ts'),
     ])
@@ -67,7 +68,7 @@ export default class FilterCheck extends BaseCommand {
       ...{world: await this.world(), signal: this.interrupt.signal},
     }
     const document = await runCheck(call, inventory)
-    for (const line of filterText(document)) this.log(line)
+    this.list(document.filters, FILTER_COLUMNS, () => filterText(document))
     process.exitCode = document.exitCode
     return document
   }
@@ -99,7 +100,7 @@ export default class FilterCheck extends BaseCommand {
       world: await this.world(),
       host: systemFilterWorld,
       signal: this.interrupt.signal,
-      tell: ({at, text}) => this.log(`${at} ${text}`),
+      tell: ({at, text}) => this.log(`${localStamp(Date.parse(at))} ${text}`),
     })
   }
 }

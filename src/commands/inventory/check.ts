@@ -1,10 +1,10 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {pcapFlag, whole} from '../../cli/flags.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import type {InventoryCheckDocument} from '../../orders/inventory/check.ts'
 import {loadStrategies} from '../../strategies/registry.ts'
 
-export default class InventoryCheck extends BaseCommand {
+export default class InventoryCheck extends ListCommand {
   static override summary = 'say all that is wrong or suspicious in an inventory, and whether the network agrees'
   static override description =
     'Names every finding with file, line and key, not only the first: what any command would refuse, and what none does and hardly anybody wants (segments without a gateway at a site, VMs that no strategy can switch, prefixes that overlap, files that are not there). ' +
@@ -51,7 +51,7 @@ export default class InventoryCheck extends BaseCommand {
 
   async run(): Promise<InventoryCheckDocument> {
     const {flags} = await this.parse(InventoryCheck)
-    const [{checkInventoryFile}, {checkText}, {paintWith}, strategies] = await Promise.all([
+    const [{checkInventoryFile}, {checkText, FINDING_COLUMNS}, {paintWith}, strategies] = await Promise.all([
       import('../../orders/inventory/check.ts'),
       import('../../orders/inventory/check-text.ts'),
       import('../../render/paint.ts'),
@@ -65,7 +65,7 @@ export default class InventoryCheck extends BaseCommand {
     }
     const stage = {world: () => this.world(flags.pcap), signal: this.interrupt.signal}
     const document = await checkInventoryFile(order, stage)
-    for (const line of checkText(document, paintWith(this.colour))) this.log(line)
+    this.list(document.findings, FINDING_COLUMNS, () => checkText(document, paintWith(this.colour)))
     process.exitCode = document.exitCode
     return document
   }

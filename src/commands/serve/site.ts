@@ -10,7 +10,7 @@ import {SITE_SOCKET} from '../../domain/movement/site-socket.ts'
 import {Failure} from '../../errors.ts'
 import type {Rights} from '../../net/process/confine.ts'
 import {ownCommand, ownFiles} from '../../net/process/program.ts'
-import {say} from '../../net/process/say.ts'
+import {sayJson, sayLogged} from '../../net/process/say.ts'
 import type {InstallDocument} from '../../orders/units/install.ts'
 import type {ServeSiteDocument, SiteRequest} from '../../services/site/serve.ts'
 import type {Source, SourcesStage} from '../../services/site/sources.ts'
@@ -26,9 +26,9 @@ export function withSocket(argv: readonly string[]): string[] {
   return isGiven ? [...argv] : argv.toSpliced(at + 1, 0, SITE_SOCKET)
 }
 
-/** For programs; `time` in ms since the epoch. */
+/** For programs. */
 const jsonLine = (message: string, fields: Record<string, unknown> = {}): void =>
-  say(JSON.stringify({time: Date.now(), ...fields, message}))
+  sayJson({at: new Date().toISOString(), ...fields, message})
 
 export default class ServeSite extends BaseCommand {
   static override summary = 'the resident service of a site or hypervisor: switches the VMs that come to it'
@@ -278,7 +278,7 @@ export default class ServeSite extends BaseCommand {
     const read = async () => siteRequest(order, await this.inventory(flags.inventory), await world.interfaces())
     const strategies = await loadStrategies(this.config)
     const request = await read()
-    const log = flags.log === 'json' ? jsonLine : (line: string) => say(`gwswitch serve site: ${line}`)
+    const log = flags.log === 'json' ? jsonLine : (line: string) => sayLogged(`gwswitch serve site: ${line}`)
     const journalFile = flags['no-journal'] ? undefined : await journalPlace(flags)
     const socket = typeof metricsAt === 'string' ? metricsAt : undefined
     const written = [flags.audit, flags.metrics, flags.pcap, journalFile, socket]

@@ -29,7 +29,6 @@ export function prefixesOf(lan: Lan, known: readonly KnownPrefix[]): readonly La
   const heard = addressesOn(lan)
   for (const {prefix, interfaceName, by} of known) {
     // An address of the interface itself is on its untagged LAN; its VLANs have interfaces of their own.
-    // An address of the interface itself is on its untagged LAN; its VLANs have interfaces of their own.
     const here = interfaceName === lan.interfaceName && lan.tag === 0
     if (here || (interfaceName === undefined && heard.some((ip) => prefixContains(prefix, ip)))) take({prefix, by})
   }

@@ -27,6 +27,7 @@ const TIMES = 2
 const AGAIN_MS = 1500
 /** Stations among which one is looked for in whose name to ask. */
 const SOURCES = 64
+const FEW = 2
 /** Where routers usually are: first and last addresses of a prefix. A first-hop pair has three of them. */
 const USUAL = [1, 2, 3, -2, -3, -4]
 
@@ -65,6 +66,7 @@ function* questionsOf(book: Notebook, plan: AskPlan): Iterable<readonly [string,
     const where = `${lan.interfaceName} ${lan.tag}`
     yield [`routers ${where}`, {...at, kind: 'routers'}]
     if (plan.dhcp) yield [`dhcp ${where}`, {...at, kind: 'dhcp'}]
+    for (const ip of sourcesOfHosts(lan)) yield [`arp ${where} ${ip}`, {...at, kind: 'arp', ip}]
     for (const {prefix} of prefixesOf(lan, plan.known)) {
       for (const ip of usualAddresses(prefix)) yield [`arp ${where} ${ip}`, {...at, kind: 'arp', ip}]
       for (const ip of addressesWanted(lan, prefix)) yield [`arp ${where} ${ip}`, {...at, kind: 'arp', ip}]
@@ -79,6 +81,13 @@ function* questionsOf(book: Notebook, plan: AskPlan): Iterable<readonly [string,
       for (const ip of addressesOf(prefix, plan.sweep)) yield [`arp ${where} ${ip}`, {...at, kind: 'arp', ip}]
   }
 }
+
+/**
+ * Whose packets come from few addresses, unlike a router's: ARP says whether they are on the LAN. A host whose neighbours
+ * are known to it and talk to it asks for none of them for minutes.
+ */
+const sourcesOfHosts = (lan: Lan): readonly Ipv4[] =>
+  [...lan.stations.values()].flatMap(({ips, sends}) => (ips.size === 0 && sends.size <= FEW ? [...sends.keys()] : []))
 
 const isOn = ({ips}: Station, prefix: Prefix): boolean => [...ips].some((ip) => prefixContains(prefix, ip))
 

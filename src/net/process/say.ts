@@ -1,5 +1,6 @@
 // The one place where anything is printed or logged: nothing that others say steers a terminal or makes up a line.
-import {writeSync} from 'node:fs'
+import {fstatSync, writeSync} from 'node:fs'
+import {localClock, localStamp} from '../../wire/local-time.ts'
 import {harmlessJson, printable} from '../../wire/printable.ts'
 import {inAscii, isUtf8} from './terminal.ts'
 
@@ -8,6 +9,20 @@ export const shown = (line: string): string => (isUtf8(process.env) ? printable(
 
 /** A line for whoever watches or reads the log. */
 export const say = (line: string): void => void process.stderr.write(`${shown(line)}\n`)
+
+/** Whether standard error is systemd's journal, which writes the time itself (systemd.exec(5), JOURNAL_STREAM). */
+function isJournal(): boolean {
+  const {JOURNAL_STREAM: stream} = process.env
+  if (!stream) return false
+  const {dev, ino} = fstatSync(2)
+  return stream === `${dev}:${ino}`
+}
+
+/** A line of a service's log, with the time by the clock on the wall. */
+export const sayLogged = (line: string): void => say(isJournal() ? line : `${localStamp(Date.now())} ${line}`)
+
+/** A line for whoever watches what is done, and when. */
+export const sayNow = (line: string): void => say(`${localClock(Date.now())} ${line}`)
 
 /** A line of the result. */
 export const print = (line: string): void => void process.stdout.write(`${shown(line)}\n`)

@@ -2,11 +2,22 @@
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Colour for a person's terminal: not with NO_COLOR (no-color.org), TERM=dumb or CLICOLOR=0; always with CLICOLOR_FORCE. */
+/**
+ * Colour for a person's terminal: not with NO_COLOR (no-color.org), TERM=dumb or CLICOLOR=0; always with CLICOLOR_FORCE
+ * or FORCE_COLOR, which is as much as NO_COLOR where it is 0.
+ */
 export function wantsColour(isTerminal: boolean, env: Environment): boolean {
-  if (env.NO_COLOR) return false
-  if (env.CLICOLOR_FORCE && env.CLICOLOR_FORCE !== '0') return true
+  if (env.NO_COLOR || isOff(env.FORCE_COLOR)) return false
+  if (env.FORCE_COLOR || (env.CLICOLOR_FORCE && env.CLICOLOR_FORCE !== '0')) return true
   return isTerminal && env.TERM !== 'dumb' && env.CLICOLOR !== '0'
+}
+
+const isOff = (value: string | undefined): boolean => value === '0' || value === 'false'
+
+/** Says it in the words that oclif's libraries heed too, where it does not depend on the stream. */
+export function shareColour(env: Record<string, string | undefined>): void {
+  if (!wantsColour(true, env)) env.NO_COLOR ||= '1'
+  else if (wantsColour(false, env)) env.FORCE_COLOR ||= '1'
 }
 
 /** Whether lines can be written over: a dumb terminal knows no cursor (terminfo(5)). */

@@ -1,8 +1,32 @@
 // What the `filter` commands say on a terminal.
 import {kindAdvice, type SegmentClass} from '../../domain/filter/classify.ts'
+import type {Columns} from '../../render/listing.ts'
 import {tableLines} from '../../render/table.ts'
 import type {FilterDocument, FilterKeepDocument, FilterRemoveDocument, FilterRow} from './filter-document.ts'
 import type {FilterShowDocument} from './run-filter.ts'
+
+export const FILTER_COLUMNS: Columns<FilterRow> = [
+  ['segment', ({segment}) => segment],
+  ['vlan', ({vlan}) => vlan],
+  ['ports', ({ports}) => ports.join(' ')],
+  ['hook', ({hook}) => hook],
+  ['filter', ({table}) => table],
+  ['state', ({state}) => state],
+  ['differences', ({differences}) => differences.join('; ')],
+]
+
+type ShownFilter = FilterShowDocument['filters'][number] & Pick<SegmentClass, 'kind'>
+
+/** What `filter show` makes, a row a segment. */
+export const shownFilters = ({segments, filters}: FilterShowDocument): readonly ShownFilter[] =>
+  filters.map((filter, i) => ({...filter, kind: segments[i]!.kind}))
+
+export const SHOWN_FILTER_COLUMNS: Columns<ShownFilter> = [
+  ['segment', ({segment}) => segment],
+  ['kind', ({kind}) => kind],
+  ['frames', ({frames}) => frames],
+  ['held_back', ({cuts}) => cuts.join('; ')],
+]
 
 /** The text to load, with everything else as comments in it: what is printed can be piped on. */
 export function showText({format, segments, filters, refusals, limits, lines, remove}: FilterShowDocument): string[] {

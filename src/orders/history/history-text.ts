@@ -1,8 +1,8 @@
 // What `history` says on a terminal.
 
 import type {Columns} from '../../render/listing.ts'
-import {localTime} from '../../render/local-time.ts'
 import {tableLines} from '../../render/table.ts'
+import {localTime} from '../../wire/local-time.ts'
 import {switchText} from '../switch/switch-text.ts'
 import type {HistoryDocument, HistoryRow} from './history.ts'
 

@@ -1,4 +1,5 @@
 // What `gwswitch hook` says to people.
+import type {Columns} from '../../render/listing.ts'
 import type {HookRow} from './look.ts'
 import type {HookStatus, InstalledHook} from './run-hook.ts'
 
@@ -19,6 +20,17 @@ const STATES: Readonly<Record<HookRow['state'], string>> = {
   changed: 'installed, and changed since',
   foreign: 'another hook lies there',
 }
+
+export const HOOK_COLUMNS: Columns<HookRow> = [
+  ['hook', ({kind}) => kind],
+  ['state', ({state}) => state],
+  ['file', ({file}) => file],
+  ['site', ({settings}) => settings?.site],
+  ['executable', ({executable}) => executable],
+  ['called_at', ({calledAt}) => calledAt],
+  ['service', ({service}) => service?.state],
+  ['needs', ({needs}) => needs.join('; ')],
+]
 
 export function statusLines({hooks}: HookStatus): string[] {
   return hooks.flatMap(({kind, file, state, settings, differences, calledAt, service, needs}) => [

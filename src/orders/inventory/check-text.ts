@@ -1,6 +1,7 @@
 // What `inventory check` says on a terminal.
 import type {AgainstRow, Standing} from '../../domain/inventory/against-network.ts'
 import {saidOf} from '../../domain/inventory/inventory.ts'
+import type {Columns} from '../../render/listing.ts'
 import type {Paint} from '../../render/paint.ts'
 import {tableLines} from '../../render/table.ts'
 import type {Finding, InventoryCheckDocument, NetworkFound} from './check.ts'
@@ -12,6 +13,15 @@ const STANDINGS: Readonly<Record<Standing, string>> = {
   twice: 'TWICE',
   silent: 'silent',
 }
+
+export const FINDING_COLUMNS: Columns<Finding> = [
+  ['key', ({key}) => key],
+  ['severity', ({severity}) => severity],
+  ['file', ({file}) => file],
+  ['line', ({line}) => line],
+  ['column', ({column}) => column],
+  ['message', ({message}) => message],
+]
 
 export const checkText = (document: InventoryCheckDocument, paint: Paint): string[] => [
   ...document.findings.map((finding) => findingLine(finding, paint)),

@@ -4,12 +4,12 @@ import {isatty} from 'node:tty'
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {EXIT, Failure} from '../../errors.ts'
 import {releaseProgramPages} from '../../net/process/program-pages.ts'
-import {say, sayStack} from '../../net/process/say.ts'
+import {say, sayLogged, sayStack} from '../../net/process/say.ts'
 import {reload} from './reload.ts'
 import {runAgent} from './run-agent.ts'
 
 const config = JSON.parse(process.argv[2] ?? '') as AgentConfig
-const log = (line: string): void => say(`gwswitch agent: ${line}`)
+const log = (line: string): void => sayLogged(`gwswitch agent: ${line}`)
 const stop = new AbortController()
 // A terminal that hangs up ends what was started on it.
 const reloads = !isatty(0)

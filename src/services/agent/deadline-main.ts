@@ -1,13 +1,13 @@
 // Entry point: deadline-main CONFIG, which is JSON. Started by an agent that ends and leaves a switch pending; see deadline.ts.
 import type {AgentConfig} from '../../domain/agent/config.ts'
 import {releaseProgramPages} from '../../net/process/program-pages.ts'
-import {print, say} from '../../net/process/say.ts'
+import {print, sayLogged} from '../../net/process/say.ts'
 import {keepDeadline} from './deadline.ts'
 import {systemKernel} from './kernel.ts'
 import {agentAudit} from './run-agent.ts'
 
 const config = JSON.parse(process.argv[2] ?? '') as AgentConfig
-const log = (line: string): void => say(`gwswitch agent: ${line}`)
+const log = (line: string): void => sayLogged(`gwswitch agent: ${line}`)
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 // Whoever reads our lines may be gone.

@@ -7,8 +7,8 @@ import {renewElements} from '../../net/nft/live-set.ts'
 import {loadNft} from '../../net/nft/nft.ts'
 import {openFrameSender} from '../../net/packet/frame-sender.ts'
 import type {World} from '../../net/world.ts'
+import {localStamp} from '../../wire/local-time.ts'
 import {watchers} from '../dhcp/control.ts'
-import {isoTime} from '../dhcp/events.ts'
 import {logLine} from '../dhcp/log.ts'
 import {openControl} from './control.ts'
 import {shimHolder} from './holder.ts'
@@ -102,7 +102,7 @@ async function openShim(request: ShimRequest, {world, control, log, onReload}: S
   })
   const traffic: Traffic = {
     ...{clients, holder, sender, counters, ports, now: world.now, report: watching.tell},
-    say: (fields) => log(logLine({at: isoTime(nowMs()), ...fields})),
+    say: (fields) => log(logLine({at: localStamp(nowMs()), ...fields})),
     rules: () => rules,
   }
   const outside = {clients, sender, ports, uplinks, secret, world}

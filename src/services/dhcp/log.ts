@@ -1,11 +1,12 @@
 // Log lines: `key=value`, one exchange a line, and warnings that do not flood.
 import type {ExchangeEvent} from '../../domain/dhcp/control.ts'
+import {localStamp} from '../../wire/local-time.ts'
 
 /** `at=... event=DHCPACK to=DHCPREQUEST state=renewing vm=web-07 ip=10.0.0.10 ...`, in a fixed order. */
 export function exchangeLine(event: ExchangeEvent): string {
   const {at, message, answer, state, vm, mac, ip, router, site, segment, relay, xid, reason} = event
   const fields = {
-    at,
+    at: localStamp(Date.parse(at)),
     event: answer ?? 'silence',
     to: message,
     state,

@@ -18,11 +18,11 @@ import {serveJson} from '../../net/stream/json-lines.ts'
 import type {World} from '../../net/world.ts'
 import {DHCP_SERVER_PORT} from '../../wire/dhcp.ts'
 import {ETHERTYPE_ARP} from '../../wire/ethernet.ts'
+import {localStamp} from '../../wire/local-time.ts'
 import {booksOf} from './books.ts'
 import {type ConflictProbe, conflictProbe} from './conflict-probe.ts'
 import {controlSession, serverStatus, watchers} from './control.ts'
 import {createEngine, type EngineOutside} from './engine.ts'
-import {isoTime} from './events.ts'
 import {afterMs, forcerenewer} from './forcerenew.ts'
 import {guarded} from './guarded.ts'
 import {openLeaseStore} from './lease-store.ts'
@@ -67,8 +67,8 @@ export async function serveDhcp(
   const user =
     process.geteuid?.() === 0 ? await systemUser(options.user ?? ownerOf(options.store) ?? 'nobody') : undefined
   const nowMs = (): number => Number(world.now() / 1_000_000n)
-  const at = (): string => isoTime(nowMs())
-  const say = (fields: Record<string, string | number | undefined>): void => outlet.log(logLine({at: at(), ...fields}))
+  const say = (fields: Record<string, string | number | undefined>): void =>
+    outlet.log(logLine({at: localStamp(nowMs()), ...fields}))
   const warn = limitedWarnings(nowMs, (line, held) => say({event: 'warning', message: line, held: held || undefined}))
 
   await using open = new AsyncDisposableStack()

@@ -246,6 +246,13 @@ describe('the questions of init', () => {
     expect(ask(10_000)).toEqual([])
   })
 
+  it('place a host whose packets alone are heard, and ask for none of what a router brings', () => {
+    const routed = ['198.51.100.1', '198.51.100.2', '198.51.100.3'].map((from) => packet(X, A, from, '10.0.0.10'))
+    const silent = book([packet(A, X, '10.0.0.10', '203.0.113.10'), ...routed])
+    const asked = dueQuestions(silent, {...plan, known: []}, new Map(), 0, 100)
+    expect(asked.filter(({kind}) => kind === 'arp')).toMatchObject([{ip: '10.0.0.10'}])
+  })
+
   it('are no more at a time than they may be, and none for DHCP unasked', () => {
     const found = book([arp(A, '10.0.0.10')])
     expect(dueQuestions(found, {...plan, sweep: 1024}, new Map(), 0, 10)).toHaveLength(10)

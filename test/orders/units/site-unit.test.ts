@@ -1,3 +1,5 @@
+import {readFileSync} from 'node:fs'
+import {join} from 'node:path'
 import {describe, expect, it} from 'vitest'
 import {CAP_KILL, CAP_NET_RAW} from '../../../src/net/process/confine.ts'
 import {siteUnitFor} from '../../../src/orders/units/site-unit.ts'
@@ -33,5 +35,13 @@ describe('the unit of the service of a site', () => {
     expect(asked).toMatch(
       /^ReadWritePaths=-\/etc\/dnsmasq\.d\nReadWritePaths=-"\/srv\/my dhcp"\nProtectHome=read-only$/m,
     )
+  })
+  it('differs from the packaged one, which tells and asks alone, in whose it is and what it may and in nothing else', () => {
+    const file = join(import.meta.dirname, '../../../packaging/gwswitch-site.service')
+    // Whose it is, what it starts, where it writes, what it may.
+    const apart =
+      /^(?:#|$|Description|After|ExecStart|DynamicUser|\w+Directory=|LoadCredential|Environment|AmbientCap|CapabilityB|ProtectHome)/
+    const same = (unit: string) => unit.split('\n').filter((line) => !apart.test(line))
+    expect(same(readFileSync(file, 'utf8'))).toEqual(same(siteUnitFor(COMMAND, ['y'], undefined, '/i.yaml').text))
   })
 })

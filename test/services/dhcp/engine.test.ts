@@ -4,6 +4,7 @@ import type {Holder} from '../../../src/domain/dhcp/conflict.ts'
 import {exchangeLine, limitedWarnings, logLine} from '../../../src/services/dhcp/log.ts'
 import {parseDhcp, serializeDhcp} from '../../../src/wire/dhcp.ts'
 import {DHCPACK, DHCPDISCOVER, DHCPINFORM, DHCPOFFER, DHCPRELEASE, DHCPREQUEST} from '../../../src/wire/dhcp-options.ts'
+import {localStamp} from '../../../src/wire/local-time.ts'
 import {booksFor, clientMessage, factsWithVmAt, NOW, SERVER, STRANGER, VM_IP, VM_MAC} from '../../domain/dhcp/maker.ts'
 import {captureFrames, udpPayloadOf} from '../../support/captures.ts'
 import {engineFor, settled, types, vmDiscover, vmRenew, vmSelect} from './engine-in-memory.ts'
@@ -184,7 +185,7 @@ describe('the log', () => {
     const {deliver, events} = engineFor()
     await deliver(vmDiscover(), vmSelect())
     expect(exchangeLine(events[1]!)).toBe(
-      `at=${new Date(NOW).toISOString()} event=DHCPACK to=DHCPREQUEST state=selecting vm=web-07 mac=${VM_MAC} ip=${VM_IP} router=10.0.0.1 segment=tenant-a xid=0x00000005`,
+      `at=${localStamp(NOW)} event=DHCPACK to=DHCPREQUEST state=selecting vm=web-07 mac=${VM_MAC} ip=${VM_IP} router=10.0.0.1 segment=tenant-a xid=0x00000005`,
     )
     expect(logLine({a: 'b c', d: '\x1b[0m', e: undefined, f: 'x=y', g: 1})).toBe('a="b c" d="\\u001b[0m" f="x=y" g=1')
   })

@@ -1,5 +1,5 @@
 import {afterEach, expect, it} from 'vitest'
-import {localTime} from '../../src/render/local-time.ts'
+import {localClock, localStamp, localTime} from '../../src/wire/local-time.ts'
 
 const zone = process.env.TZ
 afterEach(() => {
@@ -14,5 +14,9 @@ it.each([
   ['Asia/Kolkata', '2026-03-01 14:35:07 +0530'],
 ])('is of the clock on the wall, with its zone (%s)', (TZ, text) => {
   process.env.TZ = TZ
-  expect(localTime(Date.UTC(2026, 2, 1, 9, 5, 7))).toBe(text)
+  const atMs = Date.UTC(2026, 2, 1, 9, 5, 7, 45)
+  expect(localTime(atMs)).toBe(text)
+  expect(localStamp(atMs)).toBe(text.replace(/^(\S+) (\S+) (...)(..)$/, '$1T$2.045$3:$4'))
+  expect(Date.parse(localStamp(atMs))).toBe(atMs)
+  expect(localClock(atMs)).toBe(`${text.slice(11, 19)}.045`)
 })
