@@ -3,10 +3,11 @@ import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll} from 'vitest'
+import type {GuestImage} from '../../src/lab/guest/image.ts'
+import {type RunningGuest, startGuest} from '../../src/lab/guest/machine.ts'
+import {agentGuestImage, type Equipment} from '../../src/lab/guest/node-image.ts'
 import {type CommandResult, runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {openGuestAgent} from '../../src/net/stream/qga.ts'
-import {agentGuestImage, type Equipment} from './agent-guest.ts'
-import {type GuestImage, type RunningGuest, startGuest} from './qemu-guest.ts'
 
 /** Busybox's own shell takes its own `ip` before Debian's. */
 const USE_DASH = 'ln -sf /sbin/dash /bin/sh'

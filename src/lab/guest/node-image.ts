@@ -1,4 +1,4 @@
-// The guest of qemu-guest.ts with Node and gwswitch in it. Node is on one disk, which is kept, and the
+// The guest of image.ts with Node and gwswitch in it. Node is on one disk, which is kept, and the
 // program as it is now on another.
 import {createHash} from 'node:crypto'
 import {
@@ -14,8 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import {join} from 'node:path'
-import {runCommand} from '../../src/net/process/command.ts'
-import {hasProgram} from './namespaces.ts'
+import {runCommand} from '../../net/process/command.ts'
+import {packageFolder} from '../../net/process/program.ts'
 import {
   addLibraries,
   addProgram,
@@ -23,11 +23,11 @@ import {
   DISK_MODULES,
   type GuestImage,
   guestImage,
+  missingPrograms,
   packInitrd,
   which,
-} from './qemu-guest.ts'
+} from './image.ts'
 
-const root = join(import.meta.dirname, '../..')
 /** What bin/run.js and the agent load beside what is bundled. */
 const PACKAGES = ['koffi', '@koromix/koffi-linux-x64', 'zod', 'yaml']
 /** Where the agent in the guest has its files. */
@@ -49,7 +49,7 @@ exec /node/node /opt/gwswitch/bin/run.js "$@"
 /** The guest without it, built if need be; or why there is none here. */
 export async function agentGuestBase(): Promise<GuestImage | string> {
   const base = await guestImage()
-  if (typeof base === 'string' || (await hasProgram('mke2fs'))) return base
+  if (typeof base === 'string' || (await missingPrograms(['mke2fs'])).length === 0) return base
   return 'mke2fs is not installed (Debian: e2fsprogs)'
 }
 
@@ -113,7 +113,7 @@ async function programDisk(scratch: string): Promise<string> {
   const folder = join(scratch, 'program')
   const files = ['package.json', 'oclif.manifest.json', 'bin/run.js', 'dist']
   const names = [...files, ...PACKAGES.map((name) => `node_modules/${name}`)]
-  for (const name of names) cpSync(join(root, name), join(folder, name), {recursive: true})
+  for (const name of names) cpSync(join(packageFolder(), name), join(folder, name), {recursive: true})
   const disk = join(scratch, 'program.img')
   await makeDisk(folder, disk, 64)
   return disk
