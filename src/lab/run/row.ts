@@ -43,8 +43,10 @@ export interface Stage {
   file(name: string): string
   /** Runs a program in a node of the lab to its end. */
   run(node: string, argv: readonly string[]): Promise<CommandResult>
-  /** Runs gwswitch there, with the lab's inventory and --json; what it says of how it ended. */
-  gwswitch(node: string, args: readonly string[]): Promise<string>
+  /** What the inventory says, of which one may be made for a sample. */
+  readonly inventory: string
+  /** Runs gwswitch there with --json; what it says of how it ended. `inventory`: a file in place of the lab's. */
+  gwswitch(node: string, args: readonly string[], inventory?: string): Promise<string>
   /** Starts a service of gwswitch there; resolves when it has said what matches. It ends with the sample. */
   serve(node: string, args: readonly string[], ready: RegExp): Promise<void>
 }

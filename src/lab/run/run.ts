@@ -66,6 +66,12 @@ export async function runLab(order: RunOrder, observer: RunObserver, signal: Abo
   const delaysMs = {dci: options.dciDelayMs, wan: options.wanDelayMs}
   const book = await runBook(order, rows, delaysMs)
   if (book.todo() === 0) return book.run()
+  for (const row of rows) {
+    const lacking = await missingPrograms(row.programs ?? [])
+    if (lacking.length === 0) continue
+    book.leave(row, `not installed: ${lacking.join(', ')}`)
+    observer.left(row.id, `not installed: ${lacking.join(', ')}`)
+  }
   await up(options, {signal})
   // Whatever waits for a process of it goes on at once.
   const end = (): void => void killLabProcesses(order.prefix)
@@ -124,8 +130,10 @@ async function runSet(stage: SetStage): Promise<void> {
   }
 }
 
+let boots = 0
 async function bootedRig({order: {prefix, vm}, set, listeners}: SetStage): Promise<RunRig> {
-  const scratch = join(labFiles(prefix).directory, 'run')
+  // A file of an earlier guest would be taken for one of this one.
+  const scratch = join(labFiles(prefix).directory, `guest-${++boots}`)
   const machine =
     vm === 'qemu'
       ? await qemuVm(prefix, vmOf(set), await neededImage(), scratch, listeners.addresses)

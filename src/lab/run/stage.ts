@@ -1,6 +1,7 @@
 // What a row has at hand during one migration.
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
+import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {Failure} from '../../errors.ts'
 import {tryCommand} from '../../net/process/command.ts'
@@ -34,8 +35,9 @@ export function runStage(
       const [program = '', ...args] = inNode(node, argv)
       return tryCommand(program, args, {env, signal})
     },
-    async gwswitch(node, args) {
-      return ended(await stage.run(node, ownCommand([...args, '-f', inventory, '--json'])))
+    inventory: readFileSync(inventory, 'utf8'),
+    async gwswitch(node, args, file = inventory) {
+      return ended(await stage.run(node, ownCommand([...args, '-f', file, '--json'])))
     },
     async serve(node, args, ready) {
       const [program = '', ...argv] = inNode(node, ownCommand([...args, '-f', inventory]))

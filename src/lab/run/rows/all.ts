@@ -1,5 +1,6 @@
 // The rows of `lab run`, in the order in which they are shown.
 import type {RunRow} from '../row.ts'
+import {PER_SITE_ROWS} from './per-site.ts'
 import {SHARED_ROWS} from './shared.ts'
 
-export const ROWS: readonly RunRow[] = [...SHARED_ROWS]
+export const ROWS: readonly RunRow[] = [...SHARED_ROWS, ...PER_SITE_ROWS]
