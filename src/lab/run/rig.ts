@@ -12,6 +12,7 @@ import {labFiles} from '../state.ts'
 import {type LabGateway, type LabSite, type LabVm, namespaceOf, SITES, segmentOf, USERS} from '../topology.ts'
 import {labVm} from '../vms.ts'
 import type {CapturePlace, Cast} from './captures.ts'
+import type {DhcpGuest} from './dhcp-guest.ts'
 import type {SetName} from './row.ts'
 import type {RunVm} from './vm.ts'
 
@@ -20,16 +21,25 @@ export interface RunRig {
   readonly vm: LabVm
   readonly machine: RunVm
   readonly scratch: string
+  /** File. */
+  readonly inventory: string
   readonly gateways: Readonly<Record<LabSite, LabGateway>>
   readonly places: readonly CapturePlace[]
   readonly cast: Cast
   /** The VM uses the gateway of that site, and packets were seen there, and nowhere else. @throws Failure `runtime` */
   putRight(site: LabSite): Promise<void>
+  /** Where the VM has a lease. */
+  readonly dhcp?: DhcpGuest | undefined
   /** What its kernel refused for want of a route, since it booted; null where the method touches no route. */
   unreachable(): Promise<number | null>
 }
 
-const VM_OF: Readonly<Record<SetName, string>> = {shared: 'db-03', 'per-site': 'web-07'}
+const VM_OF: Readonly<Record<SetName, string>> = {
+  shared: 'db-03',
+  'per-site': 'web-07',
+  agent: 'web-07',
+  dhcp: 'web-07',
+}
 export const vmOf = (set: SetName): LabVm => labVm(VM_OF[set])
 
 /** The user that the VM counts on to. */
@@ -67,14 +77,25 @@ const SEEN_MS = 3000
 const LOOK_MS = 100
 const ENOUGH_PACKETS = 5
 
-export function runRig(prefix: string, set: SetName, machine: RunVm, ports: Cast['ports']): RunRig {
+export interface RunRigParts {
+  readonly prefix: string
+  readonly set: SetName
+  readonly machine: RunVm
+  readonly ports: Cast['ports']
+  /** File. */
+  readonly inventory: string
+  /** What brings the VM to use a gateway. */
+  right(gateway: LabGateway): Promise<unknown>
+}
+
+export function runRig({prefix, set, machine, ports, inventory, right}: RunRigParts): RunRig {
   const vm = vmOf(set)
   const {letter, gateways: legs} = segmentOf(vm)
   const gateways = Object.fromEntries(legs.map((leg) => [leg.site, leg])) as Record<LabSite, LabGateway>
   const users = Object.fromEntries(USERS.map(({site, ip}) => [site, {ip, ip6: undefined}])) as unknown as Cast['users']
   const ownPort = machine.host('x') === machine.host('y')
   const rig: RunRig = {
-    ...{prefix, vm, machine, gateways},
+    ...{prefix, vm, machine, gateways, inventory},
     scratch: join(labFiles(prefix).directory, 'run'),
     places: [
       ...SITES.flatMap((site): CapturePlace[] => [
@@ -90,7 +111,7 @@ export function runRig(prefix: string, set: SetName, machine: RunVm, ports: Cast
         if (await isRight(rig, site)) return
         if (performance.now() > end)
           throw new Failure('runtime', `lab run: ${vm.name} cannot be brought to use ${gateways[site].name}`)
-        await machine.sh(set === 'shared' ? ownNeighbour(gateways[site]) : ownRoute(gateways[site]))
+        await right(gateways[site])
       }
     },
     async unreachable() {
@@ -118,13 +139,6 @@ async function isRight({prefix, gateways}: RunRig, site: LabSite): Promise<boole
   }
   return false
 }
-
-/** Raw, and not by gwswitch, which is what is measured. */
-const ownNeighbour = ({ip, mac}: LabGateway): string => `ip neigh replace ${ip} lladdr ${mac} dev eth0 nud reachable`
-/** As the guest has it from its start (image.ts), and no other. */
-export const ownRoute = ({ip}: LabGateway): string =>
-  `ip route replace default via ${ip} dev eth0 proto static metric 100; ` +
-  `ip route show default | grep -v "via ${ip} .*metric 100" | while read -r route; do ip route del $route; done; true`
 
 async function inNode(prefix: string, node: string, argv: readonly string[]): Promise<string> {
   const [program = '', ...args] = namespaceCommand(namespaceOf(prefix, node), argv)

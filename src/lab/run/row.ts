@@ -2,10 +2,11 @@
 import type {LabRunRow, LabRunVm} from '../../domain/evaluation/lab-run.ts'
 import type {CommandResult} from '../../net/process/command.ts'
 import type {LabGateway, LabSite, LabVm} from '../topology.ts'
+import type {DhcpGuest} from './dhcp-guest.ts'
 import type {RunVm} from './vm.ts'
 
 /** One VM, booted once, which has all rows of it in every round. */
-export type SetName = 'shared' | 'per-site'
+export type SetName = 'shared' | 'per-site' | 'agent' | 'dhcp'
 
 export interface RunRow extends Omit<LabRunRow, 'samples'> {
   readonly set: SetName
@@ -39,6 +40,8 @@ export interface Stage {
   readonly from: LabSite
   readonly to: LabSite
   readonly gateways: Readonly<Record<LabSite, LabGateway>>
+  /** Where the VM has a lease. */
+  readonly dhcp: DhcpGuest | undefined
   /** Files of this sample. */
   file(name: string): string
   /** Runs a program in a node of the lab to its end. */

@@ -1,20 +1,18 @@
 // `lab run`: every row once in each round, the controls too, in an order of its own each time.
-import {join} from 'node:path'
 import type {LabRun, LabRunSample, LabRunVm} from '../../domain/evaluation/lab-run.ts'
 import {shuffled} from '../../domain/evaluation/round-order.ts'
 import {Failure} from '../../errors.ts'
-import {guestImage, missingPrograms} from '../guest/image.ts'
+import {missingPrograms} from '../guest/image.ts'
 import {down, isUp, up} from '../lab.ts'
 import {labOptions} from '../options.ts'
 import {killLabProcesses} from '../processes.ts'
-import {labFiles} from '../state.ts'
+import {bootedRig} from './boot.ts'
 import {readKept, writeKept} from './kept.ts'
 import {provenance, provenanceNow} from './provenance.ts'
-import {type RunListeners, type RunRig, runRig, startListeners, vmOf} from './rig.ts'
+import {type RunListeners, type RunRig, startListeners} from './rig.ts'
 import type {RunRow, SetName} from './row.ts'
 import {ROWS} from './rows/all.ts'
 import {oneLine, PACE_MS, takeSample} from './sample.ts'
-import {namespaceVm, qemuVm} from './vm.ts'
 
 export interface RunOrder {
   readonly prefix: string
@@ -110,7 +108,7 @@ async function runSet(stage: SetStage): Promise<void> {
         if (book.has(row, round) || book.isLeft(row)) continue
         signal.throwIfAborted()
         observer.progress(`${row.id}, round ${round} of ${order.repeat}`, book.done(), book.all())
-        rig ??= await bootedRig(stage)
+        rig ??= await bootedRig(order.prefix, order.vm, stage.set, stage.listeners)
         try {
           const sample = await takeSample(rig, row, round, signal)
           book.add(row, sample)
@@ -128,23 +126,6 @@ async function runSet(stage: SetStage): Promise<void> {
   } finally {
     await rig?.machine.end().catch(() => {})
   }
-}
-
-let boots = 0
-async function bootedRig({order: {prefix, vm}, set, listeners}: SetStage): Promise<RunRig> {
-  // A file of an earlier guest would be taken for one of this one.
-  const scratch = join(labFiles(prefix).directory, `guest-${++boots}`)
-  const machine =
-    vm === 'qemu'
-      ? await qemuVm(prefix, vmOf(set), await neededImage(), scratch, listeners.addresses)
-      : await namespaceVm(prefix, vmOf(set), listeners.addresses)
-  return runRig(prefix, set, machine, listeners.ports)
-}
-
-async function neededImage() {
-  const image = await guestImage()
-  if (typeof image === 'string') throw new Failure('runtime', `lab run: ${image}`)
-  return image
 }
 
 /** What has been run, and what is to be. */

@@ -37,17 +37,20 @@ export type Listeners = readonly string[]
 
 const TAP = 'tap-run'
 const GUEST_MTU = 1400
-const LINE_MS = 30_000
+const LINE_MS = 120_000
+/** Its guest agent may be late where the machine is busy. */
+const TRIES = 4
 /** Busybox's shell would take its own. */
 const OWN_IP = 'ip() { /sbin/ip "$@"; }'
 
-/** Boots a guest in the place of a VM of the lab, at site x. @throws Failure `runtime` if it does not boot. */
+/** Boots a guest in the place of a VM of the lab, at site x; `words`: for its kernel's command line. @throws Failure `runtime` if it does not boot. */
 export async function qemuVm(
   prefix: string,
   vm: LabVm,
   image: GuestImage,
   scratch: string,
   listeners: Listeners,
+  words = '',
 ): Promise<RunVm> {
   await ip(prefix, vm.name, 'link', 'set', 'eth0', 'down')
   const {letter, gateways} = segmentOf(vm)
@@ -60,7 +63,7 @@ export async function qemuVm(
   const options = (site: LabSite) => ({
     ...{namespace: namespaceOf(prefix, `sw-${site}`), lab: prefix, tap: TAP, mac: vm.mac, mtu: GUEST_MTU},
     ...{address: `${vm.ip}/24`, gateway: gateways.find((gateway) => gateway.site === 'x')!.ip},
-    ...{kernelWords: `gw.count=${listeners.join(',')}`, scratch, name: `${vm.name}-${moves}`},
+    ...{kernelWords: `gw.count=${listeners.join(',')} ${words}`, scratch, name: `${vm.name}-${moves}`},
   })
   let [guest, where, coming]: [RunningGuest, LabSite, RunningGuest | undefined] = [
     await startGuest(image, options('x')).catch((error: Error) => {
@@ -90,18 +93,26 @@ export async function qemuVm(
         coming = undefined
       }
     },
-    async sh(line) {
-      const agent = await openGuestAgent(guest.agentSocket, AbortSignal.timeout(LINE_MS))
+    sh: (line) => inGuest(() => guest.agentSocket, line),
+    async end() {
+      await guest.stop()
+      for (const site of SITES) await ip(prefix, `sw-${site}`, 'link', 'del', TAP)
+    },
+  }
+}
+
+async function inGuest(socket: () => string, line: string): Promise<string> {
+  for (let left = TRIES; ; left--) {
+    try {
+      const agent = await openGuestAgent(socket(), AbortSignal.timeout(LINE_MS))
       try {
         return (await agent.run(['sh', '-c', `${OWN_IP}; ${line}`], {timeoutMs: LINE_MS})).stdout
       } finally {
         agent.close()
       }
-    },
-    async end() {
-      await guest.stop()
-      for (const site of SITES) await ip(prefix, `sw-${site}`, 'link', 'del', TAP)
-    },
+    } catch (error) {
+      if (left <= 1 || !(error instanceof Failure && error.kind === 'silent')) throw error
+    }
   }
 }
 
