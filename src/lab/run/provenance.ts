@@ -10,9 +10,10 @@ const ASKED: readonly (readonly [name: string, vms: readonly LabRunVm[], argv: r
     ['QEMU', ['qemu'], ['qemu-system-x86_64', '--version'], /version (.+)/],
     ['BusyBox', ['qemu'], ['busybox'], /v(\S+)/],
     ['arping', ['qemu', 'netns'], ['arping', '-V'], /arping from (.+)/],
-    ['dnsmasq', ['qemu', 'netns'], ['dnsmasq', '--version'], /version (\S+)/],
+    ['dnsmasq', ['qemu'], ['dnsmasq', '--version'], /version (\S+)/],
+    ['dhcpcd', ['qemu'], ['dhcpcd', '--version'], /dhcpcd (\S+)/],
     ['nftables', ['qemu', 'netns'], ['nft', '--version'], /v(\S+)/],
-    ['iproute2', ['qemu', 'netns'], ['ip', '-V'], /iproute2-(\S+)/],
+    ['iproute2', ['qemu', 'netns'], ['ip', '-V'], /iproute2-([^\s,]+)/],
     ['tcpdump', ['qemu', 'netns'], ['tcpdump', '--version'], /tcpdump version (\S+)/],
   ]
 

@@ -108,7 +108,10 @@ async function runSet(stage: SetStage): Promise<void> {
         if (book.has(row, round) || book.isLeft(row)) continue
         signal.throwIfAborted()
         observer.progress(`${row.id}, round ${round} of ${order.repeat}`, book.done(), book.all())
-        rig ??= await bootedRig(order.prefix, order.vm, stage.set, stage.listeners)
+        if (rig === undefined) {
+          rig = await bootedRig(order.prefix, order.vm, stage.set, stage.listeners)
+          if (order.vm === 'qemu') book.learn("the guest's kernel", (await rig.machine.sh('uname -r')).trim())
+        }
         try {
           const sample = await takeSample(rig, row, round, signal)
           book.add(row, sample)
@@ -134,6 +137,8 @@ interface RunBook {
   isLeft(row: RunRow): boolean
   add(row: RunRow, sample: LabRunSample): void
   leave(row: RunRow, why: string): void
+  /** The version of what takes part. */
+  learn(name: string, version: string): void
   done(): number
   all(): number
   todo(): number
@@ -164,6 +169,9 @@ async function runBook(order: RunOrder, rows: readonly RunRow[], delaysMs: LabRu
       if (folder !== undefined) writeKept(folder, book.run())
     },
     leave: ({id}, why) => void left.set(id, why),
+    learn(name, part) {
+      made = {...made, parts: {...made.parts, [name]: part}}
+    },
     done,
     all: () => rows.length * repeat,
     todo: () => rows.length * repeat - done(),

@@ -7,7 +7,7 @@ import {openGuestAgent} from '../../net/stream/qga.ts'
 import type {GuestImage} from '../guest/image.ts'
 import {migrateGuest, type RunningGuest, startGuest} from '../guest/machine.ts'
 import {labEnvironment} from '../processes.ts'
-import {type LabSite, type LabVm, namespaceOf, SITES, segmentOf, vmBridge} from '../topology.ts'
+import {type LabSite, type LabVm, namespaceOf, SITES, segmentOf} from '../topology.ts'
 import {moveVm} from '../vms.ts'
 import {type CounterProcess, startCounter} from './counter-process.ts'
 
@@ -124,7 +124,7 @@ export async function namespaceVm(prefix: string, vm: LabVm, listeners: Listener
   return {
     where: () => where,
     host: () => 'hv',
-    port: vmBridge(vm.name),
+    port: vm.name,
     qemu: () => undefined,
     async move(to, {awaited, resumed}) {
       await awaited()
