@@ -135,8 +135,7 @@ interface Clock {
   readonly to: LabSite
 }
 
-/** @internal */
-export function readCapture(
+function readCapture(
   bytes: Uint8Array,
   place: Pick<CapturePlace, 'where' | 'mac'>,
   cast: Cast,
