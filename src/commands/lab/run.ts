@@ -34,7 +34,8 @@ export default class LabRun extends BaseCommand {
     row: Flags.string({
       helpValue: 'ID',
       multiple: true,
-      summary: 'only this row and its control; several may be given',
+      multipleNonGreedy: true,
+      summary: 'only this row and its control. Repeat for several',
     }),
     report: Flags.directory({
       helpValue: 'DIR',
