@@ -6,6 +6,8 @@ import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {quantile} from '../src/domain/trace/statistics.ts'
+import {type GuestImage, guestImage} from '../src/lab/guest/image.ts'
+import {migrateGuest, startGuest} from '../src/lab/guest/machine.ts'
 import {down, up} from '../src/lab/lab.ts'
 import {labOptions} from '../src/lab/options.ts'
 import {labEnvironment} from '../src/lab/processes.ts'
@@ -17,7 +19,6 @@ import {inNamespace, namespaceCommand, spawnIn} from '../src/net/process/netns.t
 import {table} from '../src/render/table.ts'
 import {ETHERTYPE_IPV4, parseEthernetHeader} from '../src/wire/ethernet.ts'
 import {parsePcap} from '../src/wire/pcap.ts'
-import {type GuestImage, guestImage, migrateGuest, startGuest} from '../test/support/qemu-guest.ts'
 import {until} from '../test/support/until.ts'
 
 const BUDGET_MS = 65
@@ -111,9 +112,11 @@ async function migrations(guestOf: GuestImage, how: 'before' | 'after'): Promise
       )
       await once(tcpdump.stderr!, 'data')
       let switching: Promise<string> | undefined
-      const arrived = await migrateGuest(guest, guestOf, options(n), async () => {
-        if (how === 'before') switching = switched(options(n).tap, 'y', '--before-resume', '60')
-        await until(async () => how === 'after' || waiting, 60_000, 'frames wait in the tap')
+      const arrived = await migrateGuest(guest, guestOf, options(n), {
+        whenAwaited: async () => {
+          if (how === 'before') switching = switched(options(n).tap, 'y', '--before-resume', '60')
+          await until(async () => how === 'after' || waiting, 60_000, 'frames wait in the tap')
+        },
       })
       switching ??= switched(options(n).tap, 'y')
       guest = arrived

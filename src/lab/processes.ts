@@ -12,7 +12,7 @@ const MARK = 'GWSWITCH_LAB'
 /** The environment of a lab's own processes. */
 export const labEnvironment = (prefix: string): Readonly<Record<string, string>> => ({[MARK]: prefix})
 
-export type LabScript = 'relay-main' | 'session-client' | 'session-server'
+export type LabScript = 'relay-main' | 'session-client' | 'session-server' | 'run/counter-main'
 
 /** Starts one of the lab's own programs inside a node's namespace, on the Node that runs us. */
 export function spawnScript(

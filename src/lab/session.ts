@@ -100,14 +100,14 @@ function sessionOf(server: SessionProcess, client: SessionProcess): Session {
 }
 
 /** A child that speaks one JSON object a line and ends when its input does. */
-interface SessionProcess {
+export interface SessionProcess {
   tell(order: SessionOrder): void
   /** Its next line. @throws Failure `runtime` if it ends or stays silent. */
   answer(): Promise<unknown>
   end(): Promise<void>
 }
 
-function startProcess(prefix: string, node: string, script: LabScript, args: readonly string[]): SessionProcess {
+export function startProcess(prefix: string, node: string, script: LabScript, args: readonly string[]): SessionProcess {
   // Its own group: a Ctrl-C at the terminal is for whoever runs the session, who closes its input.
   const child = spawnScript(prefix, node, script, args, {stdio: ['pipe', 'pipe', 'pipe'], detached: true})
   const stderr: Buffer[] = []

@@ -2,11 +2,11 @@
 // ends as people run them, and nobody who tells the agent that it was moved.
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {countersBetween, gatewayCounters} from '../../src/lab/counters.ts'
-import {agentGuestBase, GUEST_ETC, GUEST_STATE} from '../support/agent-guest.ts'
+import type {GuestImage} from '../../src/lab/guest/image.ts'
+import {agentGuestBase, GUEST_ETC, GUEST_STATE} from '../../src/lab/guest/node-image.ts'
 import {useAgentInGuest} from '../support/agent-in-guest.ts'
 import {startEcho} from '../support/echo-stream.ts'
 import {noNamespaces} from '../support/namespaces.ts'
-import type {GuestImage} from '../support/qemu-guest.ts'
 import {type Program, RX, RY} from '../support/site-lab.ts'
 import {until} from '../support/until.ts'
 

@@ -1,12 +1,12 @@
 // A guest whose kernel was started without IPv6 (ipv6.disable=1, as hardening guides want it): asked for IPv6 routes and
 // rules, it tells of those that it has.
 import {beforeAll, describe, expect, it} from 'vitest'
+import type {GuestImage} from '../../src/lab/guest/image.ts'
+import {agentGuestBase} from '../../src/lab/guest/node-image.ts'
 import type {SwitchMode} from '../../src/wire/agent-message.ts'
-import {agentGuestBase} from '../support/agent-guest.ts'
 import {useAgentInGuest} from '../support/agent-in-guest.ts'
 import {gwswitch} from '../support/cli.ts'
 import {noNamespaces} from '../support/namespaces.ts'
-import type {GuestImage} from '../support/qemu-guest.ts'
 import {RX, RY} from '../support/site-lab.ts'
 import {until} from '../support/until.ts'
 

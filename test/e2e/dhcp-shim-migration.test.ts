@@ -1,15 +1,15 @@
 // A real guest with stock dhcpcd, live-migrated between two hypervisors with a shim each, a server that knows one router.
 import {describe, expect, it} from 'vitest'
+import {dhcpGuestImage} from '../../src/lab/guest/dhcp-image.ts'
+import {type GuestImage, guestImage} from '../../src/lab/guest/image.ts'
 import {EXIT_HOOK} from '../peers/dhcp-clients.ts'
 import {GATEWAYS, textOf, VM_IP} from '../peers/dhcp-lab.ts'
 import {askShim, startShims, stop} from '../peers/dhcp-shims.ts'
 import {startMigratedClient} from '../peers/migrated-client.ts'
 import {startPlainDnsmasq} from '../peers/plain-servers.ts'
 import {withTwoHypervisors} from '../peers/two-hypervisors.ts'
-import {dhcpGuestImage} from '../support/dhcp-guest.ts'
 import {startEcho} from '../support/echo-stream.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {type GuestImage, guestImage} from '../support/qemu-guest.ts'
 import {until} from '../support/until.ts'
 
 const needed = ['dnsmasq', 'dhcpcd', 'nft']

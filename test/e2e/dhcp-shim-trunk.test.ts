@@ -5,10 +5,10 @@
 //                               br0 == dci -----------
 //   vb  eth0.200  -- (tagged)               (tagged)   trunk.200  dnsmasq  far-b
 import {describe, expect, it} from 'vitest'
-import {agentGuestBase, GUEST_ETC} from '../support/agent-guest.ts'
+import {BRIDGE_MODULES, type GuestImage} from '../../src/lab/guest/image.ts'
+import {agentGuestBase, GUEST_ETC} from '../../src/lab/guest/node-image.ts'
 import {useHostInGuest} from '../support/host-in-guest.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {BRIDGE_MODULES, type GuestImage} from '../support/qemu-guest.ts'
 import {eventually} from '../support/until.ts'
 
 const needed = ['nft', 'dnsmasq']

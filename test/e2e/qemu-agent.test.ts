@@ -6,20 +6,14 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {type GuestImage, guestImage} from '../../src/lab/guest/image.ts'
+import {type GuestOptions, migrateGuest, type RunningGuest, startGuest} from '../../src/lab/guest/machine.ts'
 import {moveVm} from '../../src/lab/vms.ts'
 import {runCommand} from '../../src/net/process/command.ts'
 import {openGuestAgent} from '../../src/net/stream/qga.ts'
 import {gwswitch} from '../support/cli.ts'
 import {startEcho} from '../support/echo-stream.ts'
 import {noNamespaces} from '../support/namespaces.ts'
-import {
-  type GuestImage,
-  type GuestOptions,
-  guestImage,
-  migrateGuest,
-  type RunningGuest,
-  startGuest,
-} from '../support/qemu-guest.ts'
 import {until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 

@@ -3,13 +3,14 @@ import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {type GuestImage, guestImage} from '../../src/lab/guest/image.ts'
+import {migrateGuest, type RunningGuest, startGuest} from '../../src/lab/guest/machine.ts'
 import {moveVm} from '../../src/lab/vms.ts'
 import {runCommand} from '../../src/net/process/command.ts'
 import {namespaceCommand, spawnIn} from '../../src/net/process/netns.ts'
 import {gwswitch} from '../support/cli.ts'
 import {startEcho} from '../support/echo-stream.ts'
 import {noNamespaces} from '../support/namespaces.ts'
-import {type GuestImage, guestImage, migrateGuest, type RunningGuest, startGuest} from '../support/qemu-guest.ts'
 import {until} from '../support/until.ts'
 import {useLab} from '../support/use-lab.ts'
 
@@ -76,9 +77,11 @@ describe.skipIf(typeof image === 'string')(
       using tap = await watchTap(DESTINATION)
       let switching: ReturnType<typeof awaited> | undefined
       try {
-        guest = await migrateGuest(guest, image as GuestImage, options('moved', DESTINATION), async () => {
-          switching = awaited(60)
-          await until(async () => tap.asks() >= 2, 30_000, 'frames wait in the tap')
+        guest = await migrateGuest(guest, image as GuestImage, options('moved', DESTINATION), {
+          whenAwaited: async () => {
+            switching = awaited(60)
+            await until(async () => tap.asks() >= 2, 30_000, 'frames wait in the tap')
+          },
         })
         await moveVm(lab().prefix, 'db-03', 'y')
         const {json, code, stderr} = await switching!

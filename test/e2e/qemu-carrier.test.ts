@@ -4,6 +4,8 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {afterAll, describe, expect, it} from 'vitest'
+import {addProgram, type GuestImage, guestImage, packInitrd, which} from '../../src/lab/guest/image.ts'
+import {type RunningGuest, startGuest} from '../../src/lab/guest/machine.ts'
 import {runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {openGuestAgent} from '../../src/net/stream/qga.ts'
 import type {ReconfigureDocument} from '../../src/orders/reconfigure/reconfigure-report.ts'
@@ -11,15 +13,6 @@ import type {SwitchDocument} from '../../src/orders/switch/run-switch.ts'
 import {startServer} from '../peers/dhcp-clients.ts'
 import {type DhcpLab, GATEWAYS, textOf, VM_IP, withDhcpLab} from '../peers/dhcp-lab.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {
-  addProgram,
-  type GuestImage,
-  guestImage,
-  packInitrd,
-  type RunningGuest,
-  startGuest,
-  which,
-} from '../support/qemu-guest.ts'
 import {until} from '../support/until.ts'
 
 const image = noNamespaces ?? (await guestImage())

@@ -2,10 +2,10 @@
 // start.
 import {describe, expect, it} from 'vitest'
 import type {WhoDocument, WhoGateway} from '../../src/domain/who.ts'
-import {agentGuestBase, GUEST_ETC} from '../support/agent-guest.ts'
+import {BRIDGE_MODULES, type GuestImage} from '../../src/lab/guest/image.ts'
+import {agentGuestBase, GUEST_ETC} from '../../src/lab/guest/node-image.ts'
 import {useHostInGuest} from '../support/host-in-guest.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
-import {BRIDGE_MODULES, type GuestImage} from '../support/qemu-guest.ts'
 
 const base = noNamespaces ?? ((await hasProgram('nft')) ? await agentGuestBase() : 'nft is not installed')
 

@@ -2,16 +2,11 @@
 // migration from one to the other.
 import {mkdirSync} from 'node:fs'
 import {join} from 'node:path'
+import type {GuestClient} from '../../src/lab/guest/dhcp-image.ts'
+import type {GuestImage} from '../../src/lab/guest/image.ts'
+import {type MigratedGuest, migrateGuest, type RunningGuest, startGuest} from '../../src/lab/guest/machine.ts'
 import {runCommand} from '../../src/net/process/command.ts'
 import {openGuestAgent} from '../../src/net/stream/qga.ts'
-import type {GuestClient} from '../support/dhcp-guest.ts'
-import {
-  type GuestImage,
-  type MigratedGuest,
-  migrateGuest,
-  type RunningGuest,
-  startGuest,
-} from '../support/qemu-guest.ts'
 import {until} from '../support/until.ts'
 import {GATEWAYS, VM_IP} from './dhcp-lab.ts'
 import type {TwoHypervisors} from './two-hypervisors.ts'

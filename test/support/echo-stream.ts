@@ -1,4 +1,4 @@
-// An open session with the guest of qemu-guest.ts: what a move or a switch does to it.
+// An open session with the guest of src/lab/guest: what a move or a switch does to it.
 import {spawnIn} from '../../src/net/process/netns.ts'
 
 const CLIENT = `

@@ -3,10 +3,12 @@ import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll} from 'vitest'
+import type {GuestImage} from '../../src/lab/guest/image.ts'
+import {type RunningGuest, startGuest} from '../../src/lab/guest/machine.ts'
+import {agentGuestImage, type Equipment} from '../../src/lab/guest/node-image.ts'
 import {type CommandResult, runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {openGuestAgent} from '../../src/net/stream/qga.ts'
-import {agentGuestImage, type Equipment} from './agent-guest.ts'
-import {type GuestImage, type RunningGuest, startGuest} from './qemu-guest.ts'
+import {cannotBuild, executable} from './executable.ts'
 
 /** Busybox's own shell takes its own `ip` before Debian's. */
 const USE_DASH = 'ln -sf /sbin/dash /bin/sh'
@@ -41,7 +43,12 @@ export function useHostInGuest(
     scratch = mkdtempSync(join(tmpdir(), 'gwswitch-host-'))
     await runCommand('ip', ['netns', 'add', namespace])
     await runCommand('ip', ['-n', namespace, 'tuntap', 'add', 'tap0', 'mode', 'tap'])
-    const equipment = {modules, programs: ['dash', ...programs]}
+    // The agent's guests run Node and dist/: both are proved in Debian's kernel.
+    const equipment = {
+      modules,
+      programs: ['dash', ...programs],
+      executable: cannotBuild ? undefined : await executable(),
+    }
     guest = await startGuest(await agentGuestImage(base, scratch, files, equipment), {
       ...{namespace, tap: 'tap0', mac: '02:00:00:00:00:99', mtu: 1500, scratch, name: 'host'},
       ...{address: '192.0.2.2/24', gateway: '192.0.2.1'},

@@ -1,10 +1,10 @@
 // A libvirtd of a test's own, in a namespace of the lab and with folders of its own: the machine's is not touched.
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {type GuestImage, guestImage} from '../../src/lab/guest/image.ts'
 import {type CommandResult, runCommand, tryCommand} from '../../src/net/process/command.ts'
 import {spawnIn} from '../../src/net/process/netns.ts'
 import {hasProgram, noNamespaces} from './namespaces.ts'
-import {type GuestImage, guestImage} from './qemu-guest.ts'
 import {until} from './until.ts'
 
 export interface TestLibvirt {

@@ -46,11 +46,19 @@ export const programFiles = (module: string): string[] =>
 export const isSource = (): boolean => !isExecutable && programPath('main').endsWith('.ts')
 
 /** Found from here upwards: a bundler may have put this code anywhere below dist/. */
-function programPath(module: string): string {
+function codeFolder(): string {
   let folder = import.meta.dirname
   while (basename(folder) !== 'src' && basename(folder) !== 'dist') {
     if (dirname(folder) === folder) throw new Error(`${import.meta.dirname} lies neither in src nor in dist`)
     folder = dirname(folder)
   }
+  return folder
+}
+
+function programPath(module: string): string {
+  const folder = codeFolder()
   return join(folder, `${module}.${basename(folder) === 'src' ? 'ts' : 'js'}`)
 }
+
+/** Where bin/, dist/ and package.json are; of the executable there is none. */
+export const packageFolder = (): string => dirname(codeFolder())

@@ -1,6 +1,5 @@
-// A real guest: Debian's cloud kernel with busybox, ip(8) and QEMU's own guest agent in an initramfs of a few MB, run by
-// QEMU without hardware help. Built once from Debian packages, and kept.
-import type {ChildProcess} from 'node:child_process'
+// The image of a real guest: Debian's cloud kernel with busybox, ip(8) and QEMU's own guest agent in an initramfs of a few MB.
+// Built once from Debian packages, and kept.
 import {createHash} from 'node:crypto'
 import {
   chmodSync,
@@ -9,7 +8,6 @@ import {
   globSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -18,19 +16,15 @@ import {
 } from 'node:fs'
 import {tmpdir} from 'node:os'
 import {basename, dirname, join} from 'node:path'
-import {labEnvironment} from '../../src/lab/processes.ts'
-import {runCommand, tryCommand} from '../../src/net/process/command.ts'
-import {spawnIn} from '../../src/net/process/netns.ts'
-import {openQmp} from './qmp.ts'
-import {until} from './until.ts'
+import {runCommand, tryCommand} from '../../net/process/command.ts'
 
 /** Where images are kept, by what they are made of. */
-const CACHE = '/var/cache/gwswitch-tests'
+export const CACHE = '/var/cache/gwswitch'
 /** Where tests that run apart find it (scripts/apart.sh). */
 const MACHINE_NETWORK = '/run/machine-net'
 const KERNEL = 'linux-image-cloud-amd64'
 /** Raised whenever what is in the image changes. */
-const RECIPE = 9
+const RECIPE = 10
 /** In the order in which they depend on each other. */
 const MODULES = [
   'virtio_ring',
@@ -69,12 +63,8 @@ export async function guestImage(): Promise<GuestImage | string> {
   if (process.arch !== 'x64') return `the guest is built for amd64, this is ${process.arch}`
   if (process.geteuid?.() !== 0) return 'a guest on a tap interface needs root'
   if (!existsSync('/dev/net/tun')) return 'there is no /dev/net/tun'
-  const {stdout} = await tryCommand('sh', [
-    '-c',
-    PROGRAMS.map((name) => `command -v ${name} >/dev/null || echo ${name}`).join(';'),
-  ])
-  if (stdout.trim() !== '')
-    return `not installed: ${stdout.trim().split('\n').join(', ')} (Debian: qemu-system-x86 busybox-static cpio)`
+  const missing = await missingPrograms(PROGRAMS)
+  if (missing.length > 0) return `not installed: ${missing.join(', ')} (Debian: qemu-system-x86 busybox-static cpio)`
   // With a cache of its own, which apt itself keeps up to date: some images configure that away, and it takes a second then.
   mkdirSync(CACHE, {recursive: true})
   const kept = [`Dir::Cache::pkgcache=${CACHE}/pkgcache.bin`, `Dir::Cache::srcpkgcache=${CACHE}/srcpkgcache.bin`]
@@ -95,6 +85,13 @@ export async function guestImage(): Promise<GuestImage | string> {
     }
   }
   return {kernel: join(home, 'vmlinuz'), initrd: join(home, 'initrd.img')}
+}
+
+/** Those of the programs that are not installed here. */
+export async function missingPrograms(names: readonly string[]): Promise<string[]> {
+  const script = names.map((name) => `command -v ${name} >/dev/null || echo ${name}`).join(';')
+  const {stdout} = await tryCommand('sh', ['-c', script])
+  return stdout.split('\n').filter((name) => name !== '')
 }
 
 /** The package of a version, which the other one stands for. */
@@ -175,8 +172,11 @@ export async function addLibraries(root: string, path: string): Promise<void> {
   if (!existsSync(join(root, 'lib64'))) symlinkSync('usr/lib64', join(root, 'lib64'))
 }
 
-/** What it is told on the kernel's command line: gw.address, gw.gateway. What more there is to start, an archive behind this one
- * brings as /start. */
+/**
+ * What it is told on the kernel's command line: gw.address, gw.gateway; gw.count=IP:PORT,..., to whom it counts on by TCP, a
+ * line each 10 ms, and again from 0 by a new session when one ends. What more there is to start, an archive behind this one
+ * brings as /start.
+ */
 const INIT = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/sbin:/bin
@@ -191,6 +191,7 @@ for word in $(cat /proc/cmdline); do
   case $word in
     gw.address=*) address=\${word#*=} ;;
     gw.gateway=*) gateway=\${word#*=} ;;
+    gw.count=*) count=\${word#*=} ;;
   esac
 done
 ip link set lo up
@@ -199,144 +200,14 @@ ip address add $address dev eth0
 ip route add default via $gateway dev eth0 proto static metric 100
 mkfifo /run/echo
 (while :; do nc -l -p 7777 < /run/echo | tee /run/echo > /dev/null; done) &
+mkfifo /run/silence
+exec 9<>/run/silence
+counted() { n=0; while echo $n; do n=$((n + 1)); read -t 0.01 never <&9; done; }
+for to in $(echo $count | tr , ' '); do
+  (while :; do counted 2>/dev/null | nc \${to%:*} \${to#*:} >/dev/null 2>&1; read -t 0.1 never <&9; done) &
+done
 for port in /dev/vport*; do qemu-ga -m virtio-serial -p $port -t /run -d; done
 [ -e /start ] && . /start
 echo guest ready
 while :; do sleep 3600; done
 `
-
-export interface GuestOptions {
-  /** Namespace that QEMU runs in, and the tap there. */
-  readonly namespace: string
-  readonly tap: string
-  readonly mac: string
-  readonly mtu: number
-  /** With its prefix length. */
-  readonly address: string
-  readonly gateway: string
-  /** For its kernel. */
-  readonly kernelWords?: string
-  /** Folder of its sockets and its console. */
-  readonly scratch: string
-  readonly name: string
-}
-
-export interface RunningGuest {
-  /** The host's end of the guest agent's channel. */
-  readonly agentSocket: string
-  readonly console: () => string
-  /** One QMP command; resolves to its answer. */
-  qmp(execute: string, parameters?: object): Promise<Record<string, unknown>>
-  stop(): Promise<void>
-}
-
-/** Ten times what it takes on two quiet cores. */
-const BOOT_MS = 180_000
-
-/** Boots it; resolves when its init is through. Throws with the end of its console if it does not get there. */
-export async function startGuest(image: GuestImage, options: GuestOptions): Promise<RunningGuest> {
-  const guest = launch(image, options, [])
-  try {
-    await until(async () => guest.console().includes('guest ready'), BOOT_MS, 'the guest boots')
-  } catch (error) {
-    await guest.stop()
-    throw new Error(`${(error as Error).message}: ${guest.complaints()} ${guest.console().slice(-500)}`)
-  }
-  return guest
-}
-
-export interface MigratedGuest extends RunningGuest {
-  /** When it ran at its destination, ms since 1970. */
-  readonly arrivedMs: number
-}
-
-/**
- * Live-migrates a running guest into a QEMU of its own with other options; resolves to that one as soon as the guest runs
- * there, with the old one stopped for good.
- */
-export async function migrateGuest(
-  from: RunningGuest,
-  image: GuestImage,
-  options: GuestOptions,
-  /** What is done once the destination waits for it. */
-  whenAwaited: () => Promise<void> = async () => {},
-): Promise<MigratedGuest> {
-  const to = launch(image, options, ['-incoming', 'defer'])
-  try {
-    const file = (suffix: string): string => join(options.scratch, `${options.name}.${suffix}`)
-    await until(async () => existsSync(file('qmp')), 60_000, 'the destination is there')
-    await using monitor = await openQmp(file('qmp'))
-    // The destination's own word: only then does the guest run there.
-    const arrived = monitor.event('RESUME', 120_000)
-    await monitor.ask('migrate-incoming', {uri: `unix:${file('migration')}`})
-    await whenAwaited()
-    await from.qmp('migrate', {uri: `unix:${file('migration')}`})
-    const arrivedMs = await arrived
-    await from.stop()
-    return {...to, arrivedMs}
-  } catch (error) {
-    await to.stop()
-    throw new Error(`${(error as Error).message}: ${to.complaints()}`)
-  }
-}
-
-/** A guest keeps a clock of its own, and its neighbours here mostly wait: it is served first, where that is allowed. */
-const SERVED_FIRST = ['nice', '-n', '-10']
-
-/** QEMU's way to reach its parts, and to look at them. */
-function launch(
-  {kernel, initrd, disks = [], memoryKb = 131_080}: GuestImage,
-  options: GuestOptions,
-  more: readonly string[],
-) {
-  const file = (suffix: string): string => join(options.scratch, `${options.name}.${suffix}`)
-  const words = [
-    'console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests mitigations=off edd=off net.ifnames=0',
-    `gw.address=${options.address} gw.gateway=${options.gateway}`,
-    options.kernelWords ?? '',
-  ]
-  const argv = [
-    ...SERVED_FIRST,
-    ...['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-nographic', '-no-reboot', '-accel', 'tcg'],
-    ...['-machine', 'pc-i440fx-7.2', '-m', `${memoryKb}k`, '-kernel', kernel, '-initrd', initrd],
-    ...['-append', words.join(' ')],
-    ...['-serial', `file:${file('console')}`, '-qmp', `unix:${file('qmp')},server=on,wait=off`],
-    ...['-netdev', `tap,id=n0,ifname=${options.tap},script=no,downscript=no`],
-    ...['-device', `virtio-net-pci,netdev=n0,mac=${options.mac},romfile=,host_mtu=${options.mtu}`],
-    ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=ga0,path=${file('qga')},server=on,wait=off`],
-    ...['-device', 'virtserialport,chardev=ga0,name=org.qemu.guest_agent.0'],
-    // Read only, so that both ends of a migration may open them.
-    ...disks.flatMap((disk, i) => [
-      ...['-drive', `file=${disk},format=raw,if=none,id=d${i},readonly=on`],
-      ...['-device', `virtio-blk-pci,drive=d${i}`],
-    ]),
-    ...more,
-  ]
-  // Marked as the lab's own: it is ended with the lab, also when this process is killed.
-  const env = {...process.env, ...labEnvironment(options.namespace.split('-')[0]!)}
-  const child = spawnIn(options.namespace, argv, {stdio: ['ignore', 'ignore', 'pipe'], env})
-  const stderr: Buffer[] = []
-  child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk))
-  return {
-    agentSocket: file('qga'),
-    console: () => (existsSync(file('console')) ? readFileSync(file('console'), 'latin1') : ''),
-    complaints: () => Buffer.concat(stderr).toString(),
-    qmp: (execute: string, parameters?: object) => askQmp(file('qmp'), execute, parameters),
-    stop: () => ended(child),
-  }
-}
-
-/** One QMP command over a connection of its own. */
-async function askQmp(path: string, execute: string, parameters?: object): Promise<Record<string, unknown>> {
-  await using monitor = await openQmp(path)
-  // Awaited here: the connection is closed on the way out.
-  return await monitor.ask(execute, parameters)
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const {promise, resolve} = Promise.withResolvers<void>()
-  child.once('exit', () => resolve())
-  child.kill('SIGKILL')
-  await promise
-}

@@ -1,8 +1,8 @@
-// The guest of qemu-guest.ts with this machine's DHCP clients in it, and no address but the one that a client gets.
+// The guest of image.ts with this machine's DHCP clients in it, and no address but the one that a client gets.
 import {cpSync, existsSync, mkdirSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
-import {runCommand} from '../../src/net/process/command.ts'
-import {addProgram, type GuestImage, packInitrd, which} from './qemu-guest.ts'
+import {runCommand} from '../../net/process/command.ts'
+import {addProgram, type GuestImage, packInitrd, which} from './image.ts'
 
 /** Whom it starts, told by `gw.client=` on its kernel's command line. `dhclient-hook`: with the exit hook of docs/dhcp.md. */
 export type GuestClient = keyof typeof CLIENTS
