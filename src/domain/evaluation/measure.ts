@@ -4,7 +4,7 @@ import type {LabRunFamily, LabRunSession, LabRunStream} from './lab-run.ts'
 
 type Site = 'x' | 'y'
 
-/** An IP packet of the VM, or to it, as one capture saw it. */
+/** A packet of a stream or of a session, from the VM or to it, as one capture saw it. */
 export interface SeenPacket {
   readonly atMs: number
   /** The leg of a site's gateway, the VM's port at a site, the leg of the user near a site. */

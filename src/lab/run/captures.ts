@@ -164,7 +164,8 @@ function readCapture(
     const direction = directionOf(read, cast)
     if (direction === undefined) continue
     const echo = echoOf(read, direction, cast)
-    if (where.startsWith('user') && echo === undefined) continue
+    // What a method itself asks and hears, probes of a new gateway above all, is no traffic of the VM's.
+    if (echo === undefined && !isCounted(read, cast)) continue
     ;(read.version === 4 ? ipv4 : ipv6).push({atMs, where, direction, echo})
   }
   return {ipv4, ipv6, plain, nat}
@@ -210,6 +211,11 @@ function echoOf(
   const user = SITES.find((site) => users[site].ip === whose || users[site].ip6 === whose)
   return user && {user, number: (payload[6]! << 8) | payload[7]!}
 }
+
+const isCounted = ({protocol, payload}: ReadPacket, {ports}: Cast): boolean =>
+  protocol === PROTOCOL_TCP &&
+  payload.length >= 4 &&
+  [0, 2].some((at) => Object.values(ports).includes((payload[at]! << 8) | payload[at + 1]!))
 
 /** RFC 9293 section 3.1. */
 function readSegment({source, destination, payload}: ReadPacket, port: number, atMs: number): SeenSegment | undefined {

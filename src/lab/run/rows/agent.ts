@@ -5,7 +5,7 @@ import type {RunRow} from '../row.ts'
 const CONTROL = 'nothing.agent'
 const common = {set: 'agent', control: CONTROL, vms: ['qemu'], programs: ['mke2fs']} as const
 /** Beacons come once a second, and the guest's CPU is emulated. */
-const BEACONS_WINDOW_MS = 8000
+const BEACONS_WINDOW_MS = 12_000
 
 export const AGENT_ROWS: readonly RunRow[] = [
   {
