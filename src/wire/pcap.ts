@@ -44,7 +44,6 @@ export const PCAP_DEFAULT: PcapFormat = {
  * Reads a capture file. One that breaks off within a record gives the frames before it and `truncatedAt`.
  * Throws `WireError`: `truncated` below 24 bytes, `unsupported` for other formats (pcapng), versions, link types than
  * Ethernet and time zones, `malformed` for a record that cannot be one.
- * @internal
  */
 export function parsePcap(bytes: Uint8Array): Pcap {
   if (bytes.length < FILE_HEADER) fail('truncated', bytes.length, `needs ${FILE_HEADER} bytes, has ${bytes.length}`)

@@ -4,7 +4,7 @@ import {dirname, join} from 'node:path'
 import {runCommand} from '../../net/process/command.ts'
 import {addProgram, type GuestImage, packInitrd, which} from './image.ts'
 
-/** Whom it starts, told by `gw.client=` on its kernel's command line. `dhclient-hook`: with the exit hook of docs/dhcp.md. */
+/** Whom it starts, told by `gw.client=` on its kernel's command line. `dhclient-hook`: with the exit hook of docs/dhcp.md. @internal */
 export type GuestClient = keyof typeof CLIENTS
 
 /** What they log is in /run/client.log. */

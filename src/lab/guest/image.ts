@@ -39,7 +39,7 @@ const MODULES = [
 ]
 /** For a disk with an ext4 file system: there, and left to whoever has one. */
 export const DISK_MODULES = ['virtio_blk', 'crc16', 'crc32c_generic', 'mbcache', 'jbd2', 'ext4']
-/** What makes a hypervisor of it, as far as this machine's own kernel lacks it: bridges with VLANs, nft in bridges. */
+/** What makes a hypervisor of it, as far as this machine's own kernel lacks it: bridges with VLANs, nft in bridges. @internal */
 export const BRIDGE_MODULES = [
   ...['veth', 'llc', 'stp', 'bridge', 'garp', 'mrp', '8021q'],
   ...['nfnetlink', 'libcrc32c', 'nf_tables', 'nft_meta_bridge', 'nft_limit', 'nft_log', 'nfnetlink_log'],

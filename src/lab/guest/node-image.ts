@@ -32,7 +32,7 @@ import {
 const PACKAGES = ['koffi', '@koromix/koffi-linux-x64', 'zod', 'yaml']
 /** Where the agent in the guest has its files. */
 export const GUEST_ETC = '/etc/gwswitch'
-/** Where its agent keeps its state: agent.yaml names the site lab's folder, whose name is {@link GUEST_ETC} in there. */
+/** Where its agent keeps its state: agent.yaml names the site lab's folder, whose name is {@link GUEST_ETC} in there. @internal */
 export const GUEST_STATE = `${GUEST_ETC}/state`
 
 const start = (modules: readonly string[], folders: readonly string[]): string => `

@@ -24,7 +24,6 @@ const ANSWER_MS = 10_000
 /**
  * Connects to a control socket. @throws Failure `silent` if nobody listens there, `privilege` if it is not ours to open.
  * Answers reject with Failure `silent` after 10 s, and when the other end has gone.
- * @internal
  */
 export const connectJson = async (path: string, what: string): Promise<JsonPeer> =>
   jsonPeer(await connectUnix(path, what), path, what)
