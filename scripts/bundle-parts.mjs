@@ -54,7 +54,25 @@ const readAtOnce = replacing('read-at-once', /@oclif[\\/]core[\\/]lib[\\/]util[\
   ["await (0, promises_1.readFile)(path, 'utf8')", "(0, node_fs_1.readFileSync)(path, 'utf8')"],
 ])
 
-export const lean = [withoutCollation, notWindows, readAtOnce]
+/** A template is compiled where there is more in it than a name of the context, which is looked up; few lines have one at all. */
+const plainLines = replacing('plain-lines', /@oclif[\\/]core[\\/]lib[\\/]help[\\/]util\.js$/, [
+  [
+    'return ejs_1.default.render(t, context);',
+    'const plain = t.replaceAll(/<%= (\\w+)\\.(\\w+) %>/g, (all, of, name) => context[of]?.[name] ?? all);' +
+      "return plain.includes('<%') ? ejs_1.default.render(t, context) : plain;",
+  ],
+])
+
+/** A line of ASCII that fits is not taken apart to be wrapped. */
+const shortLines = replacing('short-lines', /@oclif[\\/]core[\\/]lib[\\/]help[\\/]formatter\.js$/, [
+  [
+    'return (0, wrap_ansi_1.default)(this.render(body), this.opts.maxWidth - spacing, { hard: true });',
+    'const text = this.render(body), width = this.opts.maxWidth - spacing;' +
+      'return text.length <= width && /^(?! )[ -~]*(?<! )$/.test(text) ? text : (0, wrap_ansi_1.default)(text, width, { hard: true });',
+  ],
+])
+
+export const lean = [withoutCollation, notWindows, readAtOnce, plainLines, shortLines]
 export {replacing}
 
 /** Of all that the program is made of: what one program keeps, another one does not take. */

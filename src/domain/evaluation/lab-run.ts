@@ -15,7 +15,7 @@ export interface LabRun {
   readonly seed: number
   /** What stands in the way of a packet: one way, ms. */
   readonly delaysMs: {readonly dci: number; readonly wan: number}
-  /** Between two echoes of a stream, ms. */
+  /** Between two echoes of a stream as ping(8) was asked, ms; `sent` tells how many it made. */
   readonly paceMs: number
   readonly provenance: LabRunProvenance
   readonly rows: readonly LabRunRow[]
@@ -99,7 +99,7 @@ export interface LabRunStream {
   readonly sent: number
   /** When those were sent that never came back, ms from RESUME (before it: negative). */
   readonly lostAtMs: readonly number[]
-  /** Of them, those sent after the first one that came back from the destination. */
+  /** Of them, those sent after the first echo had come back from the destination. */
   readonly lostAfter: number
   /** Longest time without a packet, the migration's own included: from the VM at the user, and from the user at the VM's port. */
   readonly gapOutMs: number

@@ -67,8 +67,8 @@ function measureStream(ordered: readonly SeenPacket[], user: Site, stretch: Stre
   const back = seen(`user-${user}`, 'from-vm')
   const answeredThere = seen(`port-${to}`, 'from-vm', 0)
   const detoured = seen(`gateway-${from}`, 'from-vm', 0)
-  const [firstBack] = [...back.keys()].filter((number) => answeredThere.has(number))
-  const firstBackSent = sent.find(([number]) => number === firstBack)?.[1] ?? Number.POSITIVE_INFINITY
+  // By when it came: one that was under way when the VM was stopped is answered first, and those behind it are lost.
+  const firstBackMs = Math.min(...[...back].flatMap(([number, atMs]) => (answeredThere.has(number) ? [atMs] : [])))
   const lostAtMs = sent.filter(([number]) => !back.has(number)).map(([, atMs]) => atMs)
   const trips = (of: (number: number, sentMs: number) => boolean): number | null => {
     const found = sent.flatMap(([number, atMs]) =>
@@ -83,12 +83,12 @@ function measureStream(ordered: readonly SeenPacket[], user: Site, stretch: Stre
   return {
     sent: sent.length,
     lostAtMs,
-    lostAfter: lostAtMs.filter((atMs) => atMs > firstBackSent).length,
+    lostAfter: lostAtMs.filter((atMs) => atMs > firstBackMs).length,
     gapOutMs: longestGap([...back.values()], sinceMs, untilMs),
     gapInMs: longestGap(arrived, sinceMs, untilMs),
     rttMs: {
       before: trips((number) => back.get(number)! <= stoppedMs),
-      trombone: trips((number) => detoured.has(number)),
+      trombone: trips((number, sentMs) => sentMs >= 0 && detoured.has(number)),
       after: trips((_, sentMs) => sentMs >= Math.max(0, untilMs - END_MS)),
     },
   }

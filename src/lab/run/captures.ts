@@ -72,7 +72,8 @@ export async function startCaptures(
       ? `icmp or icmp6 or tcp port ${cast.ports.plain} or tcp port ${cast.ports.nat}`
       : `ether host ${cast.vm.mac} and (ip or ip6)`
     const options = ['-n', '-Z', 'root', '-B', BUFFER_KIB, '--time-stamp-precision=nano', '-i', place.interface]
-    const argv = ['tcpdump', ...options, '-w', file(place), filter]
+    // What waits in the kernel for more of it is gone when tcpdump is ended.
+    const argv = ['tcpdump', '--immediate-mode', ...options, '-w', file(place), filter]
     const env = {...process.env, ...labEnvironment(prefix)}
     const child = spawnIn(namespaceOf(prefix, place.node), argv, {stdio: ['ignore', 'ignore', 'pipe'], env})
     return {place, child, said: saidBy(child)}

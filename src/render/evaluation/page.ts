@@ -204,7 +204,7 @@ function provenance(run: LabRun): string {
     ...Object.entries(of.parts),
     ['rounds', `${repeat}, order by seed ${seed}`],
     ['delays, one way', `DCI ${delaysMs.dci} ms, WAN ${delaysMs.wan} ms`],
-    ['an echo every', `${paceMs} ms`],
+    ['ping every', `${paceMs} ms`],
     ['void', voids(run)],
   ]
   const hows = run.rows.map(

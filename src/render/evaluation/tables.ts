@@ -22,7 +22,7 @@ export function headline(run: LabRun): readonly string[] {
   const {provenance: at, delaysMs, repeat, vm, paceMs} = run
   const what = vm === 'qemu' ? 'Live migrations of a QEMU guest' : "Moves of a namespace's link"
   return [
-    `${what}, ${repeat} a row; DCI ${delaysMs.dci} ms and WAN ${delaysMs.wan} ms one way, an echo every ${paceMs} ms`,
+    `${what}, ${repeat} a row; DCI ${delaysMs.dci} ms and WAN ${delaysMs.wan} ms one way, ping every ${paceMs} ms`,
     `gwswitch ${at.gwswitch}, ${minute(at.span[0])} to ${minute(at.span[1])} UTC, Linux ${at.kernel}, ${at.distribution}, ${at.cpus} CPUs, load ${at.load.join(' to ')}`,
   ]
 }
@@ -52,7 +52,7 @@ export function runText(run: LabRun, width?: number): readonly string[] {
     }),
     '',
     'Medians, [ranges]; to the control: shift [interval].',
-    ...SECTIONS.flatMap(([, columns]) => columns)
+    ...SECTIONS.flatMap(([, columns]) => knownColumns(rows, columns))
       .filter(({head}, i, all) => all.findIndex((other) => other.head === head) === i)
       .flatMap(({head, means}) => folded(`${head}: ${means}`, '  ')),
     '',

@@ -64,6 +64,9 @@ describe('the figures of one migration', () => {
     expect(figures.near.lostAfter).toBe(0)
     const holed = MOVED.map((echo) => (echo.number === 70 || echo.number === 200 ? {number: echo.number} : echo))
     expect(measureFamily(packets('y', holed), stretch).near.lostAfter).toBe(2)
+    // One that was under way when it was stopped is answered at the destination, before those behind it are heard.
+    const underWay = MOVED.map((echo) => (echo.number === 50 ? ({...echo, by: 'x', afterMs: 140} as const) : echo))
+    expect(measureFamily(packets('y', underWay), stretch).near.lostAfter).toBe(0)
   })
 
   it.each([
