@@ -6,7 +6,7 @@ import {spawnIn} from '../../net/process/netns.ts'
 import {labEnvironment} from '../processes.ts'
 import {until} from '../until.ts'
 import type {GuestImage} from './image.ts'
-import {openQmp} from './qmp.ts'
+import {openQmp, type Qmp} from './qmp.ts'
 
 export interface GuestOptions {
   /** Namespace that QEMU runs in, and the tap there. */
@@ -80,8 +80,7 @@ export async function migrateGuest(
   const to = launch(image, options, ['-incoming', 'defer'])
   try {
     const uri = `unix:${join(options.scratch, `${options.name}.migration`)}`
-    await until(async () => existsSync(to.monitorSocket), 60_000, 'the destination is there', 10)
-    await using destination = await openQmp(to.monitorSocket)
+    await using destination = await firstMonitor(to.monitorSocket)
     // The destination's own word: only then does the guest run there.
     const arrived = destination.event('RESUME', 120_000)
     await destination.ask('migrate-incoming', {uri})
@@ -98,6 +97,17 @@ export async function migrateGuest(
     await to.stop()
     throw new Error(`${(error as Error).message}: ${to.complaints()}`)
   }
+}
+
+/** Its socket is there a moment before anybody listens at it. */
+async function firstMonitor(path: string): Promise<Qmp> {
+  let monitor: Qmp | undefined
+  const isOpen = async (): Promise<boolean> => {
+    monitor = await openQmp(path).catch(() => undefined)
+    return monitor !== undefined
+  }
+  await until(isOpen, 60_000, 'the destination is there', 10)
+  return monitor!
 }
 
 /** A guest keeps a clock of its own, and its neighbours here mostly wait: it is served first, where that is allowed. */
