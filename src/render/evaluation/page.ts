@@ -106,7 +106,7 @@ function tiles(rows: readonly RowFigures[]): string {
   const [migrations, voids] = [sum(rows, ({n}) => n), sum(rows, (row) => row.voids)]
   return `<div class="tiles">
 ${tile(`${migrations}`, `migrations in ${rows.length} rows${voids === 0 ? '' : `; ${voids} more are void`}`)}
-${first ? tile(`${spreadText(first.ipv4!.toFirstMs)} ms`, `first packet at the new gateway, the fastest row: ${first.row.title}`) : ''}
+${first ? tile(`${spreadText(first.ipv4!.toFirstMs)} ms`, `first packet at the new gateway, the fastest form of gwswitch: ${first.row.title}`) : ''}
 ${own.length > 0 ? tile(`${sum(own, ({plain}) => plain?.alive ?? 0)} of ${sum(own, ({plain}) => plain?.of ?? 0)}`, 'TCP sessions alive with gwswitch, through gateways that only route') : ''}
 ${own.length > 0 ? tile(`${lost(own)}`, `echoes lost after the first that came back, in ${sum(own, ({n}) => n)} migrations with gwswitch; controls: ${lost(controls)} in ${sum(controls, ({n}) => n)}`) : ''}
 </div>`
