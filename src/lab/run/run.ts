@@ -56,11 +56,7 @@ export async function runLab(order: RunOrder, observer: RunObserver, signal: Abo
   const missing = await missingPrograms(PROGRAMS)
   if (missing.length > 0) throw new Failure('runtime', `lab run: not installed: ${missing.join(', ')}`)
   const options = labOptions({prefix: order.prefix, dci: 'plain'})
-  if (isUp(order.prefix))
-    throw new Failure(
-      'runtime',
-      `lab ${order.prefix} is up already: let it finish, take it down, or choose another prefix`,
-    )
+  if (isUp(order.prefix)) throw upAlready(order.prefix)
   const delaysMs = {dci: options.dciDelayMs, wan: options.wanDelayMs}
   const book = await runBook(order, rows, delaysMs)
   if (book.todo() === 0) return book.run()
@@ -70,7 +66,8 @@ export async function runLab(order: RunOrder, observer: RunObserver, signal: Abo
     book.leave(row, `not installed: ${lacking.join(', ')}`)
     observer.left(row.id, `not installed: ${lacking.join(', ')}`)
   }
-  await up(options, {signal})
+  // Somebody else's, who was quicker.
+  if ((await up(options, {signal})) === 'already-up') throw upAlready(order.prefix)
   // Whatever waits for a process of it goes on at once.
   const end = (): void => void killLabProcesses(order.prefix)
   signal.addEventListener('abort', end, {once: true})
@@ -88,6 +85,9 @@ export async function runLab(order: RunOrder, observer: RunObserver, signal: Abo
     await down(order.prefix)
   }
 }
+
+const upAlready = (prefix: string): Failure =>
+  new Failure('runtime', `lab ${prefix} is up already: let it finish, take it down, or choose another prefix`)
 
 interface SetStage {
   readonly order: RunOrder
