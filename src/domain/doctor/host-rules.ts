@@ -8,7 +8,7 @@ const NEEDED_BY: Readonly<Record<Capability, string>> = {
   CAP_NET_RAW: 'trace, who, garp, guard, init, switch, watch, send-reconfigure, serve',
   CAP_NET_ADMIN: 'filter, mac-proxy, switch by mac-proxy, trace --port-of, garp --announce, serve dhcp-shim',
   CAP_NET_BIND_SERVICE: 'serve dhcp',
-  CAP_SYS_ADMIN: 'filter check, lab',
+  CAP_SYS_ADMIN: 'lab',
 }
 
 /** Without the first nothing that sends works; the others are for some hosts alone. */
