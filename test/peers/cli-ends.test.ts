@@ -79,14 +79,14 @@ describe('an ip(8) that fails', () => {
   const bin = mkdtempSync(join(folder, 'bin-'))
   writeFileSync(join(bin, 'ip'), '#!/bin/sh\n$SAY\n', {mode: 0o755})
   const run = (say: string) =>
-    gwswitch(['trace', BEYOND, '--json'], {env: {PATH: `${bin}:${process.env.PATH}`, SAY: say}})
+    gwswitch(['mac-proxy', 'list', '--json'], {env: {PATH: `${bin}:${process.env.PATH}`, SAY: say}})
 
   it('ends in what it said', async () => {
     expectOneEnd(await run('eval printf "out\\nof\\nmemory\\n" >&2; exit 2'), 1, /^ip -json .*: /)
   })
 
   it('ends in one line if it says no JSON', async () => {
-    expectOneEnd(await run('echo Usage: ip'), 1, /^ip route get: the answer is no JSON$/)
+    expectOneEnd(await run('echo Usage: ip'), 1, /^ip link show: the answer is no JSON$/)
   })
 })
 
