@@ -40,7 +40,7 @@ describe('the unit of the service of a site', () => {
     const file = join(import.meta.dirname, '../../../packaging/gwswitch-site.service')
     // Whose it is, what it starts, where it writes, what it may.
     const apart =
-      /^(?:#|$|Description|After|ExecStart|DynamicUser|\w+Directory=|LoadCredential|Environment|AmbientCap|CapabilityB|ProtectHome)/
+      /^(?:#|$|Description|After|ExecStart|DynamicUser|\w+Directory=|LoadCredential|Environment|AmbientCap|CapabilityB|RestrictNamespaces|ProtectHome)/
     const same = (unit: string) => unit.split('\n').filter((line) => !apart.test(line))
     expect(same(readFileSync(file, 'utf8'))).toEqual(same(siteUnitFor(COMMAND, ['y'], undefined, '/i.yaml').text))
   })
