@@ -44,7 +44,7 @@ describe.skipIf(noNamespaces)('the service of a site, of the filter of its site'
     service
       .log()
       .split('\n')
-      .flatMap((line) => (/filter/.test(line) ? line.replace('gwswitch serve site: ', '') : []))
+      .flatMap((line) => (/filter/.test(line) ? line.replace(/^\S+ gwswitch serve site: /, '') : []))
   const filter = (...words: string[]) =>
     gwswitch(['filter', ...words, '-f', lab().inventoryFile], {namespace: lab().ns('sw')})
 
