@@ -4,6 +4,7 @@ import {describe, expect, it} from 'vitest'
 import {runCommand} from '../../src/net/process/command.ts'
 import {DHCP_BROADCAST} from '../../src/wire/dhcp.ts'
 import {hasProgram, noNamespaces} from '../support/namespaces.ts'
+import {eventually} from '../support/until.ts'
 import {linkIn} from './arp-link.ts'
 import {startDhclient, startNetworkd, startNetworkManager, startServer, startUdhcpc} from './dhcp-clients.ts'
 import {type DhcpLab, type DhcpLabOptions, GATEWAYS, textOf, until, VM_IP, withDhcpLab} from './dhcp-lab.ts'
@@ -82,7 +83,8 @@ for (const {server, client, program, start, serve = [], lab: options} of PAIRS) 
           process.stdout.write(
             `${server}, ${client}: at ${Y} after ${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`,
           )
-          expect(textOf(here.log)).toContain(`router=${X}>${Y}`)
+          // The client may have its route before the shim has said why.
+          await eventually(async () => expect(textOf(here.log)).toContain(`router=${X}>${Y}`))
           await stop(here)
           expect(await rules(lab)).toBe('')
           expect(textOf(here.log)).not.toMatch(/event=(?:failed|warning)/)
