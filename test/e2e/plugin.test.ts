@@ -1,5 +1,5 @@
 // A plugin as whoever writes one has it: the example, built by itself, installed by npm, run by the program, on real packets.
-import {chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
@@ -10,6 +10,7 @@ import {noNamespaces} from '../support/namespaces.ts'
 import {BEYOND, type SegmentLab, useSegmentLab, X_MAC, Y_MAC} from '../support/segment-lab.ts'
 
 const NAME = 'gwswitch-strategy-policy-route'
+const OWN = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {version: string}
 const scratch = mkdtempSync(join(tmpdir(), 'gwswitch-plugin-'))
 let example: InstalledExample
 beforeAll(async () => {
@@ -35,7 +36,7 @@ describe('an installed plugin', () => {
       plugin,
       version,
     ])
-    expect(rows).toContainEqual(['arp', 'gwswitch', '0.1.0'])
+    expect(rows).toContainEqual(['arp', 'gwswitch', OWN.version])
     expect(rows).toContainEqual(['policy-route', NAME, '0.1.0'])
     expect(text.stderr + document.stderr).toBe('')
   })
