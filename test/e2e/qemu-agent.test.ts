@@ -299,9 +299,10 @@ describe.skipIf(typeof image === 'string')(
 
     // The last one: nothing can be run in it after that.
     it("says what to allow where the guest's agent may not run programs", {timeout: 240_000}, async () => {
-      // Asked again and again: the port is taken until the old agent has let go of it, and that takes its time.
+      // An agent that is asked something right then may outlive a SIGTERM. Tried again and again: the port is taken until the
+      // old one has let go of it, and that takes its time.
       const again =
-        'sleep 1; kill $(pidof qemu-ga); while :; do qemu-ga -m virtio-serial -p /dev/vport* -t /run -b guest-exec; sleep 0.5; done'
+        'sleep 1; kill -9 $(pidof qemu-ga); while :; do qemu-ga -m virtio-serial -p /dev/vport* -t /run -b guest-exec; sleep 0.5; done'
       await inGuest('sh', '-c', `(${again}) </dev/null >/dev/null 2>&1 &`)
       let last = await notify('--gateway', RY)
       await until(
