@@ -184,12 +184,12 @@ function dependsOnForm(trial: Trial, forms: readonly Form[]): Finding {
 function fewObey(forms: readonly Form[]): Finding {
   if (forms.length === 0) return NOT_TRIED
   const clients = forms.map(({row, samples}) => ({
-    name: row.id.split('.').at(-1)!,
+    title: row.title,
     came: samples.filter(({ipv4}) => ipv4.toFirstMs !== null).length,
     of: samples.length,
   }))
   const obey = clients.filter(({came, of}) => came === of)
-  const each = clients.map(({name, came, of}) => `${name} in ${came} of ${of}`).join(', ')
+  const each = clients.map(({title, came, of}) => `${title} in ${came} of ${of}`).join(', ')
   const said = `Told to renew, ${obey.length} of ${count(clients.length, 'client')} always came to the new gateway: ${each}.`
   if (clients.length < 3) return {mark: 'refined', said: `${said} Others were not tried.`}
   return {mark: obey.length * 2 <= clients.length ? 'confirmed' : 'refuted', said}

@@ -1,4 +1,5 @@
 // The ARP strategy: the gateway IP stays, the VM's neighbour entry for it moves to the new site's MAC. IPv6 likewise.
+import {placeOf} from '../../domain/proof/place.ts'
 import {isSettled, type Observation} from '../../domain/proof/proof.ts'
 import {Failure} from '../../errors.ts'
 import type {Link} from '../../net/packet/link.ts'
@@ -8,7 +9,7 @@ import {probeFrame, vmFilter} from '../../probe/vm-watch.ts'
 import {BROADCAST, type Ipv4, type Mac} from '../../wire/address.ts'
 import type {Ipv6} from '../../wire/ipv6-address.ts'
 import {ofBothFamilies} from '../left-ip6.ts'
-import {egressQuestions, look, vlanOf} from '../scene.ts'
+import {egressQuestions, learnedBy, look, subjectOf, vlanOf} from '../scene.ts'
 import {describeSpeaking} from '../speak-for/plan.ts'
 import {checkTarget, ifPossible, lookBefore, proveServed, putBack, standingFrom, type WayBack} from '../standing.ts'
 import {type AtOnceStage, CONTRACT, type Stage, type Strategy, type Verdict} from '../strategy.ts'
@@ -229,12 +230,20 @@ async function showWhereItIs({vm, ...plan}: ArpPlan, {world}: Stage): Promise<vo
   })
 }
 
-/** One that was told in the same breath in which it was asked, and not seen before, goes back to where it was expected. */
+/**
+ * One that was told in the same breath in which it was asked, and not seen before, goes back to where it was expected if it is
+ * seen at another site. If it is not, it may have used the new gateway all the while.
+ */
 async function putBackFrom(plan: ArpPlan, way: WayBack, stage: Stage): Promise<Verdict> {
   const {scene, before, atOnce} = plan
   if (!atOnce || before?.uses || before?.away) return putBack(scene, before, way, stage)
+  const learned = await ifPossible(() => learnedBy(scene, stage.world))
+  const unasked = {egress: [], target: {resolved: 'silent', rttMs: null}}
+  const place =
+    learned instanceof Failure ? undefined : placeOf(subjectOf(scene), {...unasked, ...(learned && {learned})})
+  if (!place?.apart) return putBack(scene, before, way, stage)
   const verdict = await putBack(scene, {away: false, uses: scene.from}, way, stage)
-  const why = `which gateway ${scene.vm.name} used before was not seen: it goes back to ${scene.from.name}, where it was expected`
+  const why = `${place.text}; which gateway it used before was not seen: it goes back to ${scene.from.name}, where it was expected`
   return {...verdict, evidence: [why, ...verdict.evidence]}
 }
 

@@ -352,14 +352,27 @@ describe('the arp strategy', () => {
     expect(arps.some((frame) => frame.kind === 'arp' && frame.arp.senderMac === BX)).toBe(true)
   })
 
-  it('sends a VM back to where it was expected that was told as it came, and seen nowhere before', async () => {
-    const {vm, world} = placed({gatewayMac: BY})
-    const stage = {world, signal: new AbortController().signal, observe: () => {}}
-    const plan = await arp.plan(switchover('db-03', 'y'), {}, world)
+  it.each([
+    ['goes back to where it was expected, if the bridge has it at another site', 'vx0', true, BX],
+    ['stays otherwise: it may have been there all the while', 'vnet0', false, BY],
+  ])('told as it came, and seen nowhere before, a VM %s', async (_, behind, isBack, mac) => {
+    const {vm, world, options} = placed({gatewayMac: BY, at: 'port'})
+    const entry = {vlan: undefined, own: false, fixed: false}
+    const learned = async () => [
+      {...entry, mac: VM_MAC, port: behind},
+      {...entry, mac: BX, port: 'vx0'},
+      {...entry, mac: BY, port: 'gw0'},
+    ]
+    const stage = {world: {...world, learned}, signal: new AbortController().signal, observe: () => {}}
+    const plan = await arp.plan(switchover('db-03', 'y'), options, world)
     const {ok, evidence} = await arp.rollback({...plan, atOnce: true, before: {uses: null, away: false}}, stage)
-    expect(ok).toBe(true)
-    expect(vm.gatewayMac).toBe(BX)
-    expect(evidence[0]).toBe('which gateway db-03 used before was not seen: it goes back to bx, where it was expected')
+    expect(ok).toBe(isBack)
+    expect(vm.gatewayMac).toBe(mac)
+    expect(evidence[0]).toMatch(
+      isBack
+        ? /^db-03 is not at site y: br0 has learned db-03 behind vx0, .*it goes back to bx, where it was expected$/
+        : /^which gateway db-03 used before was not seen, so that nothing is put back/,
+    )
     const [first] = world.sent.map((bytes) => parseFrame(bytes))
     // Before all else the bridges learn where it is.
     expect(first).toMatchObject({ethernet: {destination: BROADCAST}, arp: {senderIp: '0.0.0.0'}})
