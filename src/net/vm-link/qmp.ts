@@ -24,10 +24,14 @@ const isSaid = (value: unknown): value is Said => SAID(value) === undefined
 type Said = NonNullable<(typeof SAID)['type']>
 
 /**
- * Connects, and resolves when commands are taken. `onLine` gets all that QEMU says from then on, events too. @throws Failure as {@link connectUnix} does,
- * and as `ask`.
+ * Connects, and resolves when commands are taken. `onLine` gets all that QEMU says from then on, events too; each answer may
+ * take `answerMs`. @throws Failure as {@link connectUnix} does, and as `ask`.
  */
-export async function openQmp(path: string, onLine: (line: string) => void = () => {}): Promise<Qmp> {
+export async function openQmp(
+  path: string,
+  onLine: (line: string) => void = () => {},
+  answerMs = ANSWER_MS,
+): Promise<Qmp> {
   const socket = await connectUnix(path, 'QEMU', 'does the VM run on this host, with a QMP socket there?')
   let waiting: {fits(said: Said): boolean; resolve(said: Said): void; reject(error: Failure): void} | undefined
   let broken: Failure | undefined
@@ -56,7 +60,7 @@ export async function openQmp(path: string, onLine: (line: string) => void = () 
     if (broken) throw broken
     const {promise, resolve, reject} = Promise.withResolvers<Said>()
     const busy = 'is another program connected? It serves one at a time'
-    const late = setTimeout(() => fail(new Failure('silent', `${path}: QEMU says nothing (${busy})`)), ANSWER_MS)
+    const late = setTimeout(() => fail(new Failure('silent', `${path}: QEMU says nothing (${busy})`)), answerMs)
     waiting = {fits, resolve, reject}
     return promise.finally(() => {
       clearTimeout(late)
